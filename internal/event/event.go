@@ -1,0 +1,138 @@
+// Package event is the noun that flows through Mayfly: an [Event] in the
+// envelope of Amazon EventBridge, so that the same rules and the same targets
+// work on one machine and on AWS.
+//
+// It also knows the one payload that decides everything, GitHub's workflow_job
+// ([WorkflowJob]). The package has no dependencies and does no I/O.
+package event
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Sources and detail types that Mayfly puts on the bus. Events from GitHub have
+// the source [SourceGitHub] and, as detail type, the name of the webhook event
+// as GitHub sends it in X-GitHub-Event, such as "workflow_job".
+const (
+	SourceGitHub = "github.com"
+	SourceMayfly = "mayfly"
+
+	TypeWorkflowJob    = "workflow_job"
+	TypeRunnerWanted   = "Runner Wanted"
+	TypeRunnerUnwanted = "Runner Unwanted"
+	TypeJobUncertain   = "Job Uncertain"
+)
+
+// An Event is what the bus carries. Its JSON form is EventBridge's envelope:
+// https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html
+type Event struct {
+	ID         string          // unique; for a delivery from GitHub its X-GitHub-Delivery GUID
+	Source     string          // who says it, such as SourceGitHub
+	DetailType string          // what kind of thing it says, such as TypeWorkflowJob
+	Time       time.Time       // when it was said; UTC, kept to the millisecond
+	Resources  []string        // what it is about, such as "acme/web"; may be empty
+	Detail     json.RawMessage // a JSON object
+}
+
+// envelope is the wire form of an Event. Version, account and region are there
+// because rules and consumers written for EventBridge expect them.
+type envelope struct {
+	Version    string          `json:"version"`
+	ID         string          `json:"id"`
+	DetailType string          `json:"detail-type"`
+	Source     string          `json:"source"`
+	Account    string          `json:"account"`
+	Time       string          `json:"time"`
+	Region     string          `json:"region"`
+	Resources  []string        `json:"resources"`
+	Detail     json.RawMessage `json:"detail"`
+}
+
+const timeFormat = "2006-01-02T15:04:05.000Z"
+
+// MarshalJSON gives the EventBridge envelope, with account "000000000000" and
+// region "local".
+func (e Event) MarshalJSON() ([]byte, error) {
+	resources := e.Resources
+	if resources == nil {
+		resources = []string{}
+	}
+	return json.Marshal(envelope{
+		Version: "0", ID: e.ID, DetailType: e.DetailType, Source: e.Source,
+		Account: "000000000000", Region: "local",
+		Time: e.Time.UTC().Format(timeFormat), Resources: resources, Detail: e.Detail,
+	})
+}
+
+// UnmarshalJSON reads an EventBridge envelope. Account and region are dropped.
+func (e *Event) UnmarshalJSON(data []byte) error {
+	var w envelope
+	if err := json.Unmarshal(data, &w); err != nil {
+		return err
+	}
+	at, err := time.Parse(time.RFC3339, w.Time)
+	if err != nil {
+		return fmt.Errorf("event %q: time %q: want RFC 3339, such as 2026-01-31T12:00:00Z", w.ID, w.Time)
+	}
+	*e = Event{ID: w.ID, Source: w.Source, DetailType: w.DetailType, Time: at.UTC(), Resources: w.Resources, Detail: w.Detail}
+	return e.Validate()
+}
+
+// Validate reports the first thing that keeps e from being put on a bus.
+func (e Event) Validate() error {
+	switch {
+	case e.ID == "":
+		return errors.New("event without an id")
+	case e.Source == "":
+		return fmt.Errorf("event %q: source is empty", e.ID)
+	case e.DetailType == "":
+		return fmt.Errorf("event %q: detail-type is empty", e.ID)
+	}
+	if detail := bytes.TrimSpace(e.Detail); len(detail) == 0 || detail[0] != '{' {
+		return fmt.Errorf("event %q: detail: want a JSON object", e.ID)
+	}
+	return nil
+}
+
+// A Routing is the one object that Mayfly adds to GitHub's payload, as the
+// member "mayfly" of an event's detail: flat strings, no secret, so that an
+// EventBridge input transformer can pass them on and any rule may see them.
+type Routing struct {
+	Pool     string `json:"pool"`     // the pool the job fits; "" if it fits none
+	Labels   string `json:"labels"`   // the job's labels, joined by commas
+	Delivery string `json:"delivery"` // GUID of the delivery
+}
+
+// WithRouting returns payload, a JSON object, with r as its member "mayfly".
+// The rest of payload stays byte for byte as it was. Payloads come from GitHub
+// under a signature; a member "mayfly" of their own is followed by ours, and
+// the last one of a name is the one that counts.
+func WithRouting(payload json.RawMessage, r Routing) (json.RawMessage, error) {
+	body := bytes.TrimRight(payload, " \t\r\n")
+	if len(body) < 2 || body[len(body)-1] != '}' {
+		return nil, errors.New("payload: want a JSON object")
+	}
+	body = bytes.TrimRight(body[:len(body)-1], " \t\r\n")
+	member, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	b.Grow(len(body) + len(member) + 12)
+	b.Write(body)
+	if body[len(body)-1] != '{' {
+		b.WriteByte(',')
+	}
+	b.WriteString(`"mayfly":`)
+	b.Write(member)
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+// JoinLabels gives labels as one flat string for [Routing].
+func JoinLabels(labels []string) string { return strings.Join(labels, ",") }

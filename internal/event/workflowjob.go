@@ -1,0 +1,116 @@
+package event
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Actions of a workflow_job event.
+// https://docs.github.com/en/webhooks/webhook-events-and-payloads#workflow_job
+const (
+	ActionWaiting    = "waiting"
+	ActionQueued     = "queued"
+	ActionInProgress = "in_progress"
+	ActionCompleted  = "completed"
+)
+
+// A WorkflowJob is the part of a workflow_job payload that Mayfly reads.
+// GitHub leaves out or nulls what is not there yet, and Gitea leaves it out;
+// both become the zero value.
+type WorkflowJob struct {
+	Action       string
+	Repository   string // owner/name
+	Organization string // login; "" for a repository of a user
+	Enterprise   string // slug; "" outside an enterprise
+	Installation int64  // the App installation that sent it; 0 without an App
+
+	ID         int64
+	RunID      int64
+	Attempt    int // 1 for the first run; Gitea says 0, which is kept
+	Name       string
+	Workflow   string
+	Labels     []string // runs-on, as written
+	Conclusion string   // of a completed job: success, failure, cancelled, skipped …
+	RunnerID   int64    // of a job in progress or completed
+	RunnerName string
+	URL        string // the job's page
+
+	Created, Started, Completed time.Time // zero where unknown (Gitea writes 1970 for unset)
+
+	Routing Routing // zero in a payload that has not passed the webhook
+}
+
+type wireJob struct {
+	Action string `json:"action"`
+	Job    *struct {
+		ID         int64    `json:"id"`
+		RunID      int64    `json:"run_id"`
+		Attempt    int      `json:"run_attempt"`
+		Name       string   `json:"name"`
+		Workflow   string   `json:"workflow_name"`
+		Labels     []string `json:"labels"`
+		Conclusion string   `json:"conclusion"`
+		RunnerID   int64    `json:"runner_id"`
+		RunnerName string   `json:"runner_name"`
+		URL        string   `json:"html_url"`
+		Created    string   `json:"created_at"`
+		Started    string   `json:"started_at"`
+		Completed  string   `json:"completed_at"`
+	} `json:"workflow_job"`
+	Repository struct {
+		FullName string `json:"full_name"`
+	} `json:"repository"`
+	Organization struct {
+		Login    string `json:"login"`
+		Username string `json:"username"` // Gitea
+	} `json:"organization"`
+	Enterprise struct {
+		Slug string `json:"slug"`
+	} `json:"enterprise"`
+	Installation struct {
+		ID int64 `json:"id"`
+	} `json:"installation"`
+	Mayfly Routing `json:"mayfly"`
+}
+
+// ParseWorkflowJob reads a workflow_job payload, with or without [Routing].
+// An unknown action is no error: GitHub adds them; the caller decides.
+func ParseWorkflowJob(payload []byte) (WorkflowJob, error) {
+	var w wireJob
+	if err := json.Unmarshal(payload, &w); err != nil {
+		return WorkflowJob{}, fmt.Errorf("workflow_job payload: %w", err)
+	}
+	switch {
+	case w.Action == "":
+		return WorkflowJob{}, fmt.Errorf("workflow_job payload: action is missing: want queued, waiting, in_progress or completed")
+	case w.Job == nil || w.Job.ID == 0:
+		return WorkflowJob{}, fmt.Errorf("workflow_job payload: workflow_job.id is missing: want the id of a job")
+	case strings.Count(w.Repository.FullName, "/") != 1:
+		return WorkflowJob{}, fmt.Errorf("workflow_job payload: repository.full_name %q: want owner/name", w.Repository.FullName)
+	}
+	organization := w.Organization.Login
+	if organization == "" {
+		organization = w.Organization.Username
+	}
+	j := w.Job
+	return WorkflowJob{
+		Action: w.Action, Repository: w.Repository.FullName, Organization: organization,
+		Enterprise: w.Enterprise.Slug, Installation: w.Installation.ID,
+		ID: j.ID, RunID: j.RunID, Attempt: j.Attempt, Name: j.Name, Workflow: j.Workflow,
+		Labels: j.Labels, Conclusion: j.Conclusion, RunnerID: j.RunnerID, RunnerName: j.RunnerName, URL: j.URL,
+		Created: parseTime(j.Created), Started: parseTime(j.Started), Completed: parseTime(j.Completed),
+		Routing: w.Mayfly,
+	}, nil
+}
+
+// parseTime reads a timestamp; one that is absent, broken or of 1970 is zero,
+// because no decision rests on it.
+func parseTime(s string) time.Time {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil || t.Year() <= 1970 {
+		return time.Time{}
+	}
+	return t.UTC()
+}

@@ -1,0 +1,72 @@
+// Package fleet is stage 4: a runner that is wanted becomes a container that
+// runs, and a container that ended leaves nothing behind.
+//
+// Where containers run is a [Launcher]: fleet/engine (Docker's API, so Docker or
+// Podman) or fleet/sandbox (bubblewrap, where there is no engine).
+package fleet
+
+import (
+	"context"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/pool"
+)
+
+// A Launcher starts and stops the containers of runners. A runner's name is the
+// name of its container: there is never more than one of a name. All methods
+// may be called from several goroutines at once.
+type Launcher interface {
+	// Start makes the container of spec and starts it. It may block as long as
+	// a container takes to start, and returns when the first process runs. When
+	// a container of that name is there already, Start leaves it alone and
+	// returns nil, so that a call that is repeated after a crash does no harm.
+	Start(ctx context.Context, spec Spec) error
+
+	// Wait blocks until the container of runner has ended and returns how.
+	// [ErrNotFound] when there is none.
+	Wait(ctx context.Context, runner string) (Exit, error)
+
+	// Stop ends the container of runner, with SIGTERM and after grace with
+	// SIGKILL, and removes it and all it wrote. It returns nil when nothing of
+	// it is left, also when there was nothing.
+	Stop(ctx context.Context, runner string, grace time.Duration) error
+
+	// List returns every container of this Mayfly (its instance), running or ended,
+	// whichever process started it.
+	List(ctx context.Context) ([]Container, error)
+}
+
+// A Spec is all that a launcher needs to know to start a runner. It holds no
+// secret: a container gets none.
+type Spec struct {
+	Runner    string // name of runner and container: [a-z0-9-]{1,64}
+	Pool      string
+	Job       string   // the job it was made for, as text, for the container's labels
+	Image     string   // unused by the sandbox
+	Command   []string // the runner's program, run by the agent
+	Resources pool.Resources
+	PIDs      int
+	Network   pool.Network
+	ClaimDir  string // host folder with the runner's claim socket, mounted at [ClaimMount]
+}
+
+// Where things are inside every container.
+const (
+	ClaimMount = "/run/mayfly"                 // folder of the claim socket
+	AgentPath  = "/usr/local/bin/mayfly-agent" // the agent, its first process
+)
+
+// A Container is what a launcher knows of one container.
+type Container struct {
+	Runner  string
+	Pool    string
+	Job     string
+	Running bool
+	Started time.Time
+}
+
+// An Exit is how a container ended.
+type Exit struct {
+	Code int    // exit code of the first process; 128+n when signal n ended it
+	Note string // what else is known, such as "out of memory"; may be empty
+}

@@ -1,0 +1,136 @@
+// Package pool has the noun that a person configures: a [Pool], a named kind of
+// runner, and the routing of jobs to pools ([Set.Route]).
+package pool
+
+import (
+	"cmp"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/event"
+)
+
+// A Pool is a named kind of runner: which jobs it takes, what its runners are
+// made of and how many there may be.
+type Pool struct {
+	Name         string
+	Labels       []string // a job fits when each of its runs-on labels is here, ignoring case
+	Repositories []string // allowed owner/name patterns as in path.Match; empty allows all
+
+	Max       int       // runners at once, at most; 0 means no limit of its own
+	Resources Resources // of one runner
+	PIDs      int       // processes and threads of one runner, at most
+
+	Image   string   // container image; unused by the sandbox
+	Command []string // the runner's program inside the container, such as /home/runner/run.sh
+	Network Network
+
+	RunnerGroup int64         // id of the GitHub runner group; 1 is the default group
+	IdleLimit   time.Duration // a runner that got no job for this long leaves
+	TotalLimit  time.Duration // a runner older than this is stopped, busy or not
+}
+
+// Resources are what one runner takes of a host.
+type Resources struct {
+	CPUs   float64 // processors
+	Memory int64   // bytes
+}
+
+// Plus adds two needs up.
+func (r Resources) Plus(o Resources) Resources {
+	return Resources{r.CPUs + o.CPUs, r.Memory + o.Memory}
+}
+
+// Fits reports whether r is within limit; a zero figure of limit is no limit.
+func (r Resources) Fits(limit Resources) bool {
+	return (limit.CPUs == 0 || r.CPUs <= limit.CPUs) && (limit.Memory == 0 || r.Memory <= limit.Memory)
+}
+
+// A Network says what a runner can reach.
+type Network string
+
+// The networks.
+const (
+	NetworkOwn  Network = "own"  // outside, through a bridge of Mayfly's own; the host's loopback is out of reach
+	NetworkHost Network = "host" // the host's network as it is
+	NetworkNone Network = "none" // nothing
+)
+
+// A Set is the pools of one configuration, in the order of its file.
+type Set []Pool
+
+// Route returns the first pool that job fits, and whether there is one.
+func (s Set) Route(job event.WorkflowJob) (Pool, bool) {
+	for _, p := range s {
+		if p.Takes(job.Labels) && p.Allows(job.Repository) {
+			return p, true
+		}
+	}
+	return Pool{}, false
+}
+
+// Find returns the pool called name.
+func (s Set) Find(name string) (Pool, bool) {
+	for _, p := range s {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return Pool{}, false
+}
+
+// Takes reports whether each of labels is among p's, ignoring case. A job
+// without labels is taken by no pool: GitHub sends none for such jobs.
+func (p Pool) Takes(labels []string) bool {
+	for _, l := range labels {
+		if !containsFold(p.Labels, l) {
+			return false
+		}
+	}
+	return len(labels) > 0
+}
+
+// Allows reports whether p serves repository, an owner/name; GitHub ignores
+// the case of both.
+func (p Pool) Allows(repository string) bool {
+	for _, pattern := range p.Repositories {
+		if ok, _ := path.Match(strings.ToLower(pattern), strings.ToLower(repository)); ok {
+			return true
+		}
+	}
+	return len(p.Repositories) == 0
+}
+
+func containsFold(list []string, s string) bool {
+	for _, l := range list {
+		if strings.EqualFold(l, s) {
+			return true
+		}
+	}
+	return false
+}
+
+// Default figures of a pool that names none.
+const (
+	DefaultCPUs       = 2
+	DefaultMemory     = 4 << 30
+	DefaultPIDs       = 4096
+	DefaultIdleLimit  = 5 * time.Minute
+	DefaultTotalLimit = 6 * time.Hour // GitHub's own limit for a job is 5 days, for hosted runners 6 hours
+)
+
+// WithDefaults returns p with every figure that is zero set to its default.
+func (p Pool) WithDefaults() Pool {
+	p.Resources.CPUs = cmp.Or(p.Resources.CPUs, DefaultCPUs)
+	p.Resources.Memory = cmp.Or(p.Resources.Memory, DefaultMemory)
+	p.PIDs = cmp.Or(p.PIDs, DefaultPIDs)
+	p.Network = cmp.Or(p.Network, NetworkOwn)
+	p.RunnerGroup = cmp.Or(p.RunnerGroup, 1)
+	p.IdleLimit = cmp.Or(p.IdleLimit, DefaultIdleLimit)
+	p.TotalLimit = cmp.Or(p.TotalLimit, DefaultTotalLimit)
+	if len(p.Command) == 0 {
+		p.Command = []string{"/home/runner/run.sh"}
+	}
+	return p
+}
