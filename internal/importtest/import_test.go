@@ -1,0 +1,195 @@
+// Package importtest holds the rules of which package may import which: the
+// table of DESIGN.md, "Code", as a test.
+package importtest
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/mayfly-ci/mayfly/"
+
+// stages do not import each other; cmd/ joins them.
+var stages = []string{
+	"internal/webhook", "internal/bus", "internal/ledger", "internal/fleet",
+	"internal/claim", "internal/image", "internal/github",
+}
+
+// nouns may be imported by every package, and import only each other.
+var nouns = []string{"internal/event", "internal/pool", "internal/secret"}
+
+// plain packages use nothing outside the standard library and the nouns.
+var plain = []string{
+	"internal/event", "internal/event/pattern", "internal/event/schema", "internal/ledger",
+	"internal/pool", "internal/secret", "internal/agent", "internal/claim", "cmd/mayfly-agent",
+}
+
+// allowed lists, for packages that are neither stage nor noun, what of Mayfly
+// they may import besides the nouns and their own parts.
+var allowed = map[string][]string{
+	"internal/disk":       {},
+	"internal/bus":        {"internal/disk"},
+	"internal/agent":      {"internal/claim"},
+	"internal/config":     {},
+	"internal/cli":        {},
+	"internal/importtest": {},
+}
+
+type goPackage struct {
+	ImportPath   string
+	Imports      []string
+	TestImports  []string
+	XTestImports []string
+	Standard     bool
+}
+
+// list returns the packages of this module.
+func list(t *testing.T) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports", module+"...")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []goPackage
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		p.ImportPath = strings.TrimPrefix(p.ImportPath, module)
+		all = append(all, p)
+	}
+}
+
+// within reports whether path is root or below it.
+func within(path, root string) bool { return path == root || strings.HasPrefix(path, root+"/") }
+
+func rootOf(path string, roots []string) string {
+	for _, r := range roots {
+		if within(path, r) {
+			return r
+		}
+	}
+	return ""
+}
+
+func TestStagesDoNotImportEachOther(t *testing.T) {
+	for _, p := range list(t) {
+		own := rootOf(p.ImportPath, stages)
+		if own == "" {
+			continue
+		}
+		for _, imp := range p.Imports {
+			imp, ours := strings.CutPrefix(imp, module)
+			if other := rootOf(imp, stages); ours && other != "" && other != own {
+				t.Errorf("%s imports %s: stages are joined by cmd/ only", p.ImportPath, imp)
+			}
+		}
+	}
+}
+
+func TestPartsDoNotImportParents(t *testing.T) {
+	plugs := []string{
+		"internal/fleet/engine", "internal/fleet/sandbox", "internal/fleet/fleettest",
+		"internal/ledger/sqlite", "internal/ledger/ledgertest",
+	}
+	for _, p := range list(t) {
+		if slices.Contains(plugs, p.ImportPath) {
+			continue
+		}
+		for _, imp := range p.Imports {
+			imp, ours := strings.CutPrefix(imp, module)
+			if ours && strings.HasPrefix(p.ImportPath, imp+"/") {
+				t.Errorf("%s imports its parent %s: only a plug does", p.ImportPath, imp)
+			}
+		}
+	}
+}
+
+func TestOnlyCommandsImportPlugs(t *testing.T) {
+	plugs := []string{"internal/fleet/engine", "internal/fleet/sandbox", "internal/ledger/sqlite"}
+	for _, p := range list(t) {
+		for _, imp := range p.Imports {
+			imp, _ := strings.CutPrefix(imp, module)
+			if slices.Contains(plugs, imp) && !within(p.ImportPath, "cmd") {
+				t.Errorf("%s imports the plug %s: only cmd/ does", p.ImportPath, imp)
+			}
+		}
+	}
+}
+
+func TestNounsAndPlainPackages(t *testing.T) {
+	for _, p := range list(t) {
+		noun := rootOf(p.ImportPath, nouns) != ""
+		for _, imp := range p.Imports {
+			ours, isOurs := strings.CutPrefix(imp, module)
+			switch {
+			case noun && isOurs && rootOf(ours, nouns) == "":
+				t.Errorf("%s imports %s: a noun imports nouns only", p.ImportPath, ours)
+			case slices.Contains(plain, p.ImportPath) && !isOurs && strings.Contains(strings.Split(imp, "/")[0], "."):
+				t.Errorf("%s imports %s: it must need the standard library only", p.ImportPath, imp)
+			}
+		}
+	}
+}
+
+func TestAllowedImports(t *testing.T) {
+	for _, p := range list(t) {
+		may, limited := allowed[p.ImportPath]
+		if !limited {
+			continue
+		}
+		for _, imp := range p.Imports {
+			imp, ours := strings.CutPrefix(imp, module)
+			if ours && rootOf(imp, nouns) == "" && rootOf(imp, may) == "" {
+				t.Errorf("%s imports %s: it may import %v and the nouns", p.ImportPath, imp, may)
+			}
+		}
+	}
+}
+
+// TestLibrariesHaveOneHome says where heavy or privileged libraries may appear.
+func TestLibrariesHaveOneHome(t *testing.T) {
+	homes := map[string][]string{
+		"github.com/aws/":                         {"internal/aws", "internal/ledger/dynamo", "cmd/mayfly-lambda"},
+		"modernc.org/sqlite":                      {"internal/disk"},
+		"github.com/moby/":                        {"internal/fleet/engine"},
+		"github.com/google/go-github":             {"internal/github"},
+		"github.com/bradleyfalzon/ghinstallation": {"internal/github"},
+		"github.com/getkin/kin-openapi":           {"internal/github/openapi"},
+		"github.com/rhysd/actionlint":             {"internal/github/githubsim"},
+		"github.com/goccy/go-yaml":                {"internal/config", "internal/github/githubsim"},
+		"github.com/alecthomas/kong":              {"cmd/mayfly", "internal/cli"},
+		"github.com/google/go-containerregistry":  {"internal/image"},
+	}
+	for _, p := range list(t) {
+		for _, imp := range p.Imports {
+			for lib, where := range homes {
+				if strings.HasPrefix(imp, lib) && rootOf(p.ImportPath, where) == "" {
+					t.Errorf("%s imports %s: its home is %v", p.ImportPath, imp, where)
+				}
+			}
+		}
+	}
+}
+
+// TestSupportStaysOutOfBinaries keeps what only tests need out of the tool.
+func TestSupportStaysOutOfBinaries(t *testing.T) {
+	support := []string{"internal/github/openapi", "internal/fleet/fleettest", "internal/ledger/ledgertest"}
+	for _, p := range list(t) {
+		for _, imp := range p.Imports {
+			imp, _ := strings.CutPrefix(imp, module)
+			if root := rootOf(imp, support); root != "" && !within(p.ImportPath, root) {
+				t.Errorf("%s imports %s outside its tests", p.ImportPath, imp)
+			}
+		}
+	}
+}
