@@ -1,0 +1,185 @@
+package claim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"time"
+)
+
+// Config is what a [Desk] needs.
+type Config struct {
+	Dir    string // folder of the claim folders; made when missing, readable by its owner only
+	Ledger Ledger
+	Forge  Forge
+	Log    *slog.Logger
+}
+
+// A Desk opens a claim socket for each runner and answers on it. Its methods may
+// be called from several goroutines at once.
+//
+// The container of a runner is given the runner's folder, not the socket in it:
+// after a restart the socket is made anew and the agent finds it in its place.
+type Desk struct {
+	config Config
+	folder *os.File // Dir, open: sockets are bound through it
+
+	mu    sync.Mutex
+	doors map[string]*door // by runner
+}
+
+// New makes the folder and returns a Desk with no socket open.
+func New(c Config) (*Desk, error) {
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the folder of claim sockets: %w", err)
+	}
+	if err := os.Chmod(c.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("closing the folder of claim sockets to others: %w", err)
+	}
+	folder, err := os.Open(c.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the folder of claim sockets: %w", err)
+	}
+	return &Desk{config: c, folder: folder, doors: map[string]*door{}}, nil
+}
+
+// runnerName is what may be the name of a folder and of a container.
+var runnerName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+
+const wantName = "want a name of 1 to 64 of a-z, 0-9 and -"
+
+// Open opens the claim socket of runner and returns the folder that holds it,
+// to be mounted into the container. When it is open already nothing happens.
+func (d *Desk) Open(runner string) (dir string, err error) {
+	if !runnerName.MatchString(runner) {
+		return "", fmt.Errorf("opening the claim socket of %q: %s", runner, wantName)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	dir = filepath.Join(d.config.Dir, runner)
+	if d.doors[runner] != nil {
+		return dir, nil
+	}
+	l, err := d.listen(runner)
+	if err != nil {
+		return "", fmt.Errorf("opening the claim socket of %s: %w", runner, err)
+	}
+	d.doors[runner] = newDoor(d.config, runner, l)
+	return dir, nil
+}
+
+// listen binds the socket beside the runner's folder and moves it in when its
+// mode is right: whoever sees it can use it, and nothing that a container put in
+// the folder is ever followed. It is bound through the open folder, because the
+// path of a unix socket may have 107 bytes only and a state folder can be deep.
+func (d *Desk) listen(runner string) (net.Listener, error) {
+	dir := filepath.Join(d.config.Dir, runner)
+	if err := os.Mkdir(dir, 0o711); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	if err := os.Chmod(dir, 0o711); err != nil { // whatever the umask
+		return nil, err
+	}
+	fresh := filepath.Join(d.config.Dir, "."+runner)
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	l, err := net.Listen("unix", fmt.Sprintf("/proc/self/fd/%d/.%s", d.folder.Fd(), runner))
+	if err != nil {
+		return nil, err
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false) // it will be elsewhere by then
+	if err := errors.Join(os.Chmod(fresh, 0o666), os.Rename(fresh, filepath.Join(dir, SocketName))); err != nil {
+		return nil, errors.Join(err, l.Close(), os.Remove(fresh))
+	}
+	return l, nil
+}
+
+// Close closes the socket of runner, open or not, and removes its folder.
+func (d *Desk) Close(runner string) error {
+	if !runnerName.MatchString(runner) {
+		return fmt.Errorf("closing the claim socket of %q: %s", runner, wantName)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if door := d.doors[runner]; door != nil {
+		door.server.Close() // of connections that are being dropped, an error means nothing
+		delete(d.doors, runner)
+	}
+	if err := os.RemoveAll(filepath.Join(d.config.Dir, runner)); err != nil {
+		return fmt.Errorf("removing the claim folder of %s: %w", runner, err)
+	}
+	return nil
+}
+
+// Runners lists whose folders are there, open or left by an earlier process.
+func (d *Desk) Runners() ([]string, error) {
+	entries, err := os.ReadDir(d.config.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("listing claim folders: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if runnerName.MatchString(e.Name()) {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+// Shutdown closes every socket and lets claims under way finish until ctx ends.
+// The folders stay: their runners find their sockets again when a new Desk opens
+// them.
+func (d *Desk) Shutdown(ctx context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var wg sync.WaitGroup
+	errs := make(chan error, len(d.doors))
+	for _, door := range d.doors {
+		wg.Go(func() { errs <- door.server.Shutdown(ctx) })
+	}
+	wg.Wait()
+	close(errs)
+	all := d.folder.Close()
+	for err := range errs {
+		all = errors.Join(all, err)
+	}
+	clear(d.doors)
+	return all
+}
+
+// Limits of one socket. What answers on it is within reach of the job.
+const (
+	maxBody        = 64 << 10
+	maxHeader      = 8 << 10
+	maxConnections = 8
+	maxReports     = 100 // a runner has a handful to make; each is kept
+	readLimit      = 10 * time.Second
+	claimLimit     = 60 * time.Second // ledger and forge together
+	reportLimit    = 30 * time.Second
+	retryAfter     = 2 * time.Second // where nobody said
+)
+
+// newServer is the HTTP side of a door.
+func newServer(d *door, log *slog.Logger) *http.Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+PathClaim, d.serveClaim)
+	mux.HandleFunc("POST "+PathReport, d.serveReport)
+	return &http.Server{
+		Handler:           http.MaxBytesHandler(mux, maxBody),
+		ReadHeaderTimeout: readLimit,
+		ReadTimeout:       readLimit,
+		WriteTimeout:      readLimit + claimLimit,
+		IdleTimeout:       readLimit,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}

@@ -1,0 +1,161 @@
+package claim
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+)
+
+// A door is the claim socket of one runner and how far its claim has come.
+type door struct {
+	runner string
+	ledger Ledger
+	forge  Forge
+	log    *slog.Logger
+	server *http.Server
+
+	mu      sync.Mutex // held for a whole claim: they are decided one by one
+	permit  *Permit    // when granted
+	refused *Refused   // when refused or spent
+
+	reportMu sync.Mutex // held for a whole report: they are taken in order
+	reports  int        // taken so far
+}
+
+// newDoor serves runner's claim on l until its server is closed.
+func newDoor(c Config, runner string, l net.Listener) *door {
+	d := &door{runner: runner, ledger: c.Ledger, forge: c.Forge, log: c.Log.With("runner", runner)}
+	d.server = newServer(d, d.log)
+	go func() {
+		if err := d.server.Serve(limit(l, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
+			d.log.Error("claim socket ended", "err", err)
+		}
+	}()
+	return d
+}
+
+func (d *door) serveClaim(w http.ResponseWriter, r *http.Request) {
+	// A caller that hangs up must not leave a claim half done.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), claimLimit)
+	defer cancel()
+	grant, err := d.claim(ctx)
+	var refused *Refused
+	switch {
+	case err == nil:
+		d.log.Info("claim granted", "job", d.permit.Job)
+		answer(w, http.StatusOK, grant)
+	case errors.As(err, &refused):
+		d.log.Warn("claim refused", "err", err)
+		answer(w, http.StatusForbidden, Refusal{refused.Reason})
+	default:
+		d.log.Warn("claim put off", "err", err)
+		putOff(w, err)
+	}
+}
+
+// claim takes the claim as far as it goes; see the package's comment.
+func (d *door) claim(ctx context.Context) (Grant, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.refused != nil {
+		return Grant{}, d.refused
+	}
+	registration, err := d.register(ctx)
+	if err != nil {
+		errors.As(err, &d.refused) // a final no stays one
+		return Grant{}, err
+	}
+	d.refused = &Refused{"the claim of this runner is spent: it is answered once"}
+	return Grant{
+		Runner:     d.runner,
+		JIT:        registration.JIT.Reveal(),
+		IdleLimit:  d.permit.IdleLimit,
+		TotalLimit: d.permit.TotalLimit,
+	}, nil
+}
+
+// register returns a registration that the ledger knows of.
+func (d *door) register(ctx context.Context) (Registration, error) {
+	if d.permit == nil {
+		permit, err := d.ledger.Claim(ctx, d.runner)
+		if err != nil {
+			return Registration{}, err
+		}
+		d.permit = &permit
+	}
+	made, err := d.forge.Register(ctx, *d.permit, d.runner)
+	if errors.Is(err, ErrTaken) {
+		d.log.Info("removing the registration of an attempt that was cut off", "job", d.permit.Job)
+		if err := d.forge.Forget(ctx, *d.permit, d.runner); err != nil {
+			return Registration{}, err
+		}
+		made, err = d.forge.Register(ctx, *d.permit, d.runner)
+	}
+	if err != nil {
+		return Registration{}, err
+	}
+	return made, d.ledger.Registered(ctx, d.runner, made.ID)
+}
+
+func (d *door) serveReport(w http.ResponseWriter, r *http.Request) {
+	var report Report
+	err := json.NewDecoder(r.Body).Decode(&report)
+	if err == nil {
+		err = report.check()
+	}
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		answer(w, http.StatusRequestEntityTooLarge, Refusal{fmt.Sprintf("want at most %d bytes", tooLarge.Limit)})
+		return
+	} else if err != nil {
+		answer(w, http.StatusBadRequest, Refusal{"reading the report: " + err.Error()})
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), reportLimit)
+	defer cancel()
+	d.report(ctx, w, report)
+}
+
+// report passes one report on and answers for the ledger.
+func (d *door) report(ctx context.Context, w http.ResponseWriter, r Report) {
+	d.reportMu.Lock()
+	defer d.reportMu.Unlock()
+	if d.reports >= maxReports {
+		answer(w, http.StatusTooManyRequests, Refusal{fmt.Sprintf("want at most %d reports of one runner", maxReports)})
+		return
+	}
+	switch err := d.ledger.Report(ctx, d.runner, r); {
+	case err == nil:
+		d.reports++
+		w.WriteHeader(http.StatusNoContent)
+	case errors.Is(err, ErrBusy):
+		d.reports++
+		answer(w, http.StatusConflict, Refusal{err.Error()})
+	default:
+		d.log.Warn("report put off", "phase", r.Phase, "err", err)
+		putOff(w, err)
+	}
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(v) // the caller has hung up or not: a claim is spent either way
+}
+
+// putOff answers that the same may be tried again, and when. What went wrong is
+// for the log: it is not the container's business.
+func putOff(w http.ResponseWriter, err error) {
+	after := retryAfter
+	if later := (*Later)(nil); errors.As(err, &later) && later.After > 0 {
+		after = later.After
+	}
+	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(after.Seconds()))))
+	answer(w, http.StatusServiceUnavailable, Refusal{"not now"})
+}
