@@ -58,7 +58,9 @@ type write struct {
 }
 
 func startWriter(path string, o Options) (*writer, error) {
-	pragmas := []string{"journal_mode(wal)", "synchronous(full)", "wal_autocheckpoint(4000)"}
+	// A delivery of 7 KB fits one page of 8 KiB, which BenchmarkWrite likes better
+	// than 4 or 16. The log is folded into the file every 2,000 pages (16 MiB).
+	pragmas := []string{"page_size(8192)", "journal_mode(wal)", "synchronous(full)", "wal_autocheckpoint(2000)"}
 	db, err := sql.Open("sqlite", source(path, pragmas...))
 	if err != nil {
 		return nil, err
