@@ -2,11 +2,16 @@
 // runs, and a container that ended leaves nothing behind.
 //
 // Where containers run is a [Launcher]: fleet/engine (Docker's API, so Docker or
-// Podman) or fleet/sandbox (bubblewrap, where there is no engine).
+// Podman) or fleet/sandbox (bubblewrap, where there is no engine). What joins
+// runners to a launcher is a [Fleet]: starts a few at a time, watches all, removes
+// what ended. Which runner is started when is the ledger's to say, not the fleet's.
 package fleet
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"regexp"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/pool"
@@ -48,12 +53,45 @@ type Spec struct {
 	PIDs      int
 	Network   pool.Network
 	ClaimDir  string // host folder with the runner's claim socket, mounted at [ClaimMount]
+
+	ReadOnlyRoot bool // as in [pool.Pool]
+}
+
+// Errors that launchers and the fleet return, wrapped in what they are about.
+var (
+	ErrNotFound    = errors.New("no such runner")
+	ErrUnsupported = errors.New("not supported by this launcher")
+	ErrRemoved     = errors.New("runner was removed")
+	ErrClosed      = errors.New("fleet is closed")
+)
+
+// names are those that are safe as a folder, a control group and a container.
+var names = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
+
+// Check returns what is wrong with s, whatever the launcher.
+func (s Spec) Check() error {
+	switch {
+	case !names.MatchString(s.Runner):
+		return fmt.Errorf("runner name %q: want 1 to 64 of a-z, 0-9 and -", s.Runner)
+	case len(s.Command) == 0:
+		return fmt.Errorf("runner %s: command is empty: want the runner's program", s.Runner)
+	case s.ClaimDir == "":
+		return fmt.Errorf("runner %s: claim folder is missing", s.Runner)
+	}
+	return nil
+}
+
+// Args returns what every launcher runs in the container: the agent, told where
+// the claim socket is, with the runner's program as its arguments.
+func (s Spec) Args() []string {
+	return append([]string{AgentPath, "--socket", ClaimSocket, "--"}, s.Command...)
 }
 
 // Where things are inside every container.
 const (
-	ClaimMount = "/run/mayfly"                 // folder of the claim socket
-	AgentPath  = "/usr/local/bin/mayfly-agent" // the agent, its first process
+	ClaimMount  = "/run/mayfly"              // folder of the claim socket
+	ClaimSocket = ClaimMount + "/claim.sock" // the claim socket
+	AgentPath   = "/opt/mayfly/mayfly-agent" // the agent, its first process
 )
 
 // A Container is what a launcher knows of one container.
@@ -62,11 +100,22 @@ type Container struct {
 	Pool    string
 	Job     string
 	Running bool
-	Started time.Time
+	Started time.Time // made, to the second
 }
 
 // An Exit is how a container ended.
 type Exit struct {
-	Code int    // exit code of the first process; 128+n when signal n ended it
+	Code int    // exit code of the first process; 128+n when signal n ended it; [CodeUnknown]
 	Note string // what else is known, such as "out of memory"; may be empty
 }
+
+// CodeUnknown is the code of a container that is known to have ended but not how.
+const CodeUnknown = -1
+
+// Notes that an [Exit] can carry.
+const (
+	NoteOutOfMemory = "out of memory"
+	NoteKilled      = "killed from outside" // by hand, by a limit of the host, or at its stop
+	NoteRemoved     = "removed"             // before its end could be seen
+	NoteLost        = "its end was not recorded"
+)

@@ -26,6 +26,11 @@ type Pool struct {
 	Command []string // the runner's program inside the container, such as /home/runner/run.sh
 	Network Network
 
+	// ReadOnlyRoot makes the image read-only; only home, /tmp, /run and /var/tmp can
+	// be written then. Not for images that keep the runner's program in its home,
+	// as GitHub's own does. The sandbox is always so.
+	ReadOnlyRoot bool
+
 	RunnerGroup int64         // id of the GitHub runner group; 1 is the default group
 	IdleLimit   time.Duration // a runner that got no job for this long leaves
 	TotalLimit  time.Duration // a runner older than this is stopped, busy or not
