@@ -1,0 +1,192 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/disk"
+)
+
+const (
+	maxCompleted = 1000        // deliveries that are done and wait to be settled on disk
+	maxSettled   = 100         // deliveries settled by one write, so that others wait little for it
+	insistPause  = time.Second // between attempts on a disk that fails
+)
+
+// Run delivers events until ctx ends and the targets have returned. It is
+// called once.
+func (b *Bus) Run(ctx context.Context) error {
+	var targets sync.WaitGroup
+	for _, q := range b.queues {
+		work := make(chan delivery)
+		targets.Go(func() {
+			defer close(work)
+			b.dispatch(ctx, q, work)
+		})
+		for range q.rule.Workers {
+			targets.Go(func() {
+				for d := range work {
+					b.deliver(ctx, d)
+				}
+			})
+		}
+	}
+	var keepers sync.WaitGroup
+	keepers.Go(func() { b.settle(ctx) })
+	keepers.Go(func() { b.clean(ctx) })
+	targets.Wait()
+	close(b.completed)
+	keepers.Wait()
+	return nil
+}
+
+// dispatch hands the deliveries of q to its workers as they become due.
+func (b *Bus) dispatch(ctx context.Context, q *queue, work chan<- delivery) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		d, ok, wait, empty := q.take(b.now())
+		switch {
+		case ok:
+			select {
+			case work <- d:
+			case <-ctx.Done():
+			}
+		case empty:
+			b.insist(ctx, "reading pending deliveries", func() error { return b.db.Write(ctx, q.refill) })
+		default:
+			timer.Reset(wait)
+			select {
+			case <-timer.C:
+			case <-q.wake:
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+// deliver makes one attempt and stores its outcome.
+func (b *Bus) deliver(ctx context.Context, d delivery) {
+	var s Stored
+	b.insist(ctx, "reading an event", func() (err error) {
+		s, err = b.load(ctx, d.seq)
+		return err
+	})
+	if ctx.Err() != nil {
+		return
+	}
+	err := b.call(ctx, d, s)
+	switch {
+	case err == nil:
+		b.Counters.Delivered.Add(1)
+		b.completed <- d
+	case ctx.Err() == nil:
+		b.fail(ctx, d, s, err)
+	}
+}
+
+// call calls the target. One that panics has failed; it must not take the
+// process along, only to meet the same event after the restart.
+func (b *Bus) call(ctx context.Context, d delivery, s Stored) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			b.log.Error("target panicked", "rule", d.queue.rule.Name, "event", s.Event.ID, "err", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return b.targets[d.queue.rule.Target](ctx, s.Event)
+}
+
+// load reads the event of number seq.
+func (b *Bus) load(ctx context.Context, seq int64) (Stored, error) {
+	if s, ok := b.recent.get(seq); ok {
+		return s, nil
+	}
+	return scan(b.db.QueryRow(ctx, `SELECT `+columns+` FROM events WHERE seq = ?`, seq))
+}
+
+// fail postpones d after an attempt that failed, or buries it when there is no hope.
+func (b *Bus) fail(ctx context.Context, d delivery, s Stored, cause error) {
+	rule, now := d.queue.rule, b.now()
+	later := d
+	later.attempts++
+	next := now.Add(rule.Backoff.pause(later.attempts, b.rand()))
+	later.due = next.UnixMilli()
+	log := b.log.With("rule", rule.Name, "event", s.Event.ID, "attempts", later.attempts, "err", cause)
+
+	if reason := rule.hopeless(later.attempts, next.Sub(s.Published), cause); reason != "" {
+		log.Error("delivery given up", "reason", reason)
+		b.Counters.Dead.Add(1)
+		b.store(ctx, "burying a delivery", func(tx *disk.Tx) error {
+			tx.OnCommit(func() { d.queue.settle(d) })
+			return bury(tx, d, later.attempts, fmt.Sprintf("%s: %v", reason, cause), now)
+		})
+		return
+	}
+	log.Warn("delivery failed", "next", next)
+	b.Counters.Retried.Add(1)
+	b.store(ctx, "postponing a delivery", func(tx *disk.Tx) error {
+		tx.OnCommit(func() { d.queue.add(later) })
+		return postpone(tx, d, later, cause.Error())
+	})
+}
+
+// hopeless says why no further attempt is made; "" when one is.
+func (r Rule) hopeless(attempts int, age time.Duration, cause error) string {
+	switch {
+	case errors.As(cause, new(permanent)):
+		return "permanent error"
+	case attempts >= r.MaxAttempts:
+		return fmt.Sprintf("%d attempts", attempts)
+	case age > r.MaxAge:
+		return fmt.Sprintf("older than %v", r.MaxAge)
+	}
+	return ""
+}
+
+// settle takes deliveries that are done off the disk, as many at once as there
+// are. It lags behind the targets, which a crash turns into a second delivery.
+func (b *Bus) settle(ctx context.Context) {
+	for first := range b.completed {
+		done := []delivery{first}
+		for len(b.completed) > 0 && len(done) < maxSettled {
+			done = append(done, <-b.completed)
+		}
+		b.store(ctx, "settling deliveries", func(tx *disk.Tx) error {
+			for _, d := range done {
+				tx.OnCommit(func() { d.queue.settle(d) })
+				if err := deletePending(tx, d); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+}
+
+// store makes a write until it succeeds. It is tried once even when ctx has
+// ended, because a target's work would else be done again.
+func (b *Bus) store(ctx context.Context, doing string, f func(*disk.Tx) error) {
+	b.insist(ctx, doing, func() error { return b.db.Write(context.WithoutCancel(ctx), f) })
+}
+
+// insist calls f until it succeeds or ctx ends. A disk that fails holds
+// deliveries up; it must not lose them.
+func (b *Bus) insist(ctx context.Context, doing string, f func() error) {
+	for {
+		err := f()
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		b.log.Error(doing, "err", err)
+		select {
+		case <-time.After(insistPause):
+		case <-ctx.Done():
+			return
+		}
+	}
+}

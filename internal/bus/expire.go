@@ -1,0 +1,62 @@
+package bus
+
+import (
+	"context"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/disk"
+)
+
+const (
+	expireEvery = time.Hour
+	expireBatch = 100 // events looked at in one write, so that others wait little for it
+)
+
+// clean removes what has been kept long enough, until ctx ends.
+func (b *Bus) clean(ctx context.Context) {
+	for {
+		if err := b.expire(ctx); err != nil && ctx.Err() == nil {
+			b.log.Error("removing old events", "err", err)
+		}
+		select {
+		case <-time.After(expireEvery):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// expire removes dead letters past their retention, then events past theirs
+// that nothing refers to.
+func (b *Bus) expire(ctx context.Context) error {
+	err := b.db.Write(ctx, func(tx *disk.Tx) error {
+		_, err := tx.Exec(`DELETE FROM dead_letters WHERE died < ?`, b.now().Add(-letterRetention).UnixMilli())
+		return err
+	})
+	for seq, more := int64(0), true; more && err == nil; {
+		err = b.db.Write(ctx, func(tx *disk.Tx) error {
+			seq, more, err = expireEvents(tx, seq, b.now().Add(-b.retention))
+			return err
+		})
+	}
+	return err
+}
+
+// expireEvents looks at the events after number from, of which it removes those
+// published before limit. It returns the last one it looked at and whether
+// there may be more to remove after it.
+func expireEvents(tx *disk.Tx, from int64, limit time.Time) (to int64, more bool, err error) {
+	// Events are published in the order of their numbers, so the first that is
+	// young, or pending, ends the search.
+	var n int
+	err = tx.QueryRow(`SELECT count(*), coalesce(max(seq), 0) FROM (
+		SELECT seq, published FROM events
+		WHERE seq > ? AND seq < (SELECT coalesce(min(seq), 9223372036854775807) FROM deliveries)
+		ORDER BY seq LIMIT ?) WHERE published < ?`, from, expireBatch, limit.UnixMilli()).Scan(&n, &to)
+	if err != nil || n == 0 {
+		return to, false, err
+	}
+	_, err = tx.Exec(`DELETE FROM events WHERE seq > ? AND seq <= ? AND published < ?
+		AND NOT EXISTS (SELECT 1 FROM dead_letters WHERE dead_letters.seq = events.seq)`, from, to, limit.UnixMilli())
+	return to, n == expireBatch, err
+}

@@ -1,0 +1,81 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/event"
+)
+
+// Publish stores e and a pending delivery for each rule that matches it, and
+// returns when both are on disk. An event whose id was published within the
+// retention changes nothing and is not fresh. After an error e may be stored or
+// not; publishing it again does no harm. disk.ErrFull when there is no space.
+func (b *Bus) Publish(ctx context.Context, e event.Event) (fresh bool, err error) {
+	// The work that needs no transaction is done outside, where it runs in parallel.
+	matching, err := b.match(e)
+	if err != nil {
+		return false, err
+	}
+	err = b.db.Write(ctx, func(tx *disk.Tx) error {
+		fresh, err = b.publish(tx, e, matching)
+		return err
+	})
+	return fresh && err == nil, err
+}
+
+// PublishTx is [Bus.Publish] as a part of a transaction: e is published when
+// and only when that commits.
+func (b *Bus) PublishTx(tx *disk.Tx, e event.Event) (fresh bool, err error) {
+	matching, err := b.match(e)
+	if err != nil {
+		return false, err
+	}
+	return b.publish(tx, e, matching)
+}
+
+// match returns the queues of the rules that match e.
+func (b *Bus) match(e event.Event) (matching []*queue, err error) {
+	if err := e.Validate(); err != nil {
+		return nil, err
+	}
+	envelope, err := json.Marshal(e)
+	if err != nil {
+		return nil, err
+	}
+	for _, q := range b.queues {
+		if q.rule.Pattern.Matches(envelope) {
+			matching = append(matching, q)
+		}
+	}
+	return matching, nil
+}
+
+func (b *Bus) publish(tx *disk.Tx, e event.Event, matching []*queue) (fresh bool, err error) {
+	seq, now := b.seq+1, b.now()
+	fresh, err = insert(tx, seq, e, now)
+	if err != nil {
+		return false, err
+	}
+	if !fresh {
+		tx.OnCommit(func() { b.Counters.Duplicates.Add(1) })
+		return false, nil
+	}
+	b.seq = seq
+	for _, q := range matching {
+		if err := addPending(tx, q.rule.Name, seq); err != nil {
+			return false, err
+		}
+	}
+	tx.OnCommit(func() {
+		b.Counters.Published.Add(1)
+		if len(matching) > 0 {
+			b.recent.add(Stored{Seq: seq, Published: now, Event: e})
+		}
+		for _, q := range matching {
+			q.add(delivery{queue: q, seq: seq})
+		}
+	})
+	return true, nil
+}

@@ -1,0 +1,129 @@
+package bus
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/event"
+)
+
+// A Stored is an event as the bus keeps it.
+type Stored struct {
+	Seq       int64     // its number in the order of publishing
+	Published time.Time // by the bus's clock, in UTC; Event.Time is the sender's
+	Event     event.Event
+}
+
+// A Filter picks events; its zero value picks all. Empty fields do not count.
+type Filter struct {
+	Source     string
+	DetailType string
+	Since      time.Time // published then or later
+	After      int64     // numbers greater than this one
+	Limit      int       // the newest ones, that many at most
+}
+
+// Events reads the events that pass f, the newest first. It may be used on any
+// database that a bus was opened on, beside that bus or without it; so may the
+// other functions that read.
+func Events(ctx context.Context, db *disk.DB, f Filter) ([]Stored, error) {
+	limit := f.Limit
+	if limit == 0 {
+		limit = math.MaxInt
+	}
+	rows, err := db.Query(ctx, `SELECT `+columns+` FROM events
+		WHERE seq > ? AND (? = '' OR source = ?) AND (? = '' OR detail_type = ?) AND published >= ?
+		ORDER BY seq DESC LIMIT ?`,
+		f.After, f.Source, f.Source, f.DetailType, f.DetailType, unixMilli(f.Since), limit)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func() (Stored, error) { return scan(rows) })
+}
+
+// unixMilli is t in milliseconds since 1970; 0 for the zero time.
+func unixMilli(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// A Pending is a delivery that is still to be made.
+type Pending struct {
+	Rule      string
+	Seq       int64 // of the event
+	EventID   string
+	Published time.Time
+	Attempts  int       // made so far
+	Due       time.Time // of the next attempt; zero when none was made
+	LastError string
+}
+
+// PendingDeliveries reads what is pending, in the order of work within each rule.
+func PendingDeliveries(ctx context.Context, db *disk.DB, limit int) ([]Pending, error) {
+	rows, err := db.Query(ctx, `SELECT rule, seq, id, published, attempts, due, last_error
+		FROM deliveries JOIN events USING (seq) ORDER BY rule, due, seq LIMIT ?`, limit)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func() (p Pending, err error) {
+		var published, due int64
+		err = rows.Scan(&p.Rule, &p.Seq, &p.EventID, &published, &p.Attempts, &due, &p.LastError)
+		p.Published = milli(published)
+		if due != 0 {
+			p.Due = milli(due)
+		}
+		return p, err
+	})
+}
+
+// A Backlog is how much is pending for a rule.
+type Backlog struct {
+	Rule    string
+	Pending int
+	Failing int       // of these, with an attempt that failed
+	Oldest  time.Time // when the oldest of these was published
+}
+
+// Backlogs reads the backlog of each rule that has one, by name.
+func Backlogs(ctx context.Context, db *disk.DB) ([]Backlog, error) {
+	rows, err := db.Query(ctx, `SELECT rule, pending, failing, published FROM (
+		SELECT rule, count(*) AS pending, sum(attempts > 0) AS failing, min(seq) AS seq
+		FROM deliveries GROUP BY rule) JOIN events USING (seq) ORDER BY rule`)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func() (b Backlog, err error) {
+		var oldest int64
+		err = rows.Scan(&b.Rule, &b.Pending, &b.Failing, &oldest)
+		b.Oldest = milli(oldest)
+		return b, err
+	})
+}
+
+// A DeadLetter is a delivery that was given up.
+type DeadLetter struct {
+	Stored
+	Rule     string
+	Attempts int
+	Reason   string    // why it was given up, with the last error
+	Died     time.Time // when it was given up
+}
+
+// DeadLetters reads the dead letters, the newest first.
+func DeadLetters(ctx context.Context, db *disk.DB, limit int) ([]DeadLetter, error) {
+	rows, err := db.Query(ctx, `SELECT `+columns+`, rule, attempts, reason, died
+		FROM dead_letters JOIN events ON events.seq = dead_letters.seq ORDER BY died DESC, events.seq DESC, rule LIMIT ?`, limit)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func() (l DeadLetter, err error) {
+		var died int64
+		l.Stored, err = scan(rows, &l.Rule, &l.Attempts, &l.Reason, &died)
+		l.Died = milli(died)
+		return l, err
+	})
+}

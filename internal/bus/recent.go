@@ -1,0 +1,31 @@
+package bus
+
+import "sync"
+
+const (
+	maxRecent       = 128
+	maxRecentDetail = 32 << 10 // bytes; larger events are read from disk
+)
+
+// recent is the newest events, so that one that has just been published is not
+// read from disk for each of its rules. It takes 4 MiB at most.
+type recent struct {
+	mu    sync.Mutex
+	slots [maxRecent]Stored // guarded by mu; by their numbers modulo maxRecent
+}
+
+func (r *recent) add(s Stored) {
+	if len(s.Event.Detail) > maxRecentDetail {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.slots[s.Seq%maxRecent] = s
+}
+
+func (r *recent) get(seq int64) (Stored, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.slots[seq%maxRecent]
+	return s, s.Seq == seq
+}

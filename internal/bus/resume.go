@@ -1,0 +1,50 @@
+package bus
+
+import (
+	"encoding/json"
+
+	"github.com/mayfly-ci/mayfly/internal/disk"
+)
+
+// resume picks up what the bus before this one has left.
+func (b *Bus) resume(tx *disk.Tx) error {
+	// A number is not given twice, so that a dead letter never means another event.
+	err := tx.QueryRow(`SELECT max(
+		(SELECT coalesce(max(seq), 0) FROM events),
+		(SELECT coalesce(max(seq), 0) FROM dead_letters))`).Scan(&b.seq)
+	if err != nil {
+		return err
+	}
+	if err := b.buryOrphans(tx); err != nil {
+		return err
+	}
+	for _, q := range b.queues {
+		if err := q.refill(tx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// buryOrphans makes dead letters of what is pending for rules that are no more.
+func (b *Bus) buryOrphans(tx *disk.Tx) error {
+	names := []string{}
+	for _, q := range b.queues {
+		names = append(names, q.rule.Name)
+	}
+	known, err := json.Marshal(names)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`INSERT INTO dead_letters (seq, rule, attempts, reason, died)
+		SELECT seq, rule, attempts, 'rule is no longer configured', ? FROM deliveries
+		WHERE rule NOT IN (SELECT value FROM json_each(?)) ON CONFLICT DO NOTHING`, b.now().UnixMilli(), string(known))
+	if err != nil {
+		return err
+	}
+	buried, err := tx.Exec(`DELETE FROM deliveries WHERE rule NOT IN (SELECT value FROM json_each(?))`, string(known))
+	if buried > 0 {
+		b.log.Warn("deliveries of removed rules are now dead letters", "deliveries", buried)
+	}
+	return err
+}

@@ -1,0 +1,131 @@
+package bus
+
+import (
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/event"
+)
+
+// schema is the tables of the bus, see [disk.DB.Migrate]. Times are in
+// milliseconds since 1970. seq counts events in the order of publishing. A row of
+// deliveries is pending; due 0 is one that was never tried, so that the order
+// of its key is the order of work.
+var schema = []string{`
+CREATE TABLE events (
+	seq         INTEGER PRIMARY KEY,
+	id          TEXT NOT NULL UNIQUE,
+	published   INTEGER NOT NULL,
+	source      TEXT NOT NULL,
+	detail_type TEXT NOT NULL,
+	time        INTEGER NOT NULL,
+	resources   TEXT NOT NULL,
+	detail      BLOB NOT NULL
+);
+CREATE TABLE deliveries (
+	rule       TEXT NOT NULL,
+	due        INTEGER NOT NULL,
+	seq        INTEGER NOT NULL,
+	attempts   INTEGER NOT NULL,
+	last_error TEXT NOT NULL,
+	PRIMARY KEY (rule, due, seq)
+) WITHOUT ROWID;
+CREATE TABLE dead_letters (
+	seq      INTEGER NOT NULL,
+	rule     TEXT NOT NULL,
+	attempts INTEGER NOT NULL,
+	reason   TEXT NOT NULL,
+	died     INTEGER NOT NULL,
+	PRIMARY KEY (seq, rule)
+) WITHOUT ROWID;`}
+
+// insert stores e as number seq; false when its id is known.
+func insert(tx *disk.Tx, seq int64, e event.Event, now time.Time) (bool, error) {
+	resources, err := json.Marshal(e.Resources)
+	if err != nil {
+		return false, err
+	}
+	n, err := tx.Exec(`INSERT INTO events (seq, id, published, source, detail_type, time, resources, detail)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+		seq, e.ID, now.UnixMilli(), e.Source, e.DetailType, e.Time.UnixMilli(), string(resources), []byte(e.Detail))
+	return n == 1, err
+}
+
+const columns = `events.seq, events.id, published, source, detail_type, time, resources, detail`
+
+// A row is anything that has the columns of an event.
+type row interface{ Scan(dest ...any) error }
+
+// scan reads an event from [columns] and what else the query has, into more.
+func scan(r row, more ...any) (s Stored, err error) {
+	var published, at int64
+	var resources string
+	var detail []byte
+	dest := append([]any{&s.Seq, &s.Event.ID, &published, &s.Event.Source, &s.Event.DetailType, &at, &resources, &detail}, more...)
+	if err := r.Scan(dest...); err != nil {
+		return Stored{}, err
+	}
+	if err := json.Unmarshal([]byte(resources), &s.Event.Resources); err != nil {
+		return Stored{}, fmt.Errorf("event %q: resources %q: %w", s.Event.ID, resources, err)
+	}
+	s.Published, s.Event.Time, s.Event.Detail = milli(published), milli(at), detail
+	return s, nil
+}
+
+func milli(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
+// addPending makes a delivery of event seq pending for rule.
+func addPending(tx *disk.Tx, rule string, seq int64) error {
+	_, err := tx.Exec(`INSERT INTO deliveries (rule, due, seq, attempts, last_error) VALUES (?, 0, ?, 0, '')`, rule, seq)
+	return err
+}
+
+func deletePending(tx *disk.Tx, d delivery) error {
+	_, err := tx.Exec(`DELETE FROM deliveries WHERE rule = ? AND due = ? AND seq = ?`, d.queue.rule.Name, d.due, d.seq)
+	return err
+}
+
+// postpone moves d to a later time. It does nothing when it was done before.
+func postpone(tx *disk.Tx, d, later delivery, reason string) error {
+	_, err := tx.Exec(`UPDATE deliveries SET due = ?, attempts = ?, last_error = ? WHERE rule = ? AND due = ? AND seq = ?`,
+		later.due, later.attempts, reason, d.queue.rule.Name, d.due, d.seq)
+	return err
+}
+
+// bury makes d a dead letter. It does nothing when it was done before.
+func bury(tx *disk.Tx, d delivery, attempts int, reason string, now time.Time) error {
+	_, err := tx.Exec(`INSERT INTO dead_letters (seq, rule, attempts, reason, died) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		d.seq, d.queue.rule.Name, attempts, reason, now.UnixMilli())
+	if err != nil {
+		return err
+	}
+	return deletePending(tx, d)
+}
+
+// firstPending reads the first deliveries of a queue, limit at most.
+func firstPending(tx *disk.Tx, q *queue, limit int) (all []delivery, err error) {
+	rows, err := tx.Query(`SELECT due, seq, attempts FROM deliveries WHERE rule = ? ORDER BY due, seq LIMIT ?`, q.rule.Name, limit)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func() (d delivery, err error) {
+		d.queue = q
+		return d, rows.Scan(&d.due, &d.seq, &d.attempts)
+	})
+}
+
+// collect reads rows to their end with scan, and closes them.
+func collect[T any](rows *sql.Rows, scan func() (T, error)) (all []T, err error) {
+	defer rows.Close()
+	for rows.Next() {
+		one, err := scan()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, rows.Err()
+}
