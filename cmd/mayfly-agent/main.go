@@ -1,0 +1,65 @@
+// Mayfly-agent is the first process of a runner's container: it claims over the
+// socket of its container, starts the runner with what it got, tells how it goes
+// and leaves.
+//
+//	mayfly-agent [--socket PATH] -- COMMAND [ARGS...]
+//
+// Its exit code is the runner's, or one of its own: 64 wrong usage, 69 no answer
+// to the claim in time, 77 claim refused, 126 the runner could not be started,
+// 127 there is no such program, 128+n ended by signal n.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/agent"
+	"github.com/mayfly-ci/mayfly/internal/claim"
+)
+
+// version is set when building.
+var version = "unknown"
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	flags := flag.NewFlagSet("mayfly-agent", flag.ContinueOnError)
+	flags.Usage = func() {
+		fmt.Fprintln(flags.Output(), "usage: mayfly-agent [flags] -- COMMAND [ARGS...]")
+		flags.PrintDefaults()
+	}
+	socket := flags.String("socket", "/run/mayfly/"+claim.SocketName, "`path` of the claim socket")
+	within := flags.Duration("claim-within", 2*time.Minute, "`time` for the claim to be answered")
+	grace := flags.Duration("grace", 10*time.Second, "`time` between asking the runner to end and killing it")
+	printVersion := flags.Bool("version", false, "print the version")
+	switch err := flags.Parse(os.Args[1:]); {
+	case err == flag.ErrHelp:
+		return 0
+	case err != nil:
+		return agent.ExitUsage
+	case *printVersion:
+		fmt.Println("mayfly-agent", version)
+		return 0
+	case flags.NArg() == 0:
+		flags.Usage()
+		return agent.ExitUsage
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	return agent.Run(ctx, agent.Config{
+		Socket:  *socket,
+		Command: flags.Args(),
+		Env:     os.Environ(),
+		Stdout:  os.Stdout,
+		Stderr:  os.Stderr,
+		Within:  *within,
+		Grace:   *grace,
+		Log:     slog.New(slog.NewTextHandler(os.Stderr, nil)),
+	})
+}

@@ -1,0 +1,128 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/claim"
+)
+
+// Pauses between attempts: the socket may be away while Mayfly restarts.
+const (
+	firstPause = 50 * time.Millisecond
+	longPause  = 2 * time.Second
+)
+
+// callLimit is for one attempt; a desk answers a claim within 70 s or never.
+const callLimit = 90 * time.Second
+
+// maxAnswer is far more than a JIT configuration takes.
+const maxAnswer = 1 << 20
+
+// A desk is the other side of the claim socket.
+type desk struct{ http *http.Client }
+
+func newDesk(socket string) *desk {
+	var dialer net.Dialer
+	return &desk{&http.Client{Timeout: callLimit, Transport: &http.Transport{
+		DisableKeepAlives: true, // calls are few, and the server counts connections
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "unix", socket)
+		},
+	}}}
+}
+
+// claim claims until there is a final answer or ctx ends. A refusal is a
+// *[claim.Refused].
+func (d *desk) claim(ctx context.Context) (claim.Grant, error) {
+	var grant claim.Grant
+	err := persist(ctx, func() error { return d.post(ctx, claim.PathClaim, struct{}{}, &grant) })
+	if err == nil && grant.JIT == "" {
+		err = &claim.Refused{Reason: "the grant holds no configuration"}
+	}
+	return grant, err
+}
+
+// report makes one attempt to report r.
+func (d *desk) report(ctx context.Context, r claim.Report) error {
+	return d.post(ctx, claim.PathReport, r, nil)
+}
+
+// insist reports r until it is taken or refused, or ctx ends.
+func (d *desk) insist(ctx context.Context, r claim.Report) error {
+	return persist(ctx, func() error { return d.report(ctx, r) })
+}
+
+func (d *desk) post(ctx context.Context, path string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://claim"+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := d.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("reading the answer to %s: %w", path, err)
+	}
+	return read(res, answer, out)
+}
+
+// read turns an answer into out or into the error that it stands for.
+func read(res *http.Response, answer []byte, out any) error {
+	switch res.StatusCode {
+	case http.StatusOK:
+		return json.Unmarshal(answer, out)
+	case http.StatusNoContent:
+		return nil
+	case http.StatusConflict:
+		return claim.ErrBusy
+	case http.StatusServiceUnavailable:
+		seconds, _ := strconv.Atoi(res.Header.Get("Retry-After")) // 0 when there is none
+		return &claim.Later{After: time.Duration(seconds) * time.Second, Err: errors.New(res.Status)}
+	}
+	var refusal claim.Refusal
+	if json.Unmarshal(answer, &refusal) != nil || refusal.Reason == "" {
+		refusal.Reason = "answered " + res.Status
+	}
+	return &claim.Refused{Reason: refusal.Reason}
+}
+
+// persist calls f until its error is nil or final. It gives up when ctx ends, or
+// will have ended before f may be called again.
+func persist(ctx context.Context, f func() error) error {
+	for pause := firstPause; ; pause = min(2*pause, longPause) {
+		err := f()
+		var refused *claim.Refused
+		if err == nil || errors.As(err, &refused) || errors.Is(err, claim.ErrBusy) {
+			return err
+		}
+		wait := pause
+		if later := (*claim.Later)(nil); errors.As(err, &later) {
+			wait = max(wait, later.After)
+		}
+		if end, ok := ctx.Deadline(); ok && time.Until(end) < wait {
+			return fmt.Errorf("giving up, the next attempt would be too late: %w", err)
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), err)
+		}
+	}
+}

@@ -1,0 +1,104 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+)
+
+// errStart says that a program is there but could not be started.
+var errStart = errors.New("starting the runner")
+
+// A process is the runner's program and whatever it starts: its process group.
+type process struct {
+	pid    int
+	ended  chan syscall.WaitStatus // gets one
+	phases chan string             // what its output tells; closed at the output's end
+}
+
+// start starts the runner. Besides the container's environment it gets the JIT
+// configuration, and the wish to be told when its version is too old.
+func start(c Config, jit string) (*process, error) {
+	path, err := exec.LookPath(c.Command[0])
+	if err != nil {
+		return nil, fmt.Errorf("finding the runner's program: %w", err)
+	}
+	nothing, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errStart, err)
+	}
+	defer nothing.Close()
+	output, input, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errStart, err)
+	}
+	started, err := os.StartProcess(path, c.Command, &os.ProcAttr{
+		Env:   environment(c.Env, jit),
+		Files: []*os.File{nothing, input, c.Stderr},
+		Sys:   &syscall.SysProcAttr{Setpgid: true},
+	})
+	input.Close()
+	if err != nil {
+		output.Close()
+		return nil, fmt.Errorf("%w: %w", errStart, err)
+	}
+	p := &process{pid: started.Pid, ended: make(chan syscall.WaitStatus, 1), phases: make(chan string)}
+	started.Release() // reap waits for it
+	go p.reap()
+	go p.watch(output, c.Stdout)
+	return p, nil
+}
+
+// reap waits for every child until none is left: the runner, and the orphans
+// that the first process of a container inherits.
+func (p *process) reap() {
+	for {
+		var status syscall.WaitStatus
+		switch pid, err := syscall.Wait4(-1, &status, 0, nil); {
+		case err == syscall.EINTR:
+		case err != nil:
+			return
+		case pid == p.pid:
+			p.ended <- status
+		}
+	}
+}
+
+// signal sends s to the process group. That it has ended already is no fault.
+func (p *process) signal(s syscall.Signal) { syscall.Kill(-p.pid, s) }
+
+// Where the runner's environment takes them from when the container has none.
+const (
+	defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	defaultHome = "/home/runner"
+	defaultLang = "C.UTF-8"
+)
+
+// environment is the container's, with what a program may rely on filled in and
+// what only the runner gets. The names are of actions/runner, CommandSettings.cs
+// and Constants.cs.
+func environment(container []string, jit string) []string {
+	env := []string{"PATH=" + defaultPath, "HOME=" + defaultHome, "LANG=" + defaultLang}
+	for _, v := range container {
+		if !strings.HasPrefix(v, "ACTIONS_RUNNER_INPUT_") {
+			env = set(env, v)
+		}
+	}
+	env = set(env, "ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE=1")
+	return set(env, "ACTIONS_RUNNER_INPUT_JITCONFIG="+jit)
+}
+
+// set puts a NAME=value into env, in place of one of that name.
+func set(env []string, v string) []string {
+	name, _, _ := strings.Cut(v, "=")
+	for i := range env {
+		if strings.HasPrefix(env[i], name+"=") {
+			env[i] = v
+			return env
+		}
+	}
+	return append(env, v)
+}

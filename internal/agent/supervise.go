@@ -1,0 +1,183 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/claim"
+)
+
+// drain is how long the output of a runner that has ended is waited for: what it
+// left running in the background may hold it open.
+const drain = time.Second
+
+// A supervision is one runner from start to end. Its fields belong to the
+// goroutine of [supervision.run].
+type supervision struct {
+	config Config
+	desk   *desk
+	runner *process
+	phase  string           // last one seen
+	ran    bool             // a job ran
+	reason string           // why the runner was asked to end, if it was
+	idle   <-chan time.Time // the idle limit, while it counts
+	kill   <-chan time.Time // the end of the grace
+	tell   chan claim.Report
+}
+
+// supervise sees the runner to its end and returns the report of that.
+func supervise(ctx context.Context, c Config, d *desk, p *process, g claim.Grant) claim.Report {
+	s := &supervision{config: c, desk: d, runner: p, idle: after(g.IdleLimit), tell: make(chan claim.Report, 2)}
+	telling, stop := context.WithCancel(context.WithoutCancel(ctx))
+	told := make(chan struct{})
+	go func() { s.teller(telling); close(told) }()
+	gone := s.run(ctx, telling, g)
+	stop() // the report of the end says all that an earlier one could
+	close(s.tell)
+	<-told
+	return gone
+}
+
+func (s *supervision) run(ctx, telling context.Context, g claim.Grant) claim.Report {
+	total, order, phases := after(g.TotalLimit), ctx.Done(), s.runner.phases
+	leave := make(chan error, 1)
+	for {
+		select {
+		case phase, open := <-phases:
+			if !open {
+				phases = nil
+			}
+			s.saw(phase)
+		case <-s.idle:
+			s.idle = nil
+			go func() { leave <- s.desk.report(telling, claim.Report{Phase: claim.PhaseLeaving}) }()
+		case err := <-leave:
+			s.answered(err, g)
+		case <-total:
+			s.stop("total limit")
+		case <-order:
+			order = nil
+			s.stop("terminated")
+		case <-s.kill:
+			s.runner.signal(syscall.SIGKILL)
+		case status := <-s.runner.ended:
+			return s.ended(status, phases)
+		}
+	}
+}
+
+// saw notes a phase that the runner's output told of.
+func (s *supervision) saw(phase string) {
+	if phase == "" || phase == s.phase {
+		return
+	}
+	s.phase = phase
+	if phase == claim.PhaseBusy {
+		s.ran, s.idle = true, nil
+	}
+	select {
+	case s.tell <- claim.Report{Phase: phase}:
+	default: // the socket is away; the end will be reported
+	}
+}
+
+// answered acts on the answer to the wish to leave. An idle runner may be given a
+// job at any moment, so that only GitHub can say that it is not busy.
+func (s *supervision) answered(err error, g claim.Grant) {
+	switch {
+	case s.ran:
+	case err == nil:
+		s.stop("idle limit")
+	case errors.Is(err, claim.ErrBusy):
+		s.idle = after(g.IdleLimit) // in case the job never comes
+	default:
+		s.config.Log.Warn("idle limit passed, but not allowed to leave yet", "err", err)
+		s.idle = after(min(longPause, g.IdleLimit))
+	}
+}
+
+// stop asks the runner to end and sets the end of its grace.
+func (s *supervision) stop(reason string) {
+	if s.reason != "" {
+		return
+	}
+	s.reason = reason
+	s.config.Log.Info("stopping the runner", "reason", reason)
+	s.runner.signal(syscall.SIGTERM)
+	s.kill = time.After(s.config.Grace)
+}
+
+// ended removes what the runner left running and reports how it ended.
+func (s *supervision) ended(status syscall.WaitStatus, phases <-chan string) claim.Report {
+	s.runner.signal(syscall.SIGKILL)
+	for limit := time.After(drain); phases != nil; {
+		select {
+		case phase, open := <-phases:
+			if !open {
+				phases = nil
+			}
+			s.saw(phase)
+		case <-limit:
+			phases = nil
+		}
+	}
+	code := status.ExitStatus()
+	if status.Signaled() {
+		code = 128 + int(status.Signal())
+	}
+	if s.reason == "" {
+		s.reason = reasonOf(code, s.ran)
+	}
+	return claim.Report{Phase: claim.PhaseGone, ExitCode: code, Reason: clip(s.reason), Ran: s.ran}
+}
+
+// teller reports phases in their order, each until it is taken.
+func (s *supervision) teller(ctx context.Context) {
+	for r := range s.tell {
+		if err := s.desk.insist(ctx, r); err != nil && ctx.Err() == nil {
+			s.config.Log.Warn("report not taken", "phase", r.Phase, "err", err)
+		}
+	}
+}
+
+// reasonOf says in words what the exit code of GitHub's runner means
+// (actions/runner, Constants.cs, Runner.ReturnCode).
+func reasonOf(code int, ran bool) string {
+	switch {
+	case code == 0 && ran:
+		return "job done"
+	case code == 0:
+		return "ended without a job"
+	case code == 1:
+		return "terminated error"
+	case code == 2:
+		return "retryable error"
+	case code == 3 || code == 4:
+		return "runner wants to update itself: its version is too old"
+	case code == 5:
+		return "session conflict: another runner uses this registration"
+	case code == 7:
+		return "runner version deprecated: GitHub no longer takes it"
+	case code > 128:
+		return fmt.Sprintf("killed by signal %d", code-128)
+	}
+	return fmt.Sprintf("exit code %d", code)
+}
+
+// after is time.After with 0 for never.
+func after(d time.Duration) <-chan time.Time {
+	if d <= 0 {
+		return nil
+	}
+	return time.After(d)
+}
+
+// clip cuts what another program said down to what a report may hold.
+func clip(reason string) string {
+	const most = 900
+	return strings.ToValidUTF8(reason[:min(len(reason), most)], "")
+}

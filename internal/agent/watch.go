@@ -1,0 +1,69 @@
+package agent
+
+import (
+	"bytes"
+	"io"
+	"strings"
+
+	"github.com/mayfly-ci/mayfly/internal/claim"
+)
+
+// watch copies the runner's output to out as it comes and says what phase its
+// lines tell of. It ends with the output and then closes p.phases.
+func (p *process) watch(output io.ReadCloser, out io.Writer) {
+	defer close(p.phases)
+	defer output.Close()
+	lines := lineReader{each: func(line string) {
+		if phase := phaseOf(line); phase != "" {
+			p.phases <- phase
+		}
+	}}
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := output.Read(buf)
+		out.Write(buf[:n]) // if nobody can see it, the runner still runs
+		lines.write(buf[:n])
+		if err != nil {
+			return
+		}
+	}
+}
+
+// phaseOf reads the lines by which GitHub's runner says what it does, such as
+// "2026-01-31 12:00:00Z: Running job: build" (actions/runner, Listener's
+// JobDispatcher.cs and MessageListener.cs).
+func phaseOf(line string) string {
+	const stamp = len("2026-01-31 12:00:00")
+	at, text, ok := strings.Cut(line, "Z: ")
+	switch {
+	case !ok || len(at) != stamp:
+		return ""
+	case strings.HasPrefix(text, "Listening for Jobs"):
+		return claim.PhaseIdle
+	case strings.HasPrefix(text, "Running job: "):
+		return claim.PhaseBusy
+	}
+	return ""
+}
+
+// maxLine is how much of a line is looked at; the runner's own are short.
+const maxLine = 1 << 10
+
+// A lineReader cuts what is written into lines and gives the first maxLine bytes
+// of each to each.
+type lineReader struct {
+	each func(line string)
+	line []byte
+}
+
+func (l *lineReader) write(b []byte) {
+	for {
+		part, rest, whole := bytes.Cut(b, []byte("\n"))
+		l.line = append(l.line, part[:min(len(part), maxLine-len(l.line))]...)
+		if !whole {
+			return
+		}
+		l.each(strings.TrimSuffix(string(l.line), "\r"))
+		l.line, b = l.line[:0], rest
+	}
+}
