@@ -1,0 +1,94 @@
+package sandbox
+
+import (
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/mayfly-ci/mayfly/internal/fleet"
+	"github.com/mayfly-ci/mayfly/internal/pool"
+)
+
+// The user inside every sandbox, as in GitHub's runner images.
+const (
+	id     = "1001"
+	home   = "/home/runner"
+	passwd = "root:x:0:0:root:/nonexistent:/usr/sbin/nologin\nrunner:x:" + id + ":" + id + ":runner:" + home + ":/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+	group  = "root:x:0:\nrunner:x:" + id + ":\nnogroup:x:65534:\n"
+)
+
+// programs are the host's folders of programs and libraries.
+func programs() []string {
+	return []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}
+}
+
+// settings are the files of /etc that programs need to work at all: names, time,
+// certificates, and where libraries and alternatives are. None is a secret.
+func settings() []string {
+	return []string{
+		"/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d",
+		"/etc/hosts", "/etc/host.conf", "/etc/gai.conf", "/etc/nsswitch.conf", "/etc/resolv.conf",
+		"/etc/protocols", "/etc/services", "/etc/localtime", "/etc/mime.types",
+		"/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/ssl/openssl.cnf", "/etc/ca-certificates", "/etc/pki/ca-trust", "/etc/pki/tls/certs",
+	}
+}
+
+// arguments returns bubblewrap's arguments up to and with "--". Files that the
+// sandbox's user may not be able to reach go through sources.
+func (l *Launcher) arguments(r run, spec fleet.Spec, sources *stage) []string {
+	args := []string{
+		"--json-status-fd", "3", "--as-pid-1", "--new-session",
+		"--unshare-user", "--unshare-all", "--hostname", spec.Runner, "--uid", id, "--gid", id,
+	}
+	if l.noNest {
+		args = append(args, "--disable-userns")
+	}
+	if spec.Network == pool.NetworkHost {
+		args = append(args, "--share-net")
+	}
+	args = append(args, l.files(r, spec, sources)...)
+	args = append(args, environment()...)
+	return append(args, "--chdir", home, "--")
+}
+
+// files are the mounts, from the root down.
+func (l *Launcher) files(r run, spec fleet.Spec, sources *stage) []string {
+	var args []string
+	add := func(words ...string) { args = append(args, words...) }
+	for _, folder := range programs() {
+		if target, err := os.Readlink(folder); err == nil {
+			add("--symlink", target, folder)
+		} else {
+			add("--ro-bind-try", folder, folder)
+		}
+	}
+	for _, file := range settings() {
+		add("--ro-bind-try", file, file)
+	}
+	add("--ro-bind", sources.path(r.path("passwd")), "/etc/passwd")
+	add("--ro-bind", sources.path(r.path("group")), "/etc/group")
+	add("--proc", "/proc", "--dev", "/dev")
+	add("--perms", "1777", "--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/var", "--perms", "1777", "--dir", "/var/tmp")
+	add("--bind", sources.path(r.path("home")), home)
+	for _, host := range slices.Sorted(maps.Keys(l.config.Programs)) {
+		add("--ro-bind", sources.path(host), l.config.Programs[host])
+	}
+	add("--ro-bind", sources.path(l.config.Agent), fleet.AgentPath)
+	add("--ro-bind", sources.path(spec.ClaimDir), fleet.ClaimMount)
+	add("--remount-ro", "/")
+	return args
+}
+
+// environment is all that the agent finds in its environment.
+func environment() []string {
+	args := []string{"--clearenv"}
+	for _, v := range []string{
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"HOME=" + home, "USER=runner", "LOGNAME=runner", "SHELL=/bin/bash", "LANG=C.UTF-8",
+	} {
+		name, value, _ := strings.Cut(v, "=")
+		args = append(args, "--setenv", name, value)
+	}
+	return args
+}

@@ -1,0 +1,279 @@
+// Package sandbox is the launcher for hosts without a container engine: each
+// runner is a bubblewrap sandbox (https://github.com/containers/bubblewrap).
+//
+// What a runner gets: user, pid, mount, ipc, uts and cgroup namespaces of its
+// own, no capability, no way to gain one, no further user namespaces where
+// bubblewrap can forbid them (0.8), a session of its own; of the host's files only
+// the programs and libraries (/usr, /bin, /lib…, read-only) and a few of /etc; a
+// home that is removed at its end, and memory-backed /tmp, /run and /var.
+//
+// As root, every sandbox also runs under a user id that nobody else on the host
+// has, and in control groups with the limits of its pool. As an ordinary user there
+// are no limits, and every sandbox has that user's own id on the host: runners are
+// kept apart by their namespaces alone.
+//
+// The network is the host's or none: bubblewrap can set up no other. With the
+// host's, what listens on its loopback and its abstract unix sockets is in reach.
+// System calls are not filtered.
+//
+// Sandboxes outlive the process that started them. All that is known of one is in
+// its folder, so that a new process finds it again; see run.
+package sandbox
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/fleet"
+	"github.com/mayfly-ci/mayfly/internal/fleet/cgroup"
+	"github.com/mayfly-ci/mayfly/internal/pool"
+)
+
+// Config is what a Launcher needs.
+type Config struct {
+	Folder   string            // absolute; runners have their folders here; this launcher's alone
+	Instance string            // names the control groups: one per Mayfly on a host, [a-z0-9-]
+	Agent    string            // mayfly-agent on the host
+	Programs map[string]string // more of the host's files or folders, read-only: host path → path inside, not below /usr
+	Log      *slog.Logger
+}
+
+// A Launcher starts and stops sandboxes. It implements [fleet.Launcher].
+type Launcher struct {
+	config  Config
+	bwrap   string // path of bubblewrap
+	noNest  bool   // bubblewrap can forbid further user namespaces
+	asRoot  bool
+	groups  cgroup.Tree
+	limited bool // runners are put into control groups
+
+	mu   sync.Mutex
+	busy map[string]chan struct{} // runners that a Start or Stop is at; closed when it is done
+}
+
+var _ fleet.Launcher = (*Launcher)(nil)
+
+// New returns a launcher after a trial: [fleet.ErrUnsupported] when bubblewrap is
+// not installed or may not make namespaces here.
+func New(ctx context.Context, config Config) (*Launcher, error) {
+	path, err := exec.LookPath("bwrap")
+	if err != nil {
+		return nil, fmt.Errorf("%w: bubblewrap is not installed: %w", fleet.ErrUnsupported, err)
+	}
+	if _, err := os.Stat(config.Agent); err != nil {
+		return nil, fmt.Errorf("agent: %w", err)
+	}
+	if err := os.MkdirAll(config.Folder, 0o700); err != nil {
+		return nil, fmt.Errorf("folder of the sandbox: %w", err)
+	}
+	config.Log = cmp.Or(config.Log, slog.New(slog.DiscardHandler))
+	l := &Launcher{config: config, bwrap: path, asRoot: os.Geteuid() == 0, busy: map[string]chan struct{}{}}
+	if err := l.try(ctx); err != nil {
+		return nil, err
+	}
+	l.findGroups()
+	return l, nil
+}
+
+// try finds out what this bubblewrap can, and whether it may.
+func (l *Launcher) try(ctx context.Context) error {
+	help, _ := exec.CommandContext(ctx, l.bwrap, "--help").CombinedOutput()
+	l.noNest = bytes.Contains(help, []byte("--disable-userns"))
+	cmd := exec.CommandContext(ctx, l.bwrap, "--unshare-user", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "true")
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{}
+	l.become(cmd.SysProcAttr, l.uid("trial"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: bubblewrap makes no sandbox here: %w: %s", fleet.ErrUnsupported, err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+// findGroups decides, by making one, whether runners get control groups.
+func (l *Launcher) findGroups() {
+	tree, err := cgroup.Find()
+	if err == nil {
+		trial := tree.Group("mayfly-" + l.config.Instance)
+		if err = trial.Create(cgroup.Limits{CPUs: 1, Memory: 1 << 30, PIDs: 100}); err == nil {
+			err = trial.Remove()
+		}
+	}
+	if err != nil {
+		l.config.Log.Warn("runners in the sandbox have no limits on processors, memory and processes", "err", err)
+		return
+	}
+	l.groups, l.limited = tree, true
+}
+
+// Limited reports whether runners are kept within their resources.
+func (l *Launcher) Limited() bool { return l.limited }
+
+// Check reports whether runners of p can run in a sandbox: those that want a
+// network of Mayfly's own cannot, and are not quietly given another.
+func Check(p pool.Pool) error { return checkNetwork(p.Network) }
+
+func checkNetwork(n pool.Network) error {
+	if n == pool.NetworkHost || n == pool.NetworkNone {
+		return nil
+	}
+	return fmt.Errorf("network %q: %w: want host or none in the sandbox", n, fleet.ErrUnsupported)
+}
+
+// The user ids of sandboxes on the host, when root starts them: a range that
+// systemd's list of ids on a Linux system has as unused.
+// https://systemd.io/UIDS-GIDS/
+const (
+	firstUID = 0x70000000
+	uids     = 0x0ffe0000
+)
+
+// uid returns the user and group id of runner on the host. Two runners share one
+// by a chance of 1 in 268 million; then they are kept apart by namespaces alone.
+func (l *Launcher) uid(runner string) uint32 {
+	h := fnv.New32a()
+	fmt.Fprintf(h, "%s/%s", l.config.Instance, runner)
+	return firstUID + h.Sum32()%uids
+}
+
+// become makes the process that attr is for one of uid, when this one is root.
+func (l *Launcher) become(attr *syscall.SysProcAttr, uid uint32) {
+	if l.asRoot {
+		attr.Credential = &syscall.Credential{Uid: uid, Gid: uid}
+	}
+}
+
+// group returns the control group of runner.
+func (l *Launcher) group(runner string) cgroup.Group {
+	return l.groups.Group("mayfly-" + l.config.Instance + "-" + runner)
+}
+
+// hold makes the caller the only one to change runner; release ends that.
+func (l *Launcher) hold(ctx context.Context, runner string) (release func(), err error) {
+	for {
+		l.mu.Lock()
+		other, taken := l.busy[runner]
+		if !taken {
+			mine := make(chan struct{})
+			l.busy[runner] = mine
+			l.mu.Unlock()
+			return func() {
+				l.mu.Lock()
+				defer l.mu.Unlock()
+				delete(l.busy, runner)
+				close(mine)
+			}, nil
+		}
+		l.mu.Unlock()
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// Wait implements [fleet.Launcher].
+func (l *Launcher) Wait(ctx context.Context, runner string) (fleet.Exit, error) {
+	r, err := l.find(runner)
+	if err != nil {
+		return fleet.Exit{}, err
+	}
+	if err := r.ended(ctx); err != nil {
+		return fleet.Exit{}, fmt.Errorf("waiting for runner %s: %w", runner, err)
+	}
+	exit := r.exit()
+	if l.limited && l.group(runner).OOMKills() > 0 {
+		exit.Note = fleet.NoteOutOfMemory
+	}
+	return exit, nil
+}
+
+// Stop implements [fleet.Launcher].
+func (l *Launcher) Stop(ctx context.Context, runner string, grace time.Duration) error {
+	release, err := l.hold(ctx, runner)
+	if err != nil {
+		return err
+	}
+	defer release()
+	r, err := l.find(runner)
+	if errors.Is(err, fleet.ErrNotFound) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if err := r.stop(ctx, grace); err != nil {
+		return fmt.Errorf("stopping runner %s: %w", runner, err)
+	}
+	return l.remove(r)
+}
+
+// remove removes what an ended runner leaves: its group, then its folder, which
+// is what it is found by.
+func (l *Launcher) remove(r run) error {
+	if l.limited {
+		if err := l.group(r.name()).Remove(); err != nil {
+			return err
+		}
+	}
+	return r.remove()
+}
+
+// List implements [fleet.Launcher].
+func (l *Launcher) List(context.Context) ([]fleet.Container, error) {
+	entries, err := os.ReadDir(l.config.Folder)
+	if err != nil {
+		return nil, fmt.Errorf("listing sandboxes: %w", err)
+	}
+	var all []fleet.Container
+	for _, e := range entries {
+		r, err := l.find(e.Name())
+		if errors.Is(err, fleet.ErrNotFound) { // removed meanwhile
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		spec := r.spec()
+		all = append(all, fleet.Container{
+			Runner: r.name(), Pool: spec.Pool, Job: spec.Job, Running: r.running(), Started: spec.Started,
+		})
+	}
+	return all, nil
+}
+
+// Purge stops every runner at once and removes what this launcher made; an error
+// names what is left.
+func (l *Launcher) Purge(ctx context.Context) error {
+	all, err := l.List(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, c := range all {
+		errs = append(errs, l.Stop(ctx, c.Runner, 0))
+	}
+	if left, err := l.List(ctx); err != nil || len(left) > 0 {
+		errs = append(errs, fmt.Errorf("%d sandboxes are left: %v", len(left), left), err)
+	}
+	return errors.Join(errs...)
+}
+
+func (l *Launcher) find(runner string) (run, error) {
+	r := run{filepath.Join(l.config.Folder, runner)}
+	if _, err := os.Stat(r.folder); errors.Is(err, os.ErrNotExist) {
+		return run{}, fmt.Errorf("runner %q: %w", runner, fleet.ErrNotFound)
+	} else if err != nil {
+		return run{}, err
+	}
+	return r, nil
+}

@@ -1,0 +1,87 @@
+package sandbox
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// stageFolder is covered by the stage. It is on every host, and nothing of it is
+// shown to a runner.
+const stageFolder = "/tmp"
+
+// A stage is how a bubblewrap that root runs as somebody else gets at files that
+// are root's alone, such as a claim folder: in a mount namespace of its own, the
+// files appear in a folder that everybody may enter, and only that bubblewrap sees
+// it. The zero stage, for an ordinary user, leaves every path as it is.
+type stage struct {
+	folder string
+	files  []string // host paths; number n is at folder/n
+}
+
+// path returns where bubblewrap finds the host's file.
+func (s *stage) path(file string) string {
+	if s.folder == "" {
+		return file
+	}
+	s.files = append(s.files, file)
+	return s.at(len(s.files) - 1)
+}
+
+func (s *stage) at(n int) string { return filepath.Join(s.folder, strconv.Itoa(n)) }
+
+// mount builds the stage in a new mount namespace of the calling thread, which
+// must be one that ends; see [cgroup.OnThread].
+func (s *stage) mount() error {
+	if s.folder == "" {
+		return nil
+	}
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("new mount namespace: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("parting from the host's mounts: %w", err)
+	}
+	var trees []int
+	defer func() {
+		for _, t := range trees {
+			unix.Close(t)
+		}
+	}()
+	for _, file := range s.files { // all before the stage covers some of them
+		tree, err := unix.OpenTree(unix.AT_FDCWD, file, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+		if err != nil {
+			return &os.PathError{Op: "opening", Path: file, Err: err}
+		}
+		trees = append(trees, tree)
+	}
+	if err := unix.Mount("tmpfs", s.folder, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0711"); err != nil {
+		return fmt.Errorf("mounting the stage: %w", err)
+	}
+	for n, file := range s.files {
+		if err := show(trees[n], s.at(n)); err != nil {
+			return fmt.Errorf("showing %s: %w", file, err)
+		}
+	}
+	return nil
+}
+
+// show puts tree at a new file or folder.
+func show(tree int, at string) error {
+	var info unix.Stat_t
+	err := unix.Fstat(tree, &info)
+	switch {
+	case err != nil:
+	case info.Mode&unix.S_IFMT == unix.S_IFDIR:
+		err = os.Mkdir(at, 0o711)
+	default:
+		err = os.WriteFile(at, nil, 0o644)
+	}
+	if err != nil {
+		return err
+	}
+	return unix.MoveMount(tree, "", unix.AT_FDCWD, at, unix.MOVE_MOUNT_F_EMPTY_PATH)
+}

@@ -1,0 +1,141 @@
+package sandbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/mayfly-ci/mayfly/internal/fleet"
+	"github.com/mayfly-ci/mayfly/internal/fleet/cgroup"
+)
+
+// Start implements [fleet.Launcher].
+func (l *Launcher) Start(ctx context.Context, spec fleet.Spec) error {
+	if err := errors.Join(spec.Check(), checkNetwork(spec.Network)); err != nil {
+		return err
+	}
+	release, err := l.hold(ctx, spec.Runner)
+	if err != nil {
+		return err
+	}
+	defer release()
+	r, err := l.find(spec.Runner)
+	if err == nil && (r.running() || r.status().Child != 0) {
+		return nil
+	} else if err == nil { // a crash left it half made
+		if err := l.remove(r); err != nil {
+			return err
+		}
+	}
+	r = run{l.config.Folder + "/" + spec.Runner}
+	if err := l.start(ctx, r, spec); err != nil {
+		// The context of a start that was given up does not stop its clean-up.
+		clean := context.WithoutCancel(ctx)
+		return errors.Join(fmt.Errorf("starting runner %s: %w", spec.Runner, err), r.stop(clean, 0), l.remove(r))
+	}
+	return nil
+}
+
+func (l *Launcher) start(ctx context.Context, r run, spec fleet.Spec) error {
+	uid := l.uid(spec.Runner)
+	if err := l.furnish(r, spec, uid); err != nil {
+		return err
+	}
+	if l.limited {
+		limits := cgroup.Limits{CPUs: spec.Resources.CPUs, Memory: spec.Resources.Memory, PIDs: spec.PIDs}
+		if err := l.group(spec.Runner).Create(limits); err != nil {
+			return err
+		}
+	}
+	if err := l.launch(r, spec, uid); err != nil {
+		return err
+	}
+	return r.started(ctx)
+}
+
+// furnish makes the folder of r.
+func (l *Launcher) furnish(r run, spec fleet.Spec, uid uint32) error {
+	rec, err := json.Marshal(record{spec.Pool, spec.Job, time.Now().UTC().Truncate(time.Second), bootID()})
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(r.folder, 0o700); err != nil {
+		return err
+	}
+	for name, content := range map[string][]byte{"spec.json": rec, "passwd": []byte(passwd), "group": []byte(group)} {
+		if err := os.WriteFile(r.path(name), content, 0o644); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(r.path("home"), 0o700); err != nil {
+		return err
+	}
+	if l.asRoot {
+		return os.Chown(r.path("home"), int(uid), int(uid))
+	}
+	return nil
+}
+
+// launch starts bubblewrap for r.
+func (l *Launcher) launch(r run, spec fleet.Spec, uid uint32) error {
+	log, err := os.OpenFile(r.path("log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	status, err := os.OpenFile(r.path("status"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer status.Close()
+	// The lock belongs to the open file, which bubblewrap inherits; see run.
+	if err := syscall.Flock(int(status.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return err
+	}
+
+	var sources stage
+	if l.asRoot {
+		sources.folder = stageFolder
+	}
+	args := l.arguments(r, spec, &sources)
+	cmd := exec.Command(l.bwrap, append(args, spec.Args()...)...)
+	cmd.Env = []string{} // not nil, which would mean all of ours
+	cmd.Dir = "/"
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.ExtraFiles = []*os.File{status}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no signal meant for us reaches it
+	l.become(cmd.SysProcAttr, uid)
+	cgroup.OnThread(func() { err = l.fork(cmd, spec.Runner, sources) })
+	if err != nil {
+		return err
+	}
+	go cmd.Wait() // nothing to learn from it: status says how it ended
+	return nil
+}
+
+// fork starts cmd with what its thread passes on: control groups and mounts.
+func (l *Launcher) fork(cmd *exec.Cmd, runner string, sources stage) error {
+	if err := sources.mount(); err != nil {
+		return err
+	}
+	if l.limited {
+		release, err := l.group(runner).Enter(syscall.Gettid(), cmd.SysProcAttr)
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
+	// What we were given open by whoever started us is not for runners.
+	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return fmt.Errorf("keeping open files back: %w", err)
+	}
+	return cmd.Start()
+}
