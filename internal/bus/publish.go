@@ -2,14 +2,14 @@ package bus
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event"
 )
 
 // Publish stores e and a pending delivery for each rule that matches it, and
-// returns when both are on disk. An event whose id was published within the
+// returns when both are on disk. e.Detail must be valid JSON, which is not checked
+// again here, and must not be changed afterwards. An event whose id was published within the
 // retention changes nothing and is not fresh. After an error e may be stored or
 // not; publishing it again does no harm. disk.ErrFull when there is no space.
 func (b *Bus) Publish(ctx context.Context, e event.Event) (fresh bool, err error) {
@@ -40,7 +40,7 @@ func (b *Bus) match(e event.Event) (matching []*queue, err error) {
 	if err := e.Validate(); err != nil {
 		return nil, err
 	}
-	envelope, err := json.Marshal(e)
+	envelope, err := e.AppendEnvelope(nil)
 	if err != nil {
 		return nil, err
 	}
