@@ -80,12 +80,25 @@ func Run(t *testing.T, s Subject) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Cleanup(func() {
-				if left := s.Leftover(); left != "" {
-					t.Errorf("left: %s", left)
-				}
+				s.NothingLeft(t)
 			})
 			test(t, s)
 		})
+	}
+}
+
+// NothingLeft fails t when something of s is left. A process that has already let
+// go of everything may still be on its way out, so it looks for up to a second.
+func (s Subject) NothingLeft(t testing.TB) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	left := s.Leftover()
+	for end := time.Now().Add(time.Second); left != "" && time.Now().Before(end); left = s.Leftover() {
+		<-tick.C
+	}
+	if left != "" {
+		t.Errorf("left: %s", left)
 	}
 }
 

@@ -135,8 +135,9 @@ func (r run) started(ctx context.Context) error {
 	for {
 		gone := !r.locked()
 		s := r.status()
+		name := command(s.Child)
 		switch {
-		case s.ExitCode != nil, s.Child != 0 && !gone && command(s.Child) != "bwrap":
+		case s.ExitCode != nil, !gone && name != "" && name != "bwrap":
 			return nil
 		case gone:
 			return fmt.Errorf("bubblewrap ended before the agent ran: %s", r.lastLine())
@@ -149,7 +150,8 @@ func (r run) started(ctx context.Context) error {
 	}
 }
 
-// command returns the name of what process pid executes; "" when there is none.
+// command returns the name of what process pid executes; "" when there is none,
+// as for the 0 of a status that names none.
 func command(pid int) string {
 	name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	return strings.TrimSpace(string(name))

@@ -84,9 +84,7 @@ func TestFoundByANewProcess(t *testing.T) {
 		t.Errorf("%v, want 6", exit)
 	}
 	r.Stop(t, l, 0)
-	if left := s.Leftover(); left != "" {
-		t.Errorf("left: %s", left)
-	}
+	s.NothingLeft(t)
 }
 
 // TestHalfMade leaves what a crash can leave in the middle of Start.
@@ -147,9 +145,7 @@ func TestPurge(t *testing.T) {
 	if err := l.Purge(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if left := s.Leftover(); left != "" {
-		t.Errorf("left: %s", left)
-	}
+	s.NothingLeft(t)
 }
 
 func TestNetworkOfItsOwnIsRefused(t *testing.T) {
@@ -170,9 +166,7 @@ func TestFailedStartSaysWhy(t *testing.T) {
 	if err := l.Start(t.Context(), r.Spec); err == nil || !strings.Contains(err.Error(), "/usr/not") {
 		t.Errorf("%v, want what bubblewrap says of /usr/not", err)
 	}
-	if left := s.Leftover(); left != "" {
-		t.Errorf("left: %s", left)
-	}
+	s.NothingLeft(t)
 }
 
 func TestParseStatus(t *testing.T) {
