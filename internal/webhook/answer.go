@@ -1,0 +1,162 @@
+package webhook
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// An outcome is why a delivery was answered with 2xx.
+type outcome int
+
+const (
+	accepted  outcome = iota // on the bus, for good
+	duplicate                // on the bus since before
+	ignored                  // of a type that is not forwarded
+)
+
+// An answer is the body of a 2xx. GitHub shows it beside the delivery.
+type answer struct {
+	outcome outcome
+	Event   string `json:"event"`          // its id on the bus
+	Pool    string `json:"pool,omitempty"` // the pool that takes the job
+	Note    string `json:"note,omitempty"` // what is unusual about it
+}
+
+func (a answer) write(w http.ResponseWriter) {
+	status := http.StatusOK
+	if a.outcome == accepted {
+		status = http.StatusAccepted
+	}
+	writeJSON(w, status, a)
+}
+
+// A reason is why a delivery was refused.
+type reason int
+
+const (
+	method reason = iota
+	unsigned
+	large
+	busy
+	mediaType
+	malformed
+	full
+	unkept
+	reasons // how many there are
+)
+
+// meanings is the one table of what each reason is called in counters and logs,
+// answers and advises.
+var meanings = [reasons]struct {
+	name   string
+	status int
+	hint   string
+}{
+	method:    {"method", http.StatusMethodNotAllowed, ""},
+	unsigned:  {"signature", http.StatusUnauthorized, "give the webhook the secret that mayfly has (webhook.secrets in mayfly.yaml); SHA-1 signatures are not accepted"},
+	large:     {"size", http.StatusRequestEntityTooLarge, "raise webhook.max_body in mayfly.yaml, or send fewer event types"},
+	busy:      {"busy", http.StatusServiceUnavailable, "redeliver it later"},
+	mediaType: {"content type", http.StatusUnsupportedMediaType, "set the webhook's content type to application/json: form-encoded webhooks must be changed"},
+	malformed: {"malformed", http.StatusBadRequest, "want a webhook of GitHub, or of what sends the same"},
+	full:      {"disk full", http.StatusServiceUnavailable, "make room where mayfly keeps its state; what was refused can be redelivered"},
+	unkept:    {"not kept", http.StatusServiceUnavailable, "mayfly's log says more; what was refused can be redelivered"},
+}
+
+// retryAfter is what a 503 says, in seconds.
+const retryAfter = "10"
+
+// A refusal is a delivery that is not answered with 2xx, and why.
+type refusal struct {
+	reason reason
+	detail string // with the value that was wrong; seen by whoever sent it, unless the fault is ours
+}
+
+func refuse(r reason, detail string) *refusal { return &refusal{r, detail} }
+
+func (no *refusal) write(w http.ResponseWriter) {
+	meaning := meanings[no.reason]
+	switch meaning.status {
+	case http.StatusMethodNotAllowed:
+		w.Header().Set("Allow", http.MethodPost)
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	body := struct {
+		Error string `json:"error"`
+		Hint  string `json:"hint,omitempty"`
+	}{no.detail, meaning.hint}
+	if no.ours() {
+		body.Error = "the delivery could not be kept: " + meaning.name
+	}
+	writeJSON(w, meaning.status, body)
+}
+
+// ours reports whether the fault is this side's, so that a person here should
+// see it and a stranger should not see its detail.
+func (no *refusal) ours() bool { return no.reason == full || no.reason == unkept }
+
+// writeJSON writes body. An answer that does not arrive is no news: the delivery
+// is then shown as failed at GitHub, and redelivered.
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body)
+}
+
+// Counts is how deliveries were answered since the handler was made.
+type Counts struct {
+	Received  int64            `json:"received"`
+	Accepted  int64            `json:"accepted"`
+	Duplicate int64            `json:"duplicate"`
+	Ignored   int64            `json:"ignored"` // of a type that is not forwarded
+	Refused   map[string]int64 `json:"refused"` // by reason; every reason is there
+}
+
+// tally counts answers.
+type tally struct {
+	received atomic.Int64
+	outcomes [ignored + 1]atomic.Int64
+	refusals [reasons]struct {
+		count  atomic.Int64
+		logged atomic.Int64 // when the last one went to the log, Unix nanoseconds
+	}
+}
+
+func (t *tally) answered(a answer) { t.outcomes[a.outcome].Add(1) }
+
+// Counts returns what has been answered so far.
+func (h *Handler) Counts() Counts {
+	t := &h.tally
+	c := Counts{
+		Received: t.received.Load(), Accepted: t.outcomes[accepted].Load(),
+		Duplicate: t.outcomes[duplicate].Load(), Ignored: t.outcomes[ignored].Load(),
+		Refused: make(map[string]int64, reasons),
+	}
+	for r := range t.refusals {
+		c.Refused[meanings[r].name] = t.refusals[r].count.Load()
+	}
+	return c
+}
+
+// logEvery keeps strangers, and a disk that is full, from filling the log.
+const logEvery = time.Minute
+
+// refused counts a refusal and logs it, unless one of its reason was logged less
+// than a minute ago.
+func (h *Handler) refused(no *refusal, r *http.Request) {
+	seen := &h.tally.refusals[no.reason]
+	count, now, last := seen.count.Add(1), h.c.Now().UnixNano(), seen.logged.Load()
+	if now-last < int64(logEvery) && last != 0 || !seen.logged.CompareAndSwap(last, now) {
+		return
+	}
+	level := slog.LevelWarn
+	if no.ours() {
+		level = slog.LevelError
+	}
+	h.c.Log.Log(r.Context(), level, "delivery refused", "reason", meanings[no.reason].name, "err", no.detail,
+		"delivery", fmt.Sprintf("%.80s", r.Header.Get("X-GitHub-Delivery")), "from", r.RemoteAddr, "so_far", count)
+}

@@ -1,0 +1,228 @@
+// Package webhook is stage 1: a delivery that GitHub signed becomes an Event on
+// the bus, and is answered with 2xx only once the bus has it for good.
+//
+// A [Handler] reads the raw body within a limit, checks its HMAC-SHA256 against
+// one or two secrets before it looks at anything else, routes jobs to pools, and
+// publishes. What it answers stands in one table, in answer.go.
+//
+// GitHub signs the body only, neither the delivery's GUID nor the event's name:
+// whoever got hold of a body with its signature can post it again under another
+// GUID. So nothing may rest on a job's event arriving once. The ledger does not:
+// it knows a job by its own id.
+//
+// https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/pool"
+	"github.com/mayfly-ci/mayfly/internal/secret"
+)
+
+// DefaultMaxBody is GitHub's own cap on a payload, 25 MB.
+// https://docs.github.com/en/webhooks/webhook-events-and-payloads#payload-cap
+const DefaultMaxBody = 25 << 20
+
+// publishLimit ends an attempt to keep an event: GitHub hangs up after 10 s, and
+// an answer it does not wait for helps nobody.
+const publishLimit = 9 * time.Second
+
+// DefaultEvents returns the event types that are forwarded unless a Config says
+// otherwise.
+func DefaultEvents() []string { return []string{event.TypeWorkflowJob, "workflow_run", "ping"} }
+
+// A Config is what a [Handler] needs.
+type Config struct {
+	Secrets []secret.Secret // one, or two while one replaces the other; a signature of either is good
+	MaxBody int64           // bytes; 0 means DefaultMaxBody
+	Events  []string        // event types to forward to the bus; nil means DefaultEvents
+	Pools   pool.Set        // where jobs are routed to
+
+	// Publish keeps e: it is durable when Publish returns nil. fresh is false
+	// when an event of that id is there already, and nothing was done. Its
+	// context ends before GitHub stops waiting.
+	Publish func(ctx context.Context, e event.Event) (fresh bool, err error)
+	Full    error // the error of Publish that says that the disk is full; nil if it has none
+
+	Now func() time.Time // nil means time.Now
+	Log *slog.Logger
+}
+
+// A Handler answers deliveries, on whatever path it is mounted. It may serve any
+// number of requests at once.
+type Handler struct {
+	c          Config
+	buffers    buffers
+	largeReads chan struct{} // holds one for each large body that is being read
+	tally      tally
+}
+
+// New returns a Handler, or what is wrong with c. An empty secret is refused:
+// anyone could sign with it.
+func New(c Config) (*Handler, error) {
+	if len(c.Secrets) == 0 {
+		return nil, errors.New("webhook without a secret: want one, or two while one replaces the other")
+	}
+	for i, s := range c.Secrets {
+		if s.IsZero() {
+			return nil, fmt.Errorf("webhook secret %d of %d is empty", i+1, len(c.Secrets))
+		}
+	}
+	if c.MaxBody == 0 {
+		c.MaxBody = DefaultMaxBody
+	}
+	if c.Events == nil {
+		c.Events = DefaultEvents()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Handler{c: c, largeReads: make(chan struct{}, largeBodies)}, nil
+}
+
+// ServeHTTP answers one delivery.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.tally.received.Add(1)
+	a, no := h.deliver(r)
+	if no != nil {
+		h.refused(no, r)
+		no.write(w)
+		return
+	}
+	h.tally.answered(a)
+	a.write(w)
+}
+
+// deliver does all that a delivery asks for. Until its signature is known to be
+// good, nothing of a request is used but its method, its size and its signature.
+func (h *Handler) deliver(r *http.Request) (answer, *refusal) {
+	body := h.buffers.get()
+	defer h.buffers.put(body)
+	if no := h.readSigned(r, body); no != nil {
+		return answer{}, no
+	}
+	d, no := readDelivery(r.Header, body.Bytes())
+	if no != nil {
+		return answer{}, no
+	}
+	if !slices.Contains(h.c.Events, d.event) {
+		return answer{outcome: ignored, Event: d.id, Note: d.event + " is not among the event types to forward: nothing was done"}, nil
+	}
+	return h.publish(r.Context(), d, body.Bytes())
+}
+
+// publish routes a delivery, if it is of a job, and puts it on the bus.
+func (h *Handler) publish(ctx context.Context, d delivery, payload []byte) (answer, *refusal) {
+	e := event.Event{
+		ID: d.id, Source: event.SourceGitHub, DetailType: d.event,
+		Time: h.c.Now().UTC().Truncate(time.Millisecond),
+	}
+	if d.repository != "" {
+		e.Resources = []string{d.repository}
+	}
+	a := answer{Event: d.id}
+	if d.event != event.TypeWorkflowJob {
+		e.Detail = bytes.Clone(payload) // the buffer is used again
+	} else {
+		var err error
+		labels := event.JoinLabels(d.job.Labels)
+		p, ok := h.c.Pools.Route(d.job)
+		if a.Pool = p.Name; !ok {
+			a.Note = "no pool takes a job of " + d.repository + " with the labels " + strconv.Quote(labels)
+		}
+		routing := event.Routing{Pool: p.Name, Labels: labels, Delivery: d.id}
+		if e.Detail, err = event.WithRouting(payload, routing); err != nil {
+			return answer{}, refuse(malformed, err.Error())
+		}
+	}
+	return h.keep(ctx, e, a)
+}
+
+// keep puts e on the bus, and says in a what came of it.
+func (h *Handler) keep(ctx context.Context, e event.Event, a answer) (answer, *refusal) {
+	ctx, cancel := context.WithTimeout(ctx, publishLimit)
+	defer cancel()
+	fresh, err := h.c.Publish(ctx, e)
+	switch {
+	case err != nil && h.c.Full != nil && errors.Is(err, h.c.Full):
+		return answer{}, refuse(full, err.Error())
+	case err != nil:
+		return answer{}, refuse(unkept, err.Error())
+	case fresh:
+		a.outcome = accepted
+	default:
+		a.outcome, a.Note = duplicate, "accepted before: nothing was done"
+	}
+	return a, nil
+}
+
+// A delivery is what is read of a request once its signature is good.
+type delivery struct {
+	id         string // GUID
+	event      string
+	repository string            // owner/name; "" for an event that is about none
+	job        event.WorkflowJob // of a workflow_job
+}
+
+// readDelivery reads what the headers and the payload say, and refuses what
+// could not be put on the bus.
+func readDelivery(header http.Header, payload []byte) (delivery, *refusal) {
+	if no := wantJSON(header.Get("Content-Type")); no != nil {
+		return delivery{}, no
+	}
+	d := delivery{id: header.Get("X-GitHub-Delivery"), event: header.Get("X-GitHub-Event")}
+	switch {
+	case !isName(d.id):
+		return delivery{}, refuse(malformed, fmt.Sprintf("header X-GitHub-Delivery %.80q: want a GUID", d.id))
+	case !isName(d.event):
+		return delivery{}, refuse(malformed, fmt.Sprintf("header X-GitHub-Event %.80q: want the name of an event", d.event))
+	}
+	var err error
+	if d.event == event.TypeWorkflowJob {
+		d.job, err = event.ParseWorkflowJob(payload)
+		d.repository = d.job.Repository
+	} else {
+		d.repository, err = repositoryOf(payload)
+	}
+	if err != nil {
+		return delivery{}, refuse(malformed, err.Error())
+	}
+	return d, nil
+}
+
+// repositoryOf returns the repository that a payload of any event is about.
+func repositoryOf(payload []byte) (string, error) {
+	var p struct {
+		Repository struct {
+			FullName string `json:"full_name"`
+		} `json:"repository"`
+	}
+	if err := json.Unmarshal(payload, &p); err != nil {
+		return "", fmt.Errorf("payload: %w", err)
+	}
+	if trimmed := bytes.TrimLeft(payload, " \t\r\n"); trimmed[0] != '{' {
+		return "", errors.New("payload: want a JSON object")
+	}
+	return p.Repository.FullName, nil
+}
+
+// isName reports whether s can be a GUID or the name of an event. These come
+// from headers, which are not signed, and end in logs, tables and file names.
+func isName(s string) bool {
+	unsafe := func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_')
+	}
+	return s != "" && len(s) <= 80 && !strings.ContainsFunc(s, unsafe)
+}
