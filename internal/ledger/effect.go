@@ -1,0 +1,79 @@
+package ledger
+
+import "github.com/mayfly-ci/mayfly/internal/event"
+
+// An Effect is what has to be brought about outside the ledger. Its JSON form is
+// the detail of an event on the bus: flat, without a secret. Effects may be carried out late, twice or
+// not at all: the ledger asks again for what it does not see happening.
+type Effect interface {
+	// DetailType is the detail type of the effect's event.
+	DetailType() string
+	sealed()
+}
+
+// WantRunner asks for a runner to be started. Who does it gives [Starting]
+// first and goes on only if that is granted.
+type WantRunner struct {
+	Runner RunnerName `json:"runner"`
+	Pool   string     `json:"pool"`
+	Job    JobKey     `json:"job"` // the job that it is made for
+	Labels LabelSet   `json:"labels"`
+	Scope
+}
+
+// RemoveRunner asks for a runner to be removed: unless Force is set its
+// registration first, if Registered, and if GitHub refuses because the runner is busy
+// nothing else but [Busy]; then its container, and then [Gone].
+type RemoveRunner struct {
+	Runner     RunnerName `json:"runner"`
+	Pool       string     `json:"pool"`
+	GitHubID   int64      `json:"github_id,omitempty"` // 0 when it is not known
+	Registered bool       `json:"registered"`          // GitHub may know it
+	Force      bool       `json:"force"`               // even while it is busy: it is over its total limit, or its job has ended
+	Reason     string     `json:"reason"`
+	Scope
+}
+
+// CheckJob asks for GitHub to be asked how a job stands; the answer comes back
+// as [JobSeen], or as [JobLost] when GitHub does not know the job.
+type CheckJob struct {
+	Job    JobKey `json:"job"`
+	Reason string `json:"reason"`
+	Scope
+}
+
+func (WantRunner) DetailType() string   { return event.TypeRunnerWanted }
+func (RemoveRunner) DetailType() string { return event.TypeRunnerUnwanted }
+func (CheckJob) DetailType() string     { return event.TypeJobUncertain }
+
+func (WantRunner) sealed()   {}
+func (RemoveRunner) sealed() {}
+func (CheckJob) sealed()     {}
+
+// A Result is what came of an input.
+type Result struct {
+	Changes Changes
+	Effects []Effect
+
+	// Granted is the answer to a Starting or Claim. When it is false, and for any other
+	// input that changed nothing for a reason, Reason says why.
+	Granted bool
+	Reason  string
+
+	Runner Runner // the runner that the input names, as it stands now; zero if it is unknown
+}
+
+// Changes are the jobs and runners that an input changed.
+type Changes struct {
+	Jobs    []Change[Job]
+	Runners []Change[Runner]
+}
+
+// A Change is one job or runner that changed. Before is nil for a new one.
+type Change[T any] struct {
+	Before *T
+	After  T
+}
+
+// Empty reports whether nothing changed.
+func (c Changes) Empty() bool { return len(c.Jobs) == 0 && len(c.Runners) == 0 }

@@ -1,0 +1,89 @@
+package ledger
+
+import (
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/event"
+)
+
+// An Input is one thing that happened. Every input may come late, twice, or
+// after others that it should have come before.
+type Input interface {
+	about() (JobKey, RunnerName) // what it names; zero where it names none
+	apply(*turn)
+}
+
+// JobSeen is GitHub's word on a job: an event, or the answer to a [CheckJob].
+// An action that the ledger does not know changes nothing.
+type JobSeen struct {
+	Job event.WorkflowJob
+	At  time.Time // when it was said; the ledger's own time if zero
+}
+
+// JobLost is GitHub's word that there is no such job (any more).
+type JobLost struct {
+	Job    JobKey
+	Reason string
+}
+
+// Starting says that a launcher is about to start a runner, and asks whether it
+// should: not if it is gone or has claimed, which is how a [WantRunner] that is
+// carried out twice does no harm.
+type Starting struct{ Runner RunnerName }
+
+// Started says that a runner's container runs.
+type Started struct{ Runner RunnerName }
+
+// Claim asks for leave to register a runner for the job that it was made for.
+// Granted once in a runner's life, and only while the job is queued and no
+// other runner holds a live claim on it.
+type Claim struct{ Runner RunnerName }
+
+// Registered says that GitHub has registered a runner, as GitHubID.
+type Registered struct {
+	Runner   RunnerName
+	GitHubID int64
+}
+
+// Idle says that a runner is listening for a job.
+type Idle struct{ Runner RunnerName }
+
+// Busy says that a runner is running a job: its agent's word, or GitHub's when
+// it would not remove a busy runner. Which job it is comes with [JobSeen].
+type Busy struct{ Runner RunnerName }
+
+// Failed says that a runner will be of no use, such as when GitHub
+// refuses to register it. The runner has to go.
+type Failed struct {
+	Runner RunnerName
+	Reason string
+}
+
+// Gone says that nothing of a runner's container is left, or that it could not
+// be started.
+type Gone struct {
+	Runner   RunnerName
+	ExitCode int
+	Reason   string // why, as far as it is known, such as "idle limit"
+}
+
+// Found lists the containers that there are, of this ledger's instance, whoever
+// started them: a launcher's list after a restart. A runner that should have one and
+// has not is gone; a container without a runner has to go.
+type Found struct{ Runners []RunnerName }
+
+// Tick says that time has passed: the sweep. Give one every second or so.
+type Tick struct{}
+
+func (in JobSeen) about() (JobKey, RunnerName)    { return KeyOf(in.Job), RunnerName(in.Job.RunnerName) }
+func (in JobLost) about() (JobKey, RunnerName)    { return in.Job, "" }
+func (in Starting) about() (JobKey, RunnerName)   { return JobKey{}, in.Runner }
+func (in Started) about() (JobKey, RunnerName)    { return JobKey{}, in.Runner }
+func (in Claim) about() (JobKey, RunnerName)      { return JobKey{}, in.Runner }
+func (in Registered) about() (JobKey, RunnerName) { return JobKey{}, in.Runner }
+func (in Idle) about() (JobKey, RunnerName)       { return JobKey{}, in.Runner }
+func (in Busy) about() (JobKey, RunnerName)       { return JobKey{}, in.Runner }
+func (in Failed) about() (JobKey, RunnerName)     { return JobKey{}, in.Runner }
+func (in Gone) about() (JobKey, RunnerName)       { return JobKey{}, in.Runner }
+func (in Found) about() (JobKey, RunnerName)      { return JobKey{}, "" }
+func (in Tick) about() (JobKey, RunnerName)       { return JobKey{}, "" }

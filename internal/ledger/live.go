@@ -1,0 +1,274 @@
+package ledger
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// live returns the runner called name; when it is not live, the input is ignored.
+func (t *turn) live(name RunnerName) (Runner, bool) {
+	r, ok := t.State.runners[name]
+	switch {
+	case !ok:
+		t.ignore("no runner %s is known", name)
+	case !r.Live():
+		t.ignore("runner %s is gone: %s", name, r.Reason)
+	}
+	return r, ok && r.Live()
+}
+
+// enter brings r into a state.
+func (t *turn) enter(r *Runner, state RunnerState, note string) {
+	r.State, r.Since = state, t.now
+	r.History = remember(r.History, t.now, string(state), note)
+}
+
+func (in Starting) apply(t *turn) {
+	r, ok := t.live(in.Runner)
+	switch {
+	case !ok:
+		return
+	case r.Leaving != "":
+		t.ignore("runner %s is leaving: %s", r.Name, r.Leaving)
+		return
+	case !r.unclaimed():
+		t.ignore("runner %s is %s already", r.Name, r.State)
+		return
+	}
+	t.result.Granted = true
+	if r.State == RunnerWanted {
+		t.enter(&r, RunnerStarting, "")
+		t.setRunner(r)
+	}
+}
+
+func (in Started) apply(t *turn) {
+	if r, ok := t.live(in.Runner); ok && r.Started.IsZero() {
+		r.Started = t.now
+		if r.unclaimed() {
+			t.enter(&r, RunnerStarting, "its container runs")
+		}
+		t.setRunner(r)
+	}
+}
+
+func (in Claim) apply(t *turn) {
+	r, ok := t.live(in.Runner)
+	if !ok {
+		return
+	}
+	if why := t.objection(r); why != "" {
+		t.ignore("%s", why)
+		if r.Claimed.IsZero() && r.Leaving == "" {
+			t.leave(r, "its claim was refused: "+why, false)
+		}
+		return
+	}
+	t.result.Granted = true
+	r.Claimed = t.now
+	t.enter(&r, RunnerClaimed, "")
+	t.setRunner(r)
+	j := t.State.jobs[r.MadeFor]
+	j.History = remember(j.History, t.now, "claimed", "by "+string(r.Name))
+	t.setJob(j)
+}
+
+// objection says why r may not claim; "" when it may.
+func (t *turn) objection(r Runner) string {
+	j, ok := t.State.jobs[r.MadeFor]
+	switch {
+	case !r.Claimed.IsZero():
+		return fmt.Sprintf("runner %s has claimed before", r.Name)
+	case r.Leaving != "":
+		return fmt.Sprintf("runner %s is leaving: %s", r.Name, r.Leaving)
+	case !r.unclaimed():
+		return fmt.Sprintf("runner %s is %s", r.Name, r.State)
+	case !ok:
+		return fmt.Sprintf("job %s is not known", r.MadeFor)
+	case j.State != JobQueued:
+		return fmt.Sprintf("job %s is %s: %s", j.Key, j.State, j.note())
+	}
+	for _, name := range t.made[r.MadeFor] {
+		if t.State.runners[name].HoldsClaim() {
+			return fmt.Sprintf("job %s is claimed by runner %s", r.MadeFor, name)
+		}
+	}
+	return ""
+}
+
+func (in Registered) apply(t *turn) {
+	r, ok := t.State.runners[in.Runner]
+	switch {
+	case !ok:
+		t.ignore("no runner %s is known", in.Runner)
+	case r.GitHubID != in.GitHubID:
+		r.GitHubID = in.GitHubID
+		r.History = remember(r.History, t.now, "registered", fmt.Sprintf("id %d", r.GitHubID))
+		t.setRunner(r)
+		if !r.Live() || r.Leaving != "" { // its removal came first, and left this behind
+			t.ask(r, "registered after it was to go")
+		}
+	}
+}
+
+func (in Idle) apply(t *turn) {
+	if r, ok := t.live(in.Runner); ok && r.State == RunnerClaimed {
+		t.enter(&r, RunnerIdle, "")
+		t.setRunner(r)
+	}
+}
+
+func (in Busy) apply(t *turn) {
+	r, ok := t.live(in.Runner)
+	if !ok {
+		return
+	}
+	if r.Claimed.IsZero() { // it never had a configuration to register with
+		t.ignore("runner %s has not claimed", r.Name)
+		return
+	}
+	if r.State != RunnerBusy {
+		t.busy(&r)
+		t.setRunner(r)
+	}
+}
+
+// busy brings r into that state; a busy runner stays, whatever was decided.
+func (t *turn) busy(r *Runner) {
+	note := ""
+	if r.Leaving != "" {
+		note = "stays, though it was to go: " + r.Leaving
+	}
+	r.Leaving, r.Spare = "", false
+	t.enter(r, RunnerBusy, note)
+}
+
+func (in Failed) apply(t *turn) {
+	if r, ok := t.live(in.Runner); ok && r.Leaving == "" && r.State != RunnerBusy {
+		t.leave(r, in.Reason, false)
+	}
+}
+
+func (in Gone) apply(t *turn) {
+	if r, ok := t.live(in.Runner); ok {
+		r.ExitCode = in.ExitCode
+		t.end(r, in.Reason)
+	}
+}
+
+func (in Found) apply(t *turn) {
+	found := map[RunnerName]bool{}
+	for _, name := range in.Runners {
+		found[name] = true
+		switch r, ok := t.State.runners[name]; {
+		case !ok || !r.Live():
+			t.emit(RemoveRunner{Runner: name, Force: true, Reason: "a container without a runner", Scope: r.Scope})
+		case r.Started.IsZero():
+			Started{name}.apply(t)
+		}
+	}
+	for _, r := range t.inOrder(func(r Runner) bool { return r.Live() && !found[r.Name] }) {
+		// One whose start was only asked for has a start coming, or is asked for again.
+		if !r.Started.IsZero() || !r.unclaimed() {
+			t.end(r, "its container was not found after a restart")
+		}
+	}
+}
+
+// inOrder returns the runners that match, by name: what is done to several is done
+// in one order always.
+func (t *turn) inOrder(match func(Runner) bool) (list []Runner) {
+	for r := range t.Runners() {
+		if match(r) {
+			list = append(list, r)
+		}
+	}
+	slices.SortFunc(list, func(a, b Runner) int { return cmp.Compare(a.Name, b.Name) })
+	return list
+}
+
+// leave decides that r has to go. One that does not exist yet is gone at once.
+func (t *turn) leave(r Runner, why string, spare bool) {
+	r.Leaving, r.Spare = clean(why), spare
+	if r.State == RunnerWanted {
+		t.end(r, "")
+		return
+	}
+	r.Since, r.Asked = t.now, t.now
+	r.History = remember(r.History, t.now, "leaving", why)
+	t.setRunner(r)
+	t.ask(r, r.Leaving)
+}
+
+// ask asks for r to be removed.
+func (t *turn) ask(r Runner, why string) {
+	t.emit(RemoveRunner{
+		Runner: r.Name, Pool: r.Pool, GitHubID: r.GitHubID, Registered: !r.Claimed.IsZero(),
+		Force: r.State == RunnerBusy, Reason: why, Scope: r.Scope,
+	})
+}
+
+// end is the end of r, and what follows from it for jobs.
+func (t *turn) end(r Runner, why string) {
+	ran := !r.Runs.IsZero()
+	mayHaveRun := !ran && (r.State == RunnerBusy || !r.Claimed.IsZero() && r.ExitCode == 0 && why == "" && r.Leaving == "")
+	r.Reason = reason(r, why)
+	t.enter(&r, RunnerGone, r.Reason)
+	t.setRunner(r)
+	if !ran && !r.Claimed.IsZero() && r.Leaving == "" {
+		t.ask(r, "its registration may be left") // GitHub removes it only after a job
+	}
+	j, ok := t.State.jobs[r.MadeFor]
+	switch {
+	case ran:
+		t.watch(r.Runs)
+	case !ok || j.State != JobQueued || r.Spare:
+	case mayHaveRun:
+		t.hold(j, r)
+	default:
+		t.fail(j, r)
+	}
+}
+
+// reason puts together why r is gone.
+func reason(r Runner, why string) string {
+	switch {
+	case r.Leaving != "" && why != "":
+		why = r.Leaving + "; " + why
+	case r.Leaving != "":
+		why = r.Leaving
+	}
+	switch {
+	case r.ExitCode != 0 && why != "":
+		why = fmt.Sprintf("%s (exit code %d)", why, r.ExitCode)
+	case r.ExitCode != 0:
+		why = fmt.Sprintf("exit code %d", r.ExitCode)
+	case why == "":
+		why = "its program ended"
+	}
+	return clean(why)
+}
+
+// fail counts a runner that ended without having run a job against the job it was made
+// for, and makes that wait longer each time, so that what is broken does not spin.
+func (t *turn) fail(j Job, r Runner) {
+	j.Failures++
+	j.LastFailure = r.Reason
+	j.NotBefore = t.now.Add(backoff(j.Failures))
+	j.History = remember(j.History, t.now, "runner failed", string(r.Name)+": "+r.Reason)
+	t.setJob(j)
+}
+
+// hold makes a job wait for news: its runner was busy, most likely with it, and ended
+// before GitHub's word of that came.
+func (t *turn) hold(j Job, r Runner) {
+	j.NotBefore = t.now.Add(t.limits.Settle)
+	j.CheckAt = t.now
+	j.History = remember(j.History, t.now, "runner ended", string(r.Name)+" may have run it: asking GitHub")
+	t.setJob(j)
+}
+
+// since is how long ago at was.
+func (t *turn) since(at time.Time) time.Duration { return t.now.Sub(at) }

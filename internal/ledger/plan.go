@@ -1,0 +1,243 @@
+package ledger
+
+import (
+	"cmp"
+	"container/heap"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/pool"
+)
+
+// plan compares demand with supply: what is too much goes, what is missing is
+// wanted.
+func (t *turn) plan() {
+	t.dismiss()
+	t.admit()
+}
+
+// dismiss removes the runners that have become of no use: first those that wait
+// to claim a job which is not queued any more, then claimed and idle ones beyond
+// the demand. Never a busy one.
+func (t *turn) dismiss() {
+	for _, name := range slices.Sorted(maps.Keys(t.stale)) {
+		r := t.State.runners[name]
+		t.leave(r, fmt.Sprintf("job %s needs it no more", r.MadeFor), true)
+	}
+	for _, k := range t.over() {
+		for _, r := range t.spare(t.sets[k]) {
+			t.leave(r, "more runners than jobs for them", true)
+		}
+	}
+}
+
+// over returns the sets with more supply than demand, in one order.
+func (t *turn) over() (keys []set) {
+	for k, total := range t.sets {
+		if total.supply > total.demand && len(total.spares) > 0 {
+			keys = append(keys, k)
+		}
+	}
+	slices.SortFunc(keys, func(a, b set) int {
+		return cmp.Or(cmp.Compare(a.pool, b.pool), cmp.Compare(a.labels, b.labels))
+	})
+	return keys
+}
+
+// spare returns as many runners of a set as can be done without, those first
+// whose own job is not queued.
+func (t *turn) spare(total *total) []Runner {
+	var list []Runner
+	for name := range total.spares {
+		list = append(list, t.State.runners[name])
+	}
+	own := func(r Runner) int {
+		if t.State.jobs[r.MadeFor].State == JobQueued {
+			return 1
+		}
+		return 0
+	}
+	slices.SortFunc(list, func(a, b Runner) int {
+		return cmp.Or(cmp.Compare(own(a), own(b)), cmp.Compare(a.Name, b.Name))
+	})
+	return list[:min(len(list), total.supply-total.demand)]
+}
+
+// admit wants a runner for as many jobs as limits allow, each time for the repository with
+// the fewest live runners, and of its jobs the oldest.
+func (t *turn) admit() {
+	if !t.short() || t.starved() {
+		return
+	}
+	lines := t.lines()
+	for len(lines) > 0 && t.short() {
+		repository := t.fairest(lines)
+		line := lines[repository]
+		if j := t.State.jobs[heap.Pop(line).(place).key]; t.open(set{j.Pool, j.Labels}) {
+			t.want(j)
+		}
+		if line.Len() == 0 {
+			delete(lines, repository)
+		}
+	}
+}
+
+// short reports whether there is a set that lacks runners and may have one more.
+func (t *turn) short() bool {
+	for k := range t.sets {
+		if t.open(k) {
+			return true
+		}
+	}
+	return false
+}
+
+// open reports whether the set k lacks runners and may have one more.
+func (t *turn) open(k set) bool {
+	p, ok := t.limits.Pools.Find(k.pool)
+	return ok && t.lacks(k) && t.roomInPool(p) && t.roomOnHost(p)
+}
+
+// lacks reports whether k has jobs that need a runner of their own.
+func (t *turn) lacks(k set) bool {
+	total := t.sets[k]
+	return total != nil && total.supply < total.demand && len(total.needy) > 0
+}
+
+// starved reports whether a job has waited so long for room on the host that
+// others, which would fit, must let room gather for it.
+func (t *turn) starved() bool {
+	for k, total := range t.sets {
+		p, ok := t.limits.Pools.Find(k.pool)
+		if !ok || !t.lacks(k) || !t.roomInPool(p) || t.roomOnHost(p) || !p.Resources.Fits(t.limits.Host) {
+			continue
+		}
+		for key := range total.needy {
+			if j := t.State.jobs[key]; t.ready(j) && t.since(j.Queued) > t.limits.Patience {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// ready reports whether j need not wait for a back-off or for news.
+func (t *turn) ready(j Job) bool { return !t.now.Before(j.NotBefore) }
+
+// A place is a job's place in line, by age.
+type place struct {
+	created time.Time
+	key     JobKey
+}
+
+func (p place) compare(o place) int {
+	return cmp.Or(p.created.Compare(o.created), p.key.compare(o.key))
+}
+
+// A line is the jobs of one repository that need a runner, a heap.
+type line []place
+
+func (l line) Len() int           { return len(l) }
+func (l line) Swap(i, k int)      { l[i], l[k] = l[k], l[i] }
+func (l line) Less(i, k int) bool { return l[i].compare(l[k]) < 0 }
+func (l *line) Push(p any)        { *l = append(*l, p.(place)) }
+func (l *line) Pop() any {
+	last := (*l)[len(*l)-1]
+	*l = (*l)[:len(*l)-1]
+	return last
+}
+
+// lines returns the jobs that could have a runner now, by repository.
+func (t *turn) lines() map[string]*line {
+	lines := map[string]*line{}
+	for k, total := range t.sets {
+		if !t.open(k) {
+			continue
+		}
+		for key := range total.needy {
+			j := t.State.jobs[key]
+			if !t.ready(j) {
+				continue
+			}
+			if lines[key.Repository] == nil {
+				lines[key.Repository] = &line{}
+			}
+			lines[key.Repository].Push(place{j.Created, key})
+		}
+	}
+	for _, l := range lines {
+		heap.Init(l)
+	}
+	return lines
+}
+
+// fairest returns the repository whose turn it is.
+func (t *turn) fairest(lines map[string]*line) string {
+	return slices.MinFunc(slices.Collect(maps.Keys(lines)), func(a, b string) int {
+		return cmp.Or(cmp.Compare(t.shares[a], t.shares[b]), (*lines[a])[0].compare((*lines[b])[0]))
+	})
+}
+
+// want makes a runner for j.
+func (t *turn) want(j Job) {
+	r := Runner{
+		Name: t.name(&j), Pool: j.Pool, Labels: j.Labels, MadeFor: j.Key, Scope: j.Scope,
+		Made: t.now, Asked: t.now,
+	}
+	t.enter(&r, RunnerWanted, "for job "+j.Key.String())
+	j.History = remember(j.History, t.now, "runner wanted", string(r.Name))
+	t.setJob(j)
+	t.setRunner(r)
+	t.call(r)
+}
+
+// call asks for r to be started.
+func (t *turn) call(r Runner) {
+	t.emit(WantRunner{Runner: r.Name, Pool: r.Pool, Job: r.MadeFor, Labels: r.Labels, Scope: r.Scope})
+}
+
+const maxName = 64 // GitHub's limit for the name of a runner
+
+// name returns the name of the next runner for j and counts it.
+func (t *turn) name(j *Job) RunnerName {
+	for {
+		j.Runners++
+		rest := fmt.Sprintf("-%d-%d-%d", j.Key.ID, j.Key.Attempt, j.Runners)
+		kind := strings.Map(plain, strings.ToLower(j.Pool))
+		kind = kind[:min(len(kind), max(0, maxName-len(t.instance)-1-len(rest)))]
+		name := RunnerName(t.instance + "-" + kind + rest)
+		if _, taken := t.State.runners[name]; !taken {
+			return name
+		}
+	}
+}
+
+// plain replaces what may not be in a name.
+func plain(r rune) rune {
+	if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+		return r
+	}
+	return '-'
+}
+
+// roomInPool reports whether p may have one more runner.
+func (s *State) roomInPool(p pool.Pool) bool { return p.Max == 0 || s.living[p.Name] < p.Max }
+
+// roomOnHost reports whether one more runner of p fits beside all others.
+func (s *State) roomOnHost(p pool.Pool) bool {
+	return s.used().Plus(p.Resources).Fits(s.limits.Host)
+}
+
+// used is what all live runners take. It is added up from whole counts, pool by pool
+// in their order, so that no error of fractions of CPUs gathers.
+func (s *State) used() pool.Resources {
+	var sum pool.Resources
+	for _, p := range s.limits.Pools {
+		n := s.living[p.Name]
+		sum = sum.Plus(pool.Resources{CPUs: float64(n) * p.Resources.CPUs, Memory: int64(n) * p.Resources.Memory})
+	}
+	return sum
+}

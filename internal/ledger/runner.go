@@ -1,0 +1,85 @@
+package ledger
+
+import "time"
+
+// A RunnerState says how far a runner has come.
+type RunnerState string
+
+// The states of a runner, in their order. One that fails, is refused or is not
+// needed any more goes from any of them to gone.
+const (
+	RunnerWanted   RunnerState = "wanted"   // decided; nothing of it exists
+	RunnerStarting RunnerState = "starting" // a launcher has taken it up
+	RunnerClaimed  RunnerState = "claimed"  // its claim was granted: it may be registered at GitHub
+	RunnerIdle     RunnerState = "idle"     // listening for a job
+	RunnerBusy     RunnerState = "busy"     // running a job
+	RunnerGone     RunnerState = "gone"     // ended, for Reason
+)
+
+// A Runner is one ephemeral runner.
+type Runner struct {
+	Name    RunnerName  `json:"runner"`
+	Pool    string      `json:"pool"`
+	Labels  LabelSet    `json:"labels"`
+	MadeFor JobKey      `json:"made_for"` // the job that it claims; GitHub may give it another
+	Scope   Scope       `json:"scope"`
+	State   RunnerState `json:"state"`
+
+	GitHubID int64  `json:"github_id,omitempty"` // once registered
+	Runs     JobKey `json:"runs,omitzero"`       // the job it runs or ran, by GitHub's word; zero until GitHub says so
+	ExitCode int    `json:"exit_code,omitempty"`
+	Reason   string `json:"reason,omitempty"`  // why it is gone
+	Leaving  string `json:"leaving,omitempty"` // why it has to go; "" while it may stay
+	Spare    bool   `json:"spare,omitempty"`   // it has to go because it is not needed: no fault of its own
+
+	Made    time.Time `json:"made"`             // when it was wanted
+	Since   time.Time `json:"since"`            // when it came into its state, or began to leave
+	Started time.Time `json:"started,omitzero"` // when its container ran
+	Claimed time.Time `json:"claimed,omitzero"` // when its claim was granted
+	Done    time.Time `json:"done,omitzero"`    // when its job was seen completed
+	Asked   time.Time `json:"asked,omitzero"`   // when its start or removal was last asked for
+
+	History []Step `json:"history"`
+}
+
+// Live reports whether something of the runner may exist or come to exist.
+func (r Runner) Live() bool { return r.State != RunnerGone && r.State != "" }
+
+// HoldsClaim reports whether r holds a live claim on the job it was made for:
+// it has claimed, is not gone, and is not known to run another job.
+func (r Runner) HoldsClaim() bool {
+	return r.Live() && !r.Claimed.IsZero() && (r.Runs.IsZero() || r.Runs == r.MadeFor)
+}
+
+// unclaimed reports whether r has yet to claim.
+func (r Runner) unclaimed() bool { return r.State == RunnerWanted || r.State == RunnerStarting }
+
+// supplies reports whether r is, or will be, there for a queued job. An
+// unclaimed runner is only while the job it was made for is queued, because its
+// claim would be refused. One that is busy with a job GitHub has not named yet counts:
+// that job is still queued in our books.
+func (r Runner) supplies(queued bool) bool {
+	switch {
+	case !r.Live() || r.Leaving != "":
+		return false
+	case r.unclaimed():
+		return queued
+	default:
+		return r.Runs.IsZero()
+	}
+}
+
+// covers reports whether a further runner for the job that r was made for must wait.
+// That is so while r may still run it, and, so that no job has two claims, while r
+// leaves with its claim.
+func (r Runner) covers() bool {
+	return r.HoldsClaim() || r.Live() && r.unclaimed() && r.Leaving == ""
+}
+
+// repository is whose share r is counted on.
+func (r Runner) repository() string {
+	if !r.Runs.IsZero() {
+		return r.Runs.Repository
+	}
+	return r.MadeFor.Repository
+}

@@ -1,0 +1,168 @@
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+)
+
+// A Reader is the reading side of a ledger, such as of a process beside the one
+// that keeps it.
+type Reader struct {
+	db     *disk.DB
+	limits ledger.Limits
+}
+
+// NewReader returns the reading side of the ledger in db. Limits are only for
+// what is said about jobs, such as which pool is full. A file that never held a ledger
+// gives an error with the first query.
+func NewReader(db *disk.DB, l ledger.Limits) *Reader { return &Reader{db, l} }
+
+// selectState selects what is in memory, in one statement so that it is of one moment.
+const selectState = `SELECT 'instance', name FROM ledger_instance
+	UNION ALL SELECT 'job', body FROM ledger_jobs WHERE open
+	UNION ALL SELECT 'runner', body FROM ledger_runners WHERE live`
+
+// Snapshot implements [ledger.Store].
+func (r *Reader) Snapshot(ctx context.Context) (*ledger.State, error) {
+	rows, err := r.db.Query(ctx, selectState)
+	if err != nil {
+		return nil, fmt.Errorf("reading the ledger: %w", err)
+	}
+	return scanState(rows, r.limits)
+}
+
+func scanState(rows *sql.Rows, l ledger.Limits) (*ledger.State, error) {
+	defer rows.Close()
+	var instance string
+	var jobs []ledger.Job
+	var runners []ledger.Runner
+	for rows.Next() {
+		var kind string
+		var body []byte
+		err := rows.Scan(&kind, &body)
+		switch {
+		case err != nil:
+		case kind == "instance":
+			instance = string(body)
+		case kind == "job":
+			jobs, err = decode(jobs, body)
+		default:
+			runners, err = decode(runners, body)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading the ledger: %w", err)
+		}
+	}
+	state := ledger.NewState(instance, l)
+	state.Load(jobs, runners)
+	return state, rows.Err()
+}
+
+// scan reads rows of bodies.
+func scan[T any](rows *sql.Rows) (list []T, err error) {
+	defer rows.Close()
+	for rows.Next() {
+		var body []byte
+		if err := rows.Scan(&body); err != nil {
+			return nil, err
+		}
+		if list, err = decode(list, body); err != nil {
+			return nil, err
+		}
+	}
+	return list, rows.Err()
+}
+
+func decode[T any](list []T, body []byte) ([]T, error) {
+	var v T
+	if err := json.Unmarshal(body, &v); err != nil {
+		return nil, fmt.Errorf("decoding %s: %w", body, err)
+	}
+	return append(list, v), nil
+}
+
+// Jobs implements [ledger.Store].
+func (r *Reader) Jobs(ctx context.Context, q ledger.JobQuery) ([]ledger.Job, error) {
+	s := selection{table: "ledger_jobs"}
+	if !q.Key.IsZero() {
+		s.where("key = ?", q.Key.String())
+	}
+	if q.Open {
+		s.where("open")
+	}
+	if len(q.States) > 0 {
+		s.where("state IN (SELECT value FROM json_each(?))", jsonList(q.States))
+	}
+	if !q.After.IsZero() {
+		s.where("seq < (SELECT seq FROM ledger_jobs WHERE key = ?)", q.After.String())
+	}
+	jobs, err := query[ledger.Job](ctx, r.db, s, q.Limit)
+	if err == nil && len(jobs) == 0 && !q.Key.IsZero() {
+		err = fmt.Errorf("job %s: %w", q.Key, ledger.ErrNotFound)
+	}
+	return jobs, err
+}
+
+// Runners implements [ledger.Store].
+func (r *Reader) Runners(ctx context.Context, q ledger.RunnerQuery) ([]ledger.Runner, error) {
+	s := selection{table: "ledger_runners"}
+	if q.Name != "" {
+		s.where("name = ?", string(q.Name))
+	}
+	if q.Live {
+		s.where("live")
+	}
+	if !q.Job.IsZero() {
+		s.where("job = ?", q.Job.String())
+	}
+	if q.After != "" {
+		s.where("seq < (SELECT seq FROM ledger_runners WHERE name = ?)", string(q.After))
+	}
+	runners, err := query[ledger.Runner](ctx, r.db, s, q.Limit)
+	if err == nil && len(runners) == 0 && q.Name != "" {
+		err = fmt.Errorf("runner %s: %w", q.Name, ledger.ErrNotFound)
+	}
+	return runners, err
+}
+
+// A selection is a query being put together.
+type selection struct {
+	table      string
+	conditions []string
+	args       []any
+}
+
+func (s *selection) where(condition string, args ...any) {
+	s.conditions = append(s.conditions, condition)
+	s.args = append(s.args, args...)
+}
+
+func query[T any](ctx context.Context, db *disk.DB, s selection, limit int) ([]T, error) {
+	text := "SELECT body FROM " + s.table
+	if len(s.conditions) > 0 {
+		text += " WHERE " + strings.Join(s.conditions, " AND ")
+	}
+	rows, err := db.Query(ctx, text+" ORDER BY seq DESC LIMIT ?", append(s.args, cmp.Or(limit, ledger.DefaultLimit))...)
+	if err != nil {
+		return nil, fmt.Errorf("reading the ledger: %w", err)
+	}
+	return scan[T](rows)
+}
+
+func jsonList(values []string) string {
+	text, err := json.Marshal(values)
+	if err != nil {
+		panic(errors.Join(errors.New("strings have a JSON form"), err))
+	}
+	return string(text)
+}
+
+var _ ledger.Store = (*Ledger)(nil)

@@ -1,0 +1,28 @@
+package sqlite
+
+// The bodies are the JSON of a job or runner; what is beside them is there to
+// find them by. Lists go by seq, the order in which they were first seen.
+var schema = []string{
+	`CREATE TABLE ledger_instance (one INTEGER PRIMARY KEY CHECK (one = 1), name TEXT NOT NULL)`,
+
+	`CREATE TABLE ledger_jobs (
+		seq     INTEGER PRIMARY KEY AUTOINCREMENT,
+		key     TEXT NOT NULL UNIQUE, -- acme/web/123/1
+		open    INTEGER NOT NULL,     -- 1 until it is settled
+		state   TEXT NOT NULL,
+		changed INTEGER NOT NULL,     -- when, in milliseconds since 1970
+		body    BLOB NOT NULL)`,
+	`CREATE INDEX ledger_jobs_open ON ledger_jobs (seq) WHERE open`,
+	`CREATE INDEX ledger_jobs_settled ON ledger_jobs (changed) WHERE NOT open`,
+
+	`CREATE TABLE ledger_runners (
+		seq     INTEGER PRIMARY KEY AUTOINCREMENT,
+		name    TEXT NOT NULL UNIQUE,
+		live    INTEGER NOT NULL,     -- 1 until it is gone
+		job     TEXT NOT NULL,        -- key of the job it was made for
+		changed INTEGER NOT NULL,
+		body    BLOB NOT NULL)`,
+	`CREATE INDEX ledger_runners_live ON ledger_runners (seq) WHERE live`,
+	`CREATE INDEX ledger_runners_gone ON ledger_runners (changed) WHERE NOT live`,
+	`CREATE INDEX ledger_runners_job ON ledger_runners (job)`,
+}

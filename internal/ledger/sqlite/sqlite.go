@@ -1,0 +1,255 @@
+// Package sqlite keeps the ledger of one machine in its SQLite file, beside the
+// bus's events: what changes and the events that follow from it commit together.
+//
+// The jobs that are not settled and the live runners are also in memory, so that an
+// input costs no query; finished ones are read when an input names them.
+package sqlite
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+)
+
+// Config is what a [Ledger] needs.
+type Config struct {
+	Limits ledger.Limits
+
+	// Emit passes effects on, inside the transaction of the changes they follow from: with
+	// its error nothing of either is kept. It runs in the writer's goroutine, one call at a time.
+	Emit func(tx *disk.Tx, effects []ledger.Effect) error
+
+	Now      func() time.Time // the clock; time.Now if nil
+	Keep     time.Duration    // how long settled jobs and gone runners are kept; 0 means [DefaultKeep]
+	Instance string           // what a new ledger calls itself; chosen at random if empty
+}
+
+// DefaultKeep is how long settled jobs and gone runners are kept.
+const DefaultKeep = 30 * 24 * time.Hour
+
+// A Ledger is a [ledger.Store] in a [disk.DB].
+type Ledger struct {
+	Reader
+	config   Config
+	instance string
+
+	// All below belong to the goroutine that runs writes ([disk.DB.Write]).
+
+	state  *ledger.State // nil when it is to be read anew
+	tx     *disk.Tx      // the transaction with state's last changes, until it is committed
+	pruned time.Time     // when old rows were last deleted
+}
+
+// Open returns the ledger that is kept in db, or begins one, and sweeps it once:
+// time has passed, and the limits may be other ones.
+func Open(ctx context.Context, db *disk.DB, c Config) (*Ledger, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Keep == 0 {
+		c.Keep = DefaultKeep
+	}
+	if err := db.Migrate(ctx, "ledger", schema); err != nil {
+		return nil, err
+	}
+	l := &Ledger{Reader: Reader{db, c.Limits}, config: c}
+	if err := db.Write(ctx, l.begin); err != nil {
+		return nil, fmt.Errorf("opening the ledger: %w", err)
+	}
+	if _, err := l.Apply(ctx, ledger.Tick{}); err != nil {
+		return nil, fmt.Errorf("sweeping the ledger: %w", err)
+	}
+	return l, nil
+}
+
+// begin reads the instance, or chooses it.
+func (l *Ledger) begin(tx *disk.Tx) error {
+	name := l.config.Instance
+	if name == "" {
+		name = strings.ToLower(rand.Text()[:6])
+	}
+	if _, err := tx.Exec(`INSERT INTO ledger_instance (one, name) VALUES (1, ?) ON CONFLICT DO NOTHING`, name); err != nil {
+		return err
+	}
+	return tx.QueryRow(`SELECT name FROM ledger_instance`).Scan(&l.instance)
+}
+
+// Instance returns what the names of all runners begin with.
+func (l *Ledger) Instance() string { return l.instance }
+
+// Apply implements [ledger.Store].
+func (l *Ledger) Apply(ctx context.Context, in ledger.Input) (result ledger.Result, err error) {
+	err = l.db.Write(ctx, func(tx *disk.Tx) error {
+		result, err = l.apply(tx, in)
+		return err
+	})
+	if err != nil {
+		return ledger.Result{}, fmt.Errorf("ledger: applying %T: %w", in, err)
+	}
+	return result, nil
+}
+
+func (l *Ledger) apply(tx *disk.Tx, in ledger.Input) (ledger.Result, error) {
+	leave, err := l.join(tx)
+	if err != nil {
+		return ledger.Result{}, err
+	}
+	if err := l.load(tx, in); err != nil {
+		leave()
+		return ledger.Result{}, err
+	}
+	now := l.config.Now()
+	result := l.state.Apply(in, now)
+	if err := l.keep(tx, in, result, now); err != nil {
+		l.state.Undo(result.Changes)
+		leave()
+		return ledger.Result{}, err
+	}
+	l.state.Compact()
+	return result, nil
+}
+
+// join makes the state that tx sees the one in memory. They differ when
+// the last transaction has come to nothing: the state is then read anew. Leave is
+// for a write that comes to nothing itself.
+func (l *Ledger) join(tx *disk.Tx) (leave func(), err error) {
+	if l.tx == tx {
+		return func() {}, nil
+	}
+	if l.tx != nil || l.state == nil {
+		if l.state, err = l.read(tx); err != nil {
+			l.state = nil
+			return nil, err
+		}
+	}
+	l.tx = tx
+	tx.OnCommit(func() { l.tx = nil })
+	return func() { l.tx = nil }, nil
+}
+
+// read reads the state as tx sees it, with the unroutable jobs that might have a pool by now.
+func (l *Ledger) read(tx *disk.Tx) (*ledger.State, error) {
+	rows, err := tx.Query(selectState)
+	if err != nil {
+		return nil, err
+	}
+	state, err := scanState(rows, l.config.Limits)
+	if err != nil {
+		return nil, err
+	}
+	since := l.config.Now().Add(-state.Limits().Queue).UnixMilli()
+	rows, err = tx.Query(`SELECT body FROM ledger_jobs WHERE NOT open AND changed > ? AND state = ?`, since, string(ledger.JobUnroutable))
+	if err != nil {
+		return nil, err
+	}
+	jobs, err := scan[ledger.Job](rows)
+	state.Load(jobs, nil)
+	return state, err
+}
+
+// load reads what in is about and the state does not have.
+func (l *Ledger) load(tx *disk.Tx, in ledger.Input) error {
+	// What a runner is about is known when it is loaded, so there are two rounds.
+	for range 2 {
+		keys, names := l.state.Missing(in)
+		for _, key := range keys {
+			rows, err := tx.Query(`SELECT body FROM ledger_jobs WHERE key = ?`, key.String())
+			if err != nil {
+				return err
+			}
+			jobs, err := scan[ledger.Job](rows)
+			if err != nil {
+				return err
+			}
+			l.state.Load(jobs, nil)
+		}
+		for _, name := range names {
+			rows, err := tx.Query(`SELECT body FROM ledger_runners WHERE name = ?`, string(name))
+			if err != nil {
+				return err
+			}
+			runners, err := scan[ledger.Runner](rows)
+			if err != nil {
+				return err
+			}
+			l.state.Load(nil, runners)
+		}
+	}
+	return nil
+}
+
+// keep writes what changed and passes the effects on.
+func (l *Ledger) keep(tx *disk.Tx, in ledger.Input, result ledger.Result, now time.Time) error {
+	for _, c := range result.Changes.Jobs {
+		if err := keepJob(tx, c.After, now); err != nil {
+			return err
+		}
+	}
+	for _, c := range result.Changes.Runners {
+		if err := keepRunner(tx, c.After, now); err != nil {
+			return err
+		}
+	}
+	if _, sweep := in.(ledger.Tick); sweep {
+		if err := l.prune(tx, now); err != nil {
+			return err
+		}
+	}
+	if len(result.Effects) == 0 {
+		return nil
+	}
+	if err := l.config.Emit(tx, result.Effects); err != nil {
+		return fmt.Errorf("emitting %d effects: %w", len(result.Effects), err)
+	}
+	return nil
+}
+
+func keepJob(tx *disk.Tx, j ledger.Job, now time.Time) error {
+	body, err := json.Marshal(j)
+	if err != nil {
+		return fmt.Errorf("job %s: %w", j.Key, err)
+	}
+	_, err = tx.Exec(`INSERT INTO ledger_jobs (key, open, state, changed, body) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (key) DO UPDATE SET open = excluded.open, state = excluded.state, changed = excluded.changed, body = excluded.body`,
+		j.Key.String(), !j.Settled(), string(j.State), now.UnixMilli(), body)
+	return err
+}
+
+func keepRunner(tx *disk.Tx, r ledger.Runner, now time.Time) error {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("runner %s: %w", r.Name, err)
+	}
+	_, err = tx.Exec(`INSERT INTO ledger_runners (name, live, job, changed, body) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (name) DO UPDATE SET live = excluded.live, changed = excluded.changed, body = excluded.body`,
+		string(r.Name), r.Live(), r.MadeFor.String(), now.UnixMilli(), body)
+	return err
+}
+
+const (
+	pruneEvery = time.Hour
+	pruneMost  = 1000 // rows of a table at once, so that other writes do not wait
+)
+
+// prune deletes what has been kept long enough, now and then.
+func (l *Ledger) prune(tx *disk.Tx, now time.Time) error {
+	if now.Sub(l.pruned) < pruneEvery {
+		return nil
+	}
+	before := now.Add(-l.config.Keep).UnixMilli()
+	jobs, err := tx.Exec(`DELETE FROM ledger_jobs WHERE seq IN (SELECT seq FROM ledger_jobs WHERE NOT open AND changed < ? LIMIT ?)`, before, pruneMost)
+	if err != nil {
+		return err
+	}
+	runners, err := tx.Exec(`DELETE FROM ledger_runners WHERE seq IN (SELECT seq FROM ledger_runners WHERE NOT live AND changed < ? LIMIT ?)`, before, pruneMost)
+	if err == nil && jobs < pruneMost && runners < pruneMost { // or else the next sweep goes on
+		l.pruned = now
+	}
+	return err
+}

@@ -1,0 +1,145 @@
+package ledger
+
+import (
+	"iter"
+	"maps"
+	"slices"
+)
+
+// A State is all that decisions rest on: the jobs that are not settled, the
+// live runners, and the counts that follow from them. It is made by [NewState],
+// filled by [State.Load] and changed by [State.Apply] only. It is not safe for use
+// by several goroutines at once.
+type State struct {
+	instance string
+	limits   Limits
+	jobs     map[JobKey]Job
+	runners  map[RunnerName]Runner
+	totals
+}
+
+// NewState returns an empty state. Instance, [a-z0-9]{1,12}, is what the names
+// of its runners begin with: chosen at random once for each ledger, so that neither
+// two of them nor one that was lost and begun anew ever use a name twice.
+func NewState(instance string, l Limits) *State {
+	return &State{
+		instance: instance, limits: l.WithDefaults(),
+		jobs: map[JobKey]Job{}, runners: map[RunnerName]Runner{}, totals: newTotals(),
+	}
+}
+
+// Instance returns what the names of all runners begin with.
+func (s *State) Instance() string { return s.instance }
+
+// Limits returns the limits in force.
+func (s *State) Limits() Limits { return s.limits }
+
+// Job returns the job of key and whether the state has it.
+func (s *State) Job(key JobKey) (Job, bool) {
+	j, ok := s.jobs[key]
+	return j, ok
+}
+
+// Runner returns the runner called name and whether the state has it.
+func (s *State) Runner(name RunnerName) (Runner, bool) {
+	r, ok := s.runners[name]
+	return r, ok
+}
+
+// Jobs goes through the jobs of the state, in no order.
+func (s *State) Jobs() iter.Seq[Job] { return maps.Values(s.jobs) }
+
+// Runners goes through the runners of the state, in no order.
+func (s *State) Runners() iter.Seq[Runner] { return maps.Values(s.runners) }
+
+// Load adds jobs and runners as they were kept.
+func (s *State) Load(jobs []Job, runners []Runner) {
+	for _, j := range jobs {
+		s.putJob(j)
+	}
+	for _, r := range runners {
+		s.putRunner(r)
+	}
+}
+
+// Missing returns the jobs and runners that in is about and the state does not
+// have: the store loads those that it keeps before it applies in.
+func (s *State) Missing(in Input) (jobs []JobKey, runners []RunnerName) {
+	key, name := in.about()
+	r, ok := s.runners[name]
+	if name != "" && !ok {
+		runners = append(runners, name)
+	}
+	for _, k := range []JobKey{key, r.MadeFor, r.Runs} {
+		if _, ok := s.jobs[k]; !k.IsZero() && !ok && !slices.Contains(jobs, k) {
+			jobs = append(jobs, k)
+		}
+	}
+	return jobs, runners
+}
+
+// Undo takes back the changes of the last Apply that was not undone yet.
+func (s *State) Undo(c Changes) {
+	for _, ch := range c.Runners {
+		if ch.Before == nil {
+			s.dropRunner(ch.After.Name)
+		} else {
+			s.putRunner(*ch.Before)
+		}
+	}
+	for _, ch := range c.Jobs {
+		if ch.Before == nil {
+			s.dropJob(ch.After.Key)
+		} else {
+			s.putJob(*ch.Before)
+		}
+	}
+}
+
+// Compact drops the settled jobs and gone runners, which only fill memory: an
+// input that is about one finds it loaded again.
+func (s *State) Compact() {
+	for key := range s.settled {
+		s.dropJob(key)
+	}
+	for name := range s.gone {
+		s.dropRunner(name)
+	}
+}
+
+// The four below are the only ones that change jobs and runners. What a job and the
+// runners made for it add to the totals depends on nothing but themselves,
+// so it is taken away before a change and added again after it.
+
+func (s *State) putJob(j Job) {
+	s.count(j.Key, -1)
+	s.jobs[j.Key] = j
+	s.count(j.Key, +1)
+}
+
+func (s *State) dropJob(key JobKey) {
+	s.count(key, -1)
+	delete(s.jobs, key)
+	s.count(key, +1)
+}
+
+func (s *State) putRunner(r Runner) {
+	s.count(r.MadeFor, -1)
+	if _, ok := s.runners[r.Name]; !ok {
+		s.made[r.MadeFor] = append(s.made[r.MadeFor], r.Name)
+		slices.Sort(s.made[r.MadeFor])
+	}
+	s.runners[r.Name] = r
+	s.count(r.MadeFor, +1)
+}
+
+func (s *State) dropRunner(name RunnerName) {
+	key := s.runners[name].MadeFor
+	s.count(key, -1)
+	delete(s.runners, name)
+	s.made[key] = slices.DeleteFunc(s.made[key], func(n RunnerName) bool { return n == name })
+	if len(s.made[key]) == 0 {
+		delete(s.made, key)
+	}
+	s.count(key, +1)
+}

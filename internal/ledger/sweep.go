@@ -1,0 +1,163 @@
+package ledger
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/pool"
+)
+
+func (in Tick) apply(t *turn) {
+	for _, r := range t.inOrder(Runner.Live) {
+		t.due(r)
+	}
+	t.expire()
+	t.reroute()
+	t.check()
+}
+
+// due does what the time of a live runner is up for.
+func (t *turn) due(r Runner) {
+	switch {
+	case r.Leaving != "" && t.since(r.Since) >= t.limits.Leaving:
+		t.end(r, fmt.Sprintf("nothing was heard of its removal for %s", t.limits.Leaving))
+	case r.Leaving != "":
+		if t.askAgain(&r, t.limits.Ask) {
+			t.ask(r, r.Leaving)
+		}
+	case r.State == RunnerWanted:
+		if t.askAgain(&r, t.limits.Wanted) {
+			t.call(r)
+		}
+	default:
+		if at, why := t.deadline(r); !at.IsZero() && !t.now.Before(at) {
+			t.leave(r, why, false)
+		}
+	}
+}
+
+// askAgain reports whether something was last asked for r long enough ago, and
+// notes that it is asked again.
+func (t *turn) askAgain(r *Runner, after time.Duration) bool {
+	if t.since(r.Asked) < after {
+		return false
+	}
+	r.Asked = t.now
+	t.setRunner(*r)
+	return true
+}
+
+// deadline returns until when r may go on as it is, and what it is to be told
+// then; zero for no deadline. The pool's own limits are kept by the agent: here they
+// have some grace, for an agent that does not.
+func (s *State) deadline(r Runner) (at time.Time, why string) {
+	p := s.poolOf(r.Pool)
+	consider := func(from time.Time, limit time.Duration, format string) {
+		if from.IsZero() || limit == 0 {
+			return
+		}
+		if until := from.Add(limit); at.IsZero() || until.Before(at) {
+			at, why = until, fmt.Sprintf(format, limit)
+		}
+	}
+	consider(r.Started, graced(p.TotalLimit, s.limits.Grace), "older than %s")
+	switch r.State {
+	case RunnerStarting:
+		consider(r.Since, s.limits.Starting, "did not claim within %s of its start")
+	case RunnerClaimed:
+		consider(r.Since, s.limits.Claimed, "was not listening within %s of its claim")
+	case RunnerIdle:
+		consider(r.Since, graced(p.IdleLimit, s.limits.Grace), "idle for %s")
+	case RunnerBusy:
+		consider(r.Done, s.limits.Grace, "its job ended %s ago")
+	}
+	return at, why
+}
+
+func graced(limit, grace time.Duration) time.Duration {
+	if limit == 0 {
+		return 0
+	}
+	return limit + grace
+}
+
+// poolOf returns the pool called name, and one of defaults when it has been taken
+// out of the configuration while runners of it live.
+func (s *State) poolOf(name string) pool.Pool {
+	p, ok := s.limits.Pools.Find(name)
+	if !ok {
+		return pool.Pool{Name: name}.WithDefaults()
+	}
+	return p
+}
+
+// expire ends the jobs that GitHub has failed by its own limits.
+func (t *turn) expire() {
+	for _, j := range t.jobsWhere(t.expired) {
+		j.History = remember(j.History, t.now, ConclusionAbandoned, fmt.Sprintf("%s for more than %s", j.State, t.patience(j)))
+		j.abandon()
+		t.setJob(j)
+		t.watch(j.Key)
+	}
+}
+
+// expired reports whether GitHub has given up waiting for j to run.
+func (t *turn) expired(j Job) bool {
+	from := j.Queued
+	if from.IsZero() {
+		from = j.Created
+	}
+	return j.State.rank() < JobRunning.rank() && t.since(from) >= t.patience(j)
+}
+
+// patience is how long GitHub lets j wait.
+func (s *State) patience(j Job) time.Duration {
+	if j.Queued.IsZero() {
+		return s.limits.Waiting
+	}
+	return s.limits.Queue
+}
+
+// reroute finds a pool for the jobs that had none, and for those whose pool has
+// gone from the configuration.
+func (t *turn) reroute() {
+	for _, j := range t.jobsWhere(t.misrouted) {
+		was := j.Pool
+		j.Pool = ""
+		if t.route(&j, ""); j.Pool == was {
+			continue
+		}
+		j.History = remember(j.History, t.now, string(j.State), j.note())
+		t.setJob(j)
+		t.watch(j.Key)
+	}
+}
+
+func (t *turn) misrouted(j Job) bool {
+	_, ok := t.limits.Pools.Find(j.Pool)
+	return !ok && j.State.rank() < JobRunning.rank()
+}
+
+// check asks GitHub about the jobs whose time for that has come, few at a time:
+// the calls must not stand in the way of starting jobs.
+func (t *turn) check() {
+	due := t.jobsWhere(func(j Job) bool { return !j.CheckAt.IsZero() && !t.now.Before(j.CheckAt) })
+	slices.SortStableFunc(due, func(a, b Job) int { return a.CheckAt.Compare(b.CheckAt) })
+	for _, j := range due[:min(len(due), t.limits.Checks)] {
+		t.emit(CheckJob{Job: j.Key, Scope: j.Scope, Reason: fmt.Sprintf("%s, and nothing more was heard", j.State)})
+		j.CheckAt = t.now.Add(t.limits.Stale)
+		t.setJob(j)
+	}
+}
+
+// jobsWhere returns the jobs that match, in one order.
+func (t *turn) jobsWhere(match func(Job) bool) (list []Job) {
+	for j := range t.State.Jobs() {
+		if match(j) {
+			list = append(list, j)
+		}
+	}
+	slices.SortFunc(list, func(a, b Job) int { return a.Key.compare(b.Key) })
+	return list
+}

@@ -1,0 +1,147 @@
+package ledger
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/pool"
+)
+
+// Why says in a sentence why j stands where it stands at now; what led there
+// is in its history. J need not be in the state.
+func (s *State) Why(j Job, now time.Time) string {
+	switch j.State {
+	case JobWaiting:
+		return "GitHub holds it back: it waits for jobs that it needs or for somebody's approval"
+	case JobUnroutable:
+		return s.whyUnroutable(j)
+	case JobQueued:
+		return s.whyQueued(j, now) + failures(j)
+	case JobRunning:
+		return s.whyRunning(j, now)
+	case JobCompleted:
+		return "completed: " + cmp.Or(j.note(), "without a conclusion") + failures(j)
+	}
+	return fmt.Sprintf("no job %s is known", j.Key)
+}
+
+func (s *State) whyUnroutable(j Job) string {
+	var nearest pool.Pool
+	var missing []string
+	for _, p := range s.limits.Pools {
+		lacks := labelsBeyond(p, j.Labels.Labels())
+		if len(lacks) == 0 && j.Labels != "" {
+			return fmt.Sprintf("pool %s has its labels but does not serve repository %s", p.Name, j.Scope.Repository)
+		}
+		if nearest.Name == "" || len(lacks) < len(missing) {
+			nearest, missing = p, lacks
+		}
+	}
+	switch {
+	case j.Labels == "":
+		return "it has no labels, so that no pool takes it"
+	case nearest.Name == "":
+		return "there are no pools"
+	}
+	return fmt.Sprintf("no pool takes label %s: the nearest is %s, with labels %s",
+		strings.Join(missing, ", "), nearest.Name, strings.Join(nearest.Labels, ", "))
+}
+
+// labelsBeyond returns those of labels that p does not have.
+func labelsBeyond(p pool.Pool, labels []string) (beyond []string) {
+	for _, l := range labels {
+		if !p.Takes([]string{l}) {
+			beyond = append(beyond, l)
+		}
+	}
+	return beyond
+}
+
+func (s *State) whyRunning(j Job, now time.Time) string {
+	text := fmt.Sprintf("running on %s", cmp.Or(j.RunnerName, "a runner without a name"))
+	if !j.Started.IsZero() {
+		text += " for " + lasting(j.Started, now)
+	}
+	if !j.CheckAt.IsZero() && strings.HasPrefix(string(j.RunnerName), s.instance+"-") {
+		text += ", which is gone: GitHub has not said how the job ended"
+	}
+	return text
+}
+
+// whyQueued names the first thing that keeps a queued job from running.
+func (s *State) whyQueued(j Job, now time.Time) string {
+	if own := s.own(j.Key); own.Live() {
+		return describe(own, now)
+	}
+	p, ok := s.limits.Pools.Find(j.Pool)
+	total := s.sets[set{j.Pool, j.Labels}]
+	switch {
+	case !ok:
+		return fmt.Sprintf("pool %s is not configured", j.Pool)
+	case now.Before(j.NotBefore):
+		return fmt.Sprintf("the next runner is made in %s", lasting(now, j.NotBefore))
+	case total != nil && total.supply >= total.demand:
+		return "a runner that GitHub took its own runner for is there for it"
+	case !s.roomInPool(p):
+		return fmt.Sprintf("pool %s is at its max of %d", p.Name, p.Max)
+	case !p.Resources.Fits(s.limits.Host):
+		return fmt.Sprintf("host is too small: a runner of pool %s needs %s, the host has %s", p.Name, figures(p.Resources), figures(s.limits.Host))
+	case !s.roomOnHost(p):
+		return fmt.Sprintf("host has no room: a runner of pool %s needs %s, and %s of %s are taken", p.Name, figures(p.Resources), figures(s.used()), figures(s.limits.Host))
+	}
+	return "its runner is wanted with the next sweep"
+}
+
+// own returns the live runner made for the job of key that is nearest to running it.
+func (s *State) own(key JobKey) (best Runner) {
+	for _, name := range s.made[key] {
+		if r := s.runners[name]; r.covers() && (best.Name == "" || r.Since.After(best.Since)) {
+			best = r
+		}
+	}
+	return best
+}
+
+// describe says what a runner that a job waits for is doing.
+func describe(r Runner, now time.Time) string {
+	took := lasting(r.Since, now)
+	switch {
+	case r.Leaving != "":
+		return fmt.Sprintf("runner %s has been leaving for %s (%s); then it gets another", r.Name, took, r.Leaving)
+	case r.State == RunnerWanted:
+		return fmt.Sprintf("runner %s has been wanted for %s: no launcher has taken it up", r.Name, took)
+	case r.State == RunnerStarting:
+		return fmt.Sprintf("runner %s has been starting for %s", r.Name, took)
+	case r.State == RunnerClaimed:
+		return fmt.Sprintf("runner %s claimed it %s ago and is not listening yet", r.Name, took)
+	case r.State == RunnerIdle:
+		return fmt.Sprintf("runner %s has been listening for %s: GitHub has not given it the job", r.Name, took)
+	}
+	return fmt.Sprintf("runner %s has been busy for %s, most likely with it", r.Name, took)
+}
+
+// failures tells of the runners that failed a job.
+func failures(j Job) string {
+	switch j.Failures {
+	case 0:
+		return ""
+	case 1:
+		return "; 1 runner failed: " + j.LastFailure
+	}
+	return fmt.Sprintf("; %d runners failed, the last: %s", j.Failures, j.LastFailure)
+}
+
+// lasting is the time between, as precise as a reader wants it.
+func lasting(from, to time.Time) string {
+	d := max(0, to.Sub(from))
+	if d < time.Second {
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
+
+func figures(r pool.Resources) string {
+	return fmt.Sprintf("%g CPUs and %.3g GiB", r.CPUs, float64(r.Memory)/(1<<30))
+}
