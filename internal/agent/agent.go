@@ -16,6 +16,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/exec"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/claim"
@@ -91,7 +92,7 @@ func exitCode(ctx context.Context, err error) int {
 	switch {
 	case errors.As(err, &refused):
 		return ExitRefused
-	case errors.Is(err, os.ErrNotExist):
+	case errors.Is(err, errStart) && (errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist)):
 		return ExitNotFound
 	case errors.Is(err, errStart):
 		return ExitNotStarted

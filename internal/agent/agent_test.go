@@ -100,6 +100,18 @@ func (s *side) Register(context.Context, claim.Permit, string) (claim.Registrati
 
 func (s *side) Forget(context.Context, claim.Permit, string) error { return nil }
 
+// last returns the next report of an end.
+func (s *side) last(t *testing.T) claim.Report {
+	t.Helper()
+	select {
+	case r := <-s.gone:
+		return r
+	case <-time.After(10 * time.Second):
+		t.Fatalf("no report of the end in 10 s, only %v", s.phases())
+		return claim.Report{}
+	}
+}
+
 func (s *side) phases() (all []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -170,7 +182,7 @@ func TestOneJob(t *testing.T) {
 		t.Fatalf("exit code %d: %s", end.code, end.stderr)
 	}
 	want := claim.Report{Phase: claim.PhaseGone, Reason: "job done", Ran: true}
-	if diff := cmp.Diff(want, <-s.gone); diff != "" {
+	if diff := cmp.Diff(want, s.last(t)); diff != "" {
 		t.Errorf("last report (-want +got):\n%s", diff)
 	}
 	for _, line := range []string{
@@ -225,7 +237,7 @@ func TestExitCodes(t *testing.T) {
 				t.Errorf("exit code %d, want %d", end.code, test.want.ExitCode)
 			}
 			test.want.Phase = claim.PhaseGone
-			if diff := cmp.Diff(test.want, <-s.gone); diff != "" {
+			if diff := cmp.Diff(test.want, s.last(t)); diff != "" {
 				t.Errorf("last report (-want +got):\n%s", diff)
 			}
 		})
@@ -241,30 +253,27 @@ func TestClaimRefused(t *testing.T) {
 		t.Errorf("exit code %d, output %q: want %d and no runner", end.code, end.stdout, agent.ExitRefused)
 	}
 	want := claim.Report{Phase: claim.PhaseGone, ExitCode: agent.ExitRefused, Reason: "claim refused: claimed already"}
-	if diff := cmp.Diff(want, <-s.gone); diff != "" {
+	if diff := cmp.Diff(want, s.last(t)); diff != "" {
 		t.Errorf("last report (-want +got):\n%s", diff)
 	}
 }
 
 func TestNoSuchProgram(t *testing.T) {
-	s := &side{}
-	socket, _ := open(t, t.TempDir(), s)
-	for program, code := range map[string]int{"/nowhere/run.sh": agent.ExitNotFound, "/dev/null": agent.ExitNotStarted} {
-		s.claimed = false
-		_, desk := open(t, filepath.Dir(filepath.Dir(socket)), s)
-		cmd := exec.Command(programPath(), "--socket", socket, "--", program)
+	for runner, code := range map[string]int{
+		"/nowhere/run.sh": agent.ExitNotFound, "no-such-runner": agent.ExitNotFound, "/dev/null": agent.ExitNotStarted,
+	} {
+		s := &side{}
+		socket, _ := open(t, t.TempDir(), s)
+		cmd := exec.Command(program, "--socket", socket, "--", runner)
 		cmd.Run()
 		if got := cmd.ProcessState.ExitCode(); got != code {
-			t.Errorf("%s: exit code %d, want %d", program, got, code)
+			t.Errorf("%s: exit code %d, want %d", runner, got, code)
 		}
-		if r := <-s.gone; r.ExitCode != code || r.Ran || !strings.Contains(r.Reason, program) {
-			t.Errorf("%s: reported %+v", program, r)
+		if r := s.last(t); r.ExitCode != code || r.Ran || !strings.Contains(r.Reason, runner) {
+			t.Errorf("%s: reported %+v", runner, r)
 		}
-		desk.Shutdown(t.Context())
 	}
 }
-
-func programPath() string { return program }
 
 // TestSocketAway has Mayfly away when the agent starts, putting it off at first,
 // and away again when the runner ends.
@@ -289,7 +298,7 @@ func TestSocketAway(t *testing.T) {
 	os.WriteFile(dir+"/end", nil, 0o600)
 	_, again := open(t, dir, s)
 	defer again.Shutdown(t.Context())
-	if r := <-s.gone; !r.Ran {
+	if r := s.last(t); !r.Ran {
 		t.Errorf("reported %+v after the restart", r)
 	}
 	if end := wait(); end.code != 0 {
@@ -322,7 +331,7 @@ func TestIdleLimit(t *testing.T) {
 		t.Errorf("exit code %d: %s", end.code, end.stderr)
 	}
 	want := claim.Report{Phase: claim.PhaseGone, Reason: "idle limit"}
-	if diff := cmp.Diff(want, <-s.gone); diff != "" {
+	if diff := cmp.Diff(want, s.last(t)); diff != "" {
 		t.Errorf("last report (-want +got):\n%s", diff)
 	}
 	asked := strings.Count(strings.Join(s.phases(), " "), claim.PhaseLeaving)
@@ -348,7 +357,7 @@ func TestTotalLimitKills(t *testing.T) {
 		t.Errorf("exit code %d, want 137: %s", end.code, end.stderr)
 	}
 	want := claim.Report{Phase: claim.PhaseGone, ExitCode: 137, Reason: "total limit", Ran: true}
-	if diff := cmp.Diff(want, <-s.gone); diff != "" {
+	if diff := cmp.Diff(want, s.last(t)); diff != "" {
 		t.Errorf("last report (-want +got):\n%s", diff)
 	}
 }
@@ -364,7 +373,7 @@ func TestSignalIsForwarded(t *testing.T) {
 	if end.code != 3 || !strings.Contains(end.stdout, "got it") {
 		t.Errorf("exit code %d, output %q", end.code, end.stdout)
 	}
-	if r := <-s.gone; r.Reason != "terminated" {
+	if r := s.last(t); r.Reason != "terminated" {
 		t.Errorf("reason %q, want terminated", r.Reason)
 	}
 }

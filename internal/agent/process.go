@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// errStart says that a program is there but could not be started.
+// errStart is of a program that could not be started.
 var errStart = errors.New("starting the runner")
 
 // A process is the runner's program and whatever it starts: its process group.
@@ -24,7 +24,7 @@ type process struct {
 func start(c Config, jit string) (*process, error) {
 	path, err := exec.LookPath(c.Command[0])
 	if err != nil {
-		return nil, fmt.Errorf("finding the runner's program: %w", err)
+		return nil, fmt.Errorf("%w: %w", errStart, err)
 	}
 	nothing, err := os.Open(os.DevNull)
 	if err != nil {
