@@ -1,0 +1,218 @@
+package pattern
+
+// maxKept bounds what a run keeps in memory for the next event.
+const maxKept = 1 << 14
+
+// A run is one pass over one event.
+type run struct {
+	scanner
+	matcher *matcher
+	arrays
+	met    [][]int32 // by clause, the elements where it was met, see arrays
+	marked []int32   // the clauses that were met
+	rules  []bool    // rules that matched
+	text   []byte    // the last text or name without escapes
+}
+
+func newRun(m *matcher) *run {
+	return &run{matcher: m, met: make([][]int32, len(m.clauses)), rules: make([]bool, m.rules)}
+}
+
+// run calls match for each rule that matches event, in no order.
+func (m *matcher) run(event []byte, match func(rule int)) {
+	r := m.pool.Get().(*run)
+	defer r.release()
+	r.data, r.pos = event, 0
+	r.arrays.reset()
+	if r.peek() != '{' || !r.object(m.root, 1) || r.peek() != 0 || r.pos < len(event) {
+		return
+	}
+	for _, id := range r.marked {
+		r.decide(m.waiting[id], match)
+	}
+	r.decide(m.always, match)
+}
+
+// release clears what the run noted and gives it back, unless a large event
+// made it large.
+func (r *run) release() {
+	kept := len(r.elements)
+	for _, id := range r.marked {
+		kept += cap(r.met[id])
+		r.met[id] = r.met[id][:0]
+	}
+	r.marked = r.marked[:0]
+	clear(r.rules)
+	r.data = nil
+	if kept+cap(r.text)/8 <= maxKept {
+		r.matcher.pool.Put(r)
+	}
+}
+
+func (r *run) decide(ways []int32, match func(rule int)) {
+	for _, i := range ways {
+		w := &r.matcher.ways[i]
+		if !r.rules[w.rule] && r.holds(w.clauses) {
+			r.rules[w.rule] = true
+			match(w.rule)
+		}
+	}
+}
+
+// note notes that a clause is met at the element of an array being read.
+func (r *run) note(ids []int32) {
+	for _, id := range ids {
+		met := r.met[id]
+		if len(met) == 0 {
+			r.marked = append(r.marked, id)
+		} else if met[len(met)-1] == r.current {
+			continue
+		}
+		r.met[id] = append(met, r.current)
+	}
+}
+
+// object reads the object at pos, which is at n in the paths of fields.
+func (r *run) object(n *node, depth int) bool {
+	r.pos++
+	if depth > maxDepth {
+		return false
+	}
+	if r.take('}') {
+		return true
+	}
+	for {
+		name, escaped, ok := r.name()
+		if !ok {
+			return false
+		}
+		if escaped {
+			r.text = unescape(r.text[:0], name)
+			name = r.text
+		}
+		if child := n.child(name); child == nil {
+			ok = r.skip(depth)
+		} else {
+			ok = r.value(child, depth)
+		}
+		if !ok {
+			return false
+		}
+		if more, ok := r.more('}'); !more || !ok {
+			return ok
+		}
+	}
+}
+
+// array reads the array at pos: its elements are values of n.
+func (r *run) array(n *node, depth int) bool {
+	r.pos++
+	if depth > maxDepth {
+		return false
+	}
+	if r.take(']') {
+		return true
+	}
+	array, outer := r.open(), r.current
+	for {
+		if c := r.peek(); c == '{' || c == '[' {
+			r.enter(array, outer)
+		}
+		ok := r.value(n, depth)
+		r.current = outer
+		if !ok {
+			return false
+		}
+		if more, ok := r.more(']'); !more {
+			r.close(array)
+			return ok
+		}
+	}
+}
+
+func (r *run) value(n *node, depth int) bool {
+	c := r.peek()
+	switch {
+	case c == '{' && len(n.children) == 0:
+		return r.skip(depth)
+	case c == '{':
+		return r.object(n, depth+1)
+	case c == '[':
+		return r.array(n, depth+1)
+	case n.field == nil:
+		return r.skip(depth)
+	case c == '"':
+		text, escaped, ok := r.scanner.text()
+		if escaped && ok {
+			r.text = unescape(r.text[:0], text)
+			text = r.text
+		}
+		if ok {
+			r.string(n.field, text)
+		}
+		return ok
+	}
+	literal, ok := r.literal(c)
+	if ok {
+		r.other(n.field, literal)
+	}
+	return ok
+}
+
+// string notes the clauses that a string meets.
+func (r *run) string(f *field, text []byte) {
+	r.note(f.any)
+	if len(f.texts) > 0 {
+		r.note(f.texts[string(text)])
+	}
+	r.ask(f, &value{kind: isText, text: text})
+}
+
+// other notes the clauses that a number, true, false or null meets.
+func (r *run) other(f *field, literal []byte) {
+	r.note(f.any)
+	r.note(f.literals[string(literal)])
+	v := value{kind: isLiteral, text: literal}
+	if c := literal[0]; (c < 'a' || c > 'z') && len(f.numbers)+len(f.rest) > 0 {
+		if n, ok := micros(literal); ok {
+			v.kind, v.micros = isNumber, n
+			r.note(f.numbers[n])
+		}
+	}
+	r.ask(f, &v)
+}
+
+// ask notes those of the remaining clauses that v meets.
+func (r *run) ask(f *field, v *value) {
+	for i, id := range f.rest {
+		if r.matcher.clauses[id].meets(v) {
+			r.note(f.rest[i : i+1])
+		}
+	}
+	if len(f.addresses) == 0 {
+		return
+	}
+	if address, ok := parseAddress(string(v.text)); ok && v.kind == isText {
+		v = &value{kind: isAddress, address: address}
+	}
+	for i, id := range f.addresses {
+		if r.matcher.clauses[id].meets(v) {
+			r.note(f.addresses[i : i+1])
+		}
+	}
+}
+
+// meets reports whether an operator of c matches v.
+func (c *clause) meets(v *value) bool {
+	for _, t := range c.terms {
+		if t.match(v) {
+			return true
+		}
+	}
+	for _, t := range c.blocks {
+		if t.match(v) {
+			return true
+		}
+	}
+	return false
+}
