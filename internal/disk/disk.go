@@ -15,7 +15,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"sync"
 )
 
 // readers is how many queries run at once; more wait.
@@ -37,8 +36,8 @@ type DB struct {
 	path  string
 	lock  *os.File // held while writing is allowed; nil for a reader
 	reads *sql.DB
-	stmts statements[*sql.Stmt] // of reads
-	write *writer               // nil for a reader
+	stmts statements // of reads
+	write *writer    // nil for a reader
 }
 
 // Open opens the database at path for reading and writing, and makes it if it
@@ -103,7 +102,7 @@ func (db *DB) Close() error {
 		errs = append(errs, db.write.close())
 	}
 	if db.reads != nil {
-		errs = append(errs, db.reads.Close())
+		errs = append(errs, db.stmts.close(), db.reads.Close())
 	}
 	if db.lock != nil {
 		errs = append(errs, db.lock.Close())
@@ -133,29 +132,6 @@ func (db *DB) QueryRow(ctx context.Context, query string, args ...any) *sql.Row 
 
 func (db *DB) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 	return db.stmts.get(query, func() (*sql.Stmt, error) { return db.reads.PrepareContext(ctx, query) })
-}
-
-// statements keeps prepared statements by their text.
-type statements[S any] struct {
-	mu     sync.Mutex
-	byText map[string]S // guarded by mu
-}
-
-func (s *statements[S]) get(query string, prepare func() (S, error)) (S, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if stmt, ok := s.byText[query]; ok {
-		return stmt, nil
-	}
-	stmt, err := prepare()
-	if err != nil {
-		return stmt, fmt.Errorf("statement %q: %w", query, explain(err))
-	}
-	if s.byText == nil {
-		s.byText = map[string]S{}
-	}
-	s.byText[query] = stmt
-	return stmt, nil
 }
 
 // source is the data source name of the file at path with further pragmas.

@@ -41,7 +41,7 @@ type writer struct {
 	conn   *sql.Conn
 	close  func() error
 	commit func(commit func() error) error
-	stmts  statements[*sql.Stmt]
+	stmts  statements
 
 	mu     sync.Mutex
 	queue  []*write      // guarded by mu; writes that are not begun
@@ -84,7 +84,7 @@ func startWriter(path string, o Options) (*writer, error) {
 	w.close = func() error {
 		w.stop()
 		<-ended
-		return errors.Join(conn.Close(), db.Close())
+		return errors.Join(w.stmts.close(), conn.Close(), db.Close())
 	}
 	return w, nil
 }
