@@ -1,0 +1,363 @@
+// Package ledgertest has the test that every [ledger.Store] passes, and the
+// plainest store that does.
+package ledgertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/pool"
+)
+
+// Config is how a test wants a store.
+type Config struct {
+	Dir    string // where it keeps what it keeps; a store opened on it later finds that
+	Limits ledger.Limits
+	Now    func() time.Time
+	Emit   func([]ledger.Effect) error // its error makes the write fail
+
+	// Commit, if set, is called in place of each commit and may fail before it calls
+	// commit, or after.
+	Commit func(commit func() error) error
+}
+
+// Open opens a store, to be closed by t's cleanup or before Dir is opened again.
+type Open func(t *testing.T, c Config) ledger.Store
+
+// Test is the contract of [ledger.Store].
+func Test(t *testing.T, open Open) {
+	tests := map[string]func(*testing.T, Open){
+		"keeps what it said":                 testReopening,
+		"loads finished ones when named":     testFinished,
+		"keeps nothing when effects fail":    testEmit,
+		"is sound after a commit that fails": testCommit,
+		"grants one of many claims":          testConcurrent,
+		"lists newest first, page by page":   testLists,
+		"gives copies":                       testSnapshot,
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) { test(t, open) })
+	}
+}
+
+// at is the time at which nothing else is said.
+var at = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+
+// config returns a plain configuration; emitted gathers the effects.
+func config(t *testing.T, emitted *[]ledger.Effect) Config {
+	return Config{
+		Dir:    t.TempDir(),
+		Limits: ledger.Limits{Pools: pool.Set{pool.Pool{Name: "small", Labels: []string{"linux"}}.WithDefaults()}},
+		Now:    func() time.Time { return at },
+		Emit: func(effects []ledger.Effect) error {
+			*emitted = append(*emitted, effects...)
+			return nil
+		},
+	}
+}
+
+func seen(id int64, action string) ledger.JobSeen {
+	w := event.WorkflowJob{
+		Action: action, Repository: "Acme/Web", ID: id, Attempt: 1, Name: "build", Labels: []string{"Linux"},
+		Created: at.Add(time.Duration(id) * time.Second),
+	}
+	if action == event.ActionCompleted {
+		w.Conclusion = "success"
+	}
+	return ledger.JobSeen{Job: w, At: at}
+}
+
+func key(id int64) ledger.JobKey { return ledger.NewJobKey("acme/web", id, 1) }
+
+func apply(t *testing.T, s ledger.Store, in ledger.Input) ledger.Result {
+	t.Helper()
+	result, err := s.Apply(t.Context(), in)
+	if err != nil {
+		t.Fatalf("%#v: %v", in, err)
+	}
+	return result
+}
+
+// queue has the store see a queued job, and returns the runner that is wanted for it.
+func queue(t *testing.T, s ledger.Store, id int64) ledger.RunnerName {
+	t.Helper()
+	result := apply(t, s, seen(id, event.ActionQueued))
+	if len(result.Effects) != 1 {
+		t.Fatalf("effects of a queued job: %v: want one runner wanted", result.Effects)
+	}
+	return result.Effects[0].(ledger.WantRunner).Runner
+}
+
+func job(t *testing.T, s ledger.Store, id int64) ledger.Job {
+	t.Helper()
+	jobs, err := s.Jobs(t.Context(), ledger.JobQuery{Key: key(id)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return jobs[0]
+}
+
+func runner(t *testing.T, s ledger.Store, name ledger.RunnerName) ledger.Runner {
+	t.Helper()
+	runners, err := s.Runners(t.Context(), ledger.RunnerQuery{Name: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return runners[0]
+}
+
+func testReopening(t *testing.T, open Open) {
+	var emitted []ledger.Effect
+	c := config(t, &emitted)
+	s := open(t, c)
+	name := queue(t, s, 1)
+	apply(t, s, ledger.Starting{Runner: name})
+	if result := apply(t, s, ledger.Claim{Runner: name}); !result.Granted {
+		t.Fatalf("claim refused: %s", result.Reason)
+	}
+	wantJob, wantRunner := job(t, s, 1), runner(t, s, name)
+
+	s = open(t, c)
+	if diff := cmp.Diff(wantJob, job(t, s, 1)); diff != "" {
+		t.Errorf("job after opening again (-before +after):\n%s", diff)
+	}
+	if diff := cmp.Diff(wantRunner, runner(t, s, name)); diff != "" {
+		t.Errorf("runner after opening again (-before +after):\n%s", diff)
+	}
+	if result := apply(t, s, ledger.Claim{Runner: name}); result.Granted {
+		t.Error("a second claim was granted after opening again")
+	}
+	if len(emitted) != 1 {
+		t.Errorf("effects: %v: want one runner wanted", emitted)
+	}
+}
+
+func testFinished(t *testing.T, open Open) {
+	var emitted []ledger.Effect
+	s := open(t, config(t, &emitted))
+	name := queue(t, s, 1)
+	done := seen(1, event.ActionCompleted)
+	done.Job.RunnerName = string(name)
+	for _, in := range []ledger.Input{ledger.Starting{Runner: name}, ledger.Claim{Runner: name}, done, ledger.Gone{Runner: name}} {
+		apply(t, s, in)
+	}
+	snapshot, err := s.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for j := range snapshot.Jobs() {
+		t.Errorf("job %s is %s and in the snapshot: want open ones only", j.Key, j.State)
+	}
+	for r := range snapshot.Runners() {
+		t.Errorf("runner %s is %s and in the snapshot: want live ones only", r.Name, r.State)
+	}
+	if result := apply(t, s, seen(1, event.ActionQueued)); !result.Changes.Empty() || len(result.Effects) > 0 {
+		t.Errorf("a queued event after the end: %+v: want nothing", result)
+	}
+	if result := apply(t, s, ledger.Claim{Runner: name}); result.Granted || result.Runner.State != ledger.RunnerGone {
+		t.Errorf("a claim of a runner that is gone: %+v: want a refusal that knows it", result)
+	}
+}
+
+func testEmit(t *testing.T, open Open) {
+	var emitted []ledger.Effect
+	c := config(t, &emitted)
+	broken := true
+	emit := c.Emit
+	c.Emit = func(effects []ledger.Effect) error {
+		if broken {
+			return errors.New("no bus")
+		}
+		return emit(effects)
+	}
+	s := open(t, c)
+	if _, err := s.Apply(t.Context(), seen(1, event.ActionQueued)); err == nil {
+		t.Fatal("no error, though effects could not be passed on")
+	}
+	if _, err := s.Jobs(t.Context(), ledger.JobQuery{Key: key(1)}); !errors.Is(err, ledger.ErrNotFound) {
+		t.Errorf("the job: %v: want %v", err, ledger.ErrNotFound)
+	}
+	broken = false
+	queue(t, s, 1)
+	if len(emitted) != 1 {
+		t.Errorf("effects: %v: want one runner wanted", emitted)
+	}
+}
+
+// script is a job's life in which every kind of write occurs; later names are those
+// of a ledger's first runner for a job.
+func script(name ledger.RunnerName) []ledger.Input {
+	running, done := seen(1, event.ActionInProgress), seen(1, event.ActionCompleted)
+	running.Job.RunnerName, done.Job.RunnerName = string(name), string(name)
+	return []ledger.Input{
+		ledger.Starting{Runner: name}, ledger.Started{Runner: name}, ledger.Claim{Runner: name},
+		ledger.Registered{Runner: name, GitHubID: 7}, ledger.Idle{Runner: name}, ledger.Busy{Runner: name},
+		running, done, ledger.Gone{Runner: name},
+	}
+}
+
+// testCommit fails the commit of each step in both ways, gives the input again, and wants
+// the end to be as if nothing had happened.
+func testCommit(t *testing.T, open Open) {
+	faults := map[string]func(commit func() error) error{
+		"not stored":                 func(func() error) error { return errors.New("fault") },
+		"stored but reported failed": func(commit func() error) error { return errors.Join(commit(), errors.New("fault")) },
+	}
+	wantJob, wantRunner := life(t, open, -1, nil)
+	for name, fault := range faults {
+		for step := range len(script("")) {
+			t.Run(fmt.Sprintf("%s/%d", name, step), func(t *testing.T) {
+				gotJob, gotRunner := life(t, open, step, fault)
+				if diff := cmp.Diff(wantJob, gotJob); diff != "" {
+					t.Errorf("job (-without +with fault):\n%s", diff)
+				}
+				if diff := cmp.Diff(wantRunner, gotRunner); diff != "" {
+					t.Errorf("runner (-without +with fault):\n%s", diff)
+				}
+			})
+		}
+	}
+}
+
+// life goes through script, with a fault at one step, and returns how it ends. The
+// runner's name is left out, because another ledger gives another.
+func life(t *testing.T, open Open, step int, fault func(func() error) error) (ledger.Job, ledger.Runner) {
+	t.Helper()
+	var emitted []ledger.Effect
+	c := config(t, &emitted)
+	failing := false
+	c.Commit = func(commit func() error) error {
+		if failing {
+			return fault(commit)
+		}
+		return commit()
+	}
+	s := open(t, c)
+	name := queue(t, s, 1)
+	for i, in := range script(name) {
+		if i == step {
+			failing = true
+			if _, err := s.Apply(t.Context(), in); err == nil {
+				t.Fatalf("%#v: no error from a commit that failed", in)
+			}
+			failing = false
+		}
+		apply(t, s, in)
+	}
+	s = open(t, c)
+	j, r := job(t, s, 1), runner(t, s, name)
+	j.RunnerName, j.History, r.Name, r.History = "", nil, "", nil
+	return j, r
+}
+
+func testConcurrent(t *testing.T, open Open) {
+	var emitted []ledger.Effect
+	s := open(t, config(t, &emitted))
+	name := queue(t, s, 1)
+	apply(t, s, ledger.Starting{Runner: name})
+	var wg sync.WaitGroup
+	granted := make(chan bool, 8)
+	for range cap(granted) {
+		wg.Go(func() {
+			result, err := s.Apply(context.Background(), ledger.Claim{Runner: name})
+			granted <- err == nil && result.Granted
+		})
+	}
+	wg.Wait()
+	close(granted)
+	n := 0
+	for ok := range granted {
+		if ok {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d claims were granted: want 1", n)
+	}
+}
+
+func testLists(t *testing.T, open Open) {
+	var emitted []ledger.Effect
+	s := open(t, config(t, &emitted))
+	var names []ledger.RunnerName
+	for id := range int64(5) {
+		names = append(names, queue(t, s, id+1))
+	}
+	apply(t, s, seen(3, event.ActionCompleted))
+
+	ids := func(q ledger.JobQuery) (ids []int64) {
+		jobs, err := s.Jobs(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, j := range jobs {
+			ids = append(ids, j.Key.ID)
+		}
+		return ids
+	}
+	for _, test := range []struct {
+		query ledger.JobQuery
+		want  []int64
+	}{
+		{ledger.JobQuery{}, []int64{5, 4, 3, 2, 1}},
+		{ledger.JobQuery{Limit: 2}, []int64{5, 4}},
+		{ledger.JobQuery{Limit: 2, After: key(4)}, []int64{3, 2}},
+		{ledger.JobQuery{Open: true}, []int64{5, 4, 2, 1}},
+		{ledger.JobQuery{States: []string{"completed", "running"}}, []int64{3}},
+		{ledger.JobQuery{Key: key(2)}, []int64{2}},
+	} {
+		if diff := cmp.Diff(test.want, ids(test.query)); diff != "" {
+			t.Errorf("%+v (-want +got):\n%s", test.query, diff)
+		}
+	}
+	for _, test := range []struct {
+		query ledger.RunnerQuery
+		want  []ledger.RunnerName
+	}{
+		{ledger.RunnerQuery{Limit: 1}, names[4:]},
+		{ledger.RunnerQuery{After: names[1]}, names[:1]},
+		{ledger.RunnerQuery{Live: true, After: names[3]}, []ledger.RunnerName{names[1], names[0]}},
+		{ledger.RunnerQuery{Job: key(2)}, names[1:2]},
+		{ledger.RunnerQuery{Name: names[0]}, names[:1]},
+	} {
+		runners, err := s.Runners(t.Context(), test.query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []ledger.RunnerName
+		for _, r := range runners {
+			got = append(got, r.Name)
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%+v (-want +got):\n%s", test.query, diff)
+		}
+	}
+	if _, err := s.Runners(t.Context(), ledger.RunnerQuery{Name: "nobody"}); !errors.Is(err, ledger.ErrNotFound) {
+		t.Errorf("a runner that is not there: %v: want %v", err, ledger.ErrNotFound)
+	}
+}
+
+func testSnapshot(t *testing.T, open Open) {
+	var emitted []ledger.Effect
+	s := open(t, config(t, &emitted))
+	queue(t, s, 1)
+	snapshot, err := s.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if faults := snapshot.Invariants(at); faults != nil {
+		t.Errorf("snapshot: %v", faults)
+	}
+	snapshot.Apply(seen(1, event.ActionCompleted), at)
+	if got := job(t, s, 1).State; got != ledger.JobQueued {
+		t.Errorf("job is %s after its copy was changed: want %s", got, ledger.JobQueued)
+	}
+}

@@ -1,0 +1,176 @@
+package ledgertest
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+)
+
+// A Memory is a [ledger.Store] that keeps everything in memory, as what a disk
+// would hold: the JSON of each job and runner. It is the plainest store there is,
+// to hold others against and to drive the ledger with.
+type Memory struct {
+	config Config
+	mu     sync.Mutex
+	state  *ledger.State // guarded by mu
+	kept   *Kept         // guarded by mu
+}
+
+// Kept is what a [Memory] leaves behind for the next one.
+type Kept struct {
+	jobs    table
+	runners table
+}
+
+// A table is rows in the order in which they came.
+type table struct {
+	names []string
+	rows  map[string][]byte
+}
+
+func (t *table) put(name string, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // jobs and runners have a JSON form
+	}
+	if t.rows == nil {
+		t.rows = map[string][]byte{}
+	}
+	if _, ok := t.rows[name]; !ok {
+		t.names = append(t.names, name)
+	}
+	t.rows[name] = body
+}
+
+// get returns what is kept under name, as a list of one or none.
+func get[T any](t *table, name string) []T {
+	body, ok := t.rows[name]
+	if !ok {
+		return nil
+	}
+	var v T
+	if err := json.Unmarshal(body, &v); err != nil {
+		panic(err)
+	}
+	return []T{v}
+}
+
+// list returns what matches, newest first, from after on.
+func list[T any](t *table, after string, limit int, match func(T) bool) (found []T) {
+	from := len(t.names)
+	if after != "" {
+		from = slices.Index(t.names, after)
+	}
+	for i := from - 1; i >= 0 && len(found) < limit; i-- {
+		if v := get[T](t, t.names[i])[0]; match(v) {
+			found = append(found, v)
+		}
+	}
+	return found
+}
+
+// NewMemory returns a store of what is kept, and of what it will keep there.
+func NewMemory(kept *Kept, c Config) *Memory {
+	m := &Memory{config: c, kept: kept}
+	m.state = m.read()
+	return m
+}
+
+// read makes the state anew.
+func (m *Memory) read() *ledger.State {
+	s := ledger.NewState("mem", m.config.Limits)
+	s.Load(
+		list(&m.kept.jobs, "", len(m.kept.jobs.names), func(j ledger.Job) bool { return !j.Settled() }),
+		list(&m.kept.runners, "", len(m.kept.runners.names), ledger.Runner.Live))
+	return s
+}
+
+// Apply implements [ledger.Store].
+func (m *Memory) Apply(ctx context.Context, in ledger.Input) (ledger.Result, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for range 2 {
+		keys, names := m.state.Missing(in)
+		for _, key := range keys {
+			m.state.Load(get[ledger.Job](&m.kept.jobs, key.String()), nil)
+		}
+		for _, name := range names {
+			m.state.Load(nil, get[ledger.Runner](&m.kept.runners, string(name)))
+		}
+	}
+	result := m.state.Apply(in, m.config.Now())
+	if len(result.Effects) > 0 {
+		if err := m.config.Emit(result.Effects); err != nil {
+			m.state.Undo(result.Changes)
+			return ledger.Result{}, err
+		}
+	}
+	commit := func() error { m.keep(result.Changes); return nil }
+	if m.config.Commit != nil {
+		if err := m.config.Commit(commit); err != nil {
+			m.state = m.read()
+			return ledger.Result{}, err
+		}
+	} else if err := commit(); err != nil {
+		return ledger.Result{}, err
+	}
+	m.state.Compact()
+	return result, nil
+}
+
+func (m *Memory) keep(c ledger.Changes) {
+	for _, j := range c.Jobs {
+		m.kept.jobs.put(j.After.Key.String(), j.After)
+	}
+	for _, r := range c.Runners {
+		m.kept.runners.put(string(r.After.Name), r.After)
+	}
+}
+
+// Snapshot implements [ledger.Store].
+func (m *Memory) Snapshot(context.Context) (*ledger.State, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.read(), nil
+}
+
+// State returns the state itself, for tests that look at it after every step.
+func (m *Memory) State() *ledger.State { return m.state }
+
+// Jobs implements [ledger.Store].
+func (m *Memory) Jobs(_ context.Context, q ledger.JobQuery) ([]ledger.Job, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	after := ""
+	if !q.After.IsZero() {
+		after = q.After.String()
+	}
+	found := list(&m.kept.jobs, after, cmp.Or(q.Limit, ledger.DefaultLimit), func(j ledger.Job) bool {
+		return (q.Key.IsZero() || j.Key == q.Key) && (!q.Open || !j.Settled()) &&
+			(len(q.States) == 0 || slices.Contains(q.States, string(j.State)))
+	})
+	if len(found) == 0 && !q.Key.IsZero() {
+		return nil, fmt.Errorf("job %s: %w", q.Key, ledger.ErrNotFound)
+	}
+	return found, nil
+}
+
+// Runners implements [ledger.Store].
+func (m *Memory) Runners(_ context.Context, q ledger.RunnerQuery) ([]ledger.Runner, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	found := list(&m.kept.runners, string(q.After), cmp.Or(q.Limit, ledger.DefaultLimit), func(r ledger.Runner) bool {
+		return (q.Name == "" || r.Name == q.Name) && (!q.Live || r.Live()) && (q.Job.IsZero() || r.MadeFor == q.Job)
+	})
+	if len(found) == 0 && q.Name != "" {
+		return nil, fmt.Errorf("runner %s: %w", q.Name, ledger.ErrNotFound)
+	}
+	return found, nil
+}
+
+var _ ledger.Store = (*Memory)(nil)
