@@ -1,6 +1,7 @@
 package fleettest
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -15,8 +16,10 @@ import (
 
 // testLimits runs into each limit.
 func testLimits(t *testing.T, s Subject) {
-	if !s.Limited {
-		Require(t, fmt.Errorf("limits: this launcher has none here"))
+	if !s.Limited && os.Geteuid() == 0 {
+		Require(t, errors.New("limits: root has none here"))
+	} else if !s.Limited {
+		t.Skip("NOT TESTED HERE: an ordinary user has no limits to give")
 	}
 	t.Run("memory", func(t *testing.T) {
 		_, exit := s.run(t, `exec dd bs=100M count=1 if=/dev/zero of=/dev/null`,

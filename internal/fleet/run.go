@@ -1,0 +1,268 @@
+package fleet
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Config is what a Fleet needs.
+type Config struct {
+	Launcher Launcher
+
+	// Exited is told how each container ended, before what is left of it is removed.
+	// It is asked again after an error and, when this process died in between, by the
+	// next one: at least once per runner, for several runners at once. It must not
+	// call the fleet's Wait or Close.
+	Exited func(ctx context.Context, runner string, exit Exit) error
+
+	Starts int           // containers that may be starting at once; 0 means 4 per processor
+	Grace  time.Duration // between SIGTERM and SIGKILL; 0 means 10 s
+	Log    *slog.Logger
+}
+
+// A Fleet starts the runners that are wanted, watches each until it ends, tells of
+// its end and removes it. Its methods may be called from several goroutines.
+type Fleet struct {
+	config Config
+	slots  chan struct{} // holds one value per container that is starting
+	ctx    context.Context
+	cancel context.CancelFunc
+	busy   sync.WaitGroup // one per entry of runners
+
+	mu      sync.Mutex
+	runners map[string]*runner // by name: starting or watched
+}
+
+// A runner is one that the fleet is at.
+type runner struct {
+	ctx     context.Context // of its start
+	cancel  context.CancelCauseFunc
+	started chan struct{} // closed when its start is over
+	err     error         // of its start; set before started is closed
+	gone    chan struct{} // closed when its end was told and nothing is left
+}
+
+// New returns a Fleet without runners; [Fleet.Adopt] finds those of an earlier one.
+func New(config Config) *Fleet {
+	config.Starts = cmp.Or(config.Starts, 4*runtime.NumCPU())
+	config.Grace = cmp.Or(config.Grace, 10*time.Second)
+	config.Log = cmp.Or(config.Log, slog.New(slog.DiscardHandler))
+	f := &Fleet{config: config, slots: make(chan struct{}, config.Starts), runners: map[string]*runner{}}
+	f.ctx, f.cancel = context.WithCancel(context.Background())
+	return f
+}
+
+// Start starts the runner of spec and watches it from then on. It blocks until the
+// container runs, in turn when many are wanted at once. For a runner that the fleet
+// has already it waits for that start and returns its result.
+//
+// After an error nothing of the runner is left, unless the error says so.
+// [ErrRemoved] when Remove came in between, [ErrClosed] after Close.
+func (f *Fleet) Start(ctx context.Context, spec Spec) error {
+	r, fresh, err := f.enter(spec.Runner)
+	if err != nil {
+		return err
+	}
+	if !fresh {
+		select {
+		case <-r.started:
+			return r.err
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	stop := context.AfterFunc(ctx, func() { r.cancel(context.Cause(ctx)) })
+	defer stop()
+	r.err = f.start(r.ctx, spec)
+	close(r.started)
+	if r.err != nil {
+		f.leave(spec.Runner, r)
+		return r.err
+	}
+	f.config.Log.Info("runner started", "runner", spec.Runner, "pool", spec.Pool, "job", spec.Job)
+	go f.watch(spec.Runner, r)
+	return nil
+}
+
+func (f *Fleet) start(ctx context.Context, spec Spec) error {
+	select {
+	case f.slots <- struct{}{}:
+		defer func() { <-f.slots }()
+	case <-ctx.Done():
+		return fmt.Errorf("starting runner %s: %w", spec.Runner, context.Cause(ctx))
+	}
+	err := f.config.Launcher.Start(ctx, spec)
+	if err == nil {
+		return nil
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = fmt.Errorf("starting runner %s: %w", spec.Runner, cause)
+	}
+	return errors.Join(err, f.config.Launcher.Stop(context.WithoutCancel(ctx), spec.Runner, 0))
+}
+
+// enter returns the fleet's entry of a runner; fresh when it was not there.
+func (f *Fleet) enter(name string) (r *runner, fresh bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ctx.Err() != nil {
+		return nil, false, ErrClosed
+	}
+	if r := f.runners[name]; r != nil {
+		return r, false, nil
+	}
+	r = &runner{started: make(chan struct{}), gone: make(chan struct{})}
+	r.ctx, r.cancel = context.WithCancelCause(f.ctx)
+	f.runners[name] = r
+	f.busy.Add(1)
+	return r, true, nil
+}
+
+// leave ends what enter began.
+func (f *Fleet) leave(name string, r *runner) {
+	f.mu.Lock()
+	delete(f.runners, name)
+	f.mu.Unlock()
+	r.cancel(nil)
+	close(r.gone)
+	f.busy.Done()
+}
+
+// watch sees r through to its end; Close leaves it to a later fleet.
+func (f *Fleet) watch(name string, r *runner) {
+	defer f.leave(name, r)
+	log := f.config.Log.With("runner", name)
+	var exit Exit
+	steps := []struct {
+		name string
+		do   func() error
+	}{
+		{"waiting for runner", func() (err error) { exit, err = f.await(name); return err }},
+		{"telling of runner's end", func() error { return f.config.Exited(f.ctx, name, exit) }},
+		{"removing runner", func() error { return f.config.Launcher.Stop(f.ctx, name, 0) }},
+	}
+	for _, step := range steps {
+		if !f.persist(step.do, log.With("step", step.name)) {
+			return
+		}
+	}
+	log.Info("runner gone", "code", exit.Code, "note", exit.Note)
+}
+
+func (f *Fleet) await(name string) (Exit, error) {
+	exit, err := f.config.Launcher.Wait(f.ctx, name)
+	if errors.Is(err, ErrNotFound) {
+		return Exit{Code: CodeUnknown, Note: NoteRemoved}, nil
+	}
+	return exit, err
+}
+
+// Pauses between the tries of something that must succeed in the end.
+const (
+	firstPause = 100 * time.Millisecond
+	lastPause  = 10 * time.Second
+)
+
+// persist does do until it succeeds; false when the fleet was closed before.
+func (f *Fleet) persist(do func() error, log *slog.Logger) bool {
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		err := do()
+		if err == nil {
+			return true
+		}
+		if f.ctx.Err() != nil {
+			return false
+		}
+		log.Warn("runner: trying again", "err", err, "after", pause)
+		select {
+		case <-time.After(pause):
+		case <-f.ctx.Done():
+			return false
+		}
+	}
+}
+
+// Remove ends a runner, gracefully when it runs, and removes it; one whose start
+// is not over is not started. The end is told by Exited, as every end is, unless the
+// runner never ran. It returns nil when nothing is left of the container.
+func (f *Fleet) Remove(ctx context.Context, name string) error {
+	f.mu.Lock()
+	r := f.runners[name]
+	f.mu.Unlock()
+	if r != nil {
+		r.cancel(ErrRemoved)
+		select {
+		case <-r.started:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return f.config.Launcher.Stop(ctx, name, f.config.Grace)
+}
+
+// Adopt watches every container that the launcher has, whoever started it: those
+// that run until they end, those that have ended to be told of and removed. Call it
+// once, before the first Start after a restart. It returns what it found; a runner
+// that is not among them has no container.
+func (f *Fleet) Adopt(ctx context.Context) ([]Container, error) {
+	found, err := f.config.Launcher.List(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("finding runners: %w", err)
+	}
+	for _, c := range found {
+		r, fresh, err := f.enter(c.Runner)
+		if err != nil {
+			return nil, err
+		}
+		if fresh {
+			close(r.started)
+			go f.watch(c.Runner, r)
+		}
+	}
+	return found, nil
+}
+
+// Runners returns the names of those that are starting or watched, sorted.
+func (f *Fleet) Runners() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Sorted(maps.Keys(f.runners))
+}
+
+// Wait blocks until the fleet has no runner.
+func (f *Fleet) Wait(ctx context.Context) error {
+	for {
+		f.mu.Lock()
+		var one *runner
+		for _, one = range f.runners {
+			break
+		}
+		f.mu.Unlock()
+		if one == nil {
+			return nil
+		}
+		select {
+		case <-one.gone:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// Close ends the fleet's work and leaves its runners running, to be adopted by the
+// next. Starts that are not over are given up. It returns when nothing of the fleet
+// is at work any more.
+func (f *Fleet) Close() {
+	f.mu.Lock()
+	f.cancel()
+	f.mu.Unlock()
+	f.busy.Wait()
+}
