@@ -74,7 +74,8 @@ type Config struct {
 // A Bus keeps and delivers events. Its methods may be called from several goroutines.
 type Bus struct {
 	db        *disk.DB
-	queues    []*queue
+	queues    map[string]*queue // by the names of their rules
+	rules     *pattern.Set
 	targets   map[string]Target
 	log       *slog.Logger
 	retention time.Duration
@@ -107,7 +108,7 @@ func Open(ctx context.Context, db *disk.DB, c Config) (*Bus, error) {
 	}
 	b := &Bus{
 		db: db, targets: c.Targets, log: c.Log, retention: c.Retention, now: c.Now, rand: c.Rand,
-		completed: make(chan delivery, maxCompleted),
+		queues: map[string]*queue{}, completed: make(chan delivery, maxCompleted),
 	}
 	if b.now == nil {
 		b.now = time.Now
@@ -118,9 +119,12 @@ func Open(ctx context.Context, db *disk.DB, c Config) (*Bus, error) {
 	if b.retention == 0 {
 		b.retention = DefaultRetention
 	}
+	patterns := map[string]*pattern.Pattern{}
 	for _, r := range c.Rules {
-		b.queues = append(b.queues, newQueue(r.withDefaults()))
+		b.queues[r.Name] = newQueue(r.withDefaults())
+		patterns[r.Name] = r.Pattern
 	}
+	b.rules = pattern.NewSet(patterns)
 	return b, db.Write(ctx, b.resume)
 }
 

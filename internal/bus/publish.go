@@ -44,10 +44,8 @@ func (b *Bus) match(e event.Event) (matching []*queue, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, q := range b.queues {
-		if q.rule.Pattern.Matches(envelope) {
-			matching = append(matching, q)
-		}
+	for _, rule := range b.rules.Match(envelope) {
+		matching = append(matching, b.queues[rule])
 	}
 	return matching, nil
 }

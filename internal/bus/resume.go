@@ -2,6 +2,8 @@ package bus
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
 )
@@ -28,11 +30,7 @@ func (b *Bus) resume(tx *disk.Tx) error {
 
 // buryOrphans makes dead letters of what is pending for rules that are no more.
 func (b *Bus) buryOrphans(tx *disk.Tx) error {
-	names := []string{}
-	for _, q := range b.queues {
-		names = append(names, q.rule.Name)
-	}
-	known, err := json.Marshal(names)
+	known, err := json.Marshal(slices.AppendSeq([]string{}, maps.Keys(b.queues)))
 	if err != nil {
 		return err
 	}
