@@ -12,6 +12,7 @@ type run struct {
 	marked []int32   // the clauses that were met
 	rules  []bool    // rules that matched
 	text   []byte    // the last text or name without escapes
+	scalar value     // the one being read; here so that operators do not make it escape
 }
 
 func newRun(m *matcher) *run {
@@ -165,21 +166,22 @@ func (r *run) string(f *field, text []byte) {
 	if len(f.texts) > 0 {
 		r.note(f.texts[string(text)])
 	}
-	r.ask(f, &value{kind: isText, text: text})
+	r.scalar = value{kind: isText, text: text}
+	r.ask(f, &r.scalar)
 }
 
 // other notes the clauses that a number, true, false or null meets.
 func (r *run) other(f *field, literal []byte) {
 	r.note(f.any)
 	r.note(f.literals[string(literal)])
-	v := value{kind: isLiteral, text: literal}
+	r.scalar = value{kind: isLiteral, text: literal}
 	if c := literal[0]; (c < 'a' || c > 'z') && len(f.numbers)+len(f.rest) > 0 {
 		if n, ok := micros(literal); ok {
-			v.kind, v.micros = isNumber, n
+			r.scalar.kind, r.scalar.micros = isNumber, n
 			r.note(f.numbers[n])
 		}
 	}
-	r.ask(f, &v)
+	r.ask(f, &r.scalar)
 }
 
 // ask notes those of the remaining clauses that v meets.
@@ -193,7 +195,7 @@ func (r *run) ask(f *field, v *value) {
 		return
 	}
 	if address, ok := parseAddress(string(v.text)); ok && v.kind == isText {
-		v = &value{kind: isAddress, address: address}
+		v.kind, v.address = isAddress, address
 	}
 	for i, id := range f.addresses {
 		if r.matcher.clauses[id].meets(v) {
