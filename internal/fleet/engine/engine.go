@@ -1,0 +1,281 @@
+// Package engine is the launcher for hosts with a container engine: Docker or
+// Podman, through Docker's API on a unix socket.
+//
+// A runner's container has no capability and no way to gain one, limits of
+// processors, memory and processes, and a network of this Mayfly's own, the host's,
+// or none. Under rootless Podman without delegated control groups the limits do not
+// hold. Work-arounds for Podman's side of the API say so where they are.
+// https://docs.docker.com/reference/api/engine/
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"github.com/mayfly-ci/mayfly/internal/fleet"
+)
+
+// Config is what a Launcher needs.
+type Config struct {
+	Socket   string // of the engine, as from Find
+	Instance string // one per Mayfly on an engine, [a-z0-9-]; names what it makes there
+	Agent    string // mayfly-agent on the host, absolute; static, or the images have what it links
+	Log      *slog.Logger
+}
+
+// A Launcher starts and stops containers. It implements [fleet.Launcher].
+type Launcher struct {
+	config Config
+	api    *client.Client
+	podman bool
+
+	network sync.Mutex // held while the network is made
+	pulls   sync.Mutex // held while an image is pulled: once for all who want it
+}
+
+var _ fleet.Launcher = (*Launcher)(nil)
+
+// New returns a launcher on an engine that answers.
+func New(ctx context.Context, config Config) (*Launcher, error) {
+	config.Log = cmp.Or(config.Log, slog.New(slog.DiscardHandler))
+	api, err := dial(config.Socket)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := ping(ctx, api); err != nil {
+		return nil, fmt.Errorf("%w: %w", fleet.ErrUnsupported, err)
+	}
+	podman, err := isPodman(ctx, api)
+	if err != nil {
+		return nil, err
+	}
+	return &Launcher{config: config, api: api, podman: podman}, nil
+}
+
+// Close closes idle connections to the engine; containers go on.
+func (l *Launcher) Close() error { return l.api.Close() }
+
+// Start implements [fleet.Launcher]. An image that is not there is pulled.
+func (l *Launcher) Start(ctx context.Context, spec fleet.Spec) error {
+	err := l.start(ctx, spec)
+	if err != nil {
+		return fmt.Errorf("starting runner %s: %w", spec.Runner, err)
+	}
+	return nil
+}
+
+func (l *Launcher) start(ctx context.Context, spec fleet.Spec) error {
+	options, err := l.options(spec)
+	if err != nil {
+		return err
+	}
+	if options.HostConfig.NetworkMode == container.NetworkMode(l.networkName()) {
+		if err := l.makeNetwork(ctx); err != nil {
+			return err
+		}
+	}
+	_, err = l.api.ContainerCreate(ctx, options)
+	if err != nil {
+		there, inspectErr := l.inspect(ctx, spec.Runner)
+		switch {
+		case inspectErr == nil && there.State.Status != container.StateCreated:
+			return nil // it runs, or has run: left alone
+		case inspectErr == nil: // a crash, or another Start, is between create and start
+		case errdefs.IsNotFound(err):
+			if err := l.pullAndCreate(ctx, options); err != nil {
+				return err
+			}
+		default:
+			return fmt.Errorf("making the container: %w", err)
+		}
+	}
+	if _, err := l.api.ContainerStart(ctx, spec.Runner, client.ContainerStartOptions{}); err != nil {
+		clean := context.WithoutCancel(ctx)
+		return errors.Join(fmt.Errorf("starting the container: %w", err), l.removeUnlessRunning(clean, spec.Runner))
+	}
+	return nil
+}
+
+func (l *Launcher) pullAndCreate(ctx context.Context, options client.ContainerCreateOptions) error {
+	if err := l.Pull(ctx, options.Config.Image, l.logProgress); err != nil {
+		return err
+	}
+	if _, err := l.api.ContainerCreate(ctx, options); err != nil {
+		return fmt.Errorf("making the container: %w", err)
+	}
+	return nil
+}
+
+// removeUnlessRunning cleans up after a start that failed here, but not when the
+// same start made elsewhere at the same time went well.
+func (l *Launcher) removeUnlessRunning(ctx context.Context, runner string) error {
+	if there, err := l.inspect(ctx, runner); err == nil && there.State.Running {
+		return nil
+	}
+	return l.remove(ctx, runner)
+}
+
+// inspect returns what the engine knows of runner; [fleet.ErrNotFound] when it is
+// not there or is not of this instance.
+func (l *Launcher) inspect(ctx context.Context, runner string) (container.InspectResponse, error) {
+	there, err := l.api.ContainerInspect(ctx, runner, client.ContainerInspectOptions{})
+	switch {
+	case errdefs.IsNotFound(err):
+		return container.InspectResponse{}, fmt.Errorf("runner %q: %w", runner, fleet.ErrNotFound)
+	case err != nil:
+		return container.InspectResponse{}, fmt.Errorf("looking at runner %s: %w", runner, err)
+	case there.Container.Config.Labels[labelInstance] != l.config.Instance:
+		return container.InspectResponse{}, fmt.Errorf("runner %q: a container of that name is not of this Mayfly: %w", runner, fleet.ErrNotFound)
+	}
+	return there.Container, nil
+}
+
+// Wait implements [fleet.Launcher].
+func (l *Launcher) Wait(ctx context.Context, runner string) (fleet.Exit, error) {
+	for {
+		there, err := l.inspect(ctx, runner)
+		if err != nil {
+			return fleet.Exit{}, err
+		}
+		if s := there.State; !s.Running && s.Status != container.StateCreated && s.Status != "stopping" {
+			return exitOf(*s), nil
+		}
+		if err := l.untilEnd(ctx, runner); err != nil {
+			return fleet.Exit{}, fmt.Errorf("waiting for runner %s: %w", runner, err)
+		}
+	}
+}
+
+// untilEnd blocks until runner has ended. Its output ends when it does, which
+// Podman tells at once, while its wait looks only every 250 ms; but a runner may
+// also close its output before, so wait has the last word.
+func (l *Launcher) untilEnd(ctx context.Context, runner string) error {
+	if l.podman {
+		l.untilSilent(ctx, runner)
+	}
+	wait := l.api.ContainerWait(ctx, runner, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
+	select {
+	case <-wait.Result:
+		return nil
+	case err := <-wait.Error:
+		if errdefs.IsNotFound(err) {
+			return nil // the next look says so
+		}
+		return err
+	}
+}
+
+// untilSilent reads runner's output to its end. It returns early when it cannot.
+func (l *Launcher) untilSilent(ctx context.Context, runner string) {
+	attached, err := l.api.ContainerAttach(ctx, runner, client.ContainerAttachOptions{Stream: true, Stdout: true, Stderr: true})
+	if err != nil {
+		return
+	}
+	defer attached.Close()
+	stop := context.AfterFunc(ctx, attached.Close)
+	defer stop()
+	_, _ = attached.Reader.WriteTo(nothing{})
+}
+
+// nothing is a writer that keeps nothing.
+type nothing struct{}
+
+func (nothing) Write(p []byte) (int, error) { return len(p), nil }
+
+// exitOf reads how a container ended. Podman never sets OOMKilled, nor does Docker
+// when the kernel picked another process than the first: a kill that nobody asked for
+// is taken for one by the kernel, for want of memory.
+func exitOf(s container.State) fleet.Exit {
+	const killed = 128 + 9
+	switch {
+	case s.OOMKilled, s.ExitCode == killed:
+		return fleet.Exit{Code: s.ExitCode, Note: fleet.NoteOutOfMemory}
+	}
+	return fleet.Exit{Code: s.ExitCode, Note: s.Error}
+}
+
+// Stop implements [fleet.Launcher]. Engines count grace in whole seconds.
+func (l *Launcher) Stop(ctx context.Context, runner string, grace time.Duration) error {
+	there, err := l.inspect(ctx, runner)
+	if errors.Is(err, fleet.ErrNotFound) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if there.State.Running && grace > 0 {
+		seconds := int(math.Ceil(grace.Seconds()))
+		_, err := l.api.ContainerStop(ctx, runner, client.ContainerStopOptions{Timeout: &seconds})
+		if err != nil && ctx.Err() != nil {
+			return fmt.Errorf("stopping runner %s: %w", runner, err)
+		} else if err != nil {
+			l.config.Log.Warn("runner is not stopped gracefully", "runner", runner, "err", err)
+		}
+	}
+	return l.remove(ctx, runner)
+}
+
+// remove removes a container, and kills it when it runs.
+func (l *Launcher) remove(ctx context.Context, runner string) error {
+	_, err := l.api.ContainerRemove(ctx, runner, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+	if err == nil || errdefs.IsNotFound(err) {
+		return nil
+	}
+	if !errdefs.IsConflict(err) { // Docker's word for "being removed already"
+		return fmt.Errorf("removing runner %s: %w", runner, err)
+	}
+	wait := l.api.ContainerWait(ctx, runner, client.ContainerWaitOptions{Condition: container.WaitConditionRemoved})
+	select {
+	case <-wait.Result:
+		return nil
+	case err := <-wait.Error:
+		if errdefs.IsNotFound(err) {
+			return nil
+		}
+		return fmt.Errorf("removing runner %s: %w", runner, err)
+	}
+}
+
+// List implements [fleet.Launcher].
+func (l *Launcher) List(ctx context.Context) ([]fleet.Container, error) {
+	found, err := l.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: l.mine()})
+	if err != nil {
+		return nil, fmt.Errorf("listing containers: %w", err)
+	}
+	var all []fleet.Container
+	for _, c := range found.Items {
+		all = append(all, fleet.Container{
+			Runner: c.Labels[labelRunner], Pool: c.Labels[labelPool], Job: c.Labels[labelJob],
+			Running: c.State == container.StateRunning, Started: time.Unix(c.Created, 0),
+		})
+	}
+	return all, nil
+}
+
+// Purge removes every container of this instance, running or not, and its network;
+// an error names what is left. Images stay: they are shared.
+func (l *Launcher) Purge(ctx context.Context) error {
+	all, err := l.List(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, c := range all {
+		errs = append(errs, l.remove(ctx, c.Runner))
+	}
+	errs = append(errs, l.removeNetwork(ctx))
+	left, err := l.List(ctx)
+	if err != nil || len(left) > 0 {
+		errs = append(errs, fmt.Errorf("%d containers are left: %v", len(left), left), err)
+	}
+	return errors.Join(errs...)
+}

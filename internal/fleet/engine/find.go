@@ -1,0 +1,94 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"github.com/mayfly-ci/mayfly/internal/fleet"
+)
+
+// pingTimeout is how long an engine may take to answer a ping.
+const pingTimeout = 5 * time.Second
+
+// Find returns the first of sockets that an engine answers on, in the form that
+// [Config] takes. Candidates are paths or unix:// addresses; empty ones are passed
+// over. [fleet.ErrUnsupported] when none answers, with each one's reason.
+func Find(ctx context.Context, sockets ...string) (string, error) {
+	var errs []error
+	for _, s := range sockets {
+		if s == "" {
+			continue
+		}
+		api, err := dial(s)
+		if err == nil {
+			_, err = ping(ctx, api)
+			api.Close()
+		}
+		if err == nil {
+			return s, nil
+		}
+		errs = append(errs, err)
+	}
+	return "", fmt.Errorf("%w: no container engine answers: %w", fleet.ErrUnsupported, errors.Join(errs...))
+}
+
+// Sockets returns where engines usually listen. Both arguments, the values of
+// $DOCKER_HOST and $XDG_RUNTIME_DIR, may be empty.
+func Sockets(dockerHost, runtimeDir string) []string {
+	all := []string{dockerHost, "/run/podman/podman.sock"}
+	if runtimeDir != "" {
+		all = append(all, runtimeDir+"/podman/podman.sock")
+	}
+	return append(all, "/var/run/docker.sock")
+}
+
+// dial returns a client of the engine on socket; it connects when it is used.
+func dial(socket string) (*client.Client, error) {
+	path, isUnix := strings.CutPrefix(socket, "unix://")
+	if !isUnix && strings.Contains(socket, "://") {
+		// A remote engine could not mount a claim folder of this host.
+		return nil, fmt.Errorf("engine %s: want a unix socket of this host", socket)
+	}
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", path)
+		},
+		DisableCompression: true,
+		MaxIdleConns:       16, MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute,
+	}
+	return client.New(
+		client.WithHTTPClient(&http.Client{Transport: transport, CheckRedirect: client.CheckRedirect}),
+		client.WithHost("unix://"+path),
+	)
+}
+
+// ping returns the version of the API that engine and client agree on.
+func ping(ctx context.Context, api *client.Client) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	if _, err := api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
+		return "", fmt.Errorf("engine %s: %w", api.DaemonHost(), err)
+	}
+	return api.ClientVersion(), nil
+}
+
+// isPodman tells the two engines apart by the name of a part of theirs.
+func isPodman(ctx context.Context, api *client.Client) (bool, error) {
+	version, err := api.ServerVersion(ctx, client.ServerVersionOptions{})
+	if err != nil {
+		return false, fmt.Errorf("version of the engine: %w", err)
+	}
+	for _, c := range version.Components {
+		if strings.Contains(c.Name, "Podman") {
+			return true, nil
+		}
+	}
+	return false, nil
+}

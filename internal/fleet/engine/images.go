@@ -1,0 +1,77 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+)
+
+// Has reports whether the engine has image.
+func (l *Launcher) Has(ctx context.Context, image string) (bool, error) {
+	_, err := l.api.ImageInspect(ctx, image)
+	if errdefs.IsNotFound(err) {
+		return false, nil
+	} else if err != nil {
+		return false, fmt.Errorf("looking for image %s: %w", image, err)
+	}
+	return true, nil
+}
+
+// Pull gets image from its registry unless the engine has it. It tells of each
+// step; pulls wait for each other, so that what many want comes once.
+func (l *Launcher) Pull(ctx context.Context, image string, progress func(image, step string)) error {
+	l.pulls.Lock()
+	defer l.pulls.Unlock()
+	if has, err := l.Has(ctx, image); has || err != nil {
+		return err
+	}
+	pull, err := l.api.ImagePull(ctx, image, client.ImagePullOptions{})
+	if err != nil {
+		return fmt.Errorf("pulling image %s: %w", image, err)
+	}
+	defer pull.Close()
+	last := ""
+	for message, err := range pull.JSONMessages(ctx) {
+		if err == nil && message.Error != nil {
+			err = message.Error
+		}
+		if err != nil {
+			return fmt.Errorf("pulling image %s: %w", image, err)
+		}
+		if message.Status != "" && message.Status != last { // not one line per kilobyte
+			progress(image, message.Status)
+			last = message.Status
+		}
+	}
+	return nil
+}
+
+func (l *Launcher) logProgress(image, step string) {
+	l.config.Log.Info("pulling image", "image", image, "step", step)
+}
+
+// Load reads an image in the form of `docker save` into the engine.
+func (l *Launcher) Load(ctx context.Context, archive io.Reader) error {
+	loaded, err := l.api.ImageLoad(ctx, archive, client.ImageLoadWithQuiet(true))
+	if err != nil {
+		return fmt.Errorf("loading an image: %w", err)
+	}
+	_, err = io.Copy(io.Discard, loaded)
+	if err := errors.Join(err, loaded.Close()); err != nil {
+		return fmt.Errorf("loading an image: %w", err)
+	}
+	return nil
+}
+
+// RemoveImage removes image; nil when it is not there.
+func (l *Launcher) RemoveImage(ctx context.Context, image string) error {
+	_, err := l.api.ImageRemove(ctx, image, client.ImageRemoveOptions{Force: true})
+	if err != nil && !errdefs.IsNotFound(err) {
+		return fmt.Errorf("removing image %s: %w", image, err)
+	}
+	return nil
+}

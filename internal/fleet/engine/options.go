@@ -1,0 +1,106 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/client"
+
+	"github.com/mayfly-ci/mayfly/internal/fleet"
+	"github.com/mayfly-ci/mayfly/internal/pool"
+)
+
+// Labels by which containers and networks are found again.
+const (
+	labelInstance = "mayfly.instance"
+	labelRunner   = "mayfly.runner"
+	labelPool     = "mayfly.pool"
+	labelJob      = "mayfly.job"
+)
+
+// mine finds what is of this instance.
+func (l *Launcher) mine() client.Filters {
+	return client.Filters{}.Add("label", labelInstance+"="+l.config.Instance)
+}
+
+// options returns the container of spec.
+func (l *Launcher) options(spec fleet.Spec) (client.ContainerCreateOptions, error) {
+	network, err := l.networkMode(spec.Network)
+	if err := errors.Join(spec.Check(), err); err != nil {
+		return client.ContainerCreateOptions{}, err
+	}
+	if spec.Image == "" {
+		return client.ContainerCreateOptions{}, fmt.Errorf("pool %q: image is missing", spec.Pool)
+	}
+	return client.ContainerCreateOptions{
+		Name: spec.Runner,
+		Config: &container.Config{
+			Image:      spec.Image,
+			Hostname:   spec.Runner,
+			Entrypoint: spec.Args(),
+			Cmd:        []string{}, // not the image's
+			StopSignal: "SIGTERM",
+			Labels: map[string]string{
+				labelInstance: l.config.Instance, labelRunner: spec.Runner, labelPool: spec.Pool, labelJob: spec.Job,
+			},
+		},
+		HostConfig: l.hostConfig(spec, network),
+	}, nil
+}
+
+func (l *Launcher) hostConfig(spec fleet.Spec, network container.NetworkMode) *container.HostConfig {
+	pids := int64(spec.PIDs)
+	host := &container.HostConfig{
+		NetworkMode: network,
+		CapDrop:     []string{"ALL"},
+		SecurityOpt: []string{"no-new-privileges"},
+		// Of a runner's output the last megabyte is kept, and only until it is removed.
+		LogConfig: container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "1m"}},
+		Mounts: []mount.Mount{
+			readOnly(l.config.Agent, fleet.AgentPath),
+			readOnly(spec.ClaimDir, fleet.ClaimMount),
+		},
+		Resources: container.Resources{
+			NanoCPUs:   int64(spec.Resources.CPUs * 1e9),
+			Memory:     spec.Resources.Memory,
+			MemorySwap: spec.Resources.Memory, // memory and swap together: no swap
+			// Podman does not apply its defaults to requests, and without them asks for
+			// more than root may give where it lacks CAP_SYS_RESOURCE.
+			Ulimits: []*container.Ulimit{
+				{Name: "nofile", Soft: 8192, Hard: 16384}, {Name: "nproc", Soft: 16384, Hard: 32768},
+			},
+		},
+	}
+	if pids > 0 {
+		host.PidsLimit = &pids
+	}
+	if spec.ReadOnlyRoot {
+		host.ReadonlyRootfs = true
+		host.Tmpfs = scratch()
+	}
+	return host
+}
+
+// scratch is what can be written under a read-only root. Podman refuses uid= and
+// gid=, so everybody may write; there is only the runner.
+func scratch() map[string]string {
+	const options = "rw,nosuid,nodev,exec,mode=1777"
+	return map[string]string{"/tmp": options, "/run": options, "/var/tmp": options, "/home/runner": options}
+}
+
+func readOnly(host, inside string) mount.Mount {
+	return mount.Mount{Type: mount.TypeBind, Source: filepath.Clean(host), Target: inside, ReadOnly: true}
+}
+
+func (l *Launcher) networkMode(n pool.Network) (container.NetworkMode, error) {
+	switch n {
+	case pool.NetworkOwn:
+		return container.NetworkMode(l.networkName()), nil
+	case pool.NetworkHost, pool.NetworkNone:
+		return container.NetworkMode(n), nil
+	}
+	return "", fmt.Errorf("network %q: %w: want own, host or none", n, fleet.ErrUnsupported)
+}

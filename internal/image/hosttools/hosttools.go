@@ -1,0 +1,192 @@
+// Package hosttools builds a small image of a runner from this machine's own
+// programs, for where no image registry is in reach: bash, the usual small tools,
+// git if there, the shared libraries that they need, and programs of the caller's.
+//
+// The image is as good as this machine: its programs, for its processor. The same
+// programs give the same image, byte for byte.
+package hosttools
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+)
+
+// Config says what is in the image.
+type Config struct {
+	Tools []string          // names, looked up in PATH; those that are not there are left out
+	Trees []string          // folders or files of this host, at the same place in the image; left out likewise
+	Files map[string]string // path in the image → file of this host, which must be there
+}
+
+// Tools returns what scripts of a workflow commonly use.
+func Tools() []string {
+	return []string{
+		"bash", "sh", "env", "id", "whoami", "uname", "hostname", "sleep", "timeout", "true", "false", "test", "[",
+		"cat", "head", "tail", "tee", "wc", "sort", "uniq", "cut", "tr", "nl", "od", "seq", "expr", "printf", "echo", "yes", "paste", "join", "comm", "fold", "split", "shuf",
+		"ls", "cp", "mv", "rm", "ln", "mkdir", "rmdir", "mktemp", "touch", "chmod", "chown", "stat", "du", "df", "dd", "sync", "install", "truncate",
+		"basename", "dirname", "pwd", "readlink", "realpath", "date", "nproc", "printenv", "kill", "ps", "mount",
+		"md5sum", "sha1sum", "sha256sum", "sha512sum", "base64",
+		"grep", "egrep", "fgrep", "sed", "awk", "find", "xargs", "diff", "cmp", "which", "tar", "gzip", "gunzip", "xz",
+		"git", "curl",
+	}
+}
+
+// Trees returns what of this host those tools need beside themselves: git's
+// programs and the certificates of authorities.
+func Trees() []string {
+	return []string{"/usr/lib/git-core", "/usr/libexec/git-core", "/usr/share/git-core/templates", "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"}
+}
+
+// Home is the home of the image's user, runner, whose ids are 1001.
+const (
+	Home = "/home/runner"
+	id   = 1001
+)
+
+const (
+	passwd   = "root:x:0:0:root:/root:/bin/bash\nrunner:x:1001:1001:runner:" + Home + ":/bin/bash\nnobody:x:65534:65534:nobody:/:/bin/false\n"
+	group    = "root:x:0:\nrunner:x:1001:\nnogroup:x:65534:\n"
+	nsswitch = "passwd: files\ngroup: files\nhosts: files dns\n"
+)
+
+// Build returns the image.
+func Build(config Config) (v1.Image, error) {
+	t := newTree()
+	if err := t.furnish(); err != nil {
+		return nil, err
+	}
+	for _, tool := range config.Tools {
+		if file, err := exec.LookPath(tool); err == nil {
+			if err := t.add(file); err != nil {
+				return nil, fmt.Errorf("tool %s: %w", tool, err)
+			}
+		}
+	}
+	for _, tree := range config.Trees {
+		if err := t.addAll(tree); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+	}
+	for _, at := range slices.Sorted(maps.Keys(config.Files)) {
+		if err := t.addAt(path.Clean(at), config.Files[at]); err != nil {
+			return nil, fmt.Errorf("file %s: %w", at, err)
+		}
+	}
+	return t.image()
+}
+
+// furnish adds what an image has before any program is in it.
+func (t *tree) furnish() error {
+	for _, folder := range []string{"/dev", "/proc", "/sys", "/run", "/var/log", "/opt", "/mnt", "/usr/bin", "/usr/local/bin", "/home"} {
+		t.mkdir(folder)
+	}
+	for _, folder := range []string{"/tmp", "/var/tmp"} {
+		t.mkdir(folder)
+		t.entries[folder].mode = 0o1777
+	}
+	for _, link := range []string{"/bin", "/sbin", "/lib", "/lib32", "/lib64"} { // as this host has them
+		if _, err := t.resolve(link); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	t.mkdir(Home)
+	t.entries[Home].owner = id
+	t.put("/etc/passwd", []byte(passwd))
+	t.put("/etc/group", []byte(group))
+	t.put("/etc/nsswitch.conf", []byte(nsswitch))
+	return nil
+}
+
+// image packs t.
+func (t *tree) image() (v1.Image, error) {
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
+		r, w := io.Pipe()
+		go func() { w.CloseWithError(t.write(w)) }()
+		return r, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("packing the image: %w", err)
+	}
+	image, err := mutate.AppendLayers(empty.Image, layer)
+	if err != nil {
+		return nil, fmt.Errorf("packing the image: %w", err)
+	}
+	file, err := image.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	file = file.DeepCopy()
+	file.OS, file.Architecture = "linux", runtime.GOARCH
+	file.Created = v1.Time{Time: time.Unix(0, 0).UTC()}
+	file.Config = v1.Config{
+		User: "runner", WorkingDir: Home, Cmd: []string{"bash"},
+		Env: []string{"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME=" + Home, "USER=runner", "LANG=C.UTF-8"},
+	}
+	return mutate.ConfigFile(image, file)
+}
+
+// write writes t as a tar archive, in the order of paths and without times.
+func (t *tree) write(w io.Writer) error {
+	archive := tar.NewWriter(w)
+	for _, at := range slices.Sorted(maps.Keys(t.entries)) {
+		if err := t.entries[at].write(archive, at); err != nil {
+			return fmt.Errorf("packing %s: %w", at, err)
+		}
+	}
+	return archive.Close()
+}
+
+func (e *entry) write(archive *tar.Writer, at string) error {
+	header := &tar.Header{Name: at[1:], Mode: e.mode, Uid: e.owner, Gid: e.owner, ModTime: time.Unix(0, 0), Format: tar.FormatPAX}
+	var content io.Reader
+	switch {
+	case e.folder:
+		header.Typeflag, header.Name = tar.TypeDir, header.Name+"/"
+	case e.target != "":
+		header.Typeflag, header.Linkname = tar.TypeSymlink, e.target
+	case e.source != "":
+		f, err := os.Open(e.source)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		header.Typeflag, header.Size, content = tar.TypeReg, info.Size(), f
+	default:
+		header.Typeflag, header.Size, content = tar.TypeReg, int64(len(e.content)), bytes.NewReader(e.content)
+	}
+	if err := archive.WriteHeader(header); err != nil || content == nil {
+		return err
+	}
+	_, err := io.Copy(archive, content)
+	return err
+}
+
+// Write writes image, tagged ref, in the form of `docker save`, which every
+// engine loads.
+func Write(w io.Writer, ref string, image v1.Image) error {
+	tag, err := name.NewTag(ref)
+	if err != nil {
+		return fmt.Errorf("image name %q: %w", ref, err)
+	}
+	return tarball.Write(tag, image, w)
+}
