@@ -60,15 +60,22 @@ func (w *world) note(_ context.Context, e event.Event) error {
 // open opens the bus without delivering.
 func (w *world) open() {
 	w.t.Helper()
+	if err := w.tryOpen(); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) tryOpen() error {
 	db, err := disk.Open(w.path, disk.Options{Commit: w.commit})
 	if err != nil {
-		w.t.Fatal(err)
+		return err
 	}
-	b, err := bus.Open(w.t.Context(), db, w.config)
+	b, err := bus.Open(context.Background(), db, w.config)
 	if err != nil {
-		w.t.Fatal(err)
+		return errors.Join(err, db.Close())
 	}
 	w.db, w.bus, w.stop = db, b, func() { db.Close() }
+	return nil
 }
 
 // run delivers until stop is called.

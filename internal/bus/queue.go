@@ -30,8 +30,9 @@ func compare(a, b delivery) int {
 // knows how far it can see: up to horizon the window has every delivery that is
 // not in flight, beyond it the rest is on disk only.
 type queue struct {
-	rule Rule
-	wake chan struct{} // holds one token while there is news for the dispatcher
+	rule  Rule
+	limit int           // of the window; maxWindow but in tests
+	wake  chan struct{} // holds one token while there is news for the dispatcher
 
 	mu      sync.Mutex
 	window  []delivery         // guarded by mu; sorted
@@ -43,13 +44,13 @@ type queue struct {
 var boundless = delivery{due: math.MaxInt64, seq: math.MaxInt64}
 
 func newQueue(r Rule) *queue {
-	return &queue{rule: r, wake: make(chan struct{}, 1), horizon: boundless, flight: map[int64]struct{}{}}
+	return &queue{rule: r, limit: maxWindow, wake: make(chan struct{}, 1), horizon: boundless, flight: map[int64]struct{}{}}
 }
 
 // refill reads the window from disk. It is a write, though it changes nothing:
 // among writes, nothing is published or settled between the reading and [queue.fill].
 func (q *queue) refill(tx *disk.Tx) error {
-	limit := maxWindow + q.flying()
+	limit := q.limit + q.flying()
 	first, err := firstPending(tx, q, limit)
 	tx.OnCommit(func() { q.fill(first, len(first) == limit) })
 	return err
@@ -81,9 +82,9 @@ func (q *queue) add(d delivery) {
 	}
 	at, _ := slices.BinarySearchFunc(q.window, d, compare)
 	q.window = slices.Insert(q.window, at, d)
-	if len(q.window) > maxWindow {
-		q.window = q.window[:maxWindow]
-		q.horizon = q.window[maxWindow-1]
+	if len(q.window) > q.limit {
+		q.window = q.window[:q.limit]
+		q.horizon = q.window[q.limit-1]
 	}
 	q.signal()
 }

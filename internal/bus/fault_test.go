@@ -1,0 +1,104 @@
+package bus_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/event"
+)
+
+var errFault = errors.New("fault")
+
+// A fault makes one commit fail.
+type fault struct {
+	commit int  // which one, counting from 1
+	stored bool // it fails after it was stored, not before
+	reopen bool // the process ends after it, and another goes on
+}
+
+// TestFaults fails each commit in the life of a few events, in each way, and
+// expects every event to come to its end all the same. A commit that failed and
+// was stored all the same is seen after opening again only, as with SQLite's own.
+func TestFaults(t *testing.T) {
+	for _, f := range []fault{{0, false, false}, {0, false, true}, {0, true, true}} {
+		for reached := true; reached; {
+			f.commit++
+			t.Run(fmt.Sprintf("%+v", f), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { reached = live(t, f) })
+			})
+		}
+		if f.commit < 8 {
+			t.Errorf("%d commits in the life of the events; want more, or this tests nothing", f.commit)
+		}
+	}
+}
+
+// live publishes "done", which the target takes at once, "again", which it takes
+// the second time, and "never", which it refuses, and reports whether f happened.
+func live(t *testing.T, f fault) bool {
+	w := newWorld(t)
+	commits := 0
+	w.commit = func(commit func() error) error {
+		if commits++; commits != f.commit {
+			return commit()
+		}
+		if f.stored {
+			return errors.Join(commit(), errFault)
+		}
+		return errFault
+	}
+	calls := map[string]int{}
+	w.answer = func(e event.Event) error {
+		calls[e.ID]++
+		switch {
+		case e.ID == "never":
+			return bus.Permanent(errTarget)
+		case e.ID == "again" && calls[e.ID] == 1:
+			return errTarget
+		}
+		return nil
+	}
+	if w.tryOpen() != nil {
+		w.open()
+	}
+	for _, id := range []string{"done", "again", "never"} {
+		for known := false; !known; { // as GitHub, or who looks after it, delivers again
+			_, err := w.bus.Publish(t.Context(), job(id))
+			known = err == nil
+		}
+	}
+	w.run()
+	synctest.Wait()
+	if f.reopen {
+		w.stop()
+		if w.tryOpen() != nil {
+			w.open()
+		}
+		w.run()
+	}
+	time.Sleep(10 * time.Second)
+	synctest.Wait()
+
+	if diff := cmp.Diff([]string{"jobs never after 1: permanent error: no such luck"}, w.dead()); diff != "" {
+		t.Errorf("dead letters (-want +got):\n%s", diff)
+	}
+	if n := w.pending(); n != 0 {
+		t.Errorf("%d deliveries pending; want none", n)
+	}
+	for id, least := range map[string]int{"done": 1, "again": 2, "never": 1} {
+		if n := calls[id]; n < least || !f.reopen && n > least {
+			t.Errorf("%d deliveries of %q; want %d, and more only after a restart", n, id, least)
+		}
+	}
+	if all, err := bus.Events(t.Context(), w.db, bus.Filter{}); err != nil || len(all) != 3 {
+		t.Errorf("%d events, %v; want 3", len(all), err)
+	}
+	w.stop()
+	return commits >= f.commit
+}
