@@ -1,0 +1,100 @@
+package github
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// A priority says who goes first when GitHub's limits are near.
+type priority int
+
+const (
+	urgent       priority = iota // what starts a job
+	housekeeping                 // all else
+)
+
+// GitHub allows 100 requests at a time for an App's installation. The two kinds
+// have slots of their own, so that what starts a job never waits for the rest.
+// https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits
+const (
+	urgentSlots       = 72
+	housekeepingSlots = 16
+)
+
+const (
+	// reserve is the part of the hourly limit, one in so many, that is kept for
+	// starting jobs: housekeeping stops when no more is left.
+	reserve = 10
+
+	// headStart is how much longer than the rest housekeeping waits after a rate
+	// limit.
+	headStart = 5 * time.Second
+)
+
+// A budget is what GitHub grants one credential. While a limit holds, calls are
+// refused here, at once, with a [RateLimited]: to ask GitHub all the same makes
+// it worse. It is safe for concurrent use.
+type budget struct {
+	slots [2]chan struct{}
+
+	mu    sync.Mutex
+	until [2]time.Time // no calls before, by priority; under mu
+}
+
+func newBudget() *budget {
+	return &budget{slots: [2]chan struct{}{make(chan struct{}, urgentSlots), make(chan struct{}, housekeepingSlots)}}
+}
+
+// enter waits for a slot, as long as ctx allows, and returns a func to give it
+// back; or a *RateLimited.
+func (b *budget) enter(ctx context.Context, p priority, now func() time.Time) (leave func(), err error) {
+	select {
+	case b.slots[p] <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	leave = func() { <-b.slots[p] }
+	b.mu.Lock()
+	until := b.until[p]
+	b.mu.Unlock()
+	if now().Before(until) {
+		leave()
+		return nil, &RateLimited{Until: until}
+	}
+	return leave, nil
+}
+
+// limited notes a rate limit that GitHub answered with.
+func (b *budget) limited(until time.Time) {
+	b.hold(urgent, until)
+	b.hold(housekeeping, until.Add(headStart))
+}
+
+// observe reads what an answer says of the hourly limit. Limits of single
+// resources, such as that of App manifests, are not the credential's.
+func (b *budget) observe(h http.Header, now time.Time) {
+	left, errLeft := strconv.Atoi(h.Get("X-Ratelimit-Remaining"))
+	limit, errLimit := strconv.Atoi(h.Get("X-Ratelimit-Limit"))
+	reset, ok := resetTime(h, now)
+	resource := h.Get("X-Ratelimit-Resource")
+	if errLeft != nil || errLimit != nil || !ok || resource != "" && resource != "core" {
+		return
+	}
+	if left == 0 {
+		b.hold(urgent, reset)
+	}
+	if left <= limit/reserve {
+		b.hold(housekeeping, reset.Add(headStart))
+	}
+}
+
+func (b *budget) hold(p priority, until time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if until.After(b.until[p]) {
+		b.until[p] = until
+	}
+}

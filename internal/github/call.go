@@ -1,0 +1,235 @@
+package github
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/bradleyfalzon/ghinstallation/v2"
+	gh "github.com/google/go-github/v88/github"
+)
+
+// A request is one call of the API, before it is made.
+type request struct {
+	doing    string // for messages: what it is for
+	scope    Scope
+	method   string
+	path     string // below the API's root, with its query
+	body     any    // nil: none
+	into     any    // what the answer's JSON goes into; nil: nothing
+	priority priority
+	needs    string        // permission, for hints
+	group    int64         // runner group, for hints
+	kinds    map[int]error // statuses that mean something else here
+}
+
+// retries is how often a call is tried again when that cannot do harm.
+const retries = 3
+
+// do makes the call r with the credential for its scope. An installation that
+// GitHub no longer accepts is looked for once more.
+func (c *Client) do(ctx context.Context, r request) (*gh.Response, error) {
+	if r.scope.kind == nowhere {
+		return nil, fmt.Errorf("%s: scope is empty: want a repository, an organisation or an enterprise", r.doing)
+	}
+	for again := true; ; again = false {
+		cred, err := c.acting(ctx, r.scope)
+		if err != nil {
+			return nil, callerError(ctx, r, err)
+		}
+		res, err := c.doAs(ctx, cred, r)
+		if !again || !errors.Is(err, ErrUnauthorized) || !c.renew(ctx, r.scope, cred) {
+			return res, err
+		}
+	}
+}
+
+// callerError is err as an Error, when it is no more than the end of ctx.
+func callerError(ctx context.Context, r request, err error) error {
+	var e *Error
+	if errors.As(err, &e) || ctx.Err() == nil {
+		return err
+	}
+	return &Error{Doing: r.doing, Kind: ctx.Err()}
+}
+
+// doAs makes the call r with cred, several times if need be.
+func (c *Client) doAs(ctx context.Context, cred *credential, r request) (*gh.Response, error) {
+	for try := 0; ; try++ {
+		res, err := c.attempt(ctx, cred, r)
+		if err == nil {
+			return res, nil
+		}
+		if try == retries || !mayRetry(r, err) || !c.pause(ctx, try) {
+			return nil, err
+		}
+		c.config.Log.Debug("calling GitHub again", "err", err)
+	}
+}
+
+// mayRetry reports whether to make r again is of use and does no harm. A POST
+// that was sent is not made again: a runner might be registered twice.
+func mayRetry(r request, err *Error) bool {
+	return errors.Is(err, ErrUnavailable) && (r.method != http.MethodPost || !err.Lost)
+}
+
+// pause waits before another try, longer each time, and reports whether ctx
+// leaves time for one.
+func (c *Client) pause(ctx context.Context, try int) bool {
+	full := float64(c.config.Backoff << try)
+	timer := time.NewTimer(time.Duration(full/2 + full/2*c.config.Jitter()))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// attempt makes the call r once.
+func (c *Client) attempt(ctx context.Context, cred *credential, r request) (*gh.Response, *Error) {
+	leave, err := cred.budget.enter(ctx, r.priority, c.config.Now)
+	if err != nil {
+		return nil, &Error{Doing: r.doing, Kind: err}
+	}
+	defer leave()
+	ctx, cancel := context.WithTimeoutCause(ctx, c.config.Timeout, errTimeout)
+	defer cancel()
+	if err := cred.refresh(ctx); err != nil {
+		return nil, c.failed(ctx, cred, tokenRequest(r), tokenAnswer(err), err, false)
+	}
+	var sent atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
+	req, err := cred.github.NewRequest(ctx, r.method, r.path, r.body)
+	if err != nil {
+		return nil, &Error{Doing: r.doing, Kind: ErrUnprocessable, Message: err.Error()}
+	}
+	res, err := cred.github.BareDo(req)
+	if res == nil || res.StatusCode/100 != 2 {
+		return nil, c.failed(ctx, cred, r, httpResponse(res), err, sent.Load())
+	}
+	defer res.Body.Close()
+	cred.budget.observe(res.Header, c.config.Now())
+	if err != nil { // go-github's word for a 202, which it has read already
+		return res, nil
+	}
+	if err := decode(res.Body, r.into); err != nil {
+		return nil, c.failed(ctx, cred, r, nil, err, true)
+	}
+	return res, nil
+}
+
+var errTimeout = errors.New("no answer in time")
+
+// tokenRequest stands for ghinstallation's call for a token in errors about r.
+func tokenRequest(r request) request {
+	return request{
+		doing: r.doing + ": asking for an installation token", scope: r.scope,
+		method: http.MethodGet, needs: "to be installed there",
+		kinds: map[int]error{http.StatusNotFound: ErrUnauthorized}, // the App was removed there
+	}
+}
+
+func httpResponse(res *gh.Response) *http.Response {
+	if res == nil {
+		return nil
+	}
+	return res.Response
+}
+
+// failed turns what came of an attempt into an Error: the answer res, or without
+// one err, which is of the network or of a broken body.
+func (c *Client) failed(ctx context.Context, cred *credential, r request, res *http.Response, err error, sent bool) *Error {
+	if res != nil {
+		e := answerError(r, res, c.config.Now())
+		cred.budget.observe(res.Header, c.config.Now())
+		var limit *RateLimited
+		if errors.As(e, &limit) {
+			cred.budget.limited(limit.Until)
+			c.config.Log.Warn("GitHub limits calls", "until", limit.Until, "err", e)
+		}
+		return e
+	}
+	e := &Error{Doing: r.doing, Kind: ErrUnavailable, Lost: sent && r.method != http.MethodGet}
+	switch cause := context.Cause(ctx); {
+	case cause == errTimeout:
+		e.Message = fmt.Sprintf("no answer in %v", c.config.Timeout)
+	case cause != nil:
+		e.Kind = ctx.Err()
+	default:
+		e.Message = networkMessage(err)
+	}
+	return e
+}
+
+// networkMessage is err without what net/http and ghinstallation put before it.
+func networkMessage(err error) string {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	var token *ghinstallation.HTTPError
+	if errors.As(err, &token) && token.RootCause != nil {
+		err = token.RootCause
+	}
+	return err.Error()
+}
+
+// decode reads all of body, so that the connection can be used again.
+func decode(body io.Reader, into any) error {
+	data, err := io.ReadAll(body)
+	if err != nil {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	if into == nil {
+		return nil
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	return nil
+}
+
+// pageSize is the most that GitHub gives at once.
+const pageSize = 100
+
+// maxPages ends a list that goes round in circles.
+const maxPages = 10_000
+
+// list reads all pages of r, of a type P, and hands each to take until that
+// says that it has enough.
+func list[P any](ctx context.Context, do func(context.Context, request) (*gh.Response, error), r request, take func(P) (more bool)) error {
+	u, err := url.Parse(r.path)
+	if err != nil {
+		return err
+	}
+	query := u.Query()
+	query.Set("per_page", strconv.Itoa(pageSize))
+	for range maxPages {
+		u.RawQuery = query.Encode()
+		var page P
+		r.path, r.into = u.String(), &page
+		res, err := do(ctx, r)
+		if err != nil {
+			return err
+		}
+		switch more := take(page); {
+		case more && res.Cursor != "":
+			query.Set("cursor", res.Cursor)
+		case more && res.NextPage != 0:
+			query.Set("page", strconv.Itoa(res.NextPage))
+		default:
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: more than %d pages", r.doing, maxPages)
+}

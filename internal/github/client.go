@@ -1,0 +1,123 @@
+// Package github is the part of GitHub's REST API that Mayfly uses: registering
+// and removing runners, reading jobs, webhooks and their deliveries. It stands
+// on go-github and ghinstallation, and adds what a scaler needs: one request
+// per runner, all pages of every list, rate limits obeyed with the starting of
+// jobs first, and errors that say whether a request may have had its effect.
+//
+// A [Client] acts as a GitHub App or with a token; a [Scope] says where. For
+// the other side in tests see githubsim; both are held against GitHub's own
+// description of the API by package openapi.
+package github
+
+import (
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/mayfly-ci/mayfly/internal/secret"
+)
+
+// A Config is what a [Client] is made of. One of App and Token is needed.
+type Config struct {
+	// URL is GitHub's address as people know it: https://github.com (also when
+	// empty), https://acme.ghe.com, an Enterprise Server's, or http:// to loopback.
+	URL   string
+	App   *App
+	Token secret.Secret // personal access token, classic or fine-grained
+
+	Transport http.RoundTripper // nil: one of its own, with the environment's proxy
+	Timeout   time.Duration     // of one attempt of a call, with reading its answer; 0 means 20 s
+	Backoff   time.Duration     // before the first of at most three retries, doubled each time; 0 means 250 ms
+	Log       *slog.Logger      // nil: no log
+	Now       func() time.Time  // nil: time.Now
+	Jitter    func() float64    // in [0, 1); nil: math/rand
+}
+
+// An App is a GitHub App to act as.
+// https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app
+type App struct {
+	ID           int64
+	PrivateKey   secret.Secret // PEM, as GitHub gives it for download
+	Installation int64         // 0: looked up for each owner, once
+}
+
+const (
+	defaultTimeout = 20 * time.Second
+	defaultBackoff = 250 * time.Millisecond
+)
+
+// A Client calls GitHub. It is safe for concurrent use. Its errors are [*Error]
+// and so tell of the sentinels of this package, unless a parameter made no sense.
+type Client struct {
+	config    Config
+	at        address
+	transport http.RoundTripper
+	key       *rsa.PrivateKey // of the App; nil with a token
+	main      *credential     // the token, or the App itself
+	installed installations
+}
+
+// New returns a Client. It makes no call.
+func New(c Config) (*Client, error) {
+	at, err := parseAddress(c.URL)
+	if err != nil {
+		return nil, err
+	}
+	client := &Client{config: withDefaults(c), at: at, transport: newTransport(c.Transport)}
+	switch {
+	case c.App != nil && !c.Token.IsZero():
+		return nil, errors.New("GitHub credential: both an App and a token: want one")
+	case c.App != nil:
+		err = client.actAs(*c.App)
+	case !c.Token.IsZero():
+		client.main, err = client.credential(bearer{client.transport, c.Token})
+	default:
+		err = errors.New("GitHub credential: neither an App nor a token: want one")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return client, nil
+}
+
+func withDefaults(c Config) Config {
+	if c.Timeout == 0 {
+		c.Timeout = defaultTimeout
+	}
+	if c.Backoff == 0 {
+		c.Backoff = defaultBackoff
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Jitter == nil {
+		c.Jitter = rand.Float64
+	}
+	return c
+}
+
+// actAs makes the App's own credential.
+func (c *Client) actAs(a App) error {
+	if a.ID <= 0 {
+		return fmt.Errorf("GitHub App id %d: want the number on the App's settings page", a.ID)
+	}
+	key, err := jwt.ParseRSAPrivateKeyFromPEM([]byte(a.PrivateKey.Reveal()))
+	if err != nil {
+		return errors.New("GitHub App private key: want an RSA key in PEM, as the App's settings page gives it for download")
+	}
+	c.key = key
+	c.main, err = c.credential(c.appTransport())
+	return err
+}
+
+// Web is GitHub's address for a browser, without a slash at the end.
+func (c *Client) Web() string { return c.at.web }

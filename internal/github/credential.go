@@ -1,0 +1,213 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/bradleyfalzon/ghinstallation/v2"
+	gh "github.com/google/go-github/v88/github"
+)
+
+// A credential is one way of asking GitHub, with the budget that GitHub counts
+// for it.
+type credential struct {
+	github       *gh.Client
+	budget       *budget
+	installation *ghinstallation.Transport // nil unless it is an installation of the App
+	refreshing   chan struct{}             // one slot: who holds it asks for a new token
+}
+
+// credential returns one whose requests go through t. Rate limits are the
+// budget's affair, not go-github's.
+func (c *Client) credential(t http.RoundTripper) (*credential, error) {
+	client, err := gh.NewClient(
+		gh.WithHTTPClient(&http.Client{Transport: t, CheckRedirect: sameHost}),
+		gh.WithURLs(&c.at.api, nil), gh.WithUserAgent("mayfly"), gh.WithDisableRateLimitCheck())
+	if err != nil {
+		return nil, err
+	}
+	return &credential{github: client, budget: newBudget(), refreshing: make(chan struct{}, 1)}, nil
+}
+
+// appTransport signs requests as the App. Each caller gets one of its own:
+// ghinstallation writes into it.
+func (c *Client) appTransport() *ghinstallation.AppsTransport {
+	t := ghinstallation.NewAppsTransportFromPrivateKey(c.transport, c.config.App.ID, c.key)
+	t.BaseURL = strings.TrimSuffix(c.at.api, "/")
+	return t
+}
+
+// installationCredential acts as installation id of the App.
+func (c *Client) installationCredential(id int64) (*credential, error) {
+	t := ghinstallation.NewFromAppsTransport(c.appTransport(), id)
+	cred, err := c.credential(t)
+	if err != nil {
+		return nil, err
+	}
+	cred.installation = t
+	return cred, nil
+}
+
+// id is that of the installation, or 0.
+func (cred *credential) id() int64 {
+	if cred.installation == nil {
+		return 0
+	}
+	return cred.installation.InstallationID()
+}
+
+// refresh has a token of the installation at hand: one lasts an hour and is
+// asked for a minute before that. It does so ahead of the call itself, one
+// caller at a time, so that an error of it is not taken for the call's.
+func (cred *credential) refresh(ctx context.Context) error {
+	if cred.installation == nil {
+		return nil
+	}
+	select {
+	case cred.refreshing <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-cred.refreshing }()
+	_, err := cred.installation.Token(ctx)
+	return err
+}
+
+// tokenAnswer returns the answer inside an error of ghinstallation, or nil.
+func tokenAnswer(err error) *http.Response {
+	var e *ghinstallation.HTTPError
+	if errors.As(err, &e) {
+		return e.Response
+	}
+	return nil
+}
+
+// installations keeps a credential for each owner that the App is installed on.
+type installations struct {
+	mu      sync.Mutex
+	byOwner map[string]*installation // by lower-case owner; under mu
+}
+
+// An installation is found once. Its slot is held while it is looked for, so
+// that a thousand jobs at once ask GitHub once.
+type installation struct {
+	finding chan struct{}
+	cred    *credential // nil until found; held by who has the slot
+}
+
+func (is *installations) of(owner string) *installation {
+	is.mu.Lock()
+	defer is.mu.Unlock()
+	in := is.byOwner[owner]
+	if in == nil {
+		in = &installation{finding: make(chan struct{}, 1)}
+		if is.byOwner == nil {
+			is.byOwner = map[string]*installation{}
+		}
+		is.byOwner[owner] = in
+	}
+	return in
+}
+
+// acting returns the credential for calls about s.
+func (c *Client) acting(ctx context.Context, s Scope) (*credential, error) {
+	if c.key == nil || s.kind == app {
+		return c.main, nil
+	}
+	in := c.installed.of(c.ownerKey(s))
+	select {
+	case in.finding <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-in.finding }()
+	if in.cred != nil {
+		return in.cred, nil
+	}
+	id, err := c.findInstallation(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	in.cred, err = c.installationCredential(id)
+	return in.cred, err
+}
+
+// ownerKey is what installations are kept by. With one installation given in
+// the configuration there is one for all, and one budget.
+func (c *Client) ownerKey(s Scope) string {
+	if c.config.App.Installation != 0 {
+		return ""
+	}
+	if s.kind == enterprise {
+		return enterprisePrefix + strings.ToLower(s.owner)
+	}
+	return strings.ToLower(s.owner)
+}
+
+// renew forgets what is known of cred's token and installation, after GitHub
+// refused it: the App may have been installed anew. It reports whether that can
+// help.
+func (c *Client) renew(ctx context.Context, s Scope, cred *credential) bool {
+	if cred.installation == nil {
+		return false
+	}
+	in := c.installed.of(c.ownerKey(s))
+	select {
+	case in.finding <- struct{}{}:
+	case <-ctx.Done():
+		return false
+	}
+	defer func() { <-in.finding }()
+	if in.cred == cred {
+		in.cred = nil
+	}
+	return true
+}
+
+// findInstallation asks where the App is installed for s.
+func (c *Client) findInstallation(ctx context.Context, s Scope) (int64, error) {
+	switch {
+	case c.config.App.Installation != 0:
+		return c.config.App.Installation, nil
+	case s.kind == enterprise:
+		return c.findEnterprise(ctx, s)
+	}
+	var found gh.Installation
+	_, err := c.doAs(ctx, c.main, request{
+		doing: "finding the App's installation on " + s.String(), scope: s,
+		method: http.MethodGet, path: s.path() + "/installation", into: &found, priority: urgent,
+		needs: "to be installed there",
+	})
+	return found.GetID(), err
+}
+
+// findEnterprise looks through all installations, since GitHub has no call to
+// find that of an enterprise.
+func (c *Client) findEnterprise(ctx context.Context, s Scope) (id int64, err error) {
+	type page []struct {
+		ID      int64
+		Account struct{ Slug string }
+	}
+	r := request{
+		doing: "finding the App's installation on " + s.String(), scope: s,
+		method: http.MethodGet, path: "app/installations", priority: urgent, needs: "to be installed there",
+	}
+	asApp := func(ctx context.Context, r request) (*gh.Response, error) { return c.doAs(ctx, c.main, r) }
+	err = list(ctx, asApp, r, func(p page) bool {
+		for _, in := range p {
+			if strings.EqualFold(in.Account.Slug, s.owner) {
+				id = in.ID
+			}
+		}
+		return id == 0
+	})
+	if err == nil && id == 0 {
+		e := &Error{Doing: r.doing, Kind: ErrNotFound}
+		e.hint = hint(e, r)
+		return 0, e
+	}
+	return id, err
+}

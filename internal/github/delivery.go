@@ -1,0 +1,102 @@
+package github
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	gh "github.com/google/go-github/v88/github"
+)
+
+// A Delivery is one that failed: no attempt of it was answered with 2xx.
+type Delivery struct {
+	ID       int64  // of the latest attempt, for [Client.Redeliver]
+	GUID     string // X-GitHub-Delivery, the same for each attempt
+	Event    string // such as workflow_job
+	Action   string // such as queued; "" for events without
+	At       time.Time
+	Code     int    // status of the latest attempt's answer; 0 without one
+	Status   string // GitHub's words for it, such as "timed out"
+	Attempts int    // so many were made, as far as was asked for
+}
+
+// FailedDeliveries returns the deliveries of webhook hook of s since then that
+// failed, newest first; for an App hook is not used. GitHub keeps deliveries for
+// three days and never sends one again by itself.
+//
+// All attempts are read, not only those that failed: one that was redelivered
+// with success is no failure any more.
+// https://docs.github.com/en/webhooks/using-webhooks/handling-failed-webhook-deliveries
+func (c *Client) FailedDeliveries(ctx context.Context, s Scope, hook int64, since time.Time) ([]Delivery, error) {
+	path, err := deliveries(s, hook)
+	if err != nil {
+		return nil, err
+	}
+	r := hookRequest("listing the deliveries of "+s.String(), s, http.MethodGet, path, nil, nil)
+	var attempts []*gh.HookDelivery
+	err = list(ctx, c.do, r, func(page []*gh.HookDelivery) bool {
+		attempts = append(attempts, page...)
+		return len(page) > 0 && !page[len(page)-1].GetDeliveredAt().Before(since)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return failed(attempts, since), nil
+}
+
+// failed picks from attempts, newest first, those whose delivery has no success.
+func failed(attempts []*gh.HookDelivery, since time.Time) []Delivery {
+	var all []Delivery
+	index := map[string]int{}
+	done := map[string]bool{}
+	for _, a := range attempts {
+		guid := a.GetGUID()
+		i, known := index[guid]
+		switch {
+		case a.GetDeliveredAt().Before(since):
+			continue
+		case a.GetStatusCode()/100 == 2:
+			done[guid] = true
+		case known:
+			all[i].Attempts++
+		default:
+			index[guid] = len(all)
+			all = append(all, newDelivery(a))
+		}
+	}
+	kept := all[:0]
+	for _, d := range all {
+		if !done[d.GUID] {
+			kept = append(kept, d)
+		}
+	}
+	return kept
+}
+
+func newDelivery(a *gh.HookDelivery) Delivery {
+	return Delivery{
+		ID: a.GetID(), GUID: a.GetGUID(), Event: a.GetEvent(), Action: a.GetAction(), At: a.GetDeliveredAt().Time,
+		Code: a.GetStatusCode(), Status: a.GetStatus(), Attempts: 1,
+	}
+}
+
+// Redeliver makes GitHub send delivery id of webhook hook of s again, with the
+// same GUID. ErrNotFound when it is older than three days.
+func (c *Client) Redeliver(ctx context.Context, s Scope, hook, id int64) error {
+	path, err := deliveries(s, hook)
+	if err != nil {
+		return err
+	}
+	doing := fmt.Sprintf("redelivering %d of %s", id, s)
+	_, err = c.do(ctx, hookRequest(doing, s, http.MethodPost, fmt.Sprintf("%s/%d/attempts", path, id), nil, nil))
+	return err
+}
+
+// deliveries returns the path of those of webhook hook.
+func deliveries(s Scope, hook int64) (string, error) {
+	if s.kind == app {
+		return "app/hook/deliveries", nil
+	}
+	return hookPath(s, hook) + "/deliveries", needsHooks("deliveries of "+s.String(), s)
+}

@@ -1,0 +1,193 @@
+package github
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+
+	gh "github.com/google/go-github/v88/github"
+
+	"github.com/mayfly-ci/mayfly/internal/secret"
+)
+
+// A HookConfig is what a webhook should be. Deliveries are JSON, and the
+// certificate of URL is checked.
+type HookConfig struct {
+	URL    string
+	Secret secret.Secret
+	Events []string // such as workflow_job
+}
+
+// A Hook is a webhook as GitHub has it.
+type Hook struct {
+	ID     int64 // 0 for an App's
+	URL    string
+	Events []string
+	Active bool
+
+	// Missing lists events that were asked for and that an App does not get:
+	// GitHub has no call for that, they are ticked on the App's settings page.
+	Missing []string
+}
+
+// InstallWebhook makes the webhook of s as h says: it changes the one with the
+// same URL, or makes one. An App has one webhook, which is changed. For an
+// enterprise the answer is ErrByHand; see [ByHand].
+// https://docs.github.com/en/rest/repos/webhooks, /orgs/webhooks, /apps/webhooks
+func (c *Client) InstallWebhook(ctx context.Context, s Scope, h HookConfig) (Hook, error) {
+	doing := "installing the webhook of " + s.String()
+	if s.kind == app {
+		return c.installAppWebhook(ctx, doing, h)
+	}
+	old, found, err := c.findWebhook(ctx, s, h.URL)
+	if err != nil {
+		return Hook{}, err
+	}
+	body := map[string]any{"config": hookBody(h), "events": h.Events, "active": true}
+	method, path := http.MethodPatch, hookPath(s, old.ID)
+	if !found {
+		body["name"] = "web"
+		method, path = http.MethodPost, s.path()+"/hooks"
+	}
+	var answer gh.Hook
+	_, err = c.do(ctx, hookRequest(doing, s, method, path, body, &answer))
+	return newHook(&answer), err
+}
+
+// Webhook returns the webhook of s that sends to url; ErrNotFound when there is
+// none.
+func (c *Client) Webhook(ctx context.Context, s Scope, url string) (Hook, error) {
+	h, found, err := c.findWebhook(ctx, s, url)
+	if err == nil && !found {
+		err = &Error{Doing: fmt.Sprintf("finding the webhook of %s for %s", s, url), Kind: ErrNotFound}
+	}
+	return h, err
+}
+
+// PingWebhook makes GitHub send a ping event to webhook id of s. GitHub has no
+// call to ping an App's webhook: ErrByHand.
+func (c *Client) PingWebhook(ctx context.Context, s Scope, id int64) error {
+	doing := "pinging the webhook of " + s.String()
+	if err := needsHooks(doing, s); err != nil {
+		return err
+	}
+	_, err := c.do(ctx, hookRequest(doing, s, http.MethodPost, hookPath(s, id)+"/pings", nil, nil))
+	return err
+}
+
+// RemoveWebhook removes webhook id of s; ErrNotFound when there is none. An App's
+// goes with the App: ErrByHand.
+func (c *Client) RemoveWebhook(ctx context.Context, s Scope, id int64) error {
+	doing := "removing the webhook of " + s.String()
+	if err := needsHooks(doing, s); err != nil {
+		return err
+	}
+	_, err := c.do(ctx, hookRequest(doing, s, http.MethodDelete, hookPath(s, id), nil, nil))
+	return err
+}
+
+// findWebhook reads all webhooks of s.
+func (c *Client) findWebhook(ctx context.Context, s Scope, url string) (h Hook, found bool, err error) {
+	doing := "listing the webhooks of " + s.String()
+	if s.kind == app {
+		return c.appWebhook(ctx, doing, url)
+	}
+	if err := needsHooks(doing, s); err != nil {
+		return Hook{}, false, err
+	}
+	r := hookRequest(doing, s, http.MethodGet, s.path()+"/hooks", nil, nil)
+	err = list(ctx, c.do, r, func(page []*gh.Hook) bool {
+		for _, one := range page {
+			if one.GetConfig().GetURL() == url {
+				h, found = newHook(one), true
+			}
+		}
+		return !found
+	})
+	return h, found, err
+}
+
+// installAppWebhook changes the App's one webhook and compares its events.
+func (c *Client) installAppWebhook(ctx context.Context, doing string, h HookConfig) (Hook, error) {
+	var config gh.HookConfig
+	_, err := c.do(ctx, hookRequest(doing, AppScope(), http.MethodPatch, "app/hook/config", hookBody(h), &config))
+	if err != nil {
+		return Hook{}, err
+	}
+	hook, _, err := c.appWebhook(ctx, doing, h.URL)
+	for _, want := range h.Events {
+		if !slices.Contains(hook.Events, want) && want != "ping" { // every webhook gets ping
+			hook.Missing = append(hook.Missing, want)
+		}
+	}
+	return hook, err
+}
+
+// appWebhook reads the App's webhook, and whether it sends to url.
+func (c *Client) appWebhook(ctx context.Context, doing, url string) (h Hook, found bool, err error) {
+	var config gh.HookConfig
+	if _, err := c.do(ctx, hookRequest(doing, AppScope(), http.MethodGet, "app/hook/config", nil, &config)); err != nil {
+		return Hook{}, false, err
+	}
+	var self gh.App
+	if _, err := c.do(ctx, hookRequest(doing, AppScope(), http.MethodGet, "app", nil, &self)); err != nil {
+		return Hook{}, false, err
+	}
+	return Hook{URL: config.GetURL(), Events: self.Events, Active: true}, config.GetURL() == url, nil
+}
+
+func hookRequest(doing string, s Scope, method, path string, body, into any) request {
+	return request{
+		doing: doing, scope: s, method: method, path: path, body: body, into: into,
+		priority: housekeeping, needs: s.hookPermission(),
+	}
+}
+
+func hookPath(s Scope, id int64) string { return fmt.Sprintf("%s/hooks/%d", s.path(), id) }
+
+// hookBody reveals the secret, to GitHub only.
+func hookBody(h HookConfig) map[string]string {
+	return map[string]string{"url": h.URL, "content_type": "json", "secret": h.Secret.Reveal(), "insecure_ssl": "0"}
+}
+
+func newHook(h *gh.Hook) Hook {
+	return Hook{ID: h.GetID(), URL: h.GetConfig().GetURL(), Events: h.Events, Active: h.GetActive()}
+}
+
+// needsHooks refuses what GitHub has no calls for.
+func needsHooks(doing string, s Scope) error {
+	if s.kind == repository || s.kind == organization {
+		return nil
+	}
+	return &Error{Doing: doing, Kind: ErrByHand, hint: "do it on the settings page, " + s.settings()}
+}
+
+// settings says where on GitHub a person finds the webhooks of s.
+func (s Scope) settings() string {
+	if s.kind == enterprise {
+		return "/" + s.String() + "/settings/hooks"
+	}
+	return "/settings/apps"
+}
+
+// Manual is a webhook for a person to enter, field by field as on GitHub's page.
+type Manual struct {
+	Page        string // address of the page
+	PayloadURL  string
+	ContentType string
+	Secret      secret.Secret // hides itself: whoever prints it decides where
+	SSL         string
+	Events      []string // "Let me select individual events", by their API names
+	Active      bool
+}
+
+// ByHand returns what to enter for h where GitHub has no call for it: an
+// enterprise.
+// https://docs.github.com/en/enterprise-cloud@latest/webhooks/using-webhooks/creating-webhooks#creating-webhooks-for-a-github-enterprise
+func (c *Client) ByHand(s Scope, h HookConfig) Manual {
+	return Manual{
+		Page: c.at.web + s.settings(), PayloadURL: h.URL, ContentType: "application/json", Secret: h.Secret,
+		SSL: "Enable SSL verification", Events: h.Events, Active: true,
+	}
+}

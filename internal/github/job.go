@@ -1,0 +1,178 @@
+package github
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/mayfly-ci/mayfly/internal/event"
+)
+
+// A Job is a workflow job as the API tells of it now. Payload says the same as a
+// workflow_job delivery would, to be put on the bus in its place: GitHub's job
+// untouched, with action, repository and what else is known around it.
+type Job struct {
+	event.WorkflowJob // as event.ParseWorkflowJob reads Payload
+	Payload           json.RawMessage
+}
+
+// Job returns the job id of repository, an owner/name. Its Organization is not
+// known and empty.
+// https://docs.github.com/en/rest/actions/workflow-jobs#get-a-job-for-a-workflow-run
+func (c *Client) Job(ctx context.Context, repository string, id int64) (Job, error) {
+	s, err := parseRepository(repository)
+	if err != nil {
+		return Job{}, err
+	}
+	var raw json.RawMessage
+	_, err = c.do(ctx, request{
+		doing: fmt.Sprintf("reading job %d of %s", id, s), scope: s,
+		method: http.MethodGet, path: s.path() + "/actions/jobs/" + strconv.FormatInt(id, 10),
+		into: &raw, priority: housekeeping, needs: jobPermission,
+	})
+	if err != nil {
+		return Job{}, err
+	}
+	return c.newJob(ctx, s, "", raw)
+}
+
+const jobPermission = `repository permission "Actions" (read); for a token, scope repo`
+
+// QueuedJobs returns the jobs of repository that wait for a runner now: those
+// that are queued, in runs that are queued or in progress.
+func (c *Client) QueuedJobs(ctx context.Context, repository string) ([]Job, error) {
+	s, err := parseRepository(repository)
+	if err != nil {
+		return nil, err
+	}
+	var all []Job
+	seen := map[int64]bool{} // a run that starts meanwhile is in both lists
+	for _, status := range []string{"queued", "in_progress"} {
+		runs, err := c.runs(ctx, s, status)
+		if err != nil {
+			return nil, err
+		}
+		for _, run := range runs {
+			if seen[run.ID] {
+				continue
+			}
+			seen[run.ID] = true
+			jobs, err := c.queuedJobsOf(ctx, s, run)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, jobs...)
+		}
+	}
+	return all, nil
+}
+
+type workflowRun struct {
+	ID         int64
+	Repository struct {
+		Owner struct{ Login, Type string }
+	}
+}
+
+// organization is the login of the run's owner; "" for that of a user.
+func (r workflowRun) organization() string {
+	if r.Repository.Owner.Type == "Organization" {
+		return r.Repository.Owner.Login
+	}
+	return ""
+}
+
+// runs reads through all pages.
+// https://docs.github.com/en/rest/actions/workflow-runs#list-workflow-runs-for-a-repository
+func (c *Client) runs(ctx context.Context, s Scope, status string) (all []workflowRun, err error) {
+	r := request{
+		doing: "listing the " + status + " runs of " + s.String(), scope: s,
+		method: http.MethodGet, path: s.path() + "/actions/runs?status=" + status,
+		priority: housekeeping, needs: jobPermission,
+	}
+	type page struct {
+		Runs []workflowRun `json:"workflow_runs"`
+	}
+	err = list(ctx, c.do, r, func(p page) bool {
+		all = append(all, p.Runs...)
+		return true
+	})
+	return all, err
+}
+
+// queuedJobsOf reads the latest attempt of run.
+// https://docs.github.com/en/rest/actions/workflow-jobs#list-jobs-for-a-workflow-run
+func (c *Client) queuedJobsOf(ctx context.Context, s Scope, run workflowRun) ([]Job, error) {
+	r := request{
+		doing: fmt.Sprintf("listing the jobs of run %d of %s", run.ID, s), scope: s,
+		method: http.MethodGet, path: fmt.Sprintf("%s/actions/runs/%d/jobs", s.path(), run.ID),
+		priority: housekeeping, needs: jobPermission,
+	}
+	var raws []json.RawMessage
+	type page struct{ Jobs []json.RawMessage }
+	err := list(ctx, c.do, r, func(p page) bool {
+		raws = append(raws, p.Jobs...)
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	var queued []Job
+	for _, raw := range raws {
+		job, err := c.newJob(ctx, s, run.organization(), raw)
+		if err != nil {
+			return nil, err
+		}
+		if job.Action == event.ActionQueued {
+			queued = append(queued, job)
+		}
+	}
+	return queued, nil
+}
+
+// newJob puts around raw, the API's job, what a delivery has around it.
+func (c *Client) newJob(ctx context.Context, s Scope, organization string, raw json.RawMessage) (Job, error) {
+	var job struct{ Status string }
+	if err := json.Unmarshal(raw, &job); err != nil {
+		return Job{}, fmt.Errorf("job of %s: %w", s, err)
+	}
+	payload := map[string]any{
+		"action": actionOf(job.Status), "workflow_job": raw, "repository": map[string]string{"full_name": s.String()},
+	}
+	if organization != "" {
+		payload["organization"] = map[string]string{"login": organization}
+	}
+	cred, err := c.acting(ctx, s)
+	if err != nil {
+		return Job{}, err
+	}
+	if id := cred.id(); id != 0 {
+		payload["installation"] = map[string]int64{"id": id}
+	}
+	data, err := json.Marshal(payload)
+	if err != nil {
+		return Job{}, fmt.Errorf("job of %s: %w", s, err)
+	}
+	parsed, err := event.ParseWorkflowJob(data)
+	return Job{parsed, data}, err
+}
+
+// actionOf is the action of the delivery that told of status.
+func actionOf(status string) string {
+	switch status {
+	case "queued", "in_progress", "completed":
+		return status
+	}
+	return event.ActionWaiting // waiting, pending, requested: no runner may take it yet
+}
+
+func parseRepository(s string) (Scope, error) {
+	scope, err := ParseScope(s)
+	if err != nil || !strings.Contains(s, "/") || scope.kind != repository {
+		return Scope{}, fmt.Errorf("repository %q: want owner/name, such as acme/web", s)
+	}
+	return scope, nil
+}

@@ -1,0 +1,218 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	gh "github.com/google/go-github/v88/github"
+
+	"github.com/mayfly-ci/mayfly/internal/secret"
+)
+
+// A JITRequest describes one runner to register.
+type JITRequest struct {
+	Name       string
+	Labels     []string // 1 to 100; the runner has exactly these, "self-hosted" is not added
+	Group      int64    // id of the runner group; 0 means 1, the default group
+	WorkFolder string   // "" means GitHub's own choice, _work
+}
+
+// A JIT is a runner that is registered and has not connected yet. Whoever has
+// Config is that runner, for one job.
+type JIT struct {
+	RunnerID int64
+	Config   secret.Secret // for ACTIONS_RUNNER_INPUT_JITCONFIG
+}
+
+// GenerateJIT registers a runner for one job, by one POST and nothing else. It
+// goes before all other calls. Errors to expect besides the usual: ErrConflict,
+// when a runner of that name is there, also from an attempt of one's own whose
+// answer was lost ([Client.ForgetRunner] helps); ErrLost, when there may be one
+// now.
+// https://docs.github.com/en/rest/actions/self-hosted-runners#create-configuration-for-a-just-in-time-runner-for-a-repository
+func (c *Client) GenerateJIT(ctx context.Context, s Scope, j JITRequest) (JIT, error) {
+	path, err := s.runners()
+	if err != nil {
+		return JIT{}, err
+	}
+	if j.Name == "" || len(j.Labels) == 0 || len(j.Labels) > 100 {
+		return JIT{}, fmt.Errorf("registering runner %q with %d labels: want a name and 1 to 100 labels", j.Name, len(j.Labels))
+	}
+	body := gh.GenerateJITConfigRequest{Name: j.Name, RunnerGroupID: max(j.Group, 1), Labels: j.Labels}
+	if j.WorkFolder != "" {
+		body.WorkFolder = &j.WorkFolder
+	}
+	var answer gh.JITRunnerConfig
+	r := request{
+		doing: fmt.Sprintf("registering runner %q at %s", j.Name, s), scope: s,
+		method: http.MethodPost, path: path + "/generate-jitconfig", body: body, into: &answer,
+		priority: urgent, needs: s.runnerPermission(), group: body.RunnerGroupID,
+	}
+	if _, err := c.do(ctx, r); err != nil {
+		return JIT{}, err
+	}
+	if answer.GetEncodedJITConfig() == "" || answer.Runner.GetID() == 0 {
+		return JIT{}, &Error{Doing: r.doing, Kind: ErrUnavailable, Lost: true, Message: "answer without a runner or its configuration"}
+	}
+	return JIT{RunnerID: answer.Runner.GetID(), Config: secret.New(answer.GetEncodedJITConfig())}, nil
+}
+
+// A Runner is a registration that GitHub has.
+type Runner struct {
+	ID     int64
+	Name   string
+	OS     string
+	Online bool
+	Busy   bool
+	Labels []string
+}
+
+// Runners returns all runners of s. Runners come and go while pages are read,
+// and one that moves up a page is not seen; so when fewer were seen than GitHub
+// counts the list is read again. What is missing in the end was gone.
+// https://docs.github.com/en/rest/actions/self-hosted-runners#list-self-hosted-runners-for-a-repository
+func (c *Client) Runners(ctx context.Context, s Scope) ([]Runner, error) {
+	return c.runners(ctx, s, nil, housekeeping)
+}
+
+// maxReadings is how often a list that moves is read.
+const maxReadings = 3
+
+func (c *Client) runners(ctx context.Context, s Scope, query url.Values, p priority) ([]Runner, error) {
+	path, err := s.runners()
+	if err != nil {
+		return nil, err
+	}
+	r := request{
+		doing: "listing the runners of " + s.String(), scope: s,
+		method: http.MethodGet, path: path + "?" + query.Encode(), priority: p, needs: s.runnerPermission(),
+	}
+	var all []Runner
+	seen := map[int64]bool{}
+	for range maxReadings {
+		total := 0
+		err := list(ctx, c.do, r, func(page gh.Runners) bool {
+			total = page.TotalCount
+			for _, one := range page.Runners {
+				if !seen[one.GetID()] {
+					seen[one.GetID()] = true
+					all = append(all, newRunner(one))
+				}
+			}
+			return true
+		})
+		if err != nil || len(all) >= total {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+func newRunner(r *gh.Runner) Runner {
+	labels := make([]string, len(r.Labels))
+	for i, l := range r.Labels {
+		labels[i] = l.GetName()
+	}
+	return Runner{
+		ID: r.GetID(), Name: r.GetName(), OS: r.GetOS(),
+		Online: r.GetStatus() == "online", Busy: r.GetBusy(), Labels: labels,
+	}
+}
+
+// RunnerByName returns the runner called name; [ErrNotFound] when there is none.
+func (c *Client) RunnerByName(ctx context.Context, s Scope, name string) (Runner, error) {
+	r, found, err := c.runnerByName(ctx, s, name, housekeeping)
+	if err == nil && !found {
+		err = &Error{Doing: fmt.Sprintf("finding runner %q at %s", name, s), Kind: ErrNotFound}
+	}
+	return r, err
+}
+
+func (c *Client) runnerByName(ctx context.Context, s Scope, name string, p priority) (r Runner, found bool, err error) {
+	some, err := c.runners(ctx, s, url.Values{"name": {name}}, p)
+	if err != nil {
+		return Runner{}, false, err
+	}
+	for _, r := range some { // an Enterprise Server that is old ignores the query
+		if r.Name == name {
+			return r, true, nil
+		}
+	}
+	return Runner{}, false, nil
+}
+
+// RemoveRunner removes the registration id; nil when it is gone already, ErrBusy
+// when GitHub has given the runner a job. GitHub does not tell a runner that is
+// gone from a repository that the credential may no longer see: that is nil too.
+// https://docs.github.com/en/rest/actions/self-hosted-runners#delete-a-self-hosted-runner-from-a-repository
+func (c *Client) RemoveRunner(ctx context.Context, s Scope, id int64) error {
+	return c.removeRunner(ctx, s, id, housekeeping)
+}
+
+func (c *Client) removeRunner(ctx context.Context, s Scope, id int64, p priority) error {
+	path, err := s.runners()
+	if err != nil {
+		return err
+	}
+	_, err = c.do(ctx, request{
+		doing: fmt.Sprintf("removing runner %d from %s", id, s), scope: s,
+		method: http.MethodDelete, path: fmt.Sprintf("%s/%d", path, id), priority: p, needs: s.runnerPermission(),
+		kinds: map[int]error{http.StatusNotFound: errGone, http.StatusUnprocessableEntity: ErrBusy},
+	})
+	if errors.Is(err, errGone) {
+		return nil
+	}
+	return err
+}
+
+// errGone tells the 404 for a runner from that for the App's installation.
+var errGone = errors.New("runner is gone")
+
+// ForgetRunner removes the registration called name; nil when there is none. It
+// is for the way out of ErrConflict, and as urgent as [Client.GenerateJIT].
+func (c *Client) ForgetRunner(ctx context.Context, s Scope, name string) error {
+	r, found, err := c.runnerByName(ctx, s, name, urgent)
+	if err != nil || !found {
+		return err
+	}
+	return c.removeRunner(ctx, s, r.ID, urgent)
+}
+
+// A Token lets its bearer register or remove runners, any number of them, until
+// it expires. It never enters a container.
+type Token struct {
+	Value   secret.Secret
+	Expires time.Time
+}
+
+// RegistrationToken returns a new token for config.sh, good for an hour.
+// https://docs.github.com/en/rest/actions/self-hosted-runners#create-a-registration-token-for-a-repository
+func (c *Client) RegistrationToken(ctx context.Context, s Scope) (Token, error) {
+	return c.token(ctx, s, "registration-token")
+}
+
+// RemoveToken returns a new token for config.sh remove, good for an hour. It is
+// of no use for runners of [Client.GenerateJIT].
+func (c *Client) RemoveToken(ctx context.Context, s Scope) (Token, error) {
+	return c.token(ctx, s, "remove-token")
+}
+
+func (c *Client) token(ctx context.Context, s Scope, what string) (Token, error) {
+	path, err := s.runners()
+	if err != nil {
+		return Token{}, err
+	}
+	var answer gh.RegistrationToken
+	_, err = c.do(ctx, request{
+		doing: "asking for a " + what + " of " + s.String(), scope: s,
+		method: http.MethodPost, path: path + "/" + what, into: &answer, priority: housekeeping, needs: s.runnerPermission(),
+	})
+	if err != nil {
+		return Token{}, err
+	}
+	return Token{Value: secret.New(answer.GetToken()), Expires: answer.GetExpiresAt().Time}, nil
+}

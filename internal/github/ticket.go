@@ -1,0 +1,65 @@
+package github
+
+import (
+	"context"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/secret"
+)
+
+// A Ticket is what a person needs to start a runner by hand: a registration
+// token for config.sh, or a JIT configuration for run.sh. It can be printed
+// whole: the secret hides itself, and whoever shows it reveals it.
+type Ticket struct {
+	Scope    Scope         `json:"scope"`
+	URL      string        `json:"url"`                 // for config.sh --url
+	Kind     TicketKind    `json:"kind"`                // says what Secret is
+	Secret   secret.Secret `json:"secret"`              // the token or the configuration
+	Runner   string        `json:"runner,omitempty"`    // name, with a JIT configuration
+	RunnerID int64         `json:"runner_id,omitempty"` // with a JIT configuration
+	Expires  time.Time     `json:"expires"`             // from then on it is of no use
+}
+
+// A TicketKind says what the secret of a [Ticket] is.
+type TicketKind string
+
+// The kinds.
+const (
+	TicketToken TicketKind = "registration-token" // any number of runners, until it expires
+	TicketJIT   TicketKind = "jit"                // this one runner, for one job
+)
+
+// jitLife is how long GitHub keeps an ephemeral runner that never connected.
+// https://docs.github.com/en/actions/reference/runners/self-hosted-runners
+const jitLife = 24 * time.Hour
+
+// TokenTicket asks for a registration token of s.
+func (c *Client) TokenTicket(ctx context.Context, s Scope) (Ticket, error) {
+	t, err := c.RegistrationToken(ctx, s)
+	if err != nil {
+		return Ticket{}, err
+	}
+	return Ticket{Scope: s, URL: c.at.web + s.page(), Kind: TicketToken, Secret: t.Value, Expires: t.Expires}, nil
+}
+
+// JITTicket registers the runner j at s.
+func (c *Client) JITTicket(ctx context.Context, s Scope, j JITRequest) (Ticket, error) {
+	jit, err := c.GenerateJIT(ctx, s, j)
+	if err != nil {
+		return Ticket{}, err
+	}
+	return Ticket{
+		Scope: s, URL: c.at.web + s.page(), Kind: TicketJIT, Secret: jit.Config,
+		Runner: j.Name, RunnerID: jit.RunnerID, Expires: c.config.Now().Add(jitLife),
+	}, nil
+}
+
+// Command is what to type in the folder of the runner's program. It holds the
+// secret: it is for the person's eyes, not for a log. A JIT configuration goes
+// by environment, because arguments can be seen by everyone on a machine.
+func (t Ticket) Command() string {
+	if t.Kind == TicketJIT {
+		return "ACTIONS_RUNNER_INPUT_JITCONFIG=" + t.Secret.Reveal() + " ./run.sh"
+	}
+	return "./config.sh --unattended --ephemeral --url " + t.URL + " --token " + t.Secret.Reveal() + " && ./run.sh"
+}
