@@ -1,0 +1,128 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"path"
+	"regexp"
+	"strings"
+)
+
+// check finds what is wrong although each value is well-formed.
+func (c *Config) check(d *decoder) {
+	if len(d.positions) < 2 {
+		return // nothing was read, and that is said
+	}
+	if d.has("github") {
+		c.checkGitHub(d)
+	}
+	if d.has("webhook") {
+		c.checkWebhook(d)
+	}
+	if _, port, err := net.SplitHostPort(c.Listen); err != nil || port == "" {
+		d.faultAt("listen", "listen %q: want ADDRESS:PORT, such as 127.0.0.1:8080", c.Listen)
+	}
+	names := map[string]bool{}
+	for i, r := range c.Rules {
+		d.checkName(fmt.Sprintf("rules[%d]", i), "rule", r.Name, names)
+	}
+	if len(c.Pools) == 0 && d.has("pools") {
+		d.faultAt("pools", "pools is empty: want one at least")
+	}
+	names = map[string]bool{}
+	for i, p := range c.Pools {
+		at := fmt.Sprintf("pools[%d]", i)
+		if d.has(at) {
+			d.checkName(at, "pool", p.Name, names)
+			d.checkPool(at, p)
+		}
+	}
+}
+
+func (d *decoder) has(path string) bool { _, ok := d.positions[path]; return ok }
+
+func (c *Config) checkGitHub(d *decoder) {
+	g := c.GitHub
+	if u, err := url.Parse(g.URL); err != nil || !isWeb(u) || strings.Trim(u.Path, "/") != "" {
+		d.faultAt("github.url", "reading github: url %q: want the address of GitHub, such as https://github.com", g.URL)
+	}
+	switch app, token := d.has("github.app"), d.has("github.token"); {
+	case app && token:
+		d.faultAt("github.token", "reading github: token beside app: want one of them")
+	case !app && !token:
+		d.faultAt("github", "reading github: neither app nor token: want one of them")
+	}
+	level, slug, _ := strings.Cut(g.RunnersAt, "/")
+	if !(g.RunnersAt == "repository" || g.RunnersAt == "organization" || level == "enterprises" && isOwner(slug)) {
+		d.faultAt("github.runners_at", "reading github: runners_at %q: want repository, organization or enterprises/SLUG", g.RunnersAt)
+	}
+}
+
+func (c *Config) checkWebhook(d *decoder) {
+	w := c.Webhook
+	if w.At != "" && !isPlace(w.At) {
+		d.faultAt("webhook.at", "reading webhook: at %q: want app, an organization, OWNER/REPOSITORY or enterprises/SLUG", w.At)
+	}
+	if u, err := url.Parse(w.URL); w.URL != "" && (err != nil || !isWeb(u)) {
+		d.faultAt("webhook.url", "reading webhook: url %q: want an address, such as https://mayfly.example.com/webhook", w.URL)
+	}
+	if n := len(w.Secrets); d.has("webhook.secrets") && (n == 0 || n > 2) {
+		d.faultAt("webhook.secrets", "reading webhook: %d secrets: want one, or two while one replaces the other", n)
+	}
+}
+
+// isWeb reports whether u is the address of a web server, without credentials.
+func isWeb(u *url.URL) bool {
+	return (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" && u.User == nil && u.RawQuery == "" && u.Fragment == ""
+}
+
+// isPlace reports whether a webhook can be at s.
+func isPlace(s string) bool {
+	owner, rest, two := strings.Cut(s, "/")
+	return isOwner(owner) && (!two || isRepository(rest))
+}
+
+func isOwner(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !isWord(r) && r != '-' && r != '_' })
+}
+
+func isRepository(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !isWord(r) && r != '-' && r != '_' && r != '.' })
+}
+
+func isWord(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+}
+
+// checkName finds a name that is malformed, or that another of its kind has.
+func (d *decoder) checkName(at, kind, name string, seen map[string]bool) {
+	switch {
+	case name == "": // said already
+	case !regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`).MatchString(name):
+		d.faultAt(at+".name", "%s name %q: want a-z, 0-9 and dashes between them, 32 at most", kind, name)
+	case seen[name]:
+		d.faultAt(at+".name", "%s name %q: another %s has it already", kind, name, kind)
+	}
+	seen[name] = true
+}
+
+func (d *decoder) checkPool(at string, p Pool) {
+	in := fmt.Sprintf("reading pool %q: ", p.Name)
+	if n := len(p.Labels); d.has(at+".labels") && (n == 0 || n > 100) {
+		d.faultAt(at+".labels", "%s%d labels: want 1 to 100", in, n)
+	}
+	for i, l := range p.Labels {
+		if l == "" || len(l) > 256 || strings.ContainsAny(l, ", \t\r\n") {
+			d.faultAt(fmt.Sprintf("%s.labels[%d]", at, i), "%slabel %q: want a word without commas and spaces", in, l)
+		}
+	}
+	for i, r := range p.Repositories {
+		if _, err := path.Match(r, ""); err != nil || strings.Count(r, "/") != 1 {
+			d.faultAt(fmt.Sprintf("%s.repositories[%d]", at, i), "%srepositories %q: want OWNER/REPOSITORY, such as acme/web or acme/*", in, r)
+		}
+	}
+	if d.has(at+".command") && (len(p.Command) == 0 || p.Command[0] == "") {
+		d.faultAt(at+".command", "%scommand is empty: want a program and its arguments", in)
+	}
+}

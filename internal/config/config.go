@@ -1,0 +1,156 @@
+// Package config reads mayfly.yaml into a [Config].
+//
+// The structs of this file are the one description of the format. Their tags give
+// the reader (decode.go), the JSON Schema for editors ([JSONSchema]) and the
+// reference page ([Reference]), so that these cannot differ:
+//
+//	yaml      the key
+//	doc       what it is for, in a sentence or two
+//	default   the value where none is written, as it would be written
+//	enum      the values there are, separated by "|"
+//	min       the smallest number
+//	required  that it must be there
+//
+// Faults carry file, line and column, and all of a file are found at once. Secrets
+// are never in the file: it says where they are, and [Config.Resolve] gets them.
+package config
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/event/pattern"
+	"github.com/mayfly-ci/mayfly/internal/pool"
+)
+
+// FileName is what the file is called unless a person says otherwise.
+const FileName = "mayfly.yaml"
+
+// A Config is what mayfly.yaml says, with defaults filled in. It is a value to
+// read: nothing in it changes once it was read.
+type Config struct {
+	GitHub   GitHub   `yaml:"github" required:"yes" doc:"Where jobs come from, and as whom mayfly calls its API: an App or a token."`
+	Webhook  Webhook  `yaml:"webhook" required:"yes" doc:"The webhook that tells mayfly of jobs."`
+	Listen   string   `yaml:"listen" default:"127.0.0.1:8080" doc:"Address and port for deliveries. Something that speaks TLS belongs in front of it."`
+	State    string   `yaml:"state" default:"/var/lib/mayfly" doc:"Folder for the database and for what runners write. A relative path is taken from the folder of this file."`
+	Launcher string   `yaml:"launcher" default:"auto" enum:"auto|engine|sandbox" doc:"What runs runners: the API of Docker or Podman (engine), bubblewrap (sandbox), or the first of them that is there (auto)."`
+	Engine   Engine   `yaml:"engine" doc:"The container engine."`
+	Sandbox  Sandbox  `yaml:"sandbox" doc:"The sandbox, which has no images: runners see this machine's /usr and what is given here."`
+	Host     Capacity `yaml:"host" doc:"What all runners may use together. By default the whole machine."`
+	Rules    []Rule   `yaml:"rules" doc:"Rules of your own on the event bus, besides those that mayfly has."`
+	Pools    []Pool   `yaml:"pools" required:"yes" doc:"The kinds of runner. A job gets its runner from the first pool that has all of its labels and allows its repository."`
+
+	path      string              // of the file, for faults and for what is relative to it
+	positions map[string]position // where values stand, by path such as pools[0].memory
+}
+
+// GitHub says where jobs come from.
+type GitHub struct {
+	URL       string    `yaml:"url" default:"https://github.com" doc:"github.com, an Enterprise Server (https://ghe.example.com), an enterprise with data residency (https://acme.ghe.com), or a simulator (http://127.0.0.1:8090)."`
+	App       App       `yaml:"app" doc:"The GitHub App to call the API as. Either this or token."`
+	Token     SecretRef `yaml:"token" doc:"A personal access token to call the API with. Either this or app."`
+	RunnersAt string    `yaml:"runners_at" default:"repository" doc:"The level where runners are registered: repository, organization, or enterprises/SLUG."`
+}
+
+// App is a GitHub App.
+type App struct {
+	ID         int64     `yaml:"id" min:"1" required:"yes" doc:"The App's id, from its settings page."`
+	PrivateKey SecretRef `yaml:"private_key" required:"yes" doc:"The App's private key, in PEM form."`
+}
+
+// Webhook is where deliveries come from and what is taken of them.
+type Webhook struct {
+	At      string      `yaml:"at" doc:"Whose webhook it is: app, an organization (acme), a repository (acme/web), or enterprises/SLUG. For mayfly webhook install, and for the sweep, which asks there for deliveries that failed."`
+	URL     string      `yaml:"url" doc:"The address at which GitHub reaches mayfly, ending in /webhook."`
+	Secrets []SecretRef `yaml:"secrets" required:"yes" doc:"The secret that deliveries are signed with. Two while a new one replaces an old one, the new one first."`
+	Events  []string    `yaml:"events" default:"workflow_job, workflow_run, ping" doc:"The event types that go on the bus. Others are answered with 200 and forgotten."`
+	MaxBody Bytes       `yaml:"max_body" default:"25MiB" doc:"The largest delivery. GitHub sends no larger ones than the default."`
+}
+
+// Engine is a container engine.
+type Engine struct {
+	Socket string `yaml:"socket" doc:"The socket of the API, such as /run/podman/podman.sock. By default what DOCKER_HOST names, or the first of the usual places that answers."`
+}
+
+// Sandbox is what sandboxes have besides the machine's /usr.
+type Sandbox struct {
+	Programs map[string]string `yaml:"programs" doc:"Files or folders of this machine that runners can read: path here, path inside. At least where the runner's program is."`
+}
+
+// Capacity is a number of processors and an amount of memory; zero means all there is.
+type Capacity struct {
+	CPUs   float64 `yaml:"cpus" min:"0.1" doc:"Processors."`
+	Memory Bytes   `yaml:"memory" doc:"Memory."`
+}
+
+// Rule is a rule on the event bus.
+type Rule struct {
+	Name    string           `yaml:"name" required:"yes" doc:"A name of its own."`
+	Pattern *pattern.Pattern `yaml:"pattern" required:"yes" doc:"Which events: an EventBridge event pattern."`
+	Target  string           `yaml:"target" default:"log" enum:"log" doc:"Where they go: log writes a line for each."`
+}
+
+// Pool is a kind of runner.
+type Pool struct {
+	Name         string        `yaml:"name" required:"yes" doc:"A name of its own: a-z, 0-9 and dashes, 32 characters at most."`
+	Labels       []string      `yaml:"labels" required:"yes" doc:"What the pool has. A job fits when each label of its runs-on is here, ignoring case."`
+	Repositories []string      `yaml:"repositories" doc:"Which repositories may use it, such as acme/web or acme/*. By default all that the webhook tells of."`
+	Max          int           `yaml:"max" min:"0" default:"0" doc:"Runners at once, at most. 0 leaves it to the machine's size."`
+	CPUs         float64       `yaml:"cpus" min:"0.1" default:"2" doc:"Processors of a runner."`
+	Memory       Bytes         `yaml:"memory" default:"4GiB" doc:"Memory of a runner. A job that takes more is killed."`
+	PIDs         int           `yaml:"pids" min:"16" default:"4096" doc:"Processes and threads of a runner, at most."`
+	Image        string        `yaml:"image" default:"ghcr.io/actions/actions-runner:latest" doc:"The container image. The sandbox has none."`
+	Command      []string      `yaml:"command" default:"/home/runner/run.sh" doc:"The runner's program and its arguments, inside the container."`
+	Network      string        `yaml:"network" default:"own" enum:"own|host|none" doc:"What a runner reaches: the outside but not this machine's loopback (own), all that this machine does (host), or nothing (none)."`
+	ReadOnlyRoot bool          `yaml:"read_only_root" default:"false" doc:"Make the image read-only, but for home, /tmp, /run and /var/tmp. Not for images with the runner's program in its home, as GitHub's own is."`
+	RunnerGroup  int64         `yaml:"runner_group" min:"1" default:"1" doc:"The id of the GitHub runner group. 1 is the default group."`
+	IdleLimit    time.Duration `yaml:"idle_limit" default:"5m" doc:"A runner that got no job for this long leaves."`
+	TotalLimit   time.Duration `yaml:"total_limit" default:"6h" doc:"A runner older than this is stopped, whatever it is doing."`
+}
+
+// Read reads the file at path. What is wrong with its contents is [Faults].
+func Read(path string) (*Config, error) {
+	src, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	return Parse(path, src)
+}
+
+// Parse reads src, the contents of the file at path. The error is [Faults].
+func Parse(path string, src []byte) (*Config, error) {
+	c := &Config{path: path}
+	d := decode(path, src, c)
+	c.positions = d.positions
+	c.check(d)
+	if len(d.faults) > 0 {
+		return nil, d.faults.sorted()
+	}
+	return c, nil
+}
+
+// PoolSet returns the pools in the order of the file.
+func (c *Config) PoolSet() pool.Set {
+	set := make(pool.Set, len(c.Pools))
+	for i, p := range c.Pools {
+		set[i] = pool.Pool{
+			Name: p.Name, Labels: p.Labels, Repositories: p.Repositories, Max: p.Max,
+			Resources: pool.Resources{CPUs: p.CPUs, Memory: int64(p.Memory)}, PIDs: p.PIDs,
+			Image: p.Image, Command: p.Command, Network: pool.Network(p.Network), ReadOnlyRoot: p.ReadOnlyRoot,
+			RunnerGroup: p.RunnerGroup, IdleLimit: p.IdleLimit, TotalLimit: p.TotalLimit,
+		}
+	}
+	return set
+}
+
+// Resources returns the capacity, with what is not said taken from machine.
+func (h Capacity) Resources(machine pool.Resources) pool.Resources {
+	if h.CPUs != 0 {
+		machine.CPUs = h.CPUs
+	}
+	if h.Memory != 0 {
+		machine.Memory = int64(h.Memory)
+	}
+	return machine
+}

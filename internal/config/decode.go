@@ -1,0 +1,326 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+
+	"github.com/mayfly-ci/mayfly/internal/event/pattern"
+)
+
+// maxFile is more than any configuration needs.
+const maxFile = 1 << 20
+
+// A decoder fills a struct from YAML and goes on after a fault.
+type decoder struct {
+	file      string
+	faults    Faults
+	positions map[string]position
+}
+
+// decode reads src into c.
+func decode(file string, src []byte, c *Config) *decoder {
+	d := &decoder{file: file, positions: map[string]position{"": {1, 1}}}
+	if len(src) > maxFile {
+		d.faults = Faults{{File: file, Message: fmt.Sprintf("%d bytes: want at most %d", len(src), maxFile)}}
+		return d
+	}
+	root, err := parse(src)
+	if err != nil {
+		d.syntax(err)
+		return d
+	}
+	if odd := oddNode(root); odd != nil {
+		d.fault(odd, "%s: anchors, aliases, tags and merges are not read: want the value itself", odd.Type())
+		return d
+	}
+	d.section(root, reflect.ValueOf(c).Elem(), place{})
+	return d
+}
+
+// parse returns the one document of src, nil when it is empty.
+func parse(src []byte) (ast.Node, error) {
+	file, err := parser.ParseBytes(src, 0)
+	if err != nil {
+		return nil, err
+	}
+	var root ast.Node
+	for _, doc := range file.Docs {
+		switch {
+		case doc.Body == nil:
+		case root != nil:
+			return nil, &yaml.SyntaxError{Message: "a second document: want one", Token: doc.Body.GetToken()}
+		default:
+			root = doc.Body
+		}
+	}
+	return root, nil
+}
+
+// syntax notes what the YAML parser found.
+func (d *decoder) syntax(err error) {
+	fault := Fault{File: d.file, Line: 1, Column: 1, Message: err.Error()}
+	var at yaml.Error
+	if errors.As(err, &at) {
+		fault.Message = at.GetMessage()
+		if t := at.GetToken(); t != nil {
+			fault.Line, fault.Column = t.Position.Line, t.Position.Column
+		}
+	}
+	d.faults = append(d.faults, fault)
+}
+
+// oddNode returns the first node whose value stands elsewhere or is not what it
+// looks like, nil if there is none. Such things have no place in a file of this
+// size, and what a fault of theirs is about is hard to tell.
+func oddNode(root ast.Node) ast.Node {
+	var found oddFinder
+	if root != nil {
+		ast.Walk(&found, root)
+	}
+	return found.node
+}
+
+type oddFinder struct{ node ast.Node }
+
+// Visit implements ast.Visitor.
+func (f *oddFinder) Visit(n ast.Node) ast.Visitor {
+	switch n.Type() {
+	case ast.AnchorType, ast.AliasType, ast.TagType, ast.MergeKeyType:
+		f.node = n
+	}
+	if f.node != nil {
+		return nil
+	}
+	return f
+}
+
+// A place is where in the file something is, in words and as a path.
+type place struct {
+	path  string // pools[0].memory
+	title string // pool "small"
+}
+
+// in starts a fault about what is at p.
+func (p place) in() string {
+	if p.title == "" {
+		return ""
+	}
+	return "reading " + p.title + ": "
+}
+
+func (p place) key(name string) string {
+	if p.path == "" {
+		return name
+	}
+	return p.path + "." + name
+}
+
+func (d *decoder) fault(n ast.Node, format string, args ...any) {
+	at := positionOf(n)
+	d.faults = append(d.faults, Fault{d.file, at.line, at.column, fmt.Sprintf(format, args...)})
+}
+
+// faultAt notes a fault of the value at path, or of the nearest that is there.
+func (d *decoder) faultAt(path, format string, args ...any) {
+	at, ok := d.positions[path]
+	for !ok {
+		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+		at, ok = d.positions[path]
+	}
+	d.faults = append(d.faults, Fault{d.file, at.line, at.column, fmt.Sprintf(format, args...)})
+}
+
+func positionOf(n ast.Node) position {
+	t := n.GetToken()
+	if m, ok := n.(ast.MapNode); ok { // its own token is the first colon, or the brace
+		if it := m.MapRange(); it.Next() {
+			t = it.Key().GetToken()
+		}
+	}
+	if t == nil || t.Position == nil {
+		return position{1, 1}
+	}
+	return position{t.Position.Line, t.Position.Column}
+}
+
+// section reads a mapping into a struct. n is nil when there is none: then the
+// struct gets its defaults.
+func (d *decoder) section(n ast.Node, v reflect.Value, at place) {
+	pairs, ok := d.mapping(n, at)
+	if !ok {
+		delete(d.positions, at.path) // as if it were not there: one fault is enough
+		return
+	}
+	fields := fieldsOf(v.Type())
+	for key, pair := range pairs {
+		if !hasKey(fields, key) {
+			d.fault(pair.Key, "%skey %q is not known: %s", at.in(), key, meant(key, keysOf(fields)))
+		}
+	}
+	optional := n == nil && at.path != ""
+	for _, f := range fields {
+		value := valueOf(pairs[f.key])
+		if value == nil && f.required && !optional {
+			d.faultAt(at.path, "%s%s is missing: want %s", at.in(), f.key, lowerFirst(f.doc))
+		}
+		d.field(value, v.FieldByIndex(f.index), f, at)
+	}
+}
+
+// field reads the value of one key, nil when there is none.
+func (d *decoder) field(n ast.Node, v reflect.Value, f field, at place) {
+	here := place{path: at.key(f.key), title: at.key(f.key)}
+	if n != nil {
+		d.positions[here.path] = positionOf(n)
+	}
+	switch {
+	case v.Kind() == reflect.Struct:
+		d.section(n, v, here)
+	case n == nil:
+		f.setDefault(v)
+	case v.Kind() == reflect.Slice:
+		d.list(n, v, f, at)
+	case v.Kind() == reflect.Map:
+		d.table(n, v, f, at)
+	case v.Type() == reflect.TypeFor[*pattern.Pattern]():
+		d.pattern(n, v, at)
+	default:
+		d.scalar(n, v, f, at, f.key)
+	}
+}
+
+// list reads a sequence.
+func (d *decoder) list(n ast.Node, v reflect.Value, f field, at place) {
+	sequence, ok := n.(*ast.SequenceNode)
+	if !ok {
+		d.fault(n, "%s%s: want a list", at.in(), f.key)
+		delete(d.positions, at.key(f.key))
+		return
+	}
+	list := reflect.MakeSlice(v.Type(), len(sequence.Values), len(sequence.Values))
+	for i, item := range sequence.Values {
+		path := at.key(f.key) + "[" + strconv.Itoa(i) + "]"
+		d.positions[path] = positionOf(item)
+		if list.Index(i).Kind() == reflect.Struct {
+			d.section(item, list.Index(i), place{path, d.titleOf(item, f.key, i)})
+		} else {
+			d.scalar(item, list.Index(i), f, at, f.key)
+		}
+	}
+	v.Set(list)
+}
+
+// titleOf names an item of a list by its name, or by its number.
+func (d *decoder) titleOf(n ast.Node, key string, i int) string {
+	one := strings.TrimSuffix(key, "s")
+	if m, ok := n.(ast.MapNode); ok {
+		for it := m.MapRange(); it.Next(); {
+			if name, ok := textOf(it.Value()); ok && it.Key().GetToken().Value == "name" {
+				return fmt.Sprintf("%s %q", one, name)
+			}
+		}
+	}
+	return fmt.Sprintf("%s %d", one, i+1)
+}
+
+// table reads a mapping of texts.
+func (d *decoder) table(n ast.Node, v reflect.Value, f field, at place) {
+	pairs, _ := d.mapping(n, place{path: at.key(f.key), title: at.key(f.key)})
+	table := reflect.MakeMap(v.Type())
+	for key, pair := range pairs {
+		text := reflect.New(v.Type().Elem()).Elem()
+		d.scalar(pair.Value, text, f, at, f.key+" "+strconv.Quote(key))
+		table.SetMapIndex(reflect.ValueOf(key), text)
+	}
+	v.Set(table)
+}
+
+// scalar reads one value.
+func (d *decoder) scalar(n ast.Node, v reflect.Value, f field, at place, name string) {
+	k := kindOf(v.Type())
+	text, ok := textOf(n)
+	if !ok {
+		d.fault(n, "%s%s: want %s", at.in(), name, k.want)
+		return
+	}
+	shown := " " + strconv.Quote(text)
+	if v.Type() == reflect.TypeFor[SecretRef]() {
+		shown = "" // it may be the secret itself
+	}
+	switch {
+	case !set(v, text):
+		d.fault(n, "%s%s%s: want %s", at.in(), name, shown, k.want)
+	case len(f.enum) > 0 && !slices.Contains(f.enum, text):
+		d.fault(n, "%s%s%s: %s", at.in(), name, shown, meant(text, f.enum))
+	case f.min != "" && less(v, f.min):
+		d.fault(n, "%s%s%s: want %s or more", at.in(), name, shown, f.min)
+	}
+}
+
+// pattern reads an event pattern, which is written in YAML as it would be in JSON.
+func (d *decoder) pattern(n ast.Node, v reflect.Value, at place) {
+	var tree any
+	err := yaml.NodeToValue(n, &tree)
+	if err != nil {
+		d.syntax(err)
+		return
+	}
+	src, err := json.Marshal(tree)
+	if err == nil {
+		var p *pattern.Pattern
+		if p, err = pattern.Parse(src); err == nil {
+			v.Set(reflect.ValueOf(p))
+			return
+		}
+	}
+	d.fault(n, "%spattern: %v", at.in(), err)
+}
+
+// mapping returns the pairs of a mapping by key, and whether n is one; nothing is
+// an empty one.
+func (d *decoder) mapping(n ast.Node, at place) (map[string]*ast.MappingValueNode, bool) {
+	if n == nil || n.Type() == ast.NullType {
+		return nil, true
+	}
+	m, ok := n.(ast.MapNode)
+	if !ok {
+		d.fault(n, "%swant keys and values", at.in())
+		return nil, false
+	}
+	pairs := map[string]*ast.MappingValueNode{}
+	for it := m.MapRange(); it.Next(); {
+		pairs[it.Key().GetToken().Value] = it.KeyValue()
+	}
+	return pairs, true
+}
+
+// valueOf returns the value of pair, nil when there is no pair or it is empty.
+func valueOf(pair *ast.MappingValueNode) ast.Node {
+	if pair == nil || pair.Value == nil || pair.Value.Type() == ast.NullType {
+		return nil
+	}
+	return pair.Value
+}
+
+// textOf returns a scalar as it is written.
+func textOf(n ast.Node) (string, bool) {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return n.Value, true
+	case *ast.LiteralNode:
+		return n.Value.Value, true
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+		return n.(interface{ GetToken() *token.Token }).GetToken().Value, true
+	}
+	return "", false
+}

@@ -1,0 +1,126 @@
+package config
+
+import (
+	"math"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Bytes is an amount of memory or data, written with a unit: 4GiB, 512MiB, 1.5GB.
+type Bytes int64
+
+// units of [Bytes], the larger first. KiB is 1024 bytes, KB is 1000.
+func units() []unit {
+	return []unit{
+		{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10},
+		{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"KB", 1e3},
+	}
+}
+
+type unit struct {
+	name string
+	size int64
+}
+
+// String returns b with the largest unit that leaves a whole number.
+func (b Bytes) String() string {
+	for _, u := range units() {
+		if b != 0 && int64(b)%u.size == 0 {
+			return strconv.FormatInt(int64(b)/u.size, 10) + u.name
+		}
+	}
+	return strconv.FormatInt(int64(b), 10)
+}
+
+// parseBytes reads a positive amount; a number alone says nothing.
+func parseBytes(text string) (Bytes, bool) {
+	for _, u := range units() {
+		number, found := cutSuffixFold(text, u.name)
+		if !found {
+			continue
+		}
+		n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+		size := n * float64(u.size)
+		if err != nil || !(size >= 1 && size < math.MaxInt64) {
+			return 0, false
+		}
+		return Bytes(size), true
+	}
+	return 0, false
+}
+
+func cutSuffixFold(s, suffix string) (string, bool) {
+	if i := len(s) - len(suffix); i >= 0 && strings.EqualFold(s[i:], suffix) {
+		return s[:i], true
+	}
+	return s, false
+}
+
+// A SecretRef says where a secret is: env:NAME, a variable of mayfly's environment,
+// or file:PATH, a file, relative to the folder of mayfly.yaml. It is no secret
+// itself. The zero value refers to nothing.
+type SecretRef string
+
+// parseReference reads a reference.
+func parseReference(text string) (SecretRef, bool) {
+	kind, what, _ := strings.Cut(text, ":")
+	return SecretRef(text), (kind == "env" || kind == "file") && what != "" && strings.TrimSpace(what) == what
+}
+
+// A kind is how the values of one Go type are written.
+type kind struct {
+	name string // for people
+	want string // what a fault asks for
+	json string // type in a JSON Schema
+	form string // regular expression in a JSON Schema; may be empty
+}
+
+// kindOf returns the kind of a scalar type.
+func kindOf(t reflect.Type) kind {
+	switch t {
+	case reflect.TypeFor[Bytes]():
+		return kind{"size", "a number and a unit, such as 4GiB", "string", `^[0-9.]+ *([KMGTkmgt][Ii]?[Bb])$`}
+	case reflect.TypeFor[time.Duration]():
+		return kind{"duration", "a number and a unit, such as 30s, 5m or 6h", "string", `^([0-9.]+(ms|s|m|h))+$`}
+	case reflect.TypeFor[SecretRef]():
+		return kind{"reference", "env:NAME or file:PATH: secrets are not written in this file", "string", `^(env|file):[^ ].*$`}
+	}
+	switch t.Kind() {
+	case reflect.Bool:
+		return kind{"yes or no", "true or false", "boolean", ""}
+	case reflect.Int, reflect.Int64:
+		return kind{"whole number", "a whole number", "integer", ""}
+	case reflect.Float64:
+		return kind{"number", "a number", "number", ""}
+	}
+	return kind{"text", "a text", "string", ""}
+}
+
+// set reads text into v, a scalar, and reports whether it is of v's kind.
+func set(v reflect.Value, text string) bool {
+	var err error
+	ok := true
+	switch p := v.Addr().Interface().(type) {
+	case *Bytes:
+		*p, ok = parseBytes(text)
+	case *SecretRef:
+		*p, ok = parseReference(text)
+	case *time.Duration:
+		*p, err = time.ParseDuration(text)
+		ok = *p > 0
+	case *bool:
+		*p, ok = text == "true", text == "true" || text == "false"
+	case *int:
+		*p, err = strconv.Atoi(text)
+	case *int64:
+		*p, err = strconv.ParseInt(text, 10, 64)
+	case *float64:
+		*p, err = strconv.ParseFloat(text, 64)
+		ok = !math.IsNaN(*p) && !math.IsInf(*p, 0)
+	case *string:
+		*p = text
+	}
+	return ok && err == nil
+}

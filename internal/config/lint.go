@@ -1,0 +1,116 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/mayfly-ci/mayfly/internal/pool"
+)
+
+// leastMemory is less than any runner gets by with.
+const leastMemory = 64 << 20
+
+// Lint returns what is allowed but hardly meant, in the order of the file. machine
+// is what this machine has; a figure that is zero is not known and not judged by.
+func (c *Config) Lint(machine pool.Resources) Faults {
+	l := linter{config: c, host: c.Host.Resources(machine)}
+	l.exposure()
+	for i := range c.Pools {
+		l.shadow(i)
+		l.size(i)
+		l.labels(i)
+	}
+	if c.Webhook.At == "" {
+		l.warn("webhook", "webhook.at is missing: deliveries that fail are not asked for again, and their jobs wait until someone does")
+	}
+	return l.found.sorted()
+}
+
+type linter struct {
+	config *Config
+	host   pool.Resources
+	found  Faults
+}
+
+func (l *linter) warn(path, format string, args ...any) {
+	d := decoder{file: l.config.path, positions: l.config.positions}
+	d.faultAt(path, format, args...)
+	l.found = append(l.found, d.faults...)
+}
+
+// exposure warns of credentials and deliveries that cross a network in the clear.
+func (l *linter) exposure() {
+	if u, err := url.Parse(l.config.GitHub.URL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		l.warn("github.url", "github.url %q: credentials go over the network unencrypted: want https", l.config.GitHub.URL)
+	}
+	if host, _, err := net.SplitHostPort(l.config.Listen); err == nil && !isLoopback(host) {
+		l.warn("listen", "listen %q: deliveries come over the network unencrypted: want 127.0.0.1, behind something that speaks TLS", l.config.Listen)
+	}
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// shadow warns of a pool that can never win: one before it takes all of its jobs.
+func (l *linter) shadow(i int) {
+	later := l.config.Pools[i]
+	for _, earlier := range l.config.Pools[:i] {
+		if covers(earlier.Labels, later.Labels) && allows(earlier.Repositories, later.Repositories) {
+			l.warn(fmt.Sprintf("pools[%d]", i), "pool %q never gets a job: pool %q, before it, takes all that it would", later.Name, earlier.Name)
+			return
+		}
+	}
+}
+
+// covers reports whether all of some is in list, ignoring case.
+func covers(list, some []string) bool {
+	return !slices.ContainsFunc(some, func(s string) bool {
+		return !slices.ContainsFunc(list, func(l string) bool { return strings.EqualFold(l, s) })
+	})
+}
+
+// allows reports whether patterns certainly allow each repository that some do.
+func allows(patterns, some []string) bool {
+	if len(patterns) == 0 || len(some) == 0 {
+		return len(patterns) == 0
+	}
+	p := pool.Pool{Repositories: patterns}
+	return !slices.ContainsFunc(some, func(s string) bool {
+		isPattern := strings.ContainsAny(s, `*?[\`)
+		return !covers(patterns, []string{s}) && (isPattern || !p.Allows(s))
+	})
+}
+
+// size warns of runners that cannot start, or not live.
+func (l *linter) size(i int) {
+	p, at := l.config.Pools[i], fmt.Sprintf("pools[%d]", i)
+	if l.host.CPUs != 0 && p.CPUs > l.host.CPUs {
+		l.warn(at+".cpus", "pool %q never gets a runner: cpus %v is more than the %v that runners may use together", p.Name, p.CPUs, l.host.CPUs)
+	}
+	if l.host.Memory != 0 && int64(p.Memory) > l.host.Memory {
+		l.warn(at+".memory", "pool %q never gets a runner: memory %v is more than the %v that runners may use together", p.Name, p.Memory, Bytes(l.host.Memory))
+	}
+	if p.Memory < leastMemory {
+		l.warn(at+".memory", "pool %q: memory %v: no runner lives on less than %v", p.Name, p.Memory, Bytes(leastMemory))
+	}
+	if p.IdleLimit > p.TotalLimit {
+		l.warn(at+".idle_limit", "pool %q: idle_limit %v is longer than total_limit %v", p.Name, p.IdleLimit, p.TotalLimit)
+	}
+}
+
+// labels warns of labels that GitHub's own runners have.
+// https://docs.github.com/en/actions/reference/runners/github-hosted-runners
+func (l *linter) labels(i int) {
+	p := l.config.Pools[i]
+	for j, label := range p.Labels {
+		name, _, dashed := strings.Cut(strings.ToLower(label), "-")
+		if dashed && slices.Contains([]string{"ubuntu", "windows", "macos"}, name) {
+			l.warn(fmt.Sprintf("pools[%d].labels[%d]", i, j), "pool %q: label %s is one of GitHub's own runners, which may take its jobs", p.Name, label)
+		}
+	}
+}

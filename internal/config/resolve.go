@@ -1,0 +1,100 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/mayfly-ci/mayfly/internal/secret"
+)
+
+// Secrets are what the references of a Config stand for.
+type Secrets struct {
+	AppKey  secret.Secret   // PEM; zero without an App
+	Token   secret.Secret   // zero with an App
+	Webhook []secret.Secret // in the order of the file
+}
+
+// maxSecret is more than any key or token has.
+const maxSecret = 64 << 10
+
+// Resolve gets the secrets: from variables, with lookup, such as [os.LookupEnv],
+// and from files. The error is [Faults], and says nothing of what a secret is.
+func (c *Config) Resolve(lookup func(name string) (string, bool)) (Secrets, error) {
+	r := resolver{config: c, lookup: lookup, found: Faults{}}
+	s := Secrets{
+		AppKey: r.get("github.app.private_key", c.GitHub.App.PrivateKey),
+		Token:  r.get("github.token", c.GitHub.Token),
+	}
+	for i, ref := range c.Webhook.Secrets {
+		s.Webhook = append(s.Webhook, r.get(fmt.Sprintf("webhook.secrets[%d]", i), ref))
+	}
+	if len(r.found) > 0 {
+		return Secrets{}, r.found.sorted()
+	}
+	return s, nil
+}
+
+type resolver struct {
+	config *Config
+	lookup func(string) (string, bool)
+	found  Faults
+}
+
+func (r *resolver) get(path string, ref SecretRef) secret.Secret {
+	kind, what, _ := strings.Cut(string(ref), ":")
+	var value string
+	var err error
+	switch kind {
+	case "env":
+		value, _ = r.lookup(what)
+		if value == "" {
+			err = errors.New("the variable is not set: want it in mayfly's environment")
+		}
+	case "file":
+		value, err = readSecret(r.config.Abs(what))
+	default:
+		return secret.Secret{}
+	}
+	if err != nil {
+		d := decoder{file: r.config.path, positions: r.config.positions}
+		d.faultAt(path, "%s %s: %v", path, ref, err)
+		r.found = append(r.found, d.faults...)
+	}
+	return secret.New(value)
+}
+
+// readSecret reads a file without the line end that editors put there.
+func readSecret(path string) (string, error) {
+	info, err := os.Stat(path)
+	var why *fs.PathError
+	switch {
+	case errors.As(err, &why):
+		return "", why.Err
+	case err != nil:
+		return "", err
+	case !info.Mode().IsRegular() || info.Size() > maxSecret:
+		return "", fmt.Errorf("want a file of at most %d bytes", maxSecret)
+	}
+	content, err := os.ReadFile(path)
+	value := strings.TrimRight(string(content), "\r\n")
+	switch {
+	case errors.As(err, &why):
+		return "", why.Err
+	case value == "":
+		return "", errors.New("the file is empty: want the secret in it")
+	}
+	return value, err
+}
+
+// Abs returns path, taken from the folder of the file that c was read from unless
+// it is absolute.
+func (c *Config) Abs(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(c.path), path)
+}
