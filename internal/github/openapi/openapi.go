@@ -6,9 +6,9 @@
 // kin-openapi nor the description ends up in a binary.
 //
 // github-rest-runners.json is the part of npm package @octokit/openapi 23.0.2
-// (MIT licence, Copyright GitHub) that runner scaling uses, with summaries but
-// without descriptions and examples. It is GitHub's text: it is replaced by a
-// newer one, never edited.
+// (MIT licence, Copyright GitHub) that runner scaling uses, without descriptions
+// and examples; members that are themselves called description lost their schemas
+// with these and may be anything. It is replaced by a newer one, never edited.
 package openapi
 
 import (

@@ -1,6 +1,7 @@
 package openapi_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -132,5 +133,27 @@ func TestOperations(t *testing.T) {
 	all := openapi.Operations()
 	if len(all) < 80 || all[0] != "DELETE /enterprises/{enterprise}/actions/runners/{runner_id}" {
 		t.Errorf("%d operations, first %q", len(all), all[0])
+	}
+}
+
+// TestMinimal holds documents of Minimal against the description they are from.
+func TestMinimal(t *testing.T) {
+	tests := []struct{ path, schema string }{
+		{"/repos/acme/web/actions/jobs/1", "job"},
+		{"/repos/acme/web/actions/runs/1", "workflow-run"},
+		{"/orgs/acme/hooks/1", "org-hook"},
+		{"/repos/acme/web/hooks/1", "hook"},
+		{"/repos/acme/web/installation", "installation"},
+		{"/repos/acme/web/releases/latest", "release"},
+		{"/app", "integration"},
+	}
+	for _, tt := range tests {
+		answer, err := json.Marshal(openapi.Minimal(tt.schema, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if reports := exchange(t, "GET", tt.path, "", 200, string(answer)); len(reports) > 0 {
+			t.Errorf("%s: %s", tt.schema, reports)
+		}
 	}
 }

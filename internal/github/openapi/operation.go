@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -56,12 +57,22 @@ func (o *operation) input(r *http.Request, params map[string]string, body []byte
 	own.ContentLength = int64(len(body))
 	return &openapi3filter.RequestValidationInput{
 		Request: own, PathParams: params,
-		Route: &routers.Route{Spec: o.doc, Path: o.path, PathItem: o.item, Method: o.method, Operation: o.op},
-		Options: &openapi3filter.Options{
-			MultiError: true, IncludeResponseStatus: true, SkipSettingDefaults: true,
-			RejectWhenRequestBodyNotSpecified: true,
-		},
+		Route:   &routers.Route{Spec: o.doc, Path: o.path, PathItem: o.item, Method: o.method, Operation: o.op},
+		Options: options(),
 	}
+}
+
+// options makes messages name the member and what is wrong with it, in place of
+// pages of schema.
+func options() *openapi3filter.Options {
+	o := &openapi3filter.Options{
+		MultiError: true, IncludeResponseStatus: true, SkipSettingDefaults: true,
+		RejectWhenRequestBodyNotSpecified: true,
+	}
+	o.WithCustomSchemaErrorFunc(func(err *openapi3.SchemaError) string {
+		return fmt.Sprintf("/%s: %s", strings.Join(err.JSONPointer(), "/"), err.Reason)
+	})
+	return o
 }
 
 func (o *operation) checkRequest(in *openapi3filter.RequestValidationInput) error {
