@@ -1,0 +1,45 @@
+package minirunner
+
+import (
+	"slices"
+	"strings"
+	"sync"
+)
+
+// masks hides secrets in what a job prints. It may be used by several goroutines.
+type masks struct {
+	mu       sync.RWMutex
+	secrets  []string // longest first, so that no part of one stays behind
+	replacer *strings.Replacer
+}
+
+// minMask is the shortest secret that is hidden: shorter ones would only garble
+// the log.
+const minMask = 2
+
+// add hides value, and each line of it, from now on.
+func (m *masks) add(value string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, v := range append(strings.Split(value, "\n"), value) {
+		if v = strings.TrimSpace(v); len(v) >= minMask && !slices.Contains(m.secrets, v) {
+			m.secrets = append(m.secrets, v)
+		}
+	}
+	slices.SortFunc(m.secrets, func(a, b string) int { return len(b) - len(a) })
+	var pairs []string
+	for _, s := range m.secrets {
+		pairs = append(pairs, s, "***")
+	}
+	m.replacer = strings.NewReplacer(pairs...)
+}
+
+// hide returns text with every secret replaced.
+func (m *masks) hide(text string) string {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.replacer == nil {
+		return text
+	}
+	return m.replacer.Replace(text)
+}
