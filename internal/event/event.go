@@ -126,15 +126,16 @@ type Routing struct {
 }
 
 // WithRouting returns payload, a JSON object, with r as its member "mayfly".
-// The rest of payload stays byte for byte as it was. Payloads come from GitHub
+// The rest of the object stays byte for byte as it was. Payloads come from GitHub
 // under a signature; a member "mayfly" of their own is followed by ours, and
 // the last one of a name is the one that counts.
 func WithRouting(payload json.RawMessage, r Routing) (json.RawMessage, error) {
-	body := bytes.TrimRight(payload, " \t\r\n")
-	if len(body) < 2 || body[len(body)-1] != '}' {
+	const space = " \t\r\n"
+	body := bytes.Trim(payload, space)
+	if len(body) < 2 || body[0] != '{' || body[len(body)-1] != '}' {
 		return nil, errors.New("payload: want a JSON object")
 	}
-	body = bytes.TrimRight(body[:len(body)-1], " \t\r\n")
+	body = bytes.TrimRight(body[:len(body)-1], space)
 	member, err := json.Marshal(r)
 	if err != nil {
 		return nil, err

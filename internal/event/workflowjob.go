@@ -87,7 +87,7 @@ func ParseWorkflowJob(payload []byte) (WorkflowJob, error) {
 		return WorkflowJob{}, fmt.Errorf("workflow_job payload: action is missing: want queued, waiting, in_progress or completed")
 	case w.Job == nil || w.Job.ID == 0:
 		return WorkflowJob{}, fmt.Errorf("workflow_job payload: workflow_job.id is missing: want the id of a job")
-	case strings.Count(w.Repository.FullName, "/") != 1:
+	case !isFullName(w.Repository.FullName):
 		return WorkflowJob{}, fmt.Errorf("workflow_job payload: repository.full_name %q: want owner/name", w.Repository.FullName)
 	}
 	organization := w.Organization.Login
@@ -103,6 +103,11 @@ func ParseWorkflowJob(payload []byte) (WorkflowJob, error) {
 		Created: parseTime(j.Created), Started: parseTime(j.Started), Completed: parseTime(j.Completed),
 		Routing: w.Mayfly,
 	}, nil
+}
+
+func isFullName(s string) bool {
+	owner, name, found := strings.Cut(s, "/")
+	return found && owner != "" && name != "" && !strings.Contains(name, "/")
 }
 
 // parseTime reads a timestamp; one that is absent, broken or of 1970 is zero,
