@@ -37,6 +37,9 @@ type Hook struct {
 // https://docs.github.com/en/rest/repos/webhooks, /orgs/webhooks, /apps/webhooks
 func (c *Client) InstallWebhook(ctx context.Context, s Scope, h HookConfig) (Hook, error) {
 	doing := "installing the webhook of " + s.String()
+	if h.URL == "" || len(h.Events) == 0 || h.Secret.IsZero() {
+		return Hook{}, fmt.Errorf("%s: want an address, a secret and at least one event", doing)
+	}
 	if s.kind == app {
 		return c.installAppWebhook(ctx, doing, h)
 	}

@@ -1,11 +1,14 @@
 package github
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	gh "github.com/google/go-github/v88/github"
@@ -71,9 +74,10 @@ type Runner struct {
 	Labels []string
 }
 
-// Runners returns all runners of s. Runners come and go while pages are read,
-// and one that moves up a page is not seen; so when fewer were seen than GitHub
-// counts the list is read again. What is missing in the end was gone.
+// Runners returns all runners of s. Runners come and go while pages are read, and
+// then one that moves up a page is not seen: a list that moved is read again. If
+// it moves each time the answer is all that were seen, so that some may be gone;
+// but a runner that is not in the answer is not registered.
 // https://docs.github.com/en/rest/actions/self-hosted-runners#list-self-hosted-runners-for-a-repository
 func (c *Client) Runners(ctx context.Context, s Scope) ([]Runner, error) {
 	return c.runners(ctx, s, nil, housekeeping)
@@ -91,25 +95,35 @@ func (c *Client) runners(ctx context.Context, s Scope, query url.Values, p prior
 		doing: "listing the runners of " + s.String(), scope: s,
 		method: http.MethodGet, path: path + "?" + query.Encode(), priority: p, needs: s.runnerPermission(),
 	}
-	var all []Runner
-	seen := map[int64]bool{}
+	ever := map[int64]Runner{}
 	for range maxReadings {
-		total := 0
-		err := list(ctx, c.do, r, func(page gh.Runners) bool {
-			total = page.TotalCount
-			for _, one := range page.Runners {
-				if !seen[one.GetID()] {
-					seen[one.GetID()] = true
-					all = append(all, newRunner(one))
-				}
-			}
-			return true
-		})
-		if err != nil || len(all) >= total {
-			return all, err
+		now, moved, err := c.readRunners(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(ever, now)
+		if !moved {
+			ever = now
+			break
 		}
 	}
-	return all, nil
+	return slices.SortedFunc(maps.Values(ever), func(a, b Runner) int { return cmp.Compare(a.ID, b.ID) }), nil
+}
+
+// readRunners reads the list once, and reports whether it moved meanwhile: then
+// GitHub's count changed from page to page, or differs from what was seen.
+func (c *Client) readRunners(ctx context.Context, r request) (all map[int64]Runner, moved bool, err error) {
+	all = map[int64]Runner{}
+	total := -1
+	err = list(ctx, c.do, r, func(page gh.Runners) bool {
+		moved = moved || total >= 0 && page.TotalCount != total
+		total = page.TotalCount
+		for _, one := range page.Runners {
+			all[one.GetID()] = newRunner(one)
+		}
+		return true
+	})
+	return all, moved || len(all) != total, err
 }
 
 func newRunner(r *gh.Runner) Runner {
