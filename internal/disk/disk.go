@@ -44,7 +44,7 @@ type DB struct {
 // is not there. A process that has it open keeps all others from it:
 // [ErrInUse]. The file is readable by its owner only.
 func Open(path string, o Options) (*DB, error) {
-	lock, err := lockFile(path + ".lock")
+	lock, err := lockFile(lockName(path))
 	if err != nil {
 		return nil, err
 	}

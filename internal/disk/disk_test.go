@@ -64,6 +64,9 @@ func TestOneProcess(t *testing.T) {
 	if _, err := disk.Open(path, disk.Options{}); !errors.Is(err, disk.ErrInUse) {
 		t.Errorf("second Open: %v; want ErrInUse", err)
 	}
+	if !disk.InUse(path) {
+		t.Error("InUse of an open database: false")
+	}
 	if err := db.Write(t.Context(), put("a", 0)); err != nil {
 		t.Fatal(err)
 	}
@@ -72,6 +75,9 @@ func TestOneProcess(t *testing.T) {
 	}
 	if err := db.Write(t.Context(), put("b", 0)); !errors.Is(err, disk.ErrClosed) {
 		t.Errorf("Write after Close: %v; want ErrClosed", err)
+	}
+	if disk.InUse(path) {
+		t.Error("InUse of a closed database: true")
 	}
 	wantKeys(t, open(t, path, disk.Options{}), "a")
 }

@@ -3,9 +3,30 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 )
+
+// lockName is the file beside a database that is locked while it is written.
+func lockName(path string) string { return path + ".lock" }
+
+// whole is the lock of a whole file by an open file description: unlike that of
+// flock, it can be asked about without being taken.
+func whole() *unix.Flock_t { return &unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart} }
+
+// InUse reports whether a process has the database at path open for writing.
+func InUse(path string) bool {
+	f, err := os.Open(lockName(path))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	lock := whole()
+	err = unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, lock)
+	return err == nil && lock.Type != unix.F_UNLCK
+}
 
 // lockFile takes the lock that keeps two processes from writing one database.
 // The kernel gives it up with the process, however that ends. It is a file of
@@ -17,11 +38,11 @@ func lockFile(path string) (*os.File, error) {
 	if err != nil {
 		return nil, explain(err)
 	}
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	err = unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, whole())
 	switch {
 	case err == nil:
 		return f, nil
-	case errors.Is(err, syscall.EWOULDBLOCK):
+	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EACCES):
 		err = ErrInUse
 	}
 	return nil, errors.Join(fmt.Errorf("locking %s: %w", path, err), f.Close())
