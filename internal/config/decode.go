@@ -12,7 +12,6 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
 
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
 )
@@ -276,14 +275,17 @@ func (d *decoder) pattern(n ast.Node, v reflect.Value, at place) {
 		return
 	}
 	src, err := json.Marshal(tree)
-	if err == nil {
-		var p *pattern.Pattern
-		if p, err = pattern.Parse(src); err == nil {
-			v.Set(reflect.ValueOf(p))
-			return
-		}
+	if err != nil {
+		d.fault(n, "%spattern: %v", at.in(), err)
+		return
 	}
-	d.fault(n, "%spattern: %v", at.in(), err)
+	p, err := pattern.Parse(src)
+	var wrong *pattern.SyntaxError
+	if errors.As(err, &wrong) { // its line and column are those of src
+		d.fault(n, "%spattern %s: %s: want %s", at.in(), wrong.Path, wrong.Reason, wrong.Want)
+		return
+	}
+	v.Set(reflect.ValueOf(p))
 }
 
 // mapping returns the pairs of a mapping by key, and whether n is one; nothing is
@@ -320,7 +322,25 @@ func textOf(n ast.Node) (string, bool) {
 	case *ast.LiteralNode:
 		return n.Value.Value, true
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
-		return n.(interface{ GetToken() *token.Token }).GetToken().Value, true
+		return n.GetToken().Value, true
+	case *ast.MappingNode:
+		if len(n.Values) == 1 {
+			return textOf(n.Values[0])
+		}
+	case *ast.MappingValueNode:
+		return colonText(n)
 	}
 	return "", false
+}
+
+// colonText puts together again what the lexer of go-yaml 1.19 takes apart: in a
+// list inside braces, {secrets: [env:NAME]}, it sees a mapping of env to NAME,
+// although to YAML a colon is part of the text unless a space follows.
+func colonText(n *ast.MappingValueNode) (string, bool) {
+	value, ok := textOf(n.Value)
+	colon, first := n.Start.Position, positionOf(n.Value)
+	if !ok || first != (position{colon.Line, colon.Column + 1}) {
+		return "", false
+	}
+	return n.Key.GetToken().Value + ":" + value, true
 }

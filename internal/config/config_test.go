@@ -1,0 +1,189 @@
+package config_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mayfly-ci/mayfly/internal/config"
+	"github.com/mayfly-ci/mayfly/internal/pool"
+)
+
+// whole is a file that says everything.
+const whole = `
+github:
+  url: https://ghe.example.com
+  app: {id: 12345, private_key: file:app.pem}
+  runners_at: enterprises/acme
+webhook:
+  at: acme/web
+  url: https://mayfly.example.com/webhook
+  secrets: [env:NEW, file:/etc/mayfly/old]
+  events: [workflow_job]
+  max_body: 1MB
+listen: "[::1]:8080"
+state: state
+launcher: engine
+engine: {socket: /run/podman/podman.sock}
+sandbox: {programs: {/opt/actions-runner: /home/runner}}
+host: {cpus: 7.5, memory: 32GiB}
+rules:
+  - name: failed
+    pattern: {source: [github.com], detail: {action: [completed], size: [{numeric: [">", 0, "<=", 5]}]}}
+    target: log
+pools:
+  - name: small
+    labels: [self-hosted, linux, x64]
+  - name: big
+    labels: [self-hosted, linux, x64, big]
+    repositories: [acme/*]
+    max: 10
+    cpus: 4
+    memory: 1.5 GiB
+    pids: 100
+    image: registry.example.com/runner@sha256:00
+    command: [/runner, --once]
+    network: none
+    read_only_root: true
+    runner_group: 7
+    idle_limit: 90s
+    total_limit: 1h30m
+`
+
+func parse(t *testing.T, src string) *config.Config {
+	t.Helper()
+	c, err := config.Parse("/etc/mayfly/mayfly.yaml", []byte(src))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestParse(t *testing.T) {
+	c := parse(t, whole)
+	want := config.Config{
+		GitHub:   config.GitHub{URL: "https://ghe.example.com", App: config.App{ID: 12345, PrivateKey: "file:app.pem"}, RunnersAt: "enterprises/acme"},
+		Webhook:  config.Webhook{At: "acme/web", URL: "https://mayfly.example.com/webhook", Secrets: []config.SecretRef{"env:NEW", "file:/etc/mayfly/old"}, Events: []string{"workflow_job"}, MaxBody: 1e6},
+		Listen:   "[::1]:8080",
+		State:    "state",
+		Launcher: "engine",
+		Engine:   config.Engine{Socket: "/run/podman/podman.sock"},
+		Sandbox:  config.Sandbox{Programs: map[string]string{"/opt/actions-runner": "/home/runner"}},
+		Host:     config.Capacity{CPUs: 7.5, Memory: 32 << 30},
+	}
+	got := *c
+	if diff := cmp.Diff(`{"detail":{"action":["completed"],"size":[{"numeric":["\u003e",0,"\u003c=",5]}]},"source":["github.com"]}`, got.Rules[0].Pattern.String()); diff != "" {
+		t.Error(diff)
+	}
+	got.Rules, got.Pools = nil, nil
+	if diff := cmp.Diff(want, got, cmp.FilterPath(func(p cmp.Path) bool {
+		return strings.HasSuffix(p.String(), "path") || strings.HasSuffix(p.String(), "positions")
+	}, cmp.Ignore())); diff != "" {
+		t.Error(diff)
+	}
+	wantPools := pool.Set{
+		{
+			Name: "small", Labels: []string{"self-hosted", "linux", "x64"}, Image: "ghcr.io/actions/actions-runner:latest",
+			Resources: pool.Resources{CPUs: 2, Memory: 4 << 30}, PIDs: 4096, Command: []string{"/home/runner/run.sh"},
+			Network: pool.NetworkOwn, RunnerGroup: 1, IdleLimit: 5 * time.Minute, TotalLimit: 6 * time.Hour,
+		},
+		{
+			Name: "big", Labels: []string{"self-hosted", "linux", "x64", "big"}, Repositories: []string{"acme/*"}, Max: 10,
+			Resources: pool.Resources{CPUs: 4, Memory: 3 << 29}, PIDs: 100, Image: "registry.example.com/runner@sha256:00",
+			Command: []string{"/runner", "--once"}, Network: pool.NetworkNone, ReadOnlyRoot: true,
+			RunnerGroup: 7, IdleLimit: 90 * time.Second, TotalLimit: 90 * time.Minute,
+		},
+	}
+	if diff := cmp.Diff(wantPools, c.PoolSet()); diff != "" {
+		t.Error(diff)
+	}
+	if got := c.Abs(c.State); got != "/etc/mayfly/state" {
+		t.Errorf("state %q", got)
+	}
+}
+
+// TestDefaultsAreOfPool: what a pool has that says nothing is the same in a file
+// and in code.
+func TestDefaultsAreOfPool(t *testing.T) {
+	got := parse(t, whole).PoolSet()[0]
+	want := pool.Pool{Name: got.Name, Labels: got.Labels, Image: got.Image}.WithDefaults()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestCapacity(t *testing.T) {
+	machine := pool.Resources{CPUs: 8, Memory: 16 << 30}
+	for _, c := range []struct {
+		said config.Capacity
+		want pool.Resources
+	}{
+		{config.Capacity{}, machine},
+		{config.Capacity{CPUs: 2}, pool.Resources{CPUs: 2, Memory: 16 << 30}},
+		{config.Capacity{Memory: 1 << 30}, pool.Resources{CPUs: 8, Memory: 1 << 30}},
+	} {
+		if got := c.said.Resources(machine); got != c.want {
+			t.Errorf("%+v of %+v: %+v, want %+v", c.said, machine, got, c.want)
+		}
+	}
+}
+
+func TestRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mayfly.yaml")
+	if _, err := config.Read(path); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("a file that is not there: %v", err)
+	}
+	if err := os.WriteFile(path, []byte(whole), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := config.Read(path); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStarterIsGood(t *testing.T) {
+	c := parse(t, config.Starter())
+	if warnings := c.Lint(pool.Resources{CPUs: 2, Memory: 4 << 30}); len(warnings) > 0 {
+		t.Error(warnings)
+	}
+}
+
+// TestStarterWithAllInIt: what the starter has behind "#" is good as well, once
+// the token makes room for the App.
+func TestStarterWithAllInIt(t *testing.T) {
+	src := regexp.MustCompile(`(?m)^( *)# ( *(- )?[a-z_/-]+:( |$))`).ReplaceAllString(config.Starter(), "$1$2")
+	src = strings.ReplaceAll(strings.Replace(src, "token: env:GITHUB_TOKEN", "", 1), "#     /opt", "    /opt")
+	c := parse(t, src)
+	if c.GitHub.App.ID != 12345 || len(c.Rules) != 1 || c.Host.CPUs != 8 || c.Pools[0].Max != 10 || len(c.Sandbox.Programs) != 1 {
+		t.Errorf("%+v of\n%s", c, src)
+	}
+	for _, key := range regexp.MustCompile("(?m)^\\| \\**`([a-z_]+)`").FindAllStringSubmatch(config.Reference(), -1) {
+		if !strings.Contains(config.Starter(), key[1]+":") {
+			t.Errorf("the starter does not mention %s", key[1])
+		}
+	}
+}
+
+var update = flag.Bool("update", false, "write docs/config.md")
+
+func TestReferencePageIsFresh(t *testing.T) {
+	const page = "../../docs/config.md"
+	if *update {
+		if err := os.WriteFile(page, []byte(config.Reference()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(config.Reference(), string(got)); diff != "" {
+		t.Errorf("docs/config.md is stale; go test ./internal/config -update renews it:\n%s", diff)
+	}
+}

@@ -1,0 +1,153 @@
+package config_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mayfly-ci/mayfly/internal/config"
+	"github.com/mayfly-ci/mayfly/internal/pool"
+)
+
+// good is the least that a file must say; faults are put into it.
+const good = `github: {token: env:T}
+webhook: {secrets: [env:S]}
+pools:
+  - {name: small, labels: [linux]}
+`
+
+// TestFaults: each change of the good file gives just these faults.
+func TestFaults(t *testing.T) {
+	for _, c := range []struct{ name, old, new, want string }{
+		{"nothing", "", "", ""},
+		{"size", "labels: [linux]", "labels: [linux], memory: 4 gigs", `4:44: reading pool "small": memory "4 gigs": want a number and a unit, such as 4GiB`},
+		{"size without unit", "labels: [linux]", "labels: [linux], memory: 4", `4:44: reading pool "small": memory "4": want a number and a unit, such as 4GiB`},
+		{"no size", "labels: [linux]", "labels: [linux], memory: 0GiB", `4:44: reading pool "small": memory "0GiB": want a number and a unit, such as 4GiB`},
+		{"number", "labels: [linux]", "labels: [linux], cpus: two", `4:42: reading pool "small": cpus "two": want a number`},
+		{"odd number", "labels: [linux]", "labels: [linux], cpus: nan", `4:42: reading pool "small": cpus "nan": want a number`},
+		{"small number", "labels: [linux]", "labels: [linux], pids: 1", `4:42: reading pool "small": pids "1": want 16 or more`},
+		{"fraction", "labels: [linux]", "labels: [linux], max: 1.5", `4:41: reading pool "small": max "1.5": want a whole number`},
+		{"yes", "labels: [linux]", "labels: [linux], read_only_root: yes", `4:52: reading pool "small": read_only_root "yes": want true or false`},
+		{"duration", "labels: [linux]", "labels: [linux], idle_limit: 5", `4:48: reading pool "small": idle_limit "5": want a number and a unit, such as 30s, 5m or 6h`},
+		{"one of", "labels: [linux]", "labels: [linux], network: hots", `4:45: reading pool "small": network "hots": did you mean host?`},
+		{"none of", "github:", "launcher: docker\ngithub:", `1:11: launcher "docker": want auto, engine or sandbox`},
+		{"near key", "labels", "lables", "4:6: reading pool \"small\": labels is missing: want what the pool has\n4:19: reading pool \"small\": key \"lables\" is not known: did you mean labels?"},
+		{"far key", "github:", "kubernetes: x\ngithub:", `1:1: key "kubernetes" is not known: want github, webhook, listen, state, launcher, engine, sandbox, host, rules or pools`},
+		{"near no key", "{token: env:T}", "{token: env:T, e: 1}", `1:24: reading github: key "e" is not known: want url, app, token or runners_at`},
+		{"text for a list", "[linux]", "linux", `4:27: reading pool "small": labels: want a list`},
+		{"list for a text", "small", "[small]", `4:12: reading pool 1: name: want a text`},
+		{"text for a section", "{token: env:T}", "nobody", `1:9: reading github: want keys and values`},
+		{"text for an item", "{name: small, labels: [linux]}", "small", `4:5: reading pool 1: want keys and values`},
+		{"no pools", "\n  - {name: small, labels: [linux]}", " []", `3:8: pools is empty: want one at least`},
+		{"literal token", "env:T", "ghp_0123456789", `1:17: reading github: token: want env:NAME or file:PATH: secrets are not written in this file`},
+		{"literal secret", "env:S", "hunter2", `2:21: reading webhook: secrets: want env:NAME or file:PATH: secrets are not written in this file`},
+		{"empty reference", "env:S", `"env:"`, `2:21: reading webhook: secrets: want env:NAME or file:PATH`},
+		{"three secrets", "env:S", "env:A, env:B, env:C", `2:20: reading webhook: 3 secrets: want one, or two while one replaces the other`},
+		{"app and token", "{token: env:T}", "{token: env:T, app: {id: 1, private_key: file:k}}", `1:17: reading github: token beside app: want one of them`},
+		{"neither app nor token", "{token: env:T}", "{url: https://github.com}", `1:10: reading github: neither app nor token: want one of them`},
+		{"half an app", "{token: env:T}", "{app: {id: 1}}", `1:16: reading github.app: private_key is missing: want the App's private key, in PEM form`},
+		{"url", "{token: env:T}", "{token: env:T, url: github.com}", `1:29: reading github: url "github.com": want the address of GitHub, such as https://github.com`},
+		{"url with a path", "{token: env:T}", `{token: env:T, url: "https://github.com/acme"}`, `1:29: reading github: url "https://github.com/acme": want the address`},
+		{"webhook url", "webhook: {", `webhook: {url: "https://u:p@h/webhook", `, `2:16: reading webhook: url "https://u:p@h/webhook": want an address`},
+		{"webhook at", "webhook: {", `webhook: {at: acme/web/x, `, `2:15: reading webhook: at "acme/web/x": want app, an organization, OWNER/REPOSITORY or enterprises/SLUG`},
+		{"runners at", "{token: env:T}", "{token: env:T, runners_at: acme}", `1:36: reading github: runners_at "acme": want repository, organization or enterprises/SLUG`},
+		{"listen", "github:", "listen: 8080\ngithub:", `1:9: listen "8080": want ADDRESS:PORT, such as 127.0.0.1:8080`},
+		{"name", "small", "Small Pool", `4:12: pool name "Small Pool": want a-z, 0-9 and dashes between them, 32 at most`},
+		{"same name", "linux]}", "linux]}\n  - {name: small, labels: [x]}", `5:12: pool name "small": another pool has it already`},
+		{"label", "linux", `"a,b"`, `4:28: reading pool "small": label "a,b": want a word without commas and spaces`},
+		{"repository", "labels: [linux]", "labels: [linux], repositories: [acme]", `4:51: reading pool "small": repositories "acme": want OWNER/REPOSITORY, such as acme/web or acme/*`},
+		{"broken repository", "labels: [linux]", "labels: [linux], repositories: ['acme/[']", `4:51: reading pool "small": repositories "acme/[": want OWNER/REPOSITORY`},
+		{"no command", "labels: [linux]", "labels: [linux], command: []", `4:45: reading pool "small": command is empty: want a program and its arguments`},
+		{"pattern", "github:", "rules: [{name: r, pattern: {source: [{prefixx: a}]}}]\ngithub:", `1:29: reading rule "r": pattern source: unknown operator "prefixx"`},
+		{"no pattern", "github:", "rules: [{name: r, pattern: text}]\ngithub:", `1:28: reading rule "r": pattern`},
+		{"table", "github:", "sandbox: {programs: {/opt/r: [a]}}\ngithub:", `1:30: reading sandbox: programs "/opt/r": want a text`},
+		{"anchor", "[linux]", "&a [linux]", `4:27: Anchor: anchors, aliases, tags and merges are not read: want the value itself`},
+		{"same key", "token: env:T", "token: env:T, token: env:U", `1:24: mapping key "token" already defined at [1:10]`},
+		{"no YAML", "github:", "github: {", `could not find flow map content`},
+		{"second document", "webhook:", "---\nwebhook:", `a second document: want one`},
+		{"empty sections", "github:", "engine:\nrules:\nhost:\ngithub:", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := config.Parse("m.yaml", []byte(strings.Replace(good, c.old, c.new, 1)))
+			if c.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			var faults config.Faults
+			if !errors.As(err, &faults) {
+				t.Fatalf("%v, want %s", err, c.want)
+			}
+			wanted := strings.Split(c.want, "\n")
+			if len(faults) != len(wanted) {
+				t.Fatalf("faults:\n%v\nwant:\n%s", err, c.want)
+			}
+			for i, w := range wanted {
+				if !strings.Contains(faults[i].Error(), w) {
+					t.Errorf("fault %d: %s\nwant %s", i, faults[i].Error(), w)
+				}
+			}
+			for _, secret := range []string{"ghp_0123456789", "hunter2"} {
+				if strings.Contains(err.Error(), secret) {
+					t.Errorf("the fault tells the secret: %v", err)
+				}
+			}
+		})
+	}
+}
+
+// TestFaultsOfAllKinds: all faults of a file come at once, in its order.
+func TestFaultsOfAllKinds(t *testing.T) {
+	_, err := config.Parse("m.yaml", []byte(`
+listen: 8080
+github: {token: x}
+webhook:
+  secrets: [env:A]
+  max_body: big
+pools:
+  - name: A
+    label: [b]
+`))
+	want := `m.yaml:2:9: listen "8080": want ADDRESS:PORT, such as 127.0.0.1:8080
+m.yaml:3:17: reading github: token: want env:NAME or file:PATH: secrets are not written in this file
+m.yaml:6:13: reading webhook: max_body "big": want a number and a unit, such as 4GiB
+m.yaml:8:5: reading pool "A": labels is missing: want what the pool has
+m.yaml:8:11: pool name "A": want a-z, 0-9 and dashes between them, 32 at most
+m.yaml:9:5: reading pool "A": key "label" is not known: did you mean labels?`
+	if err == nil {
+		t.Fatal("no faults")
+	}
+	if diff := cmp.Diff(want, err.Error()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// FuzzParse: whatever the file, there is a configuration or there are faults with
+// a place in it, and one that is good gives pools.
+func FuzzParse(f *testing.F) {
+	for _, src := range []string{good, whole, config.Starter(), "", "- x", "a: &b [*b]", "github:\n\t- x", "pools: [{", "? a\n: b", "a: |\n  x\n", "%YAML 1.2\n---\n"} {
+		f.Add([]byte(src))
+	}
+	f.Fuzz(func(t *testing.T, src []byte) {
+		c, err := config.Parse("m.yaml", src)
+		var faults config.Faults
+		switch {
+		case err == nil:
+			if len(c.PoolSet()) == 0 {
+				t.Error("good without pools")
+			}
+			c.Lint(pool.Resources{CPUs: 1, Memory: 1})
+		case !errors.As(err, &faults) || len(faults) == 0:
+			t.Errorf("%v: want faults", err)
+		default:
+			for _, fault := range faults {
+				if fault.Message == "" || len(src) < 1<<20 && (fault.Line < 1 || fault.Column < 1) {
+					t.Errorf("%+v", fault)
+				}
+			}
+		}
+	})
+}
