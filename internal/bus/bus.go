@@ -97,7 +97,7 @@ type Counters struct {
 	Dead       atomic.Int64 // deliveries that became dead letters
 }
 
-// Open makes the bus of c on db. What is pending of rules that c no longer has
+// Open makes the bus of c on db, which holds one bus. What is pending of rules that c no longer has
 // goes to the dead letters.
 func Open(ctx context.Context, db *disk.DB, c Config) (*Bus, error) {
 	if err := c.check(); err != nil {
@@ -144,6 +144,8 @@ func (c Config) check() error {
 			return fmt.Errorf("rule %q: pattern is missing", r.Name)
 		case c.Targets[r.Target] == nil:
 			return fmt.Errorf("rule %q: target %q: want one that is there", r.Name, r.Target)
+		case r.MaxAttempts < 0:
+			return fmt.Errorf("rule %q: attempts %d: want 1 or more, or 0 for the default", r.Name, r.MaxAttempts)
 		}
 		known[r.Name] = true
 	}

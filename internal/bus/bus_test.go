@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -224,4 +225,74 @@ func TestPublishTx(t *testing.T) {
 			t.Errorf("%d deliveries pending after outcome %v; want %d", n, outcome, want)
 		}
 	}
+}
+
+func TestConfig(t *testing.T) {
+	tests := map[string]func(*bus.Config){
+		`retention 71h0m0s: want 72h0m0s or more, as long as GitHub redelivers`: func(c *bus.Config) { c.Retention = 71 * time.Hour },
+		`rule without a name`:                                            func(c *bus.Config) { c.Rules[0].Name = "" },
+		`rule "jobs": want one of a name`:                                func(c *bus.Config) { c.Rules = append(c.Rules, c.Rules[0]) },
+		`rule "jobs": pattern is missing`:                                func(c *bus.Config) { c.Rules[0].Pattern = nil },
+		`rule "jobs": target "x": want one that is there`:                func(c *bus.Config) { c.Rules[0].Target = "x" },
+		`rule "jobs": attempts -1: want 1 or more, or 0 for the default`: func(c *bus.Config) { c.Rules[0].MaxAttempts = -1 },
+	}
+	for want, spoil := range tests {
+		w := newWorld(t)
+		spoil(&w.config)
+		if err := w.tryOpen(); err == nil || err.Error() != want {
+			t.Errorf("Open: %v; want %s", err, want)
+		}
+	}
+}
+
+// TestReading reads what a bus has left, beside it and without it.
+func TestReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.open()
+		w.fails(1, errTarget, "b")
+		start := time.Now().UTC()
+		w.publish("a", "b")
+		w.run()
+		synctest.Wait()
+		w.stop()
+		w.open()
+		time.Sleep(time.Minute)
+		w.publish("c")
+		w.stop()
+
+		db, err := disk.OpenReader(w.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		pending, err := bus.PendingDeliveries(t.Context(), db, 10)
+		want := []bus.Pending{
+			{Rule: "jobs", Seq: 3, EventID: "c", Published: start.Add(time.Minute)},
+			{Rule: "jobs", Seq: 2, EventID: "b", Published: start, Attempts: 1, Due: start.Add(time.Second), LastError: errTarget.Error()},
+		}
+		if diff := cmp.Diff(want, pending); diff != "" || err != nil {
+			t.Errorf("PendingDeliveries (-want +got), %v:\n%s", err, diff)
+		}
+		backlogs, err := bus.Backlogs(t.Context(), db)
+		if diff := cmp.Diff([]bus.Backlog{{Rule: "jobs", Pending: 2, Failing: 1, Oldest: start}}, backlogs); diff != "" || err != nil {
+			t.Errorf("Backlogs (-want +got), %v:\n%s", err, diff)
+		}
+		for want, f := range map[string]bus.Filter{
+			"c b a":  {},
+			"c":      {Since: start.Add(time.Second)},
+			"c b":    {After: 1},
+			"c b a ": {Source: "github.com", Limit: 4},
+			"":       {DetailType: "ping"},
+		} {
+			all, err := bus.Events(t.Context(), db, f)
+			var got []string
+			for _, s := range all {
+				got = append(got, s.Event.ID)
+			}
+			if strings.Join(got, " ") != strings.TrimSpace(want) || err != nil {
+				t.Errorf("Events(%+v) = %v, %v; want %s", f, got, err, want)
+			}
+		}
+	})
 }

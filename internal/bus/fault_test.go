@@ -20,13 +20,16 @@ type fault struct {
 	commit int  // which one, counting from 1
 	stored bool // it fails after it was stored, not before
 	reopen bool // the process ends after it, and another goes on
+	late   bool // but first it has time to try again
 }
 
 // TestFaults fails each commit in the life of a few events, in each way, and
 // expects every event to come to its end all the same. A commit that failed and
 // was stored all the same is seen after opening again only, as with SQLite's own.
 func TestFaults(t *testing.T) {
-	for _, f := range []fault{{0, false, false}, {0, false, true}, {0, true, true}} {
+	for _, f := range []fault{
+		{}, {reopen: true}, {reopen: true, late: true}, {stored: true, reopen: true}, {stored: true, reopen: true, late: true},
+	} {
 		for reached := true; reached; {
 			f.commit++
 			t.Run(fmt.Sprintf("%+v", f), func(t *testing.T) {
@@ -76,6 +79,9 @@ func live(t *testing.T, f fault) bool {
 	w.run()
 	synctest.Wait()
 	if f.reopen {
+		if f.late {
+			time.Sleep(10 * time.Second)
+		}
 		w.stop()
 		if w.tryOpen() != nil {
 			w.open()
