@@ -399,3 +399,22 @@ func TestNothingIsLeft(t *testing.T) {
 		t.Errorf("process %d is still there: %s", pid, state)
 	}
 }
+
+// TestFirstProcess runs the agent as the first process of a container: orphans
+// become its children, and it reaps them.
+func TestFirstProcess(t *testing.T) {
+	namespace := []string{"--user", "--map-root-user", "--pid", "--fork", "--mount-proc"}
+	if out, err := exec.Command("unshare", append(namespace, "true")...).CombinedOutput(); err != nil {
+		t.Skipf("no process namespace to be had here: %v %s", err, out)
+	}
+	s := &side{}
+	socket, _ := open(t, t.TempDir(), s)
+	script := `pid=$(sh -c 'sleep 0.02 & echo $!'); while [ -e /proc/$pid ]; do sleep 0.01; done; echo reaped by $PPID`
+	args := append(namespace, program, "--socket", socket, "--", "bash", "-c", script)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "unshare", args...).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "reaped by 1\n") {
+		t.Errorf("%v: %s", err, out)
+	}
+}

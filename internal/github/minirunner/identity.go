@@ -119,8 +119,9 @@ func identity(r runnerFile, c credentialsFile, k keyFile) (Identity, error) {
 
 func (k keyFile) privateKey() (*rsa.PrivateKey, error) {
 	number := func(b []byte) *big.Int { return new(big.Int).SetBytes(b) }
-	if len(k.Modulus) > 1024 || len(k.Exponent) == 0 || len(k.Exponent) > 4 {
-		return nil, errors.New("modulus or exponent out of range")
+	const most = 512 // bytes: 4096 bits; checking a hostile number must not take long
+	if max(len(k.Modulus), len(k.D), len(k.P), len(k.Q)) > most || len(k.Exponent) == 0 || len(k.Exponent) > 4 {
+		return nil, errors.New("a number of it is out of range")
 	}
 	key := &rsa.PrivateKey{
 		PublicKey: rsa.PublicKey{N: number(k.Modulus), E: int(number(k.Exponent).Int64())},

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -99,7 +100,7 @@ func listen(ctx context.Context, c Config) error {
 
 // poll waits for one message and acts on it. It says whether a job was run.
 func (c Config) poll(ctx context.Context, b *broker) (took bool, err error) {
-	m, err := c.message(ctx, b)
+	m, err := c.message(ctx, b, statusOnline)
 	if err != nil || m == nil || m.MessageType != jobRequest {
 		return false, err
 	}
@@ -123,9 +124,9 @@ func (c Config) poll(ctx context.Context, b *broker) (took bool, err error) {
 
 // message polls until there is a message, renewing the access token when it is
 // no longer taken.
-func (c Config) message(ctx context.Context, b *broker) (m *message, err error) {
+func (c Config) message(ctx context.Context, b *broker, status string) (m *message, err error) {
 	err = persist(ctx, func() error {
-		m, err = b.next(ctx, statusOnline)
+		m, err = b.next(ctx, status)
 		return err
 	})
 	if statusOf(err) == http.StatusUnauthorized {
@@ -149,10 +150,14 @@ func (c Config) take(ctx context.Context, b *broker, ref jobReference, m *jobMes
 	if err != nil {
 		return err
 	}
-	go run.renew(alive, c.Renew)
-	go awaitCancellation(alive, b, m.JobID, cancel)
+	var aside sync.WaitGroup
+	aside.Go(func() { run.renew(alive, c.Renew) })
+	aside.Go(func() { c.awaitCancellation(alive, b, m.JobID, cancel) })
 	result := newJob(c, m).run(alive, cancelled)
-	if err := run.complete(alive, result); err != nil {
+	err = run.complete(alive, result)
+	done()
+	aside.Wait()
+	if err != nil {
 		return fmt.Errorf("completing job %q: %w", m.JobDisplayName, err)
 	}
 	c.say("Job %s completed with result: %s", m.JobDisplayName, result.conclusion)

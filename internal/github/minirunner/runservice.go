@@ -3,7 +3,6 @@ package minirunner
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 	"strings"
 	"time"
 )
@@ -113,17 +112,12 @@ func (s *runService) complete(ctx context.Context, r jobResult) error {
 }
 
 // awaitCancellation polls the broker while the job runs and calls cancel when it
-// is told to. It ends with ctx.
-func awaitCancellation(ctx context.Context, b *broker, jobID string, cancel func()) {
-	for ctx.Err() == nil {
-		var m *message
-		err := persist(ctx, func() (err error) {
-			m, err = b.next(ctx, statusBusy)
-			return err
-		})
-		switch statusOf(err) {
-		case http.StatusUnauthorized, http.StatusNotFound, http.StatusGone:
-			return // the runner is no longer known: its job's end will be refused, too
+// is told to. It ends with ctx, or when GitHub no longer knows the runner.
+func (c Config) awaitCancellation(ctx context.Context, b *broker, jobID string, cancel func()) {
+	for {
+		m, err := c.message(ctx, b, statusBusy)
+		if err != nil {
+			return
 		}
 		if m == nil || m.MessageType != jobCancellation {
 			continue

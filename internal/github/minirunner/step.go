@@ -164,6 +164,9 @@ func (s *step) script(inputs map[string]string, scope expr.Scope) (script, bool,
 			dir:   cmp.Or(inputs["workingDirectory"], defaults["working-directory"]),
 		}, true, err
 	case strings.EqualFold(m.Reference.Name, "actions/checkout"):
+		for name := range inputs {
+			return script{}, true, fmt.Errorf("actions/checkout with %s: the mini runner checks out the run's own commit, without inputs", name)
+		}
 		return script{text: checkout, shell: "bash"}, true, nil
 	}
 	return script{}, false, nil
@@ -172,7 +175,7 @@ func (s *step) script(inputs map[string]string, scope expr.Scope) (script, bool,
 // checkout does what actions/checkout is for: the commit of the run, in the
 // workspace. The server's own git serves it.
 const checkout = `git init --quiet .
-git -c http.extraHeader="Authorization: Bearer $GITHUB_TOKEN" fetch --quiet --depth 1 "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY" "$GITHUB_SHA"
+git -c http.extraHeader="Authorization: Basic $(printf 'x-access-token:%s' "$GITHUB_TOKEN" | base64 -w0)" fetch --quiet --depth 1 "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY" "$GITHUB_SHA"
 git checkout --quiet --force FETCH_HEAD
 git log --oneline -1
 `

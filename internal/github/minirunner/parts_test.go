@@ -1,0 +1,222 @@
+package minirunner
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mayfly-ci/mayfly/internal/github/expr"
+)
+
+func TestParsePairs(t *testing.T) {
+	for text, want := range map[string][]pair{
+		"":                        nil,
+		"A=1\nB=x=y\n":            {{"A", "1"}, {"B", "x=y"}},
+		"A=\r\n\nB=2":             {{"A", ""}, {"B", "2"}},
+		"A<<END\none\ntwo\nEND\n": {{"A", "one\ntwo"}},
+		"A<<E\nE\nB<<E\nx=<<y\nE": {{"A", ""}, {"B", "x=<<y"}},
+		"A=x<<y\n":                {{"A", "x<<y"}},
+		"A<<=\nv\n=\n":            {{"A", "v"}},
+	} {
+		got, err := parsePairs(text)
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(pair{})); err != nil || diff != "" {
+			t.Errorf("%q: %v (-want +got):\n%s", text, err, diff)
+		}
+	}
+	for _, text := range []string{"A", "=1", "A<<END\nopen\n", "A<<\n\n", "<<E\nE"} {
+		if got, err := parsePairs(text); err == nil {
+			t.Errorf("%q gave %v, want an error", text, got)
+		}
+	}
+}
+
+func TestParseCommand(t *testing.T) {
+	for line, want := range map[string]command{
+		"::error file=a.go,line=3,title=x%2Cy::no%0Away%25": {"error", map[string]string{"file": "a.go", "line": "3", "title": "x,y"}, "no\nway%"},
+		"  ::group::Build": {"group", map[string]string{}, "Build"},
+		"::endgroup::":     {"endgroup", map[string]string{}, ""},
+		"::add-mask::a::b": {"add-mask", map[string]string{}, "a::b"},
+	} {
+		got, ok := parseCommand(line)
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(command{})); !ok || diff != "" {
+			t.Errorf("%q: %v (-want +got):\n%s", line, ok, diff)
+		}
+	}
+	for _, line := range []string{"", "plain", "a::b::c", "::", "::open", "::::", ":: ::x"} {
+		if got, ok := parseCommand(line); ok {
+			t.Errorf("%q was taken for %+v", line, got)
+		}
+	}
+}
+
+func TestMasks(t *testing.T) {
+	var m masks
+	if got := m.hide("as it is"); got != "as it is" {
+		t.Errorf("without secrets: %q", got)
+	}
+	for _, s := range []string{"hunter", "hunter22", "line one\nline two", "x", "", "  "} {
+		m.add(s)
+	}
+	got := m.hide("hunter22 hunter line two, x")
+	if got != "*** *** ***, x" {
+		t.Errorf("hidden: %q", got)
+	}
+}
+
+func TestContextData(t *testing.T) {
+	var got map[string]contextData
+	source := `{"github":{"t":2,"d":[{"k":"sha","v":"abc"},{"k":"n","v":{"t":4,"n":7}},{"k":"list","v":{"t":1,"a":["x",{"t":3,"b":true},null]}}]},"matrix":null,"text":{"t":0,"s":"y"}}`
+	if err := json.Unmarshal([]byte(source), &got); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{"sha": "abc", "n": 7.0, "list": []any{"x", true, nil}}
+	if diff := cmp.Diff(want, got["github"].value); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got["matrix"].value != nil || got["text"].value != "y" {
+		t.Errorf("matrix %v, text %v", got["matrix"].value, got["text"].value)
+	}
+	if err := json.Unmarshal([]byte(`{"t":9}`), new(contextData)); err == nil {
+		t.Error("type 9 was accepted")
+	}
+}
+
+func TestTemplates(t *testing.T) {
+	scope := expr.Scope{Contexts: map[string]any{"env": map[string]any{"X": "1"}}}
+	source := `{"type":2,"map":[{"Key":"a","Value":{"type":3,"expr":"format('v{0}', env.X)"}},{"key":{"type":0,"lit":"b"},"value":{"type":5,"bool":true}},
+		{"key":"c","value":{"type":1,"seq":[1,null,"${{ literal }}"]}}]}`
+	var tpl templ
+	if err := json.Unmarshal([]byte(source), &tpl); err != nil {
+		t.Fatal(err)
+	}
+	got, err := tpl.eval(scope)
+	want := map[string]any{"a": "v1", "b": true, "c": []any{1.0, nil, "${{ literal }}"}}
+	if diff := cmp.Diff(any(want), got); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	if v, err := (*templ)(nil).eval(scope); v != nil || err != nil {
+		t.Errorf("nothing evaluates to %v, %v", v, err)
+	}
+	if _, err := (&templ{Type: 3, Expr: "secrets.x"}).eval(scope); err == nil {
+		t.Error("an unknown context was taken for null")
+	}
+	if _, err := (&templ{Lit: "text"}).texts(scope); err == nil {
+		t.Error("a text was taken for a mapping")
+	}
+}
+
+func TestLineWriter(t *testing.T) {
+	var lines []string
+	w := lineWriter{each: func(l string) { lines = append(lines, l) }}
+	for _, part := range []string{"one\ntw", "o\r\n\n", "th\xffree", strings.Repeat("x", maxLine)} {
+		if n, err := w.Write([]byte(part)); n != len(part) || err != nil {
+			t.Errorf("wrote %d of %d: %v", n, len(part), err)
+		}
+	}
+	w.flush()
+	want := []string{"one", "two", "", "th�ree" + strings.Repeat("x", maxLine)}
+	if diff := cmp.Diff(want, lines); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// aJIT is a configuration as GitHub gives it, of a key that guards nothing.
+func aJIT(t testing.TB, change func(files map[string]map[string]any)) string {
+	t.Helper()
+	number := func(s string) string {
+		b, err := base64.RawURLEncoding.DecodeString(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return base64.StdEncoding.EncodeToString(b)
+	}
+	files := map[string]map[string]any{
+		".runner": {"AgentId": "12", "AgentName": "r1", "PoolId": 1, "Ephemeral": true, "ServerUrlV2": "http://127.0.0.1:1/broker/",
+			"GitHubUrl": "http://127.0.0.1:1/acme/web"},
+		".credentials": {"Scheme": "OAuth", "Data": map[string]any{"ClientId": "c", "AuthorizationUrl": "http://127.0.0.1:1/token"}},
+		".credentials_rsaparams": {"modulus": number(testKey["n"]), "exponent": "AQAB", "d": number(testKey["d"]),
+			"p": number(testKey["p"]), "q": number(testKey["q"])},
+	}
+	if change != nil {
+		change(files)
+	}
+	encoded := map[string][]byte{}
+	for name, content := range files {
+		encoded[name], _ = json.Marshal(content)
+	}
+	all, _ := json.Marshal(encoded)
+	return base64.StdEncoding.EncodeToString(all)
+}
+
+func TestDecodeJIT(t *testing.T) {
+	id, err := DecodeJIT(aJIT(t, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id.ID != 12 || id.Name != "r1" || !id.Ephemeral || id.Broker != "http://127.0.0.1:1/broker" || id.ClientID != "c" || id.Key == nil {
+		t.Errorf("identity %+v", id)
+	}
+	for want, change := range map[string]func(map[string]map[string]any){
+		"AgentId":          func(f map[string]map[string]any) { f[".runner"]["AgentId"] = "many" },
+		"PoolId":           func(f map[string]map[string]any) { delete(f[".runner"], "PoolId") },
+		"ServerUrlV2":      func(f map[string]map[string]any) { f[".runner"]["ServerUrlV2"] = "/broker" },
+		"AuthorizationUrl": func(f map[string]map[string]any) { delete(f, ".credentials"); f[".credentials"] = map[string]any{} },
+		".runner of":       func(f map[string]map[string]any) { f[".runner"]["AgentName"] = []int{1} },
+		"key of":           func(f map[string]map[string]any) { f[".credentials_rsaparams"]["p"] = "AQAB" },
+		"out of range":     func(f map[string]map[string]any) { f[".credentials_rsaparams"]["exponent"] = "" },
+	} {
+		if _, err := DecodeJIT(aJIT(t, change)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v: want one with %q", err, want)
+		}
+	}
+	for _, text := range []string{"", "?", "e30=", strings.Repeat("A", maxJIT+1)} {
+		if _, err := DecodeJIT(text); err == nil {
+			t.Errorf("%.20q was accepted", text)
+		}
+	}
+}
+
+func FuzzDecodeJIT(f *testing.F) {
+	f.Add(aJIT(f, nil))
+	f.Add("e30=")
+	f.Fuzz(func(t *testing.T, encoded string) {
+		id, err := DecodeJIT(encoded)
+		if err == nil && (id.Key == nil || id.Broker == "" || id.TokenURL == "") {
+			t.Errorf("accepted %q as %+v", encoded, id)
+		}
+	})
+}
+
+func FuzzParsePairs(f *testing.F) {
+	f.Add("A=1\nB<<END\nx\nEND\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		pairs, err := parsePairs(text)
+		if err != nil {
+			return
+		}
+		for _, p := range pairs {
+			if p.name == "" || strings.ContainsAny(p.name, "\n=") {
+				t.Errorf("%q has a pair named %q", text, p.name)
+			}
+		}
+	})
+}
+
+func TestAPIOf(t *testing.T) {
+	for address, want := range map[string]string{
+		"https://github.com/acme/web": "https://api.github.com", "https://acme.ghe.com/acme": "https://api.acme.ghe.com",
+		"http://127.0.0.1:8090/acme/web": "http://127.0.0.1:8090/api/v3", "https://ghe.example.com/enterprises/e": "https://ghe.example.com/api/v3",
+	} {
+		if got, err := apiOf(address); err != nil || got != want {
+			t.Errorf("%s: %s %v, want %s", address, got, err, want)
+		}
+	}
+	for _, address := range []string{"", "acme/web", "https://github.com", "https://github.com/", "::"} {
+		if got, err := apiOf(address); err == nil {
+			t.Errorf("%q gave %s", address, got)
+		}
+	}
+}
