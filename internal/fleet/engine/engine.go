@@ -156,13 +156,9 @@ func (l *Launcher) Wait(ctx context.Context, runner string) (fleet.Exit, error) 
 	}
 }
 
-// untilEnd blocks until runner has ended. Its output ends when it does, which
-// Podman tells at once, while its wait looks only every 250 ms; but a runner may
-// also close its output before, so wait has the last word.
+// untilEnd blocks until runner has ended. Podman looks every 250 ms; attaching would
+// tell at once, but brings a container that has just ended back to its beginning.
 func (l *Launcher) untilEnd(ctx context.Context, runner string) error {
-	if l.podman {
-		l.untilSilent(ctx, runner)
-	}
 	wait := l.api.ContainerWait(ctx, runner, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
 	select {
 	case <-wait.Result:
@@ -174,23 +170,6 @@ func (l *Launcher) untilEnd(ctx context.Context, runner string) error {
 		return err
 	}
 }
-
-// untilSilent reads runner's output to its end. It returns early when it cannot.
-func (l *Launcher) untilSilent(ctx context.Context, runner string) {
-	attached, err := l.api.ContainerAttach(ctx, runner, client.ContainerAttachOptions{Stream: true, Stdout: true, Stderr: true})
-	if err != nil {
-		return
-	}
-	defer attached.Close()
-	stop := context.AfterFunc(ctx, attached.Close)
-	defer stop()
-	_, _ = attached.Reader.WriteTo(nothing{})
-}
-
-// nothing is a writer that keeps nothing.
-type nothing struct{}
-
-func (nothing) Write(p []byte) (int, error) { return len(p), nil }
 
 // exitOf reads how a container ended. Podman never sets OOMKilled, nor does Docker
 // when the kernel picked another process than the first: a kill that nobody asked for

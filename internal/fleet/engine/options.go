@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/moby/moby/api/types/container"
@@ -31,6 +32,9 @@ func (l *Launcher) options(spec fleet.Spec) (client.ContainerCreateOptions, erro
 	network, err := l.networkMode(spec.Network)
 	if err := errors.Join(spec.Check(), err); err != nil {
 		return client.ContainerCreateOptions{}, err
+	}
+	if _, err := os.Stat(spec.ClaimDir); err != nil { // Podman would make it
+		return client.ContainerCreateOptions{}, fmt.Errorf("claim folder: %w", err)
 	}
 	if spec.Image == "" {
 		return client.ContainerCreateOptions{}, fmt.Errorf("pool %q: image is missing", spec.Pool)
@@ -79,15 +83,19 @@ func (l *Launcher) hostConfig(spec fleet.Spec, network container.NetworkMode) *c
 	}
 	if spec.ReadOnlyRoot {
 		host.ReadonlyRootfs = true
-		host.Tmpfs = scratch()
+		host.Tmpfs = l.scratch()
 	}
 	return host
 }
 
 // scratch is what can be written under a read-only root. Podman refuses uid= and
-// gid=, so everybody may write; there is only the runner.
-func scratch() map[string]string {
-	const options = "rw,nosuid,nodev,exec,mode=1777"
+// gid=, so everybody may write; there is only the runner. And it would give a mount
+// the mode of the image's folder below, unless told not to copy that up.
+func (l *Launcher) scratch() map[string]string {
+	options := "rw,nosuid,nodev,exec,mode=1777"
+	if l.podman {
+		options += ",notmpcopyup"
+	}
 	return map[string]string{"/tmp": options, "/run": options, "/var/tmp": options, "/home/runner": options}
 }
 
