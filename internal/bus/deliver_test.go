@@ -129,7 +129,7 @@ func TestBacklog(t *testing.T) {
 		w.open()
 		defer func() { w.stop() }()
 		var inOrder, failing []string
-		for i := range 2200 {
+		for i := range 1100 {
 			inOrder = append(inOrder, fmt.Sprintf("%04d", i))
 			if i%2 == 0 {
 				failing = append(failing, inOrder[i])

@@ -11,7 +11,7 @@ import (
 )
 
 // maxWindow is how many deliveries a queue holds in memory.
-const maxWindow = 1000
+const maxWindow = 500
 
 // A delivery is one event on its way to one rule, as a row of the table is.
 type delivery struct {
