@@ -33,8 +33,11 @@ type Fault struct {
 	Code int    // 0 stands for ExitFailed
 }
 
-// Hint gives err the next thing to do. It keeps the code that err has.
+// Hint gives err the next thing to do. It keeps the code that err has; nil stays nil.
 func Hint(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
 	return &Fault{Err: err, Hint: fmt.Sprintf(format, args...), Code: Code(err)}
 }
 
