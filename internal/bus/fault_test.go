@@ -1,8 +1,11 @@
 package bus_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,6 +49,8 @@ func TestFaults(t *testing.T) {
 // the second time, and "never", which it refuses, and reports whether f happened.
 func live(t *testing.T, f fault) bool {
 	w := newWorld(t)
+	var log bytes.Buffer
+	w.config.Log = slog.New(slog.NewTextHandler(&log, nil))
 	commits := 0
 	w.commit = func(commit func() error) error {
 		if commits++; commits != f.commit {
@@ -106,5 +111,8 @@ func live(t *testing.T, f fault) bool {
 		t.Errorf("%d events, %v; want 3", len(all), err)
 	}
 	w.stop()
+	if strings.Contains(log.String(), "constraint") {
+		t.Errorf("a step cannot be made twice:\n%s", log.String())
+	}
 	return commits >= f.commit
 }
