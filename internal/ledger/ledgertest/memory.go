@@ -31,20 +31,24 @@ type Kept struct {
 type table struct {
 	names []string
 	rows  map[string][]byte
+	open  map[string]bool // those that are in the state
 }
 
-func (t *table) put(name string, v any) {
+func (t *table) put(name string, v any, open bool) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // jobs and runners have a JSON form
 	}
 	if t.rows == nil {
-		t.rows = map[string][]byte{}
+		t.rows, t.open = map[string][]byte{}, map[string]bool{}
 	}
 	if _, ok := t.rows[name]; !ok {
 		t.names = append(t.names, name)
 	}
 	t.rows[name] = body
+	if delete(t.open, name); open {
+		t.open[name] = true
+	}
 }
 
 // get returns what is kept under name, as a list of one or none.
@@ -84,9 +88,12 @@ func NewMemory(kept *Kept, c Config) *Memory {
 // read makes the state anew.
 func (m *Memory) read() *ledger.State {
 	s := ledger.NewState("mem", m.config.Limits)
-	s.Load(
-		list(&m.kept.jobs, "", len(m.kept.jobs.names), func(j ledger.Job) bool { return !j.Settled() }),
-		list(&m.kept.runners, "", len(m.kept.runners.names), ledger.Runner.Live))
+	for name := range m.kept.jobs.open {
+		s.Load(get[ledger.Job](&m.kept.jobs, name), nil)
+	}
+	for name := range m.kept.runners.open {
+		s.Load(nil, get[ledger.Runner](&m.kept.runners, name))
+	}
 	return s
 }
 
@@ -125,10 +132,10 @@ func (m *Memory) Apply(ctx context.Context, in ledger.Input) (ledger.Result, err
 
 func (m *Memory) keep(c ledger.Changes) {
 	for _, j := range c.Jobs {
-		m.kept.jobs.put(j.After.Key.String(), j.After)
+		m.kept.jobs.put(j.After.Key.String(), j.After, !j.After.Settled())
 	}
 	for _, r := range c.Runners {
-		m.kept.runners.put(string(r.After.Name), r.After)
+		m.kept.runners.put(string(r.After.Name), r.After, r.After.Live())
 	}
 }
 
@@ -137,6 +144,13 @@ func (m *Memory) Snapshot(context.Context) (*ledger.State, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.read(), nil
+}
+
+// Has reports whether the job of key was ever seen.
+func (m *Memory) Has(key ledger.JobKey) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.kept.jobs.rows[key.String()] != nil
 }
 
 // State returns the state itself, for tests that look at it after every step.
