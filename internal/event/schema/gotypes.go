@@ -1,0 +1,153 @@
+package schema
+
+import (
+	"fmt"
+	"go/format"
+	"go/token"
+	"maps"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// GoTypes returns a Go file of the given package with types for the whole event
+// and the objects in it, for encoding/json. A pointer is nil where the event has
+// no such field or null; what was seen with different types is any.
+func (s *Schema) GoTypes(pkg string) ([]byte, error) {
+	if !token.IsIdentifier(pkg) {
+		return nil, fmt.Errorf("package %q: want an identifier", pkg)
+	}
+	g := &generator{taken: make(map[string]bool)}
+	g.declare(exported(title(s.DetailType))+"Event", s.event())
+	var b strings.Builder
+	fmt.Fprintf(&b, "// Package %s has the types of %s, version %d.\npackage %s\n\n", pkg, s.Name(), s.Version, pkg)
+	if g.usesTime {
+		b.WriteString("import \"time\"\n\n")
+	}
+	for _, declaration := range g.declarations {
+		b.WriteString(declaration)
+	}
+	return format.Source([]byte(b.String()))
+}
+
+// A generator collects declarations of struct types.
+type generator struct {
+	declarations []string
+	taken        map[string]bool // names of types
+	usesTime     bool
+}
+
+// declare declares a struct for an object and returns its name.
+func (g *generator) declare(name string, s *Shape) string {
+	name = free(g.taken, name)
+	at := len(g.declarations)
+	g.declarations = append(g.declarations, "")
+	var b strings.Builder
+	fmt.Fprintf(&b, "type %s struct {\n", name)
+	fields := make(map[string]bool)
+	for _, jsonName := range slices.Sorted(maps.Keys(s.Fields)) {
+		f := s.Fields[jsonName]
+		if !taggable(jsonName) {
+			fmt.Fprintf(&b, "\t// %q cannot be named in a tag of encoding/json.\n", jsonName)
+			continue
+		}
+		field := free(fields, exported(jsonName))
+		fmt.Fprintf(&b, "\t%s %s `json:%q`\n", field, g.fieldType(name+field, f), tag(jsonName, f.Optional))
+	}
+	b.WriteString("}\n\n")
+	g.declarations[at] = b.String()
+	return name
+}
+
+// fieldType returns the type of a field; name is for a struct, if it needs one.
+func (g *generator) fieldType(name string, f *Field) string {
+	t := g.goType(name, &f.Shape)
+	if (f.Optional || f.Types.has(Null)) && t != "any" && t[0] != '[' && !strings.HasPrefix(t, "map[") {
+		return "*" + t
+	}
+	return t
+}
+
+func (g *generator) goType(name string, s *Shape) string {
+	switch s.Types &^ Null {
+	case Boolean:
+		return "bool"
+	case Integer:
+		return "int64"
+	case Number:
+		return "float64"
+	case String:
+		if s.Text.Format() == "date-time" {
+			g.usesTime = true
+			return "time.Time"
+		}
+		return "string"
+	case Array:
+		if s.Items == nil {
+			return "[]any"
+		}
+		return "[]" + g.fieldType(name+"Item", &Field{Shape: *s.Items})
+	case Object:
+		if s.Values != nil {
+			return "map[string]" + g.fieldType(name+"Value", &Field{Shape: *s.Values})
+		}
+		return g.declare(name, s)
+	}
+	return "any"
+}
+
+// free returns name, or name with the first number that is not taken.
+func free(taken map[string]bool, name string) string {
+	unique := name
+	for i := 2; taken[unique]; i++ {
+		unique = fmt.Sprintf("%s%d", name, i)
+	}
+	taken[unique] = true
+	return unique
+}
+
+// exported makes an exported Go identifier of a name, such as HTMLURL of
+// "html_url".
+func exported(name string) string {
+	var b strings.Builder
+	for word := range strings.FieldsFuncSeq(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+		if upper := strings.ToUpper(word); isInitialism(upper) {
+			b.WriteString(upper)
+			continue
+		}
+		first := []rune(word)
+		first[0] = unicode.ToUpper(first[0])
+		b.WriteString(string(first))
+	}
+	if id := b.String(); token.IsIdentifier(id) && token.IsExported(id) {
+		return id
+	}
+	return "Field" + b.String()
+}
+
+// isInitialism reports whether a word is written in capitals in Go.
+// https://go.dev/wiki/CodeReviewComments#initialisms
+func isInitialism(word string) bool {
+	switch word {
+	case "API", "CPU", "GUID", "HTML", "HTTP", "HTTPS", "ID", "IP", "JSON", "OS", "SHA", "SSH", "URI", "URL", "UUID", "XML":
+		return true
+	}
+	return false
+}
+
+// taggable reports whether encoding/json takes name in a tag.
+func taggable(name string) bool {
+	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("!#$%&()*+-./:;<=>?@[]^_{|}~ ", r)
+	})
+}
+
+func tag(name string, optional bool) string {
+	switch {
+	case optional:
+		return name + ",omitempty"
+	case name == "-":
+		return "-,"
+	}
+	return name
+}

@@ -1,0 +1,146 @@
+package schema
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+)
+
+// Limits on a registry; see also those of shapes.
+const (
+	maxSchemas  = 500
+	maxVersions = 100 // kept of one schema, the latest
+)
+
+// ErrFull is returned for an event of a type that a registry has no room for.
+var ErrFull = errors.New("schema registry is full")
+
+// A Registry discovers schemas from events. The zero value is empty and ready.
+// It is safe for concurrent use. Its JSON form is all it knows.
+type Registry struct {
+	mu    sync.Mutex
+	types map[string]*discovery // by name; owned by mu
+}
+
+// discovery is what is known of one event type.
+type discovery struct {
+	Shape    *Shape    `json:"shape"`
+	Versions []*Schema `json:"versions"` // oldest first
+}
+
+// Observe merges one event, in EventBridge's envelope, into what is known of
+// its type. It returns the latest version, and whether this event made it.
+func (r *Registry) Observe(event []byte) (latest *Schema, changed bool, err error) {
+	e, err := readEnvelope(event)
+	if err != nil {
+		return nil, false, err
+	}
+	shape, err := Infer(e.Detail)
+	if err != nil {
+		return nil, false, fmt.Errorf("event: detail: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	d, err := r.discovery(Name(e.Source, e.DetailType))
+	if err != nil {
+		return nil, false, err
+	}
+	if !d.add(shape) {
+		return d.latest(), false, nil
+	}
+	next := &Schema{Source: e.Source, DetailType: e.DetailType, Version: 1, Since: e.Time.UTC(), Detail: d.Shape.clone()}
+	if last := d.latest(); last != nil {
+		next.Version = last.Version + 1
+	}
+	d.Versions = append(d.Versions, next)
+	if extra := len(d.Versions) - maxVersions; extra > 0 {
+		d.Versions = slices.Delete(d.Versions, 0, extra)
+	}
+	return next, true, nil
+}
+
+func (r *Registry) discovery(name string) (*discovery, error) {
+	if d := r.types[name]; d != nil {
+		return d, nil
+	}
+	if len(r.types) >= maxSchemas {
+		return nil, fmt.Errorf("%w: %q would be schema %d: want at most %d", ErrFull, name, maxSchemas+1, maxSchemas)
+	}
+	if r.types == nil {
+		r.types = make(map[string]*discovery)
+	}
+	r.types[name] = &discovery{}
+	return r.types[name], nil
+}
+
+// add merges shape and reports whether the schema is another now.
+func (d *discovery) add(shape *Shape) bool {
+	if d.Shape == nil {
+		d.Shape = shape
+		return true
+	}
+	room := maxPositions - d.Shape.positions()
+	return d.Shape.merge(shape, &room)
+}
+
+func (d *discovery) latest() *Schema {
+	if len(d.Versions) == 0 {
+		return nil
+	}
+	return d.Versions[len(d.Versions)-1]
+}
+
+// Names returns the names of all schemas, sorted.
+func (r *Registry) Names() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Sorted(maps.Keys(r.types))
+}
+
+// Versions returns the versions of a schema that are kept, oldest first; none
+// for a name that is not known.
+func (r *Registry) Versions(name string) []*Schema {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if d := r.types[name]; d != nil {
+		return slices.Clone(d.Versions)
+	}
+	return nil
+}
+
+// Latest returns the latest version of a schema, or nil.
+func (r *Registry) Latest(name string) *Schema {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if d := r.types[name]; d != nil {
+		return d.latest()
+	}
+	return nil
+}
+
+// MarshalJSON gives all that r knows, so that discovery can go on from it.
+func (r *Registry) MarshalJSON() ([]byte, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return json.Marshal(r.types)
+}
+
+// UnmarshalJSON replaces what r knows.
+func (r *Registry) UnmarshalJSON(data []byte) error {
+	var types map[string]*discovery
+	if err := json.Unmarshal(data, &types); err != nil {
+		return err
+	}
+	for name, d := range types {
+		if d == nil || d.Shape == nil || len(d.Versions) == 0 {
+			return fmt.Errorf("schema %q: want a shape and at least one version", name)
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.types = types
+	return nil
+}
