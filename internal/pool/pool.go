@@ -26,9 +26,9 @@ type Pool struct {
 	Command []string // the runner's program inside the container, such as /home/runner/run.sh
 	Network Network
 
-	// ReadOnlyRoot makes the image read-only; only home, /tmp, /run and /var/tmp can
-	// be written then. Not for images that keep the runner's program in its home,
-	// as GitHub's own does. The sandbox is always so.
+	// ReadOnlyRoot makes the image read-only; only home, /tmp and /var/tmp can
+	// be written then. Home begins as a copy of the image's, which takes its time when the
+	// runner's program is in there, as in GitHub's own. The sandbox is always so.
 	ReadOnlyRoot bool
 
 	RunnerGroup int64         // id of the GitHub runner group; 1 is the default group

@@ -203,24 +203,27 @@ func (l *Launcher) Stop(ctx context.Context, runner string, grace time.Duration)
 	return l.remove(ctx, runner)
 }
 
+// removeTries and removePause are for engines that refuse to remove a container
+// in the moment of its end, or while another removal of it is at work.
+const (
+	removeTries = 20
+	removePause = 100 * time.Millisecond
+)
+
 // remove removes a container, and kills it when it runs.
 func (l *Launcher) remove(ctx context.Context, runner string) error {
-	_, err := l.api.ContainerRemove(ctx, runner, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-	if err == nil || errdefs.IsNotFound(err) {
-		return nil
-	}
-	if !errdefs.IsConflict(err) { // Docker's word for "being removed already"
-		return fmt.Errorf("removing runner %s: %w", runner, err)
-	}
-	wait := l.api.ContainerWait(ctx, runner, client.ContainerWaitOptions{Condition: container.WaitConditionRemoved})
-	select {
-	case <-wait.Result:
-		return nil
-	case err := <-wait.Error:
-		if errdefs.IsNotFound(err) {
+	for try := 1; ; try++ {
+		_, err := l.api.ContainerRemove(ctx, runner, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		if err == nil || errdefs.IsNotFound(err) {
 			return nil
+		} else if try == removeTries {
+			return fmt.Errorf("removing runner %s: %w", runner, err)
 		}
-		return fmt.Errorf("removing runner %s: %w", runner, err)
+		select {
+		case <-time.After(removePause):
+		case <-ctx.Done():
+			return fmt.Errorf("removing runner %s: %w", runner, errors.Join(context.Cause(ctx), err))
+		}
 	}
 }
 

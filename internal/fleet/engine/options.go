@@ -83,20 +83,19 @@ func (l *Launcher) hostConfig(spec fleet.Spec, network container.NetworkMode) *c
 	}
 	if spec.ReadOnlyRoot {
 		host.ReadonlyRootfs = true
-		host.Tmpfs = l.scratch()
+		scratch(host)
 	}
 	return host
 }
 
-// scratch is what can be written under a read-only root. Podman refuses uid= and
-// gid=, so everybody may write; there is only the runner. And it would give a mount
-// the mode of the image's folder below, unless told not to copy that up.
-func (l *Launcher) scratch() map[string]string {
-	options := "rw,nosuid,nodev,exec,mode=1777"
-	if l.podman {
-		options += ",notmpcopyup"
-	}
-	return map[string]string{"/tmp": options, "/run": options, "/var/tmp": options, "/home/runner": options}
+// scratch makes what a runner must be able to write under a read-only root. Folders
+// for everybody are in memory; runtimes give such a mount the owner root and the mode
+// of the image's folder, so home is a volume, which begins as a copy of the image's
+// and goes with the container.
+func scratch(host *container.HostConfig) {
+	const options = "rw,nosuid,nodev,exec,mode=1777"
+	host.Tmpfs = map[string]string{"/tmp": options, "/var/tmp": options}
+	host.Mounts = append(host.Mounts, mount.Mount{Type: mount.TypeVolume, Target: "/home/runner"})
 }
 
 func readOnly(host, inside string) mount.Mount {
