@@ -1,0 +1,188 @@
+package githubsim
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// brokerRoutes are what a runner calls to hear of jobs.
+// https://github.com/actions/runner/blob/main/src/Sdk/WebApi/WebApi/BrokerHttpClient.cs
+func (s *Sim) brokerRoutes() {
+	s.mux.HandleFunc("POST "+pathToken, s.issueAccess)
+	s.mux.HandleFunc("POST "+pathBroker+"/session", s.answer(s.openSession))
+	s.mux.HandleFunc("DELETE "+pathBroker+"/session", s.answer(s.closeSession))
+	s.mux.HandleFunc("GET "+pathBroker+"/message", s.message)
+	s.mux.HandleFunc("POST "+pathBroker+"/acknowledge", s.answer(s.acknowledge))
+}
+
+// brokerRefusal words an error as the broker does.
+func brokerRefusal(code int, kind, message string) reply {
+	return reply{code: code, body: object{"source": "actions-broker-listener", "statusCode": code, "errorKind": kind, "errorMessage": message}}
+}
+
+// notRegistered is what a runner hears that is not, or no longer, registered.
+func notRegistered() reply {
+	return brokerRefusal(http.StatusUnauthorized, "Unauthorized", "the access token is not good: want one of a registered runner")
+}
+
+// openSession begins the one session that a runner may have.
+func (s *Sim) openSession(c call) reply {
+	r := s.caller(c.Request)
+	if r == nil {
+		return notRegistered()
+	}
+	in := object{}
+	if !c.decode(&in) {
+		return badJSON()
+	}
+	if r.session != "" && s.now().Sub(r.seen) < s.sessionLife() {
+		return brokerRefusal(http.StatusConflict, "TaskAgentSessionConflict", "the runner has a session already")
+	}
+	if agent, isObject := in["agent"].(object); isObject {
+		r.Version, _ = agent["version"].(string) // for display; a runner may say nothing
+	}
+	r.OS = "Linux"
+	r.session, r.seen, r.Online = newUUID(), s.now(), true
+	delete(in, "SessionID") // some runners send it so
+	in["sessionId"] = r.session
+	s.announceRunner(r, RunnerOnline)
+	return ok(in)
+}
+
+// sessionLife is how long a session lasts without a poll.
+func (s *Sim) sessionLife() time.Duration { return 2 * s.cfg.Poll }
+
+func (s *Sim) closeSession(c call) reply {
+	r := s.caller(c.Request)
+	if r == nil {
+		return notRegistered()
+	}
+	s.endSession(r)
+	return noContent()
+}
+
+// endSession puts r offline; a job that it has not begun goes to another. The
+// caller holds mu.
+func (s *Sim) endSession(r *runner) {
+	r.session, r.Online = "", false
+	delete(s.waiting, r)
+	if r.job != nil && r.job.Status == StatusQueued {
+		s.takeBack(r)
+	}
+	r.nudge()
+	s.announceRunner(r, RunnerOffline)
+}
+
+// message is the long poll: it answers as soon as there is something for the
+// runner, and 202 when there was nothing for a while.
+func (s *Sim) message(w http.ResponseWriter, r *http.Request) {
+	timer := time.NewTimer(s.cfg.Poll)
+	defer timer.Stop()
+	for {
+		rep, wake := s.nextMessage(call{Request: r, web: s.base(r)})
+		if wake == nil {
+			writeReply(w, rep)
+			return
+		}
+		select {
+		case <-wake:
+			continue
+		case <-timer.C:
+			rep = reply{code: http.StatusAccepted}
+		case <-r.Context().Done():
+			rep = reply{code: http.StatusNoContent} // nobody reads it
+		}
+		s.stopWaiting(call{Request: r})
+		writeReply(w, rep)
+		return
+	}
+}
+
+// nextMessage replies with what there is for the caller, or gives the channel
+// that says when to look again.
+func (s *Sim) nextMessage(c call) (reply, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.caller(c.Request)
+	if r == nil {
+		return notRegistered(), nil
+	}
+	session := c.URL.Query().Get("sessionId")
+	if r.session == "" || session != r.session {
+		return brokerRefusal(http.StatusNotFound, "TaskAgentSessionExpired", "there is no such session"), nil
+	}
+	r.seen = s.now()
+	if len(r.outbox) == 0 && r.job == nil {
+		s.take(r)
+	}
+	if len(r.outbox) == 0 {
+		if r.job == nil {
+			s.waiting[r] = true
+		}
+		return reply{}, r.wake
+	}
+	m := r.outbox[0]
+	r.outbox = r.outbox[1:]
+	return ok(m.addressed(c.web)), nil
+}
+
+func (s *Sim) stopWaiting(c call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.caller(c.Request); r != nil {
+		delete(s.waiting, r)
+		r.seen = s.now()
+	}
+}
+
+func (s *Sim) acknowledge(c call) reply {
+	if s.caller(c.Request) == nil {
+		return notRegistered()
+	}
+	return reply{code: http.StatusOK}
+}
+
+// A message is one that waits for its runner.
+type message struct {
+	id   int64
+	kind string
+	body object
+}
+
+// The kinds of messages.
+const (
+	messageJob    = "RunnerJobRequest"
+	messageCancel = "JobCancellation"
+)
+
+// post leaves a message for r. The caller holds mu.
+func (r *runner) post(kind string, body object) {
+	r.messages++
+	r.outbox = append(r.outbox, message{r.messages, kind, body})
+	r.nudge()
+}
+
+// addressed gives m as the runner gets it that knows us as web: the body is JSON
+// inside JSON.
+func (m message) addressed(web string) object {
+	body := merged(m.body, nil)
+	if m.kind == messageJob {
+		body["run_service_url"] = fmt.Sprint(web, pathRun, "/", body["id"])
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		panic(err) // texts and booleans only
+	}
+	return object{"messageId": m.id, "messageType": m.kind, "body": string(text)}
+}
+
+// newUUID returns a random UUID.
+func newUUID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

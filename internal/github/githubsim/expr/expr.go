@@ -1,0 +1,244 @@
+// Package expr evaluates the expressions of workflow files, what stands between
+// ${{ and }}, as far as GitHub's server does before a job reaches its runner:
+// literals, operators, contexts and the functions that need no runner. The syntax
+// tree is actionlint's.
+// https://docs.github.com/en/actions/reference/workflows-and-actions/expressions
+package expr
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rhysd/actionlint"
+)
+
+// A Value is nil, bool, float64, string, []any or map[string]any, as in JSON.
+type Value = any
+
+// An Env is what an expression can see. The zero Env has no contexts, and
+// everything so far was a success.
+type Env struct {
+	Contexts map[string]Value // by lower-case name: "github", "matrix", "needs" …
+	Status   Status
+}
+
+// A Status is how it went so far. The larger one counts where there are several.
+type Status int
+
+// The statuses, and which of the status functions is true with each.
+const (
+	Success  Status = iota // success()
+	Skipped                // none: something needed did not run
+	Failure                // failure()
+	Canceled               // cancelled()
+)
+
+// Eval evaluates source, an expression without ${{ and }}. An error says what
+// in source is wrong or not supported.
+func Eval(source string, env Env) (Value, error) {
+	root, err := parse(source)
+	if err != nil {
+		return nil, err
+	}
+	return env.eval(root)
+}
+
+// Condition evaluates source, the text of an `if:` with or without ${{ }}, as
+// GitHub does: without a call of success(), failure(), cancelled() or always()
+// it also needs success. The empty condition is success().
+func Condition(source string, env Env) (bool, error) {
+	source = bare(source)
+	if source == "" {
+		source = "success()"
+	}
+	root, err := parse(source)
+	if err != nil {
+		return false, err
+	}
+	v, err := env.eval(root)
+	if err != nil {
+		return false, err
+	}
+	if !callsStatus(root) && env.Status != Success {
+		return false, nil
+	}
+	return Truthy(v), nil
+}
+
+// Expand replaces each ${{ }} of template by the text of its value.
+func Expand(template string, env Env) (string, error) {
+	var b strings.Builder
+	err := split(template, func(text string) error {
+		b.WriteString(text)
+		return nil
+	}, func(source string) error {
+		v, err := Eval(source, env)
+		b.WriteString(Text(v))
+		return err
+	})
+	return b.String(), err
+}
+
+// Resolve is [Expand], but a template that is one ${{ }} and nothing else keeps
+// the type of its value, so that a list can come out of fromJSON.
+func Resolve(template string, env Env) (Value, error) {
+	if source, whole := wrapped(template); whole {
+		return Eval(source, env)
+	}
+	return Expand(template, env)
+}
+
+// Within reports whether a server can expand template when it knows the named
+// contexts: see [Check].
+func Within(template string, contexts ...string) bool { return Check(template, contexts...) == nil }
+
+// Check returns what in template is wrong, or that it reads a context which is
+// not among the named ones, or calls what only a runner knows.
+func Check(template string, contexts ...string) error {
+	return split(template, func(string) error { return nil }, func(source string) error {
+		root, err := parse(source)
+		if err != nil {
+			return err
+		}
+		actionlint.VisitExprNode(root, func(node, _ actionlint.ExprNode, entering bool) {
+			if entering && err == nil {
+				err = serverSide(node, contexts)
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("expression %q: %w", source, err)
+		}
+		return nil
+	})
+}
+
+// serverSide returns why node is not for a server to evaluate.
+// github.token is the runner's to give: it differs per job.
+func serverSide(node actionlint.ExprNode, contexts []string) error {
+	switch n := node.(type) {
+	case *actionlint.VariableNode:
+		if !slices.Contains(contexts, n.Name) {
+			return fmt.Errorf("context %q is not known here: want one of %s", n.Name, strings.Join(contexts, ", "))
+		}
+	case *actionlint.ObjectDerefNode:
+		if v, ok := n.Receiver.(*actionlint.VariableNode); ok && v.Name == "github" && n.Property == "token" {
+			return errors.New("github.token is known to the runner only")
+		}
+	case *actionlint.FuncCallNode:
+		if _, ok := functions[strings.ToLower(n.Callee)]; !ok {
+			return fmt.Errorf("function %q is not supported", n.Callee)
+		}
+	}
+	return nil
+}
+
+// Format turns template into one expression, as GitHub sends to runners what
+// they are to expand: "a ${{ b }}" becomes format('a {0}', b).
+func Format(template string) string {
+	if source, whole := wrapped(template); whole {
+		return source
+	}
+	var text strings.Builder
+	var args []string
+	braces := strings.NewReplacer("{", "{{", "}", "}}", "'", "''")
+	// the callbacks return no error, so neither does split
+	_ = split(template, func(s string) error {
+		text.WriteString(braces.Replace(s))
+		return nil
+	}, func(source string) error {
+		fmt.Fprintf(&text, "{%d}", len(args))
+		args = append(args, source)
+		return nil
+	})
+	return "format('" + text.String() + "'" + strings.Join(append([]string{""}, args...), ", ") + ")"
+}
+
+// Has reports whether template contains an expression.
+func Has(template string) bool { return actionlint.ContainsExpression(template) }
+
+// CallsStatus reports whether source, an expression, calls success(), failure(),
+// cancelled() or always().
+func CallsStatus(source string) bool {
+	root, err := parse(source)
+	return err == nil && callsStatus(root)
+}
+
+// split gives the pieces of template in order: text, and expressions.
+func split(template string, text, expression func(string) error) error {
+	for template != "" {
+		before, rest, found := strings.Cut(template, "${{")
+		if before != "" {
+			if err := text(before); err != nil {
+				return err
+			}
+		}
+		if !found {
+			return nil
+		}
+		end := closing(rest)
+		if end < 0 {
+			return fmt.Errorf("expression %q: want }} at its end", rest)
+		}
+		if err := expression(strings.TrimSpace(rest[:end])); err != nil {
+			return err
+		}
+		template = rest[end+2:]
+	}
+	return nil
+}
+
+// closing returns where in s the }} is that ends an expression, past quotes.
+func closing(s string) int {
+	quoted := false
+	for i := range len(s) {
+		switch {
+		case s[i] == '\'':
+			quoted = !quoted
+		case !quoted && strings.HasPrefix(s[i:], "}}"):
+			return i
+		}
+	}
+	return -1
+}
+
+// wrapped returns the source of template if it is one expression and no text.
+func wrapped(template string) (source string, whole bool) {
+	trimmed := strings.TrimSpace(template)
+	rest, found := strings.CutPrefix(trimmed, "${{")
+	if !found || closing(rest) != len(rest)-2 {
+		return "", false
+	}
+	return strings.TrimSpace(rest[:len(rest)-2]), true
+}
+
+// bare takes ${{ }} off a condition, which may stand with or without.
+func bare(condition string) string {
+	if source, whole := wrapped(condition); whole {
+		return source
+	}
+	return strings.TrimSpace(condition)
+}
+
+func parse(source string) (actionlint.ExprNode, error) {
+	root, err := actionlint.NewExprParser().Parse(actionlint.NewExprLexer(source + "}}"))
+	if err != nil {
+		return nil, fmt.Errorf("expression %q: %s", source, err.Message)
+	}
+	return root, nil
+}
+
+// callsStatus reports whether root calls one of the status functions.
+func callsStatus(root actionlint.ExprNode) bool {
+	found := false
+	actionlint.VisitExprNode(root, func(node, _ actionlint.ExprNode, _ bool) {
+		if call, ok := node.(*actionlint.FuncCallNode); ok {
+			switch strings.ToLower(call.Callee) {
+			case "success", "failure", "cancelled", "always":
+				found = true
+			}
+		}
+	})
+	return found
+}

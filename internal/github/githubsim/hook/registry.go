@@ -1,0 +1,89 @@
+package hook
+
+import "slices"
+
+// Create adds h and returns it with its id.
+func (s *Sender) Create(h Hook) Hook {
+	h.ID = s.set.NextID()
+	h.Created = s.set.Now().UTC()
+	h.Updated = h.Created
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hooks[h.ID] = &h
+	return h
+}
+
+// List returns the hooks of target, oldest first.
+func (s *Sender) List(target Target) []Hook {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []Hook
+	for _, id := range sortedIDs(s.hooks) {
+		if s.hooks[id].Target == target {
+			out = append(out, *s.hooks[id])
+		}
+	}
+	return out
+}
+
+// Get returns the hook of id, if target has it.
+func (s *Sender) Get(target Target, id int64) (Hook, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.hooks[id]
+	if h == nil || h.Target != target {
+		return Hook{}, false
+	}
+	return *h, true
+}
+
+// Update changes a hook that is there; its id, target and times are not change's to set.
+func (s *Sender) Update(id int64, change func(*Hook)) Hook {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.hooks[id]
+	if h == nil {
+		return Hook{}
+	}
+	change(h)
+	h.Updated = s.set.Now().UTC()
+	return *h
+}
+
+// Delete removes a hook and its record, and reports whether target had it.
+func (s *Sender) Delete(target Target, id int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.hooks[id]
+	if h == nil || h.Target != target {
+		return false
+	}
+	delete(s.hooks, id)
+	delete(s.record, id)
+	return true
+}
+
+// Deliveries returns the deliveries of hook, the newest first.
+func (s *Sender) Deliveries(hook int64) []Delivery {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := s.record[hook]
+	out := make([]Delivery, len(list))
+	for i, d := range list {
+		out[len(list)-1-i] = *d
+	}
+	slices.SortFunc(out, func(a, b Delivery) int { return int(b.ID - a.ID) })
+	return out
+}
+
+// Delivery returns one delivery of hook.
+func (s *Sender) Delivery(hook, id int64) (Delivery, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range s.record[hook] {
+		if d.ID == id {
+			return *d, true
+		}
+	}
+	return Delivery{}, false
+}

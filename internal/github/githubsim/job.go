@@ -1,0 +1,236 @@
+package githubsim
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/github/githubsim/expr"
+	"github.com/mayfly-ci/mayfly/internal/github/githubsim/workflow"
+)
+
+// A Job is one job of a run as it was when asked for.
+type Job struct {
+	ID, RunID  int64
+	Attempt    int
+	Repository string // owner/name
+	Workflow   string
+	Key        string // its name under jobs:
+	Name       string // as shown, with the leg of its matrix
+	Labels     []string
+	Group      string // of runs-on; "" for any
+	Status     string // StatusQueued, StatusWaiting, StatusInProgress or StatusCompleted
+	Conclusion string // "" until completed
+	RunnerID   int64  // of a job in progress or completed; 0 if none had it
+	Runner     string
+	RunnerOf   string // scope of that runner
+	Given      int    // how often a runner was told of it
+	Started    int    // how often a runner began it
+	Created    time.Time
+	StartedAt  time.Time
+	Completed  time.Time
+	Steps      []Step
+	Fault      string // why it could not be run, such as a wrong ${{ }}
+}
+
+// A Step is one step of a job, as its runner tells.
+type Step struct {
+	Name       string
+	Number     int
+	Status     string
+	Conclusion string
+	Started    time.Time
+	Completed  time.Time
+}
+
+// The statuses of jobs and runs.
+const (
+	StatusRequested  = "requested" // of runs only
+	StatusWaiting    = "waiting"
+	StatusPending    = "pending"
+	StatusQueued     = "queued"
+	StatusInProgress = "in_progress"
+	StatusCompleted  = "completed"
+)
+
+// The conclusions of jobs, steps and runs.
+const (
+	Success   = "success"
+	Failure   = "failure"
+	Cancelled = "cancelled"
+	Skipped   = "skipped"
+
+	StartupFailure = "startup_failure" // of runs only: the file has faults
+)
+
+// A job is one job of a run.
+type job struct {
+	Job
+	run      *run
+	task     *task
+	leg      workflow.Leg
+	index    int            // among the legs of its matrix
+	env      expr.Env       // what its expressions see
+	planID   string         // which its runner knows it by
+	token    string         // its GITHUB_TOKEN, "" until it was acquired
+	runner   *runner        // it was given to; nil before
+	until    time.Time      // acquired or renewed by then, or it is lost
+	canceled bool           // its end is to be "cancelled"
+	forgiven bool           // continue-on-error: its failure does not count
+	outputs  map[string]any // of a completed job
+	group    groupRef       // of the runner that has it
+	logs     []*blob        // uploaded by its runner, in order
+}
+
+type groupRef struct {
+	id   int64
+	name string
+}
+
+// A queueKey names a line in which jobs wait that the same runners can take.
+type queueKey struct {
+	repo   *repository
+	group  string
+	labels string
+}
+
+func (j *job) queueKey() queueKey {
+	labels := slices.Clone(j.Labels)
+	for i := range labels {
+		labels[i] = strings.ToLower(labels[i])
+	}
+	slices.Sort(labels)
+	return queueKey{j.run.repo, strings.ToLower(j.Group), strings.Join(labels, "\x00")}
+}
+
+// enqueue has j wait for a runner, and gives it to one that waits. The caller
+// holds mu.
+func (s *Sim) enqueue(j *job) {
+	var best *runner
+	for r := range s.waiting {
+		if r.job == nil && r.fits(j) && (best == nil || r.ID < best.ID) {
+			best = r
+		}
+	}
+	if best != nil {
+		s.give(j, best)
+		return
+	}
+	s.queue[j.queueKey()] = append(s.queue[j.queueKey()], j)
+}
+
+// take gives r the oldest job that fits it, and reports whether there is one.
+// The caller holds mu.
+func (s *Sim) take(r *runner) bool {
+	var best *job
+	for key, line := range s.queue {
+		line = slices.DeleteFunc(line, func(j *job) bool { return j.Status != StatusQueued || j.runner != nil })
+		if len(line) == 0 {
+			delete(s.queue, key)
+			continue
+		}
+		s.queue[key] = line
+		if j := line[0]; r.fits(j) && (best == nil || j.ID < best.ID) {
+			best = j
+		}
+	}
+	if best == nil {
+		return false
+	}
+	key := best.queueKey()
+	s.queue[key] = s.queue[key][1:]
+	s.give(best, r)
+	return true
+}
+
+// give tells r of j. The caller holds mu.
+func (s *Sim) give(j *job, r *runner) {
+	j.runner, r.job = r, j
+	j.Given++
+	j.until = s.now().Add(s.cfg.PickUp)
+	r.Busy, r.Job = true, j.ID
+	delete(s.waiting, r)
+	r.post(messageJob, object{
+		"id": j.planID, "runner_request_id": j.planID,
+		"billing_owner_id": strconv.FormatInt(j.run.repo.owner.id, 10), "should_acknowledge": true,
+	})
+	s.announceRunner(r, RunnerGivenJob)
+}
+
+// takeBack takes the job from r that it has not begun, so that another gets it.
+// The caller holds mu.
+func (s *Sim) takeBack(r *runner) {
+	j := r.job
+	if j == nil {
+		return
+	}
+	r.job, r.Busy, r.Job = nil, false, 0
+	r.outbox = slices.DeleteFunc(r.outbox, func(m message) bool { return m.kind == messageJob })
+	if j.runner == r && j.Status == StatusQueued {
+		j.runner = nil
+		s.enqueue(j)
+	}
+}
+
+// cancelJob ends j: at once if no runner has begun it, or else by telling the
+// runner. The caller holds mu.
+func (s *Sim) cancelJob(j *job) {
+	switch j.Status {
+	case StatusCompleted:
+	case StatusInProgress:
+		if !j.canceled {
+			j.canceled = true
+			j.runner.post(messageCancel, object{"jobId": j.planID, "timeout": "00:05:00"})
+		}
+	default:
+		s.finish(j, Cancelled)
+	}
+}
+
+// start has j begin at its runner. The caller holds mu.
+func (s *Sim) start(j *job) {
+	r := j.runner
+	j.Status, j.StartedAt = StatusInProgress, s.now()
+	j.Started++
+	j.RunnerID, j.Runner, j.RunnerOf = r.ID, r.Name, r.Scope
+	j.group = groupRef{r.GroupID, r.Group}
+	j.until = s.now().Add(s.cfg.Lock)
+	j.token = newToken("ghs_")
+	j.Steps = []Step{{Name: "Set up job", Number: 1, Status: StatusInProgress, Started: s.now()}}
+	s.creds[digestOf(j.token)] = &credential{job: j}
+	if j.run.Status != StatusInProgress {
+		j.run.Status = StatusInProgress
+		s.announceRun(j.run, StatusInProgress)
+	}
+	s.announceJob(j, StatusInProgress)
+}
+
+// finish ends j, frees its runner and lets its run go on. The caller holds mu.
+func (s *Sim) finish(j *job, conclusion string) {
+	if j.canceled {
+		conclusion = Cancelled
+	}
+	if r := j.runner; r != nil && r.job == j {
+		begun := j.Status == StatusInProgress
+		j.Status = StatusCompleted
+		s.takeBack(r)
+		if begun && r.Ephemeral {
+			s.remove(r)
+		}
+	}
+	j.Status, j.Conclusion, j.Completed = StatusCompleted, conclusion, s.now()
+	if j.StartedAt.IsZero() {
+		j.StartedAt = j.Completed
+	}
+	for i := range j.Steps {
+		if st := &j.Steps[i]; st.Status != StatusCompleted {
+			st.Status, st.Conclusion, st.Completed = StatusCompleted, conclusion, j.Completed
+		}
+	}
+	if cred := s.creds[digestOf(j.token)]; cred != nil {
+		cred.expires = s.now().Add(time.Minute) // for the rest of the log
+	}
+	s.announceJob(j, StatusCompleted)
+	s.jobEnded(j)
+}

@@ -1,0 +1,293 @@
+package githubsim
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/mayfly-ci/mayfly/internal/github/githubsim/git"
+	"github.com/mayfly-ci/mayfly/internal/github/githubsim/workflow"
+)
+
+// A Repository is what CreateRepository makes.
+type Repository struct {
+	Name      string // owner/name; the owner is made if it is not there
+	Private   bool
+	Protected []string // environments whose jobs wait for Approve
+}
+
+// CreateRepository makes an empty repository, and its owner.
+func (s *Sim) CreateRepository(r Repository) error {
+	owner, name, found := strings.Cut(r.Name, "/")
+	if !found || owner == "" || name == "" {
+		return fmt.Errorf("repository %q: want owner/name", r.Name)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.repository(r.Name) != nil {
+		return fmt.Errorf("repository %q exists", r.Name)
+	}
+	bare, err := git.Init(s.cfg.Dir, r.Name)
+	if err != nil {
+		return fmt.Errorf("repository %q: %w", r.Name, err)
+	}
+	s.repos[strings.ToLower(r.Name)] = &repository{
+		id: s.nextID(), owner: s.account(owner), name: name, private: r.Private, protected: r.Protected, created: s.now(), pushed: s.now(),
+		numbers: map[string]int{}, workflows: map[string]int64{}, heads: map[string]git.Commit{}, git: bare,
+	}
+	return nil
+}
+
+// A Push is a commit to a branch.
+type Push struct {
+	Repository string            // owner/name
+	Branch     string            // default main
+	Message    string            // default "push"
+	Files      map[string]string // the whole content, by path
+}
+
+// Push commits files and starts the workflows that a push to the branch starts.
+// It returns their runs; those of files with faults have ended already.
+func (s *Sim) Push(p Push) ([]Run, error) {
+	setDefault(&p.Branch, "main")
+	setDefault(&p.Message, "push")
+	repo, err := s.find(p.Repository)
+	if err != nil {
+		return nil, err
+	}
+	repo.lock.Lock()
+	defer repo.lock.Unlock()
+	ref := "refs/heads/" + p.Branch
+	before := s.head(repo, ref)
+	after, err := repo.git.Commit(p.Branch, before.SHA, git.Commit{
+		Message: p.Message, Author: sender, Email: sender + "@users.noreply.github.com", Time: s.now(), Files: p.Files,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("push to %s: %w", p.Repository, err)
+	}
+	return s.pushed(repo, ref, before, after, changed(before.Files, after.Files)), nil
+}
+
+// changed gives the paths whose content differs, in order.
+func changed(before, after map[string]string) []string {
+	var paths []string
+	for p, text := range after {
+		if was, there := before[p]; !there || was != text {
+			paths = append(paths, p)
+		}
+	}
+	for p := range before {
+		if _, there := after[p]; !there {
+			paths = append(paths, p)
+		}
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+func (s *Sim) find(fullName string) (*repository, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if repo := s.repository(fullName); repo != nil {
+		return repo, nil
+	}
+	return nil, fmt.Errorf("repository %q: there is none of that name", fullName)
+}
+
+func (s *Sim) head(repo *repository, ref string) git.Commit {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return repo.heads[ref]
+}
+
+// noCommit stands where a ref is new or deleted.
+const noCommit = "0000000000000000000000000000000000000000"
+
+// pushed records that ref moved, delivers the push and starts workflows. The
+// caller holds repo.lock.
+func (s *Sim) pushed(repo *repository, ref string, before, after git.Commit, paths []string) []Run {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	repo.heads[ref], repo.pushed = after, s.now()
+	web := s.publicURL()
+	payload := s.payload(web, repo, "")
+	for k, v := range pushShape(web, repo, ref, before, after, paths) {
+		payload[k] = v
+	}
+	s.publish(repo, "push", "", payload)
+	var runs []Run
+	t := trigger{event: "push", ref: ref, commit: after, payload: plainJSON(payload)}
+	for _, f := range readWorkflows(after.Files) {
+		// GitHub reports a broken file whatever it would have been started by
+		if f.file == nil || f.file.Pushed(ref, paths) {
+			runs = append(runs, s.startRun(repo, f.file, f.path, f.faults, t).Run)
+		}
+	}
+	return runs
+}
+
+func pushShape(web string, repo *repository, ref string, before, after git.Commit, paths []string) object {
+	first := before.SHA
+	if first == "" {
+		first = noCommit
+	}
+	commit := commitShape(after)
+	commit["url"], commit["distinct"] = web+"/"+repo.fullName()+"/commit/"+after.SHA, true
+	commit["added"], commit["removed"], commit["modified"] = []string{}, []string{}, append([]string{}, paths...)
+	return object{
+		"ref": ref, "before": first, "after": after.SHA, "created": first == noCommit, "deleted": false, "forced": false, "base_ref": nil,
+		"compare": web + "/" + repo.fullName() + "/compare/" + first[:12] + "..." + after.SHA[:12],
+		"commits": []object{commit}, "head_commit": commit, "pusher": object{"name": sender, "email": after.Email},
+	}
+}
+
+// plainJSON gives o as it is after it was sent: objects, lists, texts and numbers.
+func plainJSON(o object) object {
+	var out object
+	data, err := json.Marshal(o)
+	if err == nil {
+		err = json.Unmarshal(data, &out)
+	}
+	if err != nil {
+		panic(err) // o was made of nothing else
+	}
+	return out
+}
+
+type workflowFile struct {
+	path   string
+	file   *workflow.Workflow // nil with faults
+	faults []workflow.Fault
+}
+
+// readWorkflows reads the workflow files among files, in order of their names.
+func readWorkflows(files map[string]string) []workflowFile {
+	var out []workflowFile
+	for _, path := range sortedKeys(files) {
+		if workflow.IsFile(path) {
+			file, faults := workflow.Parse(path, []byte(files[path]))
+			out = append(out, workflowFile{path, file, faults})
+		}
+	}
+	return out
+}
+
+// Dispatch starts a workflow by hand: file is its name, such as ci.yml, on a branch.
+func (s *Sim) Dispatch(repository, file, branch string, inputs map[string]string) (Run, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	repo := s.repository(repository)
+	if repo == nil {
+		return Run{}, fmt.Errorf("repository %q: there is none of that name", repository)
+	}
+	ref := "refs/heads/" + strings.TrimPrefix(branch, "refs/heads/")
+	head := repo.heads[ref]
+	for _, f := range readWorkflows(head.Files) {
+		if !strings.HasSuffix(f.path, "/"+file) {
+			continue
+		}
+		if f.file == nil {
+			return Run{}, f.faults[0]
+		}
+		if !f.file.Dispatchable() {
+			return Run{}, fmt.Errorf("workflow %q has no workflow_dispatch", file)
+		}
+		all := f.file.Inputs(inputs)
+		return s.startRun(repo, f.file, f.path, nil, trigger{
+			event: "workflow_dispatch", ref: ref, commit: head, inputs: all, payload: object{"inputs": all, "ref": ref},
+		}).Run, nil
+	}
+	return Run{}, fmt.Errorf("workflow %q: %s of %s has none of that name", file, branch, repository)
+}
+
+// gitPath gives the repository that a path of git's smart HTTP is about.
+func gitPath(path string) (fullName string, isGit bool) {
+	name, _, found := strings.Cut(strings.TrimPrefix(path, "/"), ".git/")
+	return name, found && strings.Count(name, "/") == 1
+}
+
+// serveGit answers git: reading for who may see the repository, pushing for who
+// has a token of the REST API.
+func (s *Sim) serveGit(w http.ResponseWriter, r *http.Request, fullName string) {
+	pushes := strings.HasSuffix(r.URL.Path, "/git-receive-pack") || r.URL.Query().Get("service") == "git-receive-pack"
+	repo, may := s.mayGit(r, fullName, pushes)
+	switch {
+	case !may:
+		w.Header().Set("WWW-Authenticate", `Basic realm="GitHub"`)
+		http.Error(w, "authentication required", http.StatusUnauthorized)
+		return
+	case repo == nil:
+		http.NotFound(w, r)
+		return
+	case !pushes || r.Method != http.MethodPost:
+		s.gitError(repo.git.Serve(w, r, pushes))
+		return
+	}
+	repo.lock.Lock()
+	defer repo.lock.Unlock()
+	s.gitError(repo.git.Serve(w, r, true))
+	if err := s.afterPush(r.Context(), repo); err != nil {
+		s.log.Error("reading what was pushed", "repository", fullName, "err", err)
+	}
+}
+
+func (s *Sim) gitError(err error) {
+	if err != nil {
+		s.log.Warn("git", "err", err)
+	}
+}
+
+// mayGit returns the repository, nil if there is none, and whether r may do what
+// it asks for.
+func (s *Sim) mayGit(r *http.Request, fullName string, push bool) (*repository, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	repo, cred := s.repository(fullName), s.credential(r)
+	if repo == nil {
+		return nil, cred != nil
+	}
+	manages := cred != nil && cred.sees(scope{repo: repo})
+	reads := !repo.private || cred != nil && cred.job != nil && cred.job.run.repo == repo
+	return repo, manages || reads && !push
+}
+
+// afterPush compares the refs with those known before, and acts on each that is
+// new or has moved. The caller holds repo.lock.
+func (s *Sim) afterPush(ctx context.Context, repo *repository) error {
+	ctx = context.WithoutCancel(ctx) // the push is in, whether or not its client waits
+	refs, err := repo.git.Refs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, ref := range sortedKeys(refs) {
+		before := s.head(repo, ref)
+		if before.SHA == refs[ref] {
+			continue
+		}
+		after, err := repo.git.Read(ctx, refs[ref], workflow.IsFile)
+		if err != nil {
+			return err
+		}
+		paths, err := repo.git.Changed(ctx, before.SHA, after.SHA)
+		if err != nil {
+			return err
+		}
+		s.pushed(repo, ref, before, after, paths)
+	}
+	s.forgetDeleted(repo, refs)
+	return nil
+}
+
+// forgetDeleted drops the heads of refs that are gone.
+func (s *Sim) forgetDeleted(repo *repository, refs map[string]string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for ref := range repo.heads {
+		if _, there := refs[ref]; !there {
+			delete(repo.heads, ref)
+		}
+	}
+}
