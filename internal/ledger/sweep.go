@@ -9,12 +9,12 @@ import (
 )
 
 func (in Tick) apply(t *turn) {
+	t.sweepJobs()
 	for _, r := range t.inOrder(Runner.Live) {
-		t.due(r)
+		if _, stale := t.stale[r.Name]; !stale { // the plan removes those
+			t.due(r)
+		}
 	}
-	t.expire()
-	t.reroute()
-	t.check()
 }
 
 // due does what the time of a live runner is up for.
@@ -92,14 +92,28 @@ func (s *State) poolOf(name string) pool.Pool {
 	return p
 }
 
-// expire ends the jobs that GitHub has failed by its own limits.
-func (t *turn) expire() {
-	for _, j := range t.jobsWhere(t.expired) {
-		j.History = remember(j.History, t.now, ConclusionAbandoned, fmt.Sprintf("%s for more than %s", j.State, t.patience(j)))
-		j.abandon()
-		t.setJob(j)
-		t.watch(j.Key)
+// sweepJobs looks after the jobs for which time alone has changed something.
+func (t *turn) sweepJobs() {
+	var silent []Job
+	for _, j := range t.jobsWhere(func(j Job) bool { return t.expired(j) || t.misrouted(j) || t.silent(j) }) {
+		switch {
+		case t.expired(j):
+			t.expire(j)
+		case t.misrouted(j):
+			t.reroute(j)
+		default:
+			silent = append(silent, j)
+		}
 	}
+	t.check(silent)
+}
+
+// expire ends a job that GitHub has failed by its own limits.
+func (t *turn) expire(j Job) {
+	j.History = remember(j.History, t.now, ConclusionAbandoned, fmt.Sprintf("%s for more than %s", j.State, t.patience(j)))
+	j.abandon()
+	t.setJob(j)
+	t.watch(j.Key)
 }
 
 // expired reports whether GitHub has given up waiting for j to run.
@@ -119,32 +133,32 @@ func (s *State) patience(j Job) time.Duration {
 	return s.limits.Queue
 }
 
-// reroute finds a pool for the jobs that had none, and for those whose pool has
-// gone from the configuration.
-func (t *turn) reroute() {
-	for _, j := range t.jobsWhere(t.misrouted) {
-		was := j.Pool
-		j.Pool = ""
-		if t.route(&j, ""); j.Pool == was {
-			continue
-		}
-		j.History = remember(j.History, t.now, string(j.State), j.note())
-		t.setJob(j)
-		t.watch(j.Key)
+// reroute finds a pool for a job that had none, or whose pool has gone.
+func (t *turn) reroute(j Job) {
+	was := j.Pool
+	j.Pool = ""
+	if t.route(&j, ""); j.Pool == was {
+		return
 	}
+	j.History = remember(j.History, t.now, string(j.State), j.note())
+	t.setJob(j)
+	t.watch(j.Key)
 }
 
+// misrouted reports whether j is to run and its pool is not in the configuration.
 func (t *turn) misrouted(j Job) bool {
 	_, ok := t.limits.Pools.Find(j.Pool)
 	return !ok && j.State.rank() < JobRunning.rank()
 }
 
-// check asks GitHub about the jobs whose time for that has come, few at a time:
-// the calls must not stand in the way of starting jobs.
-func (t *turn) check() {
-	due := t.jobsWhere(func(j Job) bool { return !j.CheckAt.IsZero() && !t.now.Before(j.CheckAt) })
-	slices.SortStableFunc(due, func(a, b Job) int { return a.CheckAt.Compare(b.CheckAt) })
-	for _, j := range due[:min(len(due), t.limits.Checks)] {
+// silent reports whether the time has come to ask GitHub about j.
+func (t *turn) silent(j Job) bool { return !j.CheckAt.IsZero() && !t.now.Before(j.CheckAt) }
+
+// check asks GitHub about jobs, few at a time and the longest due first: the calls
+// must not stand in the way of starting jobs.
+func (t *turn) check(silent []Job) {
+	slices.SortStableFunc(silent, func(a, b Job) int { return a.CheckAt.Compare(b.CheckAt) })
+	for _, j := range silent[:min(len(silent), t.limits.Checks)] {
 		t.emit(CheckJob{Job: j.Key, Scope: j.Scope, Reason: fmt.Sprintf("%s, and nothing more was heard", j.State)})
 		j.CheckAt = t.now.Add(t.limits.Stale)
 		t.setJob(j)

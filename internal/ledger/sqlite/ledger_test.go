@@ -1,0 +1,258 @@
+package sqlite_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/ledger/sqlite"
+	"github.com/mayfly-ci/mayfly/internal/pool"
+)
+
+var start = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+
+func limits(max int) ledger.Limits {
+	return ledger.Limits{Pools: pool.Set{pool.Pool{Name: "small", Labels: []string{"linux"}, Max: max}.WithDefaults()}}
+}
+
+func seen(id int64, action string) ledger.JobSeen {
+	return ledger.JobSeen{Job: event.WorkflowJob{
+		Action: action, Repository: "acme/web", Organization: "acme", ID: id, Attempt: 1,
+		Name: "build", Workflow: "CI", URL: fmt.Sprintf("https://github.com/acme/web/actions/runs/1/job/%d", id),
+		Labels: []string{"linux"}, Created: start,
+	}}
+}
+
+func openDisk(t testing.TB) *disk.DB {
+	t.Helper()
+	db, err := disk.Open(filepath.Join(t.TempDir(), "mayfly.db"), disk.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// openLedger opens the ledger in db; its effects go to a table of their own.
+func openLedger(t testing.TB, db *disk.DB, c sqlite.Config) *sqlite.Ledger {
+	t.Helper()
+	if err := db.Migrate(t.Context(), "test", []string{`CREATE TABLE effects (detail TEXT)`}); err != nil {
+		t.Fatal(err)
+	}
+	if c.Emit == nil {
+		c.Emit = func(tx *disk.Tx, effects []ledger.Effect) error {
+			for _, e := range effects {
+				detail, err := json.Marshal(e)
+				if err != nil {
+					return err
+				}
+				if _, err := tx.Exec(`INSERT INTO effects VALUES (?)`, string(detail)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	l, err := sqlite.Open(t.Context(), db, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func countRows(t testing.TB, db *disk.DB, table string) (n int) {
+	t.Helper()
+	if err := db.QueryRow(t.Context(), `SELECT count(*) FROM `+table).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestEffectsCommitWithChanges: what Emit writes is undone with the changes.
+func TestEffectsCommitWithChanges(t *testing.T) {
+	db := openDisk(t)
+	broken := true
+	l := openLedger(t, db, sqlite.Config{Limits: limits(0), Emit: func(tx *disk.Tx, effects []ledger.Effect) error {
+		if _, err := tx.Exec(`INSERT INTO effects VALUES ('x')`); err != nil || !broken {
+			return err
+		}
+		return errors.New("no bus")
+	}})
+	if _, err := l.Apply(t.Context(), seen(1, "queued")); err == nil {
+		t.Fatal("no error")
+	}
+	if jobs, effects := countRows(t, db, "ledger_jobs"), countRows(t, db, "effects"); jobs != 0 || effects != 0 {
+		t.Errorf("%d jobs and %d effects: want neither", jobs, effects)
+	}
+	broken = false
+	if _, err := l.Apply(t.Context(), seen(1, "queued")); err != nil {
+		t.Fatal(err)
+	}
+	if jobs, effects := countRows(t, db, "ledger_jobs"), countRows(t, db, "effects"); jobs != 1 || effects != 1 {
+		t.Errorf("%d jobs and %d effects: want one of each", jobs, effects)
+	}
+}
+
+// TestInstance is chosen once.
+func TestInstance(t *testing.T) {
+	db := openDisk(t)
+	first := openLedger(t, db, sqlite.Config{Limits: limits(0)}).Instance()
+	if again := openLedger(t, db, sqlite.Config{Limits: limits(0), Instance: "other"}).Instance(); again != first || len(first) != 6 {
+		t.Errorf("instance %q, then %q: want the same 6 characters", first, again)
+	}
+	if other := openLedger(t, openDisk(t), sqlite.Config{Limits: limits(0)}).Instance(); other == first {
+		t.Errorf("two ledgers are both called %q", other)
+	}
+}
+
+// TestPrune: what is settled goes after its time, what is open stays.
+func TestPrune(t *testing.T) {
+	db := openDisk(t)
+	now := start
+	l := openLedger(t, db, sqlite.Config{Limits: limits(1), Now: func() time.Time { return now }, Keep: time.Hour})
+	for _, in := range []ledger.Input{seen(1, "queued"), seen(1, "completed"), seen(2, "queued")} {
+		if _, err := l.Apply(t.Context(), in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		after         time.Duration
+		jobs, runners int
+	}{{59 * time.Minute, 2, 2}, {61 * time.Minute, 1, 1}} {
+		now = start.Add(test.after)
+		if _, err := l.Apply(t.Context(), ledger.Tick{}); err != nil {
+			t.Fatal(err)
+		}
+		if jobs, runners := countRows(t, db, "ledger_jobs"), countRows(t, db, "ledger_runners"); jobs != test.jobs || runners != test.runners {
+			t.Errorf("after %s: %d jobs and %d runners: want %d and %d", test.after, jobs, runners, test.jobs, test.runners)
+		}
+	}
+}
+
+// TestNewPoolsAfterOpening: a job that fitted no pool gets its runner when the
+// ledger is opened with one that takes it.
+func TestNewPoolsAfterOpening(t *testing.T) {
+	db := openDisk(t)
+	if _, err := openLedger(t, db, sqlite.Config{}).Apply(t.Context(), seen(1, "queued")); err != nil {
+		t.Fatal(err)
+	}
+	if n := countRows(t, db, "effects"); n != 0 {
+		t.Fatalf("%d effects without a pool: want none", n)
+	}
+	openLedger(t, db, sqlite.Config{Limits: limits(0)})
+	if n := countRows(t, db, "effects"); n != 1 {
+		t.Errorf("%d effects: want one runner wanted", n)
+	}
+}
+
+// TestReader reads beside a ledger that is open.
+func TestReader(t *testing.T) {
+	folder := t.TempDir()
+	db, err := disk.Open(filepath.Join(folder, "mayfly.db"), disk.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	l := openLedger(t, db, sqlite.Config{Limits: limits(1), Instance: "i", Now: func() time.Time { return start }})
+	for id := range int64(2) {
+		if _, err := l.Apply(t.Context(), seen(id+1, "queued")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	beside, err := disk.OpenReader(filepath.Join(folder, "mayfly.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer beside.Close()
+	r := sqlite.NewReader(beside, limits(1))
+	state, err := r.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	jobs, err := r.Jobs(t.Context(), ledger.JobQuery{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var why []string
+	for _, j := range jobs {
+		why = append(why, state.Why(j, start.Add(time.Second)))
+	}
+	want := []string{
+		"pool small is at its max of 1",
+		"runner i-small-1-1-1 has been wanted for 1s: no launcher has taken it up",
+	}
+	if diff := cmp.Diff(want, why); diff != "" {
+		t.Errorf("why (-want +got):\n%s", diff)
+	}
+}
+
+// TestThousandAtOnce: 1,000 jobs that are queued at once, each told of twice, get
+// one runner each.
+func TestThousandAtOnce(t *testing.T) {
+	db := openDisk(t)
+	l := openLedger(t, db, sqlite.Config{Limits: limits(0)})
+	each(t, 32, 2000, func(i int) error {
+		_, err := l.Apply(t.Context(), seen(int64(i%1000+1), "queued"))
+		return err
+	})
+	if jobs, runners, effects := countRows(t, db, "ledger_jobs"), countRows(t, db, "ledger_runners"), countRows(t, db, "effects"); jobs != 1000 || runners != 1000 || effects != 1000 {
+		t.Errorf("%d jobs, %d runners, %d effects: want 1000 of each", jobs, runners, effects)
+	}
+	state, err := l.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if faults := state.Invariants(time.Now()); faults != nil {
+		t.Errorf("after 1,000 jobs: %v", faults)
+	}
+}
+
+// each runs f for 0 to n-1 from so many goroutines.
+func each(t testing.TB, goroutines, n int, f func(i int) error) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for g := range goroutines {
+		wg.Go(func() {
+			for i := g; i < n; i += goroutines {
+				if err := f(i); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// BenchmarkApply is a job queued and completed, while n others are queued, from 1 and from
+// 32 goroutines; each input is durable before the next of its goroutine.
+func BenchmarkApply(b *testing.B) {
+	for _, n := range []int{0, 1000, 10_000} {
+		for _, goroutines := range []int{1, 32} {
+			b.Run(fmt.Sprintf("queued=%d/goroutines=%d", n, goroutines), func(b *testing.B) {
+				l := openLedger(b, openDisk(b), sqlite.Config{Limits: limits(4)})
+				each(b, 64, n, func(i int) error {
+					_, err := l.Apply(b.Context(), seen(int64(i+1), "queued"))
+					return err
+				})
+				b.ResetTimer()
+				each(b, goroutines, b.N, func(i int) error {
+					for _, action := range []string{"queued", "completed"} {
+						if _, err := l.Apply(b.Context(), seen(int64(n+i+1), action)); err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+			})
+		}
+	}
+}
