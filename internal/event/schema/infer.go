@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -93,11 +92,13 @@ func inferInto(others *Shape, value any, depth int, room *int) *Shape {
 	return others
 }
 
+// numberType tells integers from others as JSON Schema draft 4 does: by how they
+// are written.
 func numberType(n json.Number) Types {
-	if _, err := strconv.ParseInt(n.String(), 10, 64); err == nil {
-		return Integer
+	if strings.ContainsAny(n.String(), ".eE") {
+		return Number
 	}
-	return Number
+	return Integer
 }
 
 func newText(v string) *Text {

@@ -12,7 +12,8 @@ import (
 // Limits on a registry; see also those of shapes.
 const (
 	maxSchemas  = 500
-	maxVersions = 100 // kept of one schema, the latest
+	maxVersions = 100    // kept of one schema, the latest
+	maxKept     = 50_000 // positions in all versions kept of one schema
 )
 
 // ErrFull is returned for an event of a type that a registry has no room for.
@@ -56,10 +57,20 @@ func (r *Registry) Observe(event []byte) (latest *Schema, changed bool, err erro
 		next.Version = last.Version + 1
 	}
 	d.Versions = append(d.Versions, next)
-	if extra := len(d.Versions) - maxVersions; extra > 0 {
-		d.Versions = slices.Delete(d.Versions, 0, extra)
-	}
+	d.trim()
 	return next, true, nil
+}
+
+// trim drops the oldest versions that there is no room for.
+func (d *discovery) trim() {
+	kept, from := 0, len(d.Versions)
+	for from > 0 && len(d.Versions)-from < maxVersions {
+		if kept += d.Versions[from-1].Detail.positions(); kept > maxKept {
+			break
+		}
+		from--
+	}
+	d.Versions = slices.Delete(d.Versions, 0, min(from, len(d.Versions)-1))
 }
 
 func (r *Registry) discovery(name string) (*discovery, error) {

@@ -16,7 +16,7 @@ type Types uint8
 const (
 	Null Types = 1 << iota
 	Boolean
-	Integer // within int64, written without fraction and exponent
+	Integer // written without fraction and exponent
 	Number
 	String
 	Array
