@@ -91,8 +91,8 @@ func (s *State) soundSupply(now time.Time, fault func(string, ...any)) {
 		if !t.open(k) || t.starved() {
 			continue
 		}
-		for key := range total.needy {
-			if t.ready(s.jobs[key]) {
+		for key, p := range total.needy {
+			if t.ready(p) {
 				fault("job %s has no runner, though there is room: %d runners for %d jobs of pool %s, labels %s", key, total.supply, total.demand, k.pool, k.labels)
 			}
 		}

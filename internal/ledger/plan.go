@@ -2,12 +2,10 @@ package ledger
 
 import (
 	"cmp"
-	"container/heap"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
@@ -72,17 +70,31 @@ func (t *turn) admit() {
 	if !t.short() || t.starved() {
 		return
 	}
-	lines := t.lines()
-	for len(lines) > 0 && t.short() {
-		repository := t.fairest(lines)
-		line := lines[repository]
-		if j := t.State.jobs[heap.Pop(line).(place).key]; t.open(set{j.Pool, j.Labels}) {
-			t.want(j)
+	for p, ok := t.next(); ok; p, ok = t.next() {
+		t.want(t.State.jobs[p.key])
+	}
+}
+
+// next returns the job whose turn it is. It looks at each that stands in line, which is
+// cheaper than an order that every input has to keep: places come free one by one, at
+// the pace at which jobs end.
+func (t *turn) next() (best place, found bool) {
+	fewest := 0 // runners of best's repository
+	for k, total := range t.sets {
+		if !t.open(k) {
+			continue
 		}
-		if line.Len() == 0 {
-			delete(lines, repository)
+		for key, p := range total.needy {
+			if !t.ready(p) {
+				continue
+			}
+			share := t.shares[key.Repository]
+			if !found || share < fewest || share == fewest && p.compare(best) < 0 {
+				best, fewest, found = p, share, true
+			}
 		}
 	}
+	return best, found
 }
 
 // short reports whether there is a set that lacks runners and may have one more.
@@ -115,8 +127,8 @@ func (t *turn) starved() bool {
 		if !ok || !t.lacks(k) || !t.roomInPool(p) || t.roomOnHost(p) || !p.Resources.Fits(t.limits.Host) {
 			continue
 		}
-		for key := range total.needy {
-			if j := t.State.jobs[key]; t.ready(j) && t.since(j.Queued) > t.limits.Patience {
+		for _, p := range total.needy {
+			if t.ready(p) && t.since(p.queued) > t.limits.Patience {
 				return true
 			}
 		}
@@ -124,62 +136,8 @@ func (t *turn) starved() bool {
 	return false
 }
 
-// ready reports whether j need not wait for a back-off or for news.
-func (t *turn) ready(j Job) bool { return !t.now.Before(j.NotBefore) }
-
-// A place is a job's place in line, by age.
-type place struct {
-	created time.Time
-	key     JobKey
-}
-
-func (p place) compare(o place) int {
-	return cmp.Or(p.created.Compare(o.created), p.key.compare(o.key))
-}
-
-// A line is the jobs of one repository that need a runner, a heap.
-type line []place
-
-func (l line) Len() int           { return len(l) }
-func (l line) Swap(i, k int)      { l[i], l[k] = l[k], l[i] }
-func (l line) Less(i, k int) bool { return l[i].compare(l[k]) < 0 }
-func (l *line) Push(p any)        { *l = append(*l, p.(place)) }
-func (l *line) Pop() any {
-	last := (*l)[len(*l)-1]
-	*l = (*l)[:len(*l)-1]
-	return last
-}
-
-// lines returns the jobs that could have a runner now, by repository.
-func (t *turn) lines() map[string]*line {
-	lines := map[string]*line{}
-	for k, total := range t.sets {
-		if !t.open(k) {
-			continue
-		}
-		for key := range total.needy {
-			j := t.State.jobs[key]
-			if !t.ready(j) {
-				continue
-			}
-			if lines[key.Repository] == nil {
-				lines[key.Repository] = &line{}
-			}
-			lines[key.Repository].Push(place{j.Created, key})
-		}
-	}
-	for _, l := range lines {
-		heap.Init(l)
-	}
-	return lines
-}
-
-// fairest returns the repository whose turn it is.
-func (t *turn) fairest(lines map[string]*line) string {
-	return slices.MinFunc(slices.Collect(maps.Keys(lines)), func(a, b string) int {
-		return cmp.Or(cmp.Compare(t.shares[a], t.shares[b]), (*lines[a])[0].compare((*lines[b])[0]))
-	})
-}
+// ready reports whether a job need not wait for a back-off or for news.
+func (t *turn) ready(p place) bool { return !t.now.Before(p.notBefore) }
 
 // want makes a runner for j.
 func (t *turn) want(j Job) {

@@ -1,5 +1,9 @@
 package ledger
 
+import (
+	"time"
+)
+
 // A set is the jobs and runners of one pool that have the same labels: those
 // that can stand for each other.
 type set struct {
@@ -10,9 +14,24 @@ type set struct {
 // A total is what counts of one set.
 type total struct {
 	demand int                     // queued jobs
-	needy  map[JobKey]struct{}     // of them, those without a runner of their own
+	needy  map[JobKey]place        // of them, those without a runner of their own
 	supply int                     // runners that are or will be there for a queued job
 	spares map[RunnerName]struct{} // of them, those that can be removed: claimed or idle
+}
+
+// A place is where a job stands in line.
+type place struct {
+	key       JobKey
+	created   time.Time // what the order goes by
+	queued    time.Time
+	notBefore time.Time
+}
+
+func (p place) compare(o place) int {
+	if c := p.created.Compare(o.created); c != 0 {
+		return c
+	}
+	return p.key.compare(o.key)
 }
 
 // Totals are the counts that follow from jobs and runners, kept up to date so
@@ -52,8 +71,8 @@ func (s *State) count(key JobKey, sign int) {
 	if queued {
 		s.in(set{j.Pool, j.Labels}, func(t *total) {
 			t.demand += sign
-			if !covered {
-				mark(t.needy, key, sign)
+			if delete(t.needy, key); sign > 0 && !covered {
+				t.needy[key] = place{key, j.Created, j.Queued, j.NotBefore}
 			}
 		})
 	}
@@ -83,7 +102,7 @@ func (s *State) countRunner(r Runner, queued bool, sign int) {
 func (s *State) in(k set, change func(*total)) {
 	t := s.sets[k]
 	if t == nil {
-		t = &total{needy: map[JobKey]struct{}{}, spares: map[RunnerName]struct{}{}}
+		t = &total{needy: map[JobKey]place{}, spares: map[RunnerName]struct{}{}}
 		s.sets[k] = t
 	}
 	change(t)
