@@ -24,7 +24,7 @@ func (s *Sim) runnerRoutes() {
 		s.asScope("GET "+actions+"runners/{id}", s.withRunner(func(_ call, r *runner) reply { return ok(r.shape()) }))
 		s.asRunner("DELETE "+actions+"runners/{id}", s.withRunner(s.deleteRunner))
 		s.asScope("GET "+actions+"runners/downloads", s.downloads)
-		s.asScope("GET "+actions+"runners/{id}/labels", s.withRunner(listLabels))
+		s.asScope("GET "+actions+"runners/{id}/{part}", s.runnerPart)
 		s.asScope("POST "+actions+"runners/{id}/labels", s.withRunner(addLabels))
 		s.asScope("PUT "+actions+"runners/{id}/labels", s.withRunner(setLabels))
 		s.asScope("DELETE "+actions+"runners/{id}/labels", s.withRunner(clearLabels))
@@ -32,7 +32,8 @@ func (s *Sim) runnerRoutes() {
 		s.asRunner("GET "+actions+"runner-groups", s.listGroups)
 	}
 	s.asScope("POST /orgs/{org}/actions/runner-groups", s.createGroup)
-	s.asScope("GET /enterprises/{enterprise}/actions/runners/deprecations/{version}", s.deprecation)
+	// {id} is "deprecations": written out, the pattern would conflict with {id}/labels
+	s.asScope("GET /enterprises/{enterprise}/actions/runners/{id}/{version}", s.deprecation)
 }
 
 // withRunner finds the runner that the path names.
@@ -186,8 +187,17 @@ func (s *Sim) downloads(c call) reply {
 	}})
 }
 
-func (s *Sim) deprecation(c call) reply {
-	return ok(object{"runner_version": c.PathValue("version"), "registration_deprecates_at": nil, "runtime_deprecates_at": nil})
+// runnerPart answers two paths that a ServeMux cannot tell apart:
+// runners/{id}/labels, and runners/deprecations/{version} of an enterprise.
+func (s *Sim) runnerPart(c call) reply {
+	part := c.PathValue("part")
+	switch {
+	case c.PathValue("id") == "deprecations" && c.PathValue("enterprise") != "":
+		return ok(object{"runner_version": part, "registration_deprecates_at": nil, "runtime_deprecates_at": nil})
+	case part == "labels":
+		return s.withRunner(listLabels)(c)
+	}
+	return notFound()
 }
 
 func listLabels(_ call, r *runner) reply {
