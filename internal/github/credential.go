@@ -43,6 +43,7 @@ func (c *Client) appTransport() *ghinstallation.AppsTransport {
 // installationCredential acts as installation id of the App.
 func (c *Client) installationCredential(id int64) (*credential, error) {
 	t := ghinstallation.NewFromAppsTransport(c.appTransport(), id)
+	t.InstallationTokenOptions = &gh.InstallationTokenOptions{} // all that is granted; nil would be sent as "null"
 	cred, err := c.credential(t)
 	if err != nil {
 		return nil, err
