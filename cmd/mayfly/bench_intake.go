@@ -1,0 +1,274 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	_ "embed"
+
+	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/event/pattern"
+	"github.com/mayfly-ci/mayfly/internal/pool"
+	"github.com/mayfly-ci/mayfly/internal/secret"
+	"github.com/mayfly-ci/mayfly/internal/webhook"
+)
+
+// sampleDelivery is GitHub's own example of a queued job, 7 KB.
+//
+//go:embed bench_delivery.json
+var sampleDelivery []byte
+
+// benchCmd measures, each time beside a baseline in the same run.
+type benchCmd struct {
+	Intake benchIntakeCmd `cmd:"" help:"Signed deliveries over HTTP, each on disk before its 202, beside bare SQLite."`
+	Launch benchLaunchCmd `cmd:"" help:"From queued to the runner's process, beside the launcher alone."`
+}
+
+// benchIntakeCmd is `mayfly bench intake`.
+type benchIntakeCmd struct {
+	Clients []int         `help:"Clients at once, a run for each." default:"1,8,32,256"`
+	For     time.Duration `help:"How long a run takes." default:"3s"`
+	Dir     string        `help:"Folder for the database, on the disk to be measured." type:"path"`
+	JSON    bool          `help:"Print JSON."`
+}
+
+// An intakeFigure is one row of the result.
+type intakeFigure struct {
+	Clients    int     `json:"clients"`
+	PerSecond  float64 `json:"deliveries_per_s"`
+	P50        float64 `json:"p50_ms"`
+	P99        float64 `json:"p99_ms"`
+	CPU        float64 `json:"cpu_us_per_delivery"` // server and load together
+	BarePerSec float64 `json:"bare_writes_per_s"`   // the same rows by the same writers, without HTTP, signature and rules
+	BareP99    float64 `json:"bare_p99_ms"`
+}
+
+// Run measures each number of clients on a fresh database.
+func (c *benchIntakeCmd) Run(ctx context.Context, screen *cli.Screen) error {
+	if c.Dir == "" {
+		dir, err := os.MkdirTemp("", "mayfly-bench-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		c.Dir = dir
+	}
+	var figures []intakeFigure
+	for _, clients := range c.Clients {
+		screen.Notef("%d clients for %v, then bare writes for %v …", clients, c.For, c.For)
+		f, err := c.measure(ctx, clients)
+		if err != nil {
+			return err
+		}
+		figures = append(figures, f)
+	}
+	if c.JSON {
+		return screen.JSON(figures)
+	}
+	var rows [][]cli.Cell
+	for _, f := range figures {
+		rows = append(rows, cli.Text(fmt.Sprint(f.Clients), fmt.Sprintf("%.0f", f.PerSecond), fmt.Sprintf("%.2f", f.P50),
+			fmt.Sprintf("%.2f", f.P99), fmt.Sprintf("%.0f", f.CPU), fmt.Sprintf("%.0f", f.BarePerSec), fmt.Sprintf("%.2f", f.BareP99)))
+	}
+	screen.Table([]string{"CLIENTS", "DELIVERIES/S", "P50 MS", "P99 MS", "CPU µS EACH", "BARE WRITES/S", "BARE P99 MS"}, rows)
+	return nil
+}
+
+func (c *benchIntakeCmd) measure(ctx context.Context, clients int) (f intakeFigure, err error) {
+	served, err := c.serve(ctx, clients)
+	if err != nil {
+		return f, err
+	}
+	bare, err := c.bare(ctx, clients)
+	if err != nil {
+		return f, err
+	}
+	return intakeFigure{
+		Clients: clients, PerSecond: served.rate(), P50: served.quantile(0.50), P99: served.quantile(0.99),
+		CPU: served.cpu.Seconds() * 1e6 / float64(len(served.times)), BarePerSec: bare.rate(), BareP99: bare.quantile(0.99),
+	}, nil
+}
+
+// serve runs the real handler on the real bus, with the machine's rules, over
+// loopback. The events go to a target that does nothing, so what is measured is
+// the way from the request to its 202.
+func (c *benchIntakeCmd) serve(ctx context.Context, clients int) (r intakeRun, err error) {
+	db, err := disk.Open(filepath.Join(c.Dir, fmt.Sprintf("intake-%d.db", clients)), disk.Options{})
+	if err != nil {
+		return r, err
+	}
+	defer db.Close()
+	log := slog.New(slog.DiscardHandler)
+	b, err := benchBus(ctx, db, log)
+	if err != nil {
+		return r, err
+	}
+	key := rand.Text()
+	hook, err := webhook.New(webhook.Config{
+		Secrets: []secret.Secret{secret.New(key)}, Publish: b.Publish, Full: disk.ErrFull, Log: log,
+		Pools: pool.Set{pool.Pool{Name: "bench", Labels: []string{"ubuntu-latest"}}.WithDefaults()},
+	})
+	if err != nil {
+		return r, err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return r, err
+	}
+	server := webhook.Server(hook, log)
+	go server.Serve(listener)
+	defer server.Close()
+	running, stop := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- b.Run(running) }()
+	defer func() { stop(); <-done }()
+
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients, MaxConnsPerHost: clients}}
+	defer client.CloseIdleConnections()
+	signature := signatureOf(sampleDelivery, key)
+	return load(ctx, clients, c.For, func(ctx context.Context) error {
+		return deliver(ctx, client, "http://"+listener.Addr().String()+"/webhook", sampleDelivery, signature)
+	})
+}
+
+// benchBus is a bus with the machine's own rules and targets that do nothing.
+func benchBus(ctx context.Context, db *disk.DB, log *slog.Logger) (*bus.Bus, error) {
+	nothing := func(context.Context, event.Event) error { return nil }
+	targets := map[string]bus.Target{}
+	var rules []bus.Rule
+	for _, r := range ownRules {
+		p, err := pattern.Parse([]byte(r.pattern))
+		if err != nil {
+			return nil, err
+		}
+		rules = append(rules, bus.Rule{Name: r.name, Pattern: p, Target: r.target, Workers: r.workers})
+		targets[r.target] = nothing
+	}
+	return bus.Open(ctx, db, bus.Config{Rules: rules, Targets: targets, Log: log})
+}
+
+// bare writes rows of the same size by as many writers, one fsync shared by those
+// who write at once: the group-commit rate of SQLite on this disk.
+func (c *benchIntakeCmd) bare(ctx context.Context, clients int) (r intakeRun, err error) {
+	db, err := disk.Open(filepath.Join(c.Dir, fmt.Sprintf("bare-%d.db", clients)), disk.Options{})
+	if err != nil {
+		return r, err
+	}
+	defer db.Close()
+	if err := db.Migrate(ctx, "bench", []string{"CREATE TABLE rows (id TEXT PRIMARY KEY, body BLOB) WITHOUT ROWID"}); err != nil {
+		return r, err
+	}
+	return load(ctx, clients, c.For, func(ctx context.Context) error {
+		return db.Write(ctx, func(tx *disk.Tx) error {
+			_, err := tx.Exec("INSERT INTO rows VALUES (?, ?)", rand.Text(), sampleDelivery)
+			return err
+		})
+	})
+}
+
+// signatureOf signs body as GitHub does.
+func signatureOf(body []byte, key string) string {
+	mac := hmac.New(sha256.New, []byte(key))
+	mac.Write(body)
+	return "sha256=" + hex.EncodeToString(mac.Sum(nil))
+}
+
+// deliver posts one delivery under a GUID of its own and wants a 202.
+func deliver(ctx context.Context, client *http.Client, url string, body []byte, signature string) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("X-GitHub-Event", event.TypeWorkflowJob)
+	r.Header.Set("X-GitHub-Delivery", rand.Text())
+	r.Header.Set("X-Hub-Signature-256", signature)
+	answer, err := client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, 4096))
+	if err == nil && answer.StatusCode != http.StatusAccepted {
+		err = fmt.Errorf("delivery answered with %s: %s", answer.Status, text)
+	}
+	return err
+}
+
+// An intakeRun is what a load run gave.
+type intakeRun struct {
+	times []time.Duration // of each call, sorted
+	wall  time.Duration
+	cpu   time.Duration // of this process
+}
+
+func (r intakeRun) rate() float64 { return float64(len(r.times)) / r.wall.Seconds() }
+
+// quantile returns the q-quantile in milliseconds.
+func (r intakeRun) quantile(q float64) float64 {
+	if len(r.times) == 0 {
+		return 0
+	}
+	return r.times[min(len(r.times)-1, int(q*float64(len(r.times))))].Seconds() * 1e3
+}
+
+// load has clients call f one call after another for a time. The first error ends it.
+func load(ctx context.Context, clients int, d time.Duration, f func(context.Context) error) (r intakeRun, err error) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	var (
+		group  sync.WaitGroup
+		failed atomic.Pointer[error]
+		times  = make([][]time.Duration, clients)
+	)
+	start, used := time.Now(), cpuTime()
+	for i := range clients {
+		group.Go(func() {
+			for ctx.Err() == nil {
+				began := time.Now()
+				if err := f(context.WithoutCancel(ctx)); err != nil {
+					failed.CompareAndSwap(nil, &err)
+					cancel()
+					return
+				}
+				times[i] = append(times[i], time.Since(began))
+			}
+		})
+	}
+	group.Wait()
+	r.wall, r.cpu = time.Since(start), cpuTime()-used
+	r.times = slices.Concat(times...)
+	slices.Sort(r.times)
+	if e := failed.Load(); e != nil {
+		return r, *e
+	}
+	return r, nil
+}
+
+// cpuTime is the processor time that this process has used.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}

@@ -1,0 +1,298 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/pool"
+	"github.com/mayfly-ci/mayfly/internal/secret"
+)
+
+// sample is the repository that the demo pushes.
+//
+//go:embed all:sample
+var sample embed.FS
+
+// expected is how the sample's jobs are meant to end; those not named succeed.
+var expected = map[string]string{"broken": "failure"}
+
+const sampleRepository = "acme/web"
+
+// demoCmd is `mayfly demo`.
+type demoCmd struct {
+	Launcher string        `help:"Where runners run: ${enum}." enum:"auto,engine,sandbox" default:"auto"`
+	JSON     bool          `help:"Print one summary object."`
+	Keep     bool          `help:"Stay up after the sample: further pushes start further jobs."`
+	Listen   string        `help:"Address and port for deliveries." default:"127.0.0.1:0" placeholder:"HOST:PORT"`
+	Secret   string        `name:"webhook-secret" help:"Secret of deliveries, for posting some of your own; made up by default." env:"MAYFLY_WEBHOOK_SECRET" placeholder:"SECRET"`
+	State    string        `help:"Folder for everything; a temporary one by default." type:"path" placeholder:"DIR"`
+	Within   time.Duration `help:"Give up after this time." default:"5m"`
+}
+
+// A demoSummary is what the demo comes to.
+type demoSummary struct {
+	Jobs              int       `json:"jobs"`
+	AsExpected        int       `json:"as_expected"`
+	RunnersStarted    int       `json:"runners_started"`
+	LeftContainers    int       `json:"left_containers"`
+	LeftRegistrations int       `json:"left_registrations"`
+	QueuedToStarted   quantiles `json:"queued_to_started_ms"`
+}
+
+// quantiles are in milliseconds.
+type quantiles struct {
+	P50 float64 `json:"p50"`
+	P99 float64 `json:"p99"`
+}
+
+// errDemo says that the demo did not end as meant.
+var errDemo = errors.New("demo: not all ended as meant")
+
+// Run runs the sample from push to empty inventory.
+func (c *demoCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) (err error) {
+	if all.LogLevel == "info" { // the demo tells what happens itself
+		log = slog.New(slog.NewTextHandler(screen.Err, &slog.HandlerOptions{Level: slog.LevelError}))
+	}
+	if c.State == "" {
+		if c.State, err = os.MkdirTemp("", "mayfly-demo-"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(c.State)) }()
+	}
+	s, err := openSimulated(ctx, simulatedSettings{
+		Launcher: c.Launcher, State: c.State, Listen: c.Listen, Secret: secret.New(c.Secret),
+		Repository: sampleRepository, Pools: demoPools(), Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	open := true
+	shutdown := func() error {
+		if !open {
+			return nil
+		}
+		open = false
+		return s.shutdown()
+	}
+	defer func() { err = errors.Join(err, shutdown()) }()
+	screen.Notef("simulated GitHub at %s, deliveries to %s, launcher %s", s.simURL, s.hookURL(), s.launcherName())
+	summary, err := c.play(ctx, screen, s)
+	if err != nil {
+		return err
+	}
+	if c.Keep {
+		c.stay(ctx, screen, s)
+	}
+	if err := shutdown(); err != nil {
+		return err
+	}
+	if c.JSON {
+		err = screen.JSON(summary)
+	}
+	if summary.AsExpected != summary.Jobs || summary.LeftContainers+summary.LeftRegistrations > 0 {
+		return cli.Hint(errDemo, "run it with --log-level debug")
+	}
+	return err
+}
+
+// demoPools are two kinds of runner that fit a small machine together.
+func demoPools() pool.Set {
+	resources := pool.Resources{CPUs: 0.5, Memory: 512 << 20}
+	return pool.Set{
+		{Name: "small", Labels: []string{"self-hosted", "linux", "small"}, Resources: resources, Max: 4, PIDs: 512},
+		{Name: "large", Labels: []string{"self-hosted", "linux", "large"}, Resources: resources, Max: 2, PIDs: 512},
+	}
+}
+
+// play pushes the sample, follows its jobs to their end and tells of them.
+func (c *demoCmd) play(ctx context.Context, screen *cli.Screen, s *simulated) (demoSummary, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.Within, fmt.Errorf("the demo took longer than %v", c.Within))
+	defer cancel()
+	changes := s.sim.Subscribe()
+	defer changes.Close()
+	files, err := sampleFiles()
+	if err != nil {
+		return demoSummary{}, err
+	}
+	runs, err := s.sim.Push(githubsim.Push{Repository: sampleRepository, Message: "try mayfly", Files: files})
+	if err != nil {
+		return demoSummary{}, err
+	}
+	screen.Notef("pushed %s: %d workflows\n", sampleRepository, len(runs))
+	if err := follow(ctx, screen, changes, len(runs)); err != nil {
+		return demoSummary{}, err
+	}
+	if err := s.settle(ctx); err != nil {
+		return demoSummary{}, err
+	}
+	return c.conclude(ctx, screen, s)
+}
+
+// sampleFiles returns the sample repository, by path.
+func sampleFiles() (map[string]string, error) {
+	files := map[string]string{}
+	err := fs.WalkDir(sample, "sample", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := sample.ReadFile(path)
+		files[strings.TrimPrefix(path, "sample/")] = string(text)
+		return err
+	})
+	return files, err
+}
+
+// follow tells what happens to jobs until so many runs have completed.
+func follow(ctx context.Context, screen *cli.Screen, changes *githubsim.Subscription, runs int) error {
+	tell := teller{screen: screen, begin: time.Now(), status: map[int64]string{}}
+	for runs > 0 {
+		change, ok := changes.Next(ctx)
+		switch {
+		case !ok:
+			return context.Cause(ctx)
+		case change.Run != nil && change.Run.Status == githubsim.StatusCompleted:
+			runs--
+		case change.Job != nil:
+			tell.change(change.Time, *change.Job)
+		}
+	}
+	return nil
+}
+
+// A teller prints a line whenever a job comes to another status.
+type teller struct {
+	screen *cli.Screen
+	begin  time.Time
+	status map[int64]string // last told, by job
+}
+
+func (t *teller) change(at time.Time, j githubsim.Job) {
+	if t.status[j.ID] == j.Status {
+		return // one of its steps
+	}
+	t.status[j.ID] = j.Status
+	what, colour := j.Status, cli.Grey
+	switch j.Status {
+	case githubsim.StatusQueued:
+		what = "queued for " + strings.Join(j.Labels, ", ")
+	case githubsim.StatusInProgress:
+		what, colour = "running on "+j.Runner, cli.Yellow
+	case githubsim.StatusCompleted:
+		what, colour = j.Conclusion, resultColour(j)
+	}
+	t.screen.Notef("%8s  %-10s  %s", cli.Duration(at.Sub(t.begin)), j.Name, t.screen.Paint(colour, what))
+}
+
+func resultColour(j githubsim.Job) cli.Colour {
+	if asMeant(j) {
+		return cli.Green
+	}
+	return cli.Red
+}
+
+func asMeant(j githubsim.Job) bool { return j.Conclusion == cmp.Or(expected[j.Name], "success") }
+
+// conclude prints the table and the inventory, and adds them up.
+func (c *demoCmd) conclude(ctx context.Context, screen *cli.Screen, s *simulated) (d demoSummary, err error) {
+	list, err := s.ledger.Jobs(ctx, ledger.JobQuery{Limit: 1000})
+	if err != nil {
+		return d, err
+	}
+	kept := map[int64]ledger.Job{}
+	for _, j := range list {
+		kept[j.Key.ID] = j
+	}
+	runners, err := s.ledger.Runners(ctx, ledger.RunnerQuery{Limit: 1000})
+	if err != nil {
+		return d, err
+	}
+	left, err := s.inventory(ctx)
+	if err != nil {
+		return d, err
+	}
+	jobs := s.sim.Jobs()
+	var waits []float64
+	var rows [][]cli.Cell
+	for _, j := range jobs {
+		k := kept[j.ID]
+		wait := j.StartedAt.Sub(j.Created)
+		waits = append(waits, float64(wait.Microseconds())/1e3)
+		if asMeant(j) && k.Conclusion == j.Conclusion {
+			d.AsExpected++
+		}
+		row := cli.Text(j.Name, k.Pool, j.Runner, cli.Duration(wait), cli.Duration(j.Completed.Sub(j.StartedAt)), j.Conclusion, lastLine(s.sim, j.ID))
+		row[5].Colour = resultColour(j)
+		rows = append(rows, row)
+	}
+	d.Jobs, d.RunnersStarted = len(jobs), len(runners)
+	d.LeftContainers, d.LeftRegistrations = left.Containers, left.Registrations
+	d.QueuedToStarted = quantilesOf(waits)
+	if !c.JSON {
+		fmt.Fprintln(screen.Out)
+		screen.Table([]string{"JOB", "POOL", "RUNNER", "QUEUED→STARTED", "TOOK", "RESULT", "LAST LINE"}, rows)
+		fmt.Fprintf(screen.Out, "\n%d of %d jobs as expected, %d runners started\nleft: %d containers, %d registrations, %d claim sockets\n",
+			d.AsExpected, d.Jobs, d.RunnersStarted, left.Containers, left.Registrations, left.Claims)
+	}
+	return d, nil
+}
+
+// farewell is what runners write last into every log.
+const farewell = "Cleaning up orphan processes"
+
+// lastLine is the last line of a job's log but for the runner's farewell, without
+// its time.
+func lastLine(sim *githubsim.Sim, job int64) string {
+	for _, line := range slices.Backward(strings.Split(sim.Log(job), "\n")) {
+		_, text, timed := strings.Cut(line, " ")
+		if timed && text != farewell && strings.TrimSpace(text) != "" {
+			return strings.TrimPrefix(text, "##[error]")
+		}
+	}
+	return ""
+}
+
+func quantilesOf(values []float64) quantiles {
+	if len(values) == 0 {
+		return quantiles{}
+	}
+	slices.Sort(values)
+	at := func(q float64) float64 { return values[min(len(values)-1, int(q*float64(len(values))))] }
+	return quantiles{P50: at(0.50), P99: at(0.99)}
+}
+
+// stay tells how to go on, and of what happens, until ctx ends.
+func (c *demoCmd) stay(ctx context.Context, screen *cli.Screen, s *simulated) {
+	screen.Notef(`
+still up. Push to start further jobs:
+  git clone %s/%s.git && cd web
+  git commit --allow-empty -m again && git push
+Deliveries of your own go to %s.
+See what happens with:
+  mayfly jobs --state %s
+  mayfly events --state %s
+Stop with Ctrl-C.`, s.simURL, sampleRepository, s.hookURL(), s.State, s.State)
+	changes := s.sim.Subscribe()
+	defer changes.Close()
+	tell := teller{screen: screen, begin: time.Now(), status: map[int64]string{}}
+	for {
+		change, ok := changes.Next(ctx)
+		if !ok {
+			return
+		}
+		if change.Job != nil {
+			tell.change(change.Time, *change.Job)
+		}
+	}
+}

@@ -1,0 +1,63 @@
+// Command mayfly gives every GitHub Actions job a runner of its own that lives for
+// that job and no longer. It is the tool, and the whole system on one machine.
+//
+// This is a tour of the code, in the order in which a job passes through it.
+//
+// # 0. The nouns
+//
+// What flows is an event.Event, in EventBridge's envelope; the payload that decides
+// everything is event.WorkflowJob. A pool.Pool is a named kind of runner, and
+// pool.Set.Route says which one a job fits. A secret.Secret hides itself wherever it
+// is printed. None of the three does I/O.
+//
+// # 1. webhook
+//
+// webhook.Handler reads a delivery, checks its signature against the raw body,
+// routes the job, and publishes an event. It answers 202 when the event is on disk.
+//
+// # 2. bus
+//
+// bus.Bus keeps events in the machine's one SQLite file (disk.DB, where many writers
+// share one fsync) and brings each to every rule whose event/pattern matches: at
+// least once, with growing pauses, and to the dead letters in the end. The machine's
+// own rules are in rules.go here: data first, then the targets they lead to.
+//
+// # 3. ledger
+//
+// ledger.State is a pure state machine over jobs and runners. Whatever comes in, it
+// makes the same plan afresh: queued jobs are the demand, runners coming or idle are
+// the supply; a deficit is made good within the limits, a surplus is removed.
+// ledger/sqlite keeps it, and puts the events that follow on the bus in the
+// transaction of the change they follow from.
+//
+// # 4. fleet
+//
+// fleet.Fleet starts the runners that are wanted, watches each until it ends, tells
+// of its end and removes it, on a fleet.Launcher: fleet/engine for Docker and Podman,
+// fleet/sandbox for bubblewrap. launcher.go here chooses one.
+//
+// # 5. claim
+//
+// claim.Desk opens a unix socket for each runner, in a folder of its own that is
+// mounted into its container. Over it a runner gets one JIT configuration, once,
+// after the ledger has durably said so. claims.go here joins the desk to the ledger
+// and to GitHub.
+//
+// # 6. agent
+//
+// cmd/mayfly-agent is the first process of every container: it claims, starts the
+// runner, watches what it prints, keeps its time limits, reports and leaves.
+//
+// # GitHub
+//
+// github.Client is the part of GitHub's API in use. github/githubsim is GitHub's other
+// side, over a real socket, with the runner protocol and with faults on request;
+// github/minirunner is a stand-in for the official runner. Both sides are held against
+// GitHub's own OpenAPI description in their tests (github/openapi).
+//
+// # The machine
+//
+// machine.go joins all of this. sweep.go makes good what no delivery told. Each
+// command has a file of its own: up.go, demo.go, sim.go, jobs.go, status.go, lists.go
+// (events), token.go, hook.go, bench_*.go, and main.go for the command line.
+package main

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/github"
+)
+
+// webhookCmd is `mayfly webhook`.
+type webhookCmd struct {
+	Install hookInstallCmd `cmd:"" help:"Make the webhook as the configuration says, or change it to that."`
+	Ping    hookPingCmd    `cmd:"" help:"Have GitHub send a ping."`
+	Remove  hookRemoveCmd  `cmd:"" help:"Remove the webhook."`
+}
+
+// hookAt is what the three have in common.
+type hookAt struct {
+	At  string `help:"Whose webhook, in place of the configuration's: app, acme, acme/web or enterprises/SLUG." placeholder:"WHERE"`
+	URL string `help:"Its address, in place of the configuration's." placeholder:"URL"`
+}
+
+// open returns a client, whose webhook it is, and what it should be.
+func (h hookAt) open(c *commands) (*github.Client, github.Scope, github.HookConfig, error) {
+	none := func(err error) (*github.Client, github.Scope, github.HookConfig, error) {
+		return nil, github.Scope{}, github.HookConfig{}, err
+	}
+	s, forge, err := clientFor(c.Config)
+	if err != nil {
+		return none(err)
+	}
+	if h.At != "" {
+		s.Webhook.At = h.At
+	}
+	if h.URL != "" {
+		s.Webhook.URL = h.URL
+	}
+	if s.Webhook.At == "" || s.Webhook.URL == "" {
+		return none(cli.Usage(errors.New("webhook: want to know whose it is and its address"), "set webhook.at and webhook.url in the configuration, or give --at and --url"))
+	}
+	at, err := hookScope(s.Webhook.At)
+	if err != nil {
+		return none(cli.Usage(err, "app, acme, acme/web or enterprises/SLUG"))
+	}
+	return forge, at, github.HookConfig{URL: s.Webhook.URL, Secret: s.secrets.Webhook[0], Events: s.Webhook.Events}, nil
+}
+
+type hookInstallCmd struct{ hookAt }
+
+// Run installs the webhook. Where GitHub has no call for it, it prints what to enter.
+func (c *hookInstallCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
+	forge, at, want, err := c.open(all)
+	if err != nil {
+		return err
+	}
+	hook, err := forge.InstallWebhook(ctx, at, want)
+	if errors.Is(err, github.ErrByHand) {
+		printManual(screen, forge.ByHand(at, want))
+		return nil
+	} else if err != nil {
+		return err
+	}
+	fmt.Fprintf(screen.Out, "webhook of %s sends %s to %s\n", at, strings.Join(hook.Events, ", "), hook.URL)
+	if len(hook.Missing) > 0 {
+		screen.Notef("GitHub has no call for an App's events: tick %s on its settings page", strings.Join(hook.Missing, ", "))
+	}
+	return nil
+}
+
+// printManual prints what to enter by hand. The secret is not printed: it is where
+// the configuration says.
+func printManual(screen *cli.Screen, m github.Manual) {
+	fmt.Fprintf(screen.Out, "GitHub has no call for this webhook. Enter on %s:\n\n", m.Page)
+	active := "yes"
+	if !m.Active {
+		active = "no"
+	}
+	for _, f := range [][2]string{
+		{"Payload URL", m.PayloadURL}, {"Content type", m.ContentType},
+		{"Secret", "the first of webhook.secrets in the configuration"},
+		{"SSL verification", m.SSL}, {"Events", strings.Join(m.Events, ", ")}, {"Active", active},
+	} {
+		fmt.Fprintf(screen.Out, "  %-17s %s\n", f[0], f[1])
+	}
+}
+
+type hookPingCmd struct{ hookAt }
+
+// Run has GitHub send a ping to the webhook.
+func (c *hookPingCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
+	return c.onHook(ctx, all, func(forge *github.Client, at github.Scope, hook github.Hook) error {
+		if err := forge.PingWebhook(ctx, at, hook.ID); err != nil {
+			return err
+		}
+		fmt.Fprintf(screen.Out, "GitHub sends a ping to %s\n", hook.URL)
+		screen.Notef("mayfly events --type ping shows its arrival")
+		return nil
+	})
+}
+
+type hookRemoveCmd struct{ hookAt }
+
+// Run removes the webhook.
+func (c *hookRemoveCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
+	return c.onHook(ctx, all, func(forge *github.Client, at github.Scope, hook github.Hook) error {
+		if err := forge.RemoveWebhook(ctx, at, hook.ID); err != nil {
+			return err
+		}
+		fmt.Fprintf(screen.Out, "removed the webhook of %s to %s\n", at, hook.URL)
+		return nil
+	})
+}
+
+// onHook finds the webhook and does f on it.
+func (h hookAt) onHook(ctx context.Context, all *commands, f func(*github.Client, github.Scope, github.Hook) error) error {
+	forge, at, want, err := h.open(all)
+	if err != nil {
+		return err
+	}
+	hook, err := forge.Webhook(ctx, at, want.URL)
+	if errors.Is(err, github.ErrNotFound) {
+		return cli.Hint(cli.WithCode(err, cli.ExitForge), "mayfly webhook install makes it")
+	}
+	if err == nil {
+		err = f(forge, at, hook)
+	}
+	if errors.Is(err, github.ErrByHand) {
+		return cli.Hint(cli.WithCode(err, cli.ExitForge), "do it on the settings page of %s", at)
+	}
+	return err
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+)
+
+// jobsCmd is `mayfly jobs`.
+type jobsCmd struct {
+	reading
+	Job   string   `arg:"" optional:"" help:"One job, such as acme/web/123/1: its story and why it waits."`
+	Open  bool     `help:"Only jobs that are not over."`
+	Match []string `help:"Only jobs in these states: waiting, queued, unroutable, running, completed." enum:"waiting,queued,unroutable,running,completed" placeholder:"STATE" name:"in"`
+	Limit int      `help:"The newest, at most so many." default:"50"`
+}
+
+// A jobView is a job as it is listed: with the answer to why.
+type jobView struct {
+	ledger.Job
+	Why string `json:"why"`
+}
+
+// Run lists jobs, or tells of one.
+func (c *jobsCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
+	query := ledger.JobQuery{Open: c.Open, States: c.Match, Limit: c.Limit}
+	if c.Job != "" {
+		key, err := ledger.ParseJobKey(c.Job)
+		if err != nil {
+			return cli.Usage(err, "mayfly jobs lists the keys of jobs")
+		}
+		query = ledger.JobQuery{Key: key}
+	}
+	l, done, err := c.ledger(all)
+	if err != nil {
+		return err
+	}
+	defer done()
+	jobs, err := l.Jobs(ctx, query)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return cli.Hint(fmt.Errorf("job %s: %w", c.Job, err), "mayfly jobs lists those that are known; mayfly events --type workflow_job shows what GitHub sent")
+	} else if err != nil {
+		return err
+	}
+	state, err := l.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	views := make([]jobView, len(jobs))
+	for i, j := range jobs {
+		views[i] = jobView{j, state.Why(j, time.Now())}
+	}
+	switch {
+	case c.JSON:
+		return screen.JSON(views)
+	case c.Job != "":
+		tellJob(screen, views[0])
+	default:
+		listJobs(screen, views)
+	}
+	return nil
+}
+
+func listJobs(screen *cli.Screen, jobs []jobView) {
+	var rows [][]cli.Cell
+	for _, j := range jobs {
+		row := cli.Text(j.Key.String(), j.Name, orDash(j.Pool), string(j.State), j.Why)
+		row[3].Colour = jobColour(j.Job)
+		if j.State == ledger.JobCompleted {
+			row[3].Text = j.Conclusion
+		}
+		rows = append(rows, row)
+	}
+	screen.Table([]string{"JOB", "NAME", "POOL", "STATE", "WHY"}, rows)
+}
+
+// tellJob prints a job's story: each step it took, when, and where it stands.
+func tellJob(screen *cli.Screen, j jobView) {
+	facts := [][2]string{
+		{"job", j.Key.String()}, {"name", j.Name}, {"workflow", j.Workflow}, {"labels", string(j.Labels)},
+		{"pool", j.Pool}, {"state", string(j.State)}, {"result", j.Conclusion}, {"runner", string(j.RunnerName)},
+		{"page", j.URL}, {"why", j.Why},
+	}
+	tell(screen, facts, j.History)
+}
+
+// tell prints what is known of one thing, and its history.
+func tell(screen *cli.Screen, facts [][2]string, history []ledger.Step) {
+	for _, f := range facts {
+		if f[1] != "" {
+			fmt.Fprintf(screen.Out, "%s %s\n", screen.Paint(cli.Grey, fmt.Sprintf("%-9s", f[0])), cli.Printable(f[1]))
+		}
+	}
+	fmt.Fprintln(screen.Out)
+	var rows [][]cli.Cell
+	for i, step := range history {
+		after := ""
+		if i > 0 {
+			after = "+" + cli.Duration(step.At.Sub(history[i-1].At))
+		}
+		rows = append(rows, cli.Text(stamp(step.At), after, step.What, step.Note))
+	}
+	screen.Table([]string{"TIME", "AFTER", "STEP", "NOTE"}, rows)
+}
+
+func jobColour(j ledger.Job) cli.Colour {
+	switch {
+	case j.State == ledger.JobUnroutable, j.Conclusion == "failure", j.Conclusion == ledger.ConclusionLost, j.Conclusion == ledger.ConclusionAbandoned:
+		return cli.Red
+	case j.Conclusion == "success":
+		return cli.Green
+	case j.State == ledger.JobCompleted:
+		return cli.Grey
+	}
+	return cli.Yellow
+}
+
+// runnersCmd is `mayfly runners`.
+type runnersCmd struct {
+	reading
+	Runner string `arg:"" optional:"" help:"One runner: its story."`
+	All    bool   `help:"Those that are gone, too."`
+	Limit  int    `help:"The newest, at most so many." default:"50"`
+}
+
+// Run lists runners, or tells of one.
+func (c *runnersCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
+	l, done, err := c.ledger(all)
+	if err != nil {
+		return err
+	}
+	defer done()
+	query := ledger.RunnerQuery{Live: !c.All, Limit: c.Limit}
+	if c.Runner != "" {
+		query = ledger.RunnerQuery{Name: ledger.RunnerName(c.Runner)}
+	}
+	list, err := l.Runners(ctx, query)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return cli.Hint(fmt.Errorf("runner %s: %w", c.Runner, err), "mayfly runners --all lists those that are known")
+	} else if err != nil {
+		return err
+	}
+	switch {
+	case c.JSON:
+		return screen.JSON(slices.Clip(append([]ledger.Runner{}, list...)))
+	case c.Runner != "":
+		tellRunner(screen, list[0])
+	default:
+		listRunners(screen, list)
+	}
+	return nil
+}
+
+func listRunners(screen *cli.Screen, list []ledger.Runner) {
+	var rows [][]cli.Cell
+	for _, r := range list {
+		row := cli.Text(string(r.Name), r.Pool, string(r.State), cli.Duration(time.Since(r.Since)), jobOf(r), r.Reason)
+		if r.Leaving != "" && r.Live() {
+			row[5].Text = "leaving: " + r.Leaving
+		}
+		rows = append(rows, row)
+	}
+	screen.Table([]string{"RUNNER", "POOL", "STATE", "FOR", "JOB", "NOTE"}, rows)
+}
+
+func tellRunner(screen *cli.Screen, r ledger.Runner) {
+	facts := [][2]string{
+		{"runner", string(r.Name)}, {"pool", r.Pool}, {"labels", string(r.Labels)}, {"state", string(r.State)},
+		{"made for", r.MadeFor.String()}, {"job", r.Runs.String()}, {"reason", r.Reason},
+	}
+	if r.Runs.IsZero() {
+		facts[5][1] = ""
+	}
+	tell(screen, facts, r.History)
+}
+
+// jobOf is the job that r runs, or else the one that it was made for.
+func jobOf(r ledger.Runner) string {
+	if r.Runs.IsZero() {
+		return r.MadeFor.String()
+	}
+	return r.Runs.String()
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/fleet"
+	"github.com/mayfly-ci/mayfly/internal/fleet/engine"
+	"github.com/mayfly-ci/mayfly/internal/fleet/sandbox"
+)
+
+// Kinds of launcher.
+const (
+	launcherAuto    = "auto"
+	launcherEngine  = "engine"
+	launcherSandbox = "sandbox"
+)
+
+// launcherSettings say where runners run.
+type launcherSettings struct {
+	Kind     string              // auto, engine or sandbox
+	Sockets  []string            // where an engine may answer, the first that does is used
+	Serve    string              // socket for Podman's API, served by us when none of Sockets answers; "" for not
+	Programs map[string]string   // for the sandbox: host path → path inside
+	Agent    string              // mayfly-agent on this host
+	Wrap     func(purger) purger // put around the launcher, to measure it; nil for nothing
+}
+
+// A purger is a launcher that can remove all it made.
+type purger interface {
+	fleet.Launcher
+	Purge(ctx context.Context) error
+}
+
+// openFleet chooses a launcher and joins it to the rest.
+func (m *machine) openFleet(ctx context.Context) (err error) {
+	if m.launcher, err = m.openLauncher(ctx); err != nil {
+		return err
+	}
+	if m.Launcher.Wrap != nil {
+		m.launcher = m.Launcher.Wrap(m.launcher)
+	}
+	m.fleet = fleet.New(fleet.Config{Launcher: m.launcher, Exited: m.exited, Log: m.Log})
+	m.close = append(m.close, func() error { m.fleet.Close(); return nil })
+	return nil
+}
+
+// openLauncher returns the launcher that the settings name; for auto the engine if
+// one answers, else the sandbox.
+func (m *machine) openLauncher(ctx context.Context) (purger, error) {
+	if m.Launcher.Kind == launcherSandbox {
+		return m.openSandbox(ctx)
+	}
+	var err error
+	if m.engine, err = m.openEngine(ctx); err == nil {
+		return m.engine, nil
+	}
+	if m.Launcher.Kind == launcherEngine {
+		return nil, cli.Hint(err, "start Docker or Podman (systemctl start podman.socket), name its socket with engine.socket, or use launcher: sandbox")
+	}
+	m.Log.Debug("no container engine", "err", err)
+	l, sandboxErr := m.openSandbox(ctx)
+	if sandboxErr != nil {
+		return nil, cli.Hint(errors.Join(err, sandboxErr), "install podman and runc, or bubblewrap; make demo does it on Debian and Ubuntu")
+	}
+	return l, nil
+}
+
+func (m *machine) openEngine(ctx context.Context) (*engine.Launcher, error) {
+	socket, err := engine.Find(ctx, m.Launcher.Sockets...)
+	if err != nil && m.Launcher.Serve != "" {
+		service, serveErr := engine.Serve(ctx, m.Launcher.Serve)
+		if serveErr != nil {
+			return nil, errors.Join(err, serveErr)
+		}
+		m.close = append(m.close, service.Close)
+		socket, err = service.Socket, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	l, err := engine.New(ctx, engine.Config{Socket: socket, Instance: m.ledger.Instance(), Agent: m.Launcher.Agent, Log: m.Log})
+	if err == nil {
+		m.close = append(m.close, l.Close)
+	}
+	return l, err
+}
+
+func (m *machine) openSandbox(ctx context.Context) (*sandbox.Launcher, error) {
+	for _, p := range m.Limits.Pools {
+		if err := sandbox.Check(p); err != nil {
+			return nil, cli.Hint(err, "set network: host or network: none for the pool, or use a container engine")
+		}
+	}
+	return sandbox.New(ctx, sandbox.Config{
+		Folder: filepath.Join(m.State, "runners"), Instance: m.ledger.Instance(),
+		Agent: m.Launcher.Agent, Programs: m.Launcher.Programs, Log: m.Log,
+	})
+}
+
+// companion returns the path of a program that is built with mayfly and stands
+// beside it.
+func companion(name string) (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("finding %s: %w", name, err)
+	}
+	path := filepath.Join(filepath.Dir(self), name)
+	if _, err := os.Stat(path); err != nil {
+		return "", cli.Hint(fmt.Errorf("finding %s: %w", name, err), "it belongs beside mayfly: make build makes both")
+	}
+	return path, nil
+}
+
+// launcherName says what runs runners.
+func (m *machine) launcherName() string {
+	if m.engine != nil {
+		return launcherEngine
+	}
+	return launcherSandbox
+}

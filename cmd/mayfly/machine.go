@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/claim"
+	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/fleet"
+	"github.com/mayfly-ci/mayfly/internal/fleet/engine"
+	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/ledger/sqlite"
+	"github.com/mayfly-ci/mayfly/internal/webhook"
+)
+
+// settings are what a machine is made of, all references resolved.
+type settings struct {
+	State     string         // folder of the database and of the runners
+	Rules     []bus.Rule     // besides the machine's own
+	Webhook   webhook.Config // Publish, Full and Pools are the machine's
+	Forge     github.Config
+	RunnersAt string // level of registration: repository, organization or enterprises/SLUG
+	HookAt    string // whose webhook the sweep looks after; "" for none
+	HookURL   string // the address of that webhook
+	Launcher  launcherSettings
+	Limits    ledger.Limits // with the pools, and what runners may take of the host together
+	Log       *slog.Logger
+}
+
+// A machine is the whole system on one machine, joined:
+//
+//	webhook ──▶ bus ──▶ ledger ──▶ bus ──▶ fleet ──▶ agent
+//	                      ▲                            │
+//	                      └───────── claim ◀───────────┘
+//
+// What each arrow does is in rules.go (bus to ledger, fleet, GitHub) and claims.go
+// (agent to ledger and GitHub).
+type machine struct {
+	settings
+	db       *disk.DB
+	bus      *bus.Bus
+	ledger   *sqlite.Ledger
+	forge    *github.Client
+	fleet    *fleet.Fleet
+	launcher purger
+	engine   *engine.Launcher // nil unless it is the launcher
+	desk     *claim.Desk
+	hook     *webhook.Handler
+	close    []func() error // in the order of opening
+	words    lastWords
+}
+
+// databaseName is the one file of a machine, in its state folder.
+const databaseName = "mayfly.db"
+
+// openMachine opens and joins the parts. Nothing runs yet, but containers of an
+// earlier run do; [machine.run] finds them again.
+func openMachine(ctx context.Context, s settings) (m *machine, err error) {
+	m = &machine{settings: s}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.shutdown())
+		}
+	}()
+	if err := os.MkdirAll(s.State, 0o700); err != nil {
+		return nil, fmt.Errorf("making the state folder: %w", err)
+	}
+	if m.db, err = disk.Open(filepath.Join(s.State, databaseName), disk.Options{}); err != nil {
+		return nil, err
+	}
+	m.close = append(m.close, m.db.Close)
+	if m.forge, err = github.New(s.Forge); err != nil {
+		return nil, err
+	}
+	if err := m.openLedgerAndBus(ctx); err != nil {
+		return nil, err
+	}
+	if m.desk, err = claim.New(claim.Config{
+		Dir: filepath.Join(s.State, "claims"), Ledger: claimLedger{m}, Forge: claimForge{m}, Log: s.Log,
+	}); err != nil {
+		return nil, err
+	}
+	if err := m.openFleet(ctx); err != nil {
+		return nil, err
+	}
+	s.Webhook.Pools, s.Webhook.Publish, s.Webhook.Full, s.Webhook.Log = s.Limits.Pools, m.bus.Publish, disk.ErrFull, s.Log
+	m.hook, err = webhook.New(s.Webhook)
+	return m, err
+}
+
+// openLedgerAndBus opens the two that share the database: what the ledger decides
+// and the events that tell of it commit together.
+func (m *machine) openLedgerAndBus(ctx context.Context) (err error) {
+	rules, err := m.rules()
+	if err != nil {
+		return err
+	}
+	m.bus, err = bus.Open(ctx, m.db, bus.Config{Rules: rules, Targets: m.targets(), Log: m.Log})
+	if err != nil {
+		return err
+	}
+	m.ledger, err = sqlite.Open(ctx, m.db, sqlite.Config{Limits: m.Limits, Emit: m.emit})
+	return err
+}
+
+// run serves listener and works until ctx ends, then lets what is under way
+// finish. Runners go on without us, and are found again by the next run.
+func (m *machine) run(ctx context.Context, listener net.Listener) error {
+	if err := m.resume(ctx); err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/webhook", m.hook)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	server := webhook.Server(mux, m.Log)
+
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return m.bus.Run(ctx) })
+	g.Go(func() error { return m.tick(ctx) })
+	g.Go(func() error { return m.sweep(ctx) })
+	g.Go(func() error {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		return server.Shutdown(ending)
+	})
+	return g.Wait()
+}
+
+// resume takes up what an earlier run left: claim sockets are opened again for the
+// containers that are there, and the ledger is told which those are.
+func (m *machine) resume(ctx context.Context) error {
+	containers, err := m.fleet.Adopt(ctx)
+	if err != nil {
+		return fmt.Errorf("finding runners of an earlier run: %w", err)
+	}
+	names := make([]ledger.RunnerName, 0, len(containers))
+	live := map[string]bool{}
+	for _, c := range containers {
+		names, live[c.Runner] = append(names, ledger.RunnerName(c.Runner)), true
+		if _, err := m.desk.Open(c.Runner); err != nil {
+			return err
+		}
+	}
+	folders, err := m.desk.Runners()
+	if err != nil {
+		return err
+	}
+	for _, name := range folders {
+		if !live[name] {
+			if err := m.desk.Close(name); err != nil {
+				return err
+			}
+		}
+	}
+	_, err = m.ledger.Apply(ctx, ledger.Found{Runners: names})
+	return err
+}
+
+// shutdown closes what was opened, the last first.
+func (m *machine) shutdown() (err error) {
+	if m.desk != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		err = m.desk.Shutdown(ctx)
+	}
+	for i := len(m.close) - 1; i >= 0; i-- {
+		err = errors.Join(err, m.close[i]())
+	}
+	return err
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/disk"
+)
+
+// version is set by the linker.
+var version = "unknown"
+
+// commands is the command line: flags, environment variables and help are its tags.
+type commands struct {
+	Config   string `short:"c" help:"Configuration file." default:"mayfly.yaml" env:"MAYFLY_CONFIG" type:"path" placeholder:"FILE"`
+	LogLevel string `help:"What to log: ${enum}." default:"info" enum:"debug,info,warn,error" env:"MAYFLY_LOG_LEVEL"`
+
+	Up         upCmd         `cmd:"" help:"Serve the webhook and run jobs, until stopped."`
+	Demo       demoCmd       `cmd:"" help:"Run sample workflows end to end against a simulated GitHub."`
+	Sim        simCmd        `cmd:"" help:"Serve a simulated GitHub for trying runner set-ups."`
+	Init       initCmd       `cmd:"" help:"Write a commented mayfly.yaml."`
+	Cfg        configCmd     `cmd:"" name:"config" help:"Check the configuration, print its schema or its reference."`
+	Status     statusCmd     `cmd:"" help:"What runs, what waits and why."`
+	Jobs       jobsCmd       `cmd:"" help:"List jobs, or tell one job's story and why it waits."`
+	Runners    runnersCmd    `cmd:"" help:"List runners, or tell one runner's story."`
+	Events     eventsCmd     `cmd:"" help:"List what went over the bus, and its dead letters."`
+	Token      tokenCmd      `cmd:"" help:"Get a registration token or a JIT configuration for a runner of your own."`
+	Webhook    webhookCmd    `cmd:"" help:"Install, ping or remove the webhook at GitHub."`
+	Bench      benchCmd      `cmd:"" help:"Measure intake and launch on this machine."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
+}
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run is the tool: it parses args, runs the command, and returns the exit code.
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	screen := cli.NewScreen(os.Stdout, os.Stderr, os.Getenv("NO_COLOR") != "")
+	var c commands
+	parser, err := kong.New(&c,
+		kong.Name("mayfly"),
+		kong.Description("A runner of its own for every GitHub Actions job.\n\nExit codes: 0 done; 1 failed; 2 wrong use or configuration; 3 in use by another; 4 GitHub refused or was out of reach."),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	if err != nil {
+		return screen.Fail(err)
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		return screen.Fail(cli.Usage(err, "mayfly --help shows what there is"))
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: levelOf(c.LogLevel)}))
+	if err := command.Run(screen, log, &c, parser); err != nil {
+		return screen.Fail(explain(err))
+	}
+	return cli.ExitOK
+}
+
+func levelOf(name string) (level slog.Level) {
+	if err := level.UnmarshalText([]byte(name)); err != nil {
+		return slog.LevelInfo // kong lets no other name through
+	}
+	return level
+}
+
+// explain gives the errors of parts, which know no hints, theirs.
+func explain(err error) error {
+	var fault *cli.Fault
+	switch {
+	case errors.As(err, &fault):
+		return err
+	case errors.Is(err, disk.ErrInUse):
+		return cli.Hint(cli.WithCode(err, cli.ExitBusy), "another mayfly up uses this state folder: stop it, or choose another with state: in the configuration")
+	case errors.Is(err, syscall.EADDRINUSE):
+		return cli.Hint(cli.WithCode(err, cli.ExitBusy), "something else listens there: choose another address with --listen")
+	case errors.Is(err, disk.ErrFull):
+		return cli.Hint(err, "make room on the disk; nothing that was acknowledged is lost")
+	}
+	return explainForge(err)
+}
+
+// versionCmd is `mayfly version`.
+type versionCmd struct{}
+
+// Run prints the version.
+func (versionCmd) Run(screen *cli.Screen) error {
+	_, err := fmt.Fprintln(screen.Out, "mayfly", version)
+	return err
+}

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/config"
+	"github.com/mayfly-ci/mayfly/internal/fleet"
+	"github.com/mayfly-ci/mayfly/internal/fleet/engine"
+	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/webhook"
+)
+
+// A setup is the configuration with all that it refers to.
+type setup struct {
+	*config.Config
+	secrets config.Secrets
+	limits  ledger.Limits // pools, and what the host has for them
+}
+
+// readSetup reads the configuration at path, without its secrets.
+func readSetup(path string) (s setup, err error) {
+	s.Config, err = config.Read(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return s, cli.Usage(err, "mayfly init writes a commented file to begin with; --config names another")
+	case err != nil:
+		return s, cli.Usage(err, "mayfly config schema and docs/config.md tell what a configuration can hold")
+	}
+	machine, err := fleet.Host()
+	if err != nil {
+		return s, err
+	}
+	s.State = s.Abs(s.State)
+	s.limits = ledger.Limits{Pools: s.PoolSet(), Host: s.Host.Resources(machine)}
+	return s, nil
+}
+
+// resolve gets the secrets.
+func (s *setup) resolve() (err error) {
+	if s.secrets, err = s.Resolve(os.LookupEnv); err != nil {
+		return cli.Usage(err, "set the variable or write the file, readable by mayfly only")
+	}
+	return nil
+}
+
+// forge is how to reach GitHub, and as whom.
+func (s *setup) forge() github.Config {
+	c := github.Config{URL: s.GitHub.URL, Token: s.secrets.Token}
+	if s.GitHub.App.ID != 0 {
+		c.App = &github.App{ID: s.GitHub.App.ID, PrivateKey: s.secrets.AppKey}
+	}
+	return c
+}
+
+// client returns a client for GitHub, for the commands that need no machine.
+func clientFor(path string) (setup, *github.Client, error) {
+	s, err := readSetup(path)
+	if err != nil {
+		return s, nil, err
+	}
+	if err := s.resolve(); err != nil {
+		return s, nil, err
+	}
+	c, err := github.New(s.forge())
+	return s, c, err
+}
+
+// settings are what a machine is made of.
+func (s *setup) settings() (settings, error) {
+	agent, err := companion("mayfly-agent")
+	if err != nil {
+		return settings{}, err
+	}
+	var rules []bus.Rule
+	for _, r := range s.Rules {
+		rules = append(rules, bus.Rule{Name: r.Name, Pattern: r.Pattern, Target: r.Target})
+	}
+	return settings{
+		State: s.State, Limits: s.limits, Rules: rules,
+		Webhook: webhook.Config{Secrets: s.secrets.Webhook, MaxBody: int64(s.Webhook.MaxBody), Events: s.Webhook.Events},
+		Forge:   s.forge(), RunnersAt: s.GitHub.RunnersAt, HookAt: s.Webhook.At, HookURL: s.Webhook.URL,
+		Launcher: launcherSettings{
+			Kind: s.Launcher, Sockets: s.sockets(), Programs: s.programs(), Agent: agent,
+		},
+	}, nil
+}
+
+// sockets returns where an engine may answer.
+func (s *setup) sockets() []string {
+	if s.Engine.Socket != "" {
+		return []string{s.Engine.Socket}
+	}
+	return engineSockets()
+}
+
+// engineSockets returns where engines usually listen.
+func engineSockets() []string {
+	return engine.Sockets(os.Getenv("DOCKER_HOST"), os.Getenv("XDG_RUNTIME_DIR"))
+}
+
+func (s *setup) programs() map[string]string {
+	absolute := map[string]string{}
+	for host, inside := range s.Sandbox.Programs {
+		absolute[s.Abs(host)] = inside
+	}
+	return absolute
+}
+
+// explainForge gives the errors of GitHub's client their hints and code.
+func explainForge(err error) error {
+	var refused *github.Error
+	if !errors.As(err, &refused) {
+		return err
+	}
+	return cli.Hint(cli.WithCode(err, cli.ExitForge), "%s", refused.Hint())
+}
+
+// hookScope reads whose webhook it is: app, an organisation, a repository or
+// enterprises/SLUG.
+func hookScope(at string) (github.Scope, error) {
+	if at == "app" {
+		return github.AppScope(), nil
+	}
+	return github.ParseScope(at)
+}
+
+// initCmd is `mayfly init`.
+type initCmd struct {
+	Force bool `help:"Overwrite a file that is there."`
+}
+
+// Run writes the starter file.
+func (c *initCmd) Run(all *commands, screen *cli.Screen) error {
+	flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	if c.Force {
+		flags = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+	}
+	file, err := os.OpenFile(all.Config, flags, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return cli.Usage(err, "--force overwrites it; --config writes another")
+	} else if err != nil {
+		return err
+	}
+	_, err = file.WriteString(config.Starter())
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	screen.Notef("wrote %s: fill in what is marked, then\n  mayfly config check\n  mayfly webhook install\n  mayfly up", relative(all.Config))
+	return nil
+}
+
+// relative prints path as seen from here when it is below here.
+func relative(path string) string {
+	here, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if rel, err := filepath.Rel(here, path); err == nil && !strings.HasPrefix(rel, "..") {
+		return rel
+	}
+	return path
+}
+
+// configCmd is `mayfly config`.
+type configCmd struct {
+	Check     configCheckCmd     `cmd:"" help:"Read the configuration and say what is wrong or questionable."`
+	Schema    configSchemaCmd    `cmd:"" help:"Print the JSON Schema, for editors."`
+	Reference configReferenceCmd `cmd:"" help:"Print the reference page, in Markdown."`
+}
+
+type configCheckCmd struct {
+	JSON    bool `help:"Print JSON."`
+	Secrets bool `help:"Look up the secrets, too." negatable:"" default:"true"`
+}
+
+// Run reads the configuration as mayfly up does.
+func (c *configCheckCmd) Run(all *commands, screen *cli.Screen) error {
+	s, err := readSetup(all.Config)
+	if err != nil {
+		return err
+	}
+	if c.Secrets {
+		if err := s.resolve(); err != nil {
+			return err
+		}
+	}
+	machine, err := fleet.Host()
+	if err != nil {
+		return err
+	}
+	warnings := s.Lint(machine)
+	if c.JSON {
+		return screen.JSON(map[string]any{"file": all.Config, "warnings": append(config.Faults{}, warnings...)})
+	}
+	for _, w := range warnings {
+		fmt.Fprintln(screen.Out, screen.Paint(cli.Yellow, "warning:"), w)
+	}
+	fmt.Fprintf(screen.Out, "%s: %d pools, no faults\n", relative(all.Config), len(s.Pools))
+	return nil
+}
+
+type configSchemaCmd struct{}
+
+// Run prints the schema.
+func (configSchemaCmd) Run(screen *cli.Screen) error {
+	_, err := screen.Out.Write(config.JSONSchema())
+	return err
+}
+
+type configReferenceCmd struct{}
+
+// Run prints the reference page.
+func (configReferenceCmd) Run(screen *cli.Screen) error {
+	_, err := fmt.Fprint(screen.Out, config.Reference())
+	return err
+}

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/fleet"
+	"github.com/mayfly-ci/mayfly/internal/fleet/engine"
+	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
+	"github.com/mayfly-ci/mayfly/internal/image/hosttools"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/pool"
+	"github.com/mayfly-ci/mayfly/internal/secret"
+	"github.com/mayfly-ci/mayfly/internal/webhook"
+)
+
+// A simulated is a machine against a GitHub of our own, in one process: what the
+// demo and the launch benchmark run on. The mini runner stands in for GitHub's.
+type simulated struct {
+	*machine
+	sim        *githubsim.Sim
+	simURL     string
+	listener   net.Listener // for deliveries
+	repository string
+	image      string // loaded into the engine; "" with the sandbox
+	end        context.CancelFunc
+	served     chan error
+}
+
+// simulatedSettings say how.
+type simulatedSettings struct {
+	Launcher   string        // auto, engine or sandbox
+	State      string        // folder for everything
+	Listen     string        // for deliveries
+	Secret     secret.Secret // of deliveries; made up when zero
+	Repository string        // made in the simulator, with a webhook to this machine
+	Pools      pool.Set      // with labels and resources; the rest is filled in
+	Wrap       func(purger) purger
+	Log        *slog.Logger
+}
+
+// minirunner is where the stand-in for the official runner is in every container.
+const minirunner = "/opt/runner/mayfly-minirunner"
+
+// openSimulated starts the simulator and opens a machine that serves it.
+func openSimulated(ctx context.Context, c simulatedSettings) (s *simulated, err error) {
+	s = &simulated{repository: c.Repository, served: make(chan error, 1)}
+	ctx, s.end = context.WithCancel(ctx)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.shutdown())
+		}
+	}()
+	token := secret.New(rand.Text())
+	if c.Secret.IsZero() {
+		c.Secret = secret.New(rand.Text())
+	}
+	if err := s.serveSim(ctx, token, c); err != nil {
+		return s, err
+	}
+	if s.listener, err = net.Listen("tcp", c.Listen); err != nil {
+		return s, err
+	}
+	settings := settings{
+		State: filepath.Join(c.State, "mayfly"), Limits: ledger.Limits{Pools: c.Pools},
+		Webhook: webhook.Config{Secrets: []secret.Secret{c.Secret}},
+		Forge:   github.Config{URL: s.simURL, Token: token}, HookAt: c.Repository, HookURL: s.hookURL(), Log: c.Log,
+	}
+	if settings.Limits.Host, err = fleet.Host(); err != nil {
+		return s, err
+	}
+	if err := s.openMachine(ctx, c, settings); err != nil {
+		return s, err
+	}
+	if err := s.installHook(ctx, c); err != nil {
+		return s, err
+	}
+	go func() { s.served <- s.run(ctx, s.listener) }()
+	return s, nil
+}
+
+// serveSim starts the simulator, with a repository.
+func (s *simulated) serveSim(ctx context.Context, token secret.Secret, c simulatedSettings) (err error) {
+	s.sim, err = githubsim.New(githubsim.Config{
+		Log: c.Log, Now: time.Now, Tokens: []secret.Secret{token}, Dir: filepath.Join(c.State, "repositories"),
+	})
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	s.simURL = "http://" + l.Addr().String()
+	go s.sim.Serve(ctx, l)
+	return s.sim.CreateRepository(githubsim.Repository{Name: c.Repository})
+}
+
+// openMachine opens the machine on the launcher that is asked for or there. Runners
+// share the host's network, because the simulator listens on its loopback.
+func (s *simulated) openMachine(ctx context.Context, c simulatedSettings, settings settings) (err error) {
+	agent, err := companion("mayfly-agent")
+	if err != nil {
+		return err
+	}
+	runner, err := companion("mayfly-minirunner")
+	if err != nil {
+		return err
+	}
+	const image = "localhost/mayfly-demo:latest"
+	for i := range settings.Limits.Pools {
+		p := &settings.Limits.Pools[i]
+		p.Network, p.Image, p.Command = pool.NetworkHost, image, []string{minirunner}
+		*p = p.WithDefaults()
+	}
+	settings.Launcher = launcherSettings{
+		Kind: c.Launcher, Sockets: engineSockets(), Serve: filepath.Join(c.State, "podman.sock"),
+		Programs: map[string]string{runner: minirunner}, Agent: agent, Wrap: c.Wrap,
+	}
+	if s.machine, err = openMachine(ctx, settings); err != nil {
+		return err
+	}
+	if s.engine == nil {
+		return nil
+	}
+	s.image = image
+	return loadTools(ctx, s.engine, image, runner)
+}
+
+// loadTools builds an image from this machine's own programs and loads it: there
+// may be no registry in reach.
+func loadTools(ctx context.Context, e *engine.Launcher, ref, runner string) error {
+	image, err := hosttools.Build(hosttools.Config{
+		Tools: hosttools.Tools(), Trees: hosttools.Trees(), Files: map[string]string{minirunner: runner},
+	})
+	if err != nil {
+		return err
+	}
+	archive, err := os.CreateTemp("", "mayfly-image-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(archive.Name())
+	defer archive.Close()
+	if err := hosttools.Write(archive, ref, image); err != nil {
+		return err
+	}
+	if _, err := archive.Seek(0, 0); err != nil {
+		return err
+	}
+	return e.Load(ctx, archive)
+}
+
+func (s *simulated) hookURL() string { return "http://" + s.listener.Addr().String() + "/webhook" }
+
+// installHook makes the webhook as mayfly webhook install does.
+func (s *simulated) installHook(ctx context.Context, c simulatedSettings) error {
+	scope, err := github.ParseScope(c.Repository)
+	if err != nil {
+		return err
+	}
+	_, err = s.forge.InstallWebhook(ctx, scope, github.HookConfig{
+		URL: s.hookURL(), Secret: c.Secret, Events: webhook.DefaultEvents(),
+	})
+	return err
+}
+
+// settle waits until no runner is left, of this machine or at the simulator.
+func (s *simulated) settle(ctx context.Context) error {
+	for {
+		state, err := s.ledger.Snapshot(ctx)
+		if err != nil {
+			return err
+		}
+		live := 0
+		for range state.Runners() {
+			live++
+		}
+		if live == 0 && len(s.sim.Runners()) == 0 {
+			return s.fleet.Wait(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %d runners to leave: %w", live, context.Cause(ctx))
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// A leftover is what is there when nothing should be.
+type leftover struct {
+	Containers, Registrations, Claims int
+}
+
+// inventory counts what is left, by listing it.
+func (s *simulated) inventory(ctx context.Context) (l leftover, err error) {
+	containers, err := s.launcher.List(ctx)
+	if err != nil {
+		return l, err
+	}
+	claims, err := s.desk.Runners()
+	return leftover{Containers: len(containers), Registrations: len(s.sim.Runners()), Claims: len(claims)}, err
+}
+
+// shutdown stops what runs, removes what the launcher made, and closes the rest.
+func (s *simulated) shutdown() (err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	s.end()
+	if s.machine != nil {
+		if s.listener != nil {
+			err = errors.Join(err, <-s.served)
+		}
+		err = errors.Join(err, s.purge(ctx), s.machine.shutdown())
+	}
+	if s.sim != nil {
+		err = errors.Join(err, s.sim.Close())
+	}
+	return err
+}
+
+// purge removes all that the launcher made, and the image.
+func (s *simulated) purge(ctx context.Context) error {
+	err := s.launcher.Purge(ctx)
+	if s.image != "" {
+		err = errors.Join(err, s.engine.RemoveImage(ctx, s.image))
+	}
+	return err
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/ledger/sqlite"
+)
+
+// statusCmd is `mayfly status`.
+type statusCmd struct{ reading }
+
+// A statusView is what there is to say at a glance.
+type statusView struct {
+	Running  bool            `json:"running"` // whether a mayfly up has the state folder open
+	Pools    []poolView      `json:"pools"`
+	Waiting  []jobView       `json:"waiting"` // queued and unroutable jobs, the oldest first
+	Backlogs []bus.Backlog   `json:"backlogs"`
+	Dead     int             `json:"dead_letters"` // of the newest 1,000
+	Runners  []ledger.Runner `json:"runners"`
+}
+
+// A poolView is a pool's demand and supply.
+type poolView struct {
+	Pool    string `json:"pool"`
+	Queued  int    `json:"queued"`
+	Running int    `json:"running"`
+	Coming  int    `json:"runners_coming"`
+	Idle    int    `json:"runners_idle"`
+	Busy    int    `json:"runners_busy"`
+	Max     int    `json:"max"` // 0 for no limit of its own
+}
+
+// Run prints the status.
+func (c *statusCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
+	limits, err := c.limits(all)
+	if err != nil {
+		return err
+	}
+	path, err := c.path(all)
+	if err != nil {
+		return err
+	}
+	db, err := c.open(all)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	v, err := statusOf(ctx, db, disk.InUse(path), limits)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return screen.JSON(v)
+	}
+	printStatus(screen, v)
+	return nil
+}
+
+func statusOf(ctx context.Context, db *disk.DB, inUse bool, limits ledger.Limits) (v statusView, err error) {
+	state, err := sqlite.NewReader(db, limits).Snapshot(ctx)
+	if err != nil {
+		return v, err
+	}
+	backlogs, err1 := bus.Backlogs(ctx, db)
+	dead, err2 := bus.DeadLetters(ctx, db, 1000)
+	v.Backlogs, v.Dead, v.Running = backlogs, len(dead), inUse
+	v.Pools = poolViews(state, limits)
+	for j := range state.Jobs() {
+		if j.State == ledger.JobQueued || j.State == ledger.JobUnroutable {
+			v.Waiting = append(v.Waiting, jobView{j, state.Why(j, time.Now())})
+		}
+	}
+	slices.SortFunc(v.Waiting, func(a, b jobView) int { return a.Queued.Compare(b.Queued) })
+	v.Runners = slices.SortedFunc(state.Runners(), func(a, b ledger.Runner) int { return a.Made.Compare(b.Made) })
+	return v, errors.Join(err1, err2)
+}
+
+func poolViews(state *ledger.State, limits ledger.Limits) (views []poolView) {
+	index := map[string]int{}
+	at := func(pool string) *poolView {
+		i, ok := index[pool]
+		if !ok {
+			i, index[pool] = len(views), len(views)
+			views = append(views, poolView{Pool: pool})
+		}
+		return &views[i]
+	}
+	for _, p := range limits.Pools {
+		at(p.Name).Max = p.Max
+	}
+	for j := range state.Jobs() {
+		switch j.State {
+		case ledger.JobQueued:
+			at(j.Pool).Queued++
+		case ledger.JobRunning:
+			at(j.Pool).Running++
+		}
+	}
+	for r := range state.Runners() {
+		switch r.State {
+		case ledger.RunnerWanted, ledger.RunnerStarting, ledger.RunnerClaimed:
+			at(r.Pool).Coming++
+		case ledger.RunnerIdle:
+			at(r.Pool).Idle++
+		case ledger.RunnerBusy:
+			at(r.Pool).Busy++
+		}
+	}
+	return views
+}
+
+func printStatus(screen *cli.Screen, v statusView) {
+	if v.Running {
+		fmt.Fprintln(screen.Out, screen.Paint(cli.Green, "mayfly up is running"))
+	} else {
+		fmt.Fprintln(screen.Out, screen.Paint(cli.Red, "mayfly up is not running:"), "this is what the last run left")
+	}
+	fmt.Fprintln(screen.Out)
+	var rows [][]cli.Cell
+	for _, p := range v.Pools {
+		limit := "-"
+		if p.Max > 0 {
+			limit = fmt.Sprint(p.Max)
+		}
+		rows = append(rows, cli.Text(p.Pool, fmt.Sprint(p.Queued), fmt.Sprint(p.Running), fmt.Sprint(p.Coming), fmt.Sprint(p.Idle), fmt.Sprint(p.Busy), limit))
+	}
+	screen.Table([]string{"POOL", "JOBS QUEUED", "RUNNING", "RUNNERS COMING", "IDLE", "BUSY", "MAX"}, rows)
+	if len(v.Waiting) > 0 {
+		fmt.Fprintln(screen.Out)
+		listJobs(screen, v.Waiting)
+	}
+	for _, b := range v.Backlogs {
+		if b.Failing > 0 {
+			screen.Notef("rule %s: %d of %d deliveries have failed and are tried again, the oldest for %s", b.Rule, b.Failing, b.Pending, cli.Duration(time.Since(b.Oldest)))
+		}
+	}
+	if v.Dead > 0 {
+		screen.Notef("%s dead letters: mayfly events --dead shows them", atMost(v.Dead, 1000))
+	}
+}
+
+// atMost prints a count that was cut at limit.
+func atMost(n, limit int) string {
+	return fmt.Sprint(n) + strings.Repeat("+", max(0, n-limit+1))
+}
