@@ -32,8 +32,6 @@ func (s *Sim) runnerRoutes() {
 		s.asRunner("GET "+actions+"runner-groups", s.listGroups)
 	}
 	s.asScope("POST /orgs/{org}/actions/runner-groups", s.createGroup)
-	// {id} is "deprecations": written out, the pattern would conflict with {id}/labels
-	s.asScope("GET /enterprises/{enterprise}/actions/runners/{id}/{version}", s.deprecation)
 }
 
 // withRunner finds the runner that the path names.
