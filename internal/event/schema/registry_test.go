@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,8 @@ func TestVersions(t *testing.T) {
 		{`{"at":"","url":"","n":1,"labels":[],"o":"none"}`,
 			[]string{"detail.action: presence required → optional", "detail.o: types object → string|object"}},
 		{`{"at":"","url":"","n":2,"labels":["c"],"o":{}}`, []string{"detail.o.x: presence required → optional"}},
+		{`{"at":"","url":"","n":2,"labels":[],"o":{},"l":[{"k":1},{"k":2}]}`, []string{"detail.l: added, array"}},
+		{`{"at":"","url":"","n":2,"labels":[],"o":{},"l":[{"k":1},{}]}`, []string{"detail.l[].k: presence required → optional"}},
 	} {
 		before := r.Latest("github.com@Job")
 		drift, err := before.Drift(inEnvelope("job", step.detail))
@@ -74,12 +77,17 @@ func TestVersions(t *testing.T) {
 	if got := len(r.Versions("github.com@Job")); got != version {
 		t.Errorf("%d versions are kept, want %d", got, version)
 	}
+	checkFirstVersion(t, &r)
+}
+
+func checkFirstVersion(t *testing.T, r *Registry) {
+	t.Helper()
 	first := r.Versions("github.com@Job")[0]
 	if want := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC); first.Version != 1 || !first.Since.Equal(want) || first.Detail.Fields["n"].Types != Integer {
 		t.Errorf("the first version became %+v", first)
 	}
 	removed := Diff(r.Latest("github.com@Job"), first)
-	if i := len(removed) - 2; removed[i].String() != "detail.o.y: removed, was object" {
+	if !slices.Contains(removed, Change{Path: "detail.o.y", Kind: Removed, Old: "object"}) {
 		t.Errorf("backwards: %v", removed)
 	}
 }
@@ -155,6 +163,69 @@ func TestValidate(t *testing.T) {
 		if err := s.Validate([]byte(event)); err == nil || err.Error() != want {
 			t.Errorf("%s: got %v, want %s", event, err, want)
 		}
+	}
+}
+
+// TestMap shows that an object whose names are data becomes a map.
+func TestMap(t *testing.T) {
+	names := func(from, to int) []byte {
+		var b strings.Builder
+		for i := from; i < to; i++ {
+			fmt.Fprintf(&b, `"k%d":{"n":%d},`, i, i)
+		}
+		return inEnvelope("job", `{"files":{`+strings.TrimSuffix(b.String(), ",")+`}}`)
+	}
+	for name, events := range map[string][][]byte{
+		"in one event":     {names(0, maxFields+1)},
+		"in several":       {names(0, 200), names(200, 400)},
+		"before and after": {names(0, maxFields+1), names(0, 3)},
+		"after and before": {names(0, 3), names(0, maxFields+1)},
+	} {
+		var r Registry
+		for _, event := range events {
+			observe(t, &r, event)
+		}
+		s := r.Latest("github.com@Job")
+		if files := s.Detail.Fields["files"]; files.Fields != nil || files.Values.Fields["n"].Types != Integer {
+			t.Errorf("%s: files is %+v", name, files)
+		}
+		for _, change := range Diff(r.Versions(s.Name())[0], s) {
+			if change.Kind == Removed {
+				t.Errorf("%s: %s", name, change)
+			}
+		}
+		if _, changed := observe(t, &r, names(1000, 1010)); changed {
+			t.Errorf("%s: other names change the schema", name)
+		}
+		wrong := inEnvelope("job", `{"files":{"x":{"n":"a"}}}`)
+		if err := s.Validate(wrong); err == nil || err.Error() != `detail.files.x.n is string: want integer` || judge(t, s)(wrong) == nil {
+			t.Errorf("%s: Validate: %v", name, err)
+		}
+	}
+}
+
+func TestDepth(t *testing.T) {
+	s, err := Infer([]byte(strings.Repeat(`[`, 300) + strings.Repeat(`]`, 300)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	levels := 0
+	for ; s.Types == Array; s = s.Items {
+		levels++
+	}
+	if levels != maxDepth || s.Types != Any {
+		t.Errorf("%d levels and then %s, want %d and any type", levels, s.Types, maxDepth)
+	}
+}
+
+func TestOldVersionsGo(t *testing.T) {
+	var r Registry
+	for i := range maxVersions + 50 {
+		observe(t, &r, inEnvelope("job", fmt.Sprintf(`{"k%d":1}`, i)))
+	}
+	versions := r.Versions("github.com@Job")
+	if len(versions) != maxVersions || versions[0].Version != 51 || versions[maxVersions-1].Version != maxVersions+50 {
+		t.Errorf("%d versions, %d to %d", len(versions), versions[0].Version, versions[len(versions)-1].Version)
 	}
 }
 
@@ -368,4 +439,15 @@ func FuzzObserve(f *testing.F) {
 			}
 		}
 	})
+}
+
+// BenchmarkObserve is one more event of 12 KB of a known type.
+func BenchmarkObserve(b *testing.B) {
+	event := realEvents(b)["workflow_job-queued-7.json"]
+	var r Registry
+	observe(b, &r, event)
+	b.SetBytes(int64(len(event)))
+	for b.Loop() {
+		observe(b, &r, event)
+	}
 }
