@@ -31,6 +31,7 @@ func TestFaults(t *testing.T) {
 		{"fraction", "labels: [linux]", "labels: [linux], max: 1.5", `4:41: reading pool "small": max "1.5": want a whole number`},
 		{"yes", "labels: [linux]", "labels: [linux], read_only_root: yes", `4:52: reading pool "small": read_only_root "yes": want true or false`},
 		{"duration", "labels: [linux]", "labels: [linux], idle_limit: 5", `4:48: reading pool "small": idle_limit "5": want a number and a unit, such as 30s, 5m or 6h`},
+		{"no duration", "labels: [linux]", "labels: [linux], total_limit: 0s", `4:49: reading pool "small": total_limit "0s": want a number and a unit`},
 		{"one of", "labels: [linux]", "labels: [linux], network: hots", `4:45: reading pool "small": network "hots": did you mean host?`},
 		{"none of", "github:", "launcher: docker\ngithub:", `1:11: launcher "docker": want auto, engine or sandbox`},
 		{"near key", "labels", "lables", "4:6: reading pool \"small\": labels is missing: want what the pool has\n4:19: reading pool \"small\": key \"lables\" is not known: did you mean labels?"},

@@ -82,9 +82,6 @@ func TestExamplesOfGitHub(t *testing.T) {
 			if got.Status != http.StatusAccepted || got.Event != id || !kept {
 				t.Errorf("%s: %+v, kept %v, want 202 and kept", file, got, kept)
 			}
-			if !bytes.HasPrefix(e.Detail, bytes.TrimRight(body, " }\r\n")) {
-				t.Errorf("%s: payload was changed", file)
-			}
 			if err := e.Validate(); err != nil {
 				t.Error(file, err)
 			}
@@ -92,6 +89,11 @@ func TestExamplesOfGitHub(t *testing.T) {
 			if got.Status != http.StatusOK || got.Note == "" || kept {
 				t.Errorf("%s: %+v, kept %v, want 200, a note and nothing kept", file, got, kept)
 			}
+		}
+	}
+	for file, body := range files(t, "github/*.json") { // all of them, after their buffers have been used again
+		if e, kept := b.get(strings.TrimSuffix(file, ".json")); kept && !bytes.HasPrefix(e.Detail, bytes.TrimRight(body, " }\r\n")) {
+			t.Errorf("%s: payload was changed", file)
 		}
 	}
 }
