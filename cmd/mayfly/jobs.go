@@ -14,10 +14,10 @@ import (
 // jobsCmd is `mayfly jobs`.
 type jobsCmd struct {
 	reading
-	Job   string   `arg:"" optional:"" help:"One job, such as acme/web/123/1: its story and why it waits."`
-	Open  bool     `help:"Only jobs that are not over."`
-	Match []string `help:"Only jobs in these states: waiting, queued, unroutable, running, completed." enum:"waiting,queued,unroutable,running,completed" placeholder:"STATE" name:"in"`
-	Limit int      `help:"The newest, at most so many." default:"50"`
+	Job   string            `arg:"" optional:"" help:"One job, such as acme/web/123/1: its story and why it waits."`
+	Open  bool              `help:"Only jobs that are not over."`
+	Match []ledger.JobState `help:"Only jobs in these states: waiting, queued, unroutable, running, completed." enum:"waiting,queued,unroutable,running,completed" placeholder:"STATE" name:"in"`
+	Limit int               `help:"The newest, at most so many." default:"50"`
 }
 
 // A jobView is a job as it is listed: with the answer to why.
