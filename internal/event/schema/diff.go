@@ -54,11 +54,7 @@ func (s *Schema) Drift(event []byte) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	shape, err := Infer(e.Detail)
-	if err != nil {
-		return nil, fmt.Errorf("event: detail: %w", err)
-	}
-	return Diff(s, &Schema{Detail: Merge(s.Detail, shape)}), nil
+	return Diff(s, &Schema{Detail: Merge(s.Detail, inferTree(e.Detail))}), nil
 }
 
 // A differ collects changes.

@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/url"
 	"strings"
@@ -10,16 +9,19 @@ import (
 
 // Infer returns the shape of one JSON value.
 func Infer(value []byte) (*Shape, error) {
-	dec := json.NewDecoder(bytes.NewReader(value))
-	dec.UseNumber()
 	var tree any
-	if err := dec.Decode(&tree); err != nil {
+	if err := decode(value, &tree); err != nil {
 		return nil, err
 	}
+	return inferTree(tree), nil
+}
+
+// inferTree is Infer of what decode has read.
+func inferTree(tree any) *Shape {
 	room := maxPositions
 	s := infer(tree, 1, &room)
 	s.seenOnce()
-	return s, nil
+	return s
 }
 
 // seenOnce makes s the evidence of one value: a hundred elements of an array

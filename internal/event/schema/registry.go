@@ -39,10 +39,7 @@ func (r *Registry) Observe(event []byte) (latest *Schema, changed bool, err erro
 	if err != nil {
 		return nil, false, err
 	}
-	shape, err := Infer(e.Detail)
-	if err != nil {
-		return nil, false, fmt.Errorf("event: detail: %w", err)
-	}
+	shape := inferTree(e.Detail)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	d, err := r.discovery(Name(e.Source, e.DetailType))

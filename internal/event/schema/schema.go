@@ -11,9 +11,11 @@
 package schema
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 	"unicode"
@@ -61,21 +63,34 @@ func title(text string) string {
 
 // envelope is what is read of an event besides its detail.
 type envelope struct {
-	Source     string          `json:"source"`
-	DetailType string          `json:"detail-type"`
-	Time       time.Time       `json:"time"`
-	Detail     json.RawMessage `json:"detail"`
+	Source     string    `json:"source"`
+	DetailType string    `json:"detail-type"`
+	Time       time.Time `json:"time"`
+	Detail     any       `json:"detail"`
 }
 
 func readEnvelope(event []byte) (envelope, error) {
 	var e envelope
-	if err := json.Unmarshal(event, &e); err != nil {
+	if err := decode(event, &e); err != nil {
 		return e, fmt.Errorf("event: %w", err)
 	}
-	if e.Source == "" || e.DetailType == "" || len(e.Detail) == 0 {
+	if e.Source == "" || e.DetailType == "" || e.Detail == nil {
 		return e, errors.New("event: source, detail-type or detail is missing")
 	}
 	return e, nil
+}
+
+// decode is json.Unmarshal with numbers as they are written.
+func decode(data []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	if err := dec.Decode(into); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("text after the end of the JSON value")
+	}
+	return nil
 }
 
 // event returns the shape of the whole event: EventBridge's envelope around s.

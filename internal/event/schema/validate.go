@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -38,10 +37,8 @@ func (f Faults) Error() string {
 // fields, formats and enums. What the schema does not know is no fault; see
 // [Drift]. The error is of type [Faults], unless event is not JSON.
 func (s *Schema) Validate(event []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(event))
-	dec.UseNumber()
 	var tree any
-	if err := dec.Decode(&tree); err != nil {
+	if err := decode(event, &tree); err != nil {
 		return fmt.Errorf("event: %w", err)
 	}
 	var v validator
