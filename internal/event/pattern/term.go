@@ -53,8 +53,8 @@ func (t foldedSuffix) match(v *value) bool { return v.kind == isText && t.suffix
 func (t wildcard) match(v *value) bool     { return v.kind == isText && t.glob.match(v.text) }
 func (t block) match(v *value) bool        { return v.kind == isAddress && t.Contains(v.address) }
 
-// match is true for a value of any kind but those named, null and numbers
-// included; a field that is not there has no value to be asked about.
+// match is true for a value of any kind, null and numbers included, that is not
+// named; a field that is not there has no value to be asked about.
 func (t except) match(v *value) bool {
 	for _, inner := range t {
 		if inner.match(v) {
