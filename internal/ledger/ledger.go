@@ -48,11 +48,11 @@ type Store interface {
 
 // A JobQuery selects jobs. The zero value selects the newest [DefaultLimit].
 type JobQuery struct {
-	Key    JobKey   // only this one
-	Open   bool     // only those that are not settled
-	States []string // only those in one of these states
-	After  JobKey   // only those listed after this one, for the next page
-	Limit  int      // at most so many; 0 means DefaultLimit
+	Key    JobKey     // only this one
+	Open   bool       // only those that are not settled
+	States []JobState // only those in one of these states
+	After  JobKey     // only those listed after this one, for the next page
+	Limit  int        // at most so many; 0 means DefaultLimit
 }
 
 // A RunnerQuery selects runners. The zero value selects the newest [DefaultLimit].

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -69,7 +70,7 @@ func (w *world) begin() {
 
 // tell gives the ledger an input and looks whether all is still sound.
 func (w *world) tell(in ledger.Input) ledger.Result {
-	result, err := w.store.Apply(nil, in)
+	result, err := w.store.Apply(context.Background(), in)
 	if err != nil {
 		w.fail("%T: %v", in, err)
 	}

@@ -311,7 +311,7 @@ func testLists(t *testing.T, open Open) {
 		{ledger.JobQuery{Limit: 2}, []int64{5, 4}},
 		{ledger.JobQuery{Limit: 2, After: key(4)}, []int64{3, 2}},
 		{ledger.JobQuery{Open: true}, []int64{5, 4, 2, 1}},
-		{ledger.JobQuery{States: []string{"completed", "running"}}, []int64{3}},
+		{ledger.JobQuery{States: []ledger.JobState{ledger.JobCompleted, ledger.JobRunning}}, []int64{3}},
 		{ledger.JobQuery{Key: key(2)}, []int64{2}},
 	} {
 		if diff := cmp.Diff(test.want, ids(test.query)); diff != "" {

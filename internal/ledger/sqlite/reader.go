@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -99,7 +98,11 @@ func (r *Reader) Jobs(ctx context.Context, q ledger.JobQuery) ([]ledger.Job, err
 		s.where("open")
 	}
 	if len(q.States) > 0 {
-		s.where("state IN (SELECT value FROM json_each(?))", jsonList(q.States))
+		var states []any
+		for _, state := range q.States {
+			states = append(states, string(state))
+		}
+		s.where("state IN (?"+strings.Repeat(", ?", len(states)-1)+")", states...)
 	}
 	if !q.After.IsZero() {
 		s.where("seq < (SELECT seq FROM ledger_jobs WHERE key = ?)", q.After.String())
@@ -155,14 +158,6 @@ func query[T any](ctx context.Context, db *disk.DB, s selection, limit int) ([]T
 		return nil, fmt.Errorf("reading the ledger: %w", err)
 	}
 	return scan[T](rows)
-}
-
-func jsonList(values []string) string {
-	text, err := json.Marshal(values)
-	if err != nil {
-		panic(errors.Join(errors.New("strings have a JSON form"), err))
-	}
-	return string(text)
 }
 
 var _ ledger.Store = (*Ledger)(nil)
