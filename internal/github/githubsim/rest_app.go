@@ -32,7 +32,7 @@ func (s *Sim) appShape(c call) object {
 	app := s.cfg.App
 	return object{
 		"id": app.ID, "slug": app.Slug, "node_id": nodeID("A", app.ID), "client_id": "Iv1.githubsim", "owner": senderShape(c.web),
-		"name": app.Slug, "external_url": c.web, "html_url": c.web + "/apps/" + app.Slug, "permissions": permissions(),
+		"name": app.Slug, "description": "", "external_url": c.web, "html_url": c.web + "/apps/" + app.Slug, "permissions": permissions(),
 		"events": []string{"workflow_job", "workflow_run", "push"}, "installations_count": len(s.accounts),
 		"created_at": timestamp(s.now()), "updated_at": timestamp(s.now()),
 	}
@@ -45,8 +45,12 @@ func (s *Sim) installationShape(c call, a *account) object {
 	}
 	app := s.cfg.App
 	api := c.api()
+	// the description wants of an account what users have and what enterprises have
+	account := merged(a.shape(c.web), object{
+		"name": a.login, "slug": a.login, "created_at": timestamp(a.created), "updated_at": timestamp(a.created),
+	})
 	return object{
-		"id": a.installation, "account": a.shape(c.web), "repository_selection": "all", "app_id": app.ID, "app_slug": app.Slug,
+		"id": a.installation, "account": account, "repository_selection": "all", "app_id": app.ID, "app_slug": app.Slug,
 		"access_tokens_url": api + "/app/installations/" + itoa(a.installation) + "/access_tokens",
 		"repositories_url":  api + "/installation/repositories", "html_url": c.web + "/settings/installations/" + itoa(a.installation),
 		"target_id": a.id, "target_type": kind, "permissions": permissions(), "events": []string{"workflow_job", "workflow_run", "push"},
@@ -120,7 +124,7 @@ func (s *Sim) convertManifest(c call) reply {
 	delete(s.codes, c.PathValue("code"))
 	app := offer.manifest.App
 	return created(object{
-		"id": app.ID, "slug": app.Slug, "node_id": nodeID("A", app.ID), "owner": senderShape(c.web), "name": app.Slug,
+		"id": app.ID, "slug": app.Slug, "node_id": nodeID("A", app.ID), "owner": senderShape(c.web), "name": app.Slug, "description": "",
 		"external_url": c.web, "html_url": c.web + "/apps/" + app.Slug, "permissions": permissions(),
 		"events": []string{"workflow_job"}, "created_at": timestamp(s.now()), "updated_at": timestamp(s.now()),
 		"client_id": first(offer.manifest.Client, "Iv1.githubsim"), "client_secret": newToken(""),

@@ -67,7 +67,7 @@ func (s *Sim) generateJIT(c call) reply {
 	case !found:
 		return notFound()
 	}
-	key, err := s.keys.Key()
+	key, err := s.cfg.Keys.Key()
 	if err != nil {
 		return refusal(http.StatusInternalServerError, err.Error())
 	}

@@ -56,6 +56,8 @@ type Config struct {
 	RateLimit     int    // requests per hour and credential; default 15,000
 	Seed          uint64 // of everything random in faults
 
+	Keys *jit.Ring // of JIT runners; nil: its own. Several Sims can have one, which saves making keys
+
 	// Periods of GitHub's; zero takes GitHub's own.
 	Poll    time.Duration // how long a runner's poll waits for a message: 50 s
 	PickUp  time.Duration // a job that its runner does not take for so long is queued again: 60 s
@@ -73,6 +75,9 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.PickUp, time.Minute)
 	setDefault(&c.Lock, 10*time.Minute)
 	setDefault(&c.Timeout, 10*time.Second)
+	if c.Keys == nil {
+		c.Keys = &jit.Ring{}
+	}
 	return c
 }
 
@@ -90,7 +95,6 @@ type Sim struct {
 	mux     *http.ServeMux
 	faults  *fault.Set
 	hooks   *hook.Sender
-	keys    jit.Ring
 	ids     atomic.Int64
 	seenURL atomic.Pointer[string] // base of the first request
 	ownDir  string                 // temporary folder to remove

@@ -19,6 +19,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
+	"github.com/mayfly-ci/mayfly/internal/github/githubsim/jit"
 	"github.com/mayfly-ci/mayfly/internal/github/openapi"
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
@@ -36,6 +37,9 @@ var appKey = sync.OnceValue(func() *rsa.PrivateKey {
 	}
 	return k
 })
+
+// keys are those of every Sim here.
+var keys jit.Ring
 
 // A clock is set by hand.
 type clock struct {
@@ -71,7 +75,7 @@ func newWorld(t *testing.T, change ...func(*githubsim.Config)) *world {
 	cfg := githubsim.Config{
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: c.Now, Enterprise: "acme-corp", Users: []string{"mona"},
 		Tokens: []secret.Secret{secret.New(pat)}, App: &githubsim.App{ID: appID, Slug: "mayfly", Key: &appKey().PublicKey},
-		Dir: t.TempDir(), Poll: 200 * time.Millisecond,
+		Dir: t.TempDir(), Poll: 200 * time.Millisecond, Keys: &keys,
 	}
 	for _, f := range change {
 		f(&cfg)
@@ -157,6 +161,15 @@ func (w *world) api(want int, method, path string, body any) answer {
 		w.t.Fatalf("%s %s: %d %s, want %d", method, path, a.code, a.text, want)
 	}
 	return a
+}
+
+// unchecked is a call with the personal access token past GitHub's description,
+// and gives its code.
+func (w *world) unchecked(method, path string, body any) int {
+	w.t.Helper()
+	server := httptest.NewServer(w.Sim)
+	defer server.Close()
+	return w.call("Bearer "+pat, method, server.URL+path, body).code
 }
 
 // push commits one workflow, ci.yml.
