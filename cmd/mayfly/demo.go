@@ -276,13 +276,13 @@ func quantilesOf(values []float64) quantiles {
 func (c *demoCmd) stay(ctx context.Context, screen *cli.Screen, s *simulated) {
 	screen.Notef(`
 still up. Push to start further jobs:
-  git clone %s/%s.git && cd web
+  git clone %s && cd web
   git commit --allow-empty -m again && git push
 Deliveries of your own go to %s.
 See what happens with:
   mayfly jobs --state %s
   mayfly events --state %s
-Stop with Ctrl-C.`, s.simURL, sampleRepository, s.hookURL(), s.State, s.State)
+Stop with Ctrl-C.`, s.cloneURL(), s.hookURL(), s.State, s.State)
 	changes := s.sim.Subscribe()
 	defer changes.Close()
 	tell := teller{screen: screen, begin: time.Now(), status: map[int64]string{}}

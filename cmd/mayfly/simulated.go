@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/fleet"
@@ -28,7 +29,8 @@ type simulated struct {
 	*machine
 	sim        *githubsim.Sim
 	simURL     string
-	listener   net.Listener // for deliveries
+	token      secret.Secret // for the simulator's API and for pushing to it
+	listener   net.Listener  // for deliveries
 	repository string
 	image      string // loaded into the engine; "" with the sandbox
 	end        context.CancelFunc
@@ -59,11 +61,11 @@ func openSimulated(ctx context.Context, c simulatedSettings) (s *simulated, err 
 			err = errors.Join(err, s.shutdown())
 		}
 	}()
-	token := secret.New(rand.Text())
+	s.token = secret.New(rand.Text())
 	if c.Secret.IsZero() {
 		c.Secret = secret.New(rand.Text())
 	}
-	if err := s.serveSim(ctx, token, c); err != nil {
+	if err := s.serveSim(ctx, c); err != nil {
 		return s, err
 	}
 	if s.listener, err = net.Listen("tcp", c.Listen); err != nil {
@@ -72,7 +74,7 @@ func openSimulated(ctx context.Context, c simulatedSettings) (s *simulated, err 
 	settings := settings{
 		State: filepath.Join(c.State, "mayfly"), Limits: ledger.Limits{Pools: c.Pools},
 		Webhook: webhook.Config{Secrets: []secret.Secret{c.Secret}},
-		Forge:   github.Config{URL: s.simURL, Token: token}, HookAt: c.Repository, HookURL: s.hookURL(), Log: c.Log,
+		Forge:   github.Config{URL: s.simURL, Token: s.token}, HookAt: c.Repository, HookURL: s.hookURL(), Log: c.Log,
 	}
 	if settings.Limits.Host, err = fleet.Host(); err != nil {
 		return s, err
@@ -88,9 +90,9 @@ func openSimulated(ctx context.Context, c simulatedSettings) (s *simulated, err 
 }
 
 // serveSim starts the simulator, with a repository.
-func (s *simulated) serveSim(ctx context.Context, token secret.Secret, c simulatedSettings) (err error) {
+func (s *simulated) serveSim(ctx context.Context, c simulatedSettings) (err error) {
 	s.sim, err = githubsim.New(githubsim.Config{
-		Log: c.Log, Now: time.Now, Tokens: []secret.Secret{token}, Dir: filepath.Join(c.State, "repositories"),
+		Log: c.Log, Now: time.Now, Tokens: []secret.Secret{s.token}, Dir: filepath.Join(c.State, "repositories"),
 	})
 	if err != nil {
 		return err
@@ -234,4 +236,10 @@ func (s *simulated) purge(ctx context.Context) error {
 		err = errors.Join(err, s.engine.RemoveImage(ctx, s.image))
 	}
 	return err
+}
+
+// cloneURL is where git can push to, with a password that is good for this simulator
+// only.
+func (s *simulated) cloneURL() string {
+	return strings.Replace(s.simURL, "://", "://demo:"+s.token.Reveal()+"@", 1) + "/" + s.repository + ".git"
 }
