@@ -30,12 +30,9 @@ var description []byte
 // paths of the description.
 const enterpriseServer = "/api/v3"
 
-// exempt lists what is served beside the REST API: the runner protocol, which
-// GitHub describes nowhere, git over HTTP, and githubsim's own pages.
-var exempt = []string{
-	"/actions/runner-registration", "/actions/runners/register",
-	"/broker", "/run/", "/results/", "/twirp/", "/blob/", "/tenant", "/_apis/", "/oauth", "/_sim",
-}
+// exempt lists what githubsim serves beside the REST API: the runner protocol,
+// which GitHub describes nowhere, and pages of its own.
+var exempt = []string{"/actions/runner-registration", "/actions/runners/register", "/_runner/", "/_sim/"}
 
 // Check returns a handler that passes every request on to next and reports,
 // through a func such as t.Errorf, each request and each answer that GitHub's
@@ -43,7 +40,7 @@ var exempt = []string{
 // a body, missing or mistyped ones, and status codes that are not documented.
 //
 // Paths may begin with /api/v3. Paths of the runner protocol, of git and below
-// /_sim pass unchecked, as does whatever begins with one of also.
+// /_sim pass unchecked, as does whatever begins, after /api/v3, with one of also.
 //
 // An error that GitHub gives without documenting it for each operation is
 // allowed: 401, 403, 404, 429 and 5xx; if below 500, with a message in its body.
