@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -114,9 +115,7 @@ func (s *Sim) pushed(repo *repository, ref string, before, after git.Commit, pat
 	repo.heads[ref], repo.pushed = after, s.now()
 	web := s.publicURL()
 	payload := s.payload(web, repo, "")
-	for k, v := range pushShape(web, repo, ref, before, after, paths) {
-		payload[k] = v
-	}
+	maps.Copy(payload, pushShape(web, repo, ref, before, after, paths))
 	s.publish(repo, "push", "", payload)
 	var runs []Run
 	t := trigger{event: "push", ref: ref, commit: after, payload: plainJSON(payload)}
@@ -138,10 +137,22 @@ func pushShape(web string, repo *repository, ref string, before, after git.Commi
 	commit["url"], commit["distinct"] = web+"/"+repo.fullName()+"/commit/"+after.SHA, true
 	commit["added"], commit["removed"], commit["modified"] = []string{}, []string{}, append([]string{}, paths...)
 	return object{
-		"ref": ref, "before": first, "after": after.SHA, "created": first == noCommit, "deleted": false, "forced": false, "base_ref": nil,
+		"repository": repo.pushShape(web), "ref": ref, "before": first, "after": after.SHA, "created": first == noCommit, "deleted": false, "forced": false, "base_ref": nil,
 		"compare": web + "/" + repo.fullName() + "/compare/" + first[:12] + "..." + after.SHA[:12],
 		"commits": []object{commit}, "head_commit": commit, "pusher": object{"name": sender, "email": after.Email},
 	}
+}
+
+// pushShape gives a repository as payloads of push have it: times are numbers.
+func (r *repository) pushShape(web string) object {
+	owner := merged(r.owner.shape(web), object{"name": r.owner.login, "email": r.owner.login + "@users.noreply.github.com"})
+	out := merged(r.shape(web), object{
+		"owner": owner, "created_at": r.created.Unix(), "pushed_at": r.pushed.Unix(), "stargazers": 0, "master_branch": "main",
+	})
+	if !r.owner.user {
+		out["organization"] = r.owner.login
+	}
+	return out
 }
 
 // plainJSON gives o as it is after it was sent: objects, lists, texts and numbers.

@@ -39,6 +39,12 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
+// goodJWT signs the claims that a client makes.
+func (w *world) goodJWT() string {
+	now := w.clock.Now()
+	return appJWT(w.t, jwt.SigningMethodRS256, appKey(), jwt.MapClaims{"iss": "7", "iat": now.Unix(), "exp": now.Add(time.Minute).Unix()})
+}
+
 func TestAppAuthentication(t *testing.T) {
 	w := newWorld(t)
 	if err := w.CreateRepository(githubsim.Repository{Name: "mona/own"}); err != nil {
