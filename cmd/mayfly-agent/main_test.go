@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -156,7 +157,7 @@ func start(t *testing.T, socket, script string, flags ...string) (*exec.Cmd, fun
 	t.Helper()
 	args := append([]string{"--socket", socket, "--grace", "300ms"}, flags...)
 	cmd := exec.Command(program, append(args, "--", "bash", "-c", script)...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "FROM_IMAGE=yes"}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "FROM_IMAGE=yes", "ACTIONS_RUNNER_INPUT_TOKEN=of-somebody"}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Start(); err != nil {
@@ -199,6 +200,9 @@ func TestOneJob(t *testing.T) {
 		if !strings.Contains(end.stdout, line) {
 			t.Errorf("output lacks %q:\n%s", line, end.stdout)
 		}
+	}
+	if strings.Contains(end.stdout, "of-somebody") {
+		t.Errorf("the runner got what was not from the claim:\n%s", end.stdout)
 	}
 	if !strings.Contains(end.stderr, "to stderr") || strings.Contains(end.stderr, jit) {
 		t.Errorf("stderr = %q, want the runner's and no configuration", end.stderr)
@@ -353,6 +357,9 @@ func TestBusyRunnerHasNoIdleLimit(t *testing.T) {
 	_, wait := start(t, socket, running+`sleep 0.3; exit 9`)
 	if end := wait(); end.code != 9 {
 		t.Errorf("exit code %d, want the runner's 9", end.code)
+	}
+	if slices.Contains(s.phases(), claim.PhaseLeaving) {
+		t.Errorf("a busy runner asked to leave: %v", s.phases())
 	}
 }
 

@@ -88,3 +88,14 @@ func TestLines(t *testing.T) {
 		t.Errorf("%d bytes are kept of a line", len(l.line))
 	}
 }
+
+// TestLeaveAnsweredTooLate has a job begin while the agent waits to hear whether
+// its runner may go.
+func TestLeaveAnsweredTooLate(t *testing.T) {
+	s := &supervision{tell: make(chan claim.Report, 1)}
+	s.saw(claim.PhaseBusy)
+	s.answered(nil, claim.Grant{IdleLimit: time.Second})
+	if s.reason != "" || s.idle != nil {
+		t.Errorf("the runner is being stopped for %q, idle limit %v", s.reason, s.idle)
+	}
+}
