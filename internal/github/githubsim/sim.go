@@ -76,7 +76,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Lock, 10*time.Minute)
 	setDefault(&c.Timeout, 10*time.Second)
 	if c.Keys == nil {
-		c.Keys = &jit.Ring{}
+		c.Keys = jit.NewRing()
 	}
 	return c
 }

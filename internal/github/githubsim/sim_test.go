@@ -39,7 +39,7 @@ var appKey = sync.OnceValue(func() *rsa.PrivateKey {
 })
 
 // keys are those of every Sim here.
-var keys jit.Ring
+var keys = jit.NewRing()
 
 // A clock is set by hand.
 type clock struct {
@@ -75,7 +75,7 @@ func newWorld(t *testing.T, change ...func(*githubsim.Config)) *world {
 	cfg := githubsim.Config{
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: c.Now, Enterprise: "acme-corp", Users: []string{"mona"},
 		Tokens: []secret.Secret{secret.New(pat)}, App: &githubsim.App{ID: appID, Slug: "mayfly", Key: &appKey().PublicKey},
-		Dir: t.TempDir(), Poll: 200 * time.Millisecond, Keys: &keys,
+		Dir: t.TempDir(), Poll: 200 * time.Millisecond, Keys: keys,
 	}
 	for _, f := range change {
 		f(&cfg)

@@ -75,26 +75,47 @@ const ringSize = 4
 // A Ring hands out RSA keys of 2048 bits, and the same few again and again: a
 // key takes a processor 100 ms and more, which would be most of the time of a
 // simulation of 1,000 runners. GitHub gives every runner a key of its own; here
-// two runners may have one, and are told apart by their client id. The zero Ring
-// is ready, makes a key when one is first asked for, and may be used by several
-// goroutines at once.
+// two runners may have one, and are told apart by their client id. A Ring may be
+// used by several goroutines at once.
 type Ring struct {
-	mu   sync.Mutex
-	keys []*rsa.PrivateKey // mu
-	next int               // mu
+	first chan struct{} // closed when there is a key, or none to be had
+	mu    sync.Mutex
+	keys  []*rsa.PrivateKey // mu
+	err   error             // mu; of making a key
+	next  int               // mu
 }
 
-// Key returns a key.
+// NewRing returns a Ring, whose keys are made from now on in the background.
+func NewRing() *Ring {
+	r := &Ring{first: make(chan struct{})}
+	go r.fill()
+	return r
+}
+
+func (r *Ring) fill() {
+	for i := range ringSize {
+		k, err := rsa.GenerateKey(rand.Reader, 2048)
+		r.mu.Lock()
+		if err != nil {
+			r.err = err
+		} else {
+			r.keys = append(r.keys, k)
+		}
+		r.mu.Unlock()
+		if i == 0 {
+			close(r.first)
+		}
+	}
+}
+
+// Key returns a key, and waits for the first.
 func (r *Ring) Key() (*rsa.PrivateKey, error) {
+	<-r.first
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.keys) < ringSize {
-		k, err := rsa.GenerateKey(rand.Reader, 2048)
-		if err != nil {
-			return nil, err
-		}
-		r.keys = append(r.keys, k)
+	if len(r.keys) == 0 {
+		return nil, r.err
 	}
 	r.next++
-	return r.keys[(r.next-1)%len(r.keys)], nil
+	return r.keys[r.next%len(r.keys)], nil
 }
