@@ -124,6 +124,11 @@ func (r *reader) minutes(f *actionlint.Float) float64 {
 func (r *reader) matrix(m *actionlint.Matrix) *Matrix {
 	r.check(m.Expression, conditionContexts...)
 	out := &Matrix{From: text(m.Expression), Include: r.combinations(m.Include), Exclude: r.combinations(m.Exclude)}
+	for key, row := range m.Rows {
+		if row.Name == nil { // of a row that is one expression, actionlint keeps the lower-case key only
+			row.Name = &actionlint.String{Value: key, Pos: row.Expression.Pos}
+		}
+	}
 	for _, row := range byPosition(m.Rows, func(row *actionlint.MatrixRow) *actionlint.Pos { return row.Name.Pos }) {
 		r.check(row.Expression, conditionContexts...)
 		values := Row{Name: row.Name.Value, From: text(row.Expression)}
