@@ -37,6 +37,9 @@ func lifeOf(t *rapid.T) []ledger.JobSeen {
 		say(event.ActionWaiting)
 	}
 	say(event.ActionQueued)
+	if rapid.Bool().Draw(t, "queued again") { // as when GitHub takes a job back from a runner
+		say(event.ActionQueued)
+	}
 	w.RunnerName = rapid.SampledFrom([]string{"", "foreign", "i-small-1-1-1"}).Draw(t, "runner")
 	if w.RunnerName != "" {
 		w.Started = start.Add(time.Minute)
@@ -44,6 +47,9 @@ func lifeOf(t *rapid.T) []ledger.JobSeen {
 	}
 	w.Conclusion = rapid.SampledFrom([]string{"success", "failure", "cancelled"}).Draw(t, "conclusion")
 	w.Completed = start.Add(time.Hour)
+	if rapid.Bool().Draw(t, "terse at the end") {
+		w.Name, w.Workflow, w.Labels, w.RunnerName = "", "", nil, ""
+	}
 	say(event.ActionCompleted)
 	return life[:rapid.IntRange(1, len(life)).Draw(t, "told so far")]
 }

@@ -81,14 +81,14 @@ func (t *turn) objection(r Runner) string {
 	switch {
 	case !r.Claimed.IsZero():
 		return fmt.Sprintf("runner %s has claimed before", r.Name)
-	case r.Leaving != "":
-		return fmt.Sprintf("runner %s is leaving: %s", r.Name, r.Leaving)
-	case !r.unclaimed():
-		return fmt.Sprintf("runner %s is %s", r.Name, r.State)
 	case !ok:
 		return fmt.Sprintf("job %s is not known", r.MadeFor)
 	case j.State != JobQueued:
 		return fmt.Sprintf("job %s is %s: %s", j.Key, j.State, j.note())
+	case r.Leaving != "":
+		return fmt.Sprintf("runner %s is leaving: %s", r.Name, r.Leaving)
+	case !r.unclaimed():
+		return fmt.Sprintf("runner %s is %s", r.Name, r.State)
 	}
 	for _, name := range t.made[r.MadeFor] {
 		if t.State.runners[name].HoldsClaim() {

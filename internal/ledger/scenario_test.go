@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -179,6 +180,49 @@ func TestScenarios(t *testing.T) {
 			s.is(running(1, "on=i-small-2-1-1")) // the other one is there for job 2
 			s.why(2, "a runner that GitHub took its own runner for is there for it")
 			s.is(running(2, "on=i-small-1-1-1"))
+		}},
+		{"stolen, and busy by the agent's word", twoPools(), func(s *story) {
+			s.is(queued(1), "+i-small-1-1-1")
+			s.is(queued(2), "+i-small-2-1-1")
+			s.up("i-small-1-1-1")
+			s.up("i-small-2-1-1")
+			s.is(running(1, "on=i-small-2-1-1"))
+			s.is(ledger.Busy{Runner: "i-small-1-1-1"}) // with job 2, it can be no other
+		}},
+		{"GitHub changes its word", twoPools(), func(s *story) {
+			s.is(queued(1), "+i-small-1-1-1")
+			s.up("i-small-1-1-1")
+			s.is(running(2, "on=i-small-1-1-1"), "+i-small-1-1-2")
+			s.is(ledger.Starting{Runner: "i-small-1-1-2"})
+			s.is(done(2, "on=somebody")) // so it may run job 1 after all
+			r := s.is(ledger.Claim{Runner: "i-small-1-1-2"}, "-i-small-1-1-2")
+			if want := "job acme/web/1/1 is claimed by runner i-small-1-1-1"; r.Granted || r.Reason != want {
+				s.Errorf("claim: %t, %q: want a refusal: %s", r.Granted, r.Reason, want)
+			}
+		}},
+		{"surplus spares a runner whose own job is queued", twoPools(), func(s *story) {
+			s.is(queued(1), "+i-small-1-1-1")
+			s.is(queued(2), "+i-small-2-1-1")
+			s.up("i-small-1-1-1")
+			s.up("i-small-2-1-1")
+			s.is(done(2, "conclusion=cancelled"), "-i-small-2-1-1")
+		}},
+		{"a job id in two repositories", twoPools(), func(s *story) {
+			s.is(queued(1), "+i-small-1-1-1")
+			s.is(queued(1, "repository=acme/api"), "+i-small-1-1-2")
+		}},
+		{"told a day late", twoPools(), func(s *story) {
+			in := queued(1)
+			in.At = start.Add(-24 * time.Hour)
+			s.is(in)
+			s.why(1, "completed: abandoned")
+		}},
+		{"few questions at once", twoPools(), func(s *story) {
+			for id := range int64(6) {
+				s.is(running(id+1, "on=somebody"))
+			}
+			s.after(30*time.Minute, "?1", "?2", "?3", "?4")
+			s.after(time.Second, "?5", "?6")
 		}},
 		{"stolen while its own runner starts", twoPools(), func(s *story) {
 			s.is(queued(1), "+i-small-1-1-1")
@@ -413,10 +457,12 @@ func TestScenarios(t *testing.T) {
 func TestNewPools(t *testing.T) {
 	s := tell(t, ledger.Limits{})
 	s.is(queued(1))
-	j, _ := s.state.Job(ledger.NewJobKey("acme/web", 1, 1))
+	s.is(about(2, "waiting"))
+	jobs := slices.Collect(s.state.Jobs())
 	s.state = ledger.NewState("i", twoPools())
-	s.state.Load([]ledger.Job{j}, nil)
-	s.after(time.Minute, "+i-small-1-1-1")
+	s.state.Load(jobs, nil)
+	s.after(time.Minute, "+i-small-1-1-1") // job 2 goes on waiting
+	s.is(queued(2), "+i-small-2-1-1")
 }
 
 // TestNames holds names to what GitHub and containers take.
@@ -446,6 +492,11 @@ func TestHistoryIsBounded(t *testing.T) {
 			}
 		}
 		s.state.Apply(ledger.Tick{}, s.now)
+	}
+	before := portrait(s.state)
+	s.state.Undo(s.state.Apply(done(1), s.now).Changes)
+	if after := portrait(s.state); after != before { // a step too many must not reach into the past
+		t.Errorf("after Undo:\n%s\nbefore:\n%s", after, before)
 	}
 	j, _ := s.state.Job(ledger.NewJobKey("acme/web", 1, 1))
 	if len(j.History) != 32 || j.History[0].What != "queued" || !j.History[31].At.After(start.Add(98*time.Minute)) {

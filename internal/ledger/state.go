@@ -70,8 +70,8 @@ func (s *State) Missing(in Input) (jobs []JobKey, runners []RunnerName) {
 	if name != "" && !ok {
 		runners = append(runners, name)
 	}
-	for _, k := range []JobKey{key, r.MadeFor, r.Runs} {
-		if _, ok := s.jobs[k]; !k.IsZero() && !ok && !slices.Contains(jobs, k) {
+	for _, k := range []JobKey{key, r.MadeFor} {
+		if _, ok := s.jobs[k]; !k.IsZero() && !ok {
 			jobs = append(jobs, k)
 		}
 	}

@@ -39,6 +39,7 @@ func Test(t *testing.T, open Open) {
 		"loads finished ones when named":     testFinished,
 		"keeps nothing when effects fail":    testEmit,
 		"is sound after a commit that fails": testCommit,
+		"knows why a claim is refused":       testRefusal,
 		"grants one of many claims":          testConcurrent,
 		"lists newest first, page by page":   testLists,
 		"gives copies":                       testSnapshot,
@@ -167,6 +168,19 @@ func testFinished(t *testing.T, open Open) {
 	}
 }
 
+// testRefusal: a runner learns what became of its job, though that is finished.
+func testRefusal(t *testing.T, open Open) {
+	var emitted []ledger.Effect
+	s := open(t, config(t, &emitted))
+	name := queue(t, s, 1)
+	apply(t, s, ledger.Starting{Runner: name})
+	apply(t, s, seen(1, event.ActionCompleted))
+	result := apply(t, s, ledger.Claim{Runner: name})
+	if want := "job acme/web/1/1 is completed: success"; result.Granted || result.Reason != want {
+		t.Errorf("granted %t, %q: want a refusal: %s", result.Granted, result.Reason, want)
+	}
+}
+
 func testEmit(t *testing.T, open Open) {
 	var emitted []ledger.Effect
 	c := config(t, &emitted)
@@ -192,12 +206,13 @@ func testEmit(t *testing.T, open Open) {
 	}
 }
 
-// script is a job's life in which every kind of write occurs; later names are those
-// of a ledger's first runner for a job.
+// script is a job's life in which every kind of write occurs; name is what its runner is
+// called, once that is known.
 func script(name ledger.RunnerName) []ledger.Input {
 	running, done := seen(1, event.ActionInProgress), seen(1, event.ActionCompleted)
 	running.Job.RunnerName, done.Job.RunnerName = string(name), string(name)
 	return []ledger.Input{
+		seen(1, event.ActionQueued),
 		ledger.Starting{Runner: name}, ledger.Started{Runner: name}, ledger.Claim{Runner: name},
 		ledger.Registered{Runner: name, GitHubID: 7}, ledger.Idle{Runner: name}, ledger.Busy{Runner: name},
 		running, done, ledger.Gone{Runner: name},
@@ -211,25 +226,27 @@ func testCommit(t *testing.T, open Open) {
 		"not stored":                 func(func() error) error { return errors.New("fault") },
 		"stored but reported failed": func(commit func() error) error { return errors.Join(commit(), errors.New("fault")) },
 	}
-	wantJob, wantRunner := life(t, open, -1, nil)
+	want := life(t, open, -1, nil)
 	for name, fault := range faults {
 		for step := range len(script("")) {
 			t.Run(fmt.Sprintf("%s/%d", name, step), func(t *testing.T) {
-				gotJob, gotRunner := life(t, open, step, fault)
-				if diff := cmp.Diff(wantJob, gotJob); diff != "" {
-					t.Errorf("job (-without +with fault):\n%s", diff)
-				}
-				if diff := cmp.Diff(wantRunner, gotRunner); diff != "" {
-					t.Errorf("runner (-without +with fault):\n%s", diff)
+				if diff := cmp.Diff(want, life(t, open, step, fault)); diff != "" {
+					t.Errorf("what is kept after each step (-without +with fault):\n%s", diff)
 				}
 			})
 		}
 	}
 }
 
-// life goes through script, with a fault at one step, and returns how it ends. The
-// runner's name is left out, because another ledger gives another.
-func life(t *testing.T, open Open, step int, fault func(func() error) error) (ledger.Job, ledger.Runner) {
+// A moment is what a store keeps of one job and runner.
+type moment struct {
+	Job    ledger.Job
+	Runner ledger.Runner
+}
+
+// life goes through script, with a fault at one step, and returns what is kept after
+// each. The runner's name is left out, because another ledger gives another.
+func life(t *testing.T, open Open, step int, fault func(func() error) error) (moments []moment) {
 	t.Helper()
 	var emitted []ledger.Effect
 	c := config(t, &emitted)
@@ -241,8 +258,9 @@ func life(t *testing.T, open Open, step int, fault func(func() error) error) (le
 		return commit()
 	}
 	s := open(t, c)
-	name := queue(t, s, 1)
-	for i, in := range script(name) {
+	var name ledger.RunnerName
+	for i := range script("") {
+		in := script(name)[i]
 		if i == step {
 			failing = true
 			if _, err := s.Apply(t.Context(), in); err == nil {
@@ -251,11 +269,20 @@ func life(t *testing.T, open Open, step int, fault func(func() error) error) (le
 			failing = false
 		}
 		apply(t, s, in)
+		runners, err := s.Runners(t.Context(), ledger.RunnerQuery{})
+		if err != nil || len(runners) != 1 {
+			t.Fatalf("after %#v: runners %v, %v: want one", in, runners, err)
+		}
+		name = runners[0].Name
+		moments = append(moments, nameless(job(t, s, 1), runners[0]))
 	}
 	s = open(t, c)
-	j, r := job(t, s, 1), runner(t, s, name)
+	return append(moments, nameless(job(t, s, 1), runner(t, s, name)))
+}
+
+func nameless(j ledger.Job, r ledger.Runner) moment {
 	j.RunnerName, j.History, r.Name, r.History = "", nil, "", nil
-	return j, r
+	return moment{j, r}
 }
 
 func testConcurrent(t *testing.T, open Open) {

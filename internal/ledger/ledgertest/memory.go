@@ -101,14 +101,12 @@ func (m *Memory) read() *ledger.State {
 func (m *Memory) Apply(ctx context.Context, in ledger.Input) (ledger.Result, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for range 2 {
-		keys, names := m.state.Missing(in)
-		for _, key := range keys {
-			m.state.Load(get[ledger.Job](&m.kept.jobs, key.String()), nil)
-		}
-		for _, name := range names {
-			m.state.Load(nil, get[ledger.Runner](&m.kept.runners, string(name)))
-		}
+	keys, names := m.state.Missing(in)
+	for _, key := range keys {
+		m.state.Load(get[ledger.Job](&m.kept.jobs, key.String()), nil)
+	}
+	for _, name := range names {
+		m.state.Load(nil, get[ledger.Runner](&m.kept.runners, string(name)))
 	}
 	result := m.state.Apply(in, m.config.Now())
 	if len(result.Effects) > 0 {

@@ -144,44 +144,38 @@ func (l *Ledger) read(tx *disk.Tx) (*ledger.State, error) {
 		return nil, err
 	}
 	since := l.config.Now().Add(-state.Limits().Queue).UnixMilli()
-	rows, err = tx.Query(`SELECT body FROM ledger_jobs WHERE NOT open AND changed > ? AND state = ?`, since, string(ledger.JobUnroutable))
-	if err != nil {
-		return nil, err
-	}
-	jobs, err := scan[ledger.Job](rows)
+	jobs, err := find[ledger.Job](tx, `SELECT body FROM ledger_jobs WHERE NOT open AND changed > ? AND state = ?`, since, string(ledger.JobUnroutable))
 	state.Load(jobs, nil)
 	return state, err
 }
 
 // load reads what in is about and the state does not have.
 func (l *Ledger) load(tx *disk.Tx, in ledger.Input) error {
-	// What a runner is about is known when it is loaded, so there are two rounds.
-	for range 2 {
-		keys, names := l.state.Missing(in)
-		for _, key := range keys {
-			rows, err := tx.Query(`SELECT body FROM ledger_jobs WHERE key = ?`, key.String())
-			if err != nil {
-				return err
-			}
-			jobs, err := scan[ledger.Job](rows)
-			if err != nil {
-				return err
-			}
-			l.state.Load(jobs, nil)
+	keys, names := l.state.Missing(in)
+	for _, key := range keys {
+		jobs, err := find[ledger.Job](tx, `SELECT body FROM ledger_jobs WHERE key = ?`, key.String())
+		if err != nil {
+			return err
 		}
-		for _, name := range names {
-			rows, err := tx.Query(`SELECT body FROM ledger_runners WHERE name = ?`, string(name))
-			if err != nil {
-				return err
-			}
-			runners, err := scan[ledger.Runner](rows)
-			if err != nil {
-				return err
-			}
-			l.state.Load(nil, runners)
+		l.state.Load(jobs, nil)
+	}
+	for _, name := range names {
+		runners, err := find[ledger.Runner](tx, `SELECT body FROM ledger_runners WHERE name = ?`, string(name))
+		if err != nil {
+			return err
 		}
+		l.state.Load(nil, runners)
 	}
 	return nil
+}
+
+// find reads bodies as tx sees them.
+func find[T any](tx *disk.Tx, query string, args ...any) ([]T, error) {
+	rows, err := tx.Query(query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return scan[T](rows)
 }
 
 // keep writes what changed and passes the effects on.
