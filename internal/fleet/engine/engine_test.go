@@ -93,6 +93,7 @@ func TestEngine(t *testing.T) {
 	s := subject(t)
 	t.Run("contract", func(t *testing.T) { fleettest.Run(t, s) })
 	for name, test := range map[string]func(*testing.T, fleettest.Subject){
+		"host tools":        testHostTools,
 		"own network":       testOwnNetwork,
 		"half made":         testHalfMade,
 		"names of others":   testNamesOfOthers,
@@ -101,6 +102,15 @@ func TestEngine(t *testing.T) {
 		"purge":             testPurge,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, s) })
+	}
+}
+
+// testHostTools uses some of the image's programs together.
+func testHostTools(t *testing.T, s fleettest.Subject) {
+	l, r := s.New(t), s.NewRunner(t, "echo ok | sed s/o/0/; git --version | cut -d' ' -f1-2")
+	r.Start(t, l)
+	if got, want := r.Rest(t), "0k\ngit version\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 
