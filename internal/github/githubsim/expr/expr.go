@@ -205,20 +205,21 @@ func closing(s string) int {
 
 // wrapped returns the source of template if it is one expression and no text.
 func wrapped(template string) (source string, whole bool) {
-	trimmed := strings.TrimSpace(template)
-	rest, found := strings.CutPrefix(trimmed, "${{")
-	if !found || closing(rest) != len(rest)-2 {
+	rest, found := strings.CutPrefix(template, "${{")
+	end := closing(rest)
+	if !found || end < 0 || end != len(rest)-2 {
 		return "", false
 	}
-	return strings.TrimSpace(rest[:len(rest)-2]), true
+	return strings.TrimSpace(rest[:end]), true
 }
 
 // bare takes ${{ }} off a condition, which may stand with or without.
 func bare(condition string) string {
+	condition = strings.TrimSpace(condition)
 	if source, whole := wrapped(condition); whole {
 		return source
 	}
-	return strings.TrimSpace(condition)
+	return condition
 }
 
 func parse(source string) (actionlint.ExprNode, error) {
