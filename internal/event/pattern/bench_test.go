@@ -3,6 +3,7 @@ package pattern
 import (
 	"encoding/json"
 	"fmt"
+	"github.com/mayfly-ci/mayfly/internal/event/scan"
 	"os"
 	"slices"
 	"strings"
@@ -65,7 +66,7 @@ func BenchmarkScan(b *testing.B) {
 	event := workflowJob(b)
 	b.SetBytes(int64(len(event)))
 	for b.Loop() {
-		if s := (scanner{data: event}); !s.skip(0) {
+		if s := (scan.Scanner{Data: event}); !s.Skip(0) {
 			b.Fatal("not JSON")
 		}
 	}

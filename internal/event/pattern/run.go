@@ -1,11 +1,13 @@
 package pattern
 
+import "github.com/mayfly-ci/mayfly/internal/event/scan"
+
 // maxKept bounds what a run keeps in memory for the next event.
 const maxKept = 1 << 14
 
 // A run is one pass over one event.
 type run struct {
-	scanner
+	scan.Scanner
 	matcher *matcher
 	arrays
 	met    [][]int32 // by clause, the elements where it was met, see arrays
@@ -23,9 +25,9 @@ func newRun(m *matcher) *run {
 func (m *matcher) run(event []byte, match func(rule int)) {
 	r := m.pool.Get().(*run)
 	defer r.release()
-	r.data, r.pos = event, 0
+	r.Data, r.Pos = event, 0
 	r.arrays.reset()
-	if r.peek() != '{' || !r.object(m.root, 1) || r.peek() != 0 || r.pos < len(event) {
+	if r.Peek() != '{' || !r.object(m.root, 1) || r.Peek() != 0 || r.Pos < len(event) {
 		return
 	}
 	for _, id := range r.marked {
@@ -44,7 +46,7 @@ func (r *run) release() {
 	}
 	r.marked = r.marked[:0]
 	clear(r.rules)
-	r.data = nil
+	r.Data = nil
 	if kept+cap(r.text)/8 <= maxKept {
 		r.matcher.pool.Put(r)
 	}
@@ -75,31 +77,31 @@ func (r *run) note(ids []int32) {
 
 // object reads the object at pos, which is at n in the paths of fields.
 func (r *run) object(n *node, depth int) bool {
-	r.pos++
-	if depth > maxDepth {
+	r.Pos++
+	if depth > scan.MaxDepth {
 		return false
 	}
-	if r.take('}') {
+	if r.Take('}') {
 		return true
 	}
 	for {
-		name, escaped, ok := r.name()
+		name, escaped, ok := r.Name()
 		if !ok {
 			return false
 		}
 		if escaped {
-			r.text = unescape(r.text[:0], name)
+			r.text = scan.Unescape(r.text[:0], name)
 			name = r.text
 		}
 		if child := n.child(name); child == nil {
-			ok = r.skip(depth)
+			ok = r.Skip(depth)
 		} else {
 			ok = r.value(child, depth)
 		}
 		if !ok {
 			return false
 		}
-		if more, ok := r.more('}'); !more || !ok {
+		if more, ok := r.More('}'); !more || !ok {
 			return ok
 		}
 	}
@@ -107,16 +109,16 @@ func (r *run) object(n *node, depth int) bool {
 
 // array reads the array at pos: its elements are values of n.
 func (r *run) array(n *node, depth int) bool {
-	r.pos++
-	if depth > maxDepth {
+	r.Pos++
+	if depth > scan.MaxDepth {
 		return false
 	}
-	if r.take(']') {
+	if r.Take(']') {
 		return true
 	}
 	array, outer := r.open(), r.current
 	for {
-		if c := r.peek(); c == '{' || c == '[' {
+		if c := r.Peek(); c == '{' || c == '[' {
 			r.enter(array, outer)
 		}
 		ok := r.value(n, depth)
@@ -124,7 +126,7 @@ func (r *run) array(n *node, depth int) bool {
 		if !ok {
 			return false
 		}
-		if more, ok := r.more(']'); !more {
+		if more, ok := r.More(']'); !more {
 			r.close(array)
 			return ok
 		}
@@ -132,20 +134,20 @@ func (r *run) array(n *node, depth int) bool {
 }
 
 func (r *run) value(n *node, depth int) bool {
-	c := r.peek()
+	c := r.Peek()
 	switch {
 	case c == '{' && len(n.children) == 0:
-		return r.skip(depth)
+		return r.Skip(depth)
 	case c == '{':
 		return r.object(n, depth+1)
 	case c == '[':
 		return r.array(n, depth+1)
 	case n.field == nil:
-		return r.skip(depth)
+		return r.Skip(depth)
 	case c == '"':
-		text, escaped, ok := r.scanner.text()
+		text, escaped, ok := r.Scanner.Text()
 		if escaped && ok {
-			r.text = unescape(r.text[:0], text)
+			r.text = scan.Unescape(r.text[:0], text)
 			text = r.text
 		}
 		if ok {
@@ -153,7 +155,7 @@ func (r *run) value(n *node, depth int) bool {
 		}
 		return ok
 	}
-	literal, ok := r.literal(c)
+	literal, ok := r.Literal(c)
 	if ok {
 		r.other(n.field, literal)
 	}

@@ -3,6 +3,7 @@ package pattern
 import (
 	"encoding/json"
 	"fmt"
+	"github.com/mayfly-ci/mayfly/internal/event/scan"
 	"strings"
 	"sync"
 	"testing"
@@ -97,10 +98,10 @@ func TestHostileEvents(t *testing.T) {
 		name, pattern, event string
 		want                 bool
 	}{
-		{"deep", `{"a":[1]}`, `{"b":` + nested(maxDepth-1, `[`, ``, `]`) + `,"a":1}`, true},
-		{"too deep", `{"a":[1]}`, `{"b":` + nested(maxDepth, `[`, ``, `]`) + `,"a":1}`, false},
-		{"deep on a path", `{"a":{"b":[1]}}`, `{"a":` + nested(maxDepth-2, `[`, `{"b":1}`, `]`) + `}`, true},
-		{"one level too deep on a path", `{"a":{"b":[1]}}`, `{"a":` + nested(maxDepth-1, `[`, `{"b":1}`, `]`) + `}`, false},
+		{"deep", `{"a":[1]}`, `{"b":` + nested(scan.MaxDepth-1, `[`, ``, `]`) + `,"a":1}`, true},
+		{"too deep", `{"a":[1]}`, `{"b":` + nested(scan.MaxDepth, `[`, ``, `]`) + `,"a":1}`, false},
+		{"deep on a path", `{"a":{"b":[1]}}`, `{"a":` + nested(scan.MaxDepth-2, `[`, `{"b":1}`, `]`) + `}`, true},
+		{"one level too deep on a path", `{"a":{"b":[1]}}`, `{"a":` + nested(scan.MaxDepth-1, `[`, `{"b":1}`, `]`) + `}`, false},
 		{"too deep for a stack", `{"a":[1]}`, `{"b":` + nested(10_000_000, `[`, ``, `]`) + `}`, false},
 		{"too deep on a path", `{"a":{"b":[1]}}`, `{"a":` + nested(1_000_000, `[`, ``, `]`) + `}`, false},
 		{"wildcard", `{"a":[{"wildcard":"` + strings.Repeat("*aaaa", 100) + `*b"}]}`, `{"a":"` + strings.Repeat("a", 1_000_000) + `"}`, false},

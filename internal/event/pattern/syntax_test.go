@@ -2,6 +2,7 @@ package pattern
 
 import (
 	"errors"
+	"github.com/mayfly-ci/mayfly/internal/event/scan"
 	"strings"
 	"testing"
 )
@@ -74,7 +75,7 @@ func TestParseBounds(t *testing.T) {
 	}
 	tests := []struct{ name, src, want string }{
 		{"size", `{"a":["` + strings.Repeat("x", maxSource) + `"]}`, "262154 bytes: want at most 262144"},
-		{"depth", strings.Repeat(`{"a":`, maxDepth+1), "nesting is too deep: want at most 1000 levels"},
+		{"depth", strings.Repeat(`{"a":`, scan.MaxDepth+1), "nesting is too deep: want at most 1000 levels"},
 		{"depth of lists", `{"a":` + strings.Repeat(`[`, 200_000), "nesting is too deep: want at most 1000 levels"},
 		{"fields", fields(maxFields), "257 fields: want at most 256"},
 		{"combinations", `{` + twice("c") + twice("d") + twice("e") + twice("f") + twice("g") + twice("h") + twice("i") + twice("j") + twice("k") + or + `}`,

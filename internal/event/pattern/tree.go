@@ -1,6 +1,10 @@
 package pattern
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/mayfly-ci/mayfly/internal/event/scan"
+)
 
 // A tree is a JSON value of a pattern's source, and where it stands there. Only
 // patterns are read into trees; events never are.
@@ -34,13 +38,13 @@ func (t *tree) String() string {
 }
 
 // A reader makes a tree from the source of a pattern.
-type reader struct{ scanner }
+type reader struct{ scan.Scanner }
 
 // readTree reads src, which must hold one JSON value and nothing else.
 func readTree(src []byte) (*tree, *SyntaxError) {
-	r := reader{scanner{data: src}}
+	r := reader{scan.Scanner{Data: src}}
 	t, err := r.value(0)
-	if err == nil && r.peek() != 0 || err == nil && r.pos < len(src) {
+	if err == nil && r.Peek() != 0 || err == nil && r.Pos < len(src) {
 		return nil, r.fault("nothing after the pattern's closing brace")
 	}
 	return t, err
@@ -48,17 +52,17 @@ func readTree(src []byte) (*tree, *SyntaxError) {
 
 func (r *reader) fault(want string) *SyntaxError {
 	reason := "the text ends here"
-	if r.pos < len(r.data) {
-		reason = fmt.Sprintf("%q is not valid JSON here", []rune(string(r.data[r.pos:min(r.pos+4, len(r.data))]))[0])
+	if r.Pos < len(r.Data) {
+		reason = fmt.Sprintf("%q is not valid JSON here", []rune(string(r.Data[r.Pos:min(r.Pos+4, len(r.Data))]))[0])
 	}
-	return faultAt(r.data, r.pos, "", reason, want)
+	return faultAt(r.Data, r.Pos, "", reason, want)
 }
 
 func (r *reader) value(depth int) (*tree, *SyntaxError) {
-	c := r.peek()
-	t := &tree{at: r.pos, kind: c}
-	if depth > maxDepth {
-		return nil, faultAt(r.data, r.pos, "", "nesting is too deep", fmt.Sprintf("at most %d levels", maxDepth))
+	c := r.Peek()
+	t := &tree{at: r.Pos, kind: c}
+	if depth > scan.MaxDepth {
+		return nil, faultAt(r.Data, r.Pos, "", "nesting is too deep", fmt.Sprintf("at most %d levels", scan.MaxDepth))
 	}
 	var err *SyntaxError
 	switch c {
@@ -71,12 +75,12 @@ func (r *reader) value(depth int) (*tree, *SyntaxError) {
 	default:
 		err = r.scalar(t)
 	}
-	t.end = r.pos
+	t.end = r.Pos
 	return t, err
 }
 
 func (r *reader) scalar(t *tree) *SyntaxError {
-	literal, ok := r.literal(t.kind)
+	literal, ok := r.Literal(t.kind)
 	if !ok {
 		return r.fault("a JSON value")
 	}
@@ -88,20 +92,20 @@ func (r *reader) scalar(t *tree) *SyntaxError {
 }
 
 func (r *reader) object(t *tree, depth int) *SyntaxError {
-	r.pos++
-	for !r.take('}') {
-		if len(t.members) > 0 && !r.take(',') {
+	r.Pos++
+	for !r.Take('}') {
+		if len(t.members) > 0 && !r.Take(',') {
 			return r.fault(`"," or "}"`)
 		}
-		if r.peek() != '"' {
+		if r.Peek() != '"' {
 			return r.fault("a name in double quotes")
 		}
-		m := member{at: r.pos}
+		m := member{at: r.Pos}
 		var err *SyntaxError
 		if m.name, err = r.quoted(); err != nil {
 			return err
 		}
-		if !r.take(':') {
+		if !r.Take(':') {
 			return r.fault(`":" after the name`)
 		}
 		if m.value, err = r.value(depth); err != nil {
@@ -113,9 +117,9 @@ func (r *reader) object(t *tree, depth int) *SyntaxError {
 }
 
 func (r *reader) array(t *tree, depth int) *SyntaxError {
-	r.pos++
-	for !r.take(']') {
-		if len(t.items) > 0 && !r.take(',') {
+	r.Pos++
+	for !r.Take(']') {
+		if len(t.items) > 0 && !r.Take(',') {
 			return r.fault(`"," or "]"`)
 		}
 		item, err := r.value(depth)
@@ -128,9 +132,9 @@ func (r *reader) array(t *tree, depth int) *SyntaxError {
 }
 
 func (r *reader) quoted() (string, *SyntaxError) {
-	raw, _, ok := r.text()
+	raw, _, ok := r.Text()
 	if !ok {
 		return "", r.fault("a string with valid escapes, closed by a double quote")
 	}
-	return string(unescape(nil, raw)), nil
+	return string(scan.Unescape(nil, raw)), nil
 }

@@ -1,4 +1,6 @@
-package pattern
+// Package scan walks over JSON without building anything from it: the one reader of
+// events on the hot path, where what is asked for is little of what there is.
+package scan
 
 import (
 	"encoding/binary"
@@ -8,87 +10,87 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is how deep objects and arrays may nest, in patterns and in events;
+// MaxDepth is how deep objects and arrays may nest, in patterns and in events;
 // EventBridge's PutEvents has the same limit.
-const maxDepth = 1000
+const MaxDepth = 1000
 
-// A scanner walks over JSON without building anything from it. Its methods
-// report false at the first byte that is not JSON; pos is then where that is.
-type scanner struct {
-	data []byte
-	pos  int
+// A Scanner reads Data from Pos on. Its methods report false at the first byte that
+// is not JSON; Pos is then where that is.
+type Scanner struct {
+	Data []byte
+	Pos  int
 }
 
-// peek skips white space and returns the byte after it, or 0 at the end.
-func (s *scanner) peek() byte {
-	for ; s.pos < len(s.data); s.pos++ {
-		if c := s.data[s.pos]; c > ' ' || c != ' ' && c != '\n' && c != '\t' && c != '\r' {
+// Peek skips white space and returns the byte after it, or 0 at the end.
+func (s *Scanner) Peek() byte {
+	for ; s.Pos < len(s.Data); s.Pos++ {
+		if c := s.Data[s.Pos]; c > ' ' || c != ' ' && c != '\n' && c != '\t' && c != '\r' {
 			return c
 		}
 	}
 	return 0
 }
 
-// take skips white space and then c, if it is c that follows.
-func (s *scanner) take(c byte) bool {
-	if s.peek() != c {
+// Take skips white space and then c, if it is c that follows.
+func (s *Scanner) Take(c byte) bool {
+	if s.Peek() != c {
 		return false
 	}
-	s.pos++
+	s.Pos++
 	return true
 }
 
-// more stands after a member of an object or an element of an array that ends
+// More stands after a member of an object or an element of an array that ends
 // with closing: it reports whether another follows.
-func (s *scanner) more(closing byte) (more, ok bool) {
-	c := s.peek()
+func (s *Scanner) More(closing byte) (more, ok bool) {
+	c := s.Peek()
 	if c != ',' && c != closing {
 		return false, false
 	}
-	s.pos++
+	s.Pos++
 	return c == ',', true
 }
 
-// name reads the name of a member and the colon after it.
-func (s *scanner) name() (raw []byte, escaped, ok bool) {
-	if s.peek() != '"' {
+// Name reads the name of a member and the colon after it.
+func (s *Scanner) Name() (raw []byte, escaped, ok bool) {
+	if s.Peek() != '"' {
 		return nil, false, false
 	}
-	raw, escaped, ok = s.text()
-	return raw, escaped, ok && s.take(':')
+	raw, escaped, ok = s.Text()
+	return raw, escaped, ok && s.Take(':')
 }
 
-// text reads a string whose opening quote is at pos. It returns what is between
-// the quotes as it is written, and whether that holds escapes (see unescape).
-func (s *scanner) text() (raw []byte, escaped, ok bool) {
-	start := s.pos + 1
-	s.pos = plain(s.data, start)
-	for s.pos < len(s.data) {
+// Text reads a string whose opening quote is at pos. It returns what is between
+// the quotes as it is written, and whether that holds escapes (see [Unescape]).
+func (s *Scanner) Text() (raw []byte, escaped, ok bool) {
+	start := s.Pos + 1
+	s.Pos = plain(s.Data, start)
+	for s.Pos < len(s.Data) {
 		switch {
-		case s.data[s.pos] == '"':
-			s.pos++
-			return s.data[start : s.pos-1], escaped, true
-		case s.data[s.pos] != '\\' || !s.escape():
+		case s.Data[s.Pos] == '"':
+			s.Pos++
+			return s.Data[start : s.Pos-1], escaped, true
+		case s.Data[s.Pos] != '\\' || !s.escape():
 			return nil, false, false
 		}
 		escaped = true
-		s.pos = plain(s.data, s.pos)
+		s.Pos = plain(s.Data, s.Pos)
 	}
 	return nil, false, false
 }
 
 // escape skips the escape sequence at pos.
-func (s *scanner) escape() bool {
-	if s.pos+1 >= len(s.data) {
+func (s *Scanner) escape() bool {
+	if s.Pos+1 >= len(s.Data) {
 		return false
 	}
-	switch s.data[s.pos+1] {
+	switch s.Data[s.Pos+1] {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		s.pos += 2
+		s.Pos += 2
 		return true
 	case 'u':
-		if _, ok := hex4(s.data[s.pos+2:]); ok {
-			s.pos += 6
+		if _, ok := hex4(s.Data[s.Pos+2:]); ok {
+			s.Pos += 6
 			return true
 		}
 	}
@@ -120,60 +122,60 @@ func plain(data []byte, i int) int {
 	return i
 }
 
-// skip skips one value of any kind.
-func (s *scanner) skip(depth int) bool {
-	switch c := s.peek(); c {
+// Skip skips one value of any kind.
+func (s *Scanner) Skip(depth int) bool {
+	switch c := s.Peek(); c {
 	case '"':
-		_, _, ok := s.text()
+		_, _, ok := s.Text()
 		return ok
 	case '{':
 		return s.skipObject(depth + 1)
 	case '[':
 		return s.skipArray(depth + 1)
 	default:
-		_, ok := s.literal(c)
+		_, ok := s.Literal(c)
 		return ok
 	}
 }
 
-func (s *scanner) skipObject(depth int) bool {
-	s.pos++
-	if depth > maxDepth {
+func (s *Scanner) skipObject(depth int) bool {
+	s.Pos++
+	if depth > MaxDepth {
 		return false
 	}
-	if s.take('}') {
+	if s.Take('}') {
 		return true
 	}
 	for {
-		if _, _, ok := s.name(); !ok || !s.skip(depth) {
+		if _, _, ok := s.Name(); !ok || !s.Skip(depth) {
 			return false
 		}
-		if more, ok := s.more('}'); !more || !ok {
+		if more, ok := s.More('}'); !more || !ok {
 			return ok
 		}
 	}
 }
 
-func (s *scanner) skipArray(depth int) bool {
-	s.pos++
-	if depth > maxDepth {
+func (s *Scanner) skipArray(depth int) bool {
+	s.Pos++
+	if depth > MaxDepth {
 		return false
 	}
-	if s.take(']') {
+	if s.Take(']') {
 		return true
 	}
 	for {
-		if !s.skip(depth) {
+		if !s.Skip(depth) {
 			return false
 		}
-		if more, ok := s.more(']'); !more || !ok {
+		if more, ok := s.More(']'); !more || !ok {
 			return ok
 		}
 	}
 }
 
-// literal reads a number, true, false or null that begins with c at pos.
-func (s *scanner) literal(c byte) ([]byte, bool) {
+// Literal reads a number, true, false or null that begins with c at pos.
+func (s *Scanner) Literal(c byte) ([]byte, bool) {
 	switch c {
 	case 't':
 		return s.word("true")
@@ -182,54 +184,54 @@ func (s *scanner) literal(c byte) ([]byte, bool) {
 	case 'n':
 		return s.word("null")
 	}
-	start := s.pos
+	start := s.Pos
 	if c == '-' {
-		s.pos++
+		s.Pos++
 	}
 	switch {
-	case s.pos < len(s.data) && s.data[s.pos] == '0':
-		s.pos++
+	case s.Pos < len(s.Data) && s.Data[s.Pos] == '0':
+		s.Pos++
 	case !s.digits():
 		return nil, false
 	}
-	if s.pos < len(s.data) && s.data[s.pos] == '.' {
-		if s.pos++; !s.digits() {
+	if s.Pos < len(s.Data) && s.Data[s.Pos] == '.' {
+		if s.Pos++; !s.digits() {
 			return nil, false
 		}
 	}
-	if s.pos < len(s.data) && s.data[s.pos]|0x20 == 'e' {
-		if s.pos++; s.pos < len(s.data) && (s.data[s.pos] == '+' || s.data[s.pos] == '-') {
-			s.pos++
+	if s.Pos < len(s.Data) && s.Data[s.Pos]|0x20 == 'e' {
+		if s.Pos++; s.Pos < len(s.Data) && (s.Data[s.Pos] == '+' || s.Data[s.Pos] == '-') {
+			s.Pos++
 		}
 		if !s.digits() {
 			return nil, false
 		}
 	}
-	return s.data[start:s.pos], true
+	return s.Data[start:s.Pos], true
 }
 
-func (s *scanner) word(w string) ([]byte, bool) {
-	end := s.pos + len(w)
-	if end > len(s.data) || string(s.data[s.pos:end]) != w {
+func (s *Scanner) word(w string) ([]byte, bool) {
+	end := s.Pos + len(w)
+	if end > len(s.Data) || string(s.Data[s.Pos:end]) != w {
 		return nil, false
 	}
-	word := s.data[s.pos:end]
-	s.pos = end
+	word := s.Data[s.Pos:end]
+	s.Pos = end
 	return word, true
 }
 
 // digits skips a run of at least one digit.
-func (s *scanner) digits() bool {
-	start := s.pos
-	for s.pos < len(s.data) && '0' <= s.data[s.pos] && s.data[s.pos] <= '9' {
-		s.pos++
+func (s *Scanner) digits() bool {
+	start := s.Pos
+	for s.Pos < len(s.Data) && '0' <= s.Data[s.Pos] && s.Data[s.Pos] <= '9' {
+		s.Pos++
 	}
-	return s.pos > start
+	return s.Pos > start
 }
 
-// unescape appends to b the string that raw, as returned by text, stands for.
+// Unescape appends to b the string that raw, as returned by [Scanner.Text], stands for.
 // Half of a surrogate pair becomes U+FFFD, as in encoding/json.
-func unescape(b, raw []byte) []byte {
+func Unescape(b, raw []byte) []byte {
 	for i := 0; i < len(raw); i++ {
 		if raw[i] != '\\' {
 			b = append(b, raw[i])
