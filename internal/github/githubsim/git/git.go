@@ -188,7 +188,7 @@ func (r *Repository) Refs(ctx context.Context) (map[string]string, error) {
 
 // Read returns the commit that sha names, with the files that want allows.
 func (r *Repository) Read(ctx context.Context, sha string, want func(path string) bool) (Commit, error) {
-	out, err := r.run(ctx, "log", "-1", "--no-show-signature", "--format=%H%x00%T%x00%an%x00%ae%x00%at%x00%B", sha, "--")
+	out, err := r.run(ctx, "log", "-1", "--no-show-signature", "--format=%H%x00%T%x00%an%x00%ae%x00%at%x00%B", "--end-of-options", sha, "--")
 	if err != nil {
 		return Commit{}, err
 	}
@@ -218,7 +218,7 @@ func (r *Repository) Read(ctx context.Context, sha string, want func(path string
 
 // Changed returns the paths that differ between two commits; with before "", all of after's.
 func (r *Repository) Changed(ctx context.Context, before, after string) ([]string, error) {
-	args := []string{"diff", "--name-only", "-z", before, after, "--"}
+	args := []string{"diff", "--name-only", "-z", "--end-of-options", before, after, "--"}
 	if before == "" {
 		args = []string{"ls-tree", "-r", "-z", "--name-only", after}
 	}
