@@ -23,19 +23,21 @@ type commands struct {
 	Config   string `short:"c" help:"Configuration file." default:"mayfly.yaml" env:"MAYFLY_CONFIG" type:"path" placeholder:"FILE"`
 	LogLevel string `help:"What to log: ${enum}." default:"info" enum:"debug,info,warn,error" env:"MAYFLY_LOG_LEVEL"`
 
-	Up      upCmd      `cmd:"" help:"Serve the webhook and run jobs, until stopped."`
-	Demo    demoCmd    `cmd:"" help:"Run sample workflows end to end against a simulated GitHub."`
-	Sim     simCmd     `cmd:"" help:"Serve a simulated GitHub for trying runner set-ups."`
-	Init    initCmd    `cmd:"" help:"Write a commented mayfly.yaml."`
-	Cfg     configCmd  `cmd:"" name:"config" help:"Check the configuration, print its schema or its reference."`
-	Status  statusCmd  `cmd:"" help:"What runs, what waits and why."`
-	Jobs    jobsCmd    `cmd:"" help:"List jobs, or tell one job's story and why it waits."`
-	Runners runnersCmd `cmd:"" help:"List runners, or tell one runner's story."`
-	Events  eventsCmd  `cmd:"" help:"List what went over the bus, and its dead letters."`
-	Token   tokenCmd   `cmd:"" help:"Get a registration token or a JIT configuration for a runner of your own."`
-	Webhook webhookCmd `cmd:"" help:"Install, ping or remove the webhook at GitHub."`
-	Bench   benchCmd   `cmd:"" help:"Measure intake and launch on this machine."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Up         upCmd             `cmd:"" help:"Serve the webhook and run jobs, until stopped."`
+	Demo       demoCmd           `cmd:"" help:"Run sample workflows end to end against a simulated GitHub."`
+	Sim        simCmd            `cmd:"" help:"Serve a simulated GitHub for trying runner set-ups."`
+	Init       initCmd           `cmd:"" help:"Write a commented mayfly.yaml."`
+	Cfg        configCmd         `cmd:"" name:"config" help:"Check the configuration, print its schema or its reference."`
+	Status     statusCmd         `cmd:"" help:"What runs, what waits and why."`
+	Jobs       jobsCmd           `cmd:"" help:"List jobs, or tell one job's story and why it waits."`
+	Runners    runnersCmd        `cmd:"" help:"List runners, or tell one runner's story."`
+	Events     eventsCmd         `cmd:"" help:"List what went over the bus."`
+	DLQ     dlqCmd     `cmd:"" name:"dlq" help:"Dead letters: deliveries within the bus that were given up. List, retry or drop them."`
+	Token      tokenCmd          `cmd:"" help:"Get a registration token or a JIT configuration for a runner of your own."`
+	Webhook    webhookCmd        `cmd:"" help:"Install, ping or remove the webhook at GitHub."`
+	Bench      benchCmd          `cmd:"" help:"Measure intake and launch on this machine."`
+	Completion cli.CompletionCmd `cmd:"" help:"Print the completion script of a shell."`
+	Version    versionCmd        `cmd:"" help:"Print the version."`
 }
 
 func main() { os.Exit(run(os.Args[1:])) }
