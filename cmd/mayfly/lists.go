@@ -78,20 +78,16 @@ type eventsCmd struct {
 	From  string        `help:"Only events of this source, such as github.com." placeholder:"SOURCE"`
 	Since time.Duration `help:"Only events of this last while, such as 1h." placeholder:"TIME"`
 	Limit int           `help:"The newest, at most so many." default:"50"`
-	Dead  bool          `help:"The dead letters: deliveries within the bus that were given up, and why."`
 	Full  bool          `help:"Print whole events, one envelope a line."`
 }
 
-// Run lists events or dead letters, the newest first.
+// Run lists events, the newest first.
 func (c *eventsCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
 	db, err := c.open(all)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	if c.Dead {
-		return c.dead(ctx, db, screen)
-	}
 	filter := bus.Filter{Source: c.From, DetailType: c.Type, Limit: c.Limit}
 	if c.Since > 0 {
 		filter.Since = time.Now().Add(-c.Since)
@@ -151,22 +147,6 @@ func gist(e event.Event) string {
 		return e.Resources[0]
 	}
 	return ""
-}
-
-func (c *eventsCmd) dead(ctx context.Context, db *disk.DB, screen *cli.Screen) error {
-	list, err := bus.DeadLetters(ctx, db, c.Limit)
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return screen.JSON(list)
-	}
-	var rows [][]cli.Cell
-	for _, d := range list {
-		rows = append(rows, cli.Text(stamp(d.Died), d.Rule, d.Event.DetailType, fmt.Sprint(d.Attempts), d.Reason, d.Event.ID))
-	}
-	screen.Table([]string{"GIVEN UP", "RULE", "TYPE", "ATTEMPTS", "REASON", "ID"}, rows)
-	return nil
 }
 
 // stamp prints a time for a list, by the reader's clock.

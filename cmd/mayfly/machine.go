@@ -73,17 +73,10 @@ func openMachine(ctx context.Context, s settings) (m *machine, err error) {
 			err = errors.Join(err, m.shutdown())
 		}
 	}()
-	if err := os.MkdirAll(s.State, 0o700); err != nil {
-		return nil, fmt.Errorf("making the state folder: %w", err)
-	}
-	if m.db, err = disk.Open(filepath.Join(s.State, databaseName), disk.Options{}); err != nil {
-		return nil, err
-	}
-	m.close = append(m.close, m.db.Close)
 	if m.forge, err = github.New(s.Forge); err != nil {
 		return nil, err
 	}
-	if err := m.openLedgerAndBus(ctx); err != nil {
+	if err := m.openStore(ctx); err != nil {
 		return nil, err
 	}
 	if m.desk, err = claim.New(claim.Config{
@@ -99,9 +92,17 @@ func openMachine(ctx context.Context, s settings) (m *machine, err error) {
 	return m, err
 }
 
-// openLedgerAndBus opens the two that share the database: what the ledger decides
-// and the events that tell of it commit together.
-func (m *machine) openLedgerAndBus(ctx context.Context) (err error) {
+// openStore opens the database and the two that share it, bus and ledger: what the
+// ledger decides and the events that tell of it commit together.
+func (m *machine) openStore(ctx context.Context) error {
+	if err := os.MkdirAll(m.State, 0o700); err != nil {
+		return fmt.Errorf("making the state folder: %w", err)
+	}
+	var err error
+	if m.db, err = disk.Open(filepath.Join(m.State, databaseName), disk.Options{}); err != nil {
+		return err
+	}
+	m.close = append(m.close, m.db.Close)
 	rules, err := m.rules()
 	if err != nil {
 		return err
@@ -129,6 +130,7 @@ func (m *machine) run(ctx context.Context, listener net.Listener) error {
 	g.Go(func() error { return m.bus.Run(ctx) })
 	g.Go(func() error { return m.tick(ctx) })
 	g.Go(func() error { return m.sweep(ctx) })
+	g.Go(func() error { return m.serveControl(ctx) })
 	g.Go(func() error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return err

@@ -79,18 +79,22 @@ func (s *setup) settings() (settings, error) {
 	if err != nil {
 		return settings{}, err
 	}
-	var rules []bus.Rule
-	for _, r := range s.Rules {
-		rules = append(rules, bus.Rule{Name: r.Name, Pattern: r.Pattern, Target: r.Target})
-	}
 	return settings{
-		State: s.State, Limits: s.limits, Rules: rules,
+		State: s.State, Limits: s.limits, Rules: s.busRules(),
 		Webhook: webhook.Config{Secrets: s.secrets.Webhook, MaxBody: int64(s.Webhook.MaxBody), Events: s.Webhook.Events},
 		Forge:   s.forge(), RunnersAt: s.GitHub.RunnersAt, HookAt: s.Webhook.At, HookURL: s.Webhook.URL,
 		Launcher: launcherSettings{
 			Kind: s.Launcher, Sockets: s.sockets(), Programs: s.programs(), Agent: agent,
 		},
 	}, nil
+}
+
+// busRules returns the rules of the configuration.
+func (s *setup) busRules() (rules []bus.Rule) {
+	for _, r := range s.Rules {
+		rules = append(rules, bus.Rule{Name: r.Name, Pattern: r.Pattern, Target: r.Target})
+	}
+	return rules
 }
 
 // sockets returns where an engine may answer.

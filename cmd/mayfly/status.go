@@ -71,7 +71,7 @@ func statusOf(ctx context.Context, db *disk.DB, inUse bool, limits ledger.Limits
 		return v, err
 	}
 	backlogs, err1 := bus.Backlogs(ctx, db)
-	dead, err2 := bus.DeadLetters(ctx, db, 1000)
+	dead, err2 := bus.DeadLetters(ctx, db, bus.LetterFilter{}, 1000)
 	v.Backlogs, v.Dead, v.Running = backlogs, len(dead), inUse
 	v.Pools = poolViews(state, limits)
 	for j := range state.Jobs() {
@@ -144,7 +144,7 @@ func printStatus(screen *cli.Screen, v statusView) {
 		}
 	}
 	if v.Dead > 0 {
-		screen.Notef("%s dead letters: mayfly events --dead shows them", atMost(v.Dead, 1000))
+		screen.Notef("%s dead letters: mayfly dlq list shows them", atMost(v.Dead, 1000))
 	}
 }
 

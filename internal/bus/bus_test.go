@@ -120,7 +120,7 @@ func (w *world) want(ids ...string) {
 // dead returns the dead letters as text.
 func (w *world) dead() (all []string) {
 	w.t.Helper()
-	letters, err := bus.DeadLetters(context.Background(), w.db, 1000)
+	letters, err := bus.DeadLetters(context.Background(), w.db, bus.LetterFilter{}, 1000)
 	if err != nil {
 		w.t.Fatal(err)
 	}

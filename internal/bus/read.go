@@ -103,27 +103,3 @@ func Backlogs(ctx context.Context, db *disk.DB) ([]Backlog, error) {
 		return b, err
 	})
 }
-
-// A DeadLetter is a delivery that was given up.
-type DeadLetter struct {
-	Stored
-	Rule     string
-	Attempts int
-	Reason   string    // why it was given up, with the last error
-	Died     time.Time // when it was given up
-}
-
-// DeadLetters reads the dead letters, the newest first.
-func DeadLetters(ctx context.Context, db *disk.DB, limit int) ([]DeadLetter, error) {
-	rows, err := db.Query(ctx, `SELECT `+columns+`, rule, attempts, reason, died
-		FROM dead_letters JOIN events ON events.seq = dead_letters.seq ORDER BY died DESC, events.seq DESC, rule LIMIT ?`, limit)
-	if err != nil {
-		return nil, err
-	}
-	return collect(rows, func() (l DeadLetter, err error) {
-		var died int64
-		l.Stored, err = scan(rows, &l.Rule, &l.Attempts, &l.Reason, &died)
-		l.Died = milli(died)
-		return l, err
-	})
-}

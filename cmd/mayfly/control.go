@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/disk"
+)
+
+// Commands that read open the database beside mayfly up. Those that change it cannot,
+// because it has one writer: they ask that writer, over a unix socket in the state
+// folder that only its owner can use. Where no mayfly up runs, the command opens the
+// database itself, serves that socket for as long as it takes, and asks itself. So
+// there is one way for a change to be made.
+
+// controlName is the socket in the state folder.
+const controlName = "control.sock"
+
+// maxOrder bounds what a command may ask for in one request, in bytes.
+const maxOrder = 8 << 20
+
+// orders are what commands may ask for.
+func (m *machine) orders() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("POST /dlq/retry", order(m.bus.Retry))
+	mux.Handle("POST /dlq/drop", order(m.bus.Drop))
+	return mux
+}
+
+// A complaint is the answer to an order that could not be carried out.
+type complaint struct {
+	Error string `json:"error"`
+}
+
+// order makes a handler of what does the work: JSON in, JSON out.
+func order[In, Out any](do func(context.Context, In) (Out, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var in In
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrder)).Decode(&in); err != nil {
+			reply(w, http.StatusBadRequest, complaint{"reading the order: " + err.Error()})
+			return
+		}
+		out, err := do(r.Context(), in)
+		switch {
+		case errors.Is(err, disk.ErrFull):
+			reply(w, http.StatusInsufficientStorage, complaint{err.Error()})
+		case err != nil:
+			reply(w, http.StatusUnprocessableEntity, complaint{err.Error()})
+		default:
+			reply(w, http.StatusOK, out)
+		}
+	})
+}
+
+// reply answers an order. Who is gone hears nothing, and can ask again.
+func reply(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+// serveControl carries out orders until ctx ends.
+func (m *machine) serveControl(ctx context.Context) error {
+	l, err := listenControl(m.State)
+	if err != nil {
+		return err
+	}
+	return m.carryOut(ctx, l)
+}
+
+// carryOut carries out what is asked for over l until ctx ends, then lets what is
+// under way finish.
+func (m *machine) carryOut(ctx context.Context, l net.Listener) error {
+	server := &http.Server{
+		Handler: m.orders(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(m.Log.Handler(), slog.LevelDebug),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(l) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return server.Shutdown(ending)
+}
+
+// controlSocket is the address of the socket in the folder state. It goes through an
+// open folder, because a unix socket's path may have 107 bytes only.
+func controlSocket(state, name string) (address string, folder *os.File, err error) {
+	if folder, err = os.Open(state); err != nil {
+		return "", nil, err
+	}
+	return fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), name), folder, nil
+}
+
+// listenControl makes the socket, in place of one that an earlier process left: the
+// lock of the database says that none uses it. It has its name once only its owner
+// can connect.
+func listenControl(state string) (net.Listener, error) {
+	const fresh = "." + controlName
+	if err := os.RemoveAll(filepath.Join(state, fresh)); err != nil {
+		return nil, err
+	}
+	address, folder, err := controlSocket(state, fresh)
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: address, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("opening the control socket: %w", err)
+	}
+	l.SetUnlinkOnClose(false) // by then it may be another's
+	path := filepath.Join(state, fresh)
+	if err := errors.Join(os.Chmod(path, 0o600), os.Rename(path, filepath.Join(state, controlName))); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}

@@ -1,0 +1,145 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/disk"
+)
+
+// letterBatch is how many dead letters one write moves, so that others wait little for it.
+const letterBatch = 100
+
+// A DeadLetter is a delivery that was given up.
+type DeadLetter struct {
+	Stored
+	Rule     string
+	Attempts int
+	Reason   string    // why it was given up, with the last error
+	Died     time.Time // when it was given up
+}
+
+// A LetterFilter picks dead letters; its zero value picks all. Empty fields do not count.
+type LetterFilter struct {
+	Events []string `json:"events,omitempty"` // ids of the events
+	Rule   string   `json:"rule,omitempty"`
+}
+
+// picked is the condition of a LetterFilter, and its values.
+const picked = `(? = 'null' OR events.id IN (SELECT value FROM json_each(?))) AND (? = '' OR rule = ?)`
+
+func (f LetterFilter) values() []any {
+	ids := texts(f.Events)
+	return []any{ids, ids, f.Rule, f.Rule}
+}
+
+// texts gives a list to SQL's json_each; "null" when there is none.
+func texts(list []string) string {
+	out, err := json.Marshal(list)
+	if err != nil {
+		panic(err) // strings always have a JSON form
+	}
+	return string(out)
+}
+
+// DeadLetters reads the dead letters that pass f, the newest first, limit at most.
+func DeadLetters(ctx context.Context, db *disk.DB, f LetterFilter, limit int) ([]DeadLetter, error) {
+	rows, err := db.Query(ctx, `SELECT `+columns+`, rule, attempts, reason, died
+		FROM dead_letters JOIN events ON events.seq = dead_letters.seq
+		WHERE `+picked+` ORDER BY died DESC, events.seq DESC, rule LIMIT ?`, append(f.values(), limit)...)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func() (l DeadLetter, err error) {
+		var died int64
+		l.Stored, err = scan(rows, &l.Rule, &l.Attempts, &l.Reason, &died)
+		l.Died = milli(died)
+		return l, err
+	})
+}
+
+// Retry makes the dead letters that pass f pending again, as if they had never been
+// tried, and returns how many it moved. Those of rules that the bus does not have
+// stay dead. The age of an event goes on from its publishing: one that is older
+// than its rule's MaxAge has one attempt more.
+//
+// A letter is moved in one transaction, so it is never both dead and pending, nor
+// neither. After an error those that were counted are moved, and calling again
+// moves the rest.
+func (b *Bus) Retry(ctx context.Context, f LetterFilter) (int, error) {
+	return b.takeLetters(ctx, f, func(tx *disk.Tx, l letter) (bool, error) {
+		q := b.queues[l.rule]
+		if q == nil {
+			return false, nil
+		}
+		tx.OnCommit(func() { q.add(delivery{queue: q, seq: l.seq}) })
+		return true, addPending(tx, l.rule, l.seq)
+	})
+}
+
+// Drop forgets the dead letters that pass f, and returns how many. Their events stay
+// as long as events do. Errors are as with [Bus.Retry].
+func (b *Bus) Drop(ctx context.Context, f LetterFilter) (int, error) {
+	return b.takeLetters(ctx, f, func(*disk.Tx, letter) (bool, error) { return true, nil })
+}
+
+// A letter is the key of a dead letter.
+type letter struct {
+	seq  int64
+	rule string
+}
+
+// takeLetters gives each dead letter that passes f to take, once, and deletes those
+// that it takes.
+func (b *Bus) takeLetters(ctx context.Context, f LetterFilter, take func(*disk.Tx, letter) (bool, error)) (taken int, err error) {
+	// It goes on from the last one seen, so that a letter that dies again meanwhile ends nothing.
+	var last letter
+	for more := true; more; {
+		n := 0
+		err := b.db.Write(ctx, func(tx *disk.Tx) error {
+			batch, err := lettersAfter(tx, last, f)
+			if err != nil {
+				return err
+			}
+			n, err = takeBatch(tx, batch, take)
+			if more = len(batch) == letterBatch; more {
+				last = batch[len(batch)-1]
+			}
+			return err
+		})
+		if err != nil {
+			return taken, err
+		}
+		taken += n
+	}
+	return taken, nil
+}
+
+func takeBatch(tx *disk.Tx, batch []letter, take func(*disk.Tx, letter) (bool, error)) (n int, err error) {
+	for _, l := range batch {
+		ok, err := take(tx, l)
+		if err != nil {
+			return n, err
+		}
+		if !ok {
+			continue
+		}
+		if _, err := tx.Exec(`DELETE FROM dead_letters WHERE seq = ? AND rule = ?`, l.seq, l.rule); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// lettersAfter reads the next letters that pass f, in the order of their table.
+func lettersAfter(tx *disk.Tx, last letter, f LetterFilter) ([]letter, error) {
+	rows, err := tx.Query(`SELECT seq, rule FROM dead_letters JOIN events USING (seq)
+		WHERE (seq, rule) > (?, ?) AND `+picked+` ORDER BY seq, rule LIMIT ?`,
+		append(append([]any{last.seq, last.rule}, f.values()...), letterBatch)...)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func() (l letter, err error) { return l, rows.Scan(&l.seq, &l.rule) })
+}
