@@ -18,6 +18,13 @@ const outputDelay = time.Second
 // maxLine is where a line that does not end is cut.
 const maxLine = 64 << 10
 
+// A verdict is why a step failed, in the words of GitHub's own logs.
+type verdict string
+
+func (v verdict) Error() string { return string(v) }
+
+const operationCanceled verdict = "The operation was canceled."
+
 // runCommand runs a process of the step in a group of its own. When the job is
 // cancelled or the time is up, the group gets SIGINT, SIGTERM and SIGKILL, as
 // GitHub's runner sends them.
@@ -42,7 +49,7 @@ func (s *step) runCommand(alive context.Context, cmd *exec.Cmd) error {
 	case reason != nil:
 		return reason
 	case errors.As(err, &exit) && exit.ExitCode() >= 0:
-		return fmt.Errorf("Process completed with exit code %d.", exit.ExitCode()) // GitHub's words
+		return verdict(fmt.Sprintf("Process completed with exit code %d.", exit.ExitCode()))
 	case errors.Is(err, exec.ErrWaitDelay):
 		return nil
 	}
@@ -53,15 +60,15 @@ func (s *step) runCommand(alive context.Context, cmd *exec.Cmd) error {
 // and returns why; nil when the process ended first.
 func (s *step) stopOn(alive context.Context, group int, ended <-chan struct{}) error {
 	cancelled := s.job.cancelled.Done()
-	if s.job.cancelled.Err() != nil {
-		cancelled = nil // the step began after that, because it wants to
+	if s.late {
+		cancelled = nil
 	}
 	var reason error
 	select {
 	case <-ended:
 		return nil
 	case <-cancelled:
-		reason = errors.New("The operation was canceled.")
+		reason = operationCanceled
 	case <-alive.Done():
 		reason = context.Cause(alive)
 	}

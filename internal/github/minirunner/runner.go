@@ -20,7 +20,7 @@ import (
 
 // Version is what the runner says when GitHub asks: that of an official runner
 // which speaks the same protocol.
-const Version = "2.330.0"
+const Version = "2.336.0"
 
 // Exit codes, as the official runner has them (Constants.cs, Runner.ReturnCode).
 const (
@@ -130,7 +130,10 @@ func (c Config) message(ctx context.Context, b *broker, status string) (m *messa
 		return err
 	})
 	if statusOf(err) == http.StatusUnauthorized {
-		b.caller, err = login(ctx, c.HTTP, c.Identity, c.Now())
+		var renewed *caller
+		if renewed, err = login(ctx, c.HTTP, c.Identity, c.Now()); err == nil {
+			b.caller = renewed
+		}
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()

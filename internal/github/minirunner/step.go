@@ -25,6 +25,7 @@ type step struct {
 	outputs map[string]any
 	outcome conclusion // before continue-on-error
 	stopped string     // the token that ends ::stop-commands::
+	late    bool       // began after the job was cancelled, because it wants to: it is not ended by that
 }
 
 func (j *job) newStep(m *stepMessage) *step {
@@ -67,6 +68,7 @@ func (s *step) fail(reason string) { s.output("::error::" + strings.ReplaceAll(r
 
 // run runs the step if its condition holds.
 func (s *step) run(alive context.Context) {
+	s.late = s.job.cancelled.Err() != nil
 	scope := s.job.scope()
 	name, err := s.message.DisplayName.text(scope)
 	if s.Name = name; err != nil || name == "" {
@@ -78,7 +80,6 @@ func (s *step) run(alive context.Context) {
 		return
 	}
 	s.begin()
-	cancelled := s.job.cancelled.Err() != nil // a step that runs nevertheless is not ended by it
 	if err == nil {
 		err = s.execute(alive, scope)
 	}
@@ -86,8 +87,8 @@ func (s *step) run(alive context.Context) {
 	switch {
 	case err == nil:
 		s.end(succeeded)
-	case !cancelled && s.job.cancelled.Err() != nil:
-		s.fail("The operation was canceled.")
+	case !s.late && s.job.cancelled.Err() != nil:
+		s.fail(operationCanceled.Error())
 		s.end(canceled)
 	case expr.Truthy(tolerated):
 		s.fail(err.Error())
@@ -122,7 +123,7 @@ func (s *step) execute(alive context.Context, scope expr.Scope) error {
 	if minutes, ok := limit.(float64); ok && minutes > 0 {
 		within := time.Duration(minutes * float64(time.Minute))
 		var cancel func()
-		alive, cancel = context.WithTimeoutCause(alive, within, fmt.Errorf("The action '%s' has timed out after %v minutes.", s.Name, minutes))
+		alive, cancel = context.WithTimeoutCause(alive, within, verdict(fmt.Sprintf("The action '%s' has timed out after %v minutes.", s.Name, minutes)))
 		defer cancel()
 	}
 	script, ok, err := s.script(inputs, scope)
@@ -175,7 +176,7 @@ func (s *step) script(inputs map[string]string, scope expr.Scope) (script, bool,
 // checkout does what actions/checkout is for: the commit of the run, in the
 // workspace. The server's own git serves it.
 const checkout = `git init --quiet .
-git -c http.extraHeader="Authorization: Basic $(printf 'x-access-token:%s' "$GITHUB_TOKEN" | base64 -w0)" fetch --quiet --depth 1 "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY" "$GITHUB_SHA"
+git -c http.extraHeader="Authorization: Basic $(printf 'x-access-token:%s' "$GITHUB_TOKEN" | base64 -w0)" fetch --quiet --depth 1 "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY.git" "$GITHUB_SHA"
 git checkout --quiet --force FETCH_HEAD
 git log --oneline -1
 `
