@@ -66,30 +66,32 @@ const databaseName = "mayfly.db"
 
 // openMachine opens and joins the parts. Nothing runs yet, but containers of an
 // earlier run do; [machine.run] finds them again.
-func openMachine(ctx context.Context, s settings) (m *machine, err error) {
-	m = &machine{settings: s}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, m.shutdown())
-		}
-	}()
-	if m.forge, err = github.New(s.Forge); err != nil {
-		return nil, err
+func openMachine(ctx context.Context, s settings) (*machine, error) {
+	m := &machine{settings: s}
+	if err := m.open(ctx); err != nil {
+		return nil, errors.Join(err, m.shutdown())
+	}
+	return m, nil
+}
+
+func (m *machine) open(ctx context.Context) (err error) {
+	if m.forge, err = github.New(m.Forge); err != nil {
+		return err
 	}
 	if err := m.openStore(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	if m.desk, err = claim.New(claim.Config{
-		Dir: filepath.Join(s.State, "claims"), Ledger: claimLedger{m}, Forge: claimForge{m}, Log: s.Log,
+		Dir: filepath.Join(m.State, "claims"), Ledger: claimLedger{m}, Forge: claimForge{m}, Log: m.Log,
 	}); err != nil {
-		return nil, err
+		return err
 	}
 	if err := m.openFleet(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	s.Webhook.Pools, s.Webhook.Publish, s.Webhook.Full, s.Webhook.Log = s.Limits.Pools, m.bus.Publish, disk.ErrFull, s.Log
-	m.hook, err = webhook.New(s.Webhook)
-	return m, err
+	m.Webhook.Pools, m.Webhook.Publish, m.Webhook.Full, m.Webhook.Log = m.Limits.Pools, m.bus.Publish, disk.ErrFull, m.Log
+	m.hook, err = webhook.New(m.Webhook)
+	return err
 }
 
 // openStore opens the database and the two that share it, bus and ledger: what the
