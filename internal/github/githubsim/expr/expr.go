@@ -42,7 +42,11 @@ func Eval(source string, env Env) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return env.eval(root)
+	v, err := env.eval(root)
+	if list, ok := v.(filtered); ok {
+		return []any(list), err
+	}
+	return v, err
 }
 
 // Condition evaluates source, the text of an `if:` with or without ${{ }}, as

@@ -108,8 +108,12 @@ func join(_ Env, a []Value) (Value, error) {
 }
 
 func toJSON(_ Env, a []Value) (Value, error) {
-	text, err := json.MarshalIndent(a[0], "", "  ")
-	return string(text), err
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // as GitHub's does not
+	enc.SetIndent("", "  ")
+	err := enc.Encode(a[0])
+	return strings.TrimSuffix(b.String(), "\n"), err
 }
 
 func fromJSON(_ Env, a []Value) (Value, error) {

@@ -59,6 +59,9 @@ func Number(v Value) float64 {
 		if n, err := strconv.ParseFloat(text, 64); err == nil {
 			return n
 		}
+		if n, err := strconv.ParseInt(text, 0, 64); err == nil { // 0x10, 0o17
+			return float64(n)
+		}
 	}
 	return math.NaN()
 }
