@@ -307,6 +307,37 @@ func TestCancelTellsTheRunner(t *testing.T) {
 	}
 }
 
+func TestLimitsOfADay(t *testing.T) {
+	w := newWorld(t)
+	w.push(one)
+	w.jitRunner("never", "other")
+	w.clock.advance(24*time.Hour + time.Second)
+	w.Expire()
+	if got := w.job("build"); got.Conclusion != githubsim.Failure || got.Started != 0 {
+		t.Errorf("job is %+v", got)
+	}
+	if got := w.Runners(); len(got) != 0 {
+		t.Errorf("runners that never connected: %+v", got)
+	}
+}
+
+func TestTimeoutCancels(t *testing.T) {
+	w := newWorld(t)
+	w.push("on: push\njobs: {j: {runs-on: linux, timeout-minutes: 1, steps: [{run: 'true'}]}}")
+	r := w.jitRunner("r1", "linux").connect()
+	o := r.offered()
+	r.acquire(o)
+	w.clock.advance(61 * time.Second)
+	w.Expire()
+	if got := r.poll().body["messageType"]; got != "JobCancellation" {
+		t.Errorf("message is %v", got)
+	}
+	r.complete(o, "canceled", nil)
+	if got := w.job("j").Conclusion; got != githubsim.Cancelled {
+		t.Errorf("conclusion is %s", got)
+	}
+}
+
 func TestStrangersMayNotTouchAJob(t *testing.T) {
 	w := newWorld(t)
 	w.push(one)

@@ -107,7 +107,6 @@ func (s *Sim) deleteRunner(_ call, r *runner) reply {
 	if r.Busy {
 		return unprocessable("Runner \"" + r.Name + "\" is currently running a job and cannot be deleted.")
 	}
-	s.takeBack(r)
 	s.remove(r)
 	return noContent()
 }
@@ -224,6 +223,7 @@ func addLabels(c call, r *runner) reply {
 			r.Labels = append(slices.Clone(r.Labels), l)
 		}
 	}
+	r.nudge() // there may be a job that fits now
 	return listLabels(c, r)
 }
 
@@ -233,6 +233,7 @@ func setLabels(c call, r *runner) reply {
 		return unprocessable("Invalid request", err.Error())
 	}
 	r.Labels = labels
+	r.nudge() // there may be a job that fits now
 	return listLabels(c, r)
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -54,18 +55,30 @@ func (w *world) decodeJIT(encoded string) *handRunner {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	number := func(name string) *big.Int { return new(big.Int).SetBytes(key[name]) }
-	private := &rsa.PrivateKey{
+	return &handRunner{
+		w: w, key: w.decodeKey(key), client: credentials.Data["ClientId"], auth: credentials.Data["AuthorizationUrl"], broker: runner["ServerUrlV2"],
+	}
+}
+
+// decoded has the private keys read so far by modulus: to check one takes long.
+var decoded sync.Map
+
+func (w *world) decodeKey(parameters map[string][]byte) *rsa.PrivateKey {
+	w.t.Helper()
+	if known, found := decoded.Load(string(parameters["modulus"])); found {
+		return known.(*rsa.PrivateKey)
+	}
+	number := func(name string) *big.Int { return new(big.Int).SetBytes(parameters[name]) }
+	key := &rsa.PrivateKey{
 		PublicKey: rsa.PublicKey{N: number("modulus"), E: int(number("exponent").Int64())},
 		D:         number("d"), Primes: []*big.Int{number("p"), number("q")},
 	}
-	private.Precompute()
-	if err := private.Validate(); err != nil {
+	key.Precompute()
+	if err := key.Validate(); err != nil {
 		w.t.Fatal(err)
 	}
-	return &handRunner{
-		w: w, key: private, client: credentials.Data["ClientId"], auth: credentials.Data["AuthorizationUrl"], broker: runner["ServerUrlV2"],
-	}
+	decoded.Store(string(parameters["modulus"]), key)
+	return key
 }
 
 // registeredRunner registers with a token, as config.sh does.
@@ -124,7 +137,7 @@ func (r *handRunner) assert(method jwt.SigningMethod, key *rsa.PrivateKey, claim
 		"grant_type": {"client_credentials"}, "client_assertion": {text},
 		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
 	}
-	resp, err := http.PostForm(r.auth, form)
+	resp, err := client.PostForm(r.auth, form)
 	if err != nil {
 		r.w.t.Fatal(err)
 	}

@@ -167,9 +167,15 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveGit(w, r, name)
 		return
 	}
-	if rest, ok := strings.CutPrefix(r.URL.Path, "/api/v3/"); ok {
-		r.URL.Path, r.URL.RawPath = "/"+rest, ""
+	if strings.HasPrefix(r.URL.Path, "/api/v3/") {
+		http.StripPrefix("/api/v3", http.HandlerFunc(s.serve)).ServeHTTP(w, r)
+		return
 	}
+	s.serve(w, r)
+}
+
+// serve answers everything but git, by paths without /api/v3.
+func (s *Sim) serve(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, "/_sim/") {
 		s.mux.ServeHTTP(w, r)
 		return

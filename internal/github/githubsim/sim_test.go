@@ -41,6 +41,9 @@ var appKey = sync.OnceValue(func() *rsa.PrivateKey {
 // keys are those of every Sim here.
 var keys = jit.NewRing()
 
+// client keeps enough connections for many runners at once.
+var client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+
 // A clock is set by hand.
 type clock struct {
 	mu sync.Mutex
@@ -62,14 +65,14 @@ func (c *clock) advance(d time.Duration) {
 // A world is a Sim behind a real socket, with what its tests need.
 type world struct {
 	*githubsim.Sim
-	t     *testing.T
+	t     testing.TB
 	clock *clock
 	url   string
 }
 
 // newWorld starts a Sim with the repository acme/web; what it answers is held
 // against GitHub's description.
-func newWorld(t *testing.T, change ...func(*githubsim.Config)) *world {
+func newWorld(t testing.TB, change ...func(*githubsim.Config)) *world {
 	t.Helper()
 	c := &clock{t: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)}
 	cfg := githubsim.Config{
@@ -132,7 +135,7 @@ func (w *world) call(authorization, method, path string, body any) answer {
 	if authorization != "" {
 		req.Header.Set("Authorization", authorization)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return answer{code: 0, text: err.Error()}
 	}
@@ -200,7 +203,7 @@ jobs:
 `
 
 // appJWT signs claims as the App.
-func appJWT(t *testing.T, method jwt.SigningMethod, key any, claims jwt.MapClaims) string {
+func appJWT(t testing.TB, method jwt.SigningMethod, key any, claims jwt.MapClaims) string {
 	t.Helper()
 	text, err := jwt.NewWithClaims(method, claims).SignedString(key)
 	if err != nil {
@@ -224,7 +227,7 @@ func (w *world) job(name string) githubsim.Job {
 	return found[0]
 }
 
-func within(t *testing.T, d time.Duration) context.Context {
+func within(t testing.TB, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	t.Cleanup(cancel)
 	return ctx
