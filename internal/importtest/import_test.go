@@ -25,7 +25,7 @@ var nouns = []string{"internal/event", "internal/pool", "internal/secret"}
 
 // plain packages use nothing outside the standard library and the nouns.
 var plain = []string{
-	"internal/event", "internal/event/pattern", "internal/event/schema", "internal/ledger",
+	"internal/event", "internal/event/pattern", "internal/event/schema", "internal/event/transform", "internal/ledger",
 	"internal/pool", "internal/secret", "internal/agent", "internal/claim", "cmd/mayfly-agent",
 }
 
@@ -99,7 +99,7 @@ func TestStagesDoNotImportEachOther(t *testing.T) {
 func TestPartsDoNotImportParents(t *testing.T) {
 	plugs := []string{
 		"internal/fleet/engine", "internal/fleet/sandbox", "internal/fleet/fleettest",
-		"internal/ledger/sqlite", "internal/ledger/ledgertest",
+		"internal/ledger/sqlite", "internal/ledger/ledgertest", "internal/bus/target",
 	}
 	for _, p := range list(t) {
 		if slices.Contains(plugs, p.ImportPath) {
@@ -115,7 +115,7 @@ func TestPartsDoNotImportParents(t *testing.T) {
 }
 
 func TestOnlyCommandsImportPlugs(t *testing.T) {
-	plugs := []string{"internal/fleet/engine", "internal/fleet/sandbox", "internal/ledger/sqlite"}
+	plugs := []string{"internal/fleet/engine", "internal/fleet/sandbox", "internal/ledger/sqlite", "internal/bus/target"}
 	for _, p := range list(t) {
 		for _, imp := range p.Imports {
 			imp, _ := strings.CutPrefix(imp, module)
