@@ -432,3 +432,13 @@ func TestFirstProcess(t *testing.T) {
 		t.Errorf("%v: %s", err, out)
 	}
 }
+
+func TestUsage(t *testing.T) {
+	for args, code := range map[string]int{"": agent.ExitUsage, "--": agent.ExitUsage, "--wrong": agent.ExitUsage, "--help": 0, "--version": 0} {
+		cmd := exec.Command(program, strings.Fields(args)...)
+		out, _ := cmd.CombinedOutput()
+		if got := cmd.ProcessState.ExitCode(); got != code || len(out) == 0 {
+			t.Errorf("%q: exit code %d, want %d and a word about it: %s", args, got, code, out)
+		}
+	}
+}
