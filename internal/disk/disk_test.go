@@ -3,13 +3,16 @@ package disk_test
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
 )
@@ -80,6 +83,21 @@ func TestOneProcess(t *testing.T) {
 		t.Error("InUse of a closed database: true")
 	}
 	wantKeys(t, open(t, path, disk.Options{}), "a")
+}
+
+// TestLockOfADyingProcess opens a file whose lock a child of a killed process still has,
+// as long as that child has not become another program.
+func TestLockOfADyingProcess(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	child, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.FcntlFlock(child.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart}); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(20*time.Millisecond, func() { child.Close() })
+	open(t, path, disk.Options{})
 }
 
 func TestFilesArePrivate(t *testing.T) {

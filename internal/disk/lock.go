@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -38,12 +39,28 @@ func lockFile(path string) (*os.File, error) {
 	if err != nil {
 		return nil, explain(err)
 	}
-	err = unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, whole())
-	switch {
-	case err == nil:
-		return f, nil
-	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EACCES):
-		err = ErrInUse
+	if err := takeLock(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("locking %s: %w", path, err), f.Close())
 	}
-	return nil, errors.Join(fmt.Errorf("locking %s: %w", path, err), f.Close())
+	return f, nil
+}
+
+// A lock can outlive its holder for a moment: a child that the holder was starting
+// when it was killed has it as well, until it becomes another program.
+const (
+	orphaned  = time.Second
+	lookAgain = 5 * time.Millisecond
+)
+
+// takeLock locks f; ErrInUse when another holds the lock and goes on doing so.
+func takeLock(f *os.File) error {
+	for end := time.Now().Add(orphaned); ; time.Sleep(lookAgain) {
+		err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, whole())
+		switch {
+		case !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EACCES):
+			return err
+		case time.Now().After(end):
+			return ErrInUse
+		}
+	}
 }
