@@ -114,8 +114,11 @@ func (d *Desk) Close(runner string) error {
 		door.server.Close() // of connections that are being dropped, an error means nothing
 		delete(d.doors, runner)
 	}
-	if err := os.RemoveAll(filepath.Join(d.config.Dir, runner)); err != nil {
-		return fmt.Errorf("removing the claim folder of %s: %w", runner, err)
+	// A crash in the middle of listen leaves the socket beside the folder.
+	for _, name := range []string{"." + runner, runner} {
+		if err := os.RemoveAll(filepath.Join(d.config.Dir, name)); err != nil {
+			return fmt.Errorf("removing the claim folder of %s: %w", runner, err)
+		}
 	}
 	return nil
 }
