@@ -128,7 +128,12 @@ func (m *machine) exited(ctx context.Context, runner string, exit fleet.Exit) er
 	if code == fleet.CodeUnknown {
 		code = 0
 	}
-	return errors.Join(m.desk.Close(runner), m.gone(ctx, ledger.RunnerName(runner), code, reason))
+	// In this order: a machine that resumes opens the socket of every container it
+	// found, and has it closed again for those that the ledger knows to be gone.
+	if err := m.gone(ctx, ledger.RunnerName(runner), code, reason); err != nil {
+		return err
+	}
+	return m.desk.Close(runner)
 }
 
 func (m *machine) gone(ctx context.Context, runner ledger.RunnerName, code int, reason string) error {
