@@ -43,7 +43,7 @@ func TestProse(t *testing.T) {
 }
 
 var (
-	commandInProse = regexp.MustCompile("(?m)(?:`|^    |^  |bin/)mayfly ((?:[a-z-]+ ?)+)")
+	commandInProse = regexp.MustCompile("(?m)(?:`|^    |^  |bin/)mayfly ([a-z]+[a-z -]*)")
 	flagInProse    = regexp.MustCompile("`(--[a-z-]+)[ =`]")
 	pathInProse    = regexp.MustCompile("[`(]((?:internal|cmd|docs|scripts|testdata)/[A-Za-z0-9_./-]+)[`)]")
 )
