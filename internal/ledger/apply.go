@@ -14,7 +14,12 @@ func (s *State) Apply(in Input, now time.Time) Result {
 	t.plan()
 	_, name := in.about()
 	t.result.Runner = s.runners[name]
-	t.result.Changes = Changes{t.jobs.changes(s.jobs), t.runners.changes(s.runners)}
+	for _, key := range t.jobs.keys {
+		t.result.Jobs = append(t.result.Jobs, s.jobs[key])
+	}
+	for _, name := range t.runners.keys {
+		t.result.Runners = append(t.result.Runners, s.runners[name])
+	}
 	return t.result
 }
 
@@ -23,46 +28,34 @@ type turn struct {
 	*State
 	now     time.Time
 	result  Result
-	jobs    record[JobKey, Job]
-	runners record[RunnerName, Runner]
+	jobs    record[JobKey]
+	runners record[RunnerName]
 }
 
-// A record keeps what things were before their first change, in the order of it.
-type record[K comparable, T any] struct {
-	keys   []K
-	before map[K]*T // nil for what was not there
+// A record is what changed, each once, in the order of the first change.
+type record[K comparable] struct {
+	keys []K
+	has  map[K]bool
 }
 
-// keep keeps what m has of key, unless an earlier value is kept.
-func (r *record[K, T]) keep(m map[K]T, key K) {
-	if _, kept := r.before[key]; kept {
+func (r *record[K]) add(key K) {
+	if r.has[key] {
 		return
 	}
-	if r.before == nil {
-		r.before = map[K]*T{}
+	if r.has == nil {
+		r.has = map[K]bool{}
 	}
-	r.before[key] = nil
-	if v, ok := m[key]; ok {
-		r.before[key] = &v
-	}
+	r.has[key] = true
 	r.keys = append(r.keys, key)
 }
 
-// changes gives each kept value beside the one that m has now.
-func (r *record[K, T]) changes(m map[K]T) (list []Change[T]) {
-	for _, key := range r.keys {
-		list = append(list, Change[T]{r.before[key], m[key]})
-	}
-	return list
-}
-
 func (t *turn) setJob(j Job) {
-	t.jobs.keep(t.State.jobs, j.Key)
+	t.jobs.add(j.Key)
 	t.putJob(j)
 }
 
 func (t *turn) setRunner(r Runner) {
-	t.runners.keep(t.State.runners, r.Name)
+	t.runners.add(r.Name)
 	t.putRunner(r)
 }
 

@@ -52,7 +52,8 @@ func (CheckJob) sealed()     {}
 
 // A Result is what came of an input.
 type Result struct {
-	Changes Changes
+	Jobs    []Job    // those that changed, as they are now
+	Runners []Runner // those that changed, as they are now
 	Effects []Effect
 
 	// Granted is the answer to a Starting or Claim. When it is false, and for any other
@@ -63,17 +64,5 @@ type Result struct {
 	Runner Runner // the runner that the input names, as it stands now; zero if it is unknown
 }
 
-// Changes are the jobs and runners that an input changed.
-type Changes struct {
-	Jobs    []Change[Job]
-	Runners []Change[Runner]
-}
-
-// A Change is one job or runner that changed. Before is nil for a new one.
-type Change[T any] struct {
-	Before *T
-	After  T
-}
-
-// Empty reports whether nothing changed.
-func (c Changes) Empty() bool { return len(c.Jobs) == 0 && len(c.Runners) == 0 }
+// Changed reports whether there is anything to keep.
+func (r Result) Changed() bool { return len(r.Jobs)+len(r.Runners) > 0 }

@@ -150,7 +150,7 @@ const (
 )
 
 // remember returns history with one more step. It never changes history's own
-// memory, because earlier values of the job or runner share it.
+// memory, which values given out before share.
 func remember(history []Step, at time.Time, what, note string) []Step {
 	history = slices.Clone(history)
 	if len(history) >= maxHistory {

@@ -59,8 +59,8 @@ func TestCaptures(t *testing.T) {
 					runners[w.Job]++
 				}
 			}
-			if again := s.Apply(in, in.At); !again.Changes.Empty() {
-				t.Errorf("%s of %s, told again, changes %+v", in.Job.Action, ledger.KeyOf(in.Job), again.Changes)
+			if again := s.Apply(in, in.At); again.Changed() {
+				t.Errorf("%s of %s, told again, changes %+v", in.Job.Action, ledger.KeyOf(in.Job), again)
 			}
 		}
 		for key, n := range runners {

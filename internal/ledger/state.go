@@ -78,24 +78,6 @@ func (s *State) Missing(in Input) (jobs []JobKey, runners []RunnerName) {
 	return jobs, runners
 }
 
-// Undo takes back the changes of the last Apply that was not undone yet.
-func (s *State) Undo(c Changes) {
-	for _, ch := range c.Runners {
-		if ch.Before == nil {
-			s.dropRunner(ch.After.Name)
-		} else {
-			s.putRunner(*ch.Before)
-		}
-	}
-	for _, ch := range c.Jobs {
-		if ch.Before == nil {
-			s.dropJob(ch.After.Key)
-		} else {
-			s.putJob(*ch.Before)
-		}
-	}
-}
-
 // Compact drops the settled jobs and gone runners, which only fill memory: an
 // input that is about one finds it loaded again.
 func (s *State) Compact() {

@@ -24,6 +24,7 @@ type world struct {
 	store *ledgertest.Memory
 	kept  ledgertest.Kept
 	limit ledger.Limits
+	label [][]string // what jobs run on
 
 	jobs       []*job              // all that there ever were
 	open       []*job              // of them, those that are not completed
@@ -33,6 +34,7 @@ type world struct {
 	registered map[string]*machine // runners that GitHub knows
 	doneOn     map[string]int      // jobs that each runner ran
 	made       int                 // runners that were started
+	stolen     int                 // jobs that ran on one made for another
 }
 
 // A job is one at GitHub.
@@ -50,7 +52,7 @@ type machine struct {
 
 func newWorld(l ledger.Limits, pick func(int) int, fail func(string, ...any)) *world {
 	w := &world{
-		fail: fail, pick: pick, now: start, limit: l,
+		fail: fail, pick: pick, now: start, limit: l, label: worldLabels,
 		containers: map[string]*machine{}, registered: map[string]*machine{}, doneOn: map[string]int{},
 	}
 	w.begin()
@@ -92,7 +94,7 @@ var worldLabels = [][]string{{"self-hosted", "linux"}, {"linux"}, {"Linux", "X64
 func (w *world) push() {
 	j := &job{seen: event.WorkflowJob{
 		Repository: fmt.Sprintf("acme/r%d", w.pick(3)), ID: int64(len(w.jobs) + 1), Attempt: 1,
-		Name: "build", Labels: worldLabels[w.pick(len(worldLabels))], Created: w.now,
+		Name: "build", Labels: w.label[w.pick(len(w.label))], Created: w.now,
 	}}
 	w.jobs, w.open = append(w.jobs, j), append(w.open, j)
 	w.say(j, event.ActionQueued)
@@ -255,6 +257,9 @@ func (w *world) assign() {
 	if j := choose(w, can); j != nil {
 		m.job = j
 		w.doneOn[m.name]++
+		if r, _ := w.store.State().Runner(ledger.RunnerName(m.name)); r.MadeFor != ledger.KeyOf(j.seen) {
+			w.stolen++
+		}
 		w.run(j, m.name)
 		if w.pick(2) == 0 {
 			w.tell(ledger.Busy{Runner: ledger.RunnerName(m.name)})
@@ -347,25 +352,6 @@ func (w *world) restart() {
 	w.tell(ledger.Found{Runners: found})
 }
 
-// retract applies an input and takes it back, which must leave no trace.
-func (w *world) retract() {
-	j := choose(w, w.open)
-	if j == nil {
-		return
-	}
-	s := w.store.State()
-	before := portrait(s)
-	done := j.seen
-	done.Action = event.ActionCompleted
-	s.Undo(s.Apply(ledger.JobSeen{Job: done, At: w.now}, w.now).Changes)
-	if after := portrait(s); before != after {
-		w.fail("after Undo:\n%s\nbefore:\n%s", after, before)
-	}
-	if faults := s.Invariants(w.now); faults != nil {
-		w.fail("after Undo: %v", faults)
-	}
-}
-
 // portrait is all of a state as text.
 func portrait(s *ledger.State) string {
 	jobs := slices.SortedFunc(s.Jobs(), func(a, b ledger.Job) int { return cmp.Compare(a.Key.String(), b.Key.String()) })
@@ -380,7 +366,8 @@ func portrait(s *ledger.State) string {
 // settle lets everything go well from now on and wants all jobs done and nothing left.
 func (w *world) settle() {
 	limit := w.now.Add(48 * time.Hour)
-	for ; w.now.Before(limit) && !w.quiet(); w.pass(20 * time.Second) {
+	for step := 10 * time.Second; w.now.Before(limit) && !w.quiet(); w.pass(step) {
+		step = min(step+10*time.Second, 4*time.Minute) // a sweep at the end of a long wait is as good as many
 		w.redeliver()
 		for len(w.mail) > 0 {
 			w.deliver(false)

@@ -160,7 +160,7 @@ func testFinished(t *testing.T, open Open) {
 	for r := range snapshot.Runners() {
 		t.Errorf("runner %s is %s and in the snapshot: want live ones only", r.Name, r.State)
 	}
-	if result := apply(t, s, seen(1, event.ActionQueued)); !result.Changes.Empty() || len(result.Effects) > 0 {
+	if result := apply(t, s, seen(1, event.ActionQueued)); result.Changed() || len(result.Effects) > 0 {
 		t.Errorf("a queued event after the end: %+v: want nothing", result)
 	}
 	if result := apply(t, s, ledger.Claim{Runner: name}); result.Granted || result.Runner.State != ledger.RunnerGone {

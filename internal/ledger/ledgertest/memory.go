@@ -111,11 +111,11 @@ func (m *Memory) Apply(ctx context.Context, in ledger.Input) (ledger.Result, err
 	result := m.state.Apply(in, m.config.Now())
 	if len(result.Effects) > 0 {
 		if err := m.config.Emit(result.Effects); err != nil {
-			m.state.Undo(result.Changes)
+			m.state = m.read()
 			return ledger.Result{}, err
 		}
 	}
-	commit := func() error { m.keep(result.Changes); return nil }
+	commit := func() error { m.keep(result); return nil }
 	if m.config.Commit != nil {
 		if err := m.config.Commit(commit); err != nil {
 			m.state = m.read()
@@ -128,12 +128,12 @@ func (m *Memory) Apply(ctx context.Context, in ledger.Input) (ledger.Result, err
 	return result, nil
 }
 
-func (m *Memory) keep(c ledger.Changes) {
-	for _, j := range c.Jobs {
-		m.kept.jobs.put(j.After.Key.String(), j.After, !j.After.Settled())
+func (m *Memory) keep(result ledger.Result) {
+	for _, j := range result.Jobs {
+		m.kept.jobs.put(j.Key.String(), j, !j.Settled())
 	}
-	for _, r := range c.Runners {
-		m.kept.runners.put(string(r.After.Name), r.After, r.After.Live())
+	for _, r := range result.Runners {
+		m.kept.runners.put(string(r.Name), r, r.Live())
 	}
 }
 

@@ -95,42 +95,39 @@ func (l *Ledger) Apply(ctx context.Context, in ledger.Input) (result ledger.Resu
 	return result, nil
 }
 
-func (l *Ledger) apply(tx *disk.Tx, in ledger.Input) (ledger.Result, error) {
-	leave, err := l.join(tx)
-	if err != nil {
+// apply applies in inside tx. After an error the state is read anew.
+func (l *Ledger) apply(tx *disk.Tx, in ledger.Input) (result ledger.Result, err error) {
+	defer func() {
+		if err != nil {
+			l.state, l.tx = nil, nil
+		}
+	}()
+	if err := l.join(tx); err != nil {
 		return ledger.Result{}, err
 	}
 	if err := l.load(tx, in); err != nil {
-		leave()
 		return ledger.Result{}, err
 	}
 	now := l.config.Now()
-	result := l.state.Apply(in, now)
+	result = l.state.Apply(in, now)
 	if err := l.keep(tx, in, result, now); err != nil {
-		l.state.Undo(result.Changes)
-		leave()
 		return ledger.Result{}, err
 	}
 	l.state.Compact()
 	return result, nil
 }
 
-// join makes the state that tx sees the one in memory. They differ when
-// the last transaction has come to nothing: the state is then read anew. Leave is
-// for a write that comes to nothing itself.
-func (l *Ledger) join(tx *disk.Tx) (leave func(), err error) {
-	if l.tx == tx {
-		return func() {}, nil
+// join makes the state that tx sees the one in memory. They differ when the last
+// transaction came to nothing: the state is then read anew.
+func (l *Ledger) join(tx *disk.Tx) (err error) {
+	if l.state == nil || l.tx != nil && l.tx != tx {
+		l.state, err = l.read(tx)
 	}
-	if l.tx != nil || l.state == nil {
-		if l.state, err = l.read(tx); err != nil {
-			l.state = nil
-			return nil, err
-		}
+	if l.tx != tx {
+		l.tx = tx
+		tx.OnCommit(func() { l.tx = nil })
 	}
-	l.tx = tx
-	tx.OnCommit(func() { l.tx = nil })
-	return func() { l.tx = nil }, nil
+	return err
 }
 
 // read reads the state as tx sees it, with the unroutable jobs that might have a pool by now.
@@ -180,13 +177,13 @@ func find[T any](tx *disk.Tx, query string, args ...any) ([]T, error) {
 
 // keep writes what changed and passes the effects on.
 func (l *Ledger) keep(tx *disk.Tx, in ledger.Input, result ledger.Result, now time.Time) error {
-	for _, c := range result.Changes.Jobs {
-		if err := keepJob(tx, c.After, now); err != nil {
+	for _, j := range result.Jobs {
+		if err := keepJob(tx, j, now); err != nil {
 			return err
 		}
 	}
-	for _, c := range result.Changes.Runners {
-		if err := keepRunner(tx, c.After, now); err != nil {
+	for _, r := range result.Runners {
+		if err := keepRunner(tx, r, now); err != nil {
 			return err
 		}
 	}
