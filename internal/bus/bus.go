@@ -26,7 +26,7 @@ import (
 // A Target receives the events of a rule. It is called at least once for each,
 // so it must do no harm the second time; by as many goroutines as the rule has
 // workers. An error means that it is called again later, unless the error is
-// [Permanent]. When ctx ends it returns soon; the attempt does not count then.
+// [Permanent], and no sooner than it says if it is of [RetryAfter]. When ctx ends it returns soon; the attempt does not count then.
 type Target func(ctx context.Context, e event.Event) error
 
 // A Rule sends the events that match a pattern to a target. Figures that are
@@ -187,3 +187,15 @@ func (p permanent) Unwrap() error { return p.error }
 // Permanent marks err as one that will not go away: the event goes to the dead
 // letters at once.
 func Permanent(err error) error { return permanent{err} }
+
+// retryAfter is an error with the least time until the next attempt.
+type retryAfter struct {
+	error
+	pause time.Duration
+}
+
+func (r retryAfter) Unwrap() error { return r.error }
+
+// RetryAfter marks err as one that another attempt would meet again before pause is
+// over. The rule's own pause counts when it is longer.
+func RetryAfter(err error, pause time.Duration) error { return retryAfter{err, pause} }

@@ -114,7 +114,11 @@ func (b *Bus) fail(ctx context.Context, d delivery, s Stored, cause error) {
 	rule, now := d.queue.rule, b.now()
 	later := d
 	later.attempts++
-	next := now.Add(rule.Backoff.pause(later.attempts, b.rand()))
+	pause := rule.Backoff.pause(later.attempts, b.rand())
+	if after := (retryAfter{}); errors.As(cause, &after) {
+		pause = max(pause, after.pause)
+	}
+	next := now.Add(pause)
 	later.due = next.UnixMilli()
 	log := b.log.With("rule", rule.Name, "event", s.Event.ID, "attempts", later.attempts, "err", cause)
 

@@ -237,3 +237,23 @@ func TestRemovedRule(t *testing.T) {
 		t.Errorf("%d deliveries pending; want none", n)
 	}
 }
+
+// TestRetryAfter holds the pause that a target asks for against the rule's own.
+func TestRetryAfter(t *testing.T) {
+	for asked, want := range map[time.Duration]time.Duration{0: time.Second, 30 * time.Second: 30 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.open()
+			defer func() { w.stop() }()
+			w.fails(1, fmt.Errorf("asking: %w", bus.RetryAfter(errTarget, asked)), "a")
+			w.publish("a")
+			w.run()
+			time.Sleep(want - time.Millisecond)
+			synctest.Wait()
+			w.want("a")
+			time.Sleep(time.Millisecond)
+			synctest.Wait()
+			w.want("a")
+		})
+	}
+}
