@@ -73,14 +73,16 @@ func (c *benchIntakeCmd) Run(ctx context.Context, screen *cli.Screen) error {
 		c.Dir = dir
 	}
 	var figures []intakeFigure
+	progress := screen.Progress(time.Now)
 	for _, clients := range c.Clients {
-		screen.Notef("%d clients for %v, then bare writes for %v …", clients, c.For, c.For)
+		progress.Set("%d clients for %v, then bare writes for %v …", clients, c.For, c.For)
 		f, err := c.measure(ctx, clients)
 		if err != nil {
 			return err
 		}
 		figures = append(figures, f)
 	}
+	progress.End()
 	if c.JSON {
 		return screen.JSON(figures)
 	}

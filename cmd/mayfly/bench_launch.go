@@ -37,18 +37,20 @@ func (c *benchLaunchCmd) Run(ctx context.Context, screen *cli.Screen) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	progress := screen.Progress(time.Now)
+	defer progress.End()
 	clock := &launchClock{starts: map[string]started{}}
 	s, err := openSimulated(ctx, simulatedSettings{
 		Launcher: c.Launcher, State: dir, Listen: "127.0.0.1:0", Repository: sampleRepository, Wrap: clock.wrap,
 		Pools: pool.Set{{Name: "bench", Labels: []string{"bench"}, Resources: pool.Resources{CPUs: 0.5, Memory: 256 << 20}}},
-		Log:   slog.New(slog.DiscardHandler),
+		Log:   slog.New(slog.DiscardHandler), Progress: progress.Set,
 	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.shutdown()) }()
-	screen.Notef("%d jobs through the machine, then %d starts of the launcher alone …", c.Jobs, c.Jobs)
-	figures, err := c.measure(ctx, s, clock)
+	figures, err := c.measure(ctx, s, clock, progress)
+	progress.End()
 	if err != nil {
 		return err
 	}
@@ -63,9 +65,10 @@ func (c *benchLaunchCmd) Run(ctx context.Context, screen *cli.Screen) (err error
 	return nil
 }
 
-func (c *benchLaunchCmd) measure(ctx context.Context, s *simulated, clock *launchClock) ([]launchFigure, error) {
+func (c *benchLaunchCmd) measure(ctx context.Context, s *simulated, clock *launchClock, progress *cli.Progress) ([]launchFigure, error) {
 	var control, launcher, whole, bare []float64
 	for i := range c.Jobs {
+		progress.Set("job %d of %d through the machine …", i+1, c.Jobs)
 		j, err := oneJob(ctx, s, i)
 		if err != nil {
 			return nil, err
@@ -79,6 +82,7 @@ func (c *benchLaunchCmd) measure(ctx context.Context, s *simulated, clock *launc
 		whole = append(whole, milliseconds(j.StartedAt.Sub(j.Created)))
 	}
 	for i := range c.Jobs {
+		progress.Set("start %d of %d of the launcher alone …", i+1, c.Jobs)
 		d, err := c.bare(ctx, s, clock.last, i)
 		if err != nil {
 			return nil, err

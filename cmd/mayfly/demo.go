@@ -71,10 +71,12 @@ func (c *demoCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, lo
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(c.State)) }()
 	}
+	progress := screen.Progress(time.Now)
 	s, err := openSimulated(ctx, simulatedSettings{
 		Launcher: c.Launcher, State: c.State, Listen: c.Listen, Secret: secret.New(c.Secret),
-		Repository: sampleRepository, Pools: demoPools(), Log: log,
+		Repository: sampleRepository, Pools: demoPools(), Log: log, Progress: progress.Set,
 	})
+	progress.End()
 	if err != nil {
 		return err
 	}

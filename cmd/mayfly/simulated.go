@@ -46,6 +46,7 @@ type simulatedSettings struct {
 	Repository string        // made in the simulator, with a webhook to this machine
 	Pools      pool.Set      // with labels and resources; the rest is filled in
 	Wrap       func(purger) purger
+	Progress   func(format string, args ...any) // told what takes a while
 	Log        *slog.Logger
 }
 
@@ -134,6 +135,7 @@ func (s *simulated) openMachine(ctx context.Context, c simulatedSettings, settin
 		return nil
 	}
 	s.image = image
+	c.Progress("building an image from this machine's own programs …")
 	return loadTools(ctx, s.engine, image, runner)
 }
 
