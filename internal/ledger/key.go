@@ -103,6 +103,28 @@ func (s LabelSet) Labels() []string {
 	return strings.Split(string(s), ",")
 }
 
+// A Level says where runners are registered: runners of one place serve the jobs of
+// that place only.
+type Level string
+
+// The levels.
+const (
+	LevelRepository   Level = "" // each for its job's repository
+	LevelOrganization Level = "organization"
+	LevelEnterprise   Level = "enterprise" // one for all
+)
+
+// place names where a runner for a job of s is registered.
+func (l Level) place(s Scope) string {
+	switch l {
+	case LevelOrganization:
+		return strings.ToLower(s.Organization)
+	case LevelEnterprise:
+		return ""
+	}
+	return strings.ToLower(s.Repository)
+}
+
 // A Scope is all that GitHub said of where a job belongs: what a runner for it may be
 // registered at, and as which installation of the App.
 type Scope struct {

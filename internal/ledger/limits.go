@@ -11,6 +11,7 @@ import (
 // means its default, except for Host.
 type Limits struct {
 	Pools pool.Set
+	Level Level          // where runners are registered
 	Host  pool.Resources // what all runners together may take; a zero figure is no limit
 
 	Wanted   time.Duration // a runner that no launcher took up is asked for again; default 2 min

@@ -18,18 +18,48 @@ func (t *turn) plan() {
 }
 
 // dismiss removes the runners that have become of no use: first those that wait
-// to claim a job which is not queued any more, then claimed and idle ones beyond
-// the demand. Never a busy one.
+// to claim a job which is not queued any more, unless another job can use them, then
+// claimed and idle ones beyond the demand. Never a busy one.
 func (t *turn) dismiss() {
 	for _, name := range slices.Sorted(maps.Keys(t.stale)) {
 		r := t.State.runners[name]
-		t.leave(r, fmt.Sprintf("job %s needs it no more", r.MadeFor), true)
+		if heir, ok := t.heir(r); ok {
+			t.pass(r, heir)
+		} else {
+			t.leave(r, fmt.Sprintf("job %s needs it no more", r.MadeFor), true)
+		}
 	}
 	for _, k := range t.over() {
 		for _, r := range t.spare(t.sets[k]) {
 			t.leave(r, "more runners than jobs for them", true)
 		}
 	}
+}
+
+// heir returns the job that can use r in place of the one it was made for: the
+// oldest of its set that has no runner of its own. GitHub gives runners to jobs in an
+// order of its own, so of several equal jobs most get another's runner.
+func (t *turn) heir(r Runner) (Job, bool) {
+	total := t.sets[t.setOfRunner(r)]
+	if total == nil {
+		return Job{}, false
+	}
+	var best place
+	for _, p := range total.needy {
+		if t.ready(p) && (best.key.IsZero() || p.compare(best) < 0) {
+			best = p
+		}
+	}
+	return t.State.jobs[best.key], !best.key.IsZero()
+}
+
+// pass makes r, which has not claimed, the runner of j.
+func (t *turn) pass(r Runner, j Job) {
+	r.History = remember(r.History, t.now, "passed on", fmt.Sprintf("to job %s: %s needs it no more", j.Key, r.MadeFor))
+	r.MadeFor, r.Scope = j.Key, j.Scope
+	t.setRunner(r)
+	j.History = remember(j.History, t.now, "runner passed on", string(r.Name))
+	t.setJob(j)
 }
 
 // over returns the sets with more supply than demand, in one order.
@@ -40,7 +70,7 @@ func (t *turn) over() (keys []set) {
 		}
 	}
 	slices.SortFunc(keys, func(a, b set) int {
-		return cmp.Or(cmp.Compare(a.pool, b.pool), cmp.Compare(a.labels, b.labels))
+		return cmp.Or(cmp.Compare(a.pool, b.pool), cmp.Compare(a.labels, b.labels), cmp.Compare(a.at, b.at))
 	})
 	return keys
 }

@@ -106,6 +106,9 @@ func (s *State) dropJob(key JobKey) {
 }
 
 func (s *State) putRunner(r Runner) {
+	if old, ok := s.runners[r.Name]; ok && old.MadeFor != r.MadeFor {
+		s.dropRunner(r.Name)
+	}
 	s.count(r.MadeFor, -1)
 	if _, ok := s.runners[r.Name]; !ok {
 		s.made[r.MadeFor] = append(s.made[r.MadeFor], r.Name)

@@ -4,12 +4,16 @@ import (
 	"time"
 )
 
-// A set is the jobs and runners of one pool that have the same labels: those
-// that can stand for each other.
+// A set is the jobs and runners that can stand for each other: of one pool, with
+// the same labels, and registered at the same place.
 type set struct {
 	pool   string
 	labels LabelSet
+	at     string
 }
+
+func (s *State) setOfJob(j Job) set       { return set{j.Pool, j.Labels, s.limits.Level.place(j.Scope)} }
+func (s *State) setOfRunner(r Runner) set { return set{r.Pool, r.Labels, s.limits.Level.place(r.Scope)} }
 
 // A total is what counts of one set.
 type total struct {
@@ -69,7 +73,7 @@ func (s *State) count(key JobKey, sign int) {
 		mark(s.settled, key, sign)
 	}
 	if queued {
-		s.in(set{j.Pool, j.Labels}, func(t *total) {
+		s.in(s.setOfJob(j), func(t *total) {
 			t.demand += sign
 			if delete(t.needy, key); sign > 0 && !covered {
 				t.needy[key] = place{key, j.Created, j.Queued, j.NotBefore}
@@ -87,7 +91,7 @@ func (s *State) countRunner(r Runner, queued bool, sign int) {
 	add(s.shares, r.repository(), sign)
 	switch {
 	case r.supplies(queued):
-		s.in(set{r.Pool, r.Labels}, func(t *total) {
+		s.in(s.setOfRunner(r), func(t *total) {
 			t.supply += sign
 			if r.State == RunnerClaimed || r.State == RunnerIdle {
 				mark(t.spares, r.Name, sign)

@@ -76,7 +76,7 @@ func (s *State) whyQueued(j Job, now time.Time) string {
 		return describe(own, now)
 	}
 	p, ok := s.limits.Pools.Find(j.Pool)
-	total := s.sets[set{j.Pool, j.Labels}]
+	total := s.sets[s.setOfJob(j)]
 	switch {
 	case !ok:
 		return fmt.Sprintf("pool %s is not configured", j.Pool)

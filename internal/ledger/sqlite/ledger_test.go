@@ -102,6 +102,54 @@ func TestEffectsCommitWithChanges(t *testing.T) {
 	}
 }
 
+// TestErrorLeavesNeighboursAlone: of inputs that share a transaction the first fails, and
+// those after it find the state as if it had never been.
+func TestErrorLeavesNeighboursAlone(t *testing.T) {
+	db := openDisk(t)
+	calls := 0 // of Emit, which runs in one goroutine
+	l := openLedger(t, db, sqlite.Config{Limits: limits(0), Emit: func(*disk.Tx, []ledger.Effect) error {
+		if calls++; calls == 1 {
+			return errors.New("no bus")
+		}
+		return nil
+	}})
+	release, ready := make(chan struct{}), make(chan struct{}, 8)
+	go func() {
+		for range cap(ready) {
+			<-ready
+		}
+		close(release)
+	}()
+	var wg sync.WaitGroup
+	wg.Go(func() { // holds the transaction open until all are about to join it
+		if err := db.Write(t.Context(), func(*disk.Tx) error { <-release; return nil }); err != nil {
+			t.Error(err)
+		}
+	})
+	failed := make(chan bool, cap(ready))
+	for range cap(ready) {
+		wg.Go(func() {
+			ready <- struct{}{}
+			_, err := l.Apply(t.Context(), seen(1, "queued"))
+			failed <- err != nil
+		})
+	}
+	wg.Wait()
+	close(failed)
+	n := 0
+	for f := range failed {
+		if f {
+			n++
+		}
+	}
+	if n != 1 || calls != 2 {
+		t.Errorf("%d inputs failed and effects were passed on %d times: want 1 and 2", n, calls)
+	}
+	if jobs, runners := countRows(t, db, "ledger_jobs"), countRows(t, db, "ledger_runners"); jobs != 1 || runners != 1 {
+		t.Errorf("%d jobs and %d runners: want one of each", jobs, runners)
+	}
+}
+
 // TestInstance is chosen once.
 func TestInstance(t *testing.T) {
 	db := openDisk(t)
