@@ -69,6 +69,8 @@ type side struct {
 }
 
 func (s *side) Claim(context.Context, string) (claim.Permit, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.claimed {
 		return claim.Permit{}, &claim.Refused{Reason: "claimed already"}
 	}
@@ -97,6 +99,8 @@ func (s *side) Report(_ context.Context, _ string, r claim.Report) error {
 }
 
 func (s *side) Register(context.Context, claim.Permit, string) (claim.Registration, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.tries++
 	if s.answer != nil {
 		if err := s.answer(s.tries); err != nil {
@@ -300,9 +304,11 @@ func TestSocketAway(t *testing.T) {
 	_, wait := start(t, socket, running+fmt.Sprintf("touch %s; until [ -e %s ]; do sleep 0.01; done", dir+"/ran", dir+"/end"))
 	_, desk := open(t, dir, s)
 	waitFor(t, dir+"/ran")
+	s.mu.Lock()
 	if s.tries != 3 {
 		t.Errorf("%d attempts, want 3", s.tries)
 	}
+	s.mu.Unlock()
 	if err := desk.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}

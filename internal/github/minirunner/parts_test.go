@@ -66,6 +66,17 @@ func TestMasks(t *testing.T) {
 	}
 }
 
+func TestAnnotationsAreMasked(t *testing.T) {
+	s := &step{job: &job{masks: &masks{}}}
+	s.job.masks.add("hunter2")
+	c, _ := parseCommand("::warning file=a.go,line=3,title=hunter2::hunter2 it is")
+	s.annotate(c)
+	want := []annotation{{Level: "warning", Message: "*** it is", Title: "***", Path: "a.go", Line: 3}}
+	if diff := cmp.Diff(want, s.Annotations); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestContextData(t *testing.T) {
 	var got map[string]contextData
 	source := `{"github":{"t":2,"d":[{"k":"sha","v":"abc"},{"k":"n","v":{"t":4,"n":7}},{"k":"list","v":{"t":1,"a":["x",{"t":3,"b":true},null]}}]},"matrix":null,"text":{"t":0,"s":"y"}}`

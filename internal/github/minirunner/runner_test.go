@@ -218,10 +218,10 @@ jobs:
         run: |
           echo answer=42 >> $GITHUB_OUTPUT
           printf 'MANY<<END\none\ntwo\nEND\n' >> $GITHUB_ENV
-          mkdir -p bin sub && printf '#!/bin/sh\necho from the path' > bin/tool && chmod +x bin/tool
+          mkdir -p bin sub && printf '#!/bin/sh\necho from the path' > bin/ls && chmod +x bin/ls # before the one of the system
           echo $PWD/bin >> $GITHUB_PATH
           echo '# Summary' >> $GITHUB_STEP_SUMMARY
-      - run: echo "$MANY" && tool && echo "think said ${{ steps.think.outputs.answer }}" && pwd
+      - run: echo "$MANY" && ls && echo "think said ${{ steps.think.outputs.answer }}" && pwd
         working-directory: sub
       - run: BEGIN { print "of a custom shell" }
         shell: awk -f {0}
@@ -305,6 +305,7 @@ jobs:
           echo "::error file=a.go,line=3::$password is wrong"
           echo leak=$password >> $GITHUB_OUTPUT
           echo fine=yes >> $GITHUB_OUTPUT
+      - run: env | grep -c ghs_ || echo "no token in the environment"
       - run: |
           echo "::stop-commands::pause"
           echo "::error::not a command"
@@ -312,7 +313,7 @@ jobs:
           echo "::group::Things"
           echo "::endgroup::"
 `)
-	has(t, log, "the password is ***, the token ***", "##[error]*** is wrong", "Z ::error::not a command", "##[group]Things")
+	has(t, log, "the password is ***, the token ***", "##[error]*** is wrong", "Z no token in the environment", "Z ::error::not a command", "##[group]Things")
 	if secrets := regexp.MustCompile(`hunter2|ghs_\w+`).FindString(log); secrets != "" {
 		t.Errorf("the log shows %q", secrets)
 	}
@@ -421,8 +422,8 @@ func TestStopIdle(t *testing.T) {
 	}
 }
 
-// TestLiveLog reads the log of a step that has not ended, and has it leave a
-// process behind.
+// TestLiveLog reads the log of a step that has not ended, sees its job renewed, and
+// has it leave a process behind.
 func TestLiveLog(t *testing.T) {
 	w := newWorld(t)
 	pidFile, end := filepath.Join(w.dir, "pid"), filepath.Join(w.dir, "end")
@@ -430,8 +431,13 @@ func TestLiveLog(t *testing.T) {
 on: push
 jobs: {build: {runs-on: x, steps: [{run: "sleep 300 & echo $! > %s; echo so far; until [ -e %s ]; do sleep 0.01; done"}]}}
 `, pidFile, end))
+	renewals := fault.Rule{Path: "/_runner/run/*/renewjob", Delay: fault.Duration(time.Millisecond)} // is there to count
+	if _, err := w.Faults().Add(renewals); err != nil {
+		t.Fatal(err)
+	}
 	r := w.start(t.Context(), w.jit("r1"))
 	waitFor(t, pidFile)
+	until(t, func() bool { return w.Faults().Rules()[0].Hits > 1 })
 	until(t, func() bool { return strings.Contains(w.Log(w.Jobs()[0].ID), "Z so far\n") })
 	os.WriteFile(end, nil, 0o600)
 	if code, out := r.wait(); code != minirunner.ExitDone {
