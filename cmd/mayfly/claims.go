@@ -142,16 +142,16 @@ func (m *machine) forget(ctx context.Context, scope github.Scope, name string, i
 
 // scope says where a runner for a job of s is registered.
 func (m *machine) scope(s ledger.Scope) (github.Scope, error) {
-	switch m.RunnersAt {
-	case "", "repository":
+	switch m.Limits.Level {
+	case ledger.LevelRepository:
 		return github.ParseScope(s.Repository)
-	case "organization":
+	case ledger.LevelOrganization:
 		if s.Organization == "" {
 			return github.Scope{}, fmt.Errorf("repository %s belongs to no organization: runners_at: organization cannot serve it", s.Repository)
 		}
 		return github.ParseScope(s.Organization)
 	}
-	return github.ParseScope(m.RunnersAt)
+	return github.ParseScope(m.Enterprise)
 }
 
 // lastWords keeps what agents gave as the reason for their end, until the fleet

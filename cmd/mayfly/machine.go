@@ -26,16 +26,16 @@ import (
 
 // settings are what a machine is made of, all references resolved.
 type settings struct {
-	State     string         // folder of the database and of the runners
-	Rules     []bus.Rule     // besides the machine's own
-	Webhook   webhook.Config // Publish, Full and Pools are the machine's
-	Forge     github.Config
-	RunnersAt string // level of registration: repository, organization or enterprises/SLUG
-	HookAt    string // whose webhook the sweep looks after; "" for none
-	HookURL   string // the address of that webhook
-	Launcher  launcherSettings
-	Limits    ledger.Limits // with the pools, and what runners may take of the host together
-	Log       *slog.Logger
+	State      string         // folder of the database and of the runners
+	Rules      []bus.Rule     // besides the machine's own
+	Webhook    webhook.Config // Publish, Full and Pools are the machine's
+	Forge      github.Config
+	Enterprise string // where runners are registered at ledger.LevelEnterprise: enterprises/SLUG
+	HookAt     string // whose webhook the sweep looks after; "" for none
+	HookURL    string // the address of that webhook
+	Launcher   launcherSettings
+	Limits     ledger.Limits // with the pools, and what runners may take of the host together
+	Log        *slog.Logger
 }
 
 // A machine is the whole system on one machine, joined:

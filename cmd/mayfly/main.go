@@ -62,14 +62,14 @@ func run(args []string) int {
 	if err != nil {
 		return screen.Fail(cli.Usage(err, "mayfly --help shows what there is"))
 	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: levelOf(c.LogLevel)}))
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: logLevel(c.LogLevel)}))
 	if err := command.Run(screen, log, &c, parser); err != nil {
 		return screen.Fail(explain(err))
 	}
 	return cli.ExitOK
 }
 
-func levelOf(name string) (level slog.Level) {
+func logLevel(name string) (level slog.Level) {
 	if err := level.UnmarshalText([]byte(name)); err != nil {
 		return slog.LevelInfo // kong lets no other name through
 	}

@@ -39,8 +39,19 @@ func readSetup(path string) (s setup, err error) {
 		return s, err
 	}
 	s.State = s.Abs(s.State)
-	s.limits = ledger.Limits{Pools: s.PoolSet(), Host: s.Host.Resources(machine)}
+	s.limits = ledger.Limits{Pools: s.PoolSet(), Level: levelOf(s.GitHub.RunnersAt), Host: s.Host.Resources(machine)}
 	return s, nil
+}
+
+// levelOf reads github.runners_at.
+func levelOf(runnersAt string) ledger.Level {
+	switch runnersAt {
+	case "repository":
+		return ledger.LevelRepository
+	case "organization":
+		return ledger.LevelOrganization
+	}
+	return ledger.LevelEnterprise
 }
 
 // resolve gets the secrets.
@@ -82,7 +93,7 @@ func (s *setup) settings() (settings, error) {
 	return settings{
 		State: s.State, Limits: s.limits, Rules: s.busRules(),
 		Webhook: webhook.Config{Secrets: s.secrets.Webhook, MaxBody: int64(s.Webhook.MaxBody), Events: s.Webhook.Events},
-		Forge:   s.forge(), RunnersAt: s.GitHub.RunnersAt, HookAt: s.Webhook.At, HookURL: s.Webhook.URL,
+		Forge:   s.forge(), Enterprise: s.GitHub.RunnersAt, HookAt: s.Webhook.At, HookURL: s.Webhook.URL,
 		Launcher: launcherSettings{
 			Kind: s.Launcher, Sockets: s.sockets(), Programs: s.programs(), Agent: agent,
 		},

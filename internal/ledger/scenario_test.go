@@ -74,6 +74,11 @@ func (s *story) up(name ledger.RunnerName) {
 	s.runner(name, ledger.RunnerIdle)
 }
 
+func atOrganization(l ledger.Limits) ledger.Limits {
+	l.Level = ledger.LevelOrganization
+	return l
+}
+
 func (s *story) runner(name ledger.RunnerName, want ledger.RunnerState) ledger.Runner {
 	s.Helper()
 	r, _ := s.state.Runner(name)
@@ -229,10 +234,36 @@ func TestScenarios(t *testing.T) {
 			s.is(queued(2), "+i-small-2-1-1")
 			s.up("i-small-2-1-1")
 			s.is(ledger.Starting{Runner: "i-small-1-1-1"})
-			// Runner 1 could not claim any more, so it goes, and job 2 gets another.
-			s.is(running(1, "on=i-small-2-1-1"), "-i-small-1-1-1", "+i-small-2-1-2")
+			// Runner 1 could not claim for job 1 any more: it is passed on to job 2.
+			s.is(running(1, "on=i-small-2-1-1"))
+			if got := s.is(ledger.Claim{Runner: "i-small-1-1-1"}); !got.Granted || got.Runner.MadeFor != ledger.NewJobKey("acme/web", 2, 1) {
+				s.Errorf("claim of a runner that was passed on: granted %v for %s", got.Granted, got.Runner.MadeFor)
+			}
+			s.is(running(2, "on=i-small-1-1-1"))
+		}},
+		{"taken by somebody else while its own runner starts", twoPools(), func(s *story) {
+			s.is(queued(1), "+i-small-1-1-1")
+			s.is(ledger.Starting{Runner: "i-small-1-1-1"})
+			s.is(running(1, "on=somebody"), "-i-small-1-1-1")
 			if s.is(ledger.Claim{Runner: "i-small-1-1-1"}).Granted {
 				s.Error("a claim was granted for a job that runs")
+			}
+		}},
+		{"a runner of one repository is none of another's", twoPools(), func(s *story) {
+			s.is(queued(1), "+i-small-1-1-1")
+			s.up("i-small-1-1-1")
+			s.is(queued(2, "repository=acme/api"), "+i-small-2-1-1")
+			s.up("i-small-2-1-1")
+			s.is(done(1, "conclusion=cancelled"), "-i-small-1-1-1")
+		}},
+		{"runners of an organization serve all of it", atOrganization(twoPools()), func(s *story) {
+			s.is(queued(1), "+i-small-1-1-1")
+			s.is(queued(2, "repository=acme/api"), "+i-small-2-1-1")
+			s.up("i-small-2-1-1")
+			s.is(ledger.Starting{Runner: "i-small-1-1-1"})
+			s.is(running(1, "on=i-small-2-1-1"))
+			if got := s.is(ledger.Claim{Runner: "i-small-1-1-1"}); !got.Granted || got.Runner.Scope.Repository != "acme/api" {
+				s.Errorf("claim: granted %v at %s", got.Granted, got.Runner.Scope.Repository)
 			}
 		}},
 		{"stolen by a job with fewer labels", twoPools(), func(s *story) {

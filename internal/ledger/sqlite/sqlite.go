@@ -218,7 +218,7 @@ func keepRunner(tx *disk.Tx, r ledger.Runner, now time.Time) error {
 		return fmt.Errorf("runner %s: %w", r.Name, err)
 	}
 	_, err = tx.Exec(`INSERT INTO ledger_runners (name, live, job, changed, body) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (name) DO UPDATE SET live = excluded.live, changed = excluded.changed, body = excluded.body`,
+		ON CONFLICT (name) DO UPDATE SET live = excluded.live, job = excluded.job, changed = excluded.changed, body = excluded.body`,
 		string(r.Name), r.Live(), r.MadeFor.String(), now.UnixMilli(), body)
 	return err
 }
