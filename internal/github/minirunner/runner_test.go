@@ -238,7 +238,7 @@ jobs:
 	}
 	workspace := filepath.Join(w.dir, "r1", "web", "web")
 	has(t, w.Log(job.ID), "step 1 acme/web acme/web! "+w.Runs()[0].SHA+" true in "+workspace,
-		"Z one\n", "Z two\n", "from the path", "think said 42", "Z of a custom shell\n", workspace+"/sub\n", "/_temp/")
+		"Z one\n", "Z two\n", "Z from the path\n", "think said 42", "Z of a custom shell\n", workspace+"/sub\n", "/_temp/")
 	lines := regexp.MustCompile(`(?s)√ Connected to GitHub.*Current runner version: '2\.\d+\.\d+'
 \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ: Listening for Jobs
 \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ: Running job: build
