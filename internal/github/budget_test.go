@@ -175,6 +175,9 @@ func TestJobsStartBesideHousekeeping(t *testing.T) {
 	if _, err := c.Runners(ctx, web); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v, want DeadlineExceeded: there was no slot", err)
 	}
+	if calls := s.seen(); len(calls) != slots+1 {
+		t.Errorf("%d calls arrived, want %d", len(calls), slots+1)
+	}
 	close(release)
 	wg.Wait()
 }

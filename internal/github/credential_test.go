@@ -178,6 +178,20 @@ func TestAppInstalledAnew(t *testing.T) {
 	}
 }
 
+// TestAppRemovedAndInstalledAnew has an installation that is gone when its token
+// has run out.
+func TestAppRemovedAndInstalledAnew(t *testing.T) {
+	s := serve(t, map[string]http.HandlerFunc{
+		"GET /repos/acme/web/installation":        inTurn(installed(5), installed(6)),
+		"POST /app/installations/5/access_tokens": refuse(404, "Not Found"),
+		"POST /app/installations/6/access_tokens": token("six"),
+		jitRoute: bearing(t, "six", registered),
+	})
+	if _, err := s.client(t, asApp).GenerateJIT(t.Context(), scope(t, "acme/web"), jitRequest(1)); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestAppCannotAct is about errors of the credential, not of the call.
 func TestAppCannotAct(t *testing.T) {
 	tests := []struct {

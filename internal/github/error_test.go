@@ -165,7 +165,9 @@ func TestRedirects(t *testing.T) {
 			}
 			reply(w, 200, map[string]any{"total_count": 0, "runners": []any{}})
 		},
-		"GET /repos/acme/bad/actions/runners": refuse(301, "Moved", "Location", elsewhere.URL+"/api/v3/repos/acme/web/actions/runners"),
+		// net/http would make a GET of it.
+		"POST /repos/acme/old/actions/runners/generate-jitconfig": refuse(301, "Moved", "Location", "/api/v3/repos/acme/web/actions/runners"),
+		"GET /repos/acme/bad/actions/runners":                     refuse(301, "Moved", "Location", elsewhere.URL+"/api/v3/repos/acme/web/actions/runners"),
 	})
 	c := s.client(t)
 	if _, err := c.Runners(t.Context(), scope(t, "acme/old")); err != nil {
@@ -173,6 +175,13 @@ func TestRedirects(t *testing.T) {
 	}
 	if _, err := c.Runners(t.Context(), scope(t, "acme/bad")); !errors.Is(err, github.ErrNotFound) {
 		t.Errorf("%v, want ErrNotFound", err)
+	}
+	before := len(s.seen())
+	if _, err := c.GenerateJIT(t.Context(), scope(t, "acme/old"), jitRequest(1)); !errors.Is(err, github.ErrNotFound) {
+		t.Errorf("%v, want ErrNotFound", err)
+	}
+	if calls := s.seen()[before:]; len(calls) != 1 {
+		t.Errorf("calls %q, want the POST only", calls)
 	}
 	if calls := elsewhere.seen(); len(calls) > 0 {
 		t.Errorf("the other host got %q", calls)

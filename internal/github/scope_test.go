@@ -15,7 +15,7 @@ func TestParseScope(t *testing.T) {
 			t.Errorf("ParseScope(%q) = %q, %v", good, s, err)
 		}
 	}
-	for _, bad := range []string{"", "/", "acme/", "/web", "acme/web/x", "enterprises/", "enterprises/a/b", "a b", "../x", "acme/..", "acme?x", "acme/we%62", "é", strings.Repeat("a", 101)} {
+	for _, bad := range []string{"", "/", "acme/", "/web", "acme/web/x", "enterprises/", "enterprises/a/b", "a b", "../x", "acme/..", ".", "acme/.", "acme?x", "acme/we%62", "é", strings.Repeat("a", 101)} {
 		s, err := github.ParseScope(bad)
 		if err == nil || !strings.Contains(err.Error(), "such as acme/web") || s != (github.Scope{}) {
 			t.Errorf("ParseScope(%q) = %q, %v, want an error that says what is wanted", bad, s, err)
