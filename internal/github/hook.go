@@ -33,7 +33,7 @@ type Hook struct {
 
 // InstallWebhook makes the webhook of s as h says: it changes the one with the
 // same URL, or makes one. An App has one webhook, which is changed. For an
-// enterprise the answer is ErrByHand; see [ByHand].
+// enterprise the answer is ErrByHand; see [Client.ByHand].
 // https://docs.github.com/en/rest/repos/webhooks, /orgs/webhooks, /apps/webhooks
 func (c *Client) InstallWebhook(ctx context.Context, s Scope, h HookConfig) (Hook, error) {
 	doing := "installing the webhook of " + s.String()
