@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -74,16 +75,18 @@ type Config struct {
 // A Bus keeps and delivers events. Its methods may be called from several goroutines.
 type Bus struct {
 	db        *disk.DB
-	queues    map[string]*queue // by the names of their rules
-	rules     *pattern.Set
-	targets   map[string]Target
+	routes    atomic.Pointer[routes]
 	log       *slog.Logger
 	retention time.Duration
 	now       func() time.Time
 	rand      func() float64
 	completed chan delivery
 	recent    recent
-	seq       int64 // of the newest event; owned by the functions given to db.Write
+	changing  sync.Mutex    // held while rules are changed
+	started   chan struct{} // closed when Run takes further queues
+	added     chan *queue   // to Run, which delivers from them
+	stopped   chan struct{} // closed when Run takes none any more
+	seq       int64         // of the newest event; owned by the functions given to db.Write
 
 	Counters Counters
 }
@@ -107,8 +110,9 @@ func Open(ctx context.Context, db *disk.DB, c Config) (*Bus, error) {
 		return nil, err
 	}
 	b := &Bus{
-		db: db, targets: c.Targets, log: c.Log, retention: c.Retention, now: c.Now, rand: c.Rand,
-		queues: map[string]*queue{}, completed: make(chan delivery, maxCompleted),
+		db: db, log: c.Log, retention: c.Retention, now: c.Now, rand: c.Rand,
+		completed: make(chan delivery, maxCompleted),
+		started:   make(chan struct{}), added: make(chan *queue), stopped: make(chan struct{}),
 	}
 	if b.now == nil {
 		b.now = time.Now
@@ -119,12 +123,7 @@ func Open(ctx context.Context, db *disk.DB, c Config) (*Bus, error) {
 	if b.retention == 0 {
 		b.retention = DefaultRetention
 	}
-	patterns := map[string]*pattern.Pattern{}
-	for _, r := range c.Rules {
-		b.queues[r.Name] = newQueue(r.withDefaults())
-		patterns[r.Name] = r.Pattern
-	}
-	b.rules = pattern.NewSet(patterns)
+	b.routes.Store(newRoutes(c.Rules, c.Targets, nil))
 	return b, db.Write(ctx, b.resume)
 }
 

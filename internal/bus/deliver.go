@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/event"
 )
 
 const (
@@ -20,42 +21,44 @@ const (
 // Run delivers events until ctx ends and the targets have returned. It is
 // called once.
 func (b *Bus) Run(ctx context.Context) error {
-	var targets sync.WaitGroup
-	for _, q := range b.queues {
-		work := make(chan delivery)
-		targets.Go(func() {
-			defer close(work)
-			b.dispatch(ctx, q, work)
-		})
-		for range q.rule.Workers {
-			targets.Go(func() {
-				for d := range work {
-					b.deliver(ctx, d)
-				}
-			})
-		}
+	var dispatchers, keepers sync.WaitGroup
+	start := func(q *queue) { dispatchers.Go(func() { b.dispatch(ctx, q) }) }
+	for _, q := range b.routes.Load().queues {
+		start(q)
 	}
-	var keepers sync.WaitGroup
 	keepers.Go(func() { b.settle(ctx) })
 	keepers.Go(func() { b.clean(ctx) })
-	targets.Wait()
+	close(b.started)
+	for ctx.Err() == nil {
+		select {
+		case q := <-b.added:
+			start(q)
+		case <-ctx.Done():
+		}
+	}
+	close(b.stopped)
+	dispatchers.Wait()
 	close(b.completed)
 	keepers.Wait()
 	return nil
 }
 
-// dispatch hands the deliveries of q to its workers as they become due.
-func (b *Bus) dispatch(ctx context.Context, q *queue, work chan<- delivery) {
+// dispatch gives the deliveries of q to its target as they become due, until ctx ends
+// or all that was taken of a closed queue is settled.
+func (b *Bus) dispatch(ctx context.Context, q *queue) {
+	defer close(q.ended)
+	var calls sync.WaitGroup
+	defer calls.Wait()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && !q.drained() {
 		d, ok, wait, empty := q.take(b.now())
 		switch {
 		case ok:
-			select {
-			case work <- d:
-			case <-ctx.Done():
-			}
+			calls.Go(func() {
+				defer q.release()
+				b.deliver(ctx, d)
+			})
 		case empty:
 			b.insist(ctx, "reading pending deliveries", func() error { return b.db.Write(ctx, q.refill) })
 		default:
@@ -79,26 +82,27 @@ func (b *Bus) deliver(ctx context.Context, d delivery) {
 	if ctx.Err() != nil {
 		return
 	}
-	err := b.call(ctx, d, s)
+	rule, target := d.queue.current()
+	err := b.call(ctx, rule, target, s.Event)
 	switch {
 	case err == nil:
 		b.Counters.Delivered.Add(1)
 		b.completed <- d
 	case ctx.Err() == nil:
-		b.fail(ctx, d, s, err)
+		b.fail(ctx, d, rule, s, err)
 	}
 }
 
 // call calls the target. One that panics has failed; it must not take the
 // process along, only to meet the same event after the restart.
-func (b *Bus) call(ctx context.Context, d delivery, s Stored) (err error) {
+func (b *Bus) call(ctx context.Context, rule Rule, target Target, e event.Event) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			b.log.Error("target panicked", "rule", d.queue.rule.Name, "event", s.Event.ID, "err", p, "stack", string(debug.Stack()))
+			b.log.Error("target panicked", "rule", rule.Name, "event", e.ID, "err", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	return b.targets[d.queue.rule.Target](ctx, s.Event)
+	return target(ctx, e)
 }
 
 // load reads the event of number seq.
@@ -110,8 +114,8 @@ func (b *Bus) load(ctx context.Context, seq int64) (Stored, error) {
 }
 
 // fail postpones d after an attempt that failed, or buries it when there is no hope.
-func (b *Bus) fail(ctx context.Context, d delivery, s Stored, cause error) {
-	rule, now := d.queue.rule, b.now()
+func (b *Bus) fail(ctx context.Context, d delivery, rule Rule, s Stored, cause error) {
+	now := b.now()
 	later := d
 	later.attempts++
 	pause := rule.Backoff.pause(later.attempts, b.rand())

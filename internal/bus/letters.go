@@ -69,7 +69,7 @@ func DeadLetters(ctx context.Context, db *disk.DB, f LetterFilter, limit int) ([
 // moves the rest.
 func (b *Bus) Retry(ctx context.Context, f LetterFilter) (int, error) {
 	return b.takeLetters(ctx, f, func(tx *disk.Tx, l letter) (bool, error) {
-		q := b.queues[l.rule]
+		q := b.routes.Load().queues[l.rule]
 		if q == nil {
 			return false, nil
 		}

@@ -14,11 +14,17 @@ import (
 // not; publishing it again does no harm. disk.ErrFull when there is no space.
 func (b *Bus) Publish(ctx context.Context, e event.Event) (fresh bool, err error) {
 	// The work that needs no transaction is done outside, where it runs in parallel.
-	matching, err := b.match(e)
+	routes := b.routes.Load()
+	matching, err := routes.match(e)
 	if err != nil {
 		return false, err
 	}
 	err = b.db.Write(ctx, func(tx *disk.Tx) error {
+		if now := b.routes.Load(); now != routes { // rules were changed meanwhile
+			if matching, err = now.match(e); err != nil {
+				return err
+			}
+		}
 		fresh, err = b.publish(tx, e, matching)
 		return err
 	})
@@ -28,26 +34,11 @@ func (b *Bus) Publish(ctx context.Context, e event.Event) (fresh bool, err error
 // PublishTx is [Bus.Publish] as a part of a transaction: e is published when
 // and only when that commits.
 func (b *Bus) PublishTx(tx *disk.Tx, e event.Event) (fresh bool, err error) {
-	matching, err := b.match(e)
+	matching, err := b.routes.Load().match(e)
 	if err != nil {
 		return false, err
 	}
 	return b.publish(tx, e, matching)
-}
-
-// match returns the queues of the rules that match e.
-func (b *Bus) match(e event.Event) (matching []*queue, err error) {
-	if err := e.Validate(); err != nil {
-		return nil, err
-	}
-	envelope, err := e.AppendEnvelope(nil)
-	if err != nil {
-		return nil, err
-	}
-	for _, rule := range b.rules.Match(envelope) {
-		matching = append(matching, b.queues[rule])
-	}
-	return matching, nil
 }
 
 func (b *Bus) publish(tx *disk.Tx, e event.Event, matching []*queue) (fresh bool, err error) {
@@ -62,7 +53,7 @@ func (b *Bus) publish(tx *disk.Tx, e event.Event, matching []*queue) (fresh bool
 	}
 	b.seq = seq
 	for _, q := range matching {
-		if err := addPending(tx, q.rule.Name, seq); err != nil {
+		if err := addPending(tx, q.name, seq); err != nil {
 			return false, err
 		}
 	}

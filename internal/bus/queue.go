@@ -30,11 +30,16 @@ func compare(a, b delivery) int {
 // knows how far it can see: up to horizon the window has every delivery that is
 // not in flight, beyond it the rest is on disk only.
 type queue struct {
-	rule  Rule
+	name  string        // of the rule
 	limit int           // of the window; maxWindow but in tests
 	wake  chan struct{} // holds one token while there is news for the dispatcher
+	ended chan struct{} // closed by the dispatcher at its end
 
 	mu      sync.Mutex
+	rule    Rule               // guarded by mu
+	target  Target             // guarded by mu
+	calls   int                // guarded by mu; of the target, under way
+	closed  bool               // guarded by mu; nothing is taken any more
 	window  []delivery         // guarded by mu; sorted
 	horizon delivery           // guarded by mu
 	flight  map[int64]struct{} // guarded by mu; seqs taken and not yet settled on disk
@@ -43,8 +48,41 @@ type queue struct {
 // boundless is the horizon of a queue that sees all.
 var boundless = delivery{due: math.MaxInt64, seq: math.MaxInt64}
 
-func newQueue(r Rule) *queue {
-	return &queue{rule: r, limit: maxWindow, wake: make(chan struct{}, 1), horizon: boundless, flight: map[int64]struct{}{}}
+func newQueue(r Rule, t Target) *queue {
+	return &queue{
+		name: r.Name, rule: r, target: t, limit: maxWindow, horizon: boundless, flight: map[int64]struct{}{},
+		wake: make(chan struct{}, 1), ended: make(chan struct{}),
+	}
+}
+
+// current returns the rule in force and its target.
+func (q *queue) current() (Rule, Target) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.rule, q.target
+}
+
+// change puts another rule of the same name in force, for what is taken from now on.
+func (q *queue) change(r Rule, t Target) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.rule, q.target = r, t
+	q.signal()
+}
+
+// close lets no more be taken.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.signal()
+}
+
+// drained reports whether the queue is closed and all that was taken is settled.
+func (q *queue) drained() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.closed && len(q.flight) == 0
 }
 
 // refill reads the window from disk. It is a write, though it changes nothing:
@@ -94,13 +132,20 @@ func (q *queue) settle(d delivery) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.flight, d.seq)
+	if q.closed {
+		q.signal()
+	}
 }
 
-// take removes the first delivery if it is due. If none is, it says how long to
-// wait for the first, or that the window must be filled again to know.
+// take removes the first delivery if it is due and the target may have another one,
+// until [queue.release]. If not, it says how long to wait for the first, or that the
+// window must be filled again to know.
 func (q *queue) take(now time.Time) (d delivery, ok bool, wait time.Duration, empty bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.closed || q.calls >= q.rule.Workers {
+		return delivery{}, false, math.MaxInt64, false
+	}
 	if len(q.window) == 0 {
 		return delivery{}, false, math.MaxInt64, q.horizon != boundless
 	}
@@ -110,7 +155,16 @@ func (q *queue) take(now time.Time) (d delivery, ok bool, wait time.Duration, em
 	}
 	q.window = q.window[1:]
 	q.flight[d.seq] = struct{}{}
+	q.calls++
 	return d, true, 0, false
+}
+
+// release says that a call of the target has ended.
+func (q *queue) release() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.calls--
+	q.signal()
 }
 
 // flying is how many deliveries are in flight.

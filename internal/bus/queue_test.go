@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -95,7 +96,7 @@ func (m *table) wait(t *rapid.T) { m.now += rapid.Int64Range(1, 10).Draw(t, "ms"
 // happens, the queue gives what is due, in the order of the table's key.
 func TestQueue(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := &table{q: newQueue(Rule{}), now: 1000}
+		m := &table{q: newQueue(Rule{Workers: math.MaxInt}, nil), now: 1000}
 		m.q.limit = 4
 		t.Repeat(map[string]func(*rapid.T){
 			"publish": m.publish, "take": m.take, "succeed": m.succeed, "fail": m.fail, "wait": m.wait,

@@ -20,7 +20,7 @@ func (b *Bus) resume(tx *disk.Tx) error {
 	if err := b.buryOrphans(tx); err != nil {
 		return err
 	}
-	for _, q := range b.queues {
+	for _, q := range b.routes.Load().queues {
 		if err := q.refill(tx); err != nil {
 			return err
 		}
@@ -30,7 +30,7 @@ func (b *Bus) resume(tx *disk.Tx) error {
 
 // buryOrphans makes dead letters of what is pending for rules that are no more.
 func (b *Bus) buryOrphans(tx *disk.Tx) error {
-	known, err := json.Marshal(slices.AppendSeq([]string{}, maps.Keys(b.queues)))
+	known, err := json.Marshal(slices.AppendSeq([]string{}, maps.Keys(b.routes.Load().queues)))
 	if err != nil {
 		return err
 	}

@@ -84,21 +84,21 @@ func addPending(tx *disk.Tx, rule string, seq int64) error {
 }
 
 func deletePending(tx *disk.Tx, d delivery) error {
-	_, err := tx.Exec(`DELETE FROM deliveries WHERE rule = ? AND due = ? AND seq = ?`, d.queue.rule.Name, d.due, d.seq)
+	_, err := tx.Exec(`DELETE FROM deliveries WHERE rule = ? AND due = ? AND seq = ?`, d.queue.name, d.due, d.seq)
 	return err
 }
 
 // postpone moves d to a later time. It does nothing when it was done before.
 func postpone(tx *disk.Tx, d, later delivery, reason string) error {
 	_, err := tx.Exec(`UPDATE deliveries SET due = ?, attempts = ?, last_error = ? WHERE rule = ? AND due = ? AND seq = ?`,
-		later.due, later.attempts, reason, d.queue.rule.Name, d.due, d.seq)
+		later.due, later.attempts, reason, d.queue.name, d.due, d.seq)
 	return err
 }
 
 // bury makes d a dead letter. It does nothing when it was done before.
 func bury(tx *disk.Tx, d delivery, attempts int, reason string, now time.Time) error {
 	_, err := tx.Exec(`INSERT INTO dead_letters (seq, rule, attempts, reason, died) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-		d.seq, d.queue.rule.Name, attempts, reason, now.UnixMilli())
+		d.seq, d.queue.name, attempts, reason, now.UnixMilli())
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func bury(tx *disk.Tx, d delivery, attempts int, reason string, now time.Time) e
 
 // firstPending reads the first deliveries of a queue, limit at most.
 func firstPending(tx *disk.Tx, q *queue, limit int) (all []delivery, err error) {
-	rows, err := tx.Query(`SELECT due, seq, attempts FROM deliveries WHERE rule = ? ORDER BY due, seq LIMIT ?`, q.rule.Name, limit)
+	rows, err := tx.Query(`SELECT due, seq, attempts FROM deliveries WHERE rule = ? ORDER BY due, seq LIMIT ?`, q.name, limit)
 	if err != nil {
 		return nil, err
 	}
