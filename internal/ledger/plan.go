@@ -37,11 +37,11 @@ func (t *turn) dismiss() {
 }
 
 // heir returns the job that can use r, whose own job runs on another runner: the
-// oldest of its set that has no runner of its own. GitHub gives runners to jobs in an
+// oldest of its set that has no runner of its own, while the set lacks runners. GitHub gives runners to jobs in an
 // order of its own, so of several equal jobs most get another's runner.
 func (t *turn) heir(r Runner) (Job, bool) {
 	total := t.sets[t.setOfRunner(r)]
-	if total == nil || t.State.jobs[r.MadeFor].State != JobRunning {
+	if total == nil || total.supply >= total.demand || t.State.jobs[r.MadeFor].State != JobRunning {
 		return Job{}, false
 	}
 	var best place

@@ -194,6 +194,16 @@ func TestScenarios(t *testing.T) {
 			s.is(running(1, "on=i-small-2-1-1"))
 			s.is(ledger.Busy{Runner: "i-small-1-1-1"}) // with job 2, it can be no other
 		}},
+		{"stolen twice: what listens goes before what starts", twoPools(), func(s *story) {
+			for id := range int64(3) {
+				s.is(queued(id+1), fmt.Sprintf("+i-small-%d-1-1", id+1))
+			}
+			s.up("i-small-1-1-1")
+			s.up("i-small-3-1-1")
+			s.is(ledger.Starting{Runner: "i-small-2-1-1"})
+			s.is(running(1, "on=i-small-3-1-1"))              // runner 1 is there for job 3
+			s.is(running(2, "on=somebody"), "-i-small-2-1-1") // so runner 2 is not needed for it
+		}},
 		{"GitHub changes its word", twoPools(), func(s *story) {
 			s.is(queued(1), "+i-small-1-1-1")
 			s.up("i-small-1-1-1")
