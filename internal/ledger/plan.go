@@ -37,8 +37,8 @@ func (t *turn) dismiss() {
 }
 
 // heir returns the job that can use r, whose own job runs on another runner: the
-// oldest of its set that has no runner of its own, while the set lacks runners. GitHub gives runners to jobs in an
-// order of its own, so of several equal jobs most get another's runner.
+// oldest of its set that has no runner of its own, while the set lacks runners. GitHub
+// gives runners to jobs in an order of its own, so of several equal jobs most get another's.
 func (t *turn) heir(r Runner) (Job, bool) {
 	total := t.sets[t.setOfRunner(r)]
 	if total == nil || total.supply >= total.demand || t.State.jobs[r.MadeFor].State != JobRunning {
