@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -190,6 +191,27 @@ func TestSupportStaysOutOfBinaries(t *testing.T) {
 			if root := rootOf(imp, support); root != "" && !within(p.ImportPath, root) {
 				t.Errorf("%s imports %s outside its tests", p.ImportPath, imp)
 			}
+		}
+	}
+}
+
+// TestEveryDependencyHasAReason compares go.mod with the table in DESIGN.md.
+func TestEveryDependencyHasAReason(t *testing.T) {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{if not (or .Indirect .Main)}}{{.Path}}{{end}}", "all").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	design, err := os.ReadFile("../../DESIGN.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(design), "\n## Dependencies\n")
+	if !found {
+		t.Fatal("DESIGN.md has no section Dependencies")
+	}
+	for _, path := range strings.Fields(string(out)) {
+		if path != "honnef.co/go/tools" && !strings.Contains(table, "`"+path+"`") { // staticcheck is a tool
+			t.Errorf("%s has no line of reason in DESIGN.md", path)
 		}
 	}
 }
