@@ -11,6 +11,9 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	_ "github.com/mayfly-ci/mayfly/internal/agent"             // in the programs that testMain builds, which
+	_ "github.com/mayfly-ci/mayfly/internal/github/minirunner" // go test's cache of results does not see
 )
 
 // binaries is the folder of the real programs, built for these tests.
