@@ -3,6 +3,8 @@ package githubsim_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/fault"
+	"github.com/mayfly-ci/mayfly/internal/github/openapi"
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
@@ -215,6 +218,21 @@ func TestSmallCalls(t *testing.T) {
 	}
 	if got := w.api(http.StatusOK, "GET", "/repos/actions/runner/releases/latest", nil).body["tag_name"]; got != "v"+githubsim.DefaultRunnerVersion {
 		t.Errorf("latest release is %v", got)
+	}
+}
+
+// TestEveryOperationIsServed: all that GitHub's description of runner scaling has.
+func TestEveryOperationIsServed(t *testing.T) {
+	w := newWorld(t)
+	parameter := regexp.MustCompile(`{[^}]+}`)
+	for _, operation := range openapi.Operations() {
+		method, path, _ := strings.Cut(operation, " ")
+		if path == "/repos/{owner}/{repo}/releases/latest" {
+			path = "/repos/actions/runner/releases/latest" // the one repository here that has releases
+		}
+		if !w.Routed(httptest.NewRequest(method, parameter.ReplaceAllString(path, "1"), nil)) {
+			t.Errorf("%s is not served", operation)
+		}
 	}
 }
 

@@ -94,6 +94,20 @@ jobs:
 	w.api(http.StatusOK, "GET", fmt.Sprintf("/repos/acme/web/actions/runs/%d/attempts/2/jobs", run.ID), nil)
 }
 
+// TestSkippedIsInherited: success() asks for all that a job needs, however far.
+func TestSkippedIsInherited(t *testing.T) {
+	w := newWorld(t)
+	w.push(`
+on: push
+jobs:
+  a: {runs-on: linux, if: github.ref == 'x', steps: [{run: "true"}]}
+  b: {runs-on: linux, needs: a, if: always(), steps: [{run: "true"}]}
+  c: {runs-on: linux, needs: b, steps: [{run: "true"}]}
+`)
+	w.runNext("succeeded", nil, "linux")
+	w.expect("a skipped", "b success", "c skipped")
+}
+
 func TestMatrixFailsFast(t *testing.T) {
 	const file = `
 on: push
