@@ -4,10 +4,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
+	"github.com/mayfly-ci/mayfly/internal/cli"
 )
 
 // TestCrash kills mayfly up at random moments of a run and starts it again each time.
@@ -34,16 +35,11 @@ func TestCrash(t *testing.T) {
 		}
 		w.start(t)
 	}
-	t.Logf("%d kills in %v", kills, time.Since(begun))
 	w.completed(t, jobs, 2*time.Minute)
-	t.Logf("%d jobs in %v", jobs, time.Since(begun))
-	for _, j := range w.sim.Jobs() {
-		if j.Conclusion != githubsim.Success || j.Started != 1 || j.Given != 1 {
-			t.Errorf("job %d: %s, given to runners %d times, begun %d times; want success, once", j.ID, j.Conclusion, j.Given, j.Started)
-		}
-	}
+	took := time.Since(begun)
+	w.once(t)
 	w.nothingLeft(t, 30*time.Second)
-	t.Logf("nothing left after %v; %d runners made", time.Since(begun), len(w.runners(t, "--all")))
+	t.Logf("%d jobs and %d kills in %v, %d runners made", jobs, kills, took, len(w.runners(t, "--all")))
 	w.up.stop(t)
 }
 
@@ -60,4 +56,18 @@ func seed(t *testing.T) uint64 {
 	}
 	t.Logf("MAYFLY_TEST_SEED=%d repeats the random choices", seed)
 	return seed
+}
+
+// TestSecondUp starts mayfly up a second time with the same state folder.
+func TestSecondUp(t *testing.T) {
+	need(t, "bwrap")
+	w := newWorld(t, worldConfig{})
+	w.serve(t)
+	first := w.up
+	w.start(t)
+	<-w.up.ended
+	if code, said := w.up.cmd.ProcessState.ExitCode(), w.up.said(); code != cli.ExitBusy || !strings.Contains(said, "hint: another mayfly up uses this state folder") {
+		t.Errorf("a second mayfly up: exit code %d, want %d and a hint\n%s", code, cli.ExitBusy, said)
+	}
+	first.stop(t)
 }

@@ -165,6 +165,7 @@ func (w *world) start(t *testing.T) {
 		t.Fatal(err)
 	}
 	go p.follow(out)
+	t.Cleanup(func() { p.kill() })
 	w.up = p
 }
 
@@ -253,6 +254,16 @@ func (w *world) completed(t *testing.T, jobs int, within time.Duration) {
 	})
 	if err != nil {
 		t.Fatalf("%d jobs completed within %v, want %d\n%s\n%s", count, within, jobs, w.open(t), w.up.said())
+	}
+}
+
+// once fails t unless every job has succeeded on one runner.
+func (w *world) once(t *testing.T) {
+	t.Helper()
+	for _, j := range w.sim.Jobs() {
+		if j.Conclusion != githubsim.Success || j.Started != 1 || j.Given != 1 {
+			t.Errorf("job %d: %s, given to runners %d times, begun %d times; want success, once", j.ID, j.Conclusion, j.Given, j.Started)
+		}
 	}
 }
 
@@ -346,12 +357,11 @@ func groupsOf(t *testing.T, instance string) (list []string) {
 	return list
 }
 
-// end stops mayfly and removes what a test that failed may have left.
+// end removes what a test that failed may have left, when no mayfly runs any more.
 func (w *world) end(t *testing.T) {
 	if w.up == nil {
 		return
 	}
-	w.up.kill()
 	instance := w.instance(t)
 	if instance == "" {
 		return
