@@ -49,7 +49,7 @@ func standIn(ctx context.Context, c *commands, state string, log *slog.Logger) (
 	if err != nil {
 		return nil, err
 	}
-	m := &machine{settings: settings{State: state, Limits: s.limits, Rules: s.busRules(), Log: log}}
+	m := newMachine(settings{State: state, Limits: s.limits, Outside: s.outside(), Log: log})
 	if err := m.openStore(ctx); err != nil {
 		return nil, errors.Join(err, m.shutdown())
 	}

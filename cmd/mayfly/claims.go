@@ -25,7 +25,7 @@ func (m claimLedger) Claim(ctx context.Context, runner string) (claim.Permit, er
 		return claim.Permit{}, &claim.Refused{Reason: result.Reason}
 	}
 	r := result.Runner
-	p, ok := m.Limits.Pools.Find(r.Pool)
+	p, ok := m.pools().Find(r.Pool)
 	if !ok {
 		return claim.Permit{}, &claim.Refused{Reason: "pool " + r.Pool + " is not configured any more"}
 	}

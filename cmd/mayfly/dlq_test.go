@@ -86,7 +86,7 @@ func serveStore(t *testing.T, file, state string, run bool) *machine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &machine{settings: settings{State: state, Limits: s.limits, Rules: s.busRules(), Log: slog.New(slog.DiscardHandler)}}
+	m := newMachine(settings{State: state, Limits: s.limits, Outside: s.outside(), Log: slog.New(slog.DiscardHandler)})
 	if err := m.openStore(t.Context()); err != nil {
 		t.Fatal(err)
 	}

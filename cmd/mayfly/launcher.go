@@ -11,6 +11,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/fleet"
 	"github.com/mayfly-ci/mayfly/internal/fleet/engine"
 	"github.com/mayfly-ci/mayfly/internal/fleet/sandbox"
+	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
 // Kinds of launcher.
@@ -91,15 +92,23 @@ func (m *machine) openEngine(ctx context.Context) (*engine.Launcher, error) {
 }
 
 func (m *machine) openSandbox(ctx context.Context) (*sandbox.Launcher, error) {
-	for _, p := range m.Limits.Pools {
-		if err := sandbox.Check(p); err != nil {
-			return nil, cli.Hint(err, "set network: host or network: none for the pool, or use a container engine")
-		}
+	if err := checkForSandbox(m.Limits.Pools); err != nil {
+		return nil, err
 	}
 	return sandbox.New(ctx, sandbox.Config{
 		Folder: filepath.Join(m.State, "runners"), Instance: m.ledger.Instance(),
 		Agent: m.Launcher.Agent, Programs: m.Launcher.Programs, Log: m.Log,
 	})
+}
+
+// checkForSandbox finds a pool that the sandbox cannot run.
+func checkForSandbox(pools pool.Set) error {
+	for _, p := range pools {
+		if err := sandbox.Check(p); err != nil {
+			return cli.Hint(err, "set network: host or network: none for the pool, or use a container engine")
+		}
+	}
+	return nil
 }
 
 // companion returns the path of a program that is built with mayfly and stands

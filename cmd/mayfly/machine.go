@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -27,7 +28,7 @@ import (
 // settings are what a machine is made of, all references resolved.
 type settings struct {
 	State      string         // folder of the database and of the runners
-	Rules      []bus.Rule     // besides the machine's own
+	Outside    outside        // rules besides the machine's own, and what they lead to
 	Webhook    webhook.Config // Publish, Full and Pools are the machine's
 	Forge      github.Config
 	Enterprise string // where runners are registered at ledger.LevelEnterprise: enterprises/SLUG
@@ -59,15 +60,23 @@ type machine struct {
 	hook     *webhook.Handler
 	close    []func() error // in the order of opening
 	words    lastWords
+	limits   atomic.Pointer[ledger.Limits] // in force; those of the settings until they are changed
 }
 
 // databaseName is the one file of a machine, in its state folder.
 const databaseName = "mayfly.db"
 
+// newMachine returns a machine of which nothing is open yet.
+func newMachine(s settings) *machine {
+	m := &machine{settings: s}
+	m.limits.Store(&s.Limits)
+	return m
+}
+
 // openMachine opens and joins the parts. Nothing runs yet, but containers of an
 // earlier run do; [machine.run] finds them again.
 func openMachine(ctx context.Context, s settings) (*machine, error) {
-	m := &machine{settings: s}
+	m := newMachine(s)
 	if err := m.open(ctx); err != nil {
 		return nil, errors.Join(err, m.shutdown())
 	}

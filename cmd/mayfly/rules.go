@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/bus"
@@ -39,18 +40,21 @@ func (m *machine) rules() (list []bus.Rule, err error) {
 		// that is hours old has nothing to say any more.
 		list = append(list, bus.Rule{Name: r.name, Pattern: p, Target: r.target, Workers: r.workers})
 	}
-	return append(list, m.Rules...), nil
+	return append(list, m.Outside.Rules...), nil
 }
 
-// targets returns what rules can lead to, by name.
+// targets returns what rules can lead to, by name: the machine's own, and those of
+// the configuration's rules.
 func (m *machine) targets() map[string]bus.Target {
-	return map[string]bus.Target{
+	all := map[string]bus.Target{
 		"ledger":  m.observe,
 		"fleet":   m.launch,
 		"removal": m.remove,
 		"check":   m.check,
 		"log":     m.note,
 	}
+	maps.Copy(all, m.Outside.Targets)
+	return all
 }
 
 // emit puts what the ledger wants on the bus, in the transaction in which it was
@@ -104,7 +108,7 @@ func (m *machine) launch(ctx context.Context, e event.Event) error {
 
 // start opens the runner's claim socket and starts its container.
 func (m *machine) start(ctx context.Context, want ledger.WantRunner) error {
-	p, ok := m.Limits.Pools.Find(want.Pool)
+	p, ok := m.pools().Find(want.Pool)
 	if !ok {
 		return fmt.Errorf("pool %q is not configured any more", want.Pool)
 	}
@@ -199,7 +203,7 @@ func (m *machine) check(ctx context.Context, e event.Event) error {
 // beside a delivery is filled in from what is known: scope and pool.
 func (m *machine) seen(ctx context.Context, job event.WorkflowJob, known ledger.Scope) error {
 	job.Organization, job.Enterprise, job.Installation = known.Organization, known.Enterprise, known.Installation
-	if p, ok := m.Limits.Pools.Route(job); ok {
+	if p, ok := m.pools().Route(job); ok {
 		job.Routing.Pool = p.Name
 	}
 	_, err := m.ledger.Apply(ctx, ledger.JobSeen{Job: job})

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
@@ -91,21 +90,13 @@ func (s *setup) settings() (settings, error) {
 		return settings{}, err
 	}
 	return settings{
-		State: s.State, Limits: s.limits, Rules: s.busRules(),
+		State: s.State, Limits: s.limits, Outside: s.outside(),
 		Webhook: webhook.Config{Secrets: s.secrets.Webhook, MaxBody: int64(s.Webhook.MaxBody), Events: s.Webhook.Events},
 		Forge:   s.forge(), Enterprise: s.GitHub.RunnersAt, HookAt: s.Webhook.At, HookURL: s.Webhook.URL,
 		Launcher: launcherSettings{
 			Kind: s.Launcher, Sockets: s.sockets(), Programs: s.programs(), Agent: agent,
 		},
 	}, nil
-}
-
-// busRules returns the rules of the configuration.
-func (s *setup) busRules() (rules []bus.Rule) {
-	for _, r := range s.Rules {
-		rules = append(rules, bus.Rule{Name: r.Name, Pattern: r.Pattern, Target: r.Target})
-	}
-	return rules
 }
 
 // sockets returns where an engine may answer.

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/mayfly-ci/mayfly/internal/cli"
 )
 
@@ -31,6 +33,8 @@ func (c *upCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log 
 	if c.Listen != "" {
 		s.Listen = c.Listen
 	}
+	signals, stop := hangups() // before anyone is told to send one
+	defer stop()
 	m, err := openMachine(ctx, settings)
 	if err != nil {
 		return err
@@ -41,5 +45,8 @@ func (c *upCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log 
 		return err
 	}
 	log.Info("serving", "webhook", "http://"+listener.Addr().String()+"/webhook", "pools", len(s.Pools), "launcher", m.launcherName(), "state", s.State)
-	return m.run(ctx, listener)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return m.run(ctx, listener) })
+	g.Go(func() error { return m.reloadOn(ctx, signals, all.Config, log) })
+	return g.Wait()
 }

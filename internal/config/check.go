@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -25,7 +26,11 @@ func (c *Config) check(d *decoder) {
 	}
 	names := map[string]bool{}
 	for i, r := range c.Rules {
-		d.checkName(fmt.Sprintf("rules[%d]", i), "rule", r.Name, names)
+		at := fmt.Sprintf("rules[%d]", i)
+		if d.has(at) {
+			d.checkName(at, "rule", r.Name, names)
+			d.checkRule(at, r)
+		}
 	}
 	if len(c.Pools) == 0 && d.has("pools") {
 		d.faultAt("pools", "pools is empty: want one at least")
@@ -105,6 +110,44 @@ func (d *decoder) checkName(at, kind, name string, seen map[string]bool) {
 		d.faultAt(at+".name", "%s name %q: another %s has it already", kind, name, kind)
 	}
 	seen[name] = true
+}
+
+// checkRule finds a target without what it needs, or with what another needs.
+func (d *decoder) checkRule(at string, r Rule) {
+	in := fmt.Sprintf("reading rule %q: ", r.Name)
+	for _, of := range []struct{ key, target string }{
+		{"url", "http"}, {"secret", "http"}, {"command", "command"}, {"timeout", "http command"}, {"input", "http command"},
+	} {
+		if d.has(at+"."+of.key) && !strings.Contains(of.target, r.Target) {
+			d.faultAt(at+"."+of.key, "%s%s beside target %s: want it with %s only", in, of.key, r.Target, strings.ReplaceAll(of.target, " ", " and "))
+		}
+	}
+	u, err := url.Parse(r.URL)
+	switch {
+	case r.Target == "http" && (err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Hostname() == "" || u.User != nil):
+		d.faultAt(at+".url", "%surl %q: want an address, such as https://example.com/hook", in, redacted(u))
+	case r.Target == "command" && (len(r.Command) == 0 || r.Command[0] == ""):
+		d.faultAt(at+".command", "%scommand is empty: want a program and its arguments", in)
+	}
+	if _, err := r.Input.Transformer(); err != nil {
+		d.faultAt(at+".input", "%sinput: %v", in, err)
+	}
+	if mayflyRule(r.Name) {
+		d.faultAt(at+".name", "%sname %q: mayfly has a rule of that name", in, r.Name)
+	}
+}
+
+// redacted returns an address without its password; "" when it is none.
+func redacted(u *url.URL) string {
+	if u == nil {
+		return ""
+	}
+	return u.Redacted()
+}
+
+// mayflyRule reports whether a name is that of one of mayfly's own rules.
+func mayflyRule(name string) bool {
+	return slices.Contains([]string{"jobs", "launch", "remove", "check"}, name)
 }
 
 func (d *decoder) checkPool(at string, p Pool) {

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
+	"github.com/mayfly-ci/mayfly/internal/event/transform"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
@@ -88,7 +89,28 @@ type Capacity struct {
 type Rule struct {
 	Name    string           `yaml:"name" required:"yes" doc:"A name of its own."`
 	Pattern *pattern.Pattern `yaml:"pattern" required:"yes" doc:"Which events: an EventBridge event pattern."`
-	Target  string           `yaml:"target" default:"log" enum:"log" doc:"Where they go: log writes a line for each."`
+	Target  string           `yaml:"target" default:"log" enum:"log|http|command" doc:"Where they go: log writes a line for each, http POSTs each to url, command runs a program for each."`
+	URL     string           `yaml:"url" doc:"For http: the address. 2xx means that it has the event; 408, 429, 5xx and silence are tried again, no sooner than Retry-After says; any other answer makes a dead letter."`
+	Secret  SecretRef        `yaml:"secret" doc:"For http: signs the body, in the header X-Hub-Signature-256, as GitHub does."`
+	Command []string         `yaml:"command" doc:"For command: a program and its arguments, which no shell reads. It has the event on standard input, and PATH, MAYFLY_EVENT and MAYFLY_RULE as its environment; it runs in the folder of this file. Exit code 0 means done, 65 makes a dead letter, any other is tried again."`
+	Timeout time.Duration    `yaml:"timeout" default:"30s" doc:"For http and command: how long an attempt may take."`
+	Workers int              `yaml:"workers" min:"1" default:"1" doc:"How many events are on their way at once. One keeps them in order, unless one must be tried again."`
+	MaxAge  time.Duration    `yaml:"max_age" default:"24h" doc:"An event older than this is not tried again and becomes a dead letter."`
+	Input   Input            `yaml:"input" doc:"What http and command see of an event, as EventBridge's input transformer makes it. By default the whole event."`
+}
+
+// Input is an input transformer.
+type Input struct {
+	Paths    map[string]string `yaml:"paths" doc:"Variables, and where in the event their values are, such as job: $.detail.workflow_job.name."`
+	Template string            `yaml:"template" doc:"JSON with variables in it, such as '{\"text\": \"<job> failed\"}'."`
+}
+
+// Transformer compiles the input; nil when there is none.
+func (in Input) Transformer() (*transform.Transformer, error) {
+	if in.Template == "" && len(in.Paths) == 0 {
+		return nil, nil
+	}
+	return transform.Parse(in.Paths, in.Template)
 }
 
 // Pool is a kind of runner.

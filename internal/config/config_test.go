@@ -160,7 +160,7 @@ func TestStarterWithAllInIt(t *testing.T) {
 	src := regexp.MustCompile(`(?m)^( *)# ( *(- )?[a-z_/-]+:( |$))`).ReplaceAllString(config.Starter(), "$1$2")
 	src = strings.ReplaceAll(strings.Replace(src, "token: env:GITHUB_TOKEN", "", 1), "#     /opt", "    /opt")
 	c := parse(t, src)
-	if c.GitHub.App.ID != 12345 || len(c.Rules) != 1 || c.Host.CPUs != 8 || c.Pools[0].Max != 10 || len(c.Sandbox.Programs) != 1 {
+	if c.GitHub.App.ID != 12345 || len(c.Rules) != 2 || c.Host.CPUs != 8 || c.Pools[0].Max != 10 || len(c.Sandbox.Programs) != 1 {
 		t.Errorf("%+v of\n%s", c, src)
 	}
 	for _, key := range regexp.MustCompile("(?m)^\\| \\**`([a-z_]+)`").FindAllStringSubmatch(config.Reference(), -1) {

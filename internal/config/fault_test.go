@@ -18,6 +18,11 @@ pools:
   - {name: small, labels: [linux]}
 `
 
+// rule is a file's beginning with a rule that says more.
+func rule(more string) string {
+	return "rules: [{name: r, pattern: {source: [a]}, " + more + "}]\ngithub:"
+}
+
 // TestFaults: each change of the good file gives just these faults.
 func TestFaults(t *testing.T) {
 	for _, c := range []struct{ name, old, new, want string }{
@@ -63,6 +68,19 @@ func TestFaults(t *testing.T) {
 		{"no command", "labels: [linux]", "labels: [linux], command: []", `4:45: reading pool "small": command is empty: want a program and its arguments`},
 		{"pattern", "github:", "rules: [{name: r, pattern: {source: [{prefixx: a}]}}]\ngithub:", `1:29: reading rule "r": pattern source: unknown operator "prefixx"`},
 		{"no pattern", "github:", "rules: [{name: r, pattern: text}]\ngithub:", `1:28: reading rule "r": pattern`},
+		{"no url", "github:", rule("target: http"), `1:10: reading rule "r": url "": want an address, such as https://example.com/hook`},
+		{"odd url", "github:", rule("target: http, url: 'ftp://h/'"), `1:62: reading rule "r": url "ftp://h/": want an address`},
+		{"url with a password", "github:", rule("target: http, url: 'https://u:p@h/'"), `1:62: reading rule "r": url "https://u:xxxxx@h/": want`},
+		{"rule without a command", "github:", rule("target: command"), `1:10: reading rule "r": command is empty: want a program and its arguments`},
+		{"url beside log", "github:", rule("url: 'https://h/'"), `1:48: reading rule "r": url beside target log: want it with http only`},
+		{"command beside http", "github:", rule("target: http, url: 'https://h/', command: [a]"), `1:85: reading rule "r": command beside target http: want it with command only`},
+		{"timeout beside log", "github:", rule("timeout: 1s"), `1:52: reading rule "r": timeout beside target log: want it with http and command only`},
+		{"target", "github:", rule("target: htpt"), `1:51: reading rule "r": target "htpt": did you mean http?`},
+		{"input", "github:", rule("target: command, command: [a], input: {template: '<a>'}"), `reading rule "r": input: template: variable "a"`},
+		{"paths", "github:", rule("target: command, command: [a], input: {paths: {a: b}, template: '1'}"), `reading rule "r": input: variable "a": path "b"`},
+		{"paths alone", "github:", rule("target: command, command: [a], input: {paths: {a: $.b}}"), `reading rule "r": input: template of 0 bytes`},
+		{"literal rule secret", "github:", rule("target: http, url: 'https://h/', secret: hunter2"), `reading rule "r": secret: want env:NAME or file:PATH`},
+		{"mayfly's own rule", "github:", strings.Replace(rule("target: log"), "name: r", "name: jobs", 1), `1:16: reading rule "jobs": name "jobs": mayfly has a rule of that name`},
 		{"table", "github:", "sandbox: {programs: {/opt/r: [a]}}\ngithub:", `1:30: reading sandbox: programs "/opt/r": want a text`},
 		{"anchor", "[linux]", "&a [linux]", `4:27: Anchor: anchors, aliases, tags and merges are not read: want the value itself`},
 		{"same key", "token: env:T", "token: env:T, token: env:U", `1:24: mapping key "token" already defined at [1:10]`},

@@ -18,6 +18,9 @@ const leastMemory = 64 << 20
 func (c *Config) Lint(machine pool.Resources) Faults {
 	l := linter{config: c, host: c.Host.Resources(machine)}
 	l.exposure()
+	for i := range c.Rules {
+		l.rule(i)
+	}
 	for i := range c.Pools {
 		l.shadow(i)
 		l.size(i)
@@ -48,6 +51,17 @@ func (l *linter) exposure() {
 	}
 	if host, _, err := net.SplitHostPort(l.config.Listen); err == nil && !isLoopback(host) {
 		l.warn("listen", "listen %q: deliveries come over the network unencrypted: want 127.0.0.1, behind something that speaks TLS", l.config.Listen)
+	}
+}
+
+// rule warns of an endpoint that anyone on the way could read or imitate.
+func (l *linter) rule(i int) {
+	r, at := l.config.Rules[i], fmt.Sprintf("rules[%d]", i)
+	if u, err := url.Parse(r.URL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		l.warn(at+".url", "rule %q: url %q: events go over the network unencrypted: want https", r.Name, r.URL)
+	}
+	if r.Target == "http" && r.Secret == "" {
+		l.warn(at, "rule %q: secret is missing: whoever is at url cannot tell who sends", r.Name)
 	}
 }
 

@@ -40,6 +40,9 @@ func TestLint(t *testing.T) {
 		{"any address", "listen: :80" + quiet + "- {name: a, labels: [linux]}", "deliveries come over the network unencrypted"},
 		{"local name", "listen: localhost:80" + quiet + "- {name: a, labels: [linux]}", nothing},
 		{"plain http", strings.Replace(quiet, "{token", "{url: http://ghe.example.com, token", 1) + "- {name: a, labels: [linux]}", "credentials go over the network unencrypted"},
+		{"unsigned rule", quiet + "- {name: a, labels: [linux]}\nrules:\n- {name: r, pattern: {source: [a]}, target: http, url: 'https://h/'}", `7:4: rule "r": secret is missing`},
+		{"plain rule", quiet + "- {name: a, labels: [linux]}\nrules:\n- {name: r, pattern: {source: [a]}, target: http, secret: env:S, url: 'http://h/'}", `rule "r": url "http://h/": events go over the network unencrypted`},
+		{"local rule", quiet + "- {name: a, labels: [linux]}\nrules:\n- {name: r, pattern: {source: [a]}, target: http, secret: env:S, url: 'http://127.0.0.1/'}", nothing},
 		{"simulator", strings.Replace(quiet, "{token", "{url: 'http://127.0.0.1:8090', token", 1) + "- {name: a, labels: [linux]}", nothing},
 	} {
 		t.Run(c.name, func(t *testing.T) {

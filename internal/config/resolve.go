@@ -16,6 +16,7 @@ type Secrets struct {
 	AppKey  secret.Secret   // PEM; zero without an App
 	Token   secret.Secret   // zero with an App
 	Webhook []secret.Secret // in the order of the file
+	Rules   []secret.Secret // in the order of the file; zero for a rule without one
 }
 
 // maxSecret is more than any key or token has.
@@ -31,6 +32,9 @@ func (c *Config) Resolve(lookup func(name string) (string, bool)) (Secrets, erro
 	}
 	for i, ref := range c.Webhook.Secrets {
 		s.Webhook = append(s.Webhook, r.get(fmt.Sprintf("webhook.secrets[%d]", i), ref))
+	}
+	for i, rule := range c.Rules {
+		s.Rules = append(s.Rules, r.get(fmt.Sprintf("rules[%d].secret", i), rule.Secret))
 	}
 	if len(r.found) > 0 {
 		return Secrets{}, r.found.sorted()

@@ -19,6 +19,9 @@ func TestResolve(t *testing.T) {
 github: {app: {id: 1, private_key: "file:app.pem"}}
 webhook: {secrets: [env:NEW, "file:`+elsewhere+`"]}
 pools: [{name: a, labels: [a]}]
+rules:
+- {name: a, pattern: {source: [a]}}
+- {name: b, pattern: {source: [a]}, target: http, url: 'https://h/', secret: env:NEW}
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -27,8 +30,8 @@ pools: [{name: a, labels: [a]}]
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := []string{s.AppKey.Reveal(), s.Token.Reveal(), s.Webhook[0].Reveal(), s.Webhook[1].Reveal()}
-	want := []string{"-----BEGIN KEY-----\nx\n-----END KEY-----", "", "new secret", "old secret"}
+	got := []string{s.AppKey.Reveal(), s.Token.Reveal(), s.Webhook[0].Reveal(), s.Webhook[1].Reveal(), s.Rules[0].Reveal(), s.Rules[1].Reveal()}
+	want := []string{"-----BEGIN KEY-----\nx\n-----END KEY-----", "", "new secret", "old secret", "", "new secret"}
 	if fmt.Sprint(got) != fmt.Sprint(want) || len(s.Webhook) != 2 {
 		t.Errorf("%q, want %q", got, want)
 	}

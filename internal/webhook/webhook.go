@@ -24,6 +24,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/event"
@@ -67,6 +68,7 @@ type Handler struct {
 	buffers    buffers
 	largeReads chan struct{} // holds one for each large body that is being read
 	tally      tally
+	pools      atomic.Pointer[pool.Set]
 }
 
 // New returns a Handler, or what is wrong with c. An empty secret is refused:
@@ -89,8 +91,13 @@ func New(c Config) (*Handler, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Handler{c: c, largeReads: make(chan struct{}, largeBodies)}, nil
+	h := &Handler{c: c, largeReads: make(chan struct{}, largeBodies)}
+	h.SetPools(c.Pools)
+	return h, nil
 }
+
+// SetPools has deliveries from now on routed to other pools than those of the Config.
+func (h *Handler) SetPools(pools pool.Set) { h.pools.Store(&pools) }
 
 // ServeHTTP answers one delivery.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -138,7 +145,7 @@ func (h *Handler) publish(ctx context.Context, d delivery, payload []byte) (answ
 	} else {
 		var err error
 		labels := event.JoinLabels(d.job.Labels)
-		p, ok := h.c.Pools.Route(d.job)
+		p, ok := h.pools.Load().Route(d.job)
 		if a.Pool = p.Name; !ok {
 			a.Note = "no pool takes a job of " + d.repository + " with the labels " + strconv.Quote(labels)
 		}

@@ -304,3 +304,25 @@ func BenchmarkApply(b *testing.B) {
 		}
 	}
 }
+
+// TestSetLimits: other pools have the same effect while the ledger is open.
+func TestSetLimits(t *testing.T) {
+	db := openDisk(t)
+	l := openLedger(t, db, sqlite.Config{Limits: limits(1)})
+	for id := range int64(3) {
+		if _, err := l.Apply(t.Context(), seen(id+1, "queued")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct{ max, want int }{{1, 1}, {2, 2}, {0, 3}} {
+		if err := l.SetLimits(t.Context(), limits(test.max)); err != nil {
+			t.Fatal(err)
+		}
+		if n := countRows(t, db, "effects"); n != test.want {
+			t.Errorf("%d runners wanted of a pool of %d: want %d", n, test.max, test.want)
+		}
+		if state, err := l.Snapshot(t.Context()); err != nil || state.Limits().Pools[0].Max != test.max {
+			t.Errorf("a snapshot with other limits than %d, %v", test.max, err)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
@@ -16,13 +17,17 @@ import (
 // that keeps it.
 type Reader struct {
 	db     *disk.DB
-	limits ledger.Limits
+	limits atomic.Pointer[ledger.Limits]
 }
 
 // NewReader returns the reading side of the ledger in db. Limits are only for
 // what is said about jobs, such as which pool is full. A file that never held a ledger
 // gives an error with the first query.
-func NewReader(db *disk.DB, l ledger.Limits) *Reader { return &Reader{db, l} }
+func NewReader(db *disk.DB, l ledger.Limits) *Reader {
+	r := &Reader{db: db}
+	r.limits.Store(&l)
+	return r
+}
 
 // selectState selects what is in memory, in one statement so that it is of one moment.
 const selectState = `SELECT 'instance', name FROM ledger_instance
@@ -35,7 +40,7 @@ func (r *Reader) Snapshot(ctx context.Context) (*ledger.State, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the ledger: %w", err)
 	}
-	return scanState(rows, r.limits)
+	return scanState(rows, *r.limits.Load())
 }
 
 func scanState(rows *sql.Rows, l ledger.Limits) (*ledger.State, error) {

@@ -35,7 +35,7 @@ const DefaultKeep = 30 * 24 * time.Hour
 
 // A Ledger is a [ledger.Store] in a [disk.DB].
 type Ledger struct {
-	Reader
+	*Reader
 	config   Config
 	instance string
 
@@ -58,7 +58,7 @@ func Open(ctx context.Context, db *disk.DB, c Config) (*Ledger, error) {
 	if err := db.Migrate(ctx, "ledger", schema); err != nil {
 		return nil, err
 	}
-	l := &Ledger{Reader: Reader{db, c.Limits}, config: c}
+	l := &Ledger{Reader: NewReader(db, c.Limits), config: c}
 	if err := db.Write(ctx, l.begin); err != nil {
 		return nil, fmt.Errorf("opening the ledger: %w", err)
 	}
@@ -66,6 +66,23 @@ func Open(ctx context.Context, db *disk.DB, c Config) (*Ledger, error) {
 		return nil, fmt.Errorf("sweeping the ledger: %w", err)
 	}
 	return l, nil
+}
+
+// SetLimits puts other limits in force, as opening the ledger anew with them does: what
+// they change for the jobs that are open is decided before it returns.
+func (l *Ledger) SetLimits(ctx context.Context, limits ledger.Limits) error {
+	err := l.db.Write(ctx, func(*disk.Tx) error {
+		l.limits.Store(&limits)
+		l.state, l.tx = nil, nil
+		return nil
+	})
+	if err == nil {
+		_, err = l.Apply(ctx, ledger.Tick{})
+	}
+	if err != nil {
+		return fmt.Errorf("changing the ledger's limits: %w", err)
+	}
+	return nil
 }
 
 // begin reads the instance, or chooses it.
@@ -136,7 +153,7 @@ func (l *Ledger) read(tx *disk.Tx) (*ledger.State, error) {
 	if err != nil {
 		return nil, err
 	}
-	state, err := scanState(rows, l.config.Limits)
+	state, err := scanState(rows, *l.limits.Load())
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/bus/target"
+	"github.com/mayfly-ci/mayfly/internal/config"
+	"github.com/mayfly-ci/mayfly/internal/secret"
+)
+
+// outside is the rules of the configuration, and what they lead to.
+type outside struct {
+	Rules   []bus.Rule
+	Targets map[string]bus.Target // by name; the machine's own are not among them
+}
+
+// outside makes the configuration's rules and their targets. Without secrets, which
+// commands that deliver nothing do not need, nothing is signed.
+func (s *setup) outside() outside {
+	o := outside{Targets: map[string]bus.Target{}}
+	for i, r := range s.Rules {
+		rule := bus.Rule{Name: r.Name, Pattern: r.Pattern, Target: r.Target, Workers: r.Workers, MaxAge: r.MaxAge}
+		if r.Target != "log" {
+			var key secret.Secret
+			if s.secrets.Rules != nil {
+				key = s.secrets.Rules[i]
+			}
+			rule.Target += " of " + r.Name
+			o.Targets[rule.Target] = s.target(r, key)
+		}
+		o.Rules = append(o.Rules, rule)
+	}
+	return o
+}
+
+// target makes the target of a rule that leads outside.
+func (s *setup) target(r config.Rule, key secret.Secret) bus.Target {
+	transformer, err := r.Input.Transformer()
+	if err != nil {
+		panic(err) // a configuration with such a rule is not read
+	}
+	input := target.Input{Rule: r.Name, Transformer: transformer}
+	if r.Target == "command" {
+		return target.Command(target.CommandConfig{Input: input, Command: r.Command, Dir: s.Abs("."), Timeout: r.Timeout})
+	}
+	return target.HTTP(target.HTTPConfig{Input: input, URL: r.URL, Secret: key, Timeout: r.Timeout})
+}
