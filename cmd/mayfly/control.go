@@ -32,6 +32,7 @@ func (m *machine) orders() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /dlq/retry", order(m.bus.Retry))
 	mux.Handle("POST /dlq/drop", order(m.bus.Drop))
+	mux.Handle("POST /events", order(m.put))
 	return mux
 }
 

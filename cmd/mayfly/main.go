@@ -32,6 +32,8 @@ type commands struct {
 	Jobs       jobsCmd           `cmd:"" help:"List jobs, or tell one job's story and why it waits."`
 	Runners    runnersCmd        `cmd:"" help:"List runners, or tell one runner's story."`
 	Events     eventsCmd         `cmd:"" help:"List what went over the bus."`
+	Event      eventCmd          `cmd:"" help:"Try an event pattern, or put events on the bus."`
+	Rule       ruleCmd           `cmd:"" help:"List rules, or tell which ones an event matches."`
 	DLQ        dlqCmd            `cmd:"" name:"dlq" help:"Dead letters: deliveries within the bus that were given up. List, retry or drop them."`
 	Token      tokenCmd          `cmd:"" help:"Get a registration token or a JIT configuration for a runner of your own."`
 	Webhook    webhookCmd        `cmd:"" help:"Install, ping or remove the webhook at GitHub."`

@@ -284,6 +284,8 @@ func TestReading(t *testing.T) {
 			"c b":    {After: 1},
 			"c b a ": {Source: "github.com", Limit: 4},
 			"":       {DetailType: "ping"},
+			"b":      {Pattern: parse(t, `{"id": ["b"]}`), Limit: 1},
+			"b a":    {Pattern: parse(t, `{"id": ["a", "b"], "source": ["github.com"]}`)},
 		} {
 			all, err := bus.Events(t.Context(), db, f)
 			var got []string

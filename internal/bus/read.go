@@ -2,11 +2,11 @@ package bus
 
 import (
 	"context"
-	"math"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/event/pattern"
 )
 
 // A Stored is an event as the bus keeps it.
@@ -22,25 +22,44 @@ type Filter struct {
 	DetailType string
 	Since      time.Time // published then or later
 	After      int64     // numbers greater than this one
-	Limit      int       // the newest ones, that many at most
+	Pattern    *pattern.Pattern
+	Limit      int // the newest ones, that many at most
 }
 
 // Events reads the events that pass f, the newest first. It may be used on any
 // database that a bus was opened on, beside that bus or without it; so may the
 // other functions that read.
 func Events(ctx context.Context, db *disk.DB, f Filter) ([]Stored, error) {
-	limit := f.Limit
-	if limit == 0 {
-		limit = math.MaxInt
-	}
 	rows, err := db.Query(ctx, `SELECT `+columns+` FROM events
 		WHERE seq > ? AND (? = '' OR source = ?) AND (? = '' OR detail_type = ?) AND published >= ?
-		ORDER BY seq DESC LIMIT ?`,
-		f.After, f.Source, f.Source, f.DetailType, f.DetailType, unixMilli(f.Since), limit)
+		ORDER BY seq DESC`,
+		f.After, f.Source, f.Source, f.DetailType, f.DetailType, unixMilli(f.Since))
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows, func() (Stored, error) { return scan(rows) })
+	defer rows.Close()
+	var all []Stored
+	for (f.Limit == 0 || len(all) < f.Limit) && rows.Next() {
+		s, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		if ok, err := f.matches(s.Event); err != nil {
+			return nil, err
+		} else if ok {
+			all = append(all, s)
+		}
+	}
+	return all, rows.Err()
+}
+
+// matches reports whether e passes the pattern.
+func (f Filter) matches(e event.Event) (bool, error) {
+	if f.Pattern == nil {
+		return true, nil
+	}
+	envelope, err := e.AppendEnvelope(nil)
+	return f.Pattern.Matches(envelope), err
 }
 
 // unixMilli is t in milliseconds since 1970; 0 for the zero time.

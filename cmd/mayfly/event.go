@@ -1,0 +1,186 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/event/pattern"
+)
+
+// eventCmd is `mayfly event`.
+type eventCmd struct {
+	TestPattern testPatternCmd `cmd:"" help:"Tell whether an event pattern matches an event. Exit codes: 0 it does, 1 it does not, 2 one of them is invalid."`
+	Put         putCmd         `cmd:"" help:"Put events on the bus."`
+}
+
+type testPatternCmd struct {
+	Pattern string `required:"" help:"File of the pattern; - is standard input." placeholder:"FILE"`
+	Event   string `required:"" help:"File of the event, envelope and all; - is standard input." placeholder:"FILE"`
+}
+
+// errNoMatch is not a fault, but what was asked is answered with no.
+var errNoMatch = errors.New("no match")
+
+// Run matches the one against the other.
+func (c *testPatternCmd) Run(screen *cli.Screen) error {
+	p, err := readPattern(c.Pattern)
+	if err != nil {
+		return err
+	}
+	e, err := readObject(c.Event)
+	if err != nil {
+		return err
+	}
+	if !p.Matches(e) {
+		return errNoMatch
+	}
+	_, err = fmt.Fprintln(screen.Out, "match")
+	return err
+}
+
+// maxInput bounds what commands read from files, in bytes.
+const maxInput = 4 << 20
+
+// readFile reads a file, or standard input for "-".
+func readFile(name string) ([]byte, error) {
+	file := os.Stdin
+	if name != "-" {
+		var err error
+		if file, err = os.Open(name); err != nil {
+			return nil, cli.Usage(err, "name a file that is there, or - for standard input")
+		}
+		defer file.Close()
+	}
+	text, err := io.ReadAll(io.LimitReader(file, maxInput+1))
+	if len(text) > maxInput {
+		err = cli.Usage(fmt.Errorf("%s: want %d bytes at most", name, maxInput), "give it in parts")
+	}
+	return text, err
+}
+
+// readPattern reads an event pattern from a file.
+func readPattern(name string) (*pattern.Pattern, error) {
+	text, err := readFile(name)
+	if err != nil {
+		return nil, err
+	}
+	p, err := pattern.Parse(text)
+	if err != nil {
+		return nil, cli.Usage(fmt.Errorf("%s: %w", name, err), "internal/event/pattern/PATTERNS.md is the specification; it is EventBridge's language")
+	}
+	return p, nil
+}
+
+// readObject reads one JSON object from a file.
+func readObject(name string) ([]byte, error) {
+	text, err := readFile(name)
+	if err != nil {
+		return nil, err
+	}
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(text, &object); err != nil || object == nil {
+		return nil, cli.Usage(errors.Join(fmt.Errorf("%s: want an event, a JSON object", name), err), "mayfly events --full prints some")
+	}
+	return text, nil
+}
+
+type putCmd struct {
+	reading
+	File string `arg:"" help:"File with events in EventBridge's envelope, one after another; - is standard input. An id and a time are made up for those without."`
+}
+
+// A putAnswer says what became of events.
+type putAnswer struct {
+	Published int `json:"published"`
+	Known     int `json:"known"` // by their ids, so that nothing was done
+}
+
+// Run puts the events of a file on the bus, in their order.
+func (c *putCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) (err error) {
+	text, err := readFile(c.File)
+	if err != nil {
+		return err
+	}
+	events, err := readEvents(text, time.Now())
+	if err != nil {
+		return cli.Usage(fmt.Errorf("%s: %w", c.File, err), `want events such as {"source": "acme.shop", "detail-type": "Order Placed", "detail": {}}`)
+	}
+	w, err := c.writer(ctx, all, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	answer, err := ask[putAnswer](ctx, w, "/events", events)
+	switch {
+	case err != nil:
+		return err
+	case c.JSON:
+		return screen.JSON(answer)
+	}
+	_, err = fmt.Fprintf(screen.Out, "events published: %d, known before: %d\n", answer.Published, answer.Known)
+	return err
+}
+
+// readEvents reads events one after another.
+func readEvents(text []byte, now time.Time) (events []event.Event, err error) {
+	for rest := json.NewDecoder(bytes.NewReader(text)); ; {
+		var members map[string]json.RawMessage
+		switch err := rest.Decode(&members); {
+		case errors.Is(err, io.EOF) && len(events) > 0:
+			return events, nil
+		case err != nil:
+			return nil, fmt.Errorf("event %d: %w", len(events)+1, err)
+		}
+		e, err := completed(members, now)
+		if err != nil {
+			return nil, fmt.Errorf("event %d: %w", len(events)+1, err)
+		}
+		events = append(events, e)
+	}
+}
+
+// completed makes an event of the members of an envelope.
+func completed(members map[string]json.RawMessage, now time.Time) (e event.Event, err error) {
+	for name, value := range map[string]string{"id": rand.Text(), "time": now.UTC().Format(time.RFC3339Nano)} {
+		if _, ok := members[name]; !ok && members != nil {
+			members[name] = json.RawMessage(`"` + value + `"`)
+		}
+	}
+	text, err := json.Marshal(members)
+	if err != nil {
+		return e, err
+	}
+	if err := json.Unmarshal(text, &e); err != nil {
+		return e, err
+	}
+	if e.Source == event.SourceMayfly {
+		return e, fmt.Errorf("source %q: want another one: what mayfly says to itself nobody says for it", e.Source)
+	}
+	return e, nil
+}
+
+// put publishes events.
+func (m *machine) put(ctx context.Context, events []event.Event) (a putAnswer, err error) {
+	for _, e := range events {
+		fresh, err := m.bus.Publish(ctx, e)
+		switch {
+		case err != nil:
+			return a, fmt.Errorf("%d events were published, then %q: %w", a.Published, e.ID, err)
+		case fresh:
+			a.Published++
+		default:
+			a.Known++
+		}
+	}
+	return a, nil
+}
