@@ -1,12 +1,13 @@
 package main
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,12 +16,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
 	_ "embed"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/cli"
@@ -144,11 +145,12 @@ func (c *benchIntakeCmd) serve(ctx context.Context, clients int) (r intakeRun, e
 	go func() { done <- b.Run(running) }()
 	defer func() { stop(); <-done }()
 
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients, MaxConnsPerHost: clients}}
-	defer client.CloseIdleConnections()
-	signature := signatureOf(sampleDelivery, key)
-	return load(ctx, clients, c.For, func(ctx context.Context) error {
-		return deliver(ctx, client, "http://"+listener.Addr().String()+"/webhook", sampleDelivery, signature)
+	return load(ctx, clients, c.For, func() (func(context.Context) error, func() error, error) {
+		p, err := dialPoster(listener.Addr().String(), sampleDelivery, signatureOf(sampleDelivery, key))
+		if err != nil {
+			return nil, nil, err
+		}
+		return p.post, p.conn.Close, nil
 	})
 }
 
@@ -176,14 +178,17 @@ func (c *benchIntakeCmd) bare(ctx context.Context, clients int) (r intakeRun, er
 		return r, err
 	}
 	defer db.Close()
-	if err := db.Migrate(ctx, "bench", []string{"CREATE TABLE rows (id TEXT PRIMARY KEY, body BLOB) WITHOUT ROWID"}); err != nil {
+	if err := db.Migrate(ctx, "bench", []string{"CREATE TABLE rows (seq INTEGER PRIMARY KEY, body BLOB)"}); err != nil {
 		return r, err
 	}
-	return load(ctx, clients, c.For, func(ctx context.Context) error {
+	write := func(ctx context.Context) error {
 		return db.Write(ctx, func(tx *disk.Tx) error {
-			_, err := tx.Exec("INSERT INTO rows VALUES (?, ?)", rand.Text(), sampleDelivery)
+			_, err := tx.Exec("INSERT INTO rows (body) VALUES (?)", sampleDelivery)
 			return err
 		})
+	}
+	return load(ctx, clients, c.For, func() (func(context.Context) error, func() error, error) {
+		return write, func() error { return nil }, nil
 	})
 }
 
@@ -194,26 +199,43 @@ func signatureOf(body []byte, key string) string {
 	return "sha256=" + hex.EncodeToString(mac.Sum(nil))
 }
 
-// deliver posts one delivery under a GUID of its own and wants a 202.
-func deliver(ctx context.Context, client *http.Client, url string, body []byte, signature string) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+// A poster posts one delivery again and again over a connection of its own, each
+// time under another GUID. It does less than http.Client, so that what is measured
+// is the server: the load runs on the same machine.
+type poster struct {
+	conn    net.Conn
+	answers *bufio.Reader
+	head    string // of a request, up to the GUID
+	body    []byte
+	request []byte // the last one
+}
+
+func dialPoster(address string, body []byte, signature string) (*poster, error) {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	head := fmt.Sprintf("POST /webhook HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"+
+		"X-GitHub-Event: %s\r\nX-Hub-Signature-256: %s\r\nX-GitHub-Delivery: ", address, len(body), event.TypeWorkflowJob, signature)
+	return &poster{conn: conn, answers: bufio.NewReader(conn), head: head, body: body}, nil
+}
+
+// post posts once and wants a 202.
+func (p *poster) post(context.Context) error {
+	p.request = append(append(append(p.request[:0], p.head...), rand.Text()...), "\r\n\r\n"...)
+	p.request = append(p.request, p.body...)
+	if _, err := p.conn.Write(p.request); err != nil {
+		return err
+	}
+	answer, err := http.ReadResponse(p.answers, nil)
 	if err != nil {
 		return err
 	}
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("X-GitHub-Event", event.TypeWorkflowJob)
-	r.Header.Set("X-GitHub-Delivery", rand.Text())
-	r.Header.Set("X-Hub-Signature-256", signature)
-	answer, err := client.Do(r)
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, 4096))
+	text, err := io.ReadAll(answer.Body)
 	if err == nil && answer.StatusCode != http.StatusAccepted {
 		err = fmt.Errorf("delivery answered with %s: %s", answer.Status, text)
 	}
-	return err
+	return errors.Join(err, answer.Body.Close())
 }
 
 // An intakeRun is what a load run gave.
@@ -233,37 +255,33 @@ func (r intakeRun) quantile(q float64) float64 {
 	return r.times[min(len(r.times)-1, int(q*float64(len(r.times))))].Seconds() * 1e3
 }
 
-// load has clients call f one call after another for a time. The first error ends it.
-func load(ctx context.Context, clients int, d time.Duration, f func(context.Context) error) (r intakeRun, err error) {
+// load has clients call what client makes for each of them, one call after another,
+// for a time. The first error ends it.
+func load(ctx context.Context, clients int, d time.Duration, client func() (call func(context.Context) error, end func() error, err error)) (r intakeRun, err error) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
-	var (
-		group  sync.WaitGroup
-		failed atomic.Pointer[error]
-		times  = make([][]time.Duration, clients)
-	)
+	group, ctx := errgroup.WithContext(ctx)
+	times := make([][]time.Duration, clients)
 	start, used := time.Now(), cpuTime()
 	for i := range clients {
-		group.Go(func() {
-			for ctx.Err() == nil {
+		group.Go(func() error {
+			call, end, err := client()
+			if err != nil {
+				return err
+			}
+			for err == nil && ctx.Err() == nil {
 				began := time.Now()
-				if err := f(context.WithoutCancel(ctx)); err != nil {
-					failed.CompareAndSwap(nil, &err)
-					cancel()
-					return
-				}
+				err = call(context.WithoutCancel(ctx)) // the last call ends, too
 				times[i] = append(times[i], time.Since(began))
 			}
+			return errors.Join(err, end())
 		})
 	}
-	group.Wait()
+	err = group.Wait()
 	r.wall, r.cpu = time.Since(start), cpuTime()-used
 	r.times = slices.Concat(times...)
 	slices.Sort(r.times)
-	if e := failed.Load(); e != nil {
-		return r, *e
-	}
-	return r, nil
+	return r, err
 }
 
 // cpuTime is the processor time that this process has used.
