@@ -20,7 +20,9 @@
 // bus.Bus keeps events in the machine's one SQLite file (disk.DB, where many writers
 // share one fsync) and brings each to every rule whose event/pattern matches: at
 // least once, with growing pauses, and to the dead letters in the end. The machine's
-// own rules are in rules.go here: data first, then the targets they lead to.
+// own rules are in rules.go here: data first, then the targets they lead to. Those of
+// the configuration lead to a bus/target (outside.go). bus/registry follows the log and
+// keeps what event/schema finds out about the shapes of events.
 //
 // # 3. ledger
 //
@@ -60,6 +62,6 @@
 // machine.go joins all of this. sweep.go makes good what no delivery told. control.go
 // and ask.go let commands change the database beside a running machine. Each command
 // has a file of its own: up.go (reload.go for SIGHUP), demo.go, sim.go, jobs.go,
-// status.go, events.go and event.go, rule.go, dlq.go (dead letters), token.go, hook.go,
+// status.go, events.go and event.go, rule.go, schema.go, dlq.go (dead letters), token.go, hook.go,
 // bench_*.go, and main.go for the command line.
 package main

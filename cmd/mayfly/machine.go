@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/bus/registry"
 	"github.com/mayfly-ci/mayfly/internal/claim"
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
@@ -59,6 +60,7 @@ type machine struct {
 	desk     *claim.Desk
 	hook     *webhook.Handler
 	close    []func() error // in the order of opening
+	schemas  *registry.Discoverer
 	words    lastWords
 	limits   atomic.Pointer[ledger.Limits] // in force; those of the settings until they are changed
 }
@@ -122,6 +124,9 @@ func (m *machine) openStore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if m.schemas, err = registry.Open(ctx, m.db, m.Log); err != nil {
+		return err
+	}
 	m.ledger, err = sqlite.Open(ctx, m.db, sqlite.Config{Limits: m.Limits, Emit: m.emit})
 	return err
 }
@@ -142,6 +147,7 @@ func (m *machine) run(ctx context.Context, listener net.Listener) error {
 	g.Go(func() error { return m.tick(ctx) })
 	g.Go(func() error { return m.sweep(ctx) })
 	g.Go(func() error { return m.serveControl(ctx) })
+	g.Go(func() error { return m.schemas.Run(ctx) })
 	g.Go(func() error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return err

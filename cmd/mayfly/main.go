@@ -34,6 +34,7 @@ type commands struct {
 	Events     eventsCmd         `cmd:"" help:"List what went over the bus."`
 	Event      eventCmd          `cmd:"" help:"Try an event pattern, or put events on the bus."`
 	Rule       ruleCmd           `cmd:"" help:"List rules, or tell which ones an event matches."`
+	Schema     schemaCmd         `cmd:"" help:"What events look like, as discovered: list, show, compare and export schemas."`
 	DLQ        dlqCmd            `cmd:"" name:"dlq" help:"Dead letters: deliveries within the bus that were given up. List, retry or drop them."`
 	Token      tokenCmd          `cmd:"" help:"Get a registration token or a JIT configuration for a runner of your own."`
 	Webhook    webhookCmd        `cmd:"" help:"Install, ping or remove the webhook at GitHub."`

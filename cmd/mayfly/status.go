@@ -26,6 +26,7 @@ type statusView struct {
 	Backlogs []bus.Backlog   `json:"backlogs"`
 	Dead     int             `json:"dead_letters"` // of the newest 1,000
 	Runners  []ledger.Runner `json:"runners"`
+	Drift    []schemaView    `json:"drift"` // schemas of which a later version came in the last 24 hours
 }
 
 // A poolView is a pool's demand and supply.
@@ -81,7 +82,8 @@ func statusOf(ctx context.Context, db *disk.DB, inUse bool, limits ledger.Limits
 	}
 	slices.SortFunc(v.Waiting, func(a, b jobView) int { return a.Queued.Compare(b.Queued) })
 	v.Runners = slices.SortedFunc(state.Runners(), func(a, b ledger.Runner) int { return a.Made.Compare(b.Made) })
-	return v, errors.Join(err1, err2)
+	v.Drift, err = drift(ctx, db, time.Now())
+	return v, errors.Join(err1, err2, err)
 }
 
 func poolViews(state *ledger.State, limits ledger.Limits) (views []poolView) {
@@ -145,6 +147,9 @@ func printStatus(screen *cli.Screen, v statusView) {
 	}
 	if v.Dead > 0 {
 		screen.Notef("%s dead letters: mayfly dlq list shows them", atMost(v.Dead, 1000))
+	}
+	for _, s := range v.Drift {
+		screen.Notef("schema %s has changed: %s: mayfly schema diff %s", s.Name, cli.Printable(s.Changed), s.Name)
 	}
 }
 

@@ -53,6 +53,16 @@ func Events(ctx context.Context, db *disk.DB, f Filter) ([]Stored, error) {
 	return all, rows.Err()
 }
 
+// EventsAfter reads the events with numbers greater than after, the oldest first, limit
+// at most: what who follows the log reads next.
+func EventsAfter(ctx context.Context, db *disk.DB, after int64, limit int) ([]Stored, error) {
+	rows, err := db.Query(ctx, `SELECT `+columns+` FROM events WHERE seq > ? ORDER BY seq LIMIT ?`, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func() (Stored, error) { return scan(rows) })
+}
+
 // matches reports whether e passes the pattern.
 func (f Filter) matches(e event.Event) (bool, error) {
 	if f.Pattern == nil {

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/bus/registry"
+	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/event/schema"
+)
+
+// schemaCmd is `mayfly schema`.
+type schemaCmd struct {
+	List   schemaListCmd   `cmd:"" help:"List schemas, with their versions."`
+	Show   schemaShowCmd   `cmd:"" help:"Print the fields of a schema."`
+	Diff   schemaDiffCmd   `cmd:"" help:"Tell what changed between two versions of a schema."`
+	Export schemaExportCmd `cmd:"" help:"Print a schema for other programs."`
+}
+
+// schemas reads all schemas by name, each with its versions, the oldest first.
+func (r reading) schemas(ctx context.Context, all *commands) (map[string][]*schema.Schema, error) {
+	db, err := r.open(all)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	return registry.Read(ctx, db)
+}
+
+// naming says which version of which schema a command is about.
+type naming struct {
+	reading
+	Name    string `arg:"" help:"Name of the schema, such as github.com@Workflow_job."`
+	Version int    `help:"Version; the latest by default." placeholder:"N"`
+}
+
+// find returns the schema and the versions of it that are kept.
+func (n naming) find(ctx context.Context, all *commands) (*schema.Schema, []*schema.Schema, error) {
+	schemas, err := n.schemas(ctx, all)
+	if err != nil {
+		return nil, nil, err
+	}
+	versions := schemas[n.Name]
+	if len(versions) == 0 {
+		return nil, nil, cli.Hint(fmt.Errorf("schema %q: there is none", n.Name), "mayfly schema list shows what there is")
+	}
+	s, err := numbered(versions, n.Version)
+	return s, versions, err
+}
+
+// numbered returns the version of number n, the latest for 0.
+func numbered(versions []*schema.Schema, n int) (*schema.Schema, error) {
+	latest := versions[len(versions)-1]
+	if n == 0 {
+		return latest, nil
+	}
+	for _, s := range versions {
+		if s.Version == n {
+			return s, nil
+		}
+	}
+	return nil, cli.Hint(fmt.Errorf("version %d of %s: want %d to %d", n, latest.Name(), versions[0].Version, latest.Version), "older ones are not kept")
+}
+
+type schemaListCmd struct{ reading }
+
+// A schemaView is a schema in a list.
+type schemaView struct {
+	Name    string    `json:"name"`
+	Version int       `json:"version"`
+	Since   time.Time `json:"since"` // time of the event that made the version
+	Fields  int       `json:"fields"`
+	Changed string    `json:"changed,omitempty"` // what came with the version, of a later one
+}
+
+// Run lists schemas.
+func (c *schemaListCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
+	schemas, err := c.schemas(ctx, all)
+	if err != nil {
+		return err
+	}
+	views := []schemaView{}
+	for _, name := range slices.Sorted(maps.Keys(schemas)) {
+		views = append(views, viewSchema(schemas[name]))
+	}
+	if c.JSON {
+		return screen.JSON(views)
+	}
+	var rows [][]cli.Cell
+	for _, v := range views {
+		rows = append(rows, cli.Text(v.Name, fmt.Sprint(v.Version), stamp(v.Since), fmt.Sprint(v.Fields), v.Changed))
+	}
+	screen.Table([]string{"SCHEMA", "VERSION", "SINCE", "FIELDS", "CHANGED"}, rows)
+	return nil
+}
+
+func viewSchema(versions []*schema.Schema) schemaView {
+	latest := versions[len(versions)-1]
+	v := schemaView{Name: latest.Name(), Version: latest.Version, Since: latest.Since, Fields: countFields(latest.Detail)}
+	if len(versions) == 1 {
+		return v
+	}
+	changes := schema.Diff(versions[len(versions)-2], latest)
+	for i, c := range changes {
+		if v.Changed = c.String(); i > 0 {
+			v.Changed = fmt.Sprintf("%s and %d more", changes[0], i)
+		}
+	}
+	return v
+}
+
+// countFields counts the fields in a shape, at any depth.
+func countFields(s *schema.Shape) int {
+	if s == nil {
+		return 0
+	}
+	n := len(s.Fields) + countFields(s.Items) + countFields(s.Values)
+	for _, f := range s.Fields {
+		n += countFields(&f.Shape)
+	}
+	return n
+}
+
+type schemaShowCmd struct{ naming }
+
+// Run prints the fields of a schema, or all of it as JSON.
+func (c *schemaShowCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
+	s, _, err := c.find(ctx, all)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return screen.JSON(s)
+	}
+	fmt.Fprintf(screen.Out, "%s, version %d since %s\n\n", s.Name(), s.Version, stamp(s.Since))
+	printShape(screen, "detail", s.Detail, "required")
+	return nil
+}
+
+// printShape prints a line for each position of a shape.
+func printShape(screen *cli.Screen, path string, s *schema.Shape, presence string) {
+	if s == nil {
+		return
+	}
+	words := []string{cli.Printable(path), s.Types.String(), presence}
+	if format := s.Text.Format(); format != "" {
+		words = append(words, format)
+	}
+	if enum := s.Text.Enum(); len(enum) > 0 {
+		words = append(words, "one of "+cli.Printable(strings.Join(enum, ", ")))
+	}
+	fmt.Fprintln(screen.Out, strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), "  "))
+	for _, name := range slices.Sorted(maps.Keys(s.Fields)) {
+		f := s.Fields[name]
+		presence := "required"
+		if f.Optional {
+			presence = "optional"
+		}
+		printShape(screen, path+"."+name, &f.Shape, presence)
+	}
+	printShape(screen, path+"[]", s.Items, "")
+	printShape(screen, path+"{}", s.Values, "")
+}
+
+type schemaDiffCmd struct {
+	naming
+	Since int `help:"The version to compare with; the one before by default." placeholder:"N"`
+}
+
+// Run tells what changed.
+func (c *schemaDiffCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
+	s, versions, err := c.find(ctx, all)
+	if err != nil {
+		return err
+	}
+	since := c.Since
+	if since == 0 {
+		since = s.Version - 1
+	}
+	if since == 0 {
+		return errors.New(s.Name() + " before version 1: there is nothing to compare it with")
+	}
+	old, err := numbered(versions, since)
+	if err != nil {
+		return err
+	}
+	changes := append([]schema.Change{}, schema.Diff(old, s)...)
+	if c.JSON {
+		return screen.JSON(changes)
+	}
+	for _, change := range changes {
+		fmt.Fprintln(screen.Out, cli.Printable(change.String()))
+	}
+	return nil
+}
+
+type schemaExportCmd struct {
+	naming
+	Format string `help:"One of: ${enum}." enum:"openapi,jsonschema,go" default:"openapi"`
+	Pkg    string `name:"package" help:"Package of the Go types." default:"events"`
+}
+
+// Run prints a schema: OpenAPI 3 and JSON Schema draft 4 as EventBridge exports them, or
+// Go types.
+func (c *schemaExportCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
+	s, _, err := c.find(ctx, all)
+	if err != nil {
+		return err
+	}
+	var out []byte
+	switch c.Format {
+	case "openapi":
+		out, err = s.OpenAPI()
+	case "jsonschema":
+		out, err = s.JSONSchema()
+	default:
+		out, err = s.GoTypes(c.Pkg)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(screen.Out, "%s\n", strings.TrimSuffix(string(out), "\n"))
+	return err
+}
+
+// driftWindow is how long status tells of a schema that changed.
+const driftWindow = 24 * time.Hour
+
+// drift returns the schemas of which a later version has come lately.
+func drift(ctx context.Context, db *disk.DB, now time.Time) (views []schemaView, err error) {
+	schemas, err := registry.Read(ctx, db)
+	for _, name := range slices.Sorted(maps.Keys(schemas)) {
+		if v := viewSchema(schemas[name]); v.Changed != "" && now.Sub(v.Since) < driftWindow {
+			views = append(views, v)
+		}
+	}
+	return views, err
+}
