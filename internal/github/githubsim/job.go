@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/github/githubsim/expr"
+	"github.com/mayfly-ci/mayfly/internal/github/expr"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/workflow"
 )
 
@@ -71,7 +71,7 @@ type job struct {
 	task     *task
 	leg      workflow.Leg
 	index    int            // among the legs of its matrix
-	env      expr.Env       // what its expressions see
+	scope    expr.Scope     // what its expressions see
 	planID   string         // which its runner knows it by
 	token    string         // its GITHUB_TOKEN, "" until it was acquired
 	runner   *runner        // it was given to; nil before

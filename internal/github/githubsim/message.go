@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/mayfly-ci/mayfly/internal/github/githubsim/expr"
+	"github.com/mayfly-ci/mayfly/internal/github/expr"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/workflow"
 )
 
@@ -117,7 +117,7 @@ func (j *job) text(text string) object {
 		return object{"type": tokenString, "lit": text}
 	}
 	if expr.Within(text, serverContexts...) {
-		if expanded, err := expr.Expand(text, j.env); err == nil {
+		if expanded, err := j.scope.Expand(text); err == nil {
 			return object{"type": tokenString, "lit": expanded}
 		}
 	}
@@ -130,7 +130,7 @@ func (j *job) flag(text string) object {
 		return object{"type": tokenBoolean, "bool": text == "true"}
 	}
 	if expr.Within(text, serverContexts...) {
-		if v, err := expr.Resolve(text, j.env); err == nil {
+		if v, err := j.scope.Resolve(text); err == nil {
 			return object{"type": tokenBoolean, "bool": expr.Truthy(v)}
 		}
 	}
@@ -171,7 +171,7 @@ func (j *job) contextData(s *Sim, web string) object {
 	}
 	data := object{"github": contextValue(github)}
 	for _, name := range []string{"matrix", "needs", "strategy", "inputs", "vars"} {
-		data[name] = contextValue(j.env.Contexts[name])
+		data[name] = contextValue(j.scope.Contexts[name])
 	}
 	return data
 }

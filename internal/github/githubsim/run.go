@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/github/githubsim/expr"
+	"github.com/mayfly-ci/mayfly/internal/github/expr"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/git"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/workflow"
 )
@@ -147,8 +147,8 @@ func (s *Sim) endRun(r *run, conclusion string) {
 	s.announceRun(r, StatusCompleted)
 }
 
-// env gives what the expressions of t see before its matrix is expanded.
-func (s *Sim) env(r *run, t *task) expr.Env {
+// scope gives what the expressions of t see before its matrix is expanded.
+func (s *Sim) scope(r *run, t *task) expr.Scope {
 	needs := map[string]any{}
 	status := expr.Success
 	for _, n := range t.def.Needs {
@@ -159,7 +159,7 @@ func (s *Sim) env(r *run, t *task) expr.Env {
 	if r.canceled {
 		status = expr.Canceled
 	}
-	return expr.Env{Status: status, Contexts: map[string]any{
+	return expr.Scope{Status: status, Contexts: map[string]any{
 		"github": s.githubContext(r, t), "needs": needs, "inputs": r.inputs, "vars": map[string]any{},
 	}}
 }
@@ -167,19 +167,19 @@ func (s *Sim) env(r *run, t *task) expr.Env {
 // expand makes t's jobs, or ends it without: skipped by its condition, or
 // failed by a wrong expression. The caller holds mu.
 func (s *Sim) expand(r *run, t *task) {
-	env := s.env(r, t)
-	t.standing = env.Status
-	wanted, err := expr.Condition(t.def.If, env)
+	scope := s.scope(r, t)
+	t.standing = scope.Status
+	wanted, err := scope.Condition(t.def.If)
 	var legs []workflow.Leg
 	if err == nil && wanted {
-		legs, err = t.def.Matrix.Legs(env)
+		legs, err = t.def.Matrix.Legs(scope)
 	}
 	if err != nil || !wanted || len(legs) == 0 {
-		s.expandToNothing(r, t, env, err)
+		s.expandToNothing(r, t, scope, err)
 		return
 	}
 	for i, leg := range legs {
-		j := s.newJob(r, t, i, len(legs), leg, env)
+		j := s.newJob(r, t, i, len(legs), leg, scope)
 		t.jobs = append(t.jobs, j)
 	}
 	// all are known before the first is queued: one that is at fault ends others
@@ -197,12 +197,12 @@ func (s *Sim) expand(r *run, t *task) {
 }
 
 // expandToNothing gives t one job that has ended before it began.
-func (s *Sim) expandToNothing(r *run, t *task, env expr.Env, err error) {
+func (s *Sim) expandToNothing(r *run, t *task, scope expr.Scope, err error) {
 	conclusion := Skipped
 	if r.canceled {
 		conclusion = Cancelled
 	}
-	j := s.newJob(r, t, 0, 1, workflow.Leg{}, env)
+	j := s.newJob(r, t, 0, 1, workflow.Leg{}, scope)
 	if err != nil {
 		conclusion, j.Fault = Failure, err.Error()
 	}
@@ -211,19 +211,19 @@ func (s *Sim) expandToNothing(r *run, t *task, env expr.Env, err error) {
 }
 
 // newJob makes the job of one leg. A wrong expression becomes its Fault.
-func (s *Sim) newJob(r *run, t *task, index, total int, leg workflow.Leg, env expr.Env) *job {
-	contexts := maps.Clone(env.Contexts)
+func (s *Sim) newJob(r *run, t *task, index, total int, leg workflow.Leg, scope expr.Scope) *job {
+	contexts := maps.Clone(scope.Contexts)
 	contexts["matrix"] = map[string]any(leg.Values)
 	contexts["strategy"] = map[string]any{
 		"fail-fast": t.def.FailFast, "job-index": float64(index), "job-total": float64(total), "max-parallel": float64(total),
 	}
-	env.Contexts = contexts
+	scope.Contexts = contexts
 	j := &job{
 		Job: Job{
 			ID: s.nextID(), RunID: r.ID, Attempt: r.Attempt, Repository: r.Repository, Workflow: r.Workflow,
 			Key: t.def.Key, Status: StatusQueued, Created: s.now(),
 		},
-		run: r, task: t, leg: leg, index: index, env: env, planID: newUUID(),
+		run: r, task: t, leg: leg, index: index, scope: scope, planID: newUUID(),
 	}
 	if err := j.fill(t.def); err != nil {
 		j.Fault = err.Error()
@@ -236,7 +236,7 @@ func (s *Sim) newJob(r *run, t *task, index, total int, leg workflow.Leg, env ex
 // fill expands what of the job's definition the server expands.
 func (j *job) fill(def *workflow.Job) error {
 	var err error
-	if j.Name, err = expr.Expand(def.Name, j.env); err != nil {
+	if j.Name, err = j.scope.Expand(def.Name); err != nil {
 		return err
 	}
 	if j.Name == "" {
@@ -245,13 +245,13 @@ func (j *job) fill(def *workflow.Job) error {
 	if len(j.leg.Names) > 0 && !expr.Has(def.Name) {
 		j.Name += " (" + j.leg.Label() + ")"
 	}
-	if j.Group, err = expr.Expand(def.Group, j.env); err != nil {
+	if j.Group, err = j.scope.Expand(def.Group); err != nil {
 		return err
 	}
 	if j.Labels, err = j.labels(def); err != nil {
 		return err
 	}
-	forgiven, err := expr.Resolve(def.ContinueOnError, j.env)
+	forgiven, err := j.scope.Resolve(def.ContinueOnError)
 	j.forgiven = expr.Truthy(forgiven) && forgiven != "false"
 	return err
 }
@@ -260,7 +260,7 @@ func (j *job) fill(def *workflow.Job) error {
 func (j *job) labels(def *workflow.Job) ([]string, error) {
 	labels := []string{}
 	for _, l := range def.Labels {
-		text, err := expr.Expand(l, j.env)
+		text, err := j.scope.Expand(l)
 		if err != nil {
 			return nil, err
 		}
@@ -269,7 +269,7 @@ func (j *job) labels(def *workflow.Job) ([]string, error) {
 	if def.LabelsFrom == "" {
 		return labels, nil
 	}
-	v, err := expr.Resolve(def.LabelsFrom, j.env)
+	v, err := j.scope.Resolve(def.LabelsFrom)
 	if err != nil {
 		return nil, err
 	}
@@ -289,7 +289,7 @@ func (j *job) labels(def *workflow.Job) ([]string, error) {
 // queueJob has j wait: for approval if its environment asks for that, or for a
 // runner. The caller holds mu.
 func (s *Sim) queueJob(j *job) {
-	environment, err := expr.Expand(j.task.def.Environment, j.env)
+	environment, err := j.scope.Expand(j.task.def.Environment)
 	if err == nil && slices.Contains(j.run.repo.protected, environment) {
 		j.Status = StatusWaiting
 		s.announceJob(j, StatusWaiting)

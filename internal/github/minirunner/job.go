@@ -215,12 +215,14 @@ func (j *job) scope() expr.Scope {
 	}
 	contexts["env"], contexts["steps"] = env, steps
 	contexts["job"] = map[string]any{"status": j.conclusion().status()}
-	is := func(v bool) func([]any) (any, error) { return func([]any) (any, error) { return v, nil } }
-	cancelled := j.cancelled.Err() != nil
-	return expr.Scope{Contexts: contexts, Functions: map[string]func([]any) (any, error){
-		"always": is(true), "cancelled": is(cancelled),
-		"success": is(!cancelled && !j.failed), "failure": is(!cancelled && j.failed),
-	}}
+	status := expr.Success
+	switch {
+	case j.cancelled.Err() != nil:
+		status = expr.Canceled
+	case j.failed:
+		status = expr.Failure
+	}
+	return expr.Scope{Contexts: contexts, Status: status}
 }
 
 // complete ends what steps left running and evaluates the job's outputs.

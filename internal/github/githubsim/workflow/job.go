@@ -6,7 +6,7 @@ import (
 
 	"github.com/rhysd/actionlint"
 
-	"github.com/mayfly-ci/mayfly/internal/github/githubsim/expr"
+	"github.com/mayfly-ci/mayfly/internal/github/expr"
 )
 
 // The contexts that the server knows, by place.

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/mayfly-ci/mayfly/internal/github/githubsim/expr"
+	"github.com/mayfly-ci/mayfly/internal/github/expr"
 )
 
 // A Matrix is strategy.matrix. Each part is given in the file or yielded by a ${{ }}.
@@ -43,11 +43,11 @@ const MaxLegs = 256
 // Legs expands the matrix as GitHub does: the product of the rows, without what
 // exclude names, then with what include adds. A nil Matrix has one leg without
 // variables. An error says which ${{ }} is wrong, or that there are too many legs.
-func (m *Matrix) Legs(env expr.Env) ([]Leg, error) {
+func (m *Matrix) Legs(scope expr.Scope) ([]Leg, error) {
 	if m == nil {
 		return []Leg{{}}, nil
 	}
-	m, err := m.resolve(env)
+	m, err := m.resolve(scope)
 	if err != nil {
 		return nil, err
 	}

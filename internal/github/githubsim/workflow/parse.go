@@ -10,7 +10,7 @@ import (
 
 	"github.com/rhysd/actionlint"
 
-	"github.com/mayfly-ci/mayfly/internal/github/githubsim/expr"
+	"github.com/mayfly-ci/mayfly/internal/github/expr"
 )
 
 // Parse reads the workflow file of the given path. With faults the workflow

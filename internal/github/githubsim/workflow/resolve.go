@@ -5,13 +5,13 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/mayfly-ci/mayfly/internal/github/githubsim/expr"
+	"github.com/mayfly-ci/mayfly/internal/github/expr"
 )
 
 // resolve returns m with every ${{ }} replaced by what it yields.
-func (m *Matrix) resolve(env expr.Env) (*Matrix, error) {
+func (m *Matrix) resolve(scope expr.Scope) (*Matrix, error) {
 	if m.From != "" {
-		v, err := expr.Resolve(m.From, env)
+		v, err := scope.Resolve(m.From)
 		if err != nil {
 			return nil, err
 		}
@@ -23,25 +23,25 @@ func (m *Matrix) resolve(env expr.Env) (*Matrix, error) {
 	}
 	out := &Matrix{}
 	for _, row := range m.Rows {
-		values, err := resolveList(row.From, row.Values, env)
+		values, err := resolveList(row.From, row.Values, scope)
 		if err != nil {
 			return nil, fmt.Errorf("matrix %s: %w", row.Name, err)
 		}
 		out.Rows = append(out.Rows, Row{Name: row.Name, Values: values})
 	}
 	var err error
-	if out.Include, err = m.Include.resolve(env); err != nil {
+	if out.Include, err = m.Include.resolve(scope); err != nil {
 		return nil, fmt.Errorf("include: %w", err)
 	}
-	if out.Exclude, err = m.Exclude.resolve(env); err != nil {
+	if out.Exclude, err = m.Exclude.resolve(scope); err != nil {
 		return nil, fmt.Errorf("exclude: %w", err)
 	}
 	return out, nil
 }
 
-func (c Combinations) resolve(env expr.Env) (Combinations, error) {
+func (c Combinations) resolve(scope expr.Scope) (Combinations, error) {
 	if c.From != "" {
-		list, err := resolveList(c.From, nil, env)
+		list, err := resolveList(c.From, nil, scope)
 		if err != nil {
 			return Combinations{}, err
 		}
@@ -51,7 +51,7 @@ func (c Combinations) resolve(env expr.Env) (Combinations, error) {
 	for _, leg := range c.List {
 		resolved := Leg{}
 		for _, n := range leg.Names {
-			v, err := resolveValue(leg.Values[n], env)
+			v, err := resolveValue(leg.Values[n], scope)
 			if err != nil {
 				return Combinations{}, err
 			}
@@ -63,9 +63,9 @@ func (c Combinations) resolve(env expr.Env) (Combinations, error) {
 }
 
 // resolveList gives the list that from yields, or values where from is "".
-func resolveList(from string, values []expr.Value, env expr.Env) ([]expr.Value, error) {
+func resolveList(from string, values []expr.Value, scope expr.Scope) ([]expr.Value, error) {
 	if from != "" {
-		v, err := expr.Resolve(from, env)
+		v, err := scope.Resolve(from)
 		if err != nil {
 			return nil, err
 		}
@@ -78,16 +78,16 @@ func resolveList(from string, values []expr.Value, env expr.Env) ([]expr.Value, 
 	out := make([]expr.Value, len(values))
 	for i, v := range values {
 		var err error
-		if out[i], err = resolveValue(v, env); err != nil {
+		if out[i], err = resolveValue(v, scope); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
 }
 
-func resolveValue(v expr.Value, env expr.Env) (expr.Value, error) {
+func resolveValue(v expr.Value, scope expr.Scope) (expr.Value, error) {
 	if text, ok := v.(string); ok && expr.Has(text) {
-		return expr.Resolve(text, env)
+		return scope.Resolve(text)
 	}
 	return v, nil
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/mayfly-ci/mayfly/internal/github/githubsim/expr"
+	"github.com/mayfly-ci/mayfly/internal/github/expr"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/workflow"
 )
 
@@ -86,7 +86,7 @@ func TestLegs(t *testing.T) {
 				}
 				return // actionlint refuses an empty row, as GitHub does
 			}
-			legs, err := w.Find("a").Matrix.Legs(expr.Env{Contexts: map[string]any{
+			legs, err := w.Find("a").Matrix.Legs(expr.Scope{Contexts: map[string]any{
 				"needs": map[string]any{"plan": map[string]any{"outputs": map[string]any{"m": `{"os":["x","y"]}`, "l": `["p","q"]`}}},
 			}})
 			if err != nil {
@@ -106,7 +106,7 @@ func TestLegs(t *testing.T) {
 func TestTooManyLegs(t *testing.T) {
 	row := strings.TrimSuffix(strings.Repeat("1,", 17), ",")
 	w := parse(t, fmt.Sprintf("on: push\njobs: {a: {runs-on: x, strategy: {matrix: {a: [%s], b: [%s]}}, steps: [{run: 'true'}]}}", row, row))
-	if _, err := w.Jobs[0].Matrix.Legs(expr.Env{}); err == nil {
+	if _, err := w.Jobs[0].Matrix.Legs(expr.Scope{}); err == nil {
 		t.Error("289 legs were allowed, want at most 256")
 	}
 }
@@ -241,7 +241,7 @@ func FuzzParse(f *testing.F) {
 		}
 		w.Pushed("refs/heads/main", []string{"a"})
 		for _, j := range w.Jobs {
-			if legs, err := j.Matrix.Legs(expr.Env{}); err == nil && len(legs) > workflow.MaxLegs {
+			if legs, err := j.Matrix.Legs(expr.Scope{}); err == nil && len(legs) > workflow.MaxLegs {
 				t.Errorf("%d legs", len(legs))
 			}
 		}

@@ -1,8 +1,3 @@
-// Package expr evaluates the expressions of workflow files, what stands between
-// ${{ and }}, as far as GitHub's server does before a job reaches its runner:
-// literals, operators, contexts and the functions that need no runner. The syntax
-// tree is actionlint's.
-// https://docs.github.com/en/actions/reference/workflows-and-actions/expressions
 package expr
 
 import (
@@ -14,85 +9,34 @@ import (
 	"github.com/rhysd/actionlint"
 )
 
-// A Value is nil, bool, float64, string, []any or map[string]any, as in JSON.
-type Value = any
-
-// An Env is what an expression can see. The zero Env has no contexts, and
-// everything so far was a success.
-type Env struct {
-	Contexts map[string]Value // by lower-case name: "github", "matrix", "needs" …
-	Status   Status
-}
-
-// A Status is how it went so far. The larger one counts where there are several.
-type Status int
-
-// The statuses, and which of the status functions is true with each.
-const (
-	Success  Status = iota // success()
-	Skipped                // none: something needed did not run
-	Failure                // failure()
-	Canceled               // cancelled()
-)
-
-// Eval evaluates source, an expression without ${{ and }}. An error says what
-// in source is wrong or not supported.
-func Eval(source string, env Env) (Value, error) {
-	root, err := parse(source)
-	if err != nil {
-		return nil, err
-	}
-	v, err := env.eval(root)
-	if list, ok := v.(filtered); ok {
-		return []any(list), err
-	}
-	return v, err
-}
-
-// Condition evaluates source, the text of an `if:` with or without ${{ }}, as
-// GitHub does: without a call of success(), failure(), cancelled() or always()
-// it also needs success. The empty condition is success().
-func Condition(source string, env Env) (bool, error) {
-	source = bare(source)
-	if source == "" {
-		source = "success()"
-	}
-	root, err := parse(source)
-	if err != nil {
-		return false, err
-	}
-	v, err := env.eval(root)
-	if err != nil {
-		return false, err
-	}
-	if !callsStatus(root) && env.Status != Success {
-		return false, nil
-	}
-	return Truthy(v), nil
-}
-
 // Expand replaces each ${{ }} of template by the text of its value.
-func Expand(template string, env Env) (string, error) {
+func (s Scope) Expand(template string) (string, error) {
 	var b strings.Builder
 	err := split(template, func(text string) error {
 		b.WriteString(text)
 		return nil
 	}, func(source string) error {
-		v, err := Eval(source, env)
+		v, err := s.Eval(source)
 		b.WriteString(Text(v))
 		return err
 	})
-	return b.String(), err
+	if err != nil {
+		return "", err
+	}
+	return b.String(), nil
 }
 
-// Resolve is [Expand], but a template that is one ${{ }} and nothing else keeps
-// the type of its value, so that a list can come out of fromJSON.
-func Resolve(template string, env Env) (Value, error) {
+// Resolve is [Scope.Expand], but a template that is one ${{ }} and nothing else
+// keeps the type of its value, so that a list can come out of fromJSON.
+func (s Scope) Resolve(template string) (Value, error) {
 	if source, whole := wrapped(template); whole {
-		return Eval(source, env)
+		return s.Eval(source)
 	}
-	return Expand(template, env)
+	return s.Expand(template)
 }
+
+// Has reports whether template contains an expression.
+func Has(template string) bool { return actionlint.ContainsExpression(template) }
 
 // Within reports whether a server can expand template when it knows the named
 // contexts: see [Check].
@@ -131,9 +75,8 @@ func serverSide(node actionlint.ExprNode, contexts []string) error {
 			return errors.New("github.token is known to the runner only")
 		}
 	case *actionlint.FuncCallNode:
-		if _, ok := functions[strings.ToLower(n.Callee)]; !ok {
-			return fmt.Errorf("function %q is not supported", n.Callee)
-		}
+		_, err := named(n.Callee)
+		return err
 	}
 	return nil
 }
@@ -157,16 +100,6 @@ func Format(template string) string {
 		return nil
 	})
 	return "format('" + text.String() + "'" + strings.Join(append([]string{""}, args...), ", ") + ")"
-}
-
-// Has reports whether template contains an expression.
-func Has(template string) bool { return actionlint.ContainsExpression(template) }
-
-// CallsStatus reports whether source, an expression, calls success(), failure(),
-// cancelled() or always().
-func CallsStatus(source string) bool {
-	root, err := parse(source)
-	return err == nil && callsStatus(root)
 }
 
 // split gives the pieces of template in order: text, and expressions.
@@ -224,26 +157,4 @@ func bare(condition string) string {
 		return source
 	}
 	return condition
-}
-
-func parse(source string) (actionlint.ExprNode, error) {
-	root, err := actionlint.NewExprParser().Parse(actionlint.NewExprLexer(source + "}}"))
-	if err != nil {
-		return nil, fmt.Errorf("expression %q: %s", source, err.Message)
-	}
-	return root, nil
-}
-
-// callsStatus reports whether root calls one of the status functions.
-func callsStatus(root actionlint.ExprNode) bool {
-	found := false
-	actionlint.VisitExprNode(root, func(node, _ actionlint.ExprNode, _ bool) {
-		if call, ok := node.(*actionlint.FuncCallNode); ok {
-			switch strings.ToLower(call.Callee) {
-			case "success", "failure", "cancelled", "always":
-				found = true
-			}
-		}
-	})
-	return found
 }

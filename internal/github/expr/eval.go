@@ -2,16 +2,25 @@ package expr
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/rhysd/actionlint"
 )
 
-// filtered is what `.*` yields: the properties asked of it are asked of each item.
+// filtered is what .* yields: the properties asked of it are asked of each item.
 type filtered []any
 
-func (env Env) eval(node actionlint.ExprNode) (Value, error) {
+// plain gives what .* yielded as a list like any other.
+func plain(v Value) Value {
+	if list, ok := v.(filtered); ok {
+		return []any(list)
+	}
+	return v
+}
+
+func (s Scope) eval(node actionlint.ExprNode) (Value, error) {
 	switch n := node.(type) {
 	case *actionlint.NullNode:
 		return nil, nil
@@ -24,67 +33,68 @@ func (env Env) eval(node actionlint.ExprNode) (Value, error) {
 	case *actionlint.StringNode:
 		return n.Value, nil
 	case *actionlint.VariableNode:
-		v, ok := env.Contexts[n.Name]
+		v, ok := s.Contexts[n.Name]
 		if !ok {
 			return nil, fmt.Errorf("context %q is not known here", n.Name)
 		}
 		return v, nil
 	case *actionlint.NotOpNode:
-		v, err := env.eval(n.Operand)
+		v, err := s.eval(n.Operand)
 		return !Truthy(v), err
 	case *actionlint.FuncCallNode:
-		return env.call(n)
+		return s.call(n)
 	}
-	return env.evalTwo(node)
+	return s.evalInner(node)
 }
 
-// evalTwo evaluates the nodes that have two sides.
-func (env Env) evalTwo(node actionlint.ExprNode) (Value, error) {
+// evalInner evaluates access and the operators with two sides. The right side of
+// && and || is evaluated only if the left one leaves it open.
+func (s Scope) evalInner(node actionlint.ExprNode) (Value, error) {
 	switch n := node.(type) {
 	case *actionlint.ObjectDerefNode:
-		v, err := env.eval(n.Receiver)
+		v, err := s.eval(n.Receiver)
 		return property(v, n.Property), err
 	case *actionlint.ArrayDerefNode:
-		v, err := env.eval(n.Receiver)
+		v, err := s.eval(n.Receiver)
 		return items(v), err
 	case *actionlint.IndexAccessNode:
-		v, err := env.eval(n.Operand)
-		if err != nil {
-			return nil, err
-		}
-		i, err := env.eval(n.Index)
+		v, i, err := s.both(n.Operand, n.Index)
 		return index(v, i), err
 	case *actionlint.CompareOpNode:
-		l, err := env.eval(n.Left)
-		if err != nil {
-			return nil, err
-		}
-		r, err := env.eval(n.Right)
+		l, r, err := s.both(n.Left, n.Right)
 		return compare(n.Kind, l, r), err
 	case *actionlint.LogicalOpNode:
-		l, err := env.eval(n.Left)
+		l, err := s.eval(n.Left)
 		if err != nil || Truthy(l) == (n.Kind == actionlint.LogicalOpNodeKindOr) {
 			return l, err
 		}
-		return env.eval(n.Right)
+		return s.eval(n.Right)
 	}
-	return nil, fmt.Errorf("expression of kind %T is not supported", node)
+	return nil, fmt.Errorf("node %T is not known here", node)
 }
 
-// property reads one property, ignoring case as GitHub does; null if absent.
+func (s Scope) both(left, right actionlint.ExprNode) (l, r Value, err error) {
+	if l, err = s.eval(left); err == nil {
+		r, err = s.eval(right)
+	}
+	return l, r, err
+}
+
+// property reads one property; null if absent. Case counts only where it tells
+// two properties apart.
 func property(v Value, name string) Value {
 	switch v := v.(type) {
 	case map[string]any:
-		if direct, ok := v[name]; ok {
-			return direct
+		if exact, ok := v[name]; ok {
+			return exact
 		}
-		for k, item := range v {
+		for _, k := range slices.Sorted(maps.Keys(v)) {
 			if strings.EqualFold(k, name) {
-				return item
+				return v[k]
 			}
 		}
 	case filtered:
-		var out filtered
+		out := filtered{}
 		for _, item := range v {
 			if p := property(item, name); p != nil {
 				out = append(out, p)
@@ -95,36 +105,39 @@ func property(v Value, name string) Value {
 	return nil
 }
 
-// items lists what is in an array or an object; of objects in order of their keys.
+// items lists what is in an array, in an object in order of its keys, or, of
+// what .* yielded, what is in each of its items.
 func items(v Value) filtered {
+	out := filtered{}
 	switch v := v.(type) {
 	case []any:
 		return v
 	case filtered:
-		return v
+		for _, item := range v {
+			out = append(out, items(item)...)
+		}
 	case map[string]any:
-		out := filtered{}
-		for _, k := range sortedKeys(v) {
+		for _, k := range slices.Sorted(maps.Keys(v)) {
 			out = append(out, v[k])
 		}
-		return out
 	}
-	return filtered{}
+	return out
 }
 
+// index is v[i]; null if there is no such item.
 func index(v, i Value) Value {
-	name, isName := i.(string)
-	switch v := v.(type) {
+	switch list := v.(type) {
 	case map[string]any:
-		if isName {
-			return property(v, name)
-		}
+		return property(v, Text(i))
 	case []any:
-		if n := Number(i); n >= 0 && n < float64(len(v)) {
-			return v[int(n)]
+		if n := Number(i); n >= 0 && n < float64(len(list)) {
+			return list[int(n)]
 		}
 	case filtered:
-		return index([]any(v), i)
+		if name, ok := i.(string); ok {
+			return property(v, name)
+		}
+		return index(plain(v), i)
 	}
 	return nil
 }
@@ -136,8 +149,7 @@ func compare(kind actionlint.CompareOpNodeKind, l, r Value) bool {
 	ls, lok := l.(string)
 	rs, rok := r.(string)
 	if lok && rok {
-		ls, rs = strings.ToLower(ls), strings.ToLower(rs)
-		less, equal = ls < rs, ls == rs
+		less, equal = strings.ToUpper(ls) < strings.ToUpper(rs), strings.EqualFold(ls, rs)
 	} else {
 		ln, rn := Number(l), Number(r)
 		less, equal = ln < rn, ln == rn
@@ -158,13 +170,4 @@ func compare(kind actionlint.CompareOpNodeKind, l, r Value) bool {
 		return equal
 	}
 	return !equal
-}
-
-func sortedKeys(m map[string]any) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
