@@ -18,6 +18,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/fleet"
 	"github.com/mayfly-ci/mayfly/internal/fleet/engine"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
+	"github.com/mayfly-ci/mayfly/internal/image/hosttools"
 )
 
 // TestSecrets runs a thief: a job that looks for what mayfly keeps, and for what is
@@ -47,8 +48,8 @@ func inSandbox(t *testing.T) worldConfig {
 	return worldConfig{}
 }
 
-// inEngine has a Podman of the test's own run runners, from an image of this machine's
-// tools.
+// inEngine has a Podman of the test's own run runners, from an image of the few tools
+// that a thief needs.
 func inEngine(t *testing.T) worldConfig {
 	need(t, "podman")
 	dir, err := os.MkdirTemp("", "mayfly-engine-") // not t.TempDir: its name is too long for a socket
@@ -75,7 +76,10 @@ func inEngine(t *testing.T) worldConfig {
 		}
 		l.Close()
 	})
-	if err := loadTools(t.Context(), l, image, tool("mayfly-minirunner")); err != nil {
+	if err := loadTools(t.Context(), l, image, hosttools.Config{
+		Tools: []string{"bash", "env", "grep", "ls", "rm", "sed", "sleep", "touch"},
+		Files: map[string]string{minirunner: tool("mayfly-minirunner")},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	return worldConfig{

@@ -136,15 +136,15 @@ func (s *simulated) openMachine(ctx context.Context, c simulatedSettings, settin
 	}
 	s.image = image
 	c.Progress("building an image from this machine's own programs …")
-	return loadTools(ctx, s.engine, image, runner)
+	return loadTools(ctx, s.engine, image, hosttools.Config{
+		Tools: hosttools.Tools(), Trees: hosttools.Trees(), Files: map[string]string{minirunner: runner},
+	})
 }
 
 // loadTools builds an image from this machine's own programs and loads it: there
 // may be no registry in reach.
-func loadTools(ctx context.Context, e *engine.Launcher, ref, runner string) error {
-	image, err := hosttools.Build(hosttools.Config{
-		Tools: hosttools.Tools(), Trees: hosttools.Trees(), Files: map[string]string{minirunner: runner},
-	})
+func loadTools(ctx context.Context, e *engine.Launcher, ref string, c hosttools.Config) error {
+	image, err := hosttools.Build(c)
 	if err != nil {
 		return err
 	}

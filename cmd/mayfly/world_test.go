@@ -35,6 +35,9 @@ type world struct {
 	dir    string // of the configuration and the state
 	listen string // for deliveries; the same for every process
 	up     *upProcess
+
+	changes *githubsim.Subscription // all there have been
+	over    map[int64]bool          // jobs completed, as far as changes were looked at
 }
 
 // worldConfig is what is special about a world. What is left out is made up.
@@ -63,7 +66,7 @@ func newWorld(t *testing.T, c worldConfig) *world {
 	if c.purge == nil {
 		c.purge = purgeSandbox
 	}
-	w := &world{worldConfig: c, dir: t.TempDir(), listen: freeAddress(t)}
+	w := &world{worldConfig: c, dir: t.TempDir(), listen: freeAddress(t), over: map[int64]bool{}}
 	w.serveSim(t)
 	_, err := w.sim.AddWebhook(githubsim.Webhook{
 		Repository: worldRepository, URL: w.hookURL(), Secret: secret.New(w.secret), Events: []string{"workflow_job"},
@@ -89,6 +92,8 @@ func (w *world) serveSim(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.sim.Close() })
+	w.changes = w.sim.Subscribe()
+	t.Cleanup(w.changes.Close)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -242,18 +247,14 @@ func (w *world) completed(t *testing.T, jobs int, within time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
-	count := 0
-	err := w.sim.Wait(ctx, func(all []githubsim.Job) bool {
-		count = 0
-		for _, j := range all {
-			if j.Status == githubsim.StatusCompleted {
-				count++
-			}
+	for len(w.over) < jobs {
+		change, more := w.changes.Next(ctx)
+		if !more {
+			t.Fatalf("%d jobs completed within %v, want %d\n%s\n%s", len(w.over), within, jobs, w.open(t), w.up.said())
 		}
-		return count >= jobs
-	})
-	if err != nil {
-		t.Fatalf("%d jobs completed within %v, want %d\n%s\n%s", count, within, jobs, w.open(t), w.up.said())
+		if change.Job != nil && change.Job.Status == githubsim.StatusCompleted {
+			w.over[change.Job.ID] = true
+		}
 	}
 }
 
