@@ -34,7 +34,7 @@ type simulated struct {
 	repository string
 	image      string // loaded into the engine; "" with the sandbox
 	end        context.CancelFunc
-	served     chan error
+	served     chan error // how run ended; nil before it began
 }
 
 // simulatedSettings say how.
@@ -55,7 +55,7 @@ const minirunner = "/opt/runner/mayfly-minirunner"
 
 // openSimulated starts the simulator and opens a machine that serves it.
 func openSimulated(ctx context.Context, c simulatedSettings) (s *simulated, err error) {
-	s = &simulated{repository: c.Repository, served: make(chan error, 1)}
+	s = &simulated{repository: c.Repository}
 	ctx, s.end = context.WithCancel(ctx)
 	defer func() {
 		if err != nil {
@@ -86,6 +86,7 @@ func openSimulated(ctx context.Context, c simulatedSettings) (s *simulated, err 
 	if err := s.installHook(ctx, c); err != nil {
 		return s, err
 	}
+	s.served = make(chan error, 1)
 	go func() { s.served <- s.run(ctx, s.listener) }()
 	return s, nil
 }
@@ -220,7 +221,7 @@ func (s *simulated) shutdown() (err error) {
 	defer cancel()
 	s.end()
 	if s.machine != nil {
-		if s.listener != nil {
+		if s.served != nil {
 			err = errors.Join(err, <-s.served)
 		}
 		err = errors.Join(err, s.purge(ctx), s.machine.shutdown())
