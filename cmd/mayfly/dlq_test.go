@@ -86,6 +86,11 @@ func serveStore(t *testing.T, file, state string, run bool) *machine {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Setenv("NO_TOKEN", "x")
+	t.Setenv("NO_SECRET", "x")
+	if err := s.resolve(); err != nil {
+		t.Fatal(err)
+	}
 	m := newMachine(settings{State: state, Limits: s.limits, Outside: s.outside(), Log: slog.New(slog.DiscardHandler)})
 	if err := m.openStore(t.Context()); err != nil {
 		t.Fatal(err)

@@ -92,7 +92,7 @@ type Rule struct {
 	Target  string           `yaml:"target" default:"log" enum:"log|http|command" doc:"Where they go: log writes a line for each, http POSTs each to url, command runs a program for each."`
 	URL     string           `yaml:"url" doc:"For http: the address. 2xx means that it has the event; 408, 429, 5xx and silence are tried again, no sooner than Retry-After says; any other answer makes a dead letter."`
 	Secret  SecretRef        `yaml:"secret" doc:"For http: signs the body, in the header X-Hub-Signature-256, as GitHub does."`
-	Command []string         `yaml:"command" doc:"For command: a program and its arguments, which no shell reads. It has the event on standard input, and PATH, MAYFLY_EVENT and MAYFLY_RULE as its environment; it runs in the folder of this file. Exit code 0 means done, 65 makes a dead letter, any other is tried again."`
+	Command []string         `yaml:"command" doc:"For command: a program and its arguments, which no shell reads. It has the event on standard input, as a line of JSON, and PATH, MAYFLY_EVENT and MAYFLY_RULE as its environment; it runs in the folder of this file. Exit code 0 means done, 65 makes a dead letter, any other is tried again."`
 	Timeout time.Duration    `yaml:"timeout" default:"30s" doc:"For http and command: how long an attempt may take."`
 	Workers int              `yaml:"workers" min:"1" default:"1" doc:"How many events are on their way at once. One keeps them in order, unless one must be tried again."`
 	MaxAge  time.Duration    `yaml:"max_age" default:"24h" doc:"An event older than this is not tried again and becomes a dead letter."`

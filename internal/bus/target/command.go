@@ -30,7 +30,7 @@ type CommandConfig struct {
 }
 
 // Command returns a target that runs a program for each event, with the event on its
-// standard input. Exit code 0 means that it is done, [ExitRefused] that it never will
+// standard input, as a line. Exit code 0 means that it is done, [ExitRefused] that it never will
 // be, anything else and running out of time that it is to be tried again. The program
 // has nothing of mayfly's environment, where secrets may be: only PATH, MAYFLY_EVENT,
 // the event's id, and MAYFLY_RULE. When it ends, so do the processes it left in its group.
@@ -42,7 +42,7 @@ func Command(c CommandConfig) bus.Target {
 		cmd := exec.CommandContext(ctx, c.Command[0], c.Command[1:]...)
 		cmd.Dir = c.Dir
 		cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "MAYFLY_EVENT=" + e.ID, "MAYFLY_RULE=" + c.Rule}
-		cmd.Stdin, cmd.Stderr = bytes.NewReader(payload), &said
+		cmd.Stdin, cmd.Stderr = bytes.NewReader(append(payload, '\n')), &said
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 		cmd.WaitDelay = time.Second // for what has left its group and holds standard error

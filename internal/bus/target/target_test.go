@@ -221,7 +221,7 @@ func TestCommand(t *testing.T) {
 		}
 	}
 	var e event.Event
-	if text, err := os.ReadFile(filepath.Join(dir, "event")); err != nil || json.Unmarshal(text, &e) != nil || e.ID != "e1" {
+	if text, err := os.ReadFile(filepath.Join(dir, "event")); err != nil || json.Unmarshal(text, &e) != nil || e.ID != "e1" || text[len(text)-1] != '\n' {
 		t.Errorf("event on standard input: %s, %v", text, err)
 	}
 	for script, want := range map[string]string{
