@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,10 +14,10 @@ import (
 )
 
 // serve runs a handler under s that counts its calls.
-func serve(t *testing.T, s *fault.Set) (url string, calls *int) {
-	calls = new(int)
+func serve(t *testing.T, s *fault.Set) (url string, calls *atomic.Int64) {
+	calls = new(atomic.Int64)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.Serve(w, r, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { *calls++ }))
+		s.Serve(w, r, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { calls.Add(1) }))
 	}))
 	t.Cleanup(server.Close)
 	return server.URL, calls
@@ -46,7 +47,7 @@ func TestRules(t *testing.T) {
 	for name, c := range map[string]struct {
 		rule  fault.Rule
 		want  map[int]int // of ten POSTs to /a/b
-		calls int
+		calls int64
 	}{
 		"status":         {fault.Rule{Path: "/a/*", Status: 503}, map[int]int{503: 10}, 0},
 		"other path":     {fault.Rule{Path: "/a", Status: 503}, map[int]int{200: 10}, 10},
@@ -61,8 +62,8 @@ func TestRules(t *testing.T) {
 				t.Fatal(err)
 			}
 			url, calls := serve(t, s)
-			if d := cmp.Diff(c.want, codes(t, "POST", url+"/a/b", 10)); d != "" || *calls != c.calls {
-				t.Errorf("%d calls, want %d; answers (-want +got):\n%s", *calls, c.calls, d)
+			if d := cmp.Diff(c.want, codes(t, "POST", url+"/a/b", 10)); d != "" || calls.Load() != c.calls {
+				t.Errorf("%d calls, want %d; answers (-want +got):\n%s", calls.Load(), c.calls, d)
 			}
 		})
 	}
