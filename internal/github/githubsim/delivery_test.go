@@ -300,4 +300,5 @@ func TestAppHook(t *testing.T) {
 	if got := w.call(app, "POST", path+"/attempts", nil).code; got != http.StatusAccepted {
 		t.Errorf("attempt: %d", got)
 	}
+	w.settled() // the attempt must not outlive the receiver
 }
