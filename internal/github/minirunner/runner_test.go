@@ -445,10 +445,10 @@ jobs: {build: {runs-on: x, steps: [{run: "sleep 300 & echo $! > %s; echo so far;
 	}
 	has(t, w.Log(w.Jobs()[0].ID), "Terminated orphan processes")
 	pid, _ := os.ReadFile(pidFile)
-	state, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/stat")
-	if err == nil && !strings.Contains(string(state), ") Z ") {
-		t.Errorf("the process is still there: %s", state)
-	}
+	until(t, func() bool { // it was killed, which a busy machine sees a little later
+		state, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/stat")
+		return err != nil || strings.Contains(string(state), ") Z ")
+	})
 }
 
 // TestServerFaults has every call of the runner fail once before it is answered.
