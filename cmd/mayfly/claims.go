@@ -170,10 +170,14 @@ func (w *lastWords) keep(runner, reason string) {
 	w.reasons[runner] = reason
 }
 
-func (w *lastWords) take(runner string) string {
+func (w *lastWords) of(runner string) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	reason := w.reasons[runner]
+	return w.reasons[runner]
+}
+
+func (w *lastWords) forget(runner string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	delete(w.reasons, runner)
-	return reason
 }

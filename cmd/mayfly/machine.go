@@ -145,7 +145,8 @@ func (m *machine) run(ctx context.Context, listener net.Listener) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return m.bus.Run(ctx) })
 	g.Go(func() error { return m.tick(ctx) })
-	g.Go(func() error { return m.sweep(ctx) })
+	g.Go(func() error { return m.sweepDeliveries(ctx) })
+	g.Go(func() error { return m.sweepJobs(ctx) })
 	g.Go(func() error { return m.serveControl(ctx) })
 	g.Go(func() error { return m.schemas.Run(ctx) })
 	g.Go(func() error {

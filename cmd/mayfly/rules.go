@@ -125,7 +125,7 @@ func (m *machine) start(ctx context.Context, want ledger.WantRunner) error {
 
 // exited is told by the fleet that nothing of a container is left.
 func (m *machine) exited(ctx context.Context, runner string, exit fleet.Exit) error {
-	code, reason := exit.Code, m.words.take(runner)
+	code, reason := exit.Code, m.words.of(runner)
 	if reason == "" {
 		reason = exit.Note
 	}
@@ -137,6 +137,7 @@ func (m *machine) exited(ctx context.Context, runner string, exit fleet.Exit) er
 	if err := m.gone(ctx, ledger.RunnerName(runner), code, reason); err != nil {
 		return err
 	}
+	m.words.forget(runner)
 	return m.desk.Close(runner)
 }
 

@@ -24,12 +24,14 @@ func (m *machine) tick(ctx context.Context) error {
 	})
 }
 
-// sweep makes good what no delivery told: those that failed are asked for again,
-// and GitHub's own list of jobs is held against the ledger's.
-func (m *machine) sweep(ctx context.Context) error {
-	go m.every(ctx, jobsEvery, "comparing jobs with GitHub", m.compareJobs)
+// sweepJobs holds GitHub's own list of jobs against the ledger's.
+func (m *machine) sweepJobs(ctx context.Context) error {
+	return m.every(ctx, jobsEvery, "comparing jobs with GitHub", m.compareJobs)
+}
+
+// sweepDeliveries asks for deliveries again that failed.
+func (m *machine) sweepDeliveries(ctx context.Context) error {
 	if m.HookAt == "" {
-		<-ctx.Done()
 		return nil
 	}
 	since := time.Now().Add(-deliveriesBack)
