@@ -209,7 +209,7 @@ func (c *configCheckCmd) Run(all *commands, screen *cli.Screen) error {
 	for _, w := range warnings {
 		fmt.Fprintln(screen.Out, screen.Paint(cli.Yellow, "warning:"), w)
 	}
-	fmt.Fprintf(screen.Out, "%s: %d pools, no faults\n", relative(all.Config), len(s.Pools))
+	fmt.Fprintf(screen.Out, "%s: no faults, pools: %d\n", relative(all.Config), len(s.Pools))
 	return nil
 }
 
