@@ -12,6 +12,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/mayfly-ci/mayfly/internal/fleet/engine"
+
 	_ "github.com/mayfly-ci/mayfly/internal/agent"             // in the programs that testMain builds, which
 	_ "github.com/mayfly-ci/mayfly/internal/github/minirunner" // go test's cache of results does not see
 )
@@ -76,13 +78,36 @@ func mayflyJSON[T any](t *testing.T, args ...string) (v T) {
 // need skips a test that this machine cannot run, loudly; in CI that is a failure.
 func need(t *testing.T, program string) {
 	t.Helper()
-	if _, err := exec.LookPath(program); err == nil {
-		return
+	if _, err := exec.LookPath(program); err != nil {
+		lacking(t, program+" is not installed: scripts/setup test installs it")
 	}
+}
+
+// needEngine is need for a container engine that works: Podman may be there and be
+// of no use to an ordinary user.
+func needEngine(t *testing.T) {
+	t.Helper()
+	need(t, "podman")
+	dir, err := os.MkdirTemp("", "mayfly-need-") // not t.TempDir: its name is too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	service, err := engine.Serve(t.Context(), filepath.Join(dir, "podman.sock"))
+	if err != nil {
+		lacking(t, "podman does not work for this user: "+err.Error())
+	}
+	if err := service.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func lacking(t *testing.T, what string) {
+	t.Helper()
 	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is not installed: scripts/setup test installs it", program)
+		t.Fatal(what)
 	}
-	t.Skipf("SKIPPED, NOT TESTED: %s is not installed: scripts/setup test installs it", program)
+	t.Skip("SKIPPED, NOT TESTED: " + what)
 }
 
 // TestScripts runs testdata/script against the real tool.

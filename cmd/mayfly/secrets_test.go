@@ -51,7 +51,7 @@ func inSandbox(t *testing.T) worldConfig {
 // inEngine has a Podman of the test's own run runners, from an image of the few tools
 // that a thief needs.
 func inEngine(t *testing.T) worldConfig {
-	need(t, "podman")
+	needEngine(t)
 	dir, err := os.MkdirTemp("", "mayfly-engine-") // not t.TempDir: its name is too long for a socket
 	if err != nil {
 		t.Fatal(err)
