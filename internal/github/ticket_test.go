@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/github"
-	"github.com/mayfly-ci/mayfly/internal/github/openapi"
 )
 
 func TestTickets(t *testing.T) {
@@ -45,24 +44,5 @@ func TestTickets(t *testing.T) {
 	}
 	if want := `"scope":"enterprises/corp"`; !strings.Contains(string(data), want) {
 		t.Errorf("%s, want it to hold %s", data, want)
-	}
-}
-
-func TestConvertManifest(t *testing.T) {
-	s := serve(t, map[string]http.HandlerFunc{
-		"POST /app-manifests/the-code/conversions": func(w http.ResponseWriter, r *http.Request) {
-			if r.Header.Get("Authorization") != "" {
-				t.Error("a credential was sent, and there is none yet")
-			}
-			reply(w, 201, openapi.Minimal("integration", map[string]any{
-				"id": 77, "slug": "mayfly", "html_url": "https://github.com/apps/mayfly", "permissions": map[string]any{},
-				"owner":     openapi.Minimal("simple-user", nil),
-				"client_id": "Iv1", "client_secret": "cs", "webhook_secret": "whs", "pem": "PEM",
-			}))
-		},
-	})
-	app, err := github.ConvertManifest(t.Context(), github.Config{URL: s.URL}, "the-code")
-	if err != nil || app.ID != 77 || app.PrivateKey.Reveal() != "PEM" || app.WebhookSecret.Reveal() != "whs" || app.Slug != "mayfly" {
-		t.Errorf("%+v, %v", app, err)
 	}
 }
