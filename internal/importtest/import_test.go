@@ -28,6 +28,7 @@ var nouns = []string{"internal/event", "internal/pool", "internal/secret"}
 var plain = []string{
 	"internal/event", "internal/event/pattern", "internal/event/schema", "internal/event/transform", "internal/ledger",
 	"internal/pool", "internal/secret", "internal/agent", "internal/claim", "cmd/mayfly-agent",
+	"internal/aws",
 }
 
 // allowed lists, for packages that are neither stage nor noun, what of Mayfly
@@ -36,6 +37,7 @@ var allowed = map[string][]string{
 	"internal/disk":       {},
 	"internal/bus":        {"internal/disk"},
 	"internal/agent":      {"internal/claim"},
+	"internal/aws":        {},
 	"internal/config":     {},
 	"internal/cli":        {},
 	"internal/importtest": {},
@@ -101,6 +103,7 @@ func TestPartsDoNotImportParents(t *testing.T) {
 	plugs := []string{
 		"internal/fleet/engine", "internal/fleet/sandbox", "internal/fleet/fleettest",
 		"internal/ledger/sqlite", "internal/ledger/ledgertest", "internal/bus/target", "internal/bus/registry",
+		"internal/aws/stack", "internal/aws/deploy", "internal/aws/handler", "internal/aws/build",
 	}
 	for _, p := range list(t) {
 		if slices.Contains(plugs, p.ImportPath) {

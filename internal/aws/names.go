@@ -1,0 +1,44 @@
+package aws
+
+// The handlers: what MAYFLY_HANDLER may say.
+const (
+	HandlerWebhook = "webhook" // deliveries → bus
+	HandlerClaim   = "claim"   // a task's identity → JIT configuration
+	HandlerLedger  = "ledger"  // jobs' events and tasks' states → ledger
+	HandlerSweep   = "sweep"   // every minute: what was missed
+	HandlerRelease = "release" // every hour: new versions of the runner
+)
+
+// The environment of a function. Each has only what it uses.
+const (
+	EnvHandler       = "MAYFLY_HANDLER"
+	EnvStack         = "MAYFLY_STACK"          // name of the stack
+	EnvBus           = "MAYFLY_BUS"            // name of the event bus
+	EnvTable         = "MAYFLY_TABLE"          // name of the ledger's table
+	EnvCluster       = "MAYFLY_CLUSTER"        // name of the ECS cluster
+	EnvWebhookSecret = "MAYFLY_WEBHOOK_SECRET" // ARN; its value is the secret, as text
+	EnvAppSecret     = "MAYFLY_APP_SECRET"     // ARN; its value is the App's key (PEM), or a token
+	EnvDeadLetters   = "MAYFLY_DEAD_LETTERS"   // URL of the queue
+	EnvProject       = "MAYFLY_PROJECT"        // name of the CodeBuild project
+	EnvRepository    = "MAYFLY_REPOSITORY"     // name of the ECR repository
+	EnvHookURL       = "MAYFLY_HOOK_URL"       // the webhook's Function URL
+	EnvTaskRoles     = "MAYFLY_TASK_ROLES"     // unique ids (AROA…) of the roles that may claim, joined by commas
+)
+
+// The environment of a task: what the rule that started it says it is for. It is
+// given as an override, so that ecs:DescribeTasks and the events of the task's state tell it,
+// too. It is no proof of anything.
+const (
+	EnvJob    = "MAYFLY_JOB"    // key of the job, such as acme/web/123/1
+	EnvRunner = "MAYFLY_RUNNER" // name of the runner; absent for the first runner of a job
+)
+
+// A task's container and its first process.
+const (
+	ContainerName = "runner"
+	AgentPath     = "/opt/mayfly/mayfly-agent"
+)
+
+// TypeVersionRefused is the detail type of the event that GitHub no longer takes the
+// runner's version; its source is "mayfly".
+const TypeVersionRefused = "Runner Version Refused"
