@@ -187,7 +187,7 @@ func TestLibrariesHaveOneHome(t *testing.T) {
 
 // TestSupportStaysOutOfBinaries keeps what only tests need out of the tool.
 func TestSupportStaysOutOfBinaries(t *testing.T) {
-	support := []string{"internal/github/openapi", "internal/fleet/fleettest", "internal/ledger/ledgertest"}
+	support := []string{"internal/github/openapi", "internal/fleet/fleettest", "internal/ledger/ledgertest", "internal/aws/awstest"}
 	for _, p := range list(t) {
 		for _, imp := range p.Imports {
 			imp, _ := strings.CutPrefix(imp, module)

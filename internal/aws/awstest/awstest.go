@@ -1,0 +1,125 @@
+// Package awstest gives tests an AWS of their own on the loopback interface:
+// moto_server (https://docs.getmoto.org), which speaks AWS's protocols and keeps what
+// it is told. It shows that requests have the right shape and are wired together; it
+// knows nothing of permissions, scaling and retries. A [Recorder] notes what was called,
+// so that permissions can be held against that.
+package awstest
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+)
+
+// Where a [Cloud] says that it is, and as what moto knows whoever asks.
+const (
+	Region  = "eu-west-1"
+	Account = "123456789012"
+)
+
+// Credentials that moto takes for good: it checks none.
+const (
+	keyID  = "test"
+	secret = "test"
+)
+
+// A Cloud is one moto_server, with nothing in it at first.
+type Cloud struct {
+	URL      string     // http://127.0.0.1:PORT, for every service
+	Config   aws.Config // for clients; what they call is recorded
+	Recorder *Recorder
+}
+
+// Start starts a moto_server that ends with t. Without one on this machine t is
+// skipped; with CI=true it fails.
+func Start(t testing.TB) *Cloud {
+	t.Helper()
+	c := &Cloud{URL: serve(t), Recorder: &Recorder{}}
+	sdk, err := config.LoadDefaultConfig(context.Background(),
+		config.WithSharedConfigFiles([]string{}), config.WithSharedCredentialsFiles([]string{}), // not this person's own
+		config.WithBaseEndpoint(c.URL), config.WithRegion(Region),
+		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(keyID, secret, "")),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Config = c.Recorder.Watch(sdk)
+	return c
+}
+
+// Env returns what a process needs in its environment to reach c through the SDK.
+func (c *Cloud) Env() []string {
+	return []string{
+		"AWS_ENDPOINT_URL=" + c.URL, "AWS_REGION=" + Region, "AWS_EC2_METADATA_DISABLED=true",
+		"AWS_ACCESS_KEY_ID=" + keyID, "AWS_SECRET_ACCESS_KEY=" + secret,
+		"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
+	}
+}
+
+// running is what moto_server says once it listens, on its standard error.
+var running = regexp.MustCompile(`Running on (http://127\.0\.0\.1:\d+)`)
+
+// serve starts moto_server on a free port, waits until it says that it listens, and
+// returns its address.
+func serve(t testing.TB) string {
+	t.Helper()
+	program, err := exec.LookPath("moto_server")
+	if err != nil {
+		lacking(t, "moto_server is not installed: pip install 'moto[server]'")
+	}
+	cmd := exec.Command(program, "-H", "127.0.0.1", "-p", "0")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(stderr)
+	drained := make(chan struct{})
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it keeps nothing that a gentler end would save
+		<-drained
+		_ = cmd.Wait() // "signal: killed"
+	})
+	url, err := address(lines)
+	go func() { // so that its log of requests never blocks it
+		defer close(drained)
+		_, _ = io.Copy(io.Discard, lines)
+	}()
+	if err != nil {
+		t.Fatalf("starting %s: %v", program, err)
+	}
+	return url
+}
+
+// address reads up to the line that says where moto_server listens.
+func address(lines *bufio.Reader) (string, error) {
+	said := ""
+	for {
+		line, err := lines.ReadString('\n')
+		if match := running.FindStringSubmatch(line); match != nil {
+			return match[1], nil
+		}
+		if said += line; err != nil {
+			return "", fmt.Errorf("%w before it listened; it said: %s", err, said)
+		}
+	}
+}
+
+func lacking(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(what)
+	}
+	t.Skip("SKIPPED, NOT TESTED: " + what)
+}
