@@ -42,7 +42,7 @@
 //
 // claim.Desk opens a unix socket for each runner, in a folder of its own that is
 // mounted into its container. Over it a runner gets one JIT configuration, once,
-// after the ledger has durably said so. claims.go here joins the desk to the ledger
+// after the ledger has durably said so. Package pipeline joins the desk to the ledger
 // and to GitHub.
 //
 // # 6. agent
@@ -59,7 +59,8 @@
 //
 // # The machine
 //
-// machine.go joins all of this. sweep.go makes good what no delivery told. control.go
+// machine.go joins all of this; what AWS joins in the same way is in package pipeline,
+// such as what is asked of GitHub about jobs and runners. sweep.go makes good what no delivery told. control.go
 // and ask.go let commands change the database beside a running machine. Each command
 // has a file of its own: up.go (reload.go for SIGHUP), demo.go, sim.go, jobs.go,
 // status.go, events.go and event.go, rule.go, schema.go, dlq.go (dead letters), token.go, hook.go,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -123,10 +124,11 @@ func gist(e event.Event) string {
 	if job, err := event.ParseWorkflowJob(e.Detail); err == nil && e.DetailType == event.TypeWorkflowJob {
 		return fmt.Sprintf("%s %s: %s", job.Action, ledger.KeyOf(job), job.Name)
 	}
-	if about, err := detail[struct {
+	var about struct {
 		Runner, Reason string
 		Job            ledger.JobKey
-	}](e); err == nil && e.Source == event.SourceMayfly {
+	}
+	if err := json.Unmarshal(e.Detail, &about); err == nil && e.Source == event.SourceMayfly {
 		switch {
 		case about.Runner == "":
 			return about.Job.String()

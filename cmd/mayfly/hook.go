@@ -8,6 +8,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
 // webhookCmd is `mayfly webhook`.
@@ -41,7 +42,7 @@ func (h hookAt) open(c *commands) (*github.Client, github.Scope, github.HookConf
 	if s.Webhook.At == "" || s.Webhook.URL == "" {
 		return none(cli.Usage(errors.New("webhook: want to know whose it is and its address"), "set webhook.at and webhook.url in the configuration, or give --at and --url"))
 	}
-	at, err := hookScope(s.Webhook.At)
+	at, err := pipeline.HookScope(s.Webhook.At)
 	if err != nil {
 		return none(cli.Usage(err, "app, acme, acme/web or enterprises/SLUG"))
 	}

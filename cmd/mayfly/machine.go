@@ -23,6 +23,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/ledger/sqlite"
+	"github.com/mayfly-ci/mayfly/internal/pipeline"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
 )
 
@@ -46,14 +47,13 @@ type settings struct {
 //	                      ▲                            │
 //	                      └───────── claim ◀───────────┘
 //
-// What each arrow does is in rules.go (bus to ledger, fleet, GitHub) and claims.go
-// (agent to ledger and GitHub).
+// What each arrow does is in rules.go, and where AWS does the same, in package pipeline.
 type machine struct {
 	settings
 	db       *disk.DB
 	bus      *bus.Bus
 	ledger   *sqlite.Ledger
-	forge    *github.Client
+	joins    *pipeline.Pipeline
 	fleet    *fleet.Fleet
 	launcher purger
 	engine   *engine.Launcher // nil unless it is the launcher
@@ -72,6 +72,10 @@ const databaseName = "mayfly.db"
 func newMachine(s settings) *machine {
 	m := &machine{settings: s}
 	m.limits.Store(&s.Limits)
+	m.joins = pipeline.New(pipeline.Config{
+		Limits: func() ledger.Limits { return *m.limits.Load() }, Enterprise: m.Enterprise,
+		HookAt: m.HookAt, HookURL: m.HookURL, Vanish: m.vanish, LastWords: m.words.keep, Log: m.Log,
+	})
 	return m
 }
 
@@ -86,14 +90,14 @@ func openMachine(ctx context.Context, s settings) (*machine, error) {
 }
 
 func (m *machine) open(ctx context.Context) (err error) {
-	if m.forge, err = github.New(m.Forge); err != nil {
+	if m.joins.Forge, err = github.New(m.Forge); err != nil {
 		return err
 	}
 	if err := m.openStore(ctx); err != nil {
 		return err
 	}
 	if m.desk, err = claim.New(claim.Config{
-		Dir: filepath.Join(m.State, "claims"), Ledger: claimLedger{m}, Forge: claimForge{m}, Log: m.Log,
+		Dir: filepath.Join(m.State, "claims"), Ledger: m.joins.ClaimLedger(), Forge: m.joins.ClaimForge(), Log: m.Log,
 	}); err != nil {
 		return err
 	}
@@ -128,6 +132,7 @@ func (m *machine) openStore(ctx context.Context) error {
 		return err
 	}
 	m.ledger, err = sqlite.Open(ctx, m.db, sqlite.Config{Limits: m.Limits, Emit: m.emit})
+	m.joins.Ledger = m.ledger
 	return err
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,8 +13,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
-	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
 // The machine's own rules, as data.
@@ -47,10 +46,10 @@ func (m *machine) rules() (list []bus.Rule, err error) {
 // the configuration's rules.
 func (m *machine) targets() map[string]bus.Target {
 	all := map[string]bus.Target{
-		"ledger":  m.observe,
-		"fleet":   m.launch,
-		"removal": m.remove,
-		"check":   m.check,
+		"ledger":  final(m.observe),
+		"fleet":   final(carry(m.launch)),
+		"removal": final(carry(m.joins.Remove)),
+		"check":   final(carry(m.joins.Check)),
 		"log":     m.note,
 	}
 	maps.Copy(all, m.Outside.Targets)
@@ -61,13 +60,12 @@ func (m *machine) targets() map[string]bus.Target {
 // decided.
 func (m *machine) emit(tx *disk.Tx, effects []ledger.Effect) error {
 	for _, effect := range effects {
-		detail, err := json.Marshal(effect)
+		e, err := pipeline.EventOf(effect, time.Now())
 		if err != nil {
 			return err
 		}
-		if _, err := m.bus.PublishTx(tx, event.Event{
-			ID: rand.Text(), Source: event.SourceMayfly, DetailType: effect.DetailType(), Time: time.Now(), Detail: detail,
-		}); err != nil {
+		e.ID = rand.Text()
+		if _, err := m.bus.PublishTx(tx, e); err != nil {
 			return err
 		}
 	}
@@ -76,21 +74,13 @@ func (m *machine) emit(tx *disk.Tx, effects []ledger.Effect) error {
 
 // observe tells the ledger what GitHub said of a job.
 func (m *machine) observe(ctx context.Context, e event.Event) error {
-	job, err := event.ParseWorkflowJob(e.Detail)
-	if err != nil {
-		return bus.Permanent(err)
-	}
-	_, err = m.ledger.Apply(ctx, ledger.JobSeen{Job: job, At: e.Time})
+	_, err := m.joins.Observe(ctx, e)
 	return err
 }
 
 // launch starts a runner that is wanted, unless that has been done or is of no use
 // any more. One that cannot be started is gone, and the ledger decides on.
-func (m *machine) launch(ctx context.Context, e event.Event) error {
-	want, err := detail[ledger.WantRunner](e)
-	if err != nil {
-		return err
-	}
+func (m *machine) launch(ctx context.Context, want ledger.WantRunner) error {
 	starting, err := m.ledger.Apply(ctx, ledger.Starting{Runner: want.Runner})
 	if err != nil || !starting.Granted {
 		return err
@@ -100,7 +90,7 @@ func (m *machine) launch(ctx context.Context, e event.Event) error {
 			return err
 		}
 		m.Log.Warn("starting a runner", "runner", want.Runner, "job", want.Job, "err", err)
-		return errors.Join(m.desk.Close(string(want.Runner)), m.gone(ctx, want.Runner, 0, "not started: "+err.Error()))
+		return errors.Join(m.desk.Close(string(want.Runner)), m.joins.Gone(ctx, want.Runner, 0, "not started: "+err.Error()))
 	}
 	_, err = m.ledger.Apply(ctx, ledger.Started{Runner: want.Runner})
 	return err
@@ -125,7 +115,8 @@ func (m *machine) start(ctx context.Context, want ledger.WantRunner) error {
 
 // exited is told by the fleet that nothing of a container is left.
 func (m *machine) exited(ctx context.Context, runner string, exit fleet.Exit) error {
-	code, reason := exit.Code, m.words.of(runner)
+	name := ledger.RunnerName(runner)
+	code, reason := exit.Code, m.words.of(name)
 	if reason == "" {
 		reason = exit.Note
 	}
@@ -134,81 +125,19 @@ func (m *machine) exited(ctx context.Context, runner string, exit fleet.Exit) er
 	}
 	// In this order: a machine that resumes opens the socket of every container it
 	// found, and has it closed again for those that the ledger knows to be gone.
-	if err := m.gone(ctx, ledger.RunnerName(runner), code, reason); err != nil {
+	if err := m.joins.Gone(ctx, name, code, reason); err != nil {
 		return err
 	}
-	m.words.forget(runner)
+	m.words.forget(name)
 	return m.desk.Close(runner)
 }
 
-func (m *machine) gone(ctx context.Context, runner ledger.RunnerName, code int, reason string) error {
-	_, err := m.ledger.Apply(ctx, ledger.Gone{Runner: runner, ExitCode: code, Reason: reason})
-	return err
-}
-
-// remove takes a runner away: first its registration, which GitHub refuses while
-// it is busy, then its container.
-func (m *machine) remove(ctx context.Context, e event.Event) error {
-	r, err := detail[ledger.RemoveRunner](e)
-	if err != nil {
+// vanish is the pipeline's: nothing is left of a runner here after it.
+func (m *machine) vanish(ctx context.Context, runner ledger.RunnerName) error {
+	if err := m.fleet.Remove(ctx, string(runner)); err != nil {
 		return err
 	}
-	if r.Registered && !r.Force {
-		switch err := m.deregister(ctx, r); {
-		case errors.Is(err, github.ErrBusy):
-			_, err := m.ledger.Apply(ctx, ledger.Busy{Runner: r.Runner})
-			return err
-		case err != nil:
-			return err
-		}
-	}
-	if err := m.fleet.Remove(ctx, string(r.Runner)); err != nil {
-		return err
-	}
-	if r.Registered && r.Force {
-		if err := m.deregister(ctx, r); err != nil && !errors.Is(err, github.ErrBusy) {
-			return err
-		}
-	}
-	return errors.Join(m.desk.Close(string(r.Runner)), m.gone(ctx, r.Runner, 0, ""))
-}
-
-// deregister removes a registration, nil when there is none. Without an id the
-// answer to generate-jitconfig was lost, and the name tells.
-func (m *machine) deregister(ctx context.Context, r ledger.RemoveRunner) error {
-	scope, err := m.scope(r.Scope)
-	if err != nil {
-		return bus.Permanent(err)
-	}
-	return m.forget(ctx, scope, string(r.Runner), r.GitHubID)
-}
-
-// check asks GitHub how a job stands, and tells the ledger.
-func (m *machine) check(ctx context.Context, e event.Event) error {
-	q, err := detail[ledger.CheckJob](e)
-	if err != nil {
-		return err
-	}
-	job, err := m.forge.Job(ctx, q.Scope.Repository, q.Job.ID)
-	switch {
-	case errors.Is(err, github.ErrNotFound):
-		_, err = m.ledger.Apply(ctx, ledger.JobLost{Job: q.Job, Reason: "GitHub does not know it"})
-		return err
-	case err != nil:
-		return err
-	}
-	return m.seen(ctx, job.WorkflowJob, q.Scope)
-}
-
-// seen tells the ledger of a job that GitHub was asked about. What an answer lacks
-// beside a delivery is filled in from what is known: scope and pool.
-func (m *machine) seen(ctx context.Context, job event.WorkflowJob, known ledger.Scope) error {
-	job.Organization, job.Enterprise, job.Installation = known.Organization, known.Enterprise, known.Installation
-	if p, ok := m.pools().Route(job); ok {
-		job.Routing.Pool = p.Name
-	}
-	_, err := m.ledger.Apply(ctx, ledger.JobSeen{Job: job})
-	return err
+	return m.desk.Close(string(runner))
 }
 
 // note is the target "log".
@@ -217,10 +146,24 @@ func (m *machine) note(_ context.Context, e event.Event) error {
 	return nil
 }
 
-// detail reads the detail of one of the ledger's own events.
-func detail[T any](e event.Event) (v T, err error) {
-	if err := json.Unmarshal(e.Detail, &v); err != nil {
-		return v, bus.Permanent(fmt.Errorf("detail of %q: %w", e.DetailType, err))
+// carry makes a target of what carries out one kind of effect.
+func carry[T ledger.Effect](out func(context.Context, T) error) bus.Target {
+	return func(ctx context.Context, e event.Event) error {
+		effect, err := pipeline.EffectOf[T](e)
+		if err != nil {
+			return err
+		}
+		return out(ctx, effect)
 	}
-	return v, nil
+}
+
+// final has an error of the pipeline that no repetition makes good make a dead letter.
+func final(target bus.Target) bus.Target {
+	return func(ctx context.Context, e event.Event) error {
+		err := target(ctx, e)
+		if errors.Is(err, pipeline.ErrUseless) {
+			return bus.Permanent(err)
+		}
+		return err
+	}
 }

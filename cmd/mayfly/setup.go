@@ -129,15 +129,6 @@ func explainForge(err error) error {
 	return cli.Hint(cli.WithCode(err, cli.ExitForge), "%s", refused.Hint())
 }
 
-// hookScope reads whose webhook it is: app, an organisation, a repository or
-// enterprises/SLUG.
-func hookScope(at string) (github.Scope, error) {
-	if at == "app" {
-		return github.AppScope(), nil
-	}
-	return github.ParseScope(at)
-}
-
 // initCmd is `mayfly init`.
 type initCmd struct {
 	Force bool `help:"Overwrite a file that is there."`

@@ -172,7 +172,7 @@ func (s *simulated) installHook(ctx context.Context, c simulatedSettings) error 
 	if err != nil {
 		return err
 	}
-	_, err = s.forge.InstallWebhook(ctx, scope, github.HookConfig{
+	_, err = s.joins.Forge.InstallWebhook(ctx, scope, github.HookConfig{
 		URL: s.hookURL(), Secret: c.Secret, Events: webhook.DefaultEvents(),
 	})
 	return err

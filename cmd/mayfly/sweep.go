@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/ledger"
@@ -26,18 +25,15 @@ func (m *machine) tick(ctx context.Context) error {
 
 // sweepJobs holds GitHub's own list of jobs against the ledger's.
 func (m *machine) sweepJobs(ctx context.Context) error {
-	return m.every(ctx, jobsEvery, "comparing jobs with GitHub", m.compareJobs)
+	return m.every(ctx, jobsEvery, "comparing jobs with GitHub", m.joins.CompareJobs)
 }
 
 // sweepDeliveries asks for deliveries again that failed.
 func (m *machine) sweepDeliveries(ctx context.Context) error {
-	if m.HookAt == "" {
-		return nil
-	}
 	since := time.Now().Add(-deliveriesBack)
 	return m.every(ctx, deliveriesEvery, "looking for failed deliveries", func(ctx context.Context) error {
 		next := time.Now().Add(-2 * deliveriesEvery) // those under way now are looked at again
-		if err := m.redeliver(ctx, since); err != nil {
+		if err := m.joins.Redeliver(ctx, since); err != nil {
 			return err
 		}
 		since = next
@@ -60,56 +56,4 @@ func (m *machine) every(ctx context.Context, period time.Duration, what string, 
 		case <-ticker.C:
 		}
 	}
-}
-
-// redeliver asks GitHub for every delivery again that failed since then. A GUID
-// that arrived all the same is known to the bus and does nothing twice.
-func (m *machine) redeliver(ctx context.Context, since time.Time) error {
-	at, err := hookScope(m.HookAt)
-	if err != nil {
-		return err
-	}
-	hook, err := m.forge.Webhook(ctx, at, m.HookURL)
-	if err != nil {
-		return err
-	}
-	failed, err := m.forge.FailedDeliveries(ctx, at, hook.ID, since)
-	if err != nil {
-		return err
-	}
-	for _, d := range failed {
-		if err := m.forge.Redeliver(ctx, at, hook.ID, d.ID); err != nil {
-			return err
-		}
-		m.Log.Info("asked for a failed delivery again", "delivery", d.GUID)
-	}
-	return nil
-}
-
-// compareJobs tells the ledger of the jobs that GitHub has queued in the
-// repositories of its own open jobs: where one delivery came from, others may
-// have been lost.
-func (m *machine) compareJobs(ctx context.Context) error {
-	state, err := m.ledger.Snapshot(ctx)
-	if err != nil {
-		return err
-	}
-	scopes := map[string]ledger.Scope{}
-	for j := range state.Jobs() {
-		scopes[j.Scope.Repository] = j.Scope
-	}
-	var faults error
-	for repository, scope := range scopes {
-		jobs, err := m.forge.QueuedJobs(ctx, repository)
-		if err != nil {
-			faults = errors.Join(faults, err)
-			continue
-		}
-		for _, job := range jobs {
-			if err := m.seen(ctx, job.WorkflowJob, scope); err != nil {
-				return err
-			}
-		}
-	}
-	return faults
 }

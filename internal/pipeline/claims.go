@@ -1,0 +1,130 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/claim"
+	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+)
+
+// ClaimLedger is the ledger as the claim stage sees it.
+func (p *Pipeline) ClaimLedger() claim.Ledger { return claimLedger{p} }
+
+// ClaimForge is GitHub as the claim stage sees it.
+func (p *Pipeline) ClaimForge() claim.Forge { return claimForge{p} }
+
+type claimLedger struct{ *Pipeline }
+
+// Claim implements claim.Ledger.
+func (p claimLedger) Claim(ctx context.Context, runner string) (claim.Permit, error) {
+	result, err := p.Ledger.Apply(ctx, ledger.Claim{Runner: ledger.RunnerName(runner)})
+	switch {
+	case err != nil:
+		return claim.Permit{}, err
+	case !result.Granted:
+		return claim.Permit{}, &claim.Refused{Reason: result.Reason}
+	}
+	r := result.Runner
+	pool, ok := p.Limits().Pools.Find(r.Pool)
+	if !ok {
+		return claim.Permit{}, &claim.Refused{Reason: "pool " + r.Pool + " is not configured any more"}
+	}
+	scope, err := p.scope(r.Scope)
+	if err != nil {
+		return claim.Permit{}, &claim.Refused{Reason: err.Error()}
+	}
+	return claim.Permit{
+		Job: r.MadeFor.String(), Scope: scope.String(), Labels: r.Labels.Labels(), Group: pool.RunnerGroup,
+		IdleLimit: pool.IdleLimit, TotalLimit: pool.TotalLimit,
+	}, nil
+}
+
+// Registered implements claim.Ledger.
+func (p claimLedger) Registered(ctx context.Context, runner string, id int64) error {
+	_, err := p.Ledger.Apply(ctx, ledger.Registered{Runner: ledger.RunnerName(runner), GitHubID: id})
+	return err
+}
+
+// Report implements claim.Ledger.
+func (p claimLedger) Report(ctx context.Context, runner string, r claim.Report) error {
+	name := ledger.RunnerName(runner)
+	var in ledger.Input
+	switch r.Phase {
+	case claim.PhaseIdle:
+		in = ledger.Idle{Runner: name}
+	case claim.PhaseBusy:
+		in = ledger.Busy{Runner: name}
+	case claim.PhaseLeaving:
+		return p.dismiss(ctx, name)
+	case claim.PhaseGone:
+		return p.LastWords(ctx, name, r.Reason)
+	}
+	_, err := p.Ledger.Apply(ctx, in)
+	return err
+}
+
+// dismiss answers an idle runner that wants to leave: its registration is removed,
+// unless GitHub has just given it a job.
+func (p claimLedger) dismiss(ctx context.Context, name ledger.RunnerName) error {
+	list, err := p.Ledger.Runners(ctx, ledger.RunnerQuery{Name: name})
+	if err != nil {
+		return err
+	}
+	scope, err := p.scope(list[0].Scope)
+	if err != nil {
+		return err
+	}
+	err = p.forget(ctx, scope, string(name), list[0].GitHubID)
+	if !errors.Is(err, github.ErrBusy) {
+		return err
+	}
+	if _, err := p.Ledger.Apply(ctx, ledger.Busy{Runner: name}); err != nil {
+		return err
+	}
+	return claim.ErrBusy
+}
+
+type claimForge struct{ *Pipeline }
+
+// Register implements claim.Forge with generate-jitconfig: one POST.
+func (p claimForge) Register(ctx context.Context, permit claim.Permit, runner string) (claim.Registration, error) {
+	scope, err := github.ParseScope(permit.Scope)
+	if err != nil {
+		return claim.Registration{}, err
+	}
+	jit, err := p.Forge.GenerateJIT(ctx, scope, github.JITRequest{Name: runner, Labels: permit.Labels, Group: permit.Group})
+	if err != nil {
+		return claim.Registration{}, p.answer(ctx, runner, err)
+	}
+	return claim.Registration{ID: jit.RunnerID, JIT: jit.Config}, nil
+}
+
+// Forget implements claim.Forge.
+func (p claimForge) Forget(ctx context.Context, permit claim.Permit, runner string) error {
+	scope, err := github.ParseScope(permit.Scope)
+	if err != nil {
+		return err
+	}
+	return p.forget(ctx, scope, runner, 0)
+}
+
+// answer says what GitHub's refusal to register means for a claim.
+func (p claimForge) answer(ctx context.Context, runner string, err error) error {
+	var limited *github.RateLimited
+	switch {
+	case errors.Is(err, github.ErrConflict):
+		return claim.ErrTaken
+	case errors.As(err, &limited):
+		return &claim.Later{After: time.Until(limited.Until), Err: err}
+	case errors.Is(err, github.ErrNotFound), errors.Is(err, github.ErrUnprocessable),
+		errors.Is(err, github.ErrUnauthorized), errors.Is(err, github.ErrForbidden):
+		if _, lerr := p.Ledger.Apply(ctx, ledger.Failed{Runner: ledger.RunnerName(runner), Reason: err.Error()}); lerr != nil {
+			return lerr
+		}
+		return &claim.Refused{Reason: err.Error()}
+	}
+	return &claim.Later{Err: err}
+}

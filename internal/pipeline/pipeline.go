@@ -1,0 +1,92 @@
+// Package pipeline joins the stages where one machine and AWS do the same: the
+// ledger with GitHub, and claims with both. It decides nothing, which is the ledger's
+// part, and keeps nothing.
+//
+// What the two places do each in their own way, they give it: where the ledger is kept,
+// and how a container is taken away.
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+)
+
+// ErrUseless is the error of an event that no repetition makes good, such as
+// one whose detail cannot be read: it belongs among the dead letters at once.
+var ErrUseless = errors.New("of no use")
+
+// A Config is what a [Pipeline] joins.
+type Config struct {
+	Ledger ledger.Store
+	Forge  *github.Client
+	Limits func() ledger.Limits // those in force
+	Log    *slog.Logger
+
+	Enterprise string // where runners are registered at [ledger.LevelEnterprise]: enterprises/SLUG
+	HookAt     string // whose webhook it is, as [HookScope] reads it; "" when that is not known
+	HookURL    string // the address of that webhook
+
+	// Vanish ends the container of a runner and removes what is left of it; nil
+	// when nothing is, also when there was nothing.
+	Vanish func(ctx context.Context, runner ledger.RunnerName) error
+
+	// LastWords takes what an agent says of the end of its runner. That the container
+	// has ended, who runs containers says.
+	LastWords func(ctx context.Context, runner ledger.RunnerName, reason string) error
+}
+
+// A Pipeline is stages, joined. Its methods may be called from several goroutines and,
+// for one ledger, by several processes at once.
+type Pipeline struct{ Config }
+
+// New joins what c has.
+func New(c Config) *Pipeline { return &Pipeline{c} }
+
+// EventOf returns the event that asks for an effect, said at now. The caller gives it
+// its ID.
+func EventOf(effect ledger.Effect, now time.Time) (event.Event, error) {
+	detail, err := json.Marshal(effect)
+	return event.Event{
+		Source: event.SourceMayfly, DetailType: effect.DetailType(), Time: now.UTC(), Detail: detail,
+	}, err
+}
+
+// EffectOf reads the effect that e asks for, of a kind that the caller knows by e's
+// detail type.
+func EffectOf[T ledger.Effect](e event.Event) (effect T, err error) {
+	if err := json.Unmarshal(e.Detail, &effect); err != nil {
+		return effect, fmt.Errorf("detail of %q: %w: %w", e.DetailType, ErrUseless, err)
+	}
+	return effect, nil
+}
+
+// HookScope reads whose webhook it is: app, an organisation, a repository or
+// enterprises/SLUG.
+func HookScope(at string) (github.Scope, error) {
+	if at == "app" {
+		return github.AppScope(), nil
+	}
+	return github.ParseScope(at)
+}
+
+// scope says where a runner for a job of s is registered.
+func (p *Pipeline) scope(s ledger.Scope) (github.Scope, error) {
+	switch p.Limits().Level {
+	case ledger.LevelRepository:
+		return github.ParseScope(s.Repository)
+	case ledger.LevelOrganization:
+		if s.Organization == "" {
+			return github.Scope{}, fmt.Errorf("repository %s belongs to no organization: runners_at: organization cannot serve it", s.Repository)
+		}
+		return github.ParseScope(s.Organization)
+	}
+	return github.ParseScope(p.Enterprise)
+}

@@ -1,0 +1,58 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+)
+
+// Remove takes a runner away: first its registration, which GitHub refuses while
+// it is busy, then its container.
+func (p *Pipeline) Remove(ctx context.Context, r ledger.RemoveRunner) error {
+	if r.Registered && !r.Force {
+		switch err := p.deregister(ctx, r); {
+		case errors.Is(err, github.ErrBusy):
+			_, err := p.Ledger.Apply(ctx, ledger.Busy{Runner: r.Runner})
+			return err
+		case err != nil:
+			return err
+		}
+	}
+	if err := p.Vanish(ctx, r.Runner); err != nil {
+		return err
+	}
+	if r.Registered && r.Force {
+		if err := p.deregister(ctx, r); err != nil && !errors.Is(err, github.ErrBusy) {
+			return err
+		}
+	}
+	return p.Gone(ctx, r.Runner, 0, "")
+}
+
+// Gone tells the ledger that nothing of a runner's container is left, or that it
+// could not be started.
+func (p *Pipeline) Gone(ctx context.Context, runner ledger.RunnerName, code int, reason string) error {
+	_, err := p.Ledger.Apply(ctx, ledger.Gone{Runner: runner, ExitCode: code, Reason: reason})
+	return err
+}
+
+// deregister removes a registration, nil when there is none.
+func (p *Pipeline) deregister(ctx context.Context, r ledger.RemoveRunner) error {
+	scope, err := p.scope(r.Scope)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUseless, err)
+	}
+	return p.forget(ctx, scope, string(r.Runner), r.GitHubID)
+}
+
+// forget removes a registration, nil when there is none: by id or, where the answer to
+// generate-jitconfig was lost, by name.
+func (p *Pipeline) forget(ctx context.Context, scope github.Scope, name string, id int64) error {
+	if id == 0 {
+		return p.Forge.ForgetRunner(ctx, scope, name)
+	}
+	return p.Forge.RemoveRunner(ctx, scope, id)
+}
