@@ -123,6 +123,7 @@ type Routing struct {
 	Pool     string `json:"pool"`     // the pool the job fits; "" if it fits none
 	Labels   string `json:"labels"`   // the job's labels, joined by commas
 	Delivery string `json:"delivery"` // GUID of the delivery
+	Job      string `json:"job"`      // the job's key, as [WorkflowJob.Key] gives it
 }
 
 // WithRouting returns payload, a JSON object, with r as its member "mayfly".

@@ -44,6 +44,12 @@ type WorkflowJob struct {
 	Routing Routing // zero in a payload that has not passed the webhook
 }
 
+// Key names this attempt of the job as one flat text, such as "acme/web/123/1", with the
+// repository in lower case: GitHub ignores its case.
+func (w WorkflowJob) Key() string {
+	return fmt.Sprintf("%s/%d/%d", strings.ToLower(w.Repository), w.ID, w.Attempt)
+}
+
 type wireJob struct {
 	Action string `json:"action"`
 	Job    *struct {

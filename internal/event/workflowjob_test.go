@@ -101,7 +101,7 @@ func TestParseWorkflowJob(t *testing.T) {
 // TestParseEveryRealPayload compares what is read with the file's name and with
 // the payload itself, before and after routing.
 func TestParseEveryRealPayload(t *testing.T) {
-	routing := Routing{Pool: "small", Labels: "self-hosted", Delivery: "guid"}
+	routing := Routing{Pool: "small", Labels: "self-hosted", Delivery: "guid", Job: "acme/web/7/1"}
 	for file, payload := range payloads(t) {
 		got, err := ParseWorkflowJob(payload)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
@@ -20,6 +21,14 @@ func TestParseJobKey(t *testing.T) {
 		if k, err := ledger.ParseJobKey(text); err == nil {
 			t.Errorf("%q: %v: want an error", text, k)
 		}
+	}
+}
+
+// TestKeyOfEvent: the key that rules pass on is the ledger's.
+func TestKeyOfEvent(t *testing.T) {
+	w := event.WorkflowJob{Repository: "Acme/Web", ID: 123, Attempt: 2}
+	if k, err := ledger.ParseJobKey(w.Key()); err != nil || k != ledger.KeyOf(w) {
+		t.Errorf("%q: %v, %v: want %v", w.Key(), k, err, ledger.KeyOf(w))
 	}
 }
 

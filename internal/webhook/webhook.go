@@ -149,7 +149,7 @@ func (h *Handler) publish(ctx context.Context, d delivery, payload []byte) (answ
 		if a.Pool = p.Name; !ok {
 			a.Note = "no pool takes a job of " + d.repository + " with the labels " + strconv.Quote(labels)
 		}
-		routing := event.Routing{Pool: p.Name, Labels: labels, Delivery: d.id}
+		routing := event.Routing{Pool: p.Name, Labels: labels, Delivery: d.id, Job: d.job.Key()}
 		if e.Detail, err = event.WithRouting(payload, routing); err != nil {
 			return answer{}, refuse(malformed, err.Error())
 		}

@@ -109,7 +109,7 @@ func TestJobIsRouted(t *testing.T) {
 	want := event.Event{
 		ID: "d-1", Source: "github.com", DetailType: "workflow_job", Resources: []string{"acme/web"},
 		Time:   time.Date(2026, 1, 31, 12, 0, 0, 123e6, time.UTC),
-		Detail: append(body[:len(body)-1:len(body)-1], `,"mayfly":{"pool":"small","labels":"Linux,small","delivery":"d-1"}}`...),
+		Detail: append(body[:len(body)-1:len(body)-1], `,"mayfly":{"pool":"small","labels":"Linux,small","delivery":"d-1","job":"acme/web/7/0"}}`...),
 	}
 	if diff := cmp.Diff(want, e); diff != "" {
 		t.Error(diff)
