@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/docker"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
 	"github.com/mayfly-ci/mayfly/internal/fleet/engine"
 	"github.com/mayfly-ci/mayfly/internal/fleet/sandbox"
@@ -72,9 +73,9 @@ func (m *machine) openLauncher(ctx context.Context) (purger, error) {
 }
 
 func (m *machine) openEngine(ctx context.Context) (*engine.Launcher, error) {
-	socket, err := engine.Find(ctx, m.Launcher.Sockets...)
+	socket, err := docker.Find(ctx, m.Launcher.Sockets...)
 	if err != nil && m.Launcher.Serve != "" {
-		service, serveErr := engine.Serve(ctx, m.Launcher.Serve)
+		service, serveErr := docker.Serve(ctx, m.Launcher.Serve)
 		if serveErr != nil {
 			return nil, errors.Join(err, serveErr)
 		}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/mayfly-ci/mayfly/internal/fleet/engine"
+	"github.com/mayfly-ci/mayfly/internal/docker"
 
 	_ "github.com/mayfly-ci/mayfly/internal/agent"             // in the programs that testMain builds, which
 	_ "github.com/mayfly-ci/mayfly/internal/github/minirunner" // go test's cache of results does not see
@@ -93,7 +93,7 @@ func needEngine(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	service, err := engine.Serve(t.Context(), filepath.Join(dir, "podman.sock"))
+	service, err := docker.Serve(t.Context(), filepath.Join(dir, "podman.sock"))
 	if err != nil {
 		lacking(t, "podman does not work for this user: "+err.Error())
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/docker"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
 	"github.com/mayfly-ci/mayfly/internal/fleet/engine"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
@@ -57,7 +58,7 @@ func inEngine(t *testing.T) worldConfig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	service, err := engine.Serve(t.Context(), filepath.Join(dir, "engine.sock"))
+	service, err := docker.Serve(t.Context(), filepath.Join(dir, "engine.sock"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,8 +10,8 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/config"
+	"github.com/mayfly-ci/mayfly/internal/docker"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
-	"github.com/mayfly-ci/mayfly/internal/fleet/engine"
 	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
@@ -109,7 +109,7 @@ func (s *setup) sockets() []string {
 
 // engineSockets returns where engines usually listen.
 func engineSockets() []string {
-	return engine.Sockets(os.Getenv("DOCKER_HOST"), os.Getenv("XDG_RUNTIME_DIR"))
+	return docker.Sockets(os.Getenv("DOCKER_HOST"), os.Getenv("XDG_RUNTIME_DIR"))
 }
 
 func (s *setup) programs() map[string]string {

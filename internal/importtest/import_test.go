@@ -35,6 +35,7 @@ var plain = []string{
 // they may import besides the nouns and their own parts.
 var allowed = map[string][]string{
 	"internal/disk":       {},
+	"internal/docker":     {},
 	"internal/bus":        {"internal/disk"},
 	"internal/agent":      {"internal/claim"},
 	"internal/aws":        {},
@@ -102,7 +103,7 @@ func TestStagesDoNotImportEachOther(t *testing.T) {
 
 func TestPartsDoNotImportParents(t *testing.T) {
 	plugs := []string{
-		"internal/fleet/engine", "internal/fleet/sandbox", "internal/fleet/fleettest",
+		"internal/fleet/engine", "internal/fleet/sandbox", "internal/fleet/fleettest", "internal/image/engine",
 		"internal/ledger/sqlite", "internal/ledger/ledgertest", "internal/bus/target", "internal/bus/registry",
 		"internal/aws/stack", "internal/aws/deploy", "internal/aws/handler", "internal/aws/build",
 	}
@@ -120,7 +121,7 @@ func TestPartsDoNotImportParents(t *testing.T) {
 }
 
 func TestOnlyCommandsImportPlugs(t *testing.T) {
-	plugs := []string{"internal/fleet/engine", "internal/fleet/sandbox", "internal/ledger/sqlite", "internal/bus/target", "internal/bus/registry"}
+	plugs := []string{"internal/fleet/engine", "internal/fleet/sandbox", "internal/image/engine", "internal/ledger/sqlite", "internal/bus/target", "internal/bus/registry"}
 	for _, p := range list(t) {
 		for _, imp := range p.Imports {
 			imp, _ := strings.CutPrefix(imp, module)
@@ -166,7 +167,7 @@ func TestLibrariesHaveOneHome(t *testing.T) {
 	homes := map[string][]string{
 		"github.com/aws/":                         {"internal/aws", "internal/ledger/dynamo", "cmd/mayfly-lambda"},
 		"modernc.org/sqlite":                      {"internal/disk"},
-		"github.com/moby/":                        {"internal/fleet/engine"},
+		"github.com/moby/":                        {"internal/docker", "internal/fleet/engine", "internal/image/engine"},
 		"github.com/google/go-github":             {"internal/github"},
 		"github.com/bradleyfalzon/ghinstallation": {"internal/github"},
 		"github.com/getkin/kin-openapi":           {"internal/github/openapi"},

@@ -22,12 +22,13 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
+	"github.com/mayfly-ci/mayfly/internal/docker"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
 )
 
 // Config is what a Launcher needs.
 type Config struct {
-	Socket   string // of the engine, as from Find
+	Socket   string // of the engine, as from docker.Find
 	Instance string // one per Mayfly on an engine, [a-z0-9-]; names what it makes there
 	Agent    string // mayfly-agent on the host, absolute; static, or the images have what it links
 	Log      *slog.Logger
@@ -35,12 +36,12 @@ type Config struct {
 
 // A Launcher starts and stops containers. It implements [fleet.Launcher].
 type Launcher struct {
+	*docker.Images
 	config Config
 	api    *client.Client
 	podman bool
 
 	network sync.Mutex // held while the network is made
-	pulls   sync.Mutex // held while an image is pulled: once for all who want it
 }
 
 var _ fleet.Launcher = (*Launcher)(nil)
@@ -48,18 +49,18 @@ var _ fleet.Launcher = (*Launcher)(nil)
 // New returns a launcher on an engine that answers.
 func New(ctx context.Context, config Config) (*Launcher, error) {
 	config.Log = cmp.Or(config.Log, slog.New(slog.DiscardHandler))
-	api, err := dial(config.Socket)
+	api, err := docker.Dial(config.Socket)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := ping(ctx, api); err != nil {
+	if _, err := docker.Ping(ctx, api); err != nil {
 		return nil, fmt.Errorf("%w: %w", fleet.ErrUnsupported, err)
 	}
-	podman, err := isPodman(ctx, api)
+	podman, err := docker.IsPodman(ctx, api)
 	if err != nil {
 		return nil, err
 	}
-	return &Launcher{config: config, api: api, podman: podman}, nil
+	return &Launcher{Images: docker.NewImages(api), config: config, api: api, podman: podman}, nil
 }
 
 // Close closes idle connections to the engine; containers go on.
@@ -114,6 +115,10 @@ func (l *Launcher) pullAndCreate(ctx context.Context, options client.ContainerCr
 		return fmt.Errorf("making the container: %w", err)
 	}
 	return nil
+}
+
+func (l *Launcher) logProgress(image, step string) {
+	l.config.Log.Info("pulling image", "image", image, "step", step)
 }
 
 // removeUnlessRunning cleans up after a start that failed here, but not when the

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/mayfly-ci/mayfly/internal/docker"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
 	"github.com/mayfly-ci/mayfly/internal/fleet/fleettest"
 	"github.com/mayfly-ci/mayfly/internal/image/hosttools"
@@ -31,7 +32,7 @@ const testImage = "localhost/mayfly-engine-test:latest"
 func subject(t testing.TB) fleettest.Subject {
 	t.Helper()
 	folder := t.TempDir()
-	service, err := Serve(t.Context(), filepath.Join(folder, "engine.sock"))
+	service, err := docker.Serve(t.Context(), filepath.Join(folder, "engine.sock"))
 	fleettest.Require(t, err)
 	t.Cleanup(func() {
 		if err := service.Close(); err != nil {
@@ -61,7 +62,7 @@ func subject(t testing.TB) fleettest.Subject {
 		New: open, Image: testImage, Limited: os.Geteuid() == 0,
 		Hidden: []string{folder, service.Socket, "/root", "/boot", "/var/lib/containers"},
 		Leftover: func() string {
-			names, err := exec.Command("podman", append(Flags(), "ps", "-aq", "--filter", "label="+labelInstance+"="+instance)...).Output()
+			names, err := exec.Command("podman", append(docker.Flags(), "ps", "-aq", "--filter", "label="+labelInstance+"="+instance)...).Output()
 			if err != nil {
 				return err.Error()
 			}
@@ -199,7 +200,7 @@ func testImageNotThere(t *testing.T, s fleettest.Subject) {
 // testServiceRestarted loses the engine's API, but no container.
 func testServiceRestarted(t *testing.T, s fleettest.Subject) {
 	socket := filepath.Join(t.TempDir(), "engine.sock")
-	first, err := Serve(t.Context(), socket)
+	first, err := docker.Serve(t.Context(), socket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +225,7 @@ func testServiceRestarted(t *testing.T, s fleettest.Subject) {
 	if err := <-waited; err == nil {
 		t.Error("Wait returned without an error from an engine that went away")
 	}
-	second, err := Serve(t.Context(), socket)
+	second, err := docker.Serve(t.Context(), socket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,16 +246,9 @@ func testPurge(t *testing.T, s fleettest.Subject) {
 		t.Error(err)
 	}
 	s.NothingLeft(t)
-	networks, err := exec.Command("podman", append(Flags(), "network", "ls", "-q")...).Output()
+	networks, err := exec.Command("podman", append(docker.Flags(), "network", "ls", "-q")...).Output()
 	if err != nil || strings.Contains(string(networks), l.networkName()) {
 		t.Errorf("%v, networks left: %s", err, networks)
-	}
-}
-
-func TestFindSaysWhyThereIsNone(t *testing.T) {
-	_, err := Find(t.Context(), "", "/no/such.sock", "tcp://10.0.0.1:2375")
-	if err == nil || !strings.Contains(err.Error(), "/no/such.sock") || !strings.Contains(err.Error(), "want a unix socket") {
-		t.Errorf("%v, want the reason of each", err)
 	}
 }
 
@@ -286,7 +280,7 @@ func BenchmarkStart(b *testing.B) {
 		}
 	})
 	b.Run("bare whole", func(b *testing.B) {
-		args := append(Flags(), "run", "--rm", "--network=none", "--ulimit=nofile=8192:16384", "--ulimit=nproc=16384:32768", testImage, "true")
+		args := append(docker.Flags(), "run", "--rm", "--network=none", "--ulimit=nofile=8192:16384", "--ulimit=nproc=16384:32768", testImage, "true")
 		for b.Loop() {
 			cmd := exec.Command("podman", args...)
 			cmd.Stdout = io.Discard

@@ -1,4 +1,9 @@
-package engine
+// Package docker reaches this host's container engine, Docker or Podman, through
+// Docker's API on a unix socket: finds the socket, dials it, and serves Podman's API
+// where Podman is installed but serves none. What is done with the engine is of the
+// packages that dial: fleet/engine and image/engine.
+// https://docs.docker.com/reference/api/engine/
+package docker
 
 import (
 	"context"
@@ -10,25 +15,26 @@ import (
 	"time"
 
 	"github.com/moby/moby/client"
-
-	"github.com/mayfly-ci/mayfly/internal/fleet"
 )
+
+// ErrNoEngine says that no engine answers, or that there is none to serve.
+var ErrNoEngine = errors.New("no container engine answers")
 
 // pingTimeout is how long an engine may take to answer a ping.
 const pingTimeout = 5 * time.Second
 
 // Find returns the first of sockets that an engine answers on, in the form that
-// [Config] takes. Candidates are paths or unix:// addresses; empty ones are passed
-// over. [fleet.ErrUnsupported] when none answers, with each one's reason.
+// [Dial] takes. Candidates are paths or unix:// addresses; empty ones are passed
+// over. [ErrNoEngine] when none answers, with each one's reason.
 func Find(ctx context.Context, sockets ...string) (string, error) {
 	var errs []error
 	for _, s := range sockets {
 		if s == "" {
 			continue
 		}
-		api, err := dial(s)
+		api, err := Dial(s)
 		if err == nil {
-			_, err = ping(ctx, api)
+			_, err = Ping(ctx, api)
 			api.Close()
 		}
 		if err == nil {
@@ -36,7 +42,7 @@ func Find(ctx context.Context, sockets ...string) (string, error) {
 		}
 		errs = append(errs, err)
 	}
-	return "", fmt.Errorf("%w: no container engine answers: %w", fleet.ErrUnsupported, errors.Join(errs...))
+	return "", fmt.Errorf("%w: %w", ErrNoEngine, errors.Join(errs...))
 }
 
 // Sockets returns where engines usually listen. Both arguments, the values of
@@ -49,8 +55,8 @@ func Sockets(dockerHost, runtimeDir string) []string {
 	return append(all, "/var/run/docker.sock")
 }
 
-// dial returns a client of the engine on socket; it connects when it is used.
-func dial(socket string) (*client.Client, error) {
+// Dial returns a client of the engine on socket; it connects when it is used.
+func Dial(socket string) (*client.Client, error) {
 	path, isUnix := strings.CutPrefix(socket, "unix://")
 	if !isUnix && strings.Contains(socket, "://") {
 		// A remote engine could not mount a claim folder of this host.
@@ -69,8 +75,8 @@ func dial(socket string) (*client.Client, error) {
 	)
 }
 
-// ping returns the version of the API that engine and client agree on.
-func ping(ctx context.Context, api *client.Client) (string, error) {
+// Ping returns the version of the API that engine and client agree on.
+func Ping(ctx context.Context, api *client.Client) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	if _, err := api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
@@ -79,8 +85,8 @@ func ping(ctx context.Context, api *client.Client) (string, error) {
 	return api.ClientVersion(), nil
 }
 
-// isPodman tells the two engines apart by the name of a part of theirs.
-func isPodman(ctx context.Context, api *client.Client) (bool, error) {
+// IsPodman tells the two engines apart by the name of a part of theirs.
+func IsPodman(ctx context.Context, api *client.Client) (bool, error) {
 	version, err := api.ServerVersion(ctx, client.ServerVersionOptions{})
 	if err != nil {
 		return false, fmt.Errorf("version of the engine: %w", err)

@@ -1,18 +1,28 @@
-package engine
+package docker
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 )
 
+// Images is the image store of an engine.
+type Images struct {
+	api   *client.Client
+	pulls sync.Mutex // held while an image is pulled: once for all who want it
+}
+
+// NewImages returns the image store of the engine behind api.
+func NewImages(api *client.Client) *Images { return &Images{api: api} }
+
 // Has reports whether the engine has image.
-func (l *Launcher) Has(ctx context.Context, image string) (bool, error) {
-	_, err := l.api.ImageInspect(ctx, image)
+func (i *Images) Has(ctx context.Context, image string) (bool, error) {
+	_, err := i.api.ImageInspect(ctx, image)
 	if errdefs.IsNotFound(err) {
 		return false, nil
 	} else if err != nil {
@@ -23,13 +33,13 @@ func (l *Launcher) Has(ctx context.Context, image string) (bool, error) {
 
 // Pull gets image from its registry unless the engine has it. It tells of each
 // step; pulls wait for each other, so that what many want comes once.
-func (l *Launcher) Pull(ctx context.Context, image string, progress func(image, step string)) error {
-	l.pulls.Lock()
-	defer l.pulls.Unlock()
-	if has, err := l.Has(ctx, image); has || err != nil {
+func (i *Images) Pull(ctx context.Context, image string, progress func(image, step string)) error {
+	i.pulls.Lock()
+	defer i.pulls.Unlock()
+	if has, err := i.Has(ctx, image); has || err != nil {
 		return err
 	}
-	pull, err := l.api.ImagePull(ctx, image, client.ImagePullOptions{})
+	pull, err := i.api.ImagePull(ctx, image, client.ImagePullOptions{})
 	if err != nil {
 		return fmt.Errorf("pulling image %s: %w", image, err)
 	}
@@ -50,13 +60,9 @@ func (l *Launcher) Pull(ctx context.Context, image string, progress func(image, 
 	return nil
 }
 
-func (l *Launcher) logProgress(image, step string) {
-	l.config.Log.Info("pulling image", "image", image, "step", step)
-}
-
 // Load reads an image in the form of `docker save` into the engine.
-func (l *Launcher) Load(ctx context.Context, archive io.Reader) error {
-	loaded, err := l.api.ImageLoad(ctx, archive, client.ImageLoadWithQuiet(true))
+func (i *Images) Load(ctx context.Context, archive io.Reader) error {
+	loaded, err := i.api.ImageLoad(ctx, archive, client.ImageLoadWithQuiet(true))
 	if err != nil {
 		return fmt.Errorf("loading an image: %w", err)
 	}
@@ -68,8 +74,8 @@ func (l *Launcher) Load(ctx context.Context, archive io.Reader) error {
 }
 
 // RemoveImage removes image; nil when it is not there.
-func (l *Launcher) RemoveImage(ctx context.Context, image string) error {
-	_, err := l.api.ImageRemove(ctx, image, client.ImageRemoveOptions{Force: true})
+func (i *Images) RemoveImage(ctx context.Context, image string) error {
+	_, err := i.api.ImageRemove(ctx, image, client.ImageRemoveOptions{Force: true})
 	if err != nil && !errdefs.IsNotFound(err) {
 		return fmt.Errorf("removing image %s: %w", image, err)
 	}

@@ -1,4 +1,4 @@
-package engine
+package docker
 
 import (
 	"context"
@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/mayfly-ci/mayfly/internal/fleet"
 )
 
 // A Service is Podman's API, served on a socket of ours where Podman is installed
@@ -25,14 +23,14 @@ type Service struct {
 
 // Serve starts `podman system service` on socket and returns when it answers. A
 // service that answers there already, such as one of a process that was killed, is
-// used as it is. [fleet.ErrUnsupported] when Podman is not installed.
+// used as it is. [ErrNoEngine] when Podman is not installed.
 func Serve(ctx context.Context, socket string) (*Service, error) {
 	if _, err := Find(ctx, socket); err == nil {
 		return &Service{Socket: socket}, nil
 	}
 	podman, err := exec.LookPath("podman")
 	if err != nil {
-		return nil, fmt.Errorf("%w: podman is not installed: %w", fleet.ErrUnsupported, err)
+		return nil, fmt.Errorf("%w: podman is not installed: %w", ErrNoEngine, err)
 	}
 	if err := os.MkdirAll(filepath.Dir(socket), 0o700); err != nil {
 		return nil, err
