@@ -25,8 +25,8 @@ type dlqListCmd struct {
 }
 
 // Run lists dead letters, the newest first.
-func (c *dlqListCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
-	list, err := c.letters(ctx, all, bus.LetterFilter{Rule: c.Rule}, c.Limit)
+func (c *dlqListCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
+	list, err := c.letters(ctx, all, log, bus.LetterFilter{Rule: c.Rule}, c.Limit)
 	if err != nil {
 		return err
 	}
@@ -42,13 +42,13 @@ func (c *dlqListCmd) Run(ctx context.Context, all *commands, screen *cli.Screen)
 }
 
 // letters reads the dead letters that pass f.
-func (r reading) letters(ctx context.Context, all *commands, f bus.LetterFilter, limit int) ([]bus.DeadLetter, error) {
-	db, err := r.open(all)
+func (r reading) letters(ctx context.Context, all *commands, log *slog.Logger, f bus.LetterFilter, limit int) ([]bus.DeadLetter, error) {
+	from, err := r.source(all, log)
 	if err != nil {
 		return nil, err
 	}
-	defer db.Close()
-	list, err := bus.DeadLetters(ctx, db, f, limit)
+	defer from.close()
+	list, err := from.letters.Letters(ctx, f, limit)
 	return append([]bus.DeadLetter{}, list...), err
 }
 
@@ -58,8 +58,8 @@ type dlqShowCmd struct {
 }
 
 // Run prints why each delivery of an event was given up, and the event.
-func (c *dlqShowCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
-	list, err := c.letters(ctx, all, bus.LetterFilter{Events: []string{c.Event}}, 1000)
+func (c *dlqShowCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
+	list, err := c.letters(ctx, all, log, bus.LetterFilter{Events: []string{c.Event}}, 1000)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ type dlqRetryCmd struct {
 
 // Run makes dead letters pending again.
 func (c *dlqRetryCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
-	n, err := c.change(ctx, all, log, "/dlq/retry", c.picking)
+	n, err := c.change(ctx, all, log, letterBox.Retry, c.picking)
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ type dlqDropCmd struct {
 
 // Run forgets dead letters.
 func (c *dlqDropCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
-	n, err := c.change(ctx, all, log, "/dlq/drop", c.picking)
+	n, err := c.change(ctx, all, log, letterBox.Drop, c.picking)
 	if err != nil {
 		return err
 	}
@@ -119,17 +119,17 @@ func (c *dlqDropCmd) Run(ctx context.Context, all *commands, screen *cli.Screen,
 }
 
 // change has what was picked changed and returns how many letters it was.
-func (r reading) change(ctx context.Context, all *commands, log *slog.Logger, path string, p picking) (n int, err error) {
+func (r reading) change(ctx context.Context, all *commands, log *slog.Logger, do func(letterBox, context.Context, bus.LetterFilter) (int, error), p picking) (int, error) {
 	f, err := p.filter()
 	if err != nil {
 		return 0, err
 	}
-	w, err := r.writer(ctx, all, log)
+	from, err := r.source(all, log)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, w.close()) }()
-	return ask[int](ctx, w, path, f)
+	defer from.close()
+	return do(from.letters, ctx, f)
 }
 
 // report says how many letters were changed. None is an error: who names one means one.

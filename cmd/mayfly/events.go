@@ -4,12 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/cli"
-	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
@@ -28,12 +28,12 @@ type eventsCmd struct {
 }
 
 // Run lists events, the newest first.
-func (c *eventsCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
-	db, err := c.open(all)
+func (c *eventsCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
+	from, err := c.source(all, log)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer from.close()
 	filter := bus.Filter{Source: c.From, DetailType: c.Type, Limit: c.Limit}
 	if c.Since > 0 {
 		filter.Since = time.Now().Add(-c.Since)
@@ -44,9 +44,9 @@ func (c *eventsCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) 
 		}
 	}
 	if c.Follow {
-		return c.follow(ctx, db, filter, screen)
+		return c.follow(ctx, from, filter, screen)
 	}
-	list, err := bus.Events(ctx, db, filter)
+	list, err := from.events.Events(ctx, filter)
 	if err != nil {
 		return err
 	}
@@ -61,13 +61,10 @@ func (c *eventsCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) 
 	return nil
 }
 
-// followEvery is how often the database is looked at for what has come.
-const followEvery = 200 * time.Millisecond
-
 // follow prints events as they come, after those that are there.
-func (c *eventsCmd) follow(ctx context.Context, db *disk.DB, filter bus.Filter, screen *cli.Screen) error {
+func (c *eventsCmd) follow(ctx context.Context, from *source, filter bus.Filter, screen *cli.Screen) error {
 	for {
-		list, err := bus.Events(ctx, db, filter)
+		list, err := from.events.Events(ctx, filter)
 		switch {
 		case ctx.Err() != nil:
 			return nil // stopped, as it was meant to be
@@ -85,7 +82,7 @@ func (c *eventsCmd) follow(ctx context.Context, db *disk.DB, filter bus.Filter, 
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(followEvery):
+		case <-time.After(from.pause):
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -27,7 +28,7 @@ type jobView struct {
 }
 
 // Run lists jobs, or tells of one.
-func (c *jobsCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
+func (c *jobsCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
 	query := ledger.JobQuery{Open: c.Open, States: c.Match, Limit: c.Limit}
 	if c.Job != "" {
 		key, err := ledger.ParseJobKey(c.Job)
@@ -36,18 +37,18 @@ func (c *jobsCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) er
 		}
 		query = ledger.JobQuery{Key: key}
 	}
-	l, done, err := c.ledger(all)
+	from, err := c.source(all, log)
 	if err != nil {
 		return err
 	}
-	defer done()
-	jobs, err := l.Jobs(ctx, query)
+	defer from.close()
+	jobs, err := from.ledger.Jobs(ctx, query)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return cli.Hint(fmt.Errorf("job %s: %w", c.Job, err), "mayfly jobs lists those that are known; mayfly events --type workflow_job shows what GitHub sent")
 	} else if err != nil {
 		return err
 	}
-	state, err := l.Snapshot(ctx)
+	state, err := from.ledger.Snapshot(ctx)
 	if err != nil {
 		return err
 	}
@@ -129,17 +130,17 @@ type runnersCmd struct {
 }
 
 // Run lists runners, or tells of one.
-func (c *runnersCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
-	l, done, err := c.ledger(all)
+func (c *runnersCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
+	from, err := c.source(all, log)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer from.close()
 	query := ledger.RunnerQuery{Live: !c.All, Limit: c.Limit}
 	if c.Runner != "" {
 		query = ledger.RunnerQuery{Name: ledger.RunnerName(c.Runner)}
 	}
-	list, err := l.Runners(ctx, query)
+	list, err := from.ledger.Runners(ctx, query)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return cli.Hint(fmt.Errorf("runner %s: %w", c.Runner, err), "mayfly runners --all lists those that are known")
 	} else if err != nil {
@@ -185,11 +186,4 @@ func jobOf(r ledger.Runner) string {
 		return r.MadeFor.String()
 	}
 	return r.Runs.String()
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }

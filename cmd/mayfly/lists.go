@@ -1,22 +1,75 @@
 package main
 
 import (
-	"errors"
-	"io/fs"
+	"cmp"
+	"context"
+	"log/slog"
 	"path/filepath"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/cli"
-	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/event/schema"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
-	"github.com/mayfly-ci/mayfly/internal/ledger/sqlite"
 )
 
-// reading says which database the commands that list read. They read the file
-// itself, so they work beside a running mayfly up and after its end.
+// reading says what the commands that list read.
 type reading struct {
 	State string `help:"State folder, in place of the configuration's." type:"path" placeholder:"DIR"`
 	JSON  bool   `help:"Print JSON."`
+}
+
+// A source is what there is to read of a pipeline, wherever it runs: one for each
+// platform.
+type source struct {
+	ledger  ledgerReader
+	events  eventReader
+	letters letterBox
+	schemas schemaReader
+	health  func(context.Context) (health, error)
+	pause   time.Duration // between looks at what comes
+	close   func() error
+}
+
+// A ledgerReader reads jobs and runners, as [ledger.Store] says.
+type ledgerReader interface {
+	Snapshot(ctx context.Context) (*ledger.State, error)
+	Jobs(ctx context.Context, q ledger.JobQuery) ([]ledger.Job, error)
+	Runners(ctx context.Context, q ledger.RunnerQuery) ([]ledger.Runner, error)
+}
+
+// An eventReader reads what went over the bus: the events that pass f, the newest
+// first. Their numbers count for this reader only.
+type eventReader interface {
+	Events(ctx context.Context, f bus.Filter) ([]bus.Stored, error)
+}
+
+// A letterBox has the dead letters.
+type letterBox interface {
+	// Letters returns those that pass f, the newest first, limit at most.
+	Letters(ctx context.Context, f bus.LetterFilter, limit int) ([]bus.DeadLetter, error)
+
+	// Retry has those that pass f delivered again, and Drop forgets them. Both return how
+	// many it was; after an error, calling again does the rest.
+	Retry(ctx context.Context, f bus.LetterFilter) (int, error)
+	Drop(ctx context.Context, f bus.LetterFilter) (int, error)
+}
+
+// A schemaReader reads the schemas that were discovered, by name, each with its
+// versions, the oldest first.
+type schemaReader interface {
+	Schemas(ctx context.Context) (map[string][]*schema.Schema, error)
+}
+
+// health is how the pipeline itself stands.
+type health struct {
+	Running  bool
+	Words    string        // such as "mayfly up is running"
+	Backlogs []bus.Backlog // of the rules of a bus that tells
+}
+
+// source opens what c reads.
+func (r reading) source(all *commands, log *slog.Logger) (*source, error) {
+	return r.fileSource(all, log)
 }
 
 // path returns where the database is.
@@ -31,19 +84,6 @@ func (r reading) path(c *commands) (string, error) {
 	return filepath.Join(s.State, databaseName), nil
 }
 
-// open opens the database for reading.
-func (r reading) open(c *commands) (*disk.DB, error) {
-	path, err := r.path(c)
-	if err != nil {
-		return nil, err
-	}
-	db, err := disk.OpenReader(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, cli.Hint(err, "nothing has run with this state folder yet: mayfly up makes it")
-	}
-	return db, err
-}
-
 // limits are those of the configuration, which tell why a job waits. A state folder
 // that was named needs no configuration.
 func (r reading) limits(c *commands) (ledger.Limits, error) {
@@ -54,19 +94,6 @@ func (r reading) limits(c *commands) (ledger.Limits, error) {
 	return s.limits, nil
 }
 
-// ledger opens the ledger for reading.
-func (r reading) ledger(c *commands) (*sqlite.Reader, func() error, error) {
-	limits, err := r.limits(c)
-	if err != nil {
-		return nil, nil, err
-	}
-	db, err := r.open(c)
-	if err != nil {
-		return nil, nil, err
-	}
-	return sqlite.NewReader(db, limits), db.Close, nil
-}
-
 // stamp prints a time for a list, by the reader's clock.
 func stamp(t time.Time) string {
 	if t.IsZero() {
@@ -74,3 +101,5 @@ func stamp(t time.Time) string {
 	}
 	return t.Local().Format("01-02 15:04:05.000")
 }
+
+func orDash(s string) string { return cmp.Or(s, "-") }

@@ -53,7 +53,7 @@ func run(args []string) int {
 	var c commands
 	parser, err := kong.New(&c,
 		kong.Name("mayfly"),
-		kong.Description("A runner of its own for every GitHub Actions job.\n\nExit codes: 0 done; 1 failed; 2 wrong use or configuration; 3 in use by another; 4 GitHub refused or was out of reach."),
+		kong.Description("A runner of its own for every GitHub Actions job.\n\nExit codes: 0 done; 1 failed; 2 wrong use or configuration; 3 in use by another; 4 GitHub refused or was out of reach; 5 AWS refused or was out of reach."),
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)),

@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/bus/registry"
 	"github.com/mayfly-ci/mayfly/internal/cli"
-	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event/schema"
 )
 
@@ -24,13 +23,13 @@ type schemaCmd struct {
 }
 
 // schemas reads all schemas by name, each with its versions, the oldest first.
-func (r reading) schemas(ctx context.Context, all *commands) (map[string][]*schema.Schema, error) {
-	db, err := r.open(all)
+func (r reading) schemas(ctx context.Context, all *commands, log *slog.Logger) (map[string][]*schema.Schema, error) {
+	from, err := r.source(all, log)
 	if err != nil {
 		return nil, err
 	}
-	defer db.Close()
-	return registry.Read(ctx, db)
+	defer from.close()
+	return from.schemas.Schemas(ctx)
 }
 
 // naming says which version of which schema a command is about.
@@ -41,8 +40,8 @@ type naming struct {
 }
 
 // find returns the schema and the versions of it that are kept.
-func (n naming) find(ctx context.Context, all *commands) (*schema.Schema, []*schema.Schema, error) {
-	schemas, err := n.schemas(ctx, all)
+func (n naming) find(ctx context.Context, all *commands, log *slog.Logger) (*schema.Schema, []*schema.Schema, error) {
+	schemas, err := n.schemas(ctx, all, log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -80,8 +79,8 @@ type schemaView struct {
 }
 
 // Run lists schemas.
-func (c *schemaListCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
-	schemas, err := c.schemas(ctx, all)
+func (c *schemaListCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
+	schemas, err := c.schemas(ctx, all, log)
 	if err != nil {
 		return err
 	}
@@ -130,8 +129,8 @@ func countFields(s *schema.Shape) int {
 type schemaShowCmd struct{ naming }
 
 // Run prints the fields of a schema, or all of it as JSON.
-func (c *schemaShowCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
-	s, _, err := c.find(ctx, all)
+func (c *schemaShowCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
+	s, _, err := c.find(ctx, all, log)
 	if err != nil {
 		return err
 	}
@@ -174,8 +173,8 @@ type schemaDiffCmd struct {
 }
 
 // Run tells what changed.
-func (c *schemaDiffCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
-	s, versions, err := c.find(ctx, all)
+func (c *schemaDiffCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
+	s, versions, err := c.find(ctx, all, log)
 	if err != nil {
 		return err
 	}
@@ -208,8 +207,8 @@ type schemaExportCmd struct {
 
 // Run prints a schema: OpenAPI 3 and JSON Schema draft 4 as EventBridge exports them, or
 // Go types.
-func (c *schemaExportCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
-	s, _, err := c.find(ctx, all)
+func (c *schemaExportCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
+	s, _, err := c.find(ctx, all, log)
 	if err != nil {
 		return err
 	}
@@ -233,8 +232,8 @@ func (c *schemaExportCmd) Run(ctx context.Context, all *commands, screen *cli.Sc
 const driftWindow = 24 * time.Hour
 
 // drift returns the schemas of which a later version has come lately.
-func drift(ctx context.Context, db *disk.DB, now time.Time) (views []schemaView, err error) {
-	schemas, err := registry.Read(ctx, db)
+func drift(ctx context.Context, from schemaReader, now time.Time) (views []schemaView, err error) {
+	schemas, err := from.Schemas(ctx)
 	for _, name := range slices.Sorted(maps.Keys(schemas)) {
 		if v := viewSchema(schemas[name]); v.Changed != "" && now.Sub(v.Since) < driftWindow {
 			views = append(views, v)

@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/cli"
-	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
-	"github.com/mayfly-ci/mayfly/internal/ledger/sqlite"
 )
 
 // statusCmd is `mayfly status`.
@@ -20,7 +19,8 @@ type statusCmd struct{ reading }
 
 // A statusView is what there is to say at a glance.
 type statusView struct {
-	Running  bool            `json:"running"` // whether a mayfly up has the state folder open
+	Running  bool            `json:"running"` // whether a mayfly up has the state folder open, or the stack's rules are on
+	Words    string          `json:"standing"`
 	Pools    []poolView      `json:"pools"`
 	Waiting  []jobView       `json:"waiting"` // queued and unroutable jobs, the oldest first
 	Backlogs []bus.Backlog   `json:"backlogs"`
@@ -41,21 +41,17 @@ type poolView struct {
 }
 
 // Run prints the status.
-func (c *statusCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
+func (c *statusCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
 	limits, err := c.limits(all)
 	if err != nil {
 		return err
 	}
-	path, err := c.path(all)
+	from, err := c.source(all, log)
 	if err != nil {
 		return err
 	}
-	db, err := c.open(all)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	v, err := statusOf(ctx, db, disk.InUse(path), limits)
+	defer from.close()
+	v, err := statusOf(ctx, from, limits)
 	if err != nil {
 		return err
 	}
@@ -66,14 +62,14 @@ func (c *statusCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) 
 	return nil
 }
 
-func statusOf(ctx context.Context, db *disk.DB, inUse bool, limits ledger.Limits) (v statusView, err error) {
-	state, err := sqlite.NewReader(db, limits).Snapshot(ctx)
+func statusOf(ctx context.Context, from *source, limits ledger.Limits) (v statusView, err error) {
+	state, err := from.ledger.Snapshot(ctx)
 	if err != nil {
 		return v, err
 	}
-	backlogs, err1 := bus.Backlogs(ctx, db)
-	dead, err2 := bus.DeadLetters(ctx, db, bus.LetterFilter{}, 1000)
-	v.Backlogs, v.Dead, v.Running = backlogs, len(dead), inUse
+	health, err1 := from.health(ctx)
+	dead, err2 := from.letters.Letters(ctx, bus.LetterFilter{}, 1000)
+	v.Running, v.Words, v.Backlogs, v.Dead = health.Running, health.Words, health.Backlogs, len(dead)
 	v.Pools = poolViews(state, limits)
 	for j := range state.Jobs() {
 		if j.State == ledger.JobQueued || j.State == ledger.JobUnroutable {
@@ -82,7 +78,7 @@ func statusOf(ctx context.Context, db *disk.DB, inUse bool, limits ledger.Limits
 	}
 	slices.SortFunc(v.Waiting, func(a, b jobView) int { return a.Queued.Compare(b.Queued) })
 	v.Runners = slices.SortedFunc(state.Runners(), func(a, b ledger.Runner) int { return a.Made.Compare(b.Made) })
-	v.Drift, err = drift(ctx, db, time.Now())
+	v.Drift, err = drift(ctx, from.schemas, time.Now())
 	return v, errors.Join(err1, err2, err)
 }
 
@@ -121,11 +117,11 @@ func poolViews(state *ledger.State, limits ledger.Limits) (views []poolView) {
 }
 
 func printStatus(screen *cli.Screen, v statusView) {
+	colour := cli.Red
 	if v.Running {
-		fmt.Fprintln(screen.Out, screen.Paint(cli.Green, "mayfly up is running"))
-	} else {
-		fmt.Fprintln(screen.Out, screen.Paint(cli.Red, "mayfly up is not running:"), "this is what the last run left")
+		colour = cli.Green
 	}
+	fmt.Fprintln(screen.Out, screen.Paint(colour, cli.Printable(v.Words)))
 	fmt.Fprintln(screen.Out)
 	var rows [][]cli.Cell
 	for _, p := range v.Pools {

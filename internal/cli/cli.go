@@ -24,6 +24,7 @@ const (
 	ExitUsage  = 2 // the command line or the configuration is wrong; nothing was done
 	ExitBusy   = 3 // somebody else has what is needed, such as the state folder or the port
 	ExitForge  = 4 // GitHub refused or could not be reached
+	ExitAWS    = 5 // AWS refused or could not be reached
 )
 
 // A Fault is an error that a person sees: with a hint, and the exit code it means.

@@ -33,6 +33,8 @@ const FileName = "mayfly.yaml"
 type Config struct {
 	GitHub   GitHub   `yaml:"github" required:"yes" doc:"Where jobs come from, and as whom mayfly calls its API: an App or a token."`
 	Webhook  Webhook  `yaml:"webhook" required:"yes" doc:"The webhook that tells mayfly of jobs."`
+	Platform string   `yaml:"platform" default:"machine" enum:"machine|aws" doc:"Where mayfly runs: on this machine, or as a stack on AWS, which mayfly deploy makes."`
+	AWS      AWS      `yaml:"aws" doc:"The stack on AWS."`
 	Listen   string   `yaml:"listen" default:"127.0.0.1:8080" doc:"Address and port for deliveries. Something that speaks TLS belongs in front of it."`
 	State    string   `yaml:"state" default:"/var/lib/mayfly" doc:"Folder for the database and for what runners write. A relative path is taken from the folder of this file."`
 	Launcher string   `yaml:"launcher" default:"auto" enum:"auto|engine|sandbox" doc:"What runs runners: the API of Docker or Podman (engine), bubblewrap (sandbox), or the first of them that is there (auto)."`
@@ -44,6 +46,23 @@ type Config struct {
 
 	path      string              // of the file, for faults and for what is relative to it
 	positions map[string]position // where values stand, by path such as pools[0].memory
+}
+
+// The platforms.
+const (
+	PlatformMachine = "machine"
+	PlatformAWS     = "aws"
+)
+
+// AWS is the stack on AWS. Credentials are never here: they are found as AWS's own tools
+// find them.
+type AWS struct {
+	Region        string   `yaml:"region" doc:"Where the stack is, such as eu-central-1. By default what AWS_REGION or the profile says."`
+	Stack         string   `yaml:"stack" default:"mayfly" doc:"The name of the stack, and what the names of all that it makes begin with: a-z, 0-9 and dashes, 20 characters at most."`
+	VPC           string   `yaml:"vpc" doc:"The network of the hosts, such as vpc-0a1b2c3d. By default the stack makes a small one."`
+	Subnets       []string `yaml:"subnets" doc:"Subnets of the vpc, from which the hosts reach the internet."`
+	Source        string   `yaml:"source" default:"codecommit" enum:"codecommit|s3" doc:"Where the source of the runner image is: a CodeCommit repository, or a zip in the artifact bucket."`
+	RetentionDays int      `yaml:"retention_days" default:"30" min:"1" doc:"How long logs and the archive of events are kept."`
 }
 
 // GitHub says where jobs come from.
@@ -63,7 +82,7 @@ type App struct {
 // Webhook is where deliveries come from and what is taken of them.
 type Webhook struct {
 	At      string      `yaml:"at" doc:"Whose webhook it is: app, an organization (acme), a repository (acme/web), or enterprises/SLUG. For mayfly webhook install, and for the sweep, which asks there for deliveries that failed."`
-	URL     string      `yaml:"url" doc:"The address at which GitHub reaches mayfly, ending in /webhook."`
+	URL     string      `yaml:"url" doc:"The address at which GitHub reaches mayfly, ending in /webhook. On AWS the stack has one."`
 	Secrets []SecretRef `yaml:"secrets" required:"yes" doc:"The secret that deliveries are signed with. Two while a new one replaces an old one, the new one first."`
 	Events  []string    `yaml:"events" default:"workflow_job, workflow_run, ping" doc:"The event types that go on the bus. Others are answered with 200 and forgotten."`
 	MaxBody Bytes       `yaml:"max_body" default:"25MiB" doc:"The largest delivery. GitHub sends no larger ones than the default."`

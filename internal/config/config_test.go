@@ -27,6 +27,8 @@ webhook:
   secrets: [env:NEW, file:/etc/mayfly/old]
   events: [workflow_job]
   max_body: 1MB
+platform: aws
+aws: {region: eu-west-1, stack: ci, vpc: vpc-1, subnets: [subnet-1], source: s3, retention_days: 7}
 listen: "[::1]:8080"
 state: state
 launcher: engine
@@ -70,6 +72,8 @@ func TestParse(t *testing.T) {
 	want := config.Config{
 		GitHub:   config.GitHub{URL: "https://ghe.example.com", App: config.App{ID: 12345, PrivateKey: "file:app.pem"}, RunnersAt: "enterprises/acme"},
 		Webhook:  config.Webhook{At: "acme/web", URL: "https://mayfly.example.com/webhook", Secrets: []config.SecretRef{"env:NEW", "file:/etc/mayfly/old"}, Events: []string{"workflow_job"}, MaxBody: 1e6},
+		Platform: "aws",
+		AWS:      config.AWS{Region: "eu-west-1", Stack: "ci", VPC: "vpc-1", Subnets: []string{"subnet-1"}, Source: "s3", RetentionDays: 7},
 		Listen:   "[::1]:8080",
 		State:    "state",
 		Launcher: "engine",

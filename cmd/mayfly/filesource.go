@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/bus/registry"
+	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/event/schema"
+	"github.com/mayfly-ci/mayfly/internal/ledger/sqlite"
+)
+
+// followEvery is how often the database is looked at for what has come.
+const followEvery = 200 * time.Millisecond
+
+// open opens the database for reading. It works beside a running mayfly up and after
+// its end.
+func (r reading) open(c *commands) (*disk.DB, error) {
+	path, err := r.path(c)
+	if err != nil {
+		return nil, err
+	}
+	db, err := disk.OpenReader(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, cli.Hint(err, "nothing has run with this state folder yet: mayfly up makes it")
+	}
+	return db, err
+}
+
+// fileSource reads the database of this machine.
+func (r reading) fileSource(all *commands, log *slog.Logger) (*source, error) {
+	limits, err := r.limits(all)
+	if err != nil {
+		return nil, err
+	}
+	db, err := r.open(all)
+	if err != nil {
+		return nil, err
+	}
+	return &source{
+		ledger: sqlite.NewReader(db, limits), events: fileEvents{db},
+		letters: fileLetters{db: db, reading: r, all: all, log: log}, schemas: fileSchemas{db},
+		health: func(ctx context.Context) (health, error) { return r.fileHealth(ctx, all, db) },
+		pause:  followEvery, close: db.Close,
+	}, nil
+}
+
+func (r reading) fileHealth(ctx context.Context, all *commands, db *disk.DB) (h health, err error) {
+	path, err := r.path(all)
+	if err != nil {
+		return h, err
+	}
+	h.Words = "mayfly up is not running: this is what the last run left"
+	if h.Running = disk.InUse(path); h.Running {
+		h.Words = "mayfly up is running"
+	}
+	h.Backlogs, err = bus.Backlogs(ctx, db)
+	return h, err
+}
+
+type fileEvents struct{ db *disk.DB }
+
+// Events implements [eventReader].
+func (e fileEvents) Events(ctx context.Context, f bus.Filter) ([]bus.Stored, error) {
+	return bus.Events(ctx, e.db, f)
+}
+
+type fileSchemas struct{ db *disk.DB }
+
+// Schemas implements [schemaReader].
+func (s fileSchemas) Schemas(ctx context.Context) (map[string][]*schema.Schema, error) {
+	return registry.Read(ctx, s.db)
+}
+
+// fileLetters reads dead letters itself, and has the database's writer change them.
+type fileLetters struct {
+	reading
+	db  *disk.DB
+	all *commands
+	log *slog.Logger
+}
+
+// Letters implements [letterBox].
+func (l fileLetters) Letters(ctx context.Context, f bus.LetterFilter, limit int) ([]bus.DeadLetter, error) {
+	return bus.DeadLetters(ctx, l.db, f, limit)
+}
+
+// Retry implements [letterBox].
+func (l fileLetters) Retry(ctx context.Context, f bus.LetterFilter) (int, error) {
+	return l.change(ctx, "/dlq/retry", f)
+}
+
+// Drop implements [letterBox].
+func (l fileLetters) Drop(ctx context.Context, f bus.LetterFilter) (int, error) {
+	return l.change(ctx, "/dlq/drop", f)
+}
+
+func (l fileLetters) change(ctx context.Context, path string, f bus.LetterFilter) (n int, err error) {
+	w, err := l.writer(ctx, l.all, l.log)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	return ask[int](ctx, w, path, f)
+}
