@@ -24,9 +24,6 @@ func (c *Config) check(d *decoder) {
 	if _, port, err := net.SplitHostPort(c.Listen); err != nil || port == "" {
 		d.faultAt("listen", "listen %q: want ADDRESS:PORT, such as 127.0.0.1:8080", c.Listen)
 	}
-	if vpc, subnets := d.has("aws.vpc"), len(c.AWS.Subnets) > 0; vpc != subnets {
-		d.faultAt("aws", "reading aws: vpc %q and %d subnets: want both or neither", c.AWS.VPC, len(c.AWS.Subnets))
-	}
 	names := map[string]bool{}
 	for i, r := range c.Rules {
 		at := fmt.Sprintf("rules[%d]", i)
@@ -45,6 +42,9 @@ func (c *Config) check(d *decoder) {
 			d.checkName(at, "pool", p.Name, names)
 			d.checkPool(at, p)
 		}
+	}
+	if c.Platform == PlatformAWS {
+		c.checkAWS(d)
 	}
 }
 

@@ -1,6 +1,6 @@
 // Package config reads mayfly.yaml into a [Config].
 //
-// The structs of this file are the one description of the format. Their tags give
+// The structs of this file, and those of aws.go, are the one description of the format. Their tags give
 // the reader (decode.go), the JSON Schema for editors ([JSONSchema]) and the
 // reference page ([Reference]), so that these cannot differ:
 //
@@ -33,7 +33,7 @@ const FileName = "mayfly.yaml"
 type Config struct {
 	GitHub   GitHub   `yaml:"github" required:"yes" doc:"Where jobs come from, and as whom mayfly calls its API: an App or a token."`
 	Webhook  Webhook  `yaml:"webhook" required:"yes" doc:"The webhook that tells mayfly of jobs."`
-	Platform string   `yaml:"platform" default:"machine" enum:"machine|aws" doc:"Where mayfly runs: on this machine, or as a stack on AWS, which mayfly deploy makes."`
+	Platform string   `yaml:"platform" default:"machine" enum:"machine|aws" doc:"Where mayfly runs: on this machine, or as a stack on AWS, which mayfly deploy makes. There listen, state, launcher, engine, sandbox and host mean nothing."`
 	AWS      AWS      `yaml:"aws" doc:"The stack on AWS."`
 	Listen   string   `yaml:"listen" default:"127.0.0.1:8080" doc:"Address and port for deliveries. Something that speaks TLS belongs in front of it."`
 	State    string   `yaml:"state" default:"/var/lib/mayfly" doc:"Folder for the database and for what runners write. A relative path is taken from the folder of this file."`
@@ -46,23 +46,6 @@ type Config struct {
 
 	path      string              // of the file, for faults and for what is relative to it
 	positions map[string]position // where values stand, by path such as pools[0].memory
-}
-
-// The platforms.
-const (
-	PlatformMachine = "machine"
-	PlatformAWS     = "aws"
-)
-
-// AWS is the stack on AWS. Credentials are never here: they are found as AWS's own tools
-// find them.
-type AWS struct {
-	Region        string   `yaml:"region" doc:"Where the stack is, such as eu-central-1. By default what AWS_REGION or the profile says."`
-	Stack         string   `yaml:"stack" default:"mayfly" doc:"The name of the stack, and what the names of all that it makes begin with: a-z, 0-9 and dashes, 20 characters at most."`
-	VPC           string   `yaml:"vpc" doc:"The network of the hosts, such as vpc-0a1b2c3d. By default the stack makes a small one."`
-	Subnets       []string `yaml:"subnets" doc:"Subnets of the vpc, from which the hosts reach the internet."`
-	Source        string   `yaml:"source" default:"codecommit" enum:"codecommit|s3" doc:"Where the source of the runner image is: a CodeCommit repository, or a zip in the artifact bucket."`
-	RetentionDays int      `yaml:"retention_days" default:"30" min:"1" doc:"How long logs and the archive of events are kept."`
 }
 
 // GitHub says where jobs come from.
@@ -148,6 +131,7 @@ type Pool struct {
 	RunnerGroup  int64         `yaml:"runner_group" min:"1" default:"1" doc:"The id of the GitHub runner group. 1 is the default group."`
 	IdleLimit    time.Duration `yaml:"idle_limit" default:"5m" doc:"A runner that got no job for this long leaves."`
 	TotalLimit   time.Duration `yaml:"total_limit" default:"6h" doc:"A runner older than this is stopped, whatever it is doing."`
+	AWS          PoolOnAWS     `yaml:"aws" doc:"What the pool has on AWS only."`
 }
 
 // Read reads the file at path. What is wrong with its contents is [Faults].
@@ -183,6 +167,13 @@ func (c *Config) PoolSet() pool.Set {
 		}
 	}
 	return set
+}
+
+// HasImage reports whether the file says which image pool i has, rather than leaving
+// it to the default.
+func (c *Config) HasImage(i int) bool {
+	_, said := c.positions[fmt.Sprintf("pools[%d].image", i)]
+	return said
 }
 
 // Resources returns the capacity, with what is not said taken from machine.

@@ -27,11 +27,11 @@ webhook:
   secrets: [env:NEW, file:/etc/mayfly/old]
   events: [workflow_job]
   max_body: 1MB
-platform: aws
-aws: {region: eu-west-1, stack: ci, vpc: vpc-1, subnets: [subnet-1], source: s3, retention_days: 7}
 listen: "[::1]:8080"
 state: state
 launcher: engine
+platform: machine
+aws: {region: eu-west-1, stack: ci, source: s3, vpc: vpc-01234567, subnets: [subnet-01234567], public_addresses: false, vpc_endpoints: true, retention_days: 30, alarm_email: a@example.com, hosts: {amd64_types: [c7i.large], arm64_types: [c7g.large], min: 1, max: 2, spot: true, on_demand_base: 1, disk: 100GiB}}
 engine: {socket: /run/podman/podman.sock}
 sandbox: {programs: {/opt/actions-runner: /home/runner}}
 host: {cpus: 7.5, memory: 32GiB}
@@ -72,18 +72,25 @@ func TestParse(t *testing.T) {
 	want := config.Config{
 		GitHub:   config.GitHub{URL: "https://ghe.example.com", App: config.App{ID: 12345, PrivateKey: "file:app.pem"}, RunnersAt: "enterprises/acme"},
 		Webhook:  config.Webhook{At: "acme/web", URL: "https://mayfly.example.com/webhook", Secrets: []config.SecretRef{"env:NEW", "file:/etc/mayfly/old"}, Events: []string{"workflow_job"}, MaxBody: 1e6},
-		Platform: "aws",
-		AWS:      config.AWS{Region: "eu-west-1", Stack: "ci", VPC: "vpc-1", Subnets: []string{"subnet-1"}, Source: "s3", RetentionDays: 7},
 		Listen:   "[::1]:8080",
 		State:    "state",
 		Launcher: "engine",
+		Platform: "machine",
 		Engine:   config.Engine{Socket: "/run/podman/podman.sock"},
 		Sandbox:  config.Sandbox{Programs: map[string]string{"/opt/actions-runner": "/home/runner"}},
 		Host:     config.Capacity{CPUs: 7.5, Memory: 32 << 30},
+		AWS: config.AWS{
+			Region: "eu-west-1", Stack: "ci", Source: "s3", VPC: "vpc-01234567", Subnets: []string{"subnet-01234567"}, Endpoints: true,
+			RetentionDays: 30, Email: "a@example.com",
+			Hosts: config.Hosts{AMD64Types: []string{"c7i.large"}, ARM64Types: []string{"c7g.large"}, Min: 1, Max: 2, Spot: true, OnDemandBase: 1, Disk: 100 << 30},
+		},
 	}
 	got := *c
 	if diff := cmp.Diff(`{"detail":{"action":["completed"],"size":[{"numeric":["\u003e",0,"\u003c=",5]}]},"source":["github.com"]}`, got.Rules[0].Pattern.String()); diff != "" {
 		t.Error(diff)
+	}
+	if got.HasImage(0) || !got.HasImage(1) {
+		t.Error("HasImage: want it of the second pool only")
 	}
 	got.Rules, got.Pools = nil, nil
 	if diff := cmp.Diff(want, got, cmp.FilterPath(func(p cmp.Path) bool {

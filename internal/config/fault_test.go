@@ -59,7 +59,6 @@ func TestFaults(t *testing.T) {
 		{"webhook url", "webhook: {", `webhook: {url: "https://u:p@h/webhook", `, `2:16: reading webhook: url "https://u:p@h/webhook": want an address`},
 		{"webhook at", "webhook: {", `webhook: {at: acme/web/x, `, `2:15: reading webhook: at "acme/web/x": want app, an organization, OWNER/REPOSITORY or enterprises/SLUG`},
 		{"runners at", "{token: env:T}", "{token: env:T, runners_at: acme}", `1:36: reading github: runners_at "acme": want repository, organization or enterprises/SLUG`},
-		{"vpc alone", "github:", "aws: {vpc: vpc-1}\ngithub:", `1:7: reading aws: vpc "vpc-1" and 0 subnets: want both or neither`},
 		{"listen", "github:", "listen: 8080\ngithub:", `1:9: listen "8080": want ADDRESS:PORT, such as 127.0.0.1:8080`},
 		{"name", "small", "Small Pool", `4:12: pool name "Small Pool": want a-z, 0-9 and dashes between them, 32 at most`},
 		{"same name", "linux]}", "linux]}\n  - {name: small, labels: [x]}", `5:12: pool name "small": another pool has it already`},

@@ -16,7 +16,12 @@ const leastMemory = 64 << 20
 // Lint returns what is allowed but hardly meant, in the order of the file. machine
 // is what this machine has; a figure that is zero is not known and not judged by.
 func (c *Config) Lint(machine pool.Resources) Faults {
-	l := linter{config: c, host: c.Host.Resources(machine)}
+	l := linter{config: c}
+	if c.Platform == PlatformAWS {
+		l.aws()
+	} else {
+		l.host = c.Host.Resources(machine)
+	}
 	l.exposure()
 	for i := range c.Rules {
 		l.rule(i)
@@ -34,7 +39,7 @@ func (c *Config) Lint(machine pool.Resources) Faults {
 
 type linter struct {
 	config *Config
-	host   pool.Resources
+	host   pool.Resources // zero on AWS
 	found  Faults
 }
 
@@ -49,7 +54,7 @@ func (l *linter) exposure() {
 	if u, err := url.Parse(l.config.GitHub.URL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
 		l.warn("github.url", "github.url %q: credentials go over the network unencrypted: want https", l.config.GitHub.URL)
 	}
-	if host, _, err := net.SplitHostPort(l.config.Listen); err == nil && !isLoopback(host) {
+	if host, _, err := net.SplitHostPort(l.config.Listen); err == nil && !isLoopback(host) && l.config.Platform == PlatformMachine {
 		l.warn("listen", "listen %q: deliveries come over the network unencrypted: want 127.0.0.1, behind something that speaks TLS", l.config.Listen)
 	}
 }
