@@ -1,8 +1,8 @@
 // Mayfly-agent is the first process of a runner's container: it claims over the
-// socket of its container, starts the runner with what it got, tells how it goes
-// and leaves.
+// socket of its container, or on AWS with calls to a function that it signs with
+// the task's role, starts the runner with what it got, tells how it goes and leaves.
 //
-//	mayfly-agent [--socket PATH] -- COMMAND [ARGS...]
+//	mayfly-agent [--socket PATH | --url URL] -- COMMAND [ARGS...]
 //
 // Its exit code is the runner's, or one of its own: 64 wrong usage, 69 no answer
 // to the claim in time, 77 claim refused, 126 the runner could not be started,
@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/agent"
+	"github.com/mayfly-ci/mayfly/internal/agent/signed"
 	"github.com/mayfly-ci/mayfly/internal/claim"
 )
 
@@ -35,6 +36,7 @@ func run() int {
 		flags.PrintDefaults()
 	}
 	socket := flags.String("socket", "/run/mayfly/"+claim.SocketName, "`path` of the claim socket")
+	url := flags.String("url", "", "`address` of the claim function on AWS, instead of a socket")
 	within := flags.Duration("claim-within", 2*time.Minute, "`time` for the claim to be answered")
 	grace := flags.Duration("grace", 10*time.Second, "`time` between asking the runner to end and killing it")
 	printVersion := flags.Bool("version", false, "print the version")
@@ -50,10 +52,15 @@ func run() int {
 		flags.Usage()
 		return agent.ExitUsage
 	}
+	channel, err := channelTo(*socket, *url)
+	if err != nil {
+		fmt.Fprintln(flags.Output(), "mayfly-agent:", err)
+		return agent.ExitUsage
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	return agent.Run(ctx, agent.Config{
-		Socket:  *socket,
+		Claim:   channel,
 		Command: flags.Args(),
 		Env:     os.Environ(),
 		Stdout:  os.Stdout,
@@ -62,4 +69,13 @@ func run() int {
 		Grace:   *grace,
 		Log:     slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
+}
+
+// channelTo is the channel to the claim function at url, or else to the socket.
+func channelTo(socket, url string) (agent.Channel, error) {
+	if url == "" {
+		return agent.Socket(socket), nil
+	}
+	transport, err := signed.New(url, os.Getenv)
+	return agent.Channel{URL: url, Transport: transport}, err
 }

@@ -161,7 +161,8 @@ func start(t *testing.T, socket, script string, flags ...string) (*exec.Cmd, fun
 	t.Helper()
 	args := append([]string{"--socket", socket, "--grace", "300ms"}, flags...)
 	cmd := exec.Command(program, append(args, "--", "bash", "-c", script)...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "FROM_IMAGE=yes", "ACTIONS_RUNNER_INPUT_TOKEN=of-somebody"}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "FROM_IMAGE=yes", "ACTIONS_RUNNER_INPUT_TOKEN=of-somebody",
+		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/of-somebody", "MAYFLY_JOB=of-somebody", "AWS_REGION=eu-west-1"}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Start(); err != nil {
@@ -199,7 +200,7 @@ func TestOneJob(t *testing.T) {
 	}
 	for _, line := range []string{
 		"Z: Running job: build", "ACTIONS_RUNNER_INPUT_JITCONFIG=" + jit, "HOME=/home/runner", "LANG=C.UTF-8",
-		"ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE=1", "FROM_IMAGE=yes",
+		"ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE=1", "FROM_IMAGE=yes", "AWS_REGION=eu-west-1",
 	} {
 		if !strings.Contains(end.stdout, line) {
 			t.Errorf("output lacks %q:\n%s", line, end.stdout)

@@ -48,7 +48,8 @@
 // # 6. agent
 //
 // cmd/mayfly-agent is the first process of every container: it claims, starts the
-// runner, watches what it prints, keeps its time limits, reports and leaves.
+// runner, watches what it prints, keeps its time limits, reports and leaves. On AWS it
+// claims at a function, with calls that agent/signed signs as the task's role.
 //
 // # GitHub
 //

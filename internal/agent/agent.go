@@ -1,7 +1,9 @@
 // Package agent is stage 6: the first process of a runner's container. It claims,
 // starts the runner with what it got, tells how it goes, and leaves.
 //
-// It holds no credential. Who it is, the claim socket in its container says. The
+// It holds no credential of ours. Who it is, its [Channel] says: on one machine the
+// claim socket in its container, on AWS a signature of the container's role
+// (agent/signed). The
 // JIT configuration goes into the environment of the runner's process and nowhere
 // else, so that no file, argument or environment that outlives the runner has it.
 //
@@ -35,7 +37,7 @@ const (
 
 // Config is what [Run] needs.
 type Config struct {
-	Socket  string        // path of the claim socket
+	Claim   Channel       // over which it claims and reports
 	Command []string      // the runner's program and its arguments
 	Env     []string      // of the container, passed on to the runner
 	Stdout  io.Writer     // gets what the runner prints
@@ -54,7 +56,7 @@ const lastWords = 10 * time.Second
 // call Run once: it waits for every child there is, as the first process of a
 // container must.
 func Run(ctx context.Context, c Config) int {
-	d := newDesk(c.Socket)
+	d := newDesk(c.Claim)
 	grant, err := claimWithin(ctx, d, c.Within)
 	if err != nil {
 		return leave(ctx, c, d, err)

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/claim"
@@ -27,17 +28,31 @@ const callLimit = 90 * time.Second
 // maxAnswer is far more than a JIT configuration takes.
 const maxAnswer = 1 << 20
 
-// A desk is the other side of the claim socket.
-type desk struct{ http *http.Client }
+// A Channel leads to who answers claims, and says who is asking.
+type Channel struct {
+	URL       string // what the protocol's paths follow
+	Transport http.RoundTripper
+}
 
-func newDesk(socket string) *desk {
+// Socket is the channel of a runner on one machine: the claim socket at path.
+func Socket(path string) Channel {
 	var dialer net.Dialer
-	return &desk{&http.Client{Timeout: callLimit, Transport: &http.Transport{
+	return Channel{URL: "http://claim", Transport: &http.Transport{
 		DisableKeepAlives: true, // calls are few, and the server counts connections
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, "unix", socket)
+			return dialer.DialContext(ctx, "unix", path)
 		},
-	}}}
+	}}
+}
+
+// A desk is the other side of the channel.
+type desk struct {
+	url  string
+	http *http.Client
+}
+
+func newDesk(c Channel) *desk {
+	return &desk{strings.TrimSuffix(c.URL, "/"), &http.Client{Timeout: callLimit, Transport: c.Transport}}
 }
 
 // claim claims until there is a final answer or ctx ends. A refusal is a
@@ -66,7 +81,7 @@ func (d *desk) post(ctx context.Context, path string, in, out any) error {
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://claim"+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -83,21 +98,24 @@ func (d *desk) post(ctx context.Context, path string, in, out any) error {
 	return read(res, answer, out)
 }
 
-// read turns an answer into out or into the error that it stands for.
+// read turns an answer into out or into the error that it stands for. Between the
+// agent and a claim function there is a service that answers for itself when it is
+// busy (429), when the function fails (5xx), and when it does not know the role yet
+// (403, without a reason of ours): all of that passes.
 func read(res *http.Response, answer []byte, out any) error {
-	switch res.StatusCode {
-	case http.StatusOK:
+	var refusal claim.Refusal
+	unread := json.Unmarshal(answer, &refusal) != nil || refusal.Reason == ""
+	switch code := res.StatusCode; {
+	case code == http.StatusOK:
 		return json.Unmarshal(answer, out)
-	case http.StatusNoContent:
+	case code == http.StatusNoContent:
 		return nil
-	case http.StatusConflict:
+	case code == http.StatusConflict:
 		return claim.ErrBusy
-	case http.StatusServiceUnavailable:
+	case code >= 500, code == http.StatusTooManyRequests, code == http.StatusForbidden && unread:
 		seconds, _ := strconv.Atoi(res.Header.Get("Retry-After")) // 0 when there is none
 		return &claim.Later{After: time.Duration(seconds) * time.Second, Err: errors.New(res.Status)}
-	}
-	var refusal claim.Refusal
-	if json.Unmarshal(answer, &refusal) != nil || refusal.Reason == "" {
+	case unread:
 		refusal.Reason = "answered " + res.Status
 	}
 	return &claim.Refused{Reason: refusal.Reason}

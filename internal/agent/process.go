@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -77,13 +78,18 @@ const (
 	defaultLang = "C.UTF-8"
 )
 
-// environment is the container's, with what a program may rely on filled in and
-// what only the runner gets. The names are of actions/runner, CommandSettings.cs
+// withheld are the beginnings of variables that are not the runner's: what it might
+// take for its own input, what ECS says of the task's role, and what a rule
+// says of the task.
+var withheld = []string{"ACTIONS_RUNNER_INPUT_", "AWS_CONTAINER_", "MAYFLY_"}
+
+// environment is the container's, with what a program may rely on filled in, without
+// what is withheld and with what only the runner gets. The names are of actions/runner, CommandSettings.cs
 // and Constants.cs.
 func environment(container []string, jit string) []string {
 	env := []string{"PATH=" + defaultPath, "HOME=" + defaultHome, "LANG=" + defaultLang}
 	for _, v := range container {
-		if !strings.HasPrefix(v, "ACTIONS_RUNNER_INPUT_") {
+		if !slices.ContainsFunc(withheld, func(begin string) bool { return strings.HasPrefix(v, begin) }) {
 			env = set(env, v)
 		}
 	}

@@ -3,10 +3,10 @@
 //
 // The protocol is HTTP over that channel. On one machine the channel is a unix
 // socket of the runner's own, which [Desk] opens; on AWS it is a call signed
-// with the task's role.
+// with the task's role. [Handler] is the protocol's side of one runner on either.
 //
 //	POST /claim             →  200 Grant · 403 Refusal · 503 with Retry-After
-//	POST /report  ← Report  →  204 · 409 stay, GitHub has a job for it · 503 with Retry-After
+//	POST /report  ← Report  →  204 · 409 stay, GitHub has a job for it · 403 Refusal · 503 with Retry-After
 //
 // # One claim per runner
 //
@@ -106,8 +106,9 @@ type Ledger interface {
 	// Claim decides whether runner may register. The grant is durable when it
 	// returns; a *[Refused] says no. Another error means that nothing was decided
 	// and the runner may ask again. A Desk asks once per runner, and once more
-	// after a restart: to grant again a claim that was never [Ledger.Registered],
-	// or to refuse it, are both sound.
+	// after a restart; where each call has a [Handler] of its own, each call asks. To
+	// grant again a claim that was never [Ledger.Registered], or to refuse it, are
+	// both sound.
 	Claim(ctx context.Context, runner string) (Permit, error)
 
 	// Registered keeps the id under which the forge knows runner. Only when it

@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// Config is what a [Desk] needs.
+// Config is what a [Desk] and a [Handler] need.
 type Config struct {
-	Dir    string // folder of the claim folders; made when missing, readable by its owner only
+	Dir    string // of a Desk: folder of the claim folders; made when missing, readable by its owner only
 	Ledger Ledger
 	Forge  Forge
 	Log    *slog.Logger
@@ -32,8 +32,8 @@ type Desk struct {
 	config Config
 	folder *os.File // Dir, open: sockets are bound through it
 
-	mu    sync.Mutex
-	doors map[string]*door // by runner
+	mu      sync.Mutex
+	servers map[string]*http.Server // by runner, of the sockets that are open
 }
 
 // New makes the folder and returns a Desk with no socket open.
@@ -48,7 +48,7 @@ func New(c Config) (*Desk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the folder of claim sockets: %w", err)
 	}
-	return &Desk{config: c, folder: folder, doors: map[string]*door{}}, nil
+	return &Desk{config: c, folder: folder, servers: map[string]*http.Server{}}, nil
 }
 
 // runnerName is what may be the name of a folder and of a container.
@@ -65,14 +65,14 @@ func (d *Desk) Open(runner string) (dir string, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	dir = filepath.Join(d.config.Dir, runner)
-	if d.doors[runner] != nil {
+	if d.servers[runner] != nil {
 		return dir, nil
 	}
 	l, err := d.listen(runner)
 	if err != nil {
 		return "", fmt.Errorf("opening the claim socket of %s: %w", runner, err)
 	}
-	d.doors[runner] = newDoor(d.config, runner, l)
+	d.servers[runner] = serve(d.config, runner, l)
 	return dir, nil
 }
 
@@ -110,9 +110,9 @@ func (d *Desk) Close(runner string) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if door := d.doors[runner]; door != nil {
-		door.server.Close() // of connections that are being dropped, an error means nothing
-		delete(d.doors, runner)
+	if server := d.servers[runner]; server != nil {
+		server.Close() // of connections that are being dropped, an error means nothing
+		delete(d.servers, runner)
 	}
 	// A crash in the middle of listen leaves the socket beside the folder.
 	for _, name := range []string{"." + runner, runner} {
@@ -145,9 +145,9 @@ func (d *Desk) Shutdown(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var wg sync.WaitGroup
-	errs := make(chan error, len(d.doors))
-	for _, door := range d.doors {
-		wg.Go(func() { errs <- door.server.Shutdown(ctx) })
+	errs := make(chan error, len(d.servers))
+	for _, server := range d.servers {
+		wg.Go(func() { errs <- server.Shutdown(ctx) })
 	}
 	wg.Wait()
 	close(errs)
@@ -155,11 +155,11 @@ func (d *Desk) Shutdown(ctx context.Context) error {
 	for err := range errs {
 		all = errors.Join(all, err)
 	}
-	clear(d.doors)
+	clear(d.servers)
 	return all
 }
 
-// Limits of one socket. What answers on it is within reach of the job.
+// Limits of one runner. What answers it is within reach of the job.
 const (
 	maxBody        = 64 << 10
 	maxHeader      = 8 << 10
@@ -171,18 +171,21 @@ const (
 	retryAfter     = 2 * time.Second // where nobody said
 )
 
-// newServer is the HTTP side of a door.
-func newServer(d *door, log *slog.Logger) *http.Server {
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+PathClaim, d.serveClaim)
-	mux.HandleFunc("POST "+PathReport, d.serveReport)
-	return &http.Server{
-		Handler:           http.MaxBytesHandler(mux, maxBody),
+// serve serves runner's claim on l until the server is closed.
+func serve(c Config, runner string, l net.Listener) *http.Server {
+	server := &http.Server{
+		Handler:           Handler(c, runner),
 		ReadHeaderTimeout: readLimit,
 		ReadTimeout:       readLimit,
 		WriteTimeout:      readLimit + claimLimit,
 		IdleTimeout:       readLimit,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug),
 	}
+	go func() {
+		if err := server.Serve(limit(l, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
+			c.Log.Error("claim socket ended", "runner", runner, "err", err)
+		}
+	}()
+	return server
 }

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -411,7 +412,7 @@ func TestReportsAreCounted(t *testing.T) {
 	for range 101 {
 		res, _ = post(t, socket, claim.PathReport, `{"phase":"busy"}`)
 	}
-	if res.StatusCode != http.StatusTooManyRequests || len(b.reports) != 100 {
+	if res.StatusCode != http.StatusForbidden || len(b.reports) != 100 {
 		t.Errorf("%s after %d reports", res.Status, len(b.reports))
 	}
 }
@@ -504,4 +505,33 @@ func FuzzClaimRequest(f *testing.F) {
 			t.Errorf("%q got two configurations: %q", request, answer)
 		}
 	})
+}
+
+// TestHandlerPerCall gives each call a Handler of its own, as functions do: the
+// ledger alone remembers, and it comes to the same.
+func TestHandlerPerCall(t *testing.T) {
+	b := &book{fail: []error{errors.New("not stored")}}
+	h := &hub{fail: []error{&claim.Later{After: 7 * time.Second, Err: errors.New("rate limit")}, errLost}}
+	call := func(path, body string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		config := claim.Config{Ledger: b, Forge: h, Log: slog.New(slog.DiscardHandler)}
+		claim.Handler(config, "r1").ServeHTTP(w, httptest.NewRequest("POST", path, strings.NewReader(body)))
+		return w
+	}
+	for i, want := range []int{
+		503, // GitHub is busy
+		503, // it has registered the runner, and its answer was lost
+		503, // registered again, but not in the ledger
+		200, 403,
+	} {
+		if w := call(claim.PathClaim, ""); w.Code != want || want == 200 && !strings.Contains(w.Body.String(), "jit-3-small") {
+			t.Errorf("claim %d: %d %s, want %d", i+1, w.Code, w.Body, want)
+		}
+	}
+	if len(h.byName) != 1 || b.registered["r1"] != h.byName["r1"] {
+		t.Errorf("the forge has %v, the ledger %v: want one, and the same", h.byName, b.registered)
+	}
+	if w := call(claim.PathReport, `{"phase":"idle"}`); w.Code != 204 || len(b.reports) != 1 {
+		t.Errorf("report: %d %s", w.Code, w.Body)
+	}
 }

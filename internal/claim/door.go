@@ -7,19 +7,17 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"net"
 	"net/http"
 	"strconv"
 	"sync"
 )
 
-// A door is the claim socket of one runner and how far its claim has come.
+// A door answers one runner, and remembers how far its claim has come.
 type door struct {
 	runner string
 	ledger Ledger
 	forge  Forge
 	log    *slog.Logger
-	server *http.Server
 
 	mu      sync.Mutex // held for a whole claim: they are decided one by one
 	permit  *Permit    // when granted
@@ -29,16 +27,17 @@ type door struct {
 	reports  int        // taken so far
 }
 
-// newDoor serves runner's claim on l until its server is closed.
-func newDoor(c Config, runner string, l net.Listener) *door {
+// Handler returns the protocol's side of runner alone: who asks is known before it
+// is called. Its memory only spares questions, to the ledger that decides; so
+// where no process lives as long as a runner, each call may be given a Handler of its own.
+// Of such calls the ledger has to hold apart those that come at once: it must not
+// grant a claim again while another call may still be at it.
+func Handler(c Config, runner string) http.Handler {
 	d := &door{runner: runner, ledger: c.Ledger, forge: c.Forge, log: c.Log.With("runner", runner)}
-	d.server = newServer(d, d.log)
-	go func() {
-		if err := d.server.Serve(limit(l, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
-			d.log.Error("claim socket ended", "err", err)
-		}
-	}()
-	return d
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+PathClaim, d.serveClaim)
+	mux.HandleFunc("POST "+PathReport, d.serveReport)
+	return http.MaxBytesHandler(mux, maxBody)
 }
 
 func (d *door) serveClaim(w http.ResponseWriter, r *http.Request) {
@@ -127,7 +126,7 @@ func (d *door) report(ctx context.Context, w http.ResponseWriter, r Report) {
 	d.reportMu.Lock()
 	defer d.reportMu.Unlock()
 	if d.reports >= maxReports {
-		answer(w, http.StatusTooManyRequests, Refusal{fmt.Sprintf("want at most %d reports of one runner", maxReports)})
+		answer(w, http.StatusForbidden, Refusal{fmt.Sprintf("want at most %d reports of one runner", maxReports)})
 		return
 	}
 	switch err := d.ledger.Report(ctx, d.runner, r); {
