@@ -28,7 +28,7 @@ var nouns = []string{"internal/event", "internal/pool", "internal/secret"}
 var plain = []string{
 	"internal/event", "internal/event/pattern", "internal/event/schema", "internal/event/transform", "internal/ledger",
 	"internal/pool", "internal/secret", "internal/agent", "internal/agent/signed", "internal/claim", "cmd/mayfly-agent",
-	"internal/aws",
+	"internal/aws", "internal/image",
 }
 
 // allowed lists, for packages that are neither stage nor noun, what of Mayfly

@@ -1,0 +1,162 @@
+package image
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// Apply applies in, which happened at now, and decides what follows. Nothing but c is
+// changed; the same catalog, settings, input and time always give the same outcome.
+// Times are kept to the second.
+func (c *Catalog) Apply(in Input, s Settings, now time.Time) Result {
+	t := &turn{Catalog: c, settings: s.withDefaults(), now: now.UTC().Truncate(time.Second)}
+	before := c.clone()
+	in.apply(t)
+	t.plan()
+	t.alarms()
+	t.bound()
+	t.result.Changed = !reflect.DeepEqual(before, c.clone())
+	return t.result
+}
+
+// A turn is one input being applied.
+type turn struct {
+	*Catalog
+	settings Settings
+	now      time.Time
+	result   Result
+}
+
+func (t *turn) emit(e Effect) { t.result.Effects = append(t.result.Effects, e) }
+
+// ignore says why the input changes nothing.
+func (t *turn) ignore(format string, args ...any) { t.result.Reason = fmt.Sprintf(format, args...) }
+
+// find returns the image with digest, to be changed; nil when there is none, and the
+// input is ignored.
+func (t *turn) find(digest Digest) *Image {
+	for i := range t.Images {
+		if t.Images[i].Digest == digest {
+			return &t.Images[i]
+		}
+	}
+	t.ignore("no image %s is known", digest)
+	return nil
+}
+
+// in returns the image with digest when it is in state; or else the input is ignored.
+func (t *turn) in(digest Digest, state State) *Image {
+	i := t.find(digest)
+	if i != nil && i.State != state {
+		t.ignore("image %s is %s", digest.Short(), i.State)
+		return nil
+	}
+	return i
+}
+
+// enter brings i into a state.
+func (t *turn) enter(i *Image, state State, reason string) {
+	i.State, i.Since, i.Reason = state, t.now, clean(reason)
+	i.Asked, i.Done = time.Time{}, false
+	i.Bad = state == StateFailed || state == StateRemoved && i.Bad
+}
+
+// clean is reason as it may be kept: what other programs said can be long.
+func clean(reason string) string {
+	reason = strings.TrimSpace(strings.ToValidUTF8(reason, "�"))
+	if len(reason) > maxReason { // the end of a log says more than its beginning
+		reason = "… " + strings.ToValidUTF8(reason[len(reason)-maxReason:], "")
+	}
+	return reason
+}
+
+func (in Released) apply(t *turn) {
+	r := in.Release
+	t.answered()
+	t.Feed.ETag = in.ETag
+	for _, earlier := range append(in.Earlier, r) {
+		t.remember(earlier)
+	}
+	t.Release = r
+}
+
+// remember notes when a release was published, for the runway of those before it.
+func (t *turn) remember(r Release) {
+	r.SHA256 = nil
+	at := len(t.Releases)
+	for i, known := range t.Releases {
+		switch c := r.Version.Compare(known.Version); {
+		case c == 0:
+			t.Releases[i] = r
+			return
+		case c < 0:
+			at = min(at, i)
+		}
+	}
+	t.Releases = append(t.Releases[:at:at], append([]Release{r}, t.Releases[at:]...)...)
+}
+
+func (in Unchanged) apply(t *turn) { t.answered() }
+
+// answered notes that the feed did.
+func (t *turn) answered() {
+	t.Feed = Feed{Answered: t.now, Last: t.now, Next: t.now.Add(t.settings.Every), ETag: t.Feed.ETag}
+}
+
+func (in FeedFailed) apply(t *turn) {
+	f := &t.Feed
+	f.Asked, f.Last, f.Until = time.Time{}, t.now, in.Until.UTC().Truncate(time.Second)
+	f.Tries++
+	f.Reason = clean(in.Reason)
+	f.Next = later(t.now.Add(backoff(f.Tries, time.Hour)), f.Until)
+}
+
+func (in Deprecated) apply(t *turn) {
+	if in.At.IsZero() {
+		delete(t.Ends, in.Version)
+		return
+	}
+	if t.Ends == nil {
+		t.Ends = map[Version]time.Time{}
+	}
+	t.Ends[in.Version] = in.At.UTC().Truncate(time.Second)
+}
+
+func (in Sourced) apply(t *turn) { t.Revision = in.Revision }
+
+func (in Restarted) apply(t *turn) {
+	t.Feed.Asked = time.Time{}
+	if t.Build != nil {
+		t.Build.Asked = time.Time{}
+	}
+	for n := range t.Images {
+		i := &t.Images[n]
+		i.Asked = time.Time{}
+		if i.State == StateCanary {
+			t.enter(i, StateBuilt, "its canary was interrupted")
+		}
+	}
+}
+
+func (in Tick) apply(*turn) {}
+
+// later is the later of two times.
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b.UTC().Truncate(time.Second)
+	}
+	return a
+}
+
+// backoff is how long to wait after so many failures: 5 minutes, doubled each time.
+func backoff(failures int, most time.Duration) time.Duration {
+	wait := 5 * time.Minute
+	for range failures - 1 {
+		if wait *= 2; wait >= most {
+			return most
+		}
+	}
+	return min(wait, most)
+}

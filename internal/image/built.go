@@ -1,0 +1,119 @@
+package image
+
+import (
+	"fmt"
+	"time"
+)
+
+func (in Built) apply(t *turn) {
+	if b := t.Build; b != nil && b.Release.Version == in.Version && b.Revision == in.Revision {
+		t.Build = nil
+	}
+	for n := range t.Images {
+		i := &t.Images[n]
+		if i.Digest != in.Digest {
+			continue
+		}
+		if i.State == StateFailed || i.State == StateRemoved { // the same again, byte for byte: another chance
+			i.Built, i.Tries, i.NotBefore = t.now, 0, time.Time{}
+			t.enter(i, StateBuilt, "")
+			t.toFront(n)
+		}
+		return
+	}
+	fresh := Image{Digest: in.Digest, Version: in.Version, Revision: in.Revision, Built: t.now, State: StateBuilt, Since: t.now}
+	t.Images = append([]Image{fresh}, t.Images...)
+}
+
+// toFront makes image n the newest.
+func (t *turn) toFront(n int) {
+	i := t.Images[n]
+	copy(t.Images[1:], t.Images[:n])
+	t.Images[0] = i
+}
+
+// mostBackoff is between the tries of a build that fails again and again.
+const mostBackoff = 6 * time.Hour
+
+func (in BuildFailed) apply(t *turn) {
+	b := t.Build
+	if b == nil || b.Release.Version != in.Version || b.Revision != in.Revision {
+		t.ignore("no build of runner %s from source %s is wanted", in.Version, in.Revision)
+		return
+	}
+	b.Asked = time.Time{}
+	b.Tries++
+	b.Reason = clean(in.Reason)
+	b.NotBefore = t.now.Add(backoff(b.Tries, mostBackoff))
+}
+
+func (in CanaryPassed) apply(t *turn) {
+	i := t.in(in.Digest, StateCanary)
+	if i == nil {
+		return
+	}
+	current, some := t.Current()
+	if some && i.Version.Compare(current.Version) < 0 {
+		t.enter(i, StateGood, fmt.Sprintf("its canary passed; older than runner %s, which is current", current.Version))
+		return
+	}
+	t.promote(i.Digest, "its canary passed", true)
+}
+
+// maxTries is how often an image is tried: a busy machine or a short failure of the
+// network must not condemn it.
+const maxTries = 3
+
+func (in CanaryFailed) apply(t *turn) {
+	i := t.in(in.Digest, StateCanary)
+	if i == nil {
+		return
+	}
+	i.Tries++
+	if _, some := t.Current(); some && i.Tries >= maxTries { // or else there is nothing to lose by going on
+		t.enter(i, StateFailed, fmt.Sprintf("its canary failed %d times: %s", i.Tries, in.Reason))
+		return
+	}
+	i.NotBefore = t.now.Add(backoff(i.Tries, mostBackoff))
+	t.enter(i, StateBuilt, "its canary failed and is tried again: "+in.Reason)
+}
+
+func (in InForce) apply(t *turn) {
+	if i := t.in(in.Digest, StateCurrent); i != nil {
+		i.Done, i.Asked = true, time.Time{}
+	}
+}
+
+func (in Removed) apply(t *turn) {
+	if i := t.in(in.Digest, StateRemoved); i != nil {
+		i.Done, i.Asked = true, time.Time{}
+	}
+}
+
+func (in InUse) apply(t *turn) {
+	used := map[Digest]bool{}
+	for _, d := range in.Digests {
+		used[d] = true
+	}
+	good := 0
+	for _, d := range t.byPromotion() {
+		i := t.find(d)
+		if i.State == StateGood || i.State == StateCurrent {
+			if good++; good > t.settings.Keep && i.State == StateGood && !used[d] {
+				t.enter(i, StateRemoved, fmt.Sprintf("older than the last %d good ones", t.settings.Keep))
+			}
+		}
+	}
+	for n := 1; n < len(t.Images); n++ { // the newest is kept, for people to look at
+		switch i := &t.Images[n]; {
+		case used[i.Digest]:
+		case i.State == StateFailed:
+			t.enter(i, StateRemoved, i.Reason)
+		case i.State == StateBuilt:
+			t.enter(i, StateRemoved, "a newer one was built before its canary")
+		}
+	}
+}
+
+// byPromotion lists the images, those first that were promoted or built last.
+func (t *turn) byPromotion() []Digest { return byPromotion(t.Images) }

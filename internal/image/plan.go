@@ -1,0 +1,114 @@
+package image
+
+import (
+	"slices"
+	"time"
+)
+
+// How long something may be under way before it is asked for again.
+const (
+	checkLimit   = 2 * time.Minute
+	buildLimit   = 2 * time.Hour
+	canaryLimit  = 30 * time.Minute
+	promoteLimit = 30 * time.Second
+	removeLimit  = 5 * time.Minute
+)
+
+// plan decides what is wanted, from what is known alone, and asks for what is due.
+func (t *turn) plan() {
+	t.judge()
+	t.target()
+	if t.Build != nil && due(t.Build.Asked, t.Build.NotBefore, t.now, buildLimit) {
+		t.Build.Asked, t.Build.Tried = t.now, t.now
+		t.emit(BuildImage{Release: t.Build.Release, Revision: t.Build.Revision, Why: t.Build.Why})
+	}
+	if !t.settings.Off && due(t.Feed.Asked, t.Feed.Next, t.now, checkLimit) {
+		t.Feed.Asked = t.now
+		current, _ := t.Current()
+		t.emit(CheckRelease{ETag: t.Feed.ETag, Running: current.Version})
+	}
+	for n := range t.Images {
+		t.see(&t.Images[n], n)
+	}
+}
+
+// target sets the build right: it is wanted when there is no image of the newest release
+// from the source as it is, unless that would be older than the current one.
+func (t *turn) target() {
+	current, _ := t.Current()
+	if t.settings.Off || t.Release.Version == "" || t.Revision == "" || t.Release.Version.Compare(current.Version) < 0 {
+		return
+	}
+	if b := t.Build; b != nil && b.Release.Version == t.Release.Version && b.Revision == t.Revision {
+		b.Release = t.Release // its checksums may have been put right
+		return
+	}
+	t.Build = nil
+	if _, there := t.of(t.Release.Version, t.Revision); there {
+		return
+	}
+	why := "release " + string(t.Release.Version)
+	if t.Release.Version == current.Version {
+		why = "its source has changed"
+	}
+	t.Build = &Build{Release: t.Release, Revision: t.Revision, Why: why, Since: t.now}
+}
+
+// due reports whether something is to be asked for now: it was not, or so long ago that
+// the answer must have been lost.
+func due(asked, notBefore, now time.Time, limit time.Duration) bool {
+	return !now.Before(notBefore) && (asked.IsZero() || now.Sub(asked) >= limit)
+}
+
+// see asks for what image i, the nth newest, needs.
+func (t *turn) see(i *Image, n int) {
+	switch i.State {
+	case StateBuilt:
+		if n == t.newest(StateBuilt) && t.newest(StateCanary) < 0 && !t.now.Before(i.NotBefore) {
+			reason := i.Reason
+			t.enter(i, StateCanary, reason)
+			t.try(i)
+		}
+	case StateCanary:
+		if due(i.Asked, time.Time{}, t.now, canaryLimit) {
+			t.try(i)
+		}
+	case StateCurrent:
+		if !i.Done && due(i.Asked, time.Time{}, t.now, promoteLimit) {
+			i.Asked = t.now
+			t.emit(PromoteImage{Image: *i, Reason: i.Reason})
+		}
+	case StateRemoved:
+		if !i.Done && due(i.Asked, time.Time{}, t.now, removeLimit) {
+			i.Asked = t.now
+			t.emit(RemoveImage{Digest: i.Digest, Reason: i.Reason})
+		}
+	}
+}
+
+func (t *turn) try(i *Image) {
+	i.Asked = t.now
+	t.emit(TryImage{Image: *i})
+}
+
+// newest is the place of the newest image in state; negative when there is none.
+func (t *turn) newest(state State) int {
+	return slices.IndexFunc(t.Images, func(i Image) bool { return i.State == state })
+}
+
+// bound forgets what is old, so that a catalog stays small.
+func (t *turn) bound() {
+	for n := len(t.Images) - 1; n >= 0 && len(t.Images) > maxImages; n-- {
+		if i := t.Images[n]; i.State == StateRemoved && i.Done {
+			t.Images = slices.Delete(t.Images, n, n+1)
+		}
+	}
+	if extra := len(t.Releases) - maxReleases; extra > 0 {
+		t.Releases = slices.Delete(t.Releases, 0, extra)
+	}
+	for v := range t.Ends {
+		if !slices.ContainsFunc(t.Images, func(i Image) bool { return i.Version == v }) {
+			delete(t.Ends, v)
+		}
+	}
+}
