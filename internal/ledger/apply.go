@@ -61,5 +61,13 @@ func (t *turn) setRunner(r Runner) {
 
 func (t *turn) emit(e Effect) { t.result.Effects = append(t.result.Effects, e) }
 
+// full reports whether so much has changed that what is left has to wait for
+// another turn. Asked before each thing that a turn may leave undone.
+func (t *turn) full() bool {
+	n := t.limits.Changes
+	t.result.More = n > 0 && len(t.jobs.keys)+len(t.runners.keys) >= n
+	return t.result.More
+}
+
 // ignore says why the input changes nothing.
 func (t *turn) ignore(format string, args ...any) { t.result.Reason = fmt.Sprintf(format, args...) }

@@ -1,6 +1,10 @@
 package ledger
 
-import "github.com/mayfly-ci/mayfly/internal/event"
+import (
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/event"
+)
 
 // An Effect is what has to be brought about outside the ledger. Its JSON form is
 // the detail of an event on the bus: flat, without a secret. Effects may be carried out late, twice or
@@ -27,6 +31,7 @@ type WantRunner struct {
 type RemoveRunner struct {
 	Runner     RunnerName `json:"runner"`
 	Pool       string     `json:"pool"`
+	Container  string     `json:"container,omitempty"` // "" when none is bound to it
 	GitHubID   int64      `json:"github_id,omitempty"` // 0 when it is not known
 	Registered bool       `json:"registered"`          // GitHub may know it
 	Force      bool       `json:"force"`               // even while it is busy: it is over its total limit, or its job has ended
@@ -56,10 +61,14 @@ type Result struct {
 	Runners []Runner // those that changed, as they are now
 	Effects []Effect
 
+	// More says that Limits.Changes left something undone: give a Tick for it.
+	More bool
+
 	// Granted is the answer to a Starting or Claim. When it is false, and for any other
 	// input that changed nothing for a reason, Reason says why.
 	Granted bool
 	Reason  string
+	Again   time.Duration // of a claim that is refused: it may be granted after this; 0 for never
 
 	Runner Runner // the runner that the input names, as it stands now; zero if it is unknown
 }

@@ -28,16 +28,32 @@ type JobLost struct {
 
 // Starting says that a launcher is about to start a runner, and asks whether it
 // should: not if it is gone or has claimed, which is how a [WantRunner] that is
-// carried out twice does no harm.
-type Starting struct{ Runner RunnerName }
+// carried out twice does no harm. With a Container it binds the runner to that: granted
+// to the same one again, and to no other. Without one it only says that the runner is on
+// its way, where it is open which of several containers will come first.
+type Starting struct {
+	Runner    RunnerName
+	Container string // its launcher's id of it; "" where a container is called as its runner is
+}
 
-// Started says that a runner's container runs.
-type Started struct{ Runner RunnerName }
+// Started says that a runner's container runs; that of one it is not bound to
+// changes nothing.
+type Started struct {
+	Runner    RunnerName
+	Container string
+}
 
-// Claim asks for leave to register a runner for the job that it was made for.
-// Granted once in a runner's life, and only while the job is queued and no
+// Claim asks for leave to register a runner for the job that it was made for, and binds
+// the runner to Container. Granted once in a runner's life, and only while the job is queued and no
 // other runner holds a live claim on it.
-type Claim struct{ Runner RunnerName }
+//
+// A container with an id of its own may come back for what it never got: while GitHub has not been
+// seen to register the runner, the claim is granted to it again, [Limits].Lease after
+// the last time. Earlier it is refused, with Again: another call may be registering it.
+type Claim struct {
+	Runner    RunnerName
+	Container string
+}
 
 // Registered says that GitHub has registered a runner, as GitHubID.
 type Registered struct {
@@ -60,11 +76,12 @@ type Failed struct {
 }
 
 // Gone says that nothing of a runner's container is left, or that it could not
-// be started.
+// be started. That of one which the runner is not bound to changes nothing.
 type Gone struct {
-	Runner   RunnerName
-	ExitCode int
-	Reason   string // why, as far as it is known, such as "idle limit"
+	Runner    RunnerName
+	Container string
+	ExitCode  int
+	Reason    string // why, as far as it is known, such as "idle limit"
 }
 
 // Found lists the containers that there are, of this ledger's instance, whoever

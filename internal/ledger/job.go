@@ -79,11 +79,12 @@ type Job struct {
 	Started   time.Time `json:"started,omitzero"`   // zero unless it ran
 	Completed time.Time `json:"completed,omitzero"` // zero until then
 
-	Runners     int       `json:"runners"`                // runners made for it so far
-	Failures    int       `json:"failures,omitempty"`     // of those, how many went away without running a job
-	LastFailure string    `json:"last_failure,omitempty"` // why the last of them did
-	NotBefore   time.Time `json:"not_before,omitzero"`    // no further runner before this
-	CheckAt     time.Time `json:"check_at,omitzero"`      // when GitHub is to be asked about it, if nothing is heard
+	First       RunnerName `json:"first,omitempty"`        // the first runner made for it
+	Runners     int        `json:"runners"`                // runners made for it so far
+	Failures    int        `json:"failures,omitempty"`     // of those, how many went away without running a job
+	LastFailure string     `json:"last_failure,omitempty"` // why the last of them did
+	NotBefore   time.Time  `json:"not_before,omitzero"`    // no further runner before this
+	CheckAt     time.Time  `json:"check_at,omitzero"`      // when GitHub is to be asked about it, if nothing is heard
 
 	History []Step `json:"history"`
 }

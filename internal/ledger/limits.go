@@ -15,8 +15,10 @@ type Limits struct {
 	Host  pool.Resources // what all runners together may take; a zero figure is no limit
 
 	Wanted   time.Duration // a runner that no launcher took up is asked for again; default 2 min
-	Starting time.Duration // a container must claim within this; default 2 min
+	Launch   time.Duration // a container must run this long after a launcher took it up; default 2 min
+	Starting time.Duration // a container that runs must claim within this; default 2 min
 	Claimed  time.Duration // a runner must be listening at GitHub this long after its claim; default 2 min
+	Lease    time.Duration // a claim of which nothing came may be made again after this; default 1 min
 	Grace    time.Duration // beyond the pool's idle and total limits, which the agent keeps itself, and after a job's end; default 1 min
 	Ask      time.Duration // a removal is asked for again; default 30 s
 	Leaving  time.Duration // a removal of which nothing is heard is taken as done; default 10 min
@@ -27,14 +29,21 @@ type Limits struct {
 	Patience time.Duration // a job that waited for room on the host longer than this is let in before others; default 10 min
 	Queue    time.Duration // a queued job older than this has been failed by GitHub; default 24 h, GitHub's own
 	Waiting  time.Duration // the same for a waiting job; default 35 days, GitHub's longest run
+
+	// Changes bounds what one turn does, for a store that can keep so many jobs and runners at once:
+	// as soon as so many have changed, the rest is left for the next ([Result].More). A turn ends at most
+	// two beyond it. 0 is no bound; [Found] knows none.
+	Changes int
 }
 
 // WithDefaults returns l with every figure that is zero set to its default.
 // GitHub's own limits: https://docs.github.com/en/actions/reference/limits
 func (l Limits) WithDefaults() Limits {
 	l.Wanted = cmp.Or(l.Wanted, 2*time.Minute)
+	l.Launch = cmp.Or(l.Launch, 2*time.Minute)
 	l.Starting = cmp.Or(l.Starting, 2*time.Minute)
 	l.Claimed = cmp.Or(l.Claimed, 2*time.Minute)
+	l.Lease = cmp.Or(l.Lease, time.Minute)
 	l.Grace = cmp.Or(l.Grace, time.Minute)
 	l.Ask = cmp.Or(l.Ask, 30*time.Second)
 	l.Leaving = cmp.Or(l.Leaving, 10*time.Minute)

@@ -37,15 +37,44 @@ func (in Starting) apply(t *turn) {
 		t.ignore("runner %s is %s already", r.Name, r.State)
 		return
 	}
+	bound := r.Container
+	if in.Container != "" && !t.bind(&r, in.Container) {
+		return
+	}
 	t.result.Granted = true
 	if r.State == RunnerWanted {
 		t.enter(&r, RunnerStarting, "")
+	}
+	if r.State != t.State.runners[r.Name].State || r.Container != bound {
 		t.setRunner(r)
 	}
 }
 
+// bind binds r to container unless it is bound to another, and reports whether it is
+// bound to that now. One that has claimed is bound to who claimed.
+func (t *turn) bind(r *Runner, container string) bool {
+	if r.Container == "" && r.unclaimed() {
+		r.Container = container
+	}
+	return t.its(*r, container)
+}
+
+// its reports whether container is the one that r is bound to.
+func (t *turn) its(r Runner, container string) bool {
+	if r.Container != container {
+		t.ignore("runner %s is container %s", r.Name, cmp.Or(r.Container, "of its own name"))
+	}
+	return r.Container == container
+}
+
+// foreign reports whether container is one that the word on a runner does not count of:
+// such as a second one for it, which came too late.
+func (t *turn) foreign(r Runner, container string) bool {
+	return container != "" && r.Container != "" && !t.its(r, container)
+}
+
 func (in Started) apply(t *turn) {
-	if r, ok := t.live(in.Runner); ok && r.Started.IsZero() {
+	if r, ok := t.live(in.Runner); ok && !t.foreign(r, in.Container) && r.Started.IsZero() {
 		r.Started = t.now
 		if r.unclaimed() {
 			t.enter(&r, RunnerStarting, "its container runs")
@@ -56,7 +85,11 @@ func (in Started) apply(t *turn) {
 
 func (in Claim) apply(t *turn) {
 	r, ok := t.live(in.Runner)
-	if !ok {
+	if !ok || !t.bind(&r, in.Container) {
+		return
+	}
+	if t.result.Again = t.lease(r); t.result.Again > 0 {
+		t.ignore("runner %s is being registered: ask again in %s", r.Name, t.result.Again)
 		return
 	}
 	if why := t.objection(r); why != "" {
@@ -75,11 +108,19 @@ func (in Claim) apply(t *turn) {
 	t.setJob(j)
 }
 
+// lease is for how long whoever claimed r last may still be registering it.
+func (t *turn) lease(r Runner) time.Duration {
+	if !r.empty() || r.Leaving != "" {
+		return 0
+	}
+	return max(0, t.limits.Lease-t.since(r.Claimed))
+}
+
 // objection says why r may not claim; "" when it may.
 func (t *turn) objection(r Runner) string {
 	j, ok := t.State.jobs[r.MadeFor]
 	switch {
-	case !r.Claimed.IsZero():
+	case !r.Claimed.IsZero() && !r.empty():
 		return fmt.Sprintf("runner %s has claimed before", r.Name)
 	case !ok:
 		return fmt.Sprintf("job %s is not known", r.MadeFor)
@@ -87,11 +128,11 @@ func (t *turn) objection(r Runner) string {
 		return fmt.Sprintf("job %s is %s: %s", j.Key, j.State, j.note())
 	case r.Leaving != "":
 		return fmt.Sprintf("runner %s is leaving: %s", r.Name, r.Leaving)
-	case !r.unclaimed():
+	case !r.unclaimed() && !r.empty():
 		return fmt.Sprintf("runner %s is %s", r.Name, r.State)
 	}
 	for _, name := range t.made[r.MadeFor] {
-		if t.State.runners[name].HoldsClaim() {
+		if name != r.Name && t.State.runners[name].HoldsClaim() {
 			return fmt.Sprintf("job %s is claimed by runner %s", r.MadeFor, name)
 		}
 	}
@@ -152,7 +193,7 @@ func (in Failed) apply(t *turn) {
 }
 
 func (in Gone) apply(t *turn) {
-	if r, ok := t.live(in.Runner); ok {
+	if r, ok := t.live(in.Runner); ok && !t.foreign(r, in.Container) {
 		r.ExitCode = in.ExitCode
 		t.end(r, in.Reason)
 	}
@@ -166,7 +207,7 @@ func (in Found) apply(t *turn) {
 		case !ok || !r.Live():
 			t.emit(RemoveRunner{Runner: name, Force: true, Reason: "a container without a runner", Scope: r.Scope})
 		case r.Started.IsZero():
-			Started{name}.apply(t)
+			Started{Runner: name}.apply(t)
 		}
 	}
 	for _, r := range t.inOrder(func(r Runner) bool { return r.Live() && !found[r.Name] }) {
@@ -205,7 +246,7 @@ func (t *turn) leave(r Runner, why string, spare bool) {
 // ask asks for r to be removed.
 func (t *turn) ask(r Runner, why string) {
 	t.emit(RemoveRunner{
-		Runner: r.Name, Pool: r.Pool, GitHubID: r.GitHubID, Registered: !r.Claimed.IsZero(),
+		Runner: r.Name, Pool: r.Pool, Container: r.Container, GitHubID: r.GitHubID, Registered: !r.Claimed.IsZero(),
 		Force: r.State == RunnerBusy, Reason: why, Scope: r.Scope,
 	})
 }

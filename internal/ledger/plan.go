@@ -22,6 +22,9 @@ func (t *turn) plan() {
 // claimed and idle ones beyond the demand. Never a busy one.
 func (t *turn) dismiss() {
 	for _, name := range slices.Sorted(maps.Keys(t.stale)) {
+		if t.full() {
+			return
+		}
 		r := t.State.runners[name]
 		if heir, ok := t.heir(r); ok {
 			t.pass(r, heir)
@@ -31,6 +34,9 @@ func (t *turn) dismiss() {
 	}
 	for _, k := range t.over() {
 		for _, r := range t.spare(t.sets[k]) {
+			if t.full() {
+				return
+			}
 			t.leave(r, "more runners than jobs for them", true)
 		}
 	}
@@ -100,7 +106,7 @@ func (t *turn) admit() {
 	if !t.short() || t.starved() {
 		return
 	}
-	for p, ok := t.next(); ok; p, ok = t.next() {
+	for p, ok := t.next(); ok && !t.full(); p, ok = t.next() {
 		t.want(t.State.jobs[p.key])
 	}
 }
@@ -175,6 +181,7 @@ func (t *turn) want(j Job) {
 		Name: t.name(&j), Pool: j.Pool, Labels: j.Labels, MadeFor: j.Key, Scope: j.Scope,
 		Made: t.now, Asked: t.now,
 	}
+	j.First = cmp.Or(j.First, r.Name)
 	t.enter(&r, RunnerWanted, "for job "+j.Key.String())
 	j.History = remember(j.History, t.now, "runner wanted", string(r.Name))
 	t.setJob(j)

@@ -28,6 +28,7 @@ func worldLimits(pick func(int) int) ledger.Limits {
 	l := twoPools()
 	l.Pools[0].Max = []int{0, 1, 4}[pick(3)]
 	l.Host = []pool.Resources{{}, {CPUs: 4}, {CPUs: 6, Memory: 16 << 30}}[pick(3)]
+	l.Changes = []int{0, 0, 4}[pick(3)]
 	return l
 }
 

@@ -25,6 +25,8 @@ type Runner struct {
 	Scope   Scope       `json:"scope"`
 	State   RunnerState `json:"state"`
 
+	Container string `json:"container,omitempty"` // the one that it is bound to; "" while none is, and where it is called as the runner is
+
 	GitHubID int64  `json:"github_id,omitempty"` // once registered
 	Runs     JobKey `json:"runs,omitzero"`       // the job it runs or ran, by GitHub's word; zero until GitHub says so
 	ExitCode int    `json:"exit_code,omitempty"`
@@ -35,7 +37,7 @@ type Runner struct {
 	Made    time.Time `json:"made"`             // when it was wanted
 	Since   time.Time `json:"since"`            // when it came into its state, or began to leave
 	Started time.Time `json:"started,omitzero"` // when its container ran
-	Claimed time.Time `json:"claimed,omitzero"` // when its claim was granted
+	Claimed time.Time `json:"claimed,omitzero"` // when its claim was last granted
 	Done    time.Time `json:"done,omitzero"`    // when its job was seen completed
 	Asked   time.Time `json:"asked,omitzero"`   // when its start or removal was last asked for
 
@@ -53,6 +55,10 @@ func (r Runner) HoldsClaim() bool {
 
 // unclaimed reports whether r has yet to claim.
 func (r Runner) unclaimed() bool { return r.State == RunnerWanted || r.State == RunnerStarting }
+
+// empty reports whether r has claimed and nothing came of it yet, as far as is known, and
+// is a container that may come back for that.
+func (r Runner) empty() bool { return r.State == RunnerClaimed && r.GitHubID == 0 && r.Container != "" }
 
 // supplies reports whether r is, or will be, there for a queued job. An
 // unclaimed runner is only while the job it was made for is queued, because its

@@ -356,7 +356,7 @@ func TestScenarios(t *testing.T) {
 		{"pool at its max", max1, func(s *story) {
 			s.is(queued(1), "+i-small-1-1-1")
 			s.is(queued(2))
-			s.why(2, "pool small is at its max of 1")
+			s.why(2, "pool small is full: 1 of 1")
 			s.up("i-small-1-1-1")
 			s.is(running(1, "on=i-small-1-1-1"))
 			s.is(done(1, "on=i-small-1-1-1"))

@@ -11,6 +11,9 @@ import (
 func (in Tick) apply(t *turn) {
 	t.sweepJobs()
 	for _, r := range t.inOrder(Runner.Live) {
+		if t.full() {
+			return
+		}
 		if _, stale := t.stale[r.Name]; !stale { // the plan removes those
 			t.due(r)
 		}
@@ -64,7 +67,11 @@ func (s *State) deadline(r Runner) (at time.Time, why string) {
 	consider(r.Started, graced(p.TotalLimit, s.limits.Grace), "older than %s")
 	switch r.State {
 	case RunnerStarting:
-		consider(r.Since, s.limits.Starting, "did not claim within %s of its start")
+		if r.Started.IsZero() {
+			consider(r.Since, s.limits.Launch, "did not run within %s of its start")
+		} else {
+			consider(r.Since, s.limits.Starting, "did not claim within %s of its start")
+		}
 	case RunnerClaimed:
 		consider(r.Since, s.limits.Claimed, "was not listening within %s of its claim")
 	case RunnerIdle:
@@ -96,6 +103,9 @@ func (s *State) poolOf(name string) pool.Pool {
 func (t *turn) sweepJobs() {
 	var silent []Job
 	for _, j := range t.jobsWhere(func(j Job) bool { return t.expired(j) || t.misrouted(j) || t.silent(j) }) {
+		if t.full() {
+			return
+		}
 		switch {
 		case t.expired(j):
 			t.expire(j)

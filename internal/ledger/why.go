@@ -85,7 +85,7 @@ func (s *State) whyQueued(j Job, now time.Time) string {
 	case total != nil && total.supply >= total.demand:
 		return "a runner that GitHub took its own runner for is there for it"
 	case !s.roomInPool(p):
-		return fmt.Sprintf("pool %s is at its max of %d", p.Name, p.Max)
+		return fmt.Sprintf("pool %s is full: %d of %d", p.Name, s.living[p.Name], p.Max)
 	case !p.Resources.Fits(s.limits.Host):
 		return fmt.Sprintf("host is too small: a runner of pool %s needs %s, the host has %s", p.Name, figures(p.Resources), figures(s.limits.Host))
 	case !s.roomOnHost(p):

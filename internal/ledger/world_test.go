@@ -72,12 +72,25 @@ func (w *world) begin() {
 
 // tell gives the ledger an input and looks whether all is still sound.
 func (w *world) tell(in ledger.Input) ledger.Result {
+	result := w.apply(in)
+	for more := result; more.More; {
+		more = w.apply(ledger.Tick{})
+	}
+	if faults := w.store.State().Invariants(w.now); faults != nil {
+		w.fail("after %T %+v: %v", in, in, faults)
+	}
+	return result
+}
+
+// apply gives the ledger an input.
+func (w *world) apply(in ledger.Input) ledger.Result {
 	result, err := w.store.Apply(context.Background(), in)
 	if err != nil {
 		w.fail("%T: %v", in, err)
 	}
-	if faults := w.store.State().Invariants(w.now); faults != nil {
-		w.fail("after %T %+v: %v", in, in, faults)
+	_, list := in.(ledger.Found)
+	if n, bound := len(result.Jobs)+len(result.Runners), w.limit.Changes; bound > 0 && n > bound+2 && !list {
+		w.fail("%T changes %d jobs and runners: want at most %d", in, n, bound+2)
 	}
 	return result
 }

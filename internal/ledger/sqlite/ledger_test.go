@@ -235,7 +235,7 @@ func TestReader(t *testing.T) {
 		why = append(why, state.Why(j, start.Add(time.Second)))
 	}
 	want := []string{
-		"pool small is at its max of 1",
+		"pool small is full: 1 of 1",
 		"runner i-small-1-1-1 has been wanted for 1s: no launcher has taken it up",
 	}
 	if diff := cmp.Diff(want, why); diff != "" {

@@ -1,0 +1,261 @@
+package ledger_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/ledger/ledgertest"
+)
+
+// Here containers have ids of their own, and several may be started for one runner: as
+// on AWS, where a doubled event starts a second task.
+
+const first = ledger.RunnerName("i-small-1-1-1")
+
+// refused wants a refusal with a reason, and whether asking again is worth it.
+func (s *story) refused(in ledger.Input, want string, again time.Duration) {
+	s.Helper()
+	if got := s.is(in); got.Granted || got.Reason != want || got.Again != again {
+		s.Fatalf("%T: granted %t, %q, again in %s: want a refusal: %q, again in %s", in, got.Granted, got.Reason, got.Again, want, again)
+	}
+}
+
+func (s *story) granted(in ledger.Input) {
+	s.Helper()
+	if got := s.is(in); !got.Granted {
+		s.Fatalf("%T refused: %s", in, got.Reason)
+	}
+}
+
+func TestContainersOfTheirOwn(t *testing.T) {
+	slow := twoPools()
+	slow.Launch = 35 * time.Minute
+	max1 := twoPools()
+	max1.Pools[0].Max = 1
+	for _, test := range []struct {
+		name   string
+		limits ledger.Limits
+		tell   func(s *story)
+	}{
+		{"a doubled event: two containers, one claim", twoPools(), func(s *story) {
+			s.is(queued(1), "+i-small-1-1-1")
+			s.is(ledger.Starting{Runner: first}) // the first is on its way
+			s.is(ledger.Starting{Runner: first}) // the second, too
+			s.is(ledger.Started{Runner: first, Container: "a"})
+			s.granted(ledger.Claim{Runner: first, Container: "b"})
+			s.refused(ledger.Claim{Runner: first, Container: "a"}, "runner i-small-1-1-1 is container b", 0)
+			s.is(ledger.Gone{Runner: first, Container: "a"}) // the late one leaves
+			s.is(ledger.Started{Runner: first, Container: "b"})
+			s.is(ledger.Registered{Runner: first, GitHubID: 7})
+			s.is(ledger.Idle{Runner: first})
+			s.is(running(1, "on=i-small-1-1-1"))
+			s.is(done(1, "on=i-small-1-1-1"))
+			s.is(ledger.Gone{Runner: first, Container: "b"})
+		}},
+		{"a start is granted to one container", twoPools(), func(s *story) {
+			s.is(queued(1), "+i-small-1-1-1")
+			s.granted(ledger.Starting{Runner: first, Container: "a"})
+			s.granted(ledger.Starting{Runner: first, Container: "a"})
+			s.refused(ledger.Starting{Runner: first, Container: "b"}, "runner i-small-1-1-1 is container a", 0)
+			s.refused(ledger.Claim{Runner: first, Container: "b"}, "runner i-small-1-1-1 is container a", 0)
+			s.is(ledger.Gone{Runner: first, Container: "b"})
+			s.is(ledger.Started{Runner: first, Container: "b"})
+			if r := s.runner(first, ledger.RunnerStarting); !r.Started.IsZero() {
+				s.Errorf("started at %v by the word on another container", r.Started)
+			}
+			s.granted(ledger.Claim{Runner: first, Container: "a"})
+		}},
+		{"a container that ends before its claim", twoPools(), func(s *story) {
+			s.is(queued(1), "+i-small-1-1-1")
+			s.is(ledger.Starting{Runner: first})
+			s.is(ledger.Gone{Runner: first, Container: "a", ExitCode: 137, Reason: "OutOfMemoryError"})
+			s.after(time.Second, "+i-small-1-1-2")
+			s.refused(ledger.Claim{Runner: first, Container: "b"}, "runner i-small-1-1-1 is gone: OutOfMemoryError (exit code 137)", 0)
+		}},
+		{"no host in half an hour", slow, func(s *story) {
+			s.is(queued(1), "+i-small-1-1-1")
+			s.is(ledger.Starting{Runner: first})
+			s.after(29 * time.Minute)
+			s.is(ledger.Gone{Runner: first, Container: "a", Reason: "TaskFailedToStart"})
+			s.after(time.Second, "+i-small-1-1-2")
+			s.is(ledger.Starting{Runner: "i-small-1-1-2"})
+			s.after(30*time.Minute, "?1")
+			s.after(5*time.Minute, "-i-small-1-1-2", "+i-small-1-1-3") // nobody said that it ended
+			if r := s.runner("i-small-1-1-2", ledger.RunnerStarting); r.Leaving != "did not run within 35m0s of its start" {
+				s.Errorf("leaving: %q", r.Leaving)
+			}
+		}},
+		{"a container that runs has to claim soon", slow, func(s *story) {
+			s.is(queued(1), "+i-small-1-1-1")
+			s.is(ledger.Starting{Runner: first})
+			s.after(20 * time.Minute)
+			s.is(ledger.Started{Runner: first, Container: "a"})
+			s.after(time.Minute)
+			s.after(time.Minute, "-i-small-1-1-1", "+i-small-1-1-2")
+		}},
+		{"a claim of which nothing came", twoPools(), func(s *story) {
+			s.is(queued(1), "+i-small-1-1-1")
+			s.granted(ledger.Claim{Runner: first, Container: "a"})
+			s.now = s.now.Add(20 * time.Second)
+			s.refused(ledger.Claim{Runner: first, Container: "a"}, "runner i-small-1-1-1 is being registered: ask again in 40s", 40*time.Second)
+			s.refused(ledger.Claim{Runner: first, Container: "b"}, "runner i-small-1-1-1 is container a", 0)
+			s.now = s.now.Add(40 * time.Second)
+			s.granted(ledger.Claim{Runner: first, Container: "a"})
+			s.is(ledger.Registered{Runner: first, GitHubID: 7})
+			s.now = s.now.Add(time.Hour)
+			s.refused(ledger.Claim{Runner: first, Container: "a"}, "runner i-small-1-1-1 has claimed before", 0)
+		}},
+		{"a claim of which nothing came, and the job is taken", twoPools(), func(s *story) {
+			s.is(queued(1), "+i-small-1-1-1")
+			s.granted(ledger.Claim{Runner: first, Container: "a"})
+			s.is(done(1, "conclusion=cancelled"), "-i-small-1-1-1")
+			s.refused(ledger.Claim{Runner: first, Container: "a"}, "job acme/web/1/1 is completed: cancelled", 0)
+		}},
+		{"a runner without a container of its own claims once", twoPools(), func(s *story) {
+			s.is(queued(1), "+i-small-1-1-1")
+			s.granted(ledger.Claim{Runner: first})
+			s.now = s.now.Add(time.Hour)
+			s.refused(ledger.Claim{Runner: first}, "runner i-small-1-1-1 has claimed before", 0)
+			s.refused(ledger.Claim{Runner: first, Container: "a"}, "runner i-small-1-1-1 is container of its own name", 0)
+		}},
+		{"the first runner is passed on with its container", twoPools(), func(s *story) {
+			s.is(queued(1), "+i-small-1-1-1")
+			s.is(queued(2), "+i-small-2-1-1")
+			s.granted(ledger.Claim{Runner: "i-small-2-1-1", Container: "b"})
+			s.is(ledger.Registered{Runner: "i-small-2-1-1", GitHubID: 8})
+			s.is(running(1, "on=i-small-2-1-1")) // GitHub gave it the other's job
+			s.granted(ledger.Claim{Runner: first, Container: "a"})
+			if r := s.runner(first, ledger.RunnerClaimed); r.MadeFor.ID != 2 {
+				s.Errorf("runner %s is for job %s: want job 2", first, r.MadeFor)
+			}
+		}},
+		{"a removal names the container", twoPools(), func(s *story) {
+			s.is(queued(1), "+i-small-1-1-1")
+			s.granted(ledger.Starting{Runner: first, Container: "a"})
+			if e := s.is(done(1), "-i-small-1-1-1").Effects[0].(ledger.RemoveRunner); e.Container != "a" {
+				s.Errorf("%+v: want container a", e)
+			}
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.tell(tell(t, test.limits)) })
+	}
+}
+
+// TestFirstRunner: what a container hears that was started for a job, before the ledger
+// had a runner for it.
+func TestFirstRunner(t *testing.T) {
+	l := twoPools()
+	l.Pools[0].Max = 1
+	now := start
+	store := ledgertest.NewMemory(&ledgertest.Kept{}, ledgertest.Config{
+		Limits: l, Now: func() time.Time { return now }, Emit: func([]ledger.Effect) error { return nil },
+	})
+	tell := func(in ledger.Input) {
+		t.Helper()
+		if _, err := store.Apply(t.Context(), in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	is := func(id int64, want ledger.RunnerName, wantWhy string, wantErr error) {
+		t.Helper()
+		name, why, err := ledger.FirstRunner(t.Context(), store, ledger.NewJobKey("acme/web", id, 1), now)
+		if name != want || why != wantWhy || !errors.Is(err, wantErr) {
+			t.Errorf("first runner of job %d: %q, %q, %v: want %q, %q, %v", id, name, why, err, want, wantWhy, wantErr)
+		}
+	}
+	is(1, "", "", ledger.ErrNotFound)
+	tell(queued(1))
+	tell(queued(2))
+	is(1, "mem-small-1-1-1", "", nil)
+	is(2, "", "pool small is full: 1 of 1", nil)
+	tell(ledger.Gone{Runner: "mem-small-1-1-1", ExitCode: 1})
+	now = now.Add(time.Minute)
+	tell(ledger.Tick{})
+	is(1, "mem-small-1-1-1", "", nil) // though another has taken its place
+	tell(queued(3))
+	tell(done(3))
+	is(3, "", "completed: without a conclusion", nil)
+}
+
+// TestOneContainerClaims: whatever comes in whatever order, of a runner's containers one is
+// granted its claim, no sooner again than a lease later, and never once it is registered.
+func TestOneContainerClaims(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := ledger.NewState("i", twoPools())
+		now := start
+		s.Apply(queued(1), now)
+		var holder string
+		var last time.Time
+		registered := false
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			container := fmt.Sprint(rapid.IntRange(0, 2).Draw(t, "container"))
+			var in ledger.Input
+			switch rapid.IntRange(0, 6).Draw(t, "act") {
+			case 0:
+				in = ledger.Starting{Runner: first, Container: container}
+			case 1:
+				in = ledger.Started{Runner: first, Container: container}
+			case 2:
+				in = ledger.Gone{Runner: first, Container: container}
+			case 3:
+				now = now.Add(time.Duration(rapid.IntRange(1, 70).Draw(t, "seconds")) * time.Second)
+				in = ledger.Tick{}
+			case 4:
+				in = ledger.Registered{Runner: first, GitHubID: 7}
+				registered = registered || holder != ""
+			default:
+				in = ledger.Claim{Runner: first, Container: container}
+			}
+			result := s.Apply(in, now)
+			if faults := s.Invariants(now); faults != nil {
+				t.Fatalf("after %T: %v", in, faults)
+			}
+			if _, ok := in.(ledger.Claim); !ok || !result.Granted {
+				continue
+			}
+			switch {
+			case registered:
+				t.Fatalf("container %s is granted a claim of a runner that is registered", container)
+			case holder != "" && holder != container:
+				t.Fatalf("container %s is granted the claim of container %s", container, holder)
+			case holder != "" && now.Sub(last) < time.Minute:
+				t.Fatalf("container %s is granted its claim again after %s", container, now.Sub(last))
+			}
+			holder, last = container, now
+		}
+	})
+}
+
+// TestChangesAreBounded: room for many at once is filled turn by turn, to the end.
+func TestChangesAreBounded(t *testing.T) {
+	full := twoPools()
+	full.Pools[0].Max = 1
+	before := ledger.NewState("i", full)
+	for id := range int64(200) {
+		before.Apply(queued(id+1), start)
+	}
+	var jobs []ledger.Job
+	for j := range before.Jobs() {
+		jobs = append(jobs, j)
+	}
+	roomy := twoPools()
+	roomy.Pools[0].Max, roomy.Changes = 150, 45
+	s := ledger.NewState("i", roomy)
+	s.Load(jobs, nil)
+	wanted, turns := 0, 0
+	for more := true; more; turns++ {
+		result := s.Apply(ledger.Tick{}, start)
+		if n := len(result.Jobs) + len(result.Runners); n > 47 {
+			t.Fatalf("%d changes in a turn: want at most 47", n)
+		}
+		wanted, more = wanted+len(result.Effects), result.More
+	}
+	if faults := s.Invariants(start); faults != nil || wanted != 150 {
+		t.Errorf("%d runners after %d turns, %v: want 150", wanted, turns, faults)
+	}
+}

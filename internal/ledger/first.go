@@ -1,0 +1,25 @@
+package ledger
+
+import (
+	"context"
+	"time"
+)
+
+// FirstRunner returns the runner that a container stands for which was started for a
+// job before there was a name for its runner: the first that was made for the job. While
+// none was made there is no name, and why says what the job waits for. The error is
+// [ErrNotFound] while s does not know the job.
+func FirstRunner(ctx context.Context, s Store, key JobKey, now time.Time) (name RunnerName, why string, err error) {
+	jobs, err := s.Jobs(ctx, JobQuery{Key: key})
+	if err != nil {
+		return "", "", err
+	}
+	if j := jobs[0]; j.First != "" {
+		return j.First, "", nil
+	}
+	state, err := s.Snapshot(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	return "", state.Why(jobs[0], now), nil
+}
