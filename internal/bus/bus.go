@@ -55,7 +55,7 @@ type Backoff struct {
 const (
 	MinRetention     = 72 * time.Hour // GitHub redelivers for 3 days
 	DefaultRetention = 96 * time.Hour
-	letterRetention  = 14 * 24 * time.Hour // of dead letters; the longest that SQS keeps them
+	letterRetention  = 14 * 24 * time.Hour // of dead letters and of replays that have ended; the longest that SQS keeps messages
 )
 
 // A Config is what a bus is made of.
@@ -86,6 +86,7 @@ type Bus struct {
 	started   chan struct{} // closed when Run takes further queues
 	added     chan *queue   // to Run, which delivers from them
 	stopped   chan struct{} // closed when Run takes none any more
+	feeding   chan struct{} // holds one token while there is news for the feeder of replays
 	seq       int64         // of the newest event; owned by the functions given to db.Write
 
 	Counters Counters
@@ -95,6 +96,7 @@ type Bus struct {
 type Counters struct {
 	Published  atomic.Int64 // fresh events
 	Duplicates atomic.Int64 // events that were known
+	Replayed   atomic.Int64 // deliveries that replays made
 	Delivered  atomic.Int64
 	Retried    atomic.Int64 // attempts that failed and are repeated
 	Dead       atomic.Int64 // deliveries that became dead letters
@@ -113,6 +115,7 @@ func Open(ctx context.Context, db *disk.DB, c Config) (*Bus, error) {
 		db: db, log: c.Log, retention: c.Retention, now: c.Now, rand: c.Rand,
 		completed: make(chan delivery, maxCompleted),
 		started:   make(chan struct{}), added: make(chan *queue), stopped: make(chan struct{}),
+		feeding: make(chan struct{}, 1),
 	}
 	if b.now == nil {
 		b.now = time.Now

@@ -28,6 +28,7 @@ func (b *Bus) Run(ctx context.Context) error {
 	}
 	keepers.Go(func() { b.settle(ctx) })
 	keepers.Go(func() { b.clean(ctx) })
+	keepers.Go(func() { b.feed(ctx) })
 	close(b.started)
 	for ctx.Err() == nil {
 		select {
@@ -82,6 +83,7 @@ func (b *Bus) deliver(ctx context.Context, d delivery) {
 	if ctx.Err() != nil {
 		return
 	}
+	s.Event.ReplayName = d.replay
 	rule, target := d.queue.current()
 	err := b.call(ctx, rule, target, s.Event)
 	switch {
@@ -126,21 +128,43 @@ func (b *Bus) fail(ctx context.Context, d delivery, rule Rule, s Stored, cause e
 	later.due = next.UnixMilli()
 	log := b.log.With("rule", rule.Name, "event", s.Event.ID, "attempts", later.attempts, "err", cause)
 
-	if reason := rule.hopeless(later.attempts, next.Sub(s.Published), cause); reason != "" {
+	if reason := rule.hopeless(later.attempts, next.Sub(d.begun(s)), cause); reason != "" {
 		log.Error("delivery given up", "reason", reason)
-		b.Counters.Dead.Add(1)
-		b.store(ctx, "burying a delivery", func(tx *disk.Tx) error {
-			tx.OnCommit(func() { d.queue.settle(d) })
+		b.storeUnlessCancelled(ctx, "burying a delivery", d, func(tx *disk.Tx) error {
+			tx.OnCommit(func() {
+				b.Counters.Dead.Add(1)
+				b.settled(d)
+			})
 			return bury(tx, d, later.attempts, fmt.Sprintf("%s: %v", reason, cause), now)
 		})
 		return
 	}
 	log.Warn("delivery failed", "next", next)
 	b.Counters.Retried.Add(1)
-	b.store(ctx, "postponing a delivery", func(tx *disk.Tx) error {
+	b.storeUnlessCancelled(ctx, "postponing a delivery", d, func(tx *disk.Tx) error {
 		tx.OnCommit(func() { d.queue.add(later) })
 		return postpone(tx, d, later, cause.Error())
 	})
+}
+
+// storeUnlessCancelled is [Bus.store] with the outcome of an attempt that failed: d is
+// forgotten when it is of a replay that has been cancelled meanwhile.
+func (b *Bus) storeUnlessCancelled(ctx context.Context, doing string, d delivery, f func(*disk.Tx) error) {
+	b.store(ctx, doing, func(tx *disk.Tx) error {
+		if cancelled, err := isCancelled(tx, d.replay); err != nil || !cancelled {
+			return errors.Join(err, f(tx))
+		}
+		tx.OnCommit(func() { b.settled(d) })
+		return deletePending(tx, d)
+	})
+}
+
+// settled says that d is no longer pending on disk.
+func (b *Bus) settled(d delivery) {
+	d.queue.settle(d)
+	if d.replay != "" {
+		b.feedMore()
+	}
 }
 
 // hopeless says why no further attempt is made; "" when one is.
@@ -166,7 +190,7 @@ func (b *Bus) settle(ctx context.Context) {
 		}
 		b.store(ctx, "settling deliveries", func(tx *disk.Tx) error {
 			for _, d := range done {
-				tx.OnCommit(func() { d.queue.settle(d) })
+				tx.OnCommit(func() { b.settled(d) })
 				if err := deletePending(tx, d); err != nil {
 					return err
 				}

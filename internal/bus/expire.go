@@ -26,11 +26,15 @@ func (b *Bus) clean(ctx context.Context) {
 	}
 }
 
-// expire removes dead letters past their retention, then events past theirs
-// that nothing refers to.
+// expire removes dead letters and replays past their retention, then events past
+// theirs that nothing refers to.
 func (b *Bus) expire(ctx context.Context) error {
 	err := b.db.Write(ctx, func(tx *disk.Tx) error {
-		_, err := tx.Exec(`DELETE FROM dead_letters WHERE died < ?`, b.now().Add(-letterRetention).UnixMilli())
+		limit := b.now().Add(-letterRetention).UnixMilli()
+		if _, err := tx.Exec(`DELETE FROM replays WHERE ended > 0 AND ended < ?`, limit); err != nil {
+			return err
+		}
+		_, err := tx.Exec(`DELETE FROM dead_letters WHERE died < ?`, limit)
 		return err
 	})
 	for seq, more := int64(0), true; more && err == nil; {
@@ -47,11 +51,12 @@ func (b *Bus) expire(ctx context.Context) error {
 // there may be more to remove after it.
 func expireEvents(tx *disk.Tx, from int64, limit time.Time) (to int64, more bool, err error) {
 	// Events are published in the order of their numbers, so the first that is
-	// young, or pending, ends the search.
+	// young, pending, or ahead of a replay that runs, ends the search.
 	var n int
 	err = tx.QueryRow(`SELECT count(*), coalesce(max(seq), 0) FROM (
 		SELECT seq, published FROM events
 		WHERE seq > ? AND seq < (SELECT coalesce(min(seq), 9223372036854775807) FROM deliveries)
+		AND seq <= (SELECT coalesce(min(cursor), 9223372036854775807) FROM replays WHERE ended = 0)
 		ORDER BY seq LIMIT ?) WHERE published < ?`, from, expireBatch, limit.UnixMilli()).Scan(&n, &to)
 	if err != nil || n == 0 {
 		return to, false, err

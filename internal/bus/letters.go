@@ -11,7 +11,7 @@ import (
 // letterBatch is how many dead letters one write moves, so that others wait little for it.
 const letterBatch = 100
 
-// A DeadLetter is a delivery that was given up.
+// A DeadLetter is a delivery that was given up. Its event has the name of the replay that made the delivery, if one did.
 type DeadLetter struct {
 	Stored
 	Rule     string
@@ -45,16 +45,17 @@ func texts(list []string) string {
 
 // DeadLetters reads the dead letters that pass f, the newest first, limit at most.
 func DeadLetters(ctx context.Context, db *disk.DB, f LetterFilter, limit int) ([]DeadLetter, error) {
-	rows, err := db.Query(ctx, `SELECT `+columns+`, rule, attempts, reason, died
+	rows, err := db.Query(ctx, `SELECT `+columns+`, rule, replay, attempts, reason, died
 		FROM dead_letters JOIN events ON events.seq = dead_letters.seq
-		WHERE `+picked+` ORDER BY died DESC, events.seq DESC, rule LIMIT ?`, append(f.values(), limit)...)
+		WHERE `+picked+` ORDER BY died DESC, events.seq DESC, rule, replay LIMIT ?`, append(f.values(), limit)...)
 	if err != nil {
 		return nil, err
 	}
 	return collect(rows, func() (l DeadLetter, err error) {
 		var died int64
-		l.Stored, err = scan(rows, &l.Rule, &l.Attempts, &l.Reason, &died)
-		l.Died = milli(died)
+		var replay string
+		l.Stored, err = scan(rows, &l.Rule, &replay, &l.Attempts, &l.Reason, &died)
+		l.Died, l.Event.ReplayName = milli(died), replay
 		return l, err
 	})
 }
@@ -73,8 +74,9 @@ func (b *Bus) Retry(ctx context.Context, f LetterFilter) (int, error) {
 		if q == nil {
 			return false, nil
 		}
-		tx.OnCommit(func() { q.add(delivery{queue: q, seq: l.seq}) })
-		return true, addPending(tx, l.rule, l.seq)
+		again := delivery{queue: q, subject: l.subject}
+		tx.OnCommit(func() { q.add(again) })
+		return true, addPending(tx, again)
 	})
 }
 
@@ -86,7 +88,7 @@ func (b *Bus) Drop(ctx context.Context, f LetterFilter) (int, error) {
 
 // A letter is the key of a dead letter.
 type letter struct {
-	seq  int64
+	subject
 	rule string
 }
 
@@ -125,7 +127,7 @@ func takeBatch(tx *disk.Tx, batch []letter, take func(*disk.Tx, letter) (bool, e
 		if !ok {
 			continue
 		}
-		if _, err := tx.Exec(`DELETE FROM dead_letters WHERE seq = ? AND rule = ?`, l.seq, l.rule); err != nil {
+		if _, err := tx.Exec(`DELETE FROM dead_letters WHERE seq = ? AND rule = ? AND replay = ?`, l.seq, l.rule, l.replay); err != nil {
 			return n, err
 		}
 		n++
@@ -135,11 +137,11 @@ func takeBatch(tx *disk.Tx, batch []letter, take func(*disk.Tx, letter) (bool, e
 
 // lettersAfter reads the next letters that pass f, in the order of their table.
 func lettersAfter(tx *disk.Tx, last letter, f LetterFilter) ([]letter, error) {
-	rows, err := tx.Query(`SELECT seq, rule FROM dead_letters JOIN events USING (seq)
-		WHERE (seq, rule) > (?, ?) AND `+picked+` ORDER BY seq, rule LIMIT ?`,
-		append(append([]any{last.seq, last.rule}, f.values()...), letterBatch)...)
+	rows, err := tx.Query(`SELECT seq, rule, replay FROM dead_letters JOIN events USING (seq)
+		WHERE (seq, rule, replay) > (?, ?, ?) AND `+picked+` ORDER BY seq, rule, replay LIMIT ?`,
+		append(append([]any{last.seq, last.rule, last.replay}, f.values()...), letterBatch)...)
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows, func() (l letter, err error) { return l, rows.Scan(&l.seq, &l.rule) })
+	return collect(rows, func() (l letter, err error) { return l, rows.Scan(&l.seq, &l.rule, &l.replay) })
 }

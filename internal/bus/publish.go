@@ -53,7 +53,7 @@ func (b *Bus) publish(tx *disk.Tx, e event.Event, matching []*queue) (fresh bool
 	}
 	b.seq = seq
 	for _, q := range matching {
-		if err := addPending(tx, q.name, seq); err != nil {
+		if err := addPending(tx, newDelivery(q, seq)); err != nil {
 			return false, err
 		}
 	}
@@ -63,7 +63,7 @@ func (b *Bus) publish(tx *disk.Tx, e event.Event, matching []*queue) (fresh bool
 			b.recent.add(Stored{Seq: seq, Published: now, Event: e})
 		}
 		for _, q := range matching {
-			q.add(delivery{queue: q, seq: seq})
+			q.add(newDelivery(q, seq))
 		}
 	})
 	return true, nil

@@ -13,17 +13,37 @@ import (
 // maxWindow is how many deliveries a queue holds in memory.
 const maxWindow = 500
 
+// A subject is what a delivery brings: an event as it was published, or once more by a replay.
+type subject struct {
+	seq    int64  // of the event
+	replay string // name of the replay; "" for none
+}
+
 // A delivery is one event on its way to one rule, as a row of the table is.
 type delivery struct {
+	subject
 	queue    *queue
-	due      int64 // milliseconds since 1970; 0 when it was never tried
-	seq      int64 // of the event
+	due      int64 // milliseconds since 1970; 0 when it was never tried, unless a replay made it
+	since    int64 // when a replay made it, milliseconds since 1970; 0 stands for when the event was published
 	attempts int   // made so far
+}
+
+// newDelivery is the first delivery of an event to the rule of q.
+func newDelivery(q *queue, seq int64) delivery {
+	return delivery{queue: q, subject: subject{seq: seq}}
+}
+
+// begun is since when the age of d is counted; s is its event.
+func (d delivery) begun(s Stored) time.Time {
+	if d.since != 0 {
+		return milli(d.since)
+	}
+	return s.Published
 }
 
 // compare orders deliveries as the key of their table does.
 func compare(a, b delivery) int {
-	return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.seq, b.seq))
+	return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.seq, b.seq), cmp.Compare(a.replay, b.replay))
 }
 
 // A queue is the pending deliveries of one rule. It holds the first of them and
@@ -36,21 +56,21 @@ type queue struct {
 	ended chan struct{} // closed by the dispatcher at its end
 
 	mu      sync.Mutex
-	rule    Rule               // guarded by mu
-	target  Target             // guarded by mu
-	calls   int                // guarded by mu; of the target, under way
-	closed  bool               // guarded by mu; nothing is taken any more
-	window  []delivery         // guarded by mu; sorted
-	horizon delivery           // guarded by mu
-	flight  map[int64]struct{} // guarded by mu; seqs taken and not yet settled on disk
+	rule    Rule                 // guarded by mu
+	target  Target               // guarded by mu
+	calls   int                  // guarded by mu; of the target, under way
+	closed  bool                 // guarded by mu; nothing is taken any more
+	window  []delivery           // guarded by mu; sorted
+	horizon delivery             // guarded by mu
+	flight  map[subject]struct{} // guarded by mu; what was taken and is not yet settled on disk
 }
 
 // boundless is the horizon of a queue that sees all.
-var boundless = delivery{due: math.MaxInt64, seq: math.MaxInt64}
+var boundless = delivery{due: math.MaxInt64}
 
 func newQueue(r Rule, t Target) *queue {
 	return &queue{
-		name: r.Name, rule: r, target: t, limit: maxWindow, horizon: boundless, flight: map[int64]struct{}{},
+		name: r.Name, rule: r, target: t, limit: maxWindow, horizon: boundless, flight: map[subject]struct{}{},
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 }
@@ -104,7 +124,7 @@ func (q *queue) fill(first []delivery, truncated bool) {
 		q.horizon = first[len(first)-1]
 	}
 	q.window = slices.DeleteFunc(first, func(d delivery) bool {
-		_, flying := q.flight[d.seq]
+		_, flying := q.flight[d.subject]
 		return flying
 	})
 	q.signal()
@@ -114,7 +134,7 @@ func (q *queue) fill(first []delivery, truncated bool) {
 func (q *queue) add(d delivery) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	delete(q.flight, d.seq)
+	delete(q.flight, d.subject)
 	if compare(d, q.horizon) > 0 {
 		return
 	}
@@ -131,7 +151,7 @@ func (q *queue) add(d delivery) {
 func (q *queue) settle(d delivery) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	delete(q.flight, d.seq)
+	delete(q.flight, d.subject)
 	if q.closed {
 		q.signal()
 	}
@@ -154,7 +174,7 @@ func (q *queue) take(now time.Time) (d delivery, ok bool, wait time.Duration, em
 		return delivery{}, false, wait, false
 	}
 	q.window = q.window[1:]
-	q.flight[d.seq] = struct{}{}
+	q.flight[d.subject] = struct{}{}
 	q.calls++
 	return d, true, 0, false
 }

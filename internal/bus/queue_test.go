@@ -44,7 +44,7 @@ func (m *table) first() (delivery, bool) {
 
 func (m *table) publish(*rapid.T) {
 	m.seq++
-	d := delivery{queue: m.q, seq: m.seq}
+	d := newDelivery(m.q, m.seq)
 	m.insert(d)
 	m.q.add(d)
 }

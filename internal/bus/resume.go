@@ -34,8 +34,8 @@ func (b *Bus) buryOrphans(tx *disk.Tx) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`INSERT INTO dead_letters (seq, rule, attempts, reason, died)
-		SELECT seq, rule, attempts, 'rule is no longer configured', ? FROM deliveries
+	_, err = tx.Exec(`INSERT INTO dead_letters (seq, rule, replay, attempts, reason, died)
+		SELECT seq, rule, replay, attempts, 'rule is no longer configured', ? FROM deliveries
 		WHERE rule NOT IN (SELECT value FROM json_each(?)) ON CONFLICT DO NOTHING`, b.now().UnixMilli(), string(known))
 	if err != nil {
 		return err

@@ -82,6 +82,7 @@ func (b *Bus) SetRules(ctx context.Context, rules []Rule, targets map[string]Tar
 	if err := b.end(ctx, next, old); err != nil {
 		return fmt.Errorf("waiting for removed rules: %w", err)
 	}
+	defer b.feedMore() // what was pending of a replay may have gone with its rule
 	return b.db.Write(ctx, b.buryOrphans)
 }
 

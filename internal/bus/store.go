@@ -13,7 +13,9 @@ import (
 // schema is the tables of the bus, see [disk.DB.Migrate]. Times are in
 // milliseconds since 1970. seq counts events in the order of publishing. A row of
 // deliveries is pending; due 0 is one that was never tried, so that the order
-// of its key is the order of work.
+// of its key is the order of work. One that a replay made has the replay's name and
+// the time when it was made: it is due then, behind all that is new. A row of replays
+// runs while ended is 0, and has handed on the events up to cursor.
 var schema = []string{`
 CREATE TABLE events (
 	seq         INTEGER PRIMARY KEY,
@@ -40,6 +42,49 @@ CREATE TABLE dead_letters (
 	reason   TEXT NOT NULL,
 	died     INTEGER NOT NULL,
 	PRIMARY KEY (seq, rule)
+) WITHOUT ROWID;`, `
+ALTER TABLE deliveries RENAME TO deliveries_1;
+CREATE TABLE deliveries (
+	rule       TEXT NOT NULL,
+	due        INTEGER NOT NULL,
+	seq        INTEGER NOT NULL,
+	replay     TEXT NOT NULL,
+	since      INTEGER NOT NULL,
+	attempts   INTEGER NOT NULL,
+	last_error TEXT NOT NULL,
+	PRIMARY KEY (rule, due, seq, replay)
+) WITHOUT ROWID;
+INSERT INTO deliveries SELECT rule, due, seq, '', 0, attempts, last_error FROM deliveries_1;
+DROP TABLE deliveries_1;
+CREATE INDEX deliveries_of_replays ON deliveries (replay) WHERE replay <> '';
+
+ALTER TABLE dead_letters RENAME TO dead_letters_1;
+CREATE TABLE dead_letters (
+	seq      INTEGER NOT NULL,
+	rule     TEXT NOT NULL,
+	replay   TEXT NOT NULL,
+	attempts INTEGER NOT NULL,
+	reason   TEXT NOT NULL,
+	died     INTEGER NOT NULL,
+	PRIMARY KEY (seq, rule, replay)
+) WITHOUT ROWID;
+INSERT INTO dead_letters SELECT seq, rule, '', attempts, reason, died FROM dead_letters_1;
+DROP TABLE dead_letters_1;
+
+CREATE TABLE replays (
+	name       TEXT PRIMARY KEY,
+	since      INTEGER NOT NULL,
+	until      INTEGER NOT NULL,
+	rules      TEXT NOT NULL,
+	pattern    TEXT NOT NULL,
+	launch     INTEGER NOT NULL,
+	cursor     INTEGER NOT NULL,
+	last       INTEGER NOT NULL,
+	begun      INTEGER NOT NULL,
+	ended      INTEGER NOT NULL,
+	cancelled  INTEGER NOT NULL,
+	events     INTEGER NOT NULL,
+	deliveries INTEGER NOT NULL
 ) WITHOUT ROWID;`}
 
 // insert stores e as number seq; false when its id is known.
@@ -77,28 +122,29 @@ func scan(r row, more ...any) (s Stored, err error) {
 
 func milli(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
-// addPending makes a delivery of event seq pending for rule.
-func addPending(tx *disk.Tx, rule string, seq int64) error {
-	_, err := tx.Exec(`INSERT INTO deliveries (rule, due, seq, attempts, last_error) VALUES (?, 0, ?, 0, '')`, rule, seq)
+// addPending makes d pending.
+func addPending(tx *disk.Tx, d delivery) error {
+	_, err := tx.Exec(`INSERT INTO deliveries (rule, due, seq, replay, since, attempts, last_error) VALUES (?, ?, ?, ?, ?, 0, '')`,
+		d.queue.name, d.due, d.seq, d.replay, d.since)
 	return err
 }
 
 func deletePending(tx *disk.Tx, d delivery) error {
-	_, err := tx.Exec(`DELETE FROM deliveries WHERE rule = ? AND due = ? AND seq = ?`, d.queue.name, d.due, d.seq)
+	_, err := tx.Exec(`DELETE FROM deliveries WHERE rule = ? AND due = ? AND seq = ? AND replay = ?`, d.queue.name, d.due, d.seq, d.replay)
 	return err
 }
 
 // postpone moves d to a later time. It does nothing when it was done before.
 func postpone(tx *disk.Tx, d, later delivery, reason string) error {
-	_, err := tx.Exec(`UPDATE deliveries SET due = ?, attempts = ?, last_error = ? WHERE rule = ? AND due = ? AND seq = ?`,
-		later.due, later.attempts, reason, d.queue.name, d.due, d.seq)
+	_, err := tx.Exec(`UPDATE deliveries SET due = ?, attempts = ?, last_error = ? WHERE rule = ? AND due = ? AND seq = ? AND replay = ?`,
+		later.due, later.attempts, reason, d.queue.name, d.due, d.seq, d.replay)
 	return err
 }
 
 // bury makes d a dead letter. It does nothing when it was done before.
 func bury(tx *disk.Tx, d delivery, attempts int, reason string, now time.Time) error {
-	_, err := tx.Exec(`INSERT INTO dead_letters (seq, rule, attempts, reason, died) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-		d.seq, d.queue.name, attempts, reason, now.UnixMilli())
+	_, err := tx.Exec(`INSERT INTO dead_letters (seq, rule, replay, attempts, reason, died) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		d.seq, d.queue.name, d.replay, attempts, reason, now.UnixMilli())
 	if err != nil {
 		return err
 	}
@@ -107,13 +153,13 @@ func bury(tx *disk.Tx, d delivery, attempts int, reason string, now time.Time) e
 
 // firstPending reads the first deliveries of a queue, limit at most.
 func firstPending(tx *disk.Tx, q *queue, limit int) (all []delivery, err error) {
-	rows, err := tx.Query(`SELECT due, seq, attempts FROM deliveries WHERE rule = ? ORDER BY due, seq LIMIT ?`, q.name, limit)
+	rows, err := tx.Query(`SELECT due, seq, replay, since, attempts FROM deliveries WHERE rule = ? ORDER BY due, seq, replay LIMIT ?`, q.name, limit)
 	if err != nil {
 		return nil, err
 	}
 	return collect(rows, func() (d delivery, err error) {
 		d.queue = q
-		return d, rows.Scan(&d.due, &d.seq, &d.attempts)
+		return d, rows.Scan(&d.due, &d.seq, &d.replay, &d.since, &d.attempts)
 	})
 }
 

@@ -2,6 +2,7 @@ package event_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +31,13 @@ func TestEnvelope(t *testing.T) {
 	}
 	if diff := cmp.Diff(e, back); diff != "" {
 		t.Errorf("after decoding (-want +got):\n%s", diff)
+	}
+	e.ReplayName = "again"
+	if got, err = e.AppendEnvelope(nil); err != nil || !strings.Contains(string(got), `"resources":["acme/web"],"replay-name":"again","detail":`) {
+		t.Errorf("AppendEnvelope of a replayed event = %s, %v", got, err)
+	}
+	if err := json.Unmarshal(got, &back); err != nil || back.ReplayName != "again" {
+		t.Errorf("after decoding a replayed event: %+v, %v", back, err)
 	}
 	if _, err := json.Marshal(event.Event{}); err != nil {
 		t.Errorf("encoding the zero event: %v", err)

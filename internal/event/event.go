@@ -38,6 +38,10 @@ type Event struct {
 	Time       time.Time       // when it was said; UTC, kept to the millisecond
 	Resources  []string        // what it is about, such as "acme/web"; may be empty
 	Detail     json.RawMessage // a JSON object
+
+	// ReplayName is that of the replay that delivers the event once more; "" the first time.
+	// Rules that must not act twice ask for events without one. It is no part of what is kept.
+	ReplayName string
 }
 
 // envelope is the wire form of an Event. Version, account and region are there
@@ -52,6 +56,7 @@ type envelope struct {
 	Time       string          `json:"time"`
 	Region     string          `json:"region"`
 	Resources  []string        `json:"resources"`
+	ReplayName string          `json:"replay-name,omitempty"`
 	Detail     json.RawMessage `json:"detail,omitempty"`
 }
 
@@ -72,7 +77,7 @@ func (e Event) AppendEnvelope(b []byte) ([]byte, error) {
 	head, err := json.Marshal(envelope{
 		Version: "0", ID: e.ID, DetailType: e.DetailType, Source: e.Source,
 		Account: "000000000000", Region: "local",
-		Time: e.Time.UTC().Format(timeFormat), Resources: resources,
+		Time: e.Time.UTC().Format(timeFormat), Resources: resources, ReplayName: e.ReplayName,
 	})
 	if err != nil {
 		return b, err
@@ -96,7 +101,10 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 	if err != nil {
 		return fmt.Errorf("event %q: time %q: want RFC 3339, such as 2026-01-31T12:00:00Z", w.ID, w.Time)
 	}
-	*e = Event{ID: w.ID, Source: w.Source, DetailType: w.DetailType, Time: at.UTC(), Resources: w.Resources, Detail: w.Detail}
+	*e = Event{
+		ID: w.ID, Source: w.Source, DetailType: w.DetailType, Time: at.UTC(),
+		Resources: w.Resources, Detail: w.Detail, ReplayName: w.ReplayName,
+	}
 	return e.Validate()
 }
 
