@@ -42,6 +42,16 @@ func (r reading) writer(ctx context.Context, c *commands, log *slog.Logger) (*wr
 	return w, err
 }
 
+// askFor has one order carried out by whoever writes the database that r names.
+func askFor[Out any](ctx context.Context, r reading, all *commands, log *slog.Logger, path string, in any) (out Out, err error) {
+	w, err := r.writer(ctx, all, log)
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	return ask[Out](ctx, w, path, in)
+}
+
 // standIn does in this process what mayfly up would do for the commands that change
 // the database, and nothing else of what it does, until it is closed.
 func standIn(ctx context.Context, c *commands, state string, log *slog.Logger) (close func() error, err error) {

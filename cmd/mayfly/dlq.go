@@ -35,9 +35,9 @@ func (c *dlqListCmd) Run(ctx context.Context, all *commands, screen *cli.Screen,
 	}
 	var rows [][]cli.Cell
 	for _, d := range list {
-		rows = append(rows, cli.Text(stamp(d.Died), d.Rule, d.Event.DetailType, fmt.Sprint(d.Attempts), d.Reason, d.Event.ID))
+		rows = append(rows, cli.Text(stamp(d.Died), d.Rule, d.Event.DetailType, fmt.Sprint(d.Attempts), d.Reason, orDash(d.Event.ReplayName), d.Event.ID))
 	}
-	screen.Table([]string{"GIVEN UP", "RULE", "TYPE", "ATTEMPTS", "REASON", "EVENT"}, rows)
+	screen.Table([]string{"GIVEN UP", "RULE", "TYPE", "ATTEMPTS", "REASON", "REPLAY", "EVENT"}, rows)
 	return nil
 }
 

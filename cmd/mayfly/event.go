@@ -106,7 +106,7 @@ type putAnswer struct {
 }
 
 // Run puts the events of a file on the bus, in their order.
-func (c *putCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) (err error) {
+func (c *putCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
 	text, err := readFile(c.File)
 	if err != nil {
 		return err
@@ -115,12 +115,7 @@ func (c *putCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log
 	if err != nil {
 		return cli.Usage(fmt.Errorf("%s: %w", c.File, err), `want events such as {"source": "acme.shop", "detail-type": "Order Placed", "detail": {}}`)
 	}
-	w, err := c.writer(ctx, all, log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, w.close()) }()
-	answer, err := ask[putAnswer](ctx, w, "/events", events)
+	answer, err := askFor[putAnswer](ctx, c.reading, all, log, "/events", events)
 	switch {
 	case err != nil:
 		return err
@@ -163,8 +158,11 @@ func completed(members map[string]json.RawMessage, now time.Time) (e event.Event
 	if err := json.Unmarshal(text, &e); err != nil {
 		return e, err
 	}
-	if e.Source == event.SourceMayfly {
+	switch {
+	case e.Source == event.SourceMayfly:
 		return e, fmt.Errorf("source %q: want another one: what mayfly says to itself nobody says for it", e.Source)
+	case e.ReplayName != "":
+		return e, fmt.Errorf("replay-name %q: want none: it is given by mayfly replay", e.ReplayName)
 	}
 	return e, nil
 }

@@ -100,11 +100,6 @@ func (l fileLetters) Drop(ctx context.Context, f bus.LetterFilter) (int, error) 
 	return l.change(ctx, "/dlq/drop", f)
 }
 
-func (l fileLetters) change(ctx context.Context, path string, f bus.LetterFilter) (n int, err error) {
-	w, err := l.writer(ctx, l.all, l.log)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, w.close()) }()
-	return ask[int](ctx, w, path, f)
+func (l fileLetters) change(ctx context.Context, path string, f bus.LetterFilter) (int, error) {
+	return askFor[int](ctx, l.reading, l.all, l.log, path, f)
 }

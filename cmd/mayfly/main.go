@@ -35,6 +35,7 @@ type commands struct {
 	Event      eventCmd          `cmd:"" help:"Try an event pattern, or put events on the bus."`
 	Rule       ruleCmd           `cmd:"" help:"List rules, or tell which ones an event matches."`
 	Schema     schemaCmd         `cmd:"" help:"What events look like, as discovered: list, show, compare and export schemas."`
+	Replay     replayCmd         `cmd:"" help:"Deliver events of the archive once more: begin, list or cancel replays."`
 	DLQ        dlqCmd            `cmd:"" name:"dlq" help:"Dead letters: deliveries within the bus that were given up. List, retry or drop them."`
 	Token      tokenCmd          `cmd:"" help:"Get a registration token or a JIT configuration for a runner of your own."`
 	Webhook    webhookCmd        `cmd:"" help:"Install, ping or remove the webhook at GitHub."`

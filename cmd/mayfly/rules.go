@@ -17,15 +17,16 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
-// The machine's own rules, as data.
+// The machine's own rules, as data. They leave events of a replay alone, so that it starts
+// and removes no runner, unless it is told to.
 var ownRules = []struct {
 	name, pattern, target string
 	workers               int
 }{
-	{"jobs", `{"source": ["github.com"], "detail-type": ["workflow_job"]}`, "ledger", 32},
-	{"launch", `{"source": ["mayfly"], "detail-type": ["Runner Wanted"]}`, "fleet", 32},
-	{"remove", `{"source": ["mayfly"], "detail-type": ["Runner Unwanted"]}`, "removal", 16},
-	{"check", `{"source": ["mayfly"], "detail-type": ["Job Uncertain"]}`, "check", 2},
+	{"jobs", `{"source": ["github.com"], "detail-type": ["workflow_job"], "replay-name": [{"exists": false}]}`, "ledger", 32},
+	{"launch", `{"source": ["mayfly"], "detail-type": ["Runner Wanted"], "replay-name": [{"exists": false}]}`, "fleet", 32},
+	{"remove", `{"source": ["mayfly"], "detail-type": ["Runner Unwanted"], "replay-name": [{"exists": false}]}`, "removal", 16},
+	{"check", `{"source": ["mayfly"], "detail-type": ["Job Uncertain"], "replay-name": [{"exists": false}]}`, "check", 2},
 }
 
 // rules returns the machine's own rules and those of the configuration.

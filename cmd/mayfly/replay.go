@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/disk"
+)
+
+// replayCmd is `mayfly replay`.
+type replayCmd struct {
+	Start  replayStartCmd  `cmd:"" default:"withargs" help:"Deliver events once more, in their order, to rules that match them with their replay-name."`
+	List   replayListCmd   `cmd:"" help:"List replays and how far they are."`
+	Cancel replayCancelCmd `cmd:"" help:"End a replay that runs. What was delivered stays delivered."`
+}
+
+// A moment is a time on the command line: RFC 3339, or how long ago, such as 2h.
+type moment struct{ time.Time }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (m *moment) UnmarshalText(text []byte) (err error) {
+	if ago, err := time.ParseDuration(string(text)); err == nil {
+		m.Time = time.Now().Add(-ago)
+		return nil
+	}
+	if m.Time, err = time.Parse(time.RFC3339, string(text)); err != nil {
+		return fmt.Errorf("%q: want a time such as 2026-01-31T12:00:00Z, or how long ago, such as 2h", text)
+	}
+	return nil
+}
+
+// selecting says what to replay.
+type selecting struct {
+	From    moment   `required:"" help:"Events that were published then or later: a time, or how long ago, such as 2h." placeholder:"TIME"`
+	To      moment   `help:"Events that were published before that; by default all there are." placeholder:"TIME"`
+	Rule    []string `help:"Only to this rule; can be repeated." placeholder:"NAME"`
+	Pattern string   `help:"Only events that match the event pattern in this file; - is standard input." placeholder:"FILE"`
+	Launch  bool     `help:"Match events as if they were new: mayfly's own rules, which start and remove runners, and all others that leave replayed events alone get them, too."`
+}
+
+// selection reads what was selected.
+func (s selecting) selection() (bus.Selection, error) {
+	out := bus.Selection{From: s.From.Time, To: s.To.Time, Rules: s.Rule, Launch: s.Launch}
+	for _, own := range ownRules {
+		if slices.Contains(s.Rule, own.name) && !s.Launch {
+			return out, cli.Usage(fmt.Errorf("rule %q leaves replayed events alone", own.name),
+				"--launch gives them to it, as if they were new; jobs that are known to be over start no runner even then")
+		}
+	}
+	var err error
+	if s.Pattern != "" {
+		out.Pattern, err = readPattern(s.Pattern)
+	}
+	return out, err
+}
+
+type replayStartCmd struct {
+	reading
+	selecting
+	Name   string `help:"Name of the replay, which each event carries as its replay-name; by default the time." placeholder:"NAME"`
+	DryRun bool   `help:"Only count what would be delivered."`
+}
+
+// A replayOrder is what mayfly up is asked for.
+type replayOrder struct {
+	Name string `json:"name"`
+	bus.Selection
+}
+
+// Run begins a replay.
+func (c *replayStartCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) (err error) {
+	o := replayOrder{Name: c.Name}
+	if o.Selection, err = c.selection(); err != nil {
+		return err
+	}
+	if c.DryRun {
+		return c.preview(ctx, all, screen, o.Selection)
+	}
+	if o.Name == "" {
+		o.Name = "replay-" + time.Now().UTC().Format("20060102-150405.000")
+	}
+	path, err := c.path(all)
+	if err != nil {
+		return err
+	}
+	running := disk.InUse(path)
+	if _, err := askFor[string](ctx, c.reading, all, log, "/replay/start", o); err != nil {
+		return cli.Hint(err, "mayfly rule list shows the rules, mayfly replay list the names that were given")
+	}
+	if !running {
+		screen.Notef("mayfly up is not running: it delivers when it does")
+	}
+	if c.JSON {
+		return screen.JSON(o)
+	}
+	_, err = fmt.Fprintf(screen.Out, "replay %s has begun: mayfly replay list shows how far it is\n", o.Name)
+	return err
+}
+
+// preview counts what would be delivered.
+func (c *replayStartCmd) preview(ctx context.Context, all *commands, screen *cli.Screen, s bus.Selection) error {
+	config, err := readSetup(all.Config)
+	if err != nil {
+		return err
+	}
+	rules, err := newMachine(settings{Outside: config.outside()}).rules()
+	if err != nil {
+		return err
+	}
+	db, err := c.open(all)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	p, err := s.Preview(ctx, db, rules)
+	switch {
+	case err != nil:
+		return err
+	case c.JSON:
+		return screen.JSON(p)
+	}
+	var rows [][]cli.Cell
+	for _, rule := range slices.Sorted(maps.Keys(p.Deliveries)) {
+		rows = append(rows, cli.Text(rule, fmt.Sprint(p.Deliveries[rule])))
+	}
+	screen.Table([]string{"RULE", "DELIVERIES"}, rows)
+	fmt.Fprintf(screen.Out, "\nevents: %d; nothing was delivered\n", p.Events)
+	if p.Dropped > 0 {
+		screen.Notef("%d events are left out: their details were dropped to keep archive.max_size", p.Dropped)
+	}
+	return nil
+}
+
+type replayListCmd struct{ reading }
+
+// Run lists replays, the newest first.
+func (c *replayListCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
+	db, err := c.open(all)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	list, err := bus.Replays(ctx, db)
+	switch {
+	case err != nil:
+		return err
+	case c.JSON:
+		return screen.JSON(append([]bus.Replay{}, list...))
+	}
+	var rows [][]cli.Cell
+	for _, r := range list {
+		rows = append(rows, cli.Text(r.Name, r.State, stamp(r.Begun), stamp(r.Ended), orDash(strings.Join(r.Rules, ",")),
+			fmt.Sprint(r.Events), fmt.Sprint(r.Deliveries), fmt.Sprint(r.Pending), fmt.Sprint(r.Dead), fmt.Sprint(r.Ahead)))
+	}
+	screen.Table([]string{"REPLAY", "STATE", "BEGUN", "ENDED", "RULES", "EVENTS", "DELIVERIES", "PENDING", "DEAD", "AHEAD"}, rows)
+	return nil
+}
+
+type replayCancelCmd struct {
+	reading
+	Name string `arg:"" help:"Name of the replay."`
+}
+
+// Run cancels a replay.
+func (c *replayCancelCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
+	if _, err := askFor[string](ctx, c.reading, all, log, "/replay/cancel", c.Name); err != nil {
+		return cli.Hint(err, "mayfly replay list shows what there is")
+	}
+	if c.JSON {
+		return screen.JSON(map[string]string{"cancelled": c.Name})
+	}
+	_, err := fmt.Fprintf(screen.Out, "replay %s is cancelled\n", c.Name)
+	return err
+}
+
+// startReplay begins a replay and returns its name.
+func (m *machine) startReplay(ctx context.Context, o replayOrder) (string, error) {
+	return o.Name, m.bus.Replay(ctx, o.Name, o.Selection)
+}
+
+// cancelReplay cancels a replay and returns its name.
+func (m *machine) cancelReplay(ctx context.Context, name string) (string, error) {
+	return name, m.bus.CancelReplay(ctx, name)
+}
