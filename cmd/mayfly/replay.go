@@ -92,7 +92,7 @@ func (c *replayStartCmd) Run(ctx context.Context, all *commands, screen *cli.Scr
 	}
 	running := disk.InUse(path)
 	if _, err := askFor[string](ctx, c.reading, all, log, "/replay/start", o); err != nil {
-		return cli.Hint(err, "mayfly rule list shows the rules, mayfly replay list the names that were given")
+		return hintIfNone(err, "mayfly rule list shows the rules, mayfly replay list the names that were given")
 	}
 	if !running {
 		screen.Notef("mayfly up is not running: it delivers when it does")
@@ -171,7 +171,7 @@ type replayCancelCmd struct {
 // Run cancels a replay.
 func (c *replayCancelCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
 	if _, err := askFor[string](ctx, c.reading, all, log, "/replay/cancel", c.Name); err != nil {
-		return cli.Hint(err, "mayfly replay list shows what there is")
+		return hintIfNone(err, "mayfly replay list shows what there is")
 	}
 	if c.JSON {
 		return screen.JSON(map[string]string{"cancelled": c.Name})
