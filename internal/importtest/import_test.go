@@ -104,6 +104,7 @@ func TestStagesDoNotImportEachOther(t *testing.T) {
 func TestPartsDoNotImportParents(t *testing.T) {
 	plugs := []string{
 		"internal/fleet/engine", "internal/fleet/sandbox", "internal/fleet/fleettest", "internal/image/engine",
+		"internal/image/sqlite", "internal/image/imagetest", "internal/image/release",
 		"internal/ledger/sqlite", "internal/ledger/ledgertest", "internal/bus/target", "internal/bus/registry",
 		"internal/aws/stack", "internal/aws/deploy", "internal/aws/handler", "internal/aws/build",
 	}
@@ -121,7 +122,7 @@ func TestPartsDoNotImportParents(t *testing.T) {
 }
 
 func TestOnlyCommandsImportPlugs(t *testing.T) {
-	plugs := []string{"internal/fleet/engine", "internal/fleet/sandbox", "internal/image/engine", "internal/ledger/sqlite", "internal/bus/target", "internal/bus/registry"}
+	plugs := []string{"internal/fleet/engine", "internal/fleet/sandbox", "internal/image/engine", "internal/image/sqlite", "internal/ledger/sqlite", "internal/bus/target", "internal/bus/registry"}
 	for _, p := range list(t) {
 		for _, imp := range p.Imports {
 			imp, _ := strings.CutPrefix(imp, module)
@@ -189,7 +190,7 @@ func TestLibrariesHaveOneHome(t *testing.T) {
 
 // TestSupportStaysOutOfBinaries keeps what only tests need out of the tool.
 func TestSupportStaysOutOfBinaries(t *testing.T) {
-	support := []string{"internal/github/openapi", "internal/fleet/fleettest", "internal/ledger/ledgertest", "internal/aws/awstest"}
+	support := []string{"internal/github/openapi", "internal/fleet/fleettest", "internal/ledger/ledgertest", "internal/image/imagetest", "internal/aws/awstest"}
 	for _, p := range list(t) {
 		for _, imp := range p.Imports {
 			imp, _ := strings.CutPrefix(imp, module)
