@@ -26,7 +26,7 @@ var nouns = []string{"internal/event", "internal/pool", "internal/secret"}
 
 // plain packages use nothing outside the standard library and the nouns.
 var plain = []string{
-	"internal/event", "internal/event/pattern", "internal/event/schema", "internal/event/transform", "internal/ledger",
+	"internal/event", "internal/event/pattern", "internal/event/schema", "internal/event/transform", "internal/ledger", "internal/ledger/whatif",
 	"internal/pool", "internal/secret", "internal/agent", "internal/agent/signed", "internal/claim", "cmd/mayfly-agent",
 	"internal/aws", "internal/image",
 }
@@ -105,7 +105,7 @@ func TestPartsDoNotImportParents(t *testing.T) {
 	plugs := []string{
 		"internal/fleet/engine", "internal/fleet/sandbox", "internal/fleet/fleettest", "internal/image/engine",
 		"internal/image/sqlite", "internal/image/imagetest", "internal/image/release",
-		"internal/ledger/sqlite", "internal/ledger/ledgertest", "internal/bus/target", "internal/bus/registry",
+		"internal/ledger/sqlite", "internal/ledger/ledgertest", "internal/ledger/whatif", "internal/bus/target", "internal/bus/registry",
 		"internal/aws/stack", "internal/aws/deploy", "internal/aws/handler", "internal/aws/build",
 	}
 	for _, p := range list(t) {

@@ -114,8 +114,8 @@ const (
 	LevelEnterprise   Level = "enterprise" // one for all
 )
 
-// place names where a runner for a job of s is registered.
-func (l Level) place(s Scope) string {
+// Place names where a runner for a job of s is registered.
+func (l Level) Place(s Scope) string {
 	switch l {
 	case LevelOrganization:
 		return strings.ToLower(s.Organization)

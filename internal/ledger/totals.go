@@ -12,9 +12,9 @@ type set struct {
 	at     string
 }
 
-func (s *State) setOfJob(j Job) set { return set{j.Pool, j.Labels, s.limits.Level.place(j.Scope)} }
+func (s *State) setOfJob(j Job) set { return set{j.Pool, j.Labels, s.limits.Level.Place(j.Scope)} }
 func (s *State) setOfRunner(r Runner) set {
-	return set{r.Pool, r.Labels, s.limits.Level.place(r.Scope)}
+	return set{r.Pool, r.Labels, s.limits.Level.Place(r.Scope)}
 }
 
 // A total is what counts of one set.

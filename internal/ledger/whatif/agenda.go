@@ -1,0 +1,49 @@
+package whatif
+
+import (
+	"container/heap"
+	"time"
+)
+
+// An agenda is what is due, the earliest first; of two things of one time, the one
+// that was put on it first.
+type agenda struct {
+	items items
+	put   int
+}
+
+type item struct {
+	at   time.Time
+	turn int
+	do   func()
+}
+
+func (a *agenda) add(at time.Time, do func()) {
+	a.put++
+	heap.Push(&a.items, item{at, a.put, do})
+}
+
+func (a *agenda) next() (item, bool) {
+	if len(a.items) == 0 {
+		return item{}, false
+	}
+	return heap.Pop(&a.items).(item), true
+}
+
+type items []item
+
+func (s items) Len() int { return len(s) }
+func (s items) Less(i, j int) bool {
+	if c := s[i].at.Compare(s[j].at); c != 0 {
+		return c < 0
+	}
+	return s[i].turn < s[j].turn
+}
+func (s items) Swap(i, j int) { s[i], s[j] = s[j], s[i] }
+func (s *items) Push(x any)   { *s = append(*s, x.(item)) }
+func (s *items) Pop() any {
+	last := (*s)[len(*s)-1]
+	(*s)[len(*s)-1] = item{} // what it holds can go
+	*s = (*s)[:len(*s)-1]
+	return last
+}
