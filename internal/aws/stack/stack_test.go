@@ -1,0 +1,158 @@
+package stack_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/mayfly-ci/mayfly/internal/aws/stack"
+	"github.com/mayfly-ci/mayfly/internal/config"
+)
+
+// settings reads a configuration; more goes into its section aws.
+func settings(t testing.TB, more, pools string) stack.Settings {
+	t.Helper()
+	src := "github: {token: env:T}\nwebhook: {at: acme, secrets: [env:S]}\naws: {" + more + "}\npools:\n" + pools
+	c, err := config.Parse("mayfly.yaml", []byte(src))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := stack.Of(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func render(t testing.TB, s stack.Settings) []byte {
+	t.Helper()
+	rendered, err := stack.Render(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rendered.Body
+}
+
+// Pools of tests.
+const (
+	small = "- {name: small, labels: [self-hosted, linux, x64]}\n"
+	mixed = small +
+		"- {name: big-arm, labels: [self-hosted, linux, arm64], cpus: 1.5, memory: 3GiB, aws: {architecture: arm64, policies: ['arn:aws:iam::123456789012:policy/deploy']}}\n" +
+		"- {name: own-image, labels: [tools], image: '123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/tools:7', command: [/run.sh, 'a \"b\" ${C}'], read_only_root: true}\n"
+)
+
+// kinds are configurations that differ in what their templates have.
+func kinds(t testing.TB) map[string]stack.Settings {
+	kept := settings(t, "", small)
+	kept.KeepData = true
+	return map[string]stack.Settings{
+		"one pool":         settings(t, "", small),
+		"many pools":       settings(t, "stack: ci, alarm_email: ops@example.com, hosts: {spot: true, on_demand_base: 2, min: 1}", mixed),
+		"existing subnets": settings(t, "vpc: vpc-0123456789abcdef0, subnets: [subnet-0123456789abcdef0, subnet-0123456789abcdef1], public_addresses: false", small),
+		"source in S3":     settings(t, "source: s3", small),
+		"endpoints":        settings(t, "vpc_endpoints: true", mixed),
+		"data kept":        kept,
+	}
+}
+
+func TestRenderIsDeterministic(t *testing.T) {
+	for name, s := range kinds(t) {
+		if !bytes.Equal(render(t, s), render(t, s)) {
+			t.Errorf("%s: two templates of the same settings differ", name)
+		}
+	}
+}
+
+// TestSize: what fits a request is said to, and nothing else; 40 pools still fit S3.
+func TestSize(t *testing.T) {
+	var pools strings.Builder
+	for i := range 40 {
+		fmt.Fprintf(&pools, "- {name: %032d, labels: [p%d], aws: {policies: ['arn:aws:iam::aws:policy/ReadOnlyAccess']}}\n", i, i)
+	}
+	for name, s := range map[string]stack.Settings{"small": settings(t, "", small), "large": settings(t, "", pools.String())} {
+		rendered, err := stack.Render(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %d bytes", name, len(rendered.Body))
+		if rendered.Inline != (len(rendered.Body) <= 51_200) || len(rendered.Body) > 1<<20 {
+			t.Errorf("%s: %d bytes: inline %t", name, len(rendered.Body), rendered.Inline)
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	var many strings.Builder
+	for i := range 41 {
+		fmt.Fprintf(&many, "- {name: p%d, labels: [p%d]}\n", i, i)
+	}
+	named := settings(t, "", small)
+	named.Stack = "fargate-runners"
+	odd := settings(t, "", small)
+	odd.Pools[0].Name = "small_pool"
+	for want, s := range map[string]stack.Settings{
+		`it begins with fargate`:                           named,
+		`pool name "small_pool": want a-z`:                 odd,
+		`41 pools: want 1 to 40`:                           settings(t, "", many.String()),
+		`0 pools: want 1 to 40`:                            {AWS: named.AWS},
+		`pools "a-1" and "a1": CloudFormation cannot tell`: settings(t, "", "- {name: a-1, labels: [a]}\n- {name: a1, labels: [b]}\n"),
+	} {
+		if _, err := stack.Render(s); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+	c, err := config.Parse("mayfly.yaml", []byte("github: {token: env:T}\nwebhook: {secrets: [env:S]}\npools:\n- {name: a, labels: [b], network: host}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stack.Of(c); err == nil || !strings.Contains(err.Error(), "mayfly.yaml:4:") {
+		t.Errorf("of a file that is not for AWS: %v, want a fault with its line", err)
+	}
+}
+
+func TestResources(t *testing.T) {
+	got, err := stack.Resources(render(t, settings(t, "", mixed)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]string{
+		"Bus": "AWS::Events::EventBus", "PoolSmallQueued": "AWS::Events::Rule", "PoolBigArmRole": "AWS::IAM::Role", "PoolOwnImageTask": "AWS::ECS::TaskDefinition",
+		"HostAmd64Group": "AWS::AutoScaling::AutoScalingGroup", "HostArm64CapacityProvider": "AWS::ECS::CapacityProvider", "BuildArm64": "AWS::CodeBuild::Project",
+	} {
+		if got[id] != want {
+			t.Errorf("%s: %q, want %q", id, got[id], want)
+		}
+	}
+	for _, body := range []string{"", "- a", "a: &x b", "a: *x", "Resources:\n  A: {Type: X}\n  A: {Type: Y}", "a: 1\n---\nb: 2", "a: {"} {
+		if types, err := stack.Resources([]byte(body)); err == nil {
+			t.Errorf("%q: %v and no error", body, types)
+		}
+	}
+}
+
+// TestCloudFormationLint: cfn-lint, AWS's own judge of templates, finds nothing.
+func TestCloudFormationLint(t *testing.T) {
+	program, err := exec.LookPath("cfn-lint")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("cfn-lint is not installed: pip install cfn-lint")
+		}
+		t.Skip("SKIPPED, NOT TESTED: cfn-lint is not installed: pip install cfn-lint")
+	}
+	dir := t.TempDir()
+	arguments := []string{"--regions", "eu-west-1", "--"}
+	for name, s := range kinds(t) {
+		path := filepath.Join(dir, strings.ReplaceAll(name, " ", "-")+".yaml")
+		if err := os.WriteFile(path, render(t, s), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		arguments = append(arguments, path)
+	}
+	if out, err := exec.Command(program, arguments...).CombinedOutput(); err != nil {
+		t.Errorf("cfn-lint: %v\n%s", err, out)
+	}
+}

@@ -1,0 +1,169 @@
+package stack
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+	"text/template"
+
+	"github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/config"
+)
+
+// A view is what template.yaml sees.
+type view struct {
+	config.AWS
+	KeepData      bool
+	Pools         []poolView
+	Hosts         []hostsView
+	Roles         []string // logical ids of all roles of tasks
+	ForeignImages []string // ARNs of repositories that pools' own images are in
+	Alarms        []alarm
+	OwnSubnets    []string
+	Endpoints     []endpoint
+}
+
+// A poolView is what pool.yaml sees.
+type poolView struct {
+	Pool
+	ID, Suffix      string // PoolSmall; Amd64
+	Role            string // logical id
+	Agent           string
+	CPUArchitecture string // as ECS calls it
+	CPUUnits        int    // 1024 to a processor
+	MemoryMiB       int64
+	TmpfsMiB        int64 // of each folder in memory
+}
+
+// A hostsView is what hosts.yaml sees.
+type hostsView struct {
+	config.Hosts
+	ID, Architecture      string // Amd64, amd64
+	Types                 []string
+	ImageParameter        string // name of the SSM parameter with the id of the machine image
+	BuildType, BuildImage string
+	PIDs                  int   // of a task: as many as the pool with the most
+	DiskGiB               int64 // of a host
+	PublicIPs             bool
+	OwnSubnets            []string
+}
+
+// An endpoint is a VPC endpoint of an AWS service.
+type endpoint struct{ ID, Service string }
+
+func viewOf(s Settings) view {
+	v := view{AWS: s.AWS, KeepData: s.KeepData, Roles: []string{"TaskRole"}, OwnSubnets: []string{"A", "B"}, Alarms: alarms()}
+	for _, p := range s.Pools {
+		pv := poolViewOf(p)
+		v.Pools = append(v.Pools, pv)
+		if pv.Role != "TaskRole" {
+			v.Roles = append(v.Roles, pv.Role)
+		}
+		if arn := repositoryOf(p.Image); arn != "" && !slices.Contains(v.ForeignImages, arn) {
+			v.ForeignImages = append(v.ForeignImages, arn)
+		}
+	}
+	for _, architecture := range []string{config.AMD64, config.ARM64} {
+		if h := hostsOf(s, architecture); h.PIDs > 0 {
+			h.OwnSubnets = v.OwnSubnets
+			v.Hosts = append(v.Hosts, h)
+		}
+	}
+	if s.Endpoints {
+		v.Endpoints = []endpoint{
+			{"EcrApi", "ecr.api"}, {"EcrDkr", "ecr.dkr"}, {"Ecs", "ecs"}, {"EcsAgent", "ecs-agent"}, {"EcsTelemetry", "ecs-telemetry"}, {"Logs", "logs"},
+		}
+	}
+	return v
+}
+
+func poolViewOf(p Pool) poolView {
+	v := poolView{
+		Pool: p, ID: poolID(p.Name), Suffix: suffix(p.Architecture), Role: "TaskRole", Agent: aws.AgentPath,
+		CPUArchitecture: map[string]string{config.AMD64: "X86_64", config.ARM64: "ARM64"}[p.Architecture],
+		CPUUnits:        int(math.Round(p.Resources.CPUs * 1024)),
+		MemoryMiB:       p.Resources.Memory >> 20,
+		TmpfsMiB:        max(p.Resources.Memory>>22, 1),
+	}
+	if len(p.Policies) > 0 {
+		v.Role = v.ID + "Role"
+	}
+	return v
+}
+
+// hostsOf returns the hosts of an architecture; without PIDs when no pool uses it.
+func hostsOf(s Settings, architecture string) hostsView {
+	h := hostsView{
+		Hosts: s.Hosts, ID: suffix(architecture), Architecture: architecture, Types: s.Hosts.Types(architecture),
+		DiskGiB: int64(s.Hosts.Disk >> 30), PublicIPs: s.PublicIPs,
+		ImageParameter: "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id",
+		BuildType:      "LINUX_CONTAINER", BuildImage: "aws/codebuild/amazonlinux-x86_64-standard:5.0",
+	}
+	if architecture == config.ARM64 {
+		h.ImageParameter = "/aws/service/ecs/optimized-ami/amazon-linux-2023/arm64/recommended/image_id"
+		h.BuildType, h.BuildImage = "ARM_CONTAINER", "aws/codebuild/amazonlinux-aarch64-standard:3.0"
+	}
+	for _, p := range s.Pools {
+		if p.Architecture == architecture {
+			h.PIDs = max(h.PIDs, p.PIDs)
+		}
+	}
+	return h
+}
+
+// poolID begins the logical ids of what a pool has: PoolBigArm for big-arm. Logical
+// ids have letters and digits only.
+func poolID(name string) string {
+	id := "Pool"
+	for _, word := range strings.Split(name, "-") {
+		id += capital(word)
+	}
+	return id
+}
+
+// suffix ends the logical ids of what an architecture has.
+func suffix(architecture string) string { return capital(architecture) }
+
+func capital(word string) string {
+	if word == "" {
+		return ""
+	}
+	return strings.ToUpper(word[:1]) + word[1:]
+}
+
+// ecrImage is an image in a repository of ECR.
+var ecrImage = regexp.MustCompile(`^(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([^:@]+)`)
+
+// repositoryOf returns the ARN of the ECR repository that image is in, as the
+// template says it; "" when it is elsewhere.
+func repositoryOf(image string) string {
+	m := ecrImage.FindStringSubmatch(image)
+	if m == nil {
+		return ""
+	}
+	return fmt.Sprintf(`!Sub "arn:${AWS::Partition}:ecr:%s:%s:repository/%s"`, m[2], m[1], m[3])
+}
+
+// functions are what the templates can call.
+func functions() template.FuncMap {
+	return template.FuncMap{
+		"join":  func(list []string) string { return strings.Join(list, ", ") },
+		"lower": strings.ToLower,
+		"quote": quote,
+		"invoked": func(function, rule string) map[string]string {
+			return map[string]string{"Function": function, "Rule": rule}
+		},
+	}
+}
+
+// quote returns text as a YAML text, for which JSON's form is one.
+func quote(text string) (string, error) {
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(text)
+	return strings.TrimSuffix(b.String(), "\n"), err
+}
