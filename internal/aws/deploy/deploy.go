@@ -1,0 +1,27 @@
+// Package deploy brings the stack up and takes it down. Each step looks at what is
+// there and does what is missing, so all of it can be run again, after an interruption
+// at any point, too. What a step leaves behind is found by its name: there is no state of
+// its own to lose.
+//
+// The steps, as `mayfly deploy` takes them: [Preflight], [Bucket], [Stack] (change sets),
+// [FillSecret]; the image's source and its first build are of aws/build. `mayfly destroy` takes
+// [Stop], [Stack.Delete], [Bucket.Remove], [Leftovers].
+package deploy
+
+import (
+	"context"
+	"time"
+)
+
+// Look is how far apart looks at what AWS is doing are, unless a test has less time.
+const Look = 3 * time.Second
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
