@@ -5,7 +5,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 BINARIES := mayfly mayfly-agent mayfly-minirunner
 
-.PHONY: help demo build test lint bench clean
+.PHONY: help demo build release test lint bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -18,6 +18,19 @@ demo: ## set up, build, and run sample workflows end to end on this machine
 build: ## static binaries in bin/
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ $(addprefix ./cmd/,$(BINARIES))
+
+# What goes to AWS, for the release to carry.
+ON_AWS := $(foreach arch,amd64 arm64,$(foreach program,mayfly mayfly-agent mayfly-lambda,internal/aws/program/linux/$(arch)/$(program).gz))
+
+.PHONY: $(ON_AWS)
+$(ON_AWS):
+	@mkdir -p $(@D)
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(notdir $(@D)) $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(@:.gz=) ./cmd/$(notdir $(@:.gz=))
+	gzip -n9f $(@:.gz=)
+
+release: $(ON_AWS) ## bin/mayfly with all that mayfly deploy needs in it
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -tags release -ldflags '$(LDFLAGS)' -o bin/ ./cmd/mayfly
 
 test: ## set up, lint, and run every test with the race detector
 	@scripts/setup test
@@ -35,4 +48,4 @@ bench: build ## intake and launch, beside their baselines
 	bin/mayfly bench launch
 
 clean: ## remove what make built
-	rm -rf bin
+	rm -rf bin internal/aws/program/linux

@@ -31,7 +31,7 @@ type Bucket struct {
 
 // BucketName is the artifact bucket's: bucket names are one space for all of AWS.
 func BucketName(account, region, stack string) string {
-	return fmt.Sprintf("mayfly-%s-%s-%s", account, region, stack)
+	return fmt.Sprintf("%s-artifacts-%s-%s", stack, account, region)
 }
 
 // NewBucket returns the artifact bucket of stack in account, which need not be there.
