@@ -1,0 +1,135 @@
+package build
+
+import (
+	"context"
+	"crypto/sha1" // as git does
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/codecommit"
+	"github.com/aws/aws-sdk-go-v2/service/codecommit/types"
+
+	"github.com/mayfly-ci/mayfly/internal/aws/refusal"
+)
+
+// Branch is the one that builds are of.
+const Branch = "main"
+
+// A File is one of a source.
+type File struct {
+	Name       string // with slashes
+	Body       []byte // 6 MB at most
+	Executable bool
+}
+
+// A Repository is one of CodeCommit.
+type Repository struct {
+	Name string
+	api  *codecommit.Client
+}
+
+// NewRepository returns the repository called name.
+func NewRepository(c aws.Config, name string) *Repository {
+	return &Repository{Name: name, api: codecommit.NewFromConfig(c)}
+}
+
+// Commit makes the branch hold files and nothing else, in one commit and without a git
+// here. It reports whether there was anything to change.
+func (r *Repository) Commit(ctx context.Context, files []File, message string) (bool, error) {
+	for tries := 0; ; tries++ {
+		head, err := r.head(ctx)
+		if err != nil {
+			return false, err
+		}
+		there, err := r.tree(ctx, head)
+		if err != nil {
+			return false, err
+		}
+		in := change(files, there)
+		if len(in.PutFiles)+len(in.DeleteFiles) == 0 {
+			return false, nil
+		}
+		in.RepositoryName, in.BranchName, in.CommitMessage = &r.Name, aws.String(Branch), &message
+		in.AuthorName, in.Email = aws.String("mayfly"), aws.String("mayfly@localhost")
+		if head != "" {
+			in.ParentCommitId = &head
+		}
+		_, err = r.api.CreateCommit(ctx, in)
+		switch {
+		case err == nil:
+			return true, nil
+		case refusal.Is(err, "ParentCommitIdOutdatedException", "ParentCommitIdRequiredException", "ConcurrentReferenceUpdateException") && tries < 3:
+			continue // another commit came between
+		}
+		return false, fmt.Errorf("committing to repository %s: %w", r.Name, err)
+	}
+}
+
+// head returns the branch's commit; "" for a repository without one.
+func (r *Repository) head(ctx context.Context) (string, error) {
+	out, err := r.api.GetBranch(ctx, &codecommit.GetBranchInput{RepositoryName: &r.Name, BranchName: aws.String(Branch)})
+	switch {
+	case refusal.Is(err, "BranchDoesNotExistException"):
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("reading repository %s: %w", r.Name, err)
+	}
+	return aws.ToString(out.Branch.CommitId), nil
+}
+
+// A blob is a file as git has it.
+type blob struct {
+	id         string
+	executable bool
+}
+
+func blobOf(f File) blob {
+	sum := sha1.Sum(fmt.Appendf(nil, "blob %d\x00%s", len(f.Body), f.Body))
+	return blob{hex.EncodeToString(sum[:]), f.Executable}
+}
+
+// tree reads the files of a commit.
+func (r *Repository) tree(ctx context.Context, commit string) (map[string]blob, error) {
+	all := map[string]blob{}
+	folders := []string{"/"}
+	for len(folders) > 0 && commit != "" {
+		out, err := r.api.GetFolder(ctx, &codecommit.GetFolderInput{RepositoryName: &r.Name, CommitSpecifier: &commit, FolderPath: &folders[0]})
+		if err != nil {
+			return nil, fmt.Errorf("reading repository %s: %w", r.Name, err)
+		}
+		folders = folders[1:]
+		for _, f := range out.Files {
+			name := strings.TrimPrefix(aws.ToString(f.AbsolutePath), "/")
+			all[name] = blob{aws.ToString(f.BlobId), f.FileMode == types.FileModeTypeEnumExecutable}
+		}
+		for _, sub := range out.SubFolders {
+			folders = append(folders, aws.ToString(sub.AbsolutePath))
+		}
+	}
+	return all, nil
+}
+
+// change is what makes files of what is there.
+func change(files []File, there map[string]blob) *codecommit.CreateCommitInput {
+	in := &codecommit.CreateCommitInput{}
+	wanted := map[string]bool{}
+	for _, f := range files {
+		wanted[f.Name] = true
+		if there[f.Name] == blobOf(f) {
+			continue
+		}
+		mode := types.FileModeTypeEnumNormal
+		if f.Executable {
+			mode = types.FileModeTypeEnumExecutable
+		}
+		in.PutFiles = append(in.PutFiles, types.PutFileEntry{FilePath: aws.String(f.Name), FileContent: f.Body, FileMode: mode})
+	}
+	for name := range there {
+		if !wanted[name] {
+			in.DeleteFiles = append(in.DeleteFiles, types.DeleteFileEntry{FilePath: aws.String(name)})
+		}
+	}
+	return in
+}
