@@ -20,12 +20,12 @@ build: ## static binaries in bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ $(addprefix ./cmd/,$(BINARIES))
 
 # What goes to AWS, for the release to carry.
-ON_AWS := $(foreach arch,amd64 arm64,$(foreach program,mayfly mayfly-agent mayfly-lambda,internal/aws/program/linux/$(arch)/$(program).gz))
+ON_AWS := $(foreach arch,amd64 arm64,$(foreach program,mayfly mayfly-agent mayfly-webhook mayfly-lambda,internal/aws/program/linux/$(arch)/$(program).gz))
 
 .PHONY: $(ON_AWS)
 $(ON_AWS):
 	@mkdir -p $(@D)
-	CGO_ENABLED=0 GOOS=linux GOARCH=$(notdir $(@D)) $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(@:.gz=) ./cmd/$(notdir $(@:.gz=))
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(notdir $(@D)) $(GO) build -trimpath -tags lambda.norpc -ldflags '$(LDFLAGS)' -o $(@:.gz=) ./cmd/$(notdir $(@:.gz=))
 	gzip -n9f $(@:.gz=)
 
 release: $(ON_AWS) ## bin/mayfly with all that mayfly deploy needs in it

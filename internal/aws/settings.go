@@ -79,6 +79,8 @@ func parse(text []byte) (s Settings, err error) {
 	switch {
 	case len(s.Pools) == 0:
 		return Settings{}, errors.New("pools: want at least one")
+	case s.MaxBody <= 0:
+		return Settings{}, fmt.Errorf("max_body %d: want a number of bytes", s.MaxBody)
 	case s.GitHub.URL == "":
 		return Settings{}, errors.New("github.url: want the address of GitHub")
 	}

@@ -58,6 +58,7 @@ func TestFaultySettings(t *testing.T) {
 		"{}":        "pools: want at least one",
 		good + "{}": "nothing after it",
 		strings.Replace(good, `"max_body"`, `"max_bodies"`, 1):              `unknown field "max_bodies"`,
+		strings.Replace(good, `"max_body": 26214400`, `"max_body": 0`, 1):   "max_body 0",
 		strings.Replace(good, "https://github.com", "", 1):                  "github.url",
 		strings.Replace(good, `"max_body": 26214400`, `"max_body": "x"`, 1): "max_body",
 	} {

@@ -166,7 +166,7 @@ func TestAllowedImports(t *testing.T) {
 // TestLibrariesHaveOneHome says where heavy or privileged libraries may appear.
 func TestLibrariesHaveOneHome(t *testing.T) {
 	homes := map[string][]string{
-		"github.com/aws/":                         {"internal/aws", "internal/ledger/dynamo", "cmd/mayfly-lambda"},
+		"github.com/aws/":                         {"internal/aws", "internal/ledger/dynamo", "cmd/mayfly-webhook", "cmd/mayfly-lambda"},
 		"modernc.org/sqlite":                      {"internal/disk"},
 		"github.com/moby/":                        {"internal/docker", "internal/fleet/engine", "internal/image/engine"},
 		"github.com/google/go-github":             {"internal/github"},

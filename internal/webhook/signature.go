@@ -54,7 +54,8 @@ func (h *Handler) readSigned(r *http.Request, body *bytes.Buffer) *refusal {
 	if no := h.read(r, body); no != nil {
 		return no
 	}
-	if !signedByAny(h.c.Secrets, body.Bytes(), sum) {
+	if !signedByAny(h.c.Secrets, body.Bytes(), sum) &&
+		(h.c.Renew == nil || !signedByAny(h.c.Renew(r.Context()), body.Bytes(), sum)) {
 		return refuse(unsigned, "signature: the body was not signed with this webhook's secret")
 	}
 	return nil

@@ -51,6 +51,11 @@ type Config struct {
 	Events  []string        // event types to forward to the bus; nil means DefaultEvents
 	Pools   pool.Set        // where jobs are routed to
 
+	// Renew is asked for the secrets as they are now when none of Secrets has signed a
+	// body; nil when they do not change while the handler lives. Anyone can send such a
+	// body: it is for Renew not to look each time.
+	Renew func(context.Context) []secret.Secret
+
 	// Publish keeps e: it is durable when Publish returns nil. fresh is false
 	// when an event of that id is there already, and nothing was done. Its
 	// context ends before GitHub stops waiting.

@@ -3,6 +3,7 @@ package webhook_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -303,6 +304,27 @@ func TestLargeBodiesAreFewAtOnce(t *testing.T) {
 	}
 	for range feeds {
 		<-answers
+	}
+}
+
+// TestRenew has secrets that are replaced while the handler lives.
+func TestRenew(t *testing.T) {
+	asked := 0
+	h, b := newHandler(t, func(c *webhook.Config) {
+		c.Secrets = []secret.Secret{secret.New("of yesterday")}
+		c.Renew = func(context.Context) []secret.Secret {
+			asked++
+			return []secret.Secret{secret.New(key)}
+		}
+	})
+	addr := serve(t, h)
+	if got := do(t, delivery(addr, "ping", "d-1", []byte("{}"))); got.Status != http.StatusAccepted || asked != 1 {
+		t.Errorf("signed with a new secret: %+v, asked %d times", got, asked)
+	}
+	forged := delivery(addr, "ping", "d-2", []byte("{}"))
+	forged.Header.Set("X-Hub-Signature-256", "sha256="+strings.Repeat("0", 64))
+	if got := do(t, forged); got.Status != http.StatusUnauthorized || asked != 2 || len(b.kept) != 1 {
+		t.Errorf("signed with none: %+v, asked %d times, %d kept", got, asked, len(b.kept))
 	}
 }
 

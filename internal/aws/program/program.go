@@ -10,7 +10,8 @@ import (
 
 // The programs.
 const (
-	Handlers = "mayfly-lambda"
+	Webhook  = "mayfly-webhook" // the handler webhook
+	Handlers = "mayfly-lambda"  // the others
 	Agent    = "mayfly-agent"
 	Tool     = "mayfly"
 )

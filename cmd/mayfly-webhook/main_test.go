@@ -1,0 +1,210 @@
+package main
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
+	"github.com/mayfly-ci/mayfly/internal/aws/runtimeapi"
+	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/pool"
+)
+
+// A site is the function as it is deployed, with the AWS that it reaches.
+type site struct {
+	function *runtimeapi.Function
+	secrets  *secretsmanager.Client // moto's
+	log      *bytes.Buffer          // of the function; to be read when it is closed
+	taken    []entry
+	refuse   bool // the bus takes nothing
+}
+
+// An entry is one of PutEvents, as it comes over the wire.
+type entry struct{ EventBusName, Source, DetailType, Detail string }
+
+// ServeHTTP is EventBridge: moto would do, but never refuses an event.
+func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var in struct{ Entries []entry }
+	json.NewDecoder(r.Body).Decode(&in)
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	if s.refuse {
+		io.WriteString(w, `{"FailedEntryCount":1,"Entries":[{"ErrorCode":"InternalFailure","ErrorMessage":"a bad day"}]}`)
+		return
+	}
+	s.taken = append(s.taken, in.Entries...)
+	io.WriteString(w, `{"FailedEntryCount":0,"Entries":[{"EventId":"e"}]}`)
+}
+
+// newSite builds and configures the function, and keeps its secret in moto.
+func newSite(t *testing.T, env ...string) *site {
+	t.Helper()
+	cloud := awstest.Start(t)
+	moto, err := url.Parse(cloud.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &site{secrets: secretsmanager.NewFromConfig(cloud.Config), log: &bytes.Buffer{}}
+	proxy := httputil.NewSingleHostReverseProxy(moto)
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Amz-Target") == "AWSEvents.PutEvents" {
+			s.ServeHTTP(w, r)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	made, err := s.secrets.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: sdk.String("hook"), SecretString: sdk.String("old")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	env = append(append(cloud.Env(), "AWS_ENDPOINT_URL="+front.URL, aws.EnvHandler+"="+aws.HandlerWebhook,
+		aws.EnvBus+"=bus", aws.EnvWebhookSecret+"="+*made.ARN), env...)
+	s.function, err = runtimeapi.New(runtimeapi.Config{Program: build(t), Env: env, Log: s.log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.function.Close() })
+	return s
+}
+
+// build builds the program with its settings beside it, as in its zip.
+func build(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "bootstrap")
+	cmd := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", program, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building the function: %v\n%s", err, out)
+	}
+	file, err := os.Create(filepath.Join(filepath.Dir(program), aws.SettingsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	settings := aws.Settings{
+		Pools:  pool.Set{{Name: "small", Labels: []string{"self-hosted", "small"}}},
+		Events: []string{event.TypeWorkflowJob, "ping"}, MaxBody: 25 << 20, GitHub: aws.GitHub{URL: "https://github.com"},
+	}
+	if err := settings.Write(file); err != nil {
+		t.Fatal(err)
+	}
+	return program
+}
+
+// deliver sends a delivery as it comes over a Function URL.
+func (s *site) deliver(t *testing.T, name, secret, body string) events.LambdaFunctionURLResponse {
+	t.Helper()
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(body))
+	e := events.LambdaFunctionURLRequest{
+		Version: "2.0", RawPath: "/", Body: base64.StdEncoding.EncodeToString([]byte(body)), IsBase64Encoded: true,
+		Headers: map[string]string{
+			"content-type": "application/json", "x-github-event": name, "x-github-delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958",
+			"x-hub-signature-256": "sha256=" + hex.EncodeToString(mac.Sum(nil)),
+		},
+	}
+	e.RequestContext.HTTP.Method = "POST"
+	payload, err := json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := s.function.Invoke(t.Context(), payload)
+	if err != nil {
+		s.function.Close()
+		t.Fatalf("%v\n%s", err, s.log)
+	}
+	var res events.LambdaFunctionURLResponse
+	if err := json.Unmarshal(answer, &res); err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+const job = `{"action":"queued","workflow_job":{"id":7,"run_id":5,"run_attempt":1,"name":"build","labels":["small"]},"repository":{"full_name":"acme/web"}}`
+
+// TestDeliveries has one process answer deliveries of all kinds, in turn.
+func TestDeliveries(t *testing.T) {
+	s := newSite(t)
+	for _, step := range []struct {
+		what, name, secret, body string
+		before                   func()
+		status                   int
+		answer                   string // a part of it
+		taken                    int    // events that are on the bus after it
+	}{
+		{"a job", "workflow_job", "old", job, nil, 202, `"pool":"small"`, 1},
+		{"of no pool", "workflow_job", "old", strings.Replace(job, "small", "large", 1), nil, 202, "no pool takes", 2},
+		{"ping", "ping", "old", `{"zen":"Keep it logically awesome."}`, nil, 202, "", 3},
+		{"not forwarded", "star", "old", `{}`, nil, 200, "nothing was done", 3},
+		{"the bus takes nothing", "workflow_job", "old", job, func() { s.refuse = true }, 503, "could not be kept", 3},
+		{"and takes again", "workflow_job", "old", job, func() { s.refuse = false }, 202, "", 4},
+		{"too large for AWS", "ping", "old", fmt.Sprintf(`{"zen":%q}`, strings.Repeat("x", 1<<20)), nil, 413, "on AWS an event is less than 1 MB", 4},
+		{"a new secret", "workflow_job", "new", job, func() { s.replace(t, "new") }, 202, "", 5},
+		{"the one before it", "workflow_job", "old", job, nil, 202, "", 6},
+		{"a wrong signature", "workflow_job", "guess", job, nil, 401, "not signed with", 6},
+		{"a third, too soon", "workflow_job", "third", job, func() { s.replace(t, "third") }, 401, "", 6},
+	} {
+		if step.before != nil {
+			step.before()
+		}
+		res := s.deliver(t, step.name, step.secret, step.body)
+		if res.StatusCode != step.status || !strings.Contains(res.Body, step.answer) || len(s.taken) != step.taken {
+			t.Errorf("%s: %d %s, %d events: want %d, %q, %d", step.what, res.StatusCode, res.Body, len(s.taken), step.status, step.answer, step.taken)
+		}
+	}
+	want := entry{"bus", "github.com", "workflow_job", job[:len(job)-1] +
+		`,"mayfly":{"pool":"small","labels":"small","delivery":"72d3162e-cc78-11e3-81ab-4c9367dc0958","job":"acme/web/7/1"}}`}
+	if s.taken[0] != want {
+		t.Errorf("on the bus is\n%+v, want\n%+v", s.taken[0], want)
+	}
+	s.function.Close()
+	if log := s.log.String(); !strings.Contains(log, "a bad day") || strings.Contains(log, "third") {
+		t.Errorf("log lacks why the bus took nothing, or holds a secret:\n%s", log)
+	}
+}
+
+func (s *site) replace(t *testing.T, value string) {
+	t.Helper()
+	if _, err := s.secrets.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: sdk.String("hook"), SecretString: &value}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNotStarted has functions that are configured wrongly: each call fails, and the
+// log says why.
+func TestNotStarted(t *testing.T) {
+	for env, want := range map[string]string{
+		aws.EnvHandler + "=claim":      `MAYFLY_HANDLER \"claim\"`,
+		aws.EnvWebhookSecret + "=none": "reading the secret none",
+	} {
+		s := newSite(t, env)
+
+		if answer, err := s.function.Invoke(t.Context(), []byte("{}")); err == nil || !strings.Contains(err.Error(), "exit status 1") {
+			t.Errorf("%s: answer %s, %v", env, answer, err)
+		}
+		s.function.Close()
+		if !strings.Contains(s.log.String(), want) {
+			t.Errorf("%s: the log is %s", env, s.log)
+		}
+	}
+}
