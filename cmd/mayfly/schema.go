@@ -137,7 +137,11 @@ func (c *schemaShowCmd) Run(ctx context.Context, all *commands, screen *cli.Scre
 	if c.JSON {
 		return screen.JSON(s)
 	}
-	fmt.Fprintf(screen.Out, "%s, version %d since %s\n\n", s.Name(), s.Version, stamp(s.Since))
+	fmt.Fprintf(screen.Out, "%s, version %d since %s\n", s.Name(), s.Version, stamp(s.Since))
+	if s.Tentative {
+		fmt.Fprintln(screen.Out, "tentative: few events were seen, so exports take every field for optional")
+	}
+	fmt.Fprintln(screen.Out)
 	printShape(screen, "detail", s.Detail, "required")
 	return nil
 }

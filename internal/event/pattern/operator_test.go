@@ -2,16 +2,19 @@ package pattern
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 )
 
 // TestOperators has, for each operator, what must match and what must not.
 func TestOperators(t *testing.T) {
-	tests := []struct {
+	type lists struct {
 		list    string   // of the field f
 		match   []string // values of f; "" for an event without it
 		nothing []string
-	}{
+	}
+	tests := []lists{
 		{`["queued"]`, []string{`"queued"`, `"queue\u0064"`, `["a","queued"]`, `[["queued"]]`}, []string{`"Queued"`, `"queued "`, `null`, `[]`, `{"f":"queued"}`, ``}},
 		{`["a","b"]`, []string{`"a"`, `"b"`, `["c","b"]`}, []string{`"c"`, `"ab"`}},
 		{`["\u00fc\n\"\\\/"]`, []string{`"ü\n\"\\/"`, `"\u00FC\u000a\u0022\u005c\u002F"`}, []string{`"u"`}},
@@ -73,6 +76,13 @@ func TestOperators(t *testing.T) {
 		{`[{"cidr":"10.0.0.0/24"},5]`, []string{`5`}, []string{`"10.0.0.1"`}},
 		{`["10.0.0.1",{"numeric":["=",5]}]`, []string{`5`}, []string{`"10.0.0.1"`}},
 	}
+	for _, form := range forms() {
+		if !slices.ContainsFunc(tests, func(test lists) bool {
+			return strings.HasPrefix(test.list, "[{"+form) && len(test.match) > 0 && len(test.nothing) > 0
+		}) {
+			t.Errorf("%s: want what must match and what must not", form)
+		}
+	}
 	for _, test := range tests {
 		p, err := Parse([]byte(`{"f":` + test.list + `}`))
 		if err != nil {
@@ -95,6 +105,24 @@ func TestOperators(t *testing.T) {
 			check(value, false)
 		}
 	}
+}
+
+// forms are how match expressions begin: every operator, with every kind of operand it has.
+func forms() []string {
+	list := []string{
+		`"prefix":"`, `"prefix":{"equals-ignore-case"`, `"suffix":"`, `"suffix":{"equals-ignore-case"`, `"anything-but":"`, `"anything-but":["`,
+		`"anything-but":5`, `"anything-but":[5`, `"exists":true`, `"exists":false`, `"cidr":"10.`, `"cidr":"2001:`,
+	}
+	for _, inner := range []string{"prefix", "suffix", "equals-ignore-case", "wildcard"} {
+		list = append(list, `"anything-but":{"`+inner+`":"`, `"anything-but":{"`+inner+`":[`)
+	}
+	for _, comparison := range []string{"=", "<", "<=", ">", ">="} {
+		list = append(list, `"numeric":["`+comparison+`"`)
+	}
+	for _, operator := range operators() {
+		list = append(list, `"`+operator+`"`)
+	}
+	return list
 }
 
 func TestFields(t *testing.T) {

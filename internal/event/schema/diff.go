@@ -26,6 +26,7 @@ const (
 	Presence Kind = "presence" // of a field: required or optional
 	Format   Kind = "format"   // of strings: date-time, uri or any
 	Enum     Kind = "enum"     // of strings: the values, joined by commas, or any
+	Standing Kind = "standing" // of the whole: tentative or settled
 )
 
 // String gives the change as a line, such as
@@ -43,6 +44,7 @@ func (c Change) String() string {
 // Diff returns what changed between two versions, sorted by path.
 func Diff(old, new *Schema) []Change {
 	var d differ
+	d.note("detail", Standing, standing(old), standing(new))
 	d.shapes("detail", old.Detail, new.Detail)
 	return d.changes
 }
@@ -54,7 +56,7 @@ func (s *Schema) Drift(event []byte) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Diff(s, &Schema{Detail: Merge(s.Detail, inferTree(e.Detail))}), nil
+	return Diff(s, &Schema{Detail: Merge(s.Detail, inferTree(e.Detail)), Tentative: s.Tentative}), nil
 }
 
 // A differ collects changes.
@@ -103,6 +105,13 @@ func (d *differ) fields(path string, old, new map[string]*Field) {
 			d.shapes(at, &o.Shape, &n.Shape)
 		}
 	}
+}
+
+func standing(s *Schema) string {
+	if s.Tentative {
+		return "tentative"
+	}
+	return "settled"
 }
 
 func presence(f *Field) string {

@@ -29,6 +29,7 @@ type Registry struct {
 // discovery is what is known of one event type.
 type discovery struct {
 	Shape    *Shape    `json:"shape"`
+	Seen     int       `json:"seen"`     // events, up to enough to judge by
 	Versions []*Schema `json:"versions"` // oldest first
 }
 
@@ -49,7 +50,7 @@ func (r *Registry) Observe(event []byte) (latest *Schema, changed bool, err erro
 	if !d.add(shape) {
 		return d.latest(), false, nil
 	}
-	next := &Schema{Source: e.Source, DetailType: e.DetailType, Version: 1, Since: e.Time.UTC(), Detail: d.Shape.clone()}
+	next := &Schema{Source: e.Source, DetailType: e.DetailType, Version: 1, Since: e.Time.UTC(), Detail: d.Shape.clone(), Tentative: d.Seen < enoughSeen}
 	if last := d.latest(); last != nil {
 		next.Version = last.Version + 1
 	}
@@ -86,12 +87,14 @@ func (r *Registry) discovery(name string) (*discovery, error) {
 
 // add merges shape and reports whether the schema is another now.
 func (d *discovery) add(shape *Shape) bool {
+	settles := d.Seen == enoughSeen-1
+	d.Seen = min(d.Seen+1, enoughSeen)
 	if d.Shape == nil {
 		d.Shape = shape
 		return true
 	}
 	room := maxPositions - d.Shape.positions()
-	return d.Shape.merge(shape, &room)
+	return d.Shape.merge(shape, &room) || settles
 }
 
 func (d *discovery) latest() *Schema {

@@ -30,6 +30,12 @@ type Schema struct {
 	Version    int       `json:"version"` // from 1
 	Since      time.Time `json:"since"`   // time of the event that made this version
 	Detail     *Shape    `json:"detail"`
+
+	// Tentative: fewer than a hundred events were seen, which show what there can be and
+	// not what there must be. Until then a field that all of them had may be missing
+	// or null, and a text need not have the format or be one of the values of all of them.
+	// Detail, Diff and Drift say what was seen in any case.
+	Tentative bool `json:"tentative,omitempty"`
 }
 
 // Name returns the name that EventBridge gives the schema, such as
@@ -100,6 +106,9 @@ func (s *Schema) event() *Shape {
 	detail := s.Detail
 	if detail == nil {
 		detail = &Shape{Types: Any}
+	} else if s.Tentative {
+		detail = detail.loose()
+		detail.Types &^= Null // there is an object in any case
 	}
 	return &Shape{Types: Object, Fields: map[string]*Field{
 		"version": text(Text{}), "id": text(Text{}), "account": text(Text{}), "region": text(Text{}),

@@ -83,7 +83,7 @@ const (
 	maxPositions = 5000 // of one event type
 	maxValues    = 8    // of an enum
 	maxValueLen  = 64   // bytes of a value of an enum
-	enoughSeen   = 20   // events before the values of a text are taken for all there are
+	enoughSeen   = 100  // events before what all of them have is taken for what there must be
 )
 
 // A Shape is what is known of one position in the events of a type: the union
@@ -166,6 +166,22 @@ func (s *Shape) clone() *Shape {
 		}
 	}
 	return c
+}
+
+// loose returns what s says of which types there are and where, and nothing of what
+// there must be.
+func (s *Shape) loose() *Shape {
+	if s == nil || !s.known() {
+		return s
+	}
+	l := &Shape{Types: s.Types | Null, Values: s.Values.loose(), Items: s.Items.loose()}
+	if s.Fields != nil {
+		l.Fields = make(map[string]*Field, len(s.Fields))
+		for name, f := range s.Fields {
+			l.Fields[name] = &Field{Shape: *f.Shape.loose(), Optional: true}
+		}
+	}
+	return l
 }
 
 func (t *Text) clone() *Text {

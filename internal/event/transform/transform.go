@@ -29,6 +29,10 @@ const (
 	MaxTemplate = 8192 // bytes
 )
 
+// MaxOutput bounds what [Transformer.Apply] makes, in bytes: a template can name a whole event of
+// 25 MB, GitHub's largest, hundreds of times.
+const MaxOutput = 64 << 20
+
 // The variables that are always there.
 const (
 	ruleARN   = "aws.events.rule-arn"
@@ -87,6 +91,9 @@ type Input struct {
 // ErrNotJSON is returned when values have made the output something else than JSON.
 var ErrNotJSON = errors.New("what the template gives is not JSON: a value with quotes or line ends was put between quotes")
 
+// ErrTooLarge is returned when the output would be larger than [MaxOutput].
+var ErrTooLarge = fmt.Errorf("what the template gives is larger than %d bytes: the event is large, and it names it often", MaxOutput)
+
 // Apply returns what the target is to get: JSON, without spaces.
 func (t *Transformer) Apply(in Input) ([]byte, error) {
 	if !json.Valid(in.Event) {
@@ -109,6 +116,9 @@ func (t *Transformer) Apply(in Input) ([]byte, error) {
 			out.Write(jsonOf(value))
 		case !p.quoted:
 			out.WriteString(`""`) // AWS does not say; anything else could not be read
+		}
+		if out.Len() > MaxOutput {
+			return nil, ErrTooLarge
 		}
 	}
 	if err := json.Compact(&compact, out.Bytes()); err != nil {

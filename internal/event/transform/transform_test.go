@@ -154,6 +154,33 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestHostile has templates and events made to take much memory or time.
+func TestHostile(t *testing.T) {
+	large := `{"detail":{"x":"` + strings.Repeat("x", 1<<20) + `"}}`
+	deep := `{"detail":` + strings.Repeat(`[`, 1_000_000) + strings.Repeat(`]`, 1_000_000) + `}`
+	many := `[` + strings.Repeat(`<aws.events.event.json>,`, 330) + `1]`
+	for _, test := range []struct {
+		name, template, event string
+		want                  error // nil for any
+	}{
+		{"a large event, often", many, large, transform.ErrTooLarge},
+		{"a deep event", many, deep, nil},
+		{"deep elements", `<deep>`, `{"detail":{"list":` + strings.Repeat(`[`, 5000) + strings.Repeat(`]`, 5000) + `}}`, nil},
+	} {
+		tr, err := transform.Parse(paths(), test.template)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := tr.Apply(transform.Input{Event: []byte(test.event)})
+		if len(out) > transform.MaxOutput || test.want != nil && !errors.Is(err, test.want) {
+			t.Errorf("%s: %d bytes, %v; want %v", test.name, len(out), err, test.want)
+		}
+	}
+	if _, err := transform.Parse(paths(), strings.Repeat(`[`, 5000)+`1`+strings.Repeat(`]`, 3191)); err == nil {
+		t.Error("a template that is not closed was taken")
+	}
+}
+
 // FuzzTransform looks for panics and for output that is not JSON.
 func FuzzTransform(f *testing.F) {
 	f.Add("$.detail.state", `"a <v> <aws.events.rule-name>"`, sample)
