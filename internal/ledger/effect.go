@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/event"
@@ -50,6 +52,27 @@ type CheckJob struct {
 func (WantRunner) DetailType() string   { return event.TypeRunnerWanted }
 func (RemoveRunner) DetailType() string { return event.TypeRunnerUnwanted }
 func (CheckJob) DetailType() string     { return event.TypeJobUncertain }
+
+// ParseEffect reads the JSON form of an effect.
+func ParseEffect(detailType string, detail []byte) (Effect, error) {
+	switch detailType {
+	case event.TypeRunnerWanted:
+		return parse[WantRunner](detail)
+	case event.TypeRunnerUnwanted:
+		return parse[RemoveRunner](detail)
+	case event.TypeJobUncertain:
+		return parse[CheckJob](detail)
+	}
+	return nil, fmt.Errorf("detail type %q: want %q, %q or %q", detailType, event.TypeRunnerWanted, event.TypeRunnerUnwanted, event.TypeJobUncertain)
+}
+
+func parse[T Effect](detail []byte) (Effect, error) {
+	var e T
+	if err := json.Unmarshal(detail, &e); err != nil {
+		return nil, fmt.Errorf("detail of %q: %w", e.DetailType(), err)
+	}
+	return e, nil
+}
 
 func (WantRunner) sealed()   {}
 func (RemoveRunner) sealed() {}

@@ -6,7 +6,8 @@
 // [Result]: what changed, and the [Effect]s that somebody else has to bring about (a runner
 // is wanted, a runner has to go, GitHub has to be asked). There is no I/O, no
 // clock and no randomness here, so a year of traffic with every fault runs in a
-// test in seconds. A [Store] keeps the state; ledger/sqlite is one.
+// test in seconds. A [Store] keeps the state: ledger/sqlite on one machine,
+// ledger/dynamo on AWS.
 //
 // After every input the same plan is made afresh from the totals: in each set of jobs and
 // runners of one pool with equal labels, the queued jobs are the demand, and the runners
@@ -32,7 +33,7 @@ type Store interface {
 	// runners that in names are part of the state it is applied to ([State.Missing]).
 	//
 	// When Apply returns nil, the changes and the effects are durable, both or
-	// neither. After an error the input may or may not have been applied: every input may be
+	// neither; effects that could not be passed on yet are with an input that comes later. After an error the input may or may not have been applied: every input may be
 	// given again, and the store goes on from what is kept.
 	Apply(ctx context.Context, in Input) (Result, error)
 

@@ -1,0 +1,68 @@
+package dynamo_test
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/smithy-go/middleware"
+
+	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/ledger/dynamo"
+	"github.com/mayfly-ci/mayfly/internal/ledger/ledgertest"
+)
+
+// onCommit has commit called in place of each transaction.
+func onCommit(c aws.Config, commit func(func() error) error) aws.Config {
+	c = c.Copy()
+	c.APIOptions = append(c.APIOptions, func(stack *middleware.Stack) error {
+		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("onCommit", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (out middleware.InitializeOutput, md middleware.Metadata, err error) {
+			if awsmiddleware.GetOperationName(ctx) != "TransactWriteItems" {
+				return next.HandleInitialize(ctx, in)
+			}
+			err = commit(func() error {
+				out, md, err = next.HandleInitialize(ctx, in)
+				return err
+			})
+			return out, md, err
+		}), middleware.After)
+	})
+	return c
+}
+
+// opener returns what opens stores in tables of cloud, one for each folder.
+func opener(cloud *awstest.Cloud) ledgertest.Open {
+	return func(t *testing.T, c ledgertest.Config) ledger.Store {
+		sdk := cloud.Config
+		if c.Commit != nil {
+			sdk = onCommit(sdk, c.Commit)
+		}
+		name := "ledger-" + filepath.Base(filepath.Dir(c.Dir)) + "-" + filepath.Base(c.Dir)
+		return dynamo.New(makeTable(t, cloud, sdk, name), dynamo.Config{
+			Table: name, Limits: c.Limits, Now: c.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+			Emit: func(_ context.Context, effects []ledger.Effect) error { return c.Emit(effects) },
+		})
+	}
+}
+
+// makeTable makes the table called name, unless it is there, and returns a client.
+func makeTable(t *testing.T, cloud *awstest.Cloud, sdk aws.Config, name string) *dynamodb.Client {
+	t.Helper()
+	client := dynamodb.NewFromConfig(sdk)
+	if _, err := client.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: &name}); err == nil {
+		return client
+	}
+	if _, err := client.CreateTable(t.Context(), dynamo.Table(name)); err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+func TestContract(t *testing.T) {
+	ledgertest.Test(t, opener(awstest.Start(t)))
+}

@@ -1,0 +1,107 @@
+package dynamo
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+)
+
+// underway is how long whoever kept effects may take to send them, before others do.
+const underway = 15 * time.Second
+
+// A letter is one effect in the outbox.
+type letter struct {
+	Type   string          `json:"type"`
+	Detail json.RawMessage `json:"detail"`
+}
+
+// parcel is what the outbox keeps of w's effects.
+func parcel(w write) (item, error) {
+	var letters []letter
+	for _, e := range w.effects {
+		detail, err := json.Marshal(e)
+		if err != nil {
+			return nil, fmt.Errorf("encoding an effect %q: %w", e.DetailType(), err)
+		}
+		letters = append(letters, letter{e.DetailType(), detail})
+	}
+	body, err := json.Marshal(letters)
+	it := keyOf(partOutbox, byVersion(w.head.version))
+	it[attrBody], it[attrAt] = text(string(body)), number(uint64(w.now.UnixMilli()))
+	return it, err
+}
+
+// open returns the effects of a parcel.
+func open(it item) (effects []ledger.Effect, err error) {
+	var letters []letter
+	if err := json.Unmarshal([]byte(textOf(it, attrBody)), &letters); err != nil {
+		return nil, fmt.Errorf("decoding effects of version %s: %w", textOf(it, KeySort), err)
+	}
+	for _, l := range letters {
+		e, err := ledger.ParseEffect(l.Type, l.Detail)
+		if err != nil {
+			return nil, fmt.Errorf("decoding effects of version %s: %w", textOf(it, KeySort), err)
+		}
+		effects = append(effects, e)
+	}
+	return effects, nil
+}
+
+// pass sends the effects of w, which was just written, and what of ours was left before.
+// What goes wrong is for the log: they are kept, and sent with the next input.
+func (l *Ledger) pass(ctx context.Context, w write) {
+	var err error
+	switch {
+	case l.unsent:
+		err = l.flush(ctx, 0)
+	case len(w.effects) > 0:
+		err = l.send(ctx, keyOf(partOutbox, byVersion(w.head.version)), w.effects)
+	}
+	l.unsent = err != nil
+	if err != nil {
+		l.config.Log.Error("sending effects: they are sent with the next input", "err", err)
+	}
+}
+
+// Flush sends what has lain in the outbox for longer than its sender should have taken:
+// for a sweep, after the end of a process between keeping and sending.
+func (l *Ledger) Flush(ctx context.Context) error {
+	release, err := l.own(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := l.flush(ctx, underway); err != nil {
+		return fmt.Errorf("ledger: sending effects that were left: %w", err)
+	}
+	return nil
+}
+
+// flush sends all that was decided longer ago than age, the oldest first.
+func (l *Ledger) flush(ctx context.Context, age time.Duration) error {
+	before := l.config.Now().Add(-age).UnixMilli()
+	return l.table.query(ctx, partition(partOutbox), func(it item) (bool, error) {
+		if numberOf(it, attrAt) > uint64(before) {
+			return true, nil
+		}
+		effects, err := open(it)
+		if err != nil {
+			return false, err
+		}
+		return true, l.send(ctx, keyOf(textOf(it, KeyPartition), textOf(it, KeySort)), effects)
+	})
+}
+
+// send sends the effects of a parcel and then removes it.
+func (l *Ledger) send(ctx context.Context, parcel item, effects []ledger.Effect) error {
+	if err := l.config.Emit(ctx, effects); err != nil {
+		return fmt.Errorf("%d effects: %w", len(effects), err)
+	}
+	_, err := l.table.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &l.table.name, Key: parcel})
+	return err
+}
