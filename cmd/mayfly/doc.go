@@ -13,7 +13,8 @@
 // # 1. webhook
 //
 // webhook.Handler reads a delivery, checks its signature against the raw body,
-// routes the job, and publishes an event. It answers 202 when the event is on disk.
+// routes the job, and publishes an event. It answers 202 when the event is on disk. What
+// webhook.Route cannot route without a guess is kept in the bus's quarantine instead.
 //
 // # 2. bus
 //
@@ -64,6 +65,6 @@
 // such as what is asked of GitHub about jobs and runners. sweep.go makes good what no delivery told. control.go
 // and ask.go let commands change the database beside a running machine. Each command
 // has a file of its own: up.go (reload.go for SIGHUP), demo.go, sim.go, jobs.go,
-// status.go, events.go and event.go, rule.go, schema.go, dlq.go (dead letters), replay.go, token.go, hook.go,
+// status.go, events.go and event.go, rule.go, schema.go, dlq.go (dead letters), quarantine.go, replay.go, token.go, hook.go,
 // bench_*.go, and main.go for the command line.
 package main

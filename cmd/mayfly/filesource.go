@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/bus"
@@ -59,8 +60,12 @@ func (r reading) fileHealth(ctx context.Context, all *commands, db *disk.DB) (h 
 	if h.Running = disk.InUse(path); h.Running {
 		h.Words = "mayfly up is running"
 	}
-	h.Backlogs, err = bus.Backlogs(ctx, db)
-	return h, err
+	backlogs, err1 := bus.Backlogs(ctx, db)
+	quarantined, err2 := bus.CountQuarantined(ctx, db)
+	replays, err3 := bus.Replays(ctx, db)
+	h.Backlogs, h.Quarantined = backlogs, quarantined
+	h.Replays = slices.DeleteFunc(replays, func(r bus.Replay) bool { return r.State != bus.ReplayRunning })
+	return h, errors.Join(err1, err2, err3)
 }
 
 type fileEvents struct{ db *disk.DB }

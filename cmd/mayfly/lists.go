@@ -65,6 +65,9 @@ type health struct {
 	Running  bool
 	Words    string        // such as "mayfly up is running"
 	Backlogs []bus.Backlog // of the rules of a bus that tells
+
+	Quarantined int          // deliveries that lack what routing needs
+	Replays     []bus.Replay // that run
 }
 
 // source opens what c reads.

@@ -31,7 +31,7 @@ import (
 type settings struct {
 	State      string         // folder of the database and of the runners
 	Outside    outside        // rules besides the machine's own, and what they lead to
-	Webhook    webhook.Config // Publish, Full and Pools are the machine's
+	Webhook    webhook.Config // Publish, Quarantine, Full and Pools are the machine's
 	Forge      github.Config
 	Enterprise string // where runners are registered at ledger.LevelEnterprise: enterprises/SLUG
 	HookAt     string // whose webhook the sweep looks after; "" for none
@@ -105,6 +105,7 @@ func (m *machine) open(ctx context.Context) (err error) {
 		return err
 	}
 	m.Webhook.Pools, m.Webhook.Publish, m.Webhook.Full, m.Webhook.Log = m.Limits.Pools, m.bus.Publish, disk.ErrFull, m.Log
+	m.Webhook.Quarantine = m.bus.Quarantine
 	m.hook, err = webhook.New(m.Webhook)
 	return err
 }

@@ -36,6 +36,7 @@ type commands struct {
 	Rule       ruleCmd           `cmd:"" help:"List rules, or tell which ones an event matches."`
 	Schema     schemaCmd         `cmd:"" help:"What events look like, as discovered: list, show, compare and export schemas."`
 	Replay     replayCmd         `cmd:"" help:"Deliver events of the archive once more: begin, list or cancel replays."`
+	Quarantine quarantineCmd     `cmd:"" help:"Deliveries that lack what routing needs. List, release or drop them."`
 	DLQ        dlqCmd            `cmd:"" name:"dlq" help:"Dead letters: deliveries within the bus that were given up. List, retry or drop them."`
 	Token      tokenCmd          `cmd:"" help:"Get a registration token or a JIT configuration for a runner of your own."`
 	Webhook    webhookCmd        `cmd:"" help:"Install, ping or remove the webhook at GitHub."`

@@ -25,6 +25,8 @@ type statusView struct {
 	Waiting  []jobView       `json:"waiting"` // queued and unroutable jobs, the oldest first
 	Backlogs []bus.Backlog   `json:"backlogs"`
 	Dead     int             `json:"dead_letters"` // of the newest 1,000
+	Held     int             `json:"quarantined"`
+	Replays  []bus.Replay    `json:"replays"` // that run
 	Runners  []ledger.Runner `json:"runners"`
 	Drift    []schemaView    `json:"drift"` // schemas of which a later version came in the last 24 hours
 }
@@ -70,6 +72,7 @@ func statusOf(ctx context.Context, from *source, limits ledger.Limits) (v status
 	health, err1 := from.health(ctx)
 	dead, err2 := from.letters.Letters(ctx, bus.LetterFilter{}, 1000)
 	v.Running, v.Words, v.Backlogs, v.Dead = health.Running, health.Words, health.Backlogs, len(dead)
+	v.Held, v.Replays = health.Quarantined, health.Replays
 	v.Pools = poolViews(state, limits)
 	for j := range state.Jobs() {
 		if j.State == ledger.JobQueued || j.State == ledger.JobUnroutable {
@@ -143,6 +146,12 @@ func printStatus(screen *cli.Screen, v statusView) {
 	}
 	if v.Dead > 0 {
 		screen.Notef("%s dead letters: mayfly dlq list shows them", atMost(v.Dead, 1000))
+	}
+	if v.Held > 0 {
+		screen.Notef("%d deliveries in quarantine, for lack of what routing needs: mayfly quarantine list shows them", v.Held)
+	}
+	for _, r := range v.Replays {
+		screen.Notef("replay %s runs: %d deliveries pending, %d events ahead", r.Name, r.Pending, r.Ahead)
 	}
 	for _, s := range v.Drift {
 		screen.Notef("schema %s has changed: %s: mayfly schema diff %s", s.Name, cli.Printable(s.Changed), s.Name)

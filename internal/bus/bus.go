@@ -55,7 +55,7 @@ type Backoff struct {
 const (
 	MinRetention     = 72 * time.Hour // GitHub redelivers for 3 days
 	DefaultRetention = 96 * time.Hour
-	letterRetention  = 14 * 24 * time.Hour // of dead letters and of replays that have ended; the longest that SQS keeps messages
+	letterRetention  = 14 * 24 * time.Hour // of dead letters, quarantine, and replays that have ended; the longest that SQS keeps messages
 )
 
 // A Config is what a bus is made of.

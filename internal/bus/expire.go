@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
@@ -26,16 +27,15 @@ func (b *Bus) clean(ctx context.Context) {
 	}
 }
 
-// expire removes dead letters and replays past their retention, then events past
+// expire removes dead letters, replays and what is in quarantine past their retention, then events past
 // theirs that nothing refers to.
 func (b *Bus) expire(ctx context.Context) error {
 	err := b.db.Write(ctx, func(tx *disk.Tx) error {
 		limit := b.now().Add(-letterRetention).UnixMilli()
-		if _, err := tx.Exec(`DELETE FROM replays WHERE ended > 0 AND ended < ?`, limit); err != nil {
-			return err
-		}
-		_, err := tx.Exec(`DELETE FROM dead_letters WHERE died < ?`, limit)
-		return err
+		_, err1 := tx.Exec(`DELETE FROM dead_letters WHERE died < ?`, limit)
+		_, err2 := tx.Exec(`DELETE FROM replays WHERE ended > 0 AND ended < ?`, limit)
+		_, err3 := tx.Exec(`DELETE FROM quarantine WHERE at < ?`, limit)
+		return errors.Join(err1, err2, err3)
 	})
 	for seq, more := int64(0), true; more && err == nil; {
 		err = b.db.Write(ctx, func(tx *disk.Tx) error {

@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
@@ -32,15 +31,6 @@ const picked = `(? = 'null' OR events.id IN (SELECT value FROM json_each(?))) AN
 func (f LetterFilter) values() []any {
 	ids := texts(f.Events)
 	return []any{ids, ids, f.Rule, f.Rule}
-}
-
-// texts gives a list to SQL's json_each; "null" when there is none.
-func texts(list []string) string {
-	out, err := json.Marshal(list)
-	if err != nil {
-		panic(err) // strings always have a JSON form
-	}
-	return string(out)
 }
 
 // DeadLetters reads the dead letters that pass f, the newest first, limit at most.

@@ -3,7 +3,6 @@ package bus
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -157,5 +156,6 @@ func scanReplay(row row, counts ...*int) (r Replay, err error) {
 			return r, fmt.Errorf("replay %q: pattern: %w", r.Name, err)
 		}
 	}
-	return r, json.Unmarshal([]byte(rules), &r.Rules)
+	r.Rules, err = list(rules)
+	return r, err
 }

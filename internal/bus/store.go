@@ -85,17 +85,24 @@ CREATE TABLE replays (
 	cancelled  INTEGER NOT NULL,
 	events     INTEGER NOT NULL,
 	deliveries INTEGER NOT NULL
-) WITHOUT ROWID;`}
+) WITHOUT ROWID;`, `
+CREATE TABLE quarantine (
+	id          TEXT PRIMARY KEY,
+	source      TEXT NOT NULL,
+	detail_type TEXT NOT NULL,
+	time        INTEGER NOT NULL,
+	resources   TEXT NOT NULL,
+	detail      BLOB NOT NULL,
+	at          INTEGER NOT NULL,
+	reason      TEXT NOT NULL
+);
+CREATE INDEX quarantine_at ON quarantine (at);`}
 
 // insert stores e as number seq; false when its id is known.
 func insert(tx *disk.Tx, seq int64, e event.Event, now time.Time) (bool, error) {
-	resources, err := json.Marshal(e.Resources)
-	if err != nil {
-		return false, err
-	}
 	n, err := tx.Exec(`INSERT INTO events (seq, id, published, source, detail_type, time, resources, detail)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
-		seq, e.ID, now.UnixMilli(), e.Source, e.DetailType, e.Time.UnixMilli(), string(resources), []byte(e.Detail))
+		seq, e.ID, now.UnixMilli(), e.Source, e.DetailType, e.Time.UnixMilli(), texts(e.Resources), []byte(e.Detail))
 	return n == 1, err
 }
 
@@ -113,11 +120,26 @@ func scan(r row, more ...any) (s Stored, err error) {
 	if err := r.Scan(dest...); err != nil {
 		return Stored{}, err
 	}
-	if err := json.Unmarshal([]byte(resources), &s.Event.Resources); err != nil {
-		return Stored{}, fmt.Errorf("event %q: resources %q: %w", s.Event.ID, resources, err)
-	}
 	s.Published, s.Event.Time, s.Event.Detail = milli(published), milli(at), detail
-	return s, nil
+	s.Event.Resources, err = list(resources)
+	return s, err
+}
+
+// texts gives a list to the database, where json_each takes it apart; "null" when there is none.
+func texts(list []string) string {
+	out, err := json.Marshal(list)
+	if err != nil {
+		panic(err) // strings always have a JSON form
+	}
+	return string(out)
+}
+
+// list reads what texts has written.
+func list(texts string) (list []string, err error) {
+	if err := json.Unmarshal([]byte(texts), &list); err != nil {
+		return nil, fmt.Errorf("list %q: %w", texts, err)
+	}
+	return list, nil
 }
 
 func milli(ms int64) time.Time { return time.UnixMilli(ms).UTC() }

@@ -13,9 +13,11 @@ import (
 type outcome int
 
 const (
-	accepted  outcome = iota // on the bus, for good
-	duplicate                // on the bus since before
-	ignored                  // of a type that is not forwarded
+	accepted    outcome = iota // on the bus, for good
+	duplicate                  // on the bus since before
+	ignored                    // of a type that is not forwarded
+	quarantined                // lacks what routing needs, and is kept for good
+	outcomes                   // how many there are
 )
 
 // An answer is the body of a 2xx. GitHub shows it beside the delivery.
@@ -28,7 +30,7 @@ type answer struct {
 
 func (a answer) write(w http.ResponseWriter) {
 	status := http.StatusOK
-	if a.outcome == accepted {
+	if a.outcome == accepted || a.outcome == quarantined {
 		status = http.StatusAccepted
 	}
 	writeJSON(w, status, a)
@@ -109,24 +111,46 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 
 // Counts is how deliveries were answered since the handler was made.
 type Counts struct {
-	Received  int64            `json:"received"`
-	Accepted  int64            `json:"accepted"`
-	Duplicate int64            `json:"duplicate"`
-	Ignored   int64            `json:"ignored"` // of a type that is not forwarded
-	Refused   map[string]int64 `json:"refused"` // by reason; every reason is there
+	Received    int64            `json:"received"`
+	Accepted    int64            `json:"accepted"`
+	Duplicate   int64            `json:"duplicate"`
+	Ignored     int64            `json:"ignored"`     // of a type that is not forwarded
+	Quarantined int64            `json:"quarantined"` // for lack of what routing needs
+	Refused     map[string]int64 `json:"refused"`     // by reason; every reason is there
 }
 
 // tally counts answers.
 type tally struct {
 	received atomic.Int64
-	outcomes [ignored + 1]atomic.Int64
-	refusals [reasons]struct {
-		count  atomic.Int64
-		logged atomic.Int64 // when the last one went to the log, Unix nanoseconds
-	}
+	outcomes [outcomes]atomic.Int64
+	refusals [reasons]odd
+	strange  odd // deliveries in quarantine
 }
 
-func (t *tally) answered(a answer) { t.outcomes[a.outcome].Add(1) }
+// odd counts deliveries that the log tells of now and then.
+type odd struct {
+	count  atomic.Int64
+	logged atomic.Int64 // when the last one went to the log, Unix nanoseconds
+}
+
+// next counts one more, and reports whether it is to be logged: strangers, and a disk
+// that is full, must not fill the log.
+func (o *odd) next(now time.Time) (count int64, log bool) {
+	count, last := o.count.Add(1), o.logged.Load()
+	recent := last != 0 && now.UnixNano()-last < int64(logEvery)
+	return count, !recent && o.logged.CompareAndSwap(last, now.UnixNano())
+}
+
+// answered counts an answer, and logs one that somebody should look at.
+func (h *Handler) answered(a answer, r *http.Request) {
+	h.tally.outcomes[a.outcome].Add(1)
+	if a.outcome != quarantined {
+		return
+	}
+	if count, log := h.tally.strange.next(h.c.Now()); log {
+		h.c.Log.WarnContext(r.Context(), "delivery in quarantine", "delivery", a.Event, "note", a.Note, "so_far", count)
+	}
+}
 
 // Counts returns what has been answered so far.
 func (h *Handler) Counts() Counts {
@@ -134,7 +158,7 @@ func (h *Handler) Counts() Counts {
 	c := Counts{
 		Received: t.received.Load(), Accepted: t.outcomes[accepted].Load(),
 		Duplicate: t.outcomes[duplicate].Load(), Ignored: t.outcomes[ignored].Load(),
-		Refused: make(map[string]int64, reasons),
+		Quarantined: t.outcomes[quarantined].Load(), Refused: make(map[string]int64, reasons),
 	}
 	for r := range t.refusals {
 		c.Refused[meanings[r].name] = t.refusals[r].count.Load()
@@ -142,15 +166,14 @@ func (h *Handler) Counts() Counts {
 	return c
 }
 
-// logEvery keeps strangers, and a disk that is full, from filling the log.
+// logEvery is the least time between two lines of a kind.
 const logEvery = time.Minute
 
 // refused counts a refusal and logs it, unless one of its reason was logged less
 // than a minute ago.
 func (h *Handler) refused(no *refusal, r *http.Request) {
-	seen := &h.tally.refusals[no.reason]
-	count, now, last := seen.count.Add(1), h.c.Now().UnixNano(), seen.logged.Load()
-	if now-last < int64(logEvery) && last != 0 || !seen.logged.CompareAndSwap(last, now) {
+	count, log := h.tally.refusals[no.reason].next(h.c.Now())
+	if !log {
 		return
 	}
 	level := slog.LevelWarn

@@ -3,17 +3,20 @@ package webhook_test
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 
+	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
 )
 
 // FuzzDelivery sends whole HTTP requests, signed or not. Whatever comes, the
-// answer is JSON with a status of the table; 2xx means that the event was kept
-// and is valid, and nothing unsigned is kept.
+// answer is JSON with a status of the table; 202 means that the event was kept, on the bus
+// or in quarantine, and is valid, and nothing unsigned is kept.
 func FuzzDelivery(f *testing.F) {
 	for name, capture := range files(f, "gitea/0[0-2]*.http") {
 		f.Add(capture, len(name)%2 == 0)
@@ -33,11 +36,20 @@ func FuzzDelivery(f *testing.F) {
 			r.Header.Set("X-Hub-Signature-256", sign(key, body))
 		}
 		right := r.Header.Get("X-Hub-Signature-256") == sign(key, body)
-		h, b := newHandler(t, func(c *webhook.Config) { c.MaxBody = 64 << 10 })
+		aside := 0
+		h, b := newHandler(t, func(c *webhook.Config) {
+			c.MaxBody = 64 << 10
+			c.Quarantine = func(_ context.Context, e event.Event, reason string) (bool, error) {
+				if aside++; e.Validate() != nil || !json.Valid(e.Detail) || reason == "" {
+					t.Errorf("in quarantine: %q, for %q", e.Detail, reason)
+				}
+				return true, nil
+			}
+		})
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		got := read(t, w.Result(), nil)
-		if kept := len(b.kept) == 1; kept != (got.Status == http.StatusAccepted) || kept && !right {
+		if kept := len(b.kept)+aside == 1; kept != (got.Status == http.StatusAccepted) || kept && !right {
 			t.Errorf("status %d, kept %v, rightly signed %v", got.Status, kept, right)
 		}
 		for _, e := range b.kept {

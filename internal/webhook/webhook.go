@@ -16,13 +16,11 @@ package webhook
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -61,6 +59,10 @@ type Config struct {
 	// context ends before GitHub stops waiting.
 	Publish func(ctx context.Context, e event.Event) (fresh bool, err error)
 	Full    error // the error of Publish that says that the disk is full; nil if it has none
+
+	// Quarantine keeps an event that lacks what routing needs, with the reason, as durably as
+	// Publish and with its errors. nil has such deliveries refused.
+	Quarantine func(ctx context.Context, e event.Event, reason string) (fresh bool, err error)
 
 	Now func() time.Time // nil means time.Now
 	Log *slog.Logger
@@ -113,7 +115,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		no.write(w)
 		return
 	}
-	h.tally.answered(a)
+	h.answered(a, r)
 	a.write(w)
 }
 
@@ -125,109 +127,62 @@ func (h *Handler) deliver(r *http.Request) (answer, *refusal) {
 	if no := h.readSigned(r, body); no != nil {
 		return answer{}, no
 	}
-	d, no := readDelivery(r.Header, body.Bytes())
+	e, no := h.readHeader(r.Header)
 	if no != nil {
 		return answer{}, no
 	}
-	if !slices.Contains(h.c.Events, d.event) {
-		return answer{outcome: ignored, Event: d.id, Note: d.event + " is not among the event types to forward: nothing was done"}, nil
+	if !slices.Contains(h.c.Events, e.DetailType) {
+		return answer{outcome: ignored, Event: e.ID, Note: e.DetailType + " is not among the event types to forward: nothing was done"}, nil
 	}
-	return h.publish(r.Context(), d, body.Bytes())
+	e.Detail = bytes.Clone(body.Bytes()) // the buffer is used again
+	return h.publish(r.Context(), e)
 }
 
-// publish routes a delivery, if it is of a job, and puts it on the bus.
-func (h *Handler) publish(ctx context.Context, d delivery, payload []byte) (answer, *refusal) {
-	e := event.Event{
-		ID: d.id, Source: event.SourceGitHub, DetailType: d.event,
-		Time: h.c.Now().UTC().Truncate(time.Millisecond),
+// publish routes an event, and puts it on the bus, or in quarantine when it cannot be routed.
+func (h *Handler) publish(ctx context.Context, e event.Event) (answer, *refusal) {
+	routed, err := Route(e, *h.pools.Load())
+	switch {
+	case err == nil:
+		return h.keep(ctx, h.c.Publish, routed.Event, answer{Event: e.ID, Pool: routed.Pool, Note: routed.Note})
+	case h.c.Quarantine == nil || !isObject(e.Detail):
+		return answer{}, refuse(malformed, err.Error())
 	}
-	if d.repository != "" {
-		e.Resources = []string{d.repository}
-	}
-	a := answer{Event: d.id}
-	if d.event != event.TypeWorkflowJob {
-		e.Detail = bytes.Clone(payload) // the buffer is used again
-	} else {
-		var err error
-		labels := event.JoinLabels(d.job.Labels)
-		p, ok := h.pools.Load().Route(d.job)
-		if a.Pool = p.Name; !ok {
-			a.Note = "no pool takes a job of " + d.repository + " with the labels " + strconv.Quote(labels)
-		}
-		routing := event.Routing{Pool: p.Name, Labels: labels, Delivery: d.id, Job: d.job.Key()}
-		if e.Detail, err = event.WithRouting(payload, routing); err != nil {
-			return answer{}, refuse(malformed, err.Error())
-		}
-	}
-	return h.keep(ctx, e, a)
+	aside := func(ctx context.Context, e event.Event) (bool, error) { return h.c.Quarantine(ctx, e, err.Error()) }
+	return h.keep(ctx, aside, e, answer{outcome: quarantined, Event: e.ID, Note: "in quarantine: " + err.Error()})
 }
 
-// keep puts e on the bus, and says in a what came of it.
-func (h *Handler) keep(ctx context.Context, e event.Event, a answer) (answer, *refusal) {
+// keep has e kept by publish, and says in a what came of it.
+func (h *Handler) keep(ctx context.Context, publish func(context.Context, event.Event) (bool, error), e event.Event, a answer) (answer, *refusal) {
 	ctx, cancel := context.WithTimeout(ctx, publishLimit)
 	defer cancel()
-	fresh, err := h.c.Publish(ctx, e)
+	fresh, err := publish(ctx, e)
 	switch {
 	case err != nil && h.c.Full != nil && errors.Is(err, h.c.Full):
 		return answer{}, refuse(full, err.Error())
 	case err != nil:
 		return answer{}, refuse(unkept, err.Error())
-	case fresh:
-		a.outcome = accepted
-	default:
+	case !fresh:
 		a.outcome, a.Note = duplicate, "accepted before: nothing was done"
 	}
 	return a, nil
 }
 
-// A delivery is what is read of a request once its signature is good.
-type delivery struct {
-	id         string // GUID
-	event      string
-	repository string            // owner/name; "" for an event that is about none
-	job        event.WorkflowJob // of a workflow_job
-}
-
-// readDelivery reads what the headers and the payload say, and refuses what
-// could not be put on the bus.
-func readDelivery(header http.Header, payload []byte) (delivery, *refusal) {
+// readHeader reads what the headers say, and refuses what could not be put on the bus.
+func (h *Handler) readHeader(header http.Header) (event.Event, *refusal) {
 	if no := wantJSON(header.Get("Content-Type")); no != nil {
-		return delivery{}, no
+		return event.Event{}, no
 	}
-	d := delivery{id: header.Get("X-GitHub-Delivery"), event: header.Get("X-GitHub-Event")}
+	e := event.Event{
+		ID: header.Get("X-GitHub-Delivery"), Source: event.SourceGitHub, DetailType: header.Get("X-GitHub-Event"),
+		Time: h.c.Now().UTC().Truncate(time.Millisecond),
+	}
 	switch {
-	case !isName(d.id):
-		return delivery{}, refuse(malformed, fmt.Sprintf("header X-GitHub-Delivery %.80q: want a GUID", d.id))
-	case !isName(d.event):
-		return delivery{}, refuse(malformed, fmt.Sprintf("header X-GitHub-Event %.80q: want the name of an event", d.event))
+	case !isName(e.ID):
+		return e, refuse(malformed, fmt.Sprintf("header X-GitHub-Delivery %.80q: want a GUID", e.ID))
+	case !isName(e.DetailType):
+		return e, refuse(malformed, fmt.Sprintf("header X-GitHub-Event %.80q: want the name of an event", e.DetailType))
 	}
-	var err error
-	if d.event == event.TypeWorkflowJob {
-		d.job, err = event.ParseWorkflowJob(payload)
-		d.repository = d.job.Repository
-	} else {
-		d.repository, err = repositoryOf(payload)
-	}
-	if err != nil {
-		return delivery{}, refuse(malformed, err.Error())
-	}
-	return d, nil
-}
-
-// repositoryOf returns the repository that a payload of any event is about.
-func repositoryOf(payload []byte) (string, error) {
-	var p struct {
-		Repository struct {
-			FullName string `json:"full_name"`
-		} `json:"repository"`
-	}
-	if err := json.Unmarshal(payload, &p); err != nil {
-		return "", fmt.Errorf("payload: %w", err)
-	}
-	if trimmed := bytes.TrimLeft(payload, " \t\r\n"); trimmed[0] != '{' {
-		return "", errors.New("payload: want a JSON object")
-	}
-	return p.Repository.FullName, nil
+	return e, nil
 }
 
 // isName reports whether s can be a GUID or the name of an event. These come

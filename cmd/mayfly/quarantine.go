@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/event/schema"
+	"github.com/mayfly-ci/mayfly/internal/webhook"
+)
+
+// quarantineCmd is `mayfly quarantine`.
+type quarantineCmd struct {
+	List    quarantineListCmd    `cmd:"" help:"List deliveries in quarantine and what they lack."`
+	Show    quarantineShowCmd    `cmd:"" help:"Print a delivery in quarantine, and what of it its schema does not say."`
+	Release quarantineReleaseCmd `cmd:"" help:"Route deliveries again, by this version of mayfly and this configuration, and publish them."`
+	Drop    quarantineDropCmd    `cmd:"" help:"Forget deliveries in quarantine."`
+}
+
+type quarantineListCmd struct {
+	reading
+	Limit int `help:"The newest, at most so many." default:"50"`
+}
+
+// quarantined reads what is in quarantine and passes f.
+func (r reading) quarantined(ctx context.Context, all *commands, f bus.QuarantineFilter, limit int) ([]bus.Quarantined, error) {
+	db, err := r.open(all)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	list, err := bus.InQuarantine(ctx, db, f, limit)
+	return append([]bus.Quarantined{}, list...), err
+}
+
+// Run lists what is in quarantine, the newest first.
+func (c *quarantineListCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
+	list, err := c.quarantined(ctx, all, bus.QuarantineFilter{}, c.Limit)
+	switch {
+	case err != nil:
+		return err
+	case c.JSON:
+		return screen.JSON(list)
+	}
+	var rows [][]cli.Cell
+	for _, q := range list {
+		rows = append(rows, cli.Text(stamp(q.At), q.Event.DetailType, q.Reason, q.Event.ID))
+	}
+	screen.Table([]string{"SINCE", "TYPE", "REASON", "EVENT"}, rows)
+	return nil
+}
+
+type quarantineShowCmd struct {
+	reading
+	Event string `arg:"" help:"Id of the event, which is the delivery's."`
+}
+
+// Run prints why an event is in quarantine, in which it differs from its schema, and all of it.
+func (c *quarantineShowCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
+	list, err := c.quarantined(ctx, all, bus.QuarantineFilter{Events: []string{c.Event}}, 1)
+	switch {
+	case err != nil:
+		return err
+	case len(list) == 0:
+		return notHeld(fmt.Errorf("event %q: want one in quarantine", c.Event))
+	case c.JSON:
+		return screen.JSON(list[0])
+	}
+	q := list[0]
+	fmt.Fprintf(screen.Out, "in quarantine since %s: %s\n", stamp(q.At), cli.Printable(q.Reason))
+	schemas, err := c.schemas(ctx, all, log)
+	if err != nil {
+		return err
+	}
+	if err := printStrange(screen, schemas, q.Event); err != nil {
+		return err
+	}
+	return screen.JSON(q.Event)
+}
+
+// printStrange prints what an event has that its schema does not say.
+func printStrange(screen *cli.Screen, schemas map[string][]*schema.Schema, e event.Event) error {
+	versions := schemas[schema.Name(e.Source, e.DetailType)]
+	if len(versions) == 0 {
+		return nil
+	}
+	envelope, err := e.AppendEnvelope(nil)
+	if err != nil {
+		return err
+	}
+	changes, err := versions[len(versions)-1].Drift(envelope)
+	for _, change := range changes {
+		fmt.Fprintln(screen.Out, cli.Printable(change.String()))
+	}
+	return err
+}
+
+// holding says which events in quarantine a command is about.
+type holding struct {
+	reading
+	Events []string `arg:"" optional:"" name:"event" help:"Ids of events."`
+	All    bool     `help:"All there are."`
+}
+
+// askQuarantine has what was named changed. Nothing is not all.
+func askQuarantine[Out any](ctx context.Context, h holding, all *commands, log *slog.Logger, path string) (out Out, err error) {
+	if (len(h.Events) > 0) == h.All {
+		return out, cli.Usage(errors.New("want ids of events, or --all"), "mayfly quarantine list shows what there is")
+	}
+	return askFor[Out](ctx, h.reading, all, log, path, bus.QuarantineFilter{Events: h.Events})
+}
+
+type quarantineReleaseCmd struct{ holding }
+
+// Run releases events. That one stays in quarantine is an error.
+func (c *quarantineReleaseCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
+	r, err := askQuarantine[bus.Release](ctx, c.holding, all, log, "/quarantine/release")
+	switch {
+	case err != nil:
+		return err
+	case c.JSON:
+		err = screen.JSON(r)
+	default:
+		_, err = fmt.Fprintf(screen.Out, "events released: %d\n", r.Released)
+	}
+	switch {
+	case r.Held > 0:
+		return cli.Hint(fmt.Errorf("events that lack something still: %d", r.Held), "mayfly quarantine list says what; a later version of mayfly may know better")
+	case r.Released == 0:
+		return notHeld(errors.New("no event that could be released"))
+	}
+	return err
+}
+
+type quarantineDropCmd struct{ holding }
+
+// Run forgets events.
+func (c *quarantineDropCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
+	n, err := askQuarantine[int](ctx, c.holding, all, log, "/quarantine/drop")
+	switch {
+	case err != nil:
+		return err
+	case c.JSON:
+		err = screen.JSON(map[string]int{"dropped": n})
+	default:
+		_, err = fmt.Fprintf(screen.Out, "events dropped: %d\n", n)
+	}
+	if n == 0 {
+		return notHeld(errors.New("no event that could be dropped"))
+	}
+	return err
+}
+
+func notHeld(err error) error { return cli.Hint(err, "mayfly quarantine list shows what there is") }
+
+// release routes events in quarantine again and publishes them.
+func (m *machine) release(ctx context.Context, f bus.QuarantineFilter) (bus.Release, error) {
+	return m.bus.Release(ctx, f, func(e event.Event) (event.Event, error) {
+		routed, err := webhook.Route(e, m.pools())
+		return routed.Event, err
+	})
+}
