@@ -181,9 +181,10 @@ func start(t *testing.T, socket, script string, flags ...string) (*exec.Cmd, fun
 
 // The runner's lines, as GitHub's own prints them.
 const (
-	listening = `echo "2026-01-31 12:00:00Z: Listening for Jobs";`
-	running   = `echo "2026-01-31 12:00:01Z: Running job: build";`
-	completed = `echo "2026-01-31 12:00:02Z: Job build completed with result: Succeeded";`
+	listening  = `echo "2026-01-31 12:00:00Z: Listening for Jobs";`
+	running    = `echo "2026-01-31 12:00:01Z: Running job: build";`
+	deprecated = `echo "An error occured: Runner version v2.330.0 is deprecated and cannot receive messages.";`
+	completed  = `echo "2026-01-31 12:00:02Z: Job build completed with result: Succeeded";`
 )
 
 func TestOneJob(t *testing.T) {
@@ -242,6 +243,8 @@ func TestExitCodes(t *testing.T) {
 		{"exit 3", claim.Report{ExitCode: 3, Reason: "runner wants to update itself: its version is too old"}},
 		{"exit 5", claim.Report{ExitCode: 5, Reason: "session conflict: another runner uses this registration"}},
 		{"exit 7", claim.Report{ExitCode: 7, Reason: "runner version deprecated: GitHub no longer takes it"}},
+		{listening + deprecated + "exit 0", claim.Report{ExitCode: 7, Reason: "runner version deprecated: GitHub no longer takes it"}},
+		{running + deprecated + "exit 0", claim.Report{Reason: "job done", Ran: true}},
 		{running + "exit 42", claim.Report{ExitCode: 42, Reason: "exit code 42", Ran: true}},
 		{"kill -KILL $$", claim.Report{ExitCode: 137, Reason: "killed by signal 9"}},
 	} {
@@ -250,7 +253,7 @@ func TestExitCodes(t *testing.T) {
 			socket, _ := open(t, t.TempDir(), s)
 			_, wait := start(t, socket, test.script)
 			if end := wait(); end.code != test.want.ExitCode {
-				t.Errorf("exit code %d, want %d", end.code, test.want.ExitCode)
+				t.Errorf("exit code %d, want %d\n%s", end.code, test.want.ExitCode, end.stdout)
 			}
 			test.want.Phase = claim.PhaseGone
 			if diff := cmp.Diff(test.want, s.last(t)); diff != "" {

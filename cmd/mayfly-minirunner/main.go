@@ -11,7 +11,7 @@
 //	mayfly-minirunner --url https://github.com/acme/web --token TOKEN --labels small --ephemeral
 //
 // Its exit codes are the official runner's: 0 done, 1 terminated error, 5 session
-// conflict; and 64 for wrong usage.
+// conflict, 7 version deprecated; and 64 for wrong usage.
 package main
 
 import (
@@ -54,6 +54,7 @@ type options struct {
 	registration minirunner.Registration
 	labels       string
 	work         string
+	as           string
 	version      bool
 }
 
@@ -72,6 +73,7 @@ func parse(args []string) (options, error) {
 	flags.BoolVar(&o.registration.Ephemeral, "ephemeral", false, "take one job and leave")
 	flags.StringVar(&o.labels, "labels", "", "`labels` besides self-hosted, Linux and X64, separated by commas")
 	flags.StringVar(&o.work, "work", "", "`folder` for workspaces (default _work in the home folder)")
+	flags.StringVar(&o.as, "as-version", "", "`version` of the official runner to pass for (default "+minirunner.Version+")")
 	flags.BoolVar(&o.version, "version", false, "print the version")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -111,6 +113,7 @@ func run() int {
 	}
 	return minirunner.Run(ctx, minirunner.Config{
 		Identity: identity,
+		Version:  o.as,
 		Work:     cmp.Or(o.work, filepath.Join(os.Getenv("HOME"), "_work")),
 		Env:      environment(os.Environ()),
 		Out:      os.Stdout,

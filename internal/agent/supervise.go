@@ -23,6 +23,7 @@ type supervision struct {
 	runner *process
 	phase  string           // last one seen
 	ran    bool             // a job ran
+	old    bool             // GitHub refused the runner's version
 	reason string           // why the runner was asked to end, if it was
 	idle   <-chan time.Time // the idle limit, while it counts
 	kill   <-chan time.Time // the end of the grace
@@ -72,6 +73,10 @@ func (s *supervision) run(ctx, telling context.Context, g claim.Grant) claim.Rep
 
 // saw notes a phase that the runner's output told of.
 func (s *supervision) saw(phase string) {
+	if phase == phaseDeprecated {
+		s.old = !s.ran
+		return
+	}
 	if phase == "" || phase == s.phase {
 		return
 	}
@@ -129,6 +134,9 @@ func (s *supervision) ended(status syscall.WaitStatus, phases <-chan string) cla
 	if status.Signaled() {
 		code = 128 + int(status.Signal())
 	}
+	if s.old {
+		code, s.reason = exitDeprecated, ""
+	}
 	if s.reason == "" {
 		s.reason = reasonOf(code, s.ran)
 	}
@@ -143,6 +151,10 @@ func (s *supervision) teller(ctx context.Context) {
 		}
 	}
 }
+
+// exitDeprecated is the official runner's code when GitHub refuses its version, for those
+// who asked for one (ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE).
+const exitDeprecated = 7
 
 // reasonOf says in words what the exit code of GitHub's runner means
 // (actions/runner, Constants.cs, Runner.ReturnCode).
@@ -160,7 +172,7 @@ func reasonOf(code int, ran bool) string {
 		return "runner wants to update itself: its version is too old"
 	case code == 5:
 		return "session conflict: another runner uses this registration"
-	case code == 7:
+	case code == exitDeprecated:
 		return "runner version deprecated: GitHub no longer takes it"
 	case code > 128:
 		return fmt.Sprintf("killed by signal %d", code-128)

@@ -36,6 +36,8 @@ func phaseOf(line string) string {
 	const stamp = len("2026-01-31 12:00:00")
 	at, text, ok := strings.Cut(line, "Z: ")
 	switch {
+	case deprecated(line):
+		return phaseDeprecated
 	case !ok || len(at) != stamp:
 		return ""
 	case strings.HasPrefix(text, "Listening for Jobs"):
@@ -44,6 +46,17 @@ func phaseOf(line string) string {
 		return claim.PhaseBusy
 	}
 	return ""
+}
+
+// phaseDeprecated is not one that is reported: GitHub has no jobs for so old a runner.
+const phaseDeprecated = "deprecated"
+
+// deprecated reports whether a line is the runner's word that GitHub refuses its version,
+// which comes after it said that it listens: "An error occurred: Runner version v2.335.1
+// is deprecated and cannot receive messages." (actions/runner, BrokerHttpClient.cs).
+// Runners before 2.333.0 end with another code than 7 then, and run.sh makes that 0.
+func deprecated(line string) bool {
+	return strings.Contains(line, "Runner version v") && strings.HasSuffix(line, " is deprecated and cannot receive messages.")
 }
 
 // maxLine is how much of a line is looked at; the runner's own are short.

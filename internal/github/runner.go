@@ -230,3 +230,32 @@ func (c *Client) token(ctx context.Context, s Scope, what string) (Token, error)
 	}
 	return Token{Value: secret.New(answer.GetToken()), Expires: answer.GetExpiresAt().Time}, nil
 }
+
+// RunnerEnd returns from when GitHub refuses runners of version, such as 2.336.0, at s:
+// to register them or to give them jobs, whichever comes first. Zero when it has set no
+// date. [ErrNotFound] where GitHub does not tell, as on an Enterprise Server.
+// https://docs.github.com/en/rest/actions/self-hosted-runners#get-runner-version-end-of-life-schedule-for-a-repository
+func (c *Client) RunnerEnd(ctx context.Context, s Scope, version string) (time.Time, error) {
+	path, err := s.runners()
+	if err != nil {
+		return time.Time{}, err
+	}
+	var answer struct {
+		Registration *time.Time `json:"registration_deprecates_at"`
+		Runtime      *time.Time `json:"runtime_deprecates_at"`
+	}
+	_, err = c.do(ctx, request{
+		doing: fmt.Sprintf("asking until when runner %s is taken at %s", version, s), scope: s,
+		method: http.MethodGet, path: path + "/deprecations/" + url.PathEscape(version), into: &answer,
+		priority: housekeeping, needs: s.runnerPermission(),
+	})
+	switch {
+	case err != nil:
+		return time.Time{}, err
+	case answer.Registration == nil && answer.Runtime == nil:
+		return time.Time{}, nil
+	case answer.Registration == nil || answer.Runtime != nil && answer.Runtime.Before(*answer.Registration):
+		return *answer.Runtime, nil
+	}
+	return *answer.Registration, nil
+}

@@ -294,3 +294,21 @@ func TestAppWebhookAgainstSim(t *testing.T) {
 		t.Errorf("%+v, %v", failed, err)
 	}
 }
+
+// TestRunnerEnd asks for the enterprise, which is where GitHub's description has it.
+func TestRunnerEnd(t *testing.T) {
+	sim := simulate(t)
+	c, corp := sim.client(t), scope(t, "enterprises/corp")
+	soon, later := time.Now().Add(time.Hour).UTC().Truncate(time.Second), time.Now().Add(2*time.Hour).UTC().Truncate(time.Second)
+	for _, test := range []struct {
+		registration, runtime, want time.Time
+	}{{want: time.Time{}}, {soon, later, soon}, {later, soon, soon}, {time.Time{}, later, later}, {soon, time.Time{}, soon}} {
+		sim.DeprecateRunner("2.330.0", test.registration, test.runtime)
+		if got, err := c.RunnerEnd(t.Context(), corp, "2.330.0"); err != nil || !got.Equal(test.want) {
+			t.Errorf("registration ends %v, runtime %v: %v, %v, want %v", test.registration, test.runtime, got, err, test.want)
+		}
+	}
+	if _, err := c.RunnerEnd(t.Context(), scope(t, "enterprises/other"), "2.330.0"); !errors.Is(err, github.ErrNotFound) {
+		t.Errorf("another enterprise: %v, want %v", err, github.ErrNotFound)
+	}
+}

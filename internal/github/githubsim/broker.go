@@ -115,6 +115,9 @@ func (s *Sim) nextMessage(c call) (reply, <-chan struct{}) {
 		return brokerRefusal(http.StatusNotFound, "TaskAgentSessionExpired", "there is no such session"), nil
 	}
 	r.seen = s.now()
+	if version := c.URL.Query().Get("runnerVersion"); s.past(s.ends[version].runtime) && r.job == nil {
+		return tooOld(version), nil
+	}
 	if len(r.outbox) == 0 && r.job == nil {
 		s.take(r)
 	}

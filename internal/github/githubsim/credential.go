@@ -36,6 +36,7 @@ type credential struct {
 	admin   bool      // a personal access token: it may see all
 	only    *scope    // of a registration or remove token: all it may see
 	job     *job      // of a job's own GITHUB_TOKEN, which manages nothing
+	limit   int       // requests in an hour; 0 for Config.RateLimit
 	used    int       // requests in this hour
 	reset   time.Time // when the hour ends
 }

@@ -114,6 +114,9 @@ func (s *Sim) registerRunner(c call) reply {
 	for _, l := range in.Labels {
 		r.Labels = append(r.Labels, l.Name)
 	}
+	if s.past(s.ends[in.Version].registration) {
+		return refusal(http.StatusForbidden, "Runner version v"+in.Version+" is deprecated and cannot be registered.")
+	}
 	s.replace(reg.scope, in)
 	if err := s.register(r); err != nil {
 		return refusal(http.StatusConflict, "Already exists - A runner with the name *** already exists.")

@@ -1,6 +1,7 @@
 package githubsim
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -138,13 +139,14 @@ func (s *Sim) limited(w http.ResponseWriter, c call, h handler) reply {
 	if !now.Before(c.cred.reset) {
 		c.cred.used, c.cred.reset = 0, now.Add(time.Hour)
 	}
-	refused := c.cred.used >= s.cfg.RateLimit
+	limit := cmp.Or(c.cred.limit, s.cfg.RateLimit)
+	refused := c.cred.used >= limit
 	if !refused {
 		c.cred.used++
 	}
 	for k, v := range map[string]int64{
-		"Limit": int64(s.cfg.RateLimit), "Used": int64(c.cred.used),
-		"Remaining": int64(s.cfg.RateLimit - c.cred.used), "Reset": c.cred.reset.Unix(),
+		"Limit": int64(limit), "Used": int64(c.cred.used),
+		"Remaining": int64(limit - c.cred.used), "Reset": c.cred.reset.Unix(),
 	} {
 		w.Header().Set("X-RateLimit-"+k, strconv.FormatInt(v, 10))
 	}

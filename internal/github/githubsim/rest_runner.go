@@ -177,20 +177,21 @@ func (s *Sim) createGroup(c call) reply {
 }
 
 func (s *Sim) downloads(c call) reply {
-	name := "actions-runner-linux-x64-" + s.cfg.RunnerVersion + ".tar.gz"
+	r := s.latest()
+	const platform = "linux-x64"
 	return ok([]object{{
-		"os": "linux", "architecture": "x64", "filename": name,
-		"download_url": "https://github.com/actions/runner/releases/download/v" + s.cfg.RunnerVersion + "/" + name,
+		"os": "linux", "architecture": "x64", "filename": r.file(platform), "sha256_checksum": r.SHA256[platform],
+		"download_url": c.web + "/actions/runner/releases/download/v" + r.Version + "/" + r.file(platform),
 	}})
 }
 
 // runnerPart answers two paths that a ServeMux cannot tell apart:
-// runners/{id}/labels, and runners/deprecations/{version} of an enterprise.
+// runners/{id}/labels, and runners/deprecations/{version}.
 func (s *Sim) runnerPart(c call) reply {
 	part := c.PathValue("part")
 	switch {
-	case c.PathValue("id") == "deprecations" && c.PathValue("enterprise") != "":
-		return ok(object{"runner_version": part, "registration_deprecates_at": nil, "runtime_deprecates_at": nil})
+	case c.PathValue("id") == "deprecations":
+		return s.deprecation(part)
 	case part == "labels":
 		return s.withRunner(listLabels)(c)
 	}

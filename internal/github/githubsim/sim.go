@@ -52,9 +52,10 @@ type Config struct {
 	Users      []string        // logins that are users; every other owner is an organisation
 	Dir        string          // for git repositories; "": a temporary folder, removed by Close
 
-	RunnerVersion string // of the latest actions/runner release; default [DefaultRunnerVersion]
-	RateLimit     int    // requests per hour and credential; default 15,000
-	Seed          uint64 // of everything random in faults
+	RunnerVersion  string // of the first actions/runner release; default [DefaultRunnerVersion]. It has no files; see PublishRunner
+	RateLimit      int    // requests per hour and credential; default 15,000
+	AnonymousLimit int    // requests per hour and address without one; default 60
+	Seed           uint64 // of everything random in faults
 
 	Keys *jit.Ring // of JIT runners; nil: its own. Several Sims can have one, which saves making keys
 
@@ -71,6 +72,7 @@ const DefaultRunnerVersion = "2.336.0"
 func (c Config) withDefaults() Config {
 	setDefault(&c.RunnerVersion, DefaultRunnerVersion)
 	setDefault(&c.RateLimit, 15000)
+	setDefault(&c.AnonymousLimit, 60)
 	setDefault(&c.Poll, 50*time.Second)
 	setDefault(&c.PickUp, time.Minute)
 	setDefault(&c.Lock, 10*time.Minute)
@@ -124,6 +126,7 @@ func New(cfg Config) (*Sim, error) {
 		Timeout: cfg.Timeout, Workers: 8, Keep: 20000,
 	})
 	s.addCredentials()
+	s.PublishRunner(RunnerRelease{Version: cfg.RunnerVersion})
 	s.routes()
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop

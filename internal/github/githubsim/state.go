@@ -28,6 +28,10 @@ type state struct {
 	groups   map[scope][]*group // runner groups besides the default one
 	appHook  int64              // id of the App's webhook; 0: none
 	codes    map[string]appCode // conversions of App manifests yet to come
+
+	releases  []RunnerRelease        // of actions/runner, the newest last; never empty
+	ends      map[string]runnerEnds  // by version of the runner
+	anonymous map[string]*credential // whoever has none, by address
 }
 
 func newState() state {
@@ -37,6 +41,7 @@ func newState() state {
 		runners: map[int64]*runner{}, names: map[nameKey]*runner{}, clients: map[string]*runner{}, waiting: map[*runner]bool{},
 		queue: map[queueKey][]*job{}, runs: map[int64]*run{}, jobs: map[int64]*job{}, plans: map[string]*job{},
 		blobs: map[string]*blob{}, watchers: map[*Subscription]bool{}, groups: map[scope][]*group{}, codes: map[string]appCode{},
+		ends: map[string]runnerEnds{}, anonymous: map[string]*credential{},
 	}
 }
 

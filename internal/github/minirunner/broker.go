@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -47,12 +49,19 @@ type jobReference struct {
 type broker struct {
 	caller  *caller
 	base    string
+	version string // that the runner says it is
 	session string
 }
 
+// tooOld reports whether err is GitHub's word that it has no messages for so old a runner.
+func tooOld(err error) bool {
+	var e *StatusError
+	return errors.As(err, &e) && e.Status == http.StatusForbidden && strings.Contains(e.Body, "RunnerVersionTooOld")
+}
+
 // connect opens a session. 409 means that the runner has one elsewhere.
-func connect(ctx context.Context, c *caller, id Identity) (*broker, error) {
-	b := &broker{caller: c, base: id.Broker}
+func connect(ctx context.Context, c *caller, id Identity, version string) (*broker, error) {
+	b := &broker{caller: c, base: id.Broker, version: version}
 	var made struct {
 		SessionID string `json:"sessionId"`
 	}
@@ -60,7 +69,7 @@ func connect(ctx context.Context, c *caller, id Identity) (*broker, error) {
 		return c.post(ctx, b.base+"/session", map[string]any{
 			"ownerName": id.Name,
 			"agent": map[string]any{
-				"id": id.ID, "name": id.Name, "version": Version, "osDescription": "Linux", "ephemeral": id.Ephemeral, "status": 0,
+				"id": id.ID, "name": id.Name, "version": version, "osDescription": "Linux", "ephemeral": id.Ephemeral, "status": 0,
 			},
 			"useFipsEncryption": true,
 		}, &made)
@@ -77,7 +86,7 @@ func (b *broker) next(ctx context.Context, status string) (*message, error) {
 	poll, cancel := context.WithTimeout(ctx, pollLimit)
 	defer cancel()
 	query := url.Values{
-		"sessionId": {b.session}, "status": {status}, "runnerVersion": {Version},
+		"sessionId": {b.session}, "status": {status}, "runnerVersion": {b.version},
 		"os": {"Linux"}, "architecture": {architecture}, "disableUpdate": {"true"},
 	}
 	var m message
@@ -93,7 +102,7 @@ func (b *broker) next(ctx context.Context, status string) (*message, error) {
 
 func (b *broker) acknowledge(ctx context.Context, ref jobReference) error {
 	query := url.Values{
-		"sessionId": {b.session}, "status": {statusBusy}, "runnerVersion": {Version}, "os": {"Linux"}, "architecture": {architecture},
+		"sessionId": {b.session}, "status": {statusBusy}, "runnerVersion": {b.version}, "os": {"Linux"}, "architecture": {architecture},
 	}
 	return persist(ctx, func() error {
 		return b.caller.post(ctx, b.base+"/acknowledge?"+query.Encode(), map[string]string{"runnerRequestId": ref.RequestID}, nil)

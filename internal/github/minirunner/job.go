@@ -106,7 +106,7 @@ func (j *job) internal(name string, do func(*step) error) bool {
 
 // setUp makes the folders and the contexts.
 func (j *job) setUp(s *step) error {
-	s.log(fmt.Sprintf("Current runner version: '%s' (Mayfly's mini runner, a stand-in for actions/runner)", Version))
+	s.log(fmt.Sprintf("Current runner version: '%s' (Mayfly's mini runner, a stand-in for actions/runner)", j.config.Version))
 	s.log("Runner name: '" + j.config.Identity.Name + "'")
 	j.contexts = map[string]any{"needs": map[string]any{}, "matrix": nil, "strategy": nil, "inputs": nil, "vars": map[string]any{}}
 	for name, data := range j.message.ContextData {

@@ -10,6 +10,7 @@
 package minirunner
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -27,11 +28,13 @@ const (
 	ExitDone       = 0
 	ExitTerminated = 1
 	ExitConflict   = 5
+	ExitDeprecated = 7
 )
 
 // Config is what [Run] needs.
 type Config struct {
 	Identity Identity
+	Version  string            // what it says it is; [Version] if empty
 	Work     string            // folder for workspaces and temporary files
 	Env      map[string]string // the runner's environment, which steps start from
 	Out      io.Writer         // gets the official runner's lines
@@ -50,6 +53,7 @@ func Run(ctx context.Context, c Config) int {
 	if c.Grace == 0 {
 		c.Grace = 5 * time.Second
 	}
+	c.Version = cmp.Or(c.Version, Version)
 	err := listen(ctx, c)
 	switch {
 	case err == nil:
@@ -57,6 +61,9 @@ func Run(ctx context.Context, c Config) int {
 	case statusOf(err) == http.StatusConflict:
 		fmt.Fprintln(c.Out, "A session for this runner already exists.")
 		return ExitConflict
+	case tooOld(err):
+		fmt.Fprintf(c.Out, "An error occurred: Runner version v%s is deprecated and cannot receive messages.\n", c.Version)
+		return ExitDeprecated
 	case ctx.Err() != nil:
 		fmt.Fprintln(c.Out, "Exiting...")
 		return ExitDone
@@ -79,7 +86,7 @@ func listen(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	b, err := connect(ctx, caller, c.Identity)
+	b, err := connect(ctx, caller, c.Identity, c.Version)
 	if err != nil {
 		return err
 	}
@@ -88,7 +95,7 @@ func listen(ctx context.Context, c Config) error {
 		defer cancel()
 		b.close(ctx) // the runner leaves either way, and GitHub ends idle sessions
 	}()
-	fmt.Fprintf(c.Out, "\n√ Connected to GitHub\n\nCurrent runner version: '%s'\n", Version)
+	fmt.Fprintf(c.Out, "\n√ Connected to GitHub\n\nCurrent runner version: '%s'\n", c.Version)
 	c.say("Listening for Jobs")
 	for {
 		took, err := c.poll(ctx, b)

@@ -568,3 +568,14 @@ jobs:
 		has(t, w.Log(jobs[i].ID), want, "shell: sh -e ")
 	}
 }
+
+// TestVersionDeprecated: GitHub has no messages for a version whose end has come.
+func TestVersionDeprecated(t *testing.T) {
+	w := newWorld(t)
+	w.DeprecateRunner(minirunner.Version, time.Time{}, time.Now().Add(-time.Hour))
+	code, out := w.start(t.Context(), w.jit("r1")).wait()
+	if code != minirunner.ExitDeprecated {
+		t.Errorf("exit code %d, want %d", code, minirunner.ExitDeprecated)
+	}
+	has(t, out, "Listening for Jobs", "Runner version v"+minirunner.Version+" is deprecated and cannot receive messages.")
+}

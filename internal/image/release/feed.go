@@ -1,0 +1,143 @@
+package release
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/image"
+)
+
+// GitHub is the address of the feed.
+const GitHub = "https://api.github.com"
+
+// A Feed asks for releases. Its methods may be called from several goroutines.
+type Feed struct {
+	URL       string            // of the API, or of a mirror of it; [GitHub] if empty
+	Transport http.RoundTripper // nil for the usual one
+	Timeout   time.Duration     // of a request with its answer; 0 means 20 s
+	Now       func() time.Time  // nil for time.Now
+}
+
+// Limited says that the feed takes no requests from this address before Until.
+// https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
+type Limited struct{ Until time.Time }
+
+func (e *Limited) Error() string {
+	return "rate limit of the releases feed: no requests before " + e.Until.UTC().Format(time.RFC3339)
+}
+
+// Latest asks for the newest release. When it is the one that etag stands for, the
+// answer is [image.Unchanged]; of another, [image.Released]. An error is [*Limited], or
+// wraps [ErrChecksums], or says that there was no answer.
+func (f Feed) Latest(ctx context.Context, etag string) (image.Input, error) {
+	data, header, err := f.get(ctx, "/repos/actions/runner/releases/latest", etag)
+	if errors.Is(err, errUnchanged) {
+		return image.Unchanged{}, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("asking for the newest release: %w", err)
+	}
+	r, err := Parse(data)
+	if err != nil {
+		return nil, err
+	}
+	return image.Released{Release: r, ETag: header.Get("ETag")}, nil
+}
+
+// Earlier asks for the releases of the last months, without their checksums: how long a
+// version lasts depends on when the next one was published.
+func (f Feed) Earlier(ctx context.Context) ([]image.Release, error) {
+	data, _, err := f.get(ctx, "/repos/actions/runner/releases?per_page=30", "")
+	if err != nil {
+		return nil, fmt.Errorf("asking for earlier releases: %w", err)
+	}
+	var list []listing
+	if err := json.Unmarshal(data, &list); err != nil {
+		return nil, fmt.Errorf("reading earlier releases: %w", err)
+	}
+	var all []image.Release
+	for _, l := range list {
+		if r, err := l.release(); err == nil { // a draft, or a tag of another kind, is none
+			all = append(all, r)
+		}
+	}
+	return all, nil
+}
+
+var errUnchanged = errors.New("unchanged")
+
+// maxAnswer bounds an answer, in bytes. The notes of a release take some kilobytes.
+const maxAnswer = 8 << 20
+
+// get makes one request.
+func (f Feed) get(ctx context.Context, path, etag string) ([]byte, http.Header, error) {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(f.Timeout, 20*time.Second))
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(cmp.Or(f.URL, GitHub), "/")+path, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	req.Header.Set("Accept", "application/vnd.github+json")
+	req.Header.Set("X-GitHub-Api-Version", "2022-11-28")
+	req.Header.Set("User-Agent", "mayfly")
+	if etag != "" {
+		req.Header.Set("If-None-Match", etag)
+	}
+	res, err := (&http.Client{Transport: f.Transport}).Do(req)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err // the address is in what the caller says
+		}
+		return nil, nil, fmt.Errorf("%s: %w", req.URL.Host, err)
+	}
+	defer res.Body.Close()
+	data, err := io.ReadAll(http.MaxBytesReader(nil, res.Body, maxAnswer))
+	switch {
+	case res.StatusCode == http.StatusNotModified && etag != "":
+		return nil, nil, errUnchanged
+	case res.StatusCode == http.StatusForbidden || res.StatusCode == http.StatusTooManyRequests:
+		return nil, nil, f.limited(res)
+	case res.StatusCode != http.StatusOK:
+		return nil, nil, fmt.Errorf("%s: %s", req.URL.Host, res.Status)
+	}
+	return data, res.Header, err
+}
+
+// Bounds of how long a limit may last, whatever the answer says, and how long it does
+// when the answer says nothing.
+const (
+	longestLimit = 2 * time.Hour
+	usualLimit   = 15 * time.Minute
+)
+
+// limited reads how long a refusal lasts: Retry-After, or the end of the hour when none
+// of its requests is left.
+func (f Feed) limited(res *http.Response) error {
+	now := time.Now
+	if f.Now != nil {
+		now = f.Now
+	}
+	begin := now()
+	until := begin.Add(usualLimit)
+	if seconds, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil {
+		until = begin.Add(time.Duration(seconds) * time.Second)
+	} else if reset, err := strconv.ParseInt(res.Header.Get("X-Ratelimit-Reset"), 10, 64); err == nil && res.Header.Get("X-Ratelimit-Remaining") == "0" {
+		until = time.Unix(reset, 0)
+	}
+	switch {
+	case until.Before(begin):
+		until = begin.Add(time.Minute)
+	case until.After(begin.Add(longestLimit)):
+		until = begin.Add(longestLimit)
+	}
+	return &Limited{Until: until}
+}
