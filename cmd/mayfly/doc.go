@@ -52,6 +52,13 @@
 // runner, watches what it prints, keeps its time limits, reports and leaves. On AWS it
 // claims at a function, with calls that agent/signed signs as the task's role.
 //
+// # 7. image
+//
+// image.Catalog decides which image runners start from. image/source has its files,
+// image/archive the archive of GitHub's runner, and image/engine builds it, through the
+// same docker package by which fleet/engine reaches the engine. image.go here has the
+// commands.
+//
 // # GitHub
 //
 // github.Client is the part of GitHub's API in use. github/githubsim is GitHub's other

@@ -73,23 +73,30 @@ func (m *machine) openLauncher(ctx context.Context) (purger, error) {
 }
 
 func (m *machine) openEngine(ctx context.Context) (*engine.Launcher, error) {
-	socket, err := docker.Find(ctx, m.Launcher.Sockets...)
-	if err != nil && m.Launcher.Serve != "" {
-		service, serveErr := docker.Serve(ctx, m.Launcher.Serve)
-		if serveErr != nil {
-			return nil, errors.Join(err, serveErr)
-		}
-		m.close = append(m.close, service.Close)
-		socket, err = service.Socket, nil
-	}
+	socket, closeSocket, err := engineSocket(ctx, m.Launcher.Sockets, m.Launcher.Serve)
 	if err != nil {
 		return nil, err
 	}
+	m.close = append(m.close, closeSocket)
 	l, err := engine.New(ctx, engine.Config{Socket: socket, Instance: m.ledger.Instance(), Agent: m.Launcher.Agent, Log: m.Log})
 	if err == nil {
 		m.close = append(m.close, l.Close)
 	}
 	return l, err
+}
+
+// engineSocket returns where an engine answers: one of sockets, or serve, where Podman's
+// API is served until it is closed; not with an empty serve.
+func engineSocket(ctx context.Context, sockets []string, serve string) (socket string, close func() error, err error) {
+	socket, err = docker.Find(ctx, sockets...)
+	if err == nil || serve == "" {
+		return socket, func() error { return nil }, err
+	}
+	service, serveErr := docker.Serve(ctx, serve)
+	if serveErr != nil {
+		return "", nil, errors.Join(err, serveErr)
+	}
+	return service.Socket, service.Close, nil
 }
 
 func (m *machine) openSandbox(ctx context.Context) (*sandbox.Launcher, error) {

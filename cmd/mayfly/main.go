@@ -38,6 +38,7 @@ type commands struct {
 	Replay     replayCmd         `cmd:"" help:"Deliver events of the archive once more: begin, list or cancel replays."`
 	Quarantine quarantineCmd     `cmd:"" help:"Deliveries that lack what routing needs. List, release or drop them."`
 	DLQ        dlqCmd            `cmd:"" name:"dlq" help:"Dead letters: deliveries within the bus that were given up. List, retry or drop them."`
+	Image      imageCmd          `cmd:"" help:"The image that runners start from: its source, builds and versions."`
 	Token      tokenCmd          `cmd:"" help:"Get a registration token or a JIT configuration for a runner of your own."`
 	Webhook    webhookCmd        `cmd:"" help:"Install, ping or remove the webhook at GitHub."`
 	Bench      benchCmd          `cmd:"" help:"Measure intake and launch on this machine."`

@@ -40,6 +40,7 @@ type Config struct {
 	Launcher string   `yaml:"launcher" default:"auto" enum:"auto|engine|sandbox" doc:"What runs runners: the API of Docker or Podman (engine), bubblewrap (sandbox), or the first of them that is there (auto)."`
 	Engine   Engine   `yaml:"engine" doc:"The container engine."`
 	Sandbox  Sandbox  `yaml:"sandbox" doc:"The sandbox, which has no images: runners see this machine's /usr and what is given here."`
+	Image    Image    `yaml:"image" doc:"The image of runners that mayfly builds; docs/image.md tells how."`
 	Host     Capacity `yaml:"host" doc:"What all runners may use together. By default the whole machine."`
 	Rules    []Rule   `yaml:"rules" doc:"Rules of your own on the event bus, besides those that mayfly has."`
 	Pools    []Pool   `yaml:"pools" required:"yes" doc:"The kinds of runner. A job gets its runner from the first pool that has all of its labels and allows its repository."`
@@ -79,6 +80,13 @@ type Engine struct {
 // Sandbox is what sandboxes have besides the machine's /usr.
 type Sandbox struct {
 	Programs map[string]string `yaml:"programs" doc:"Files or folders of this machine that runners can read: path here, path inside. At least where the runner's program is."`
+}
+
+// Image is the image of runners that mayfly builds.
+type Image struct {
+	Source string `yaml:"source" doc:"The folder with its Dockerfile, as mayfly image eject writes it. By default what is part of mayfly."`
+	Base   string `yaml:"base" doc:"The image to build on, best with its digest. By default the one that the Dockerfile names."`
+	Docker bool   `yaml:"docker" default:"false" doc:"Add Docker's command line and buildx to it. An engine for them is yours to give."`
 }
 
 // Capacity is a number of processors and an amount of memory; zero means all there is.

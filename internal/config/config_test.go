@@ -34,6 +34,7 @@ platform: machine
 aws: {region: eu-west-1, stack: ci, source: s3, vpc: vpc-01234567, subnets: [subnet-01234567], public_addresses: false, vpc_endpoints: true, retention_days: 30, alarm_email: a@example.com, hosts: {amd64_types: [c7i.large], arm64_types: [c7g.large], min: 1, max: 2, spot: true, on_demand_base: 1, disk: 100GiB}}
 engine: {socket: /run/podman/podman.sock}
 sandbox: {programs: {/opt/actions-runner: /home/runner}}
+image: {source: image, base: registry.example.com/debian@sha256:00, docker: true}
 host: {cpus: 7.5, memory: 32GiB}
 rules:
   - name: failed
@@ -78,6 +79,7 @@ func TestParse(t *testing.T) {
 		Platform: "machine",
 		Engine:   config.Engine{Socket: "/run/podman/podman.sock"},
 		Sandbox:  config.Sandbox{Programs: map[string]string{"/opt/actions-runner": "/home/runner"}},
+		Image:    config.Image{Source: "image", Base: "registry.example.com/debian@sha256:00", Docker: true},
 		Host:     config.Capacity{CPUs: 7.5, Memory: 32 << 30},
 		AWS: config.AWS{
 			Region: "eu-west-1", Stack: "ci", Source: "s3", VPC: "vpc-01234567", Subnets: []string{"subnet-01234567"}, Endpoints: true,

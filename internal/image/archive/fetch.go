@@ -1,0 +1,174 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// Downloads is where GitHub has the archives of all versions.
+const Downloads = "https://github.com/actions/runner/releases/download"
+
+// A Fetcher downloads archives into a folder, where they are found again.
+type Fetcher struct {
+	Base     string                                     // such as [Downloads]
+	Dir      string                                     // where archives are kept; made if need be
+	Client   *http.Client                               // nil for the usual one
+	Progress func(got, total int64)                     // told now and then; total is -1 when unknown; may be nil
+	Pause    func(context.Context, time.Duration) error // waits; nil for a timer
+}
+
+// How long GitHub is asked again: it refuses for a while (403, 429) where many ask from
+// one address, and says for how long.
+const (
+	fetchTries   = 6
+	firstPause   = 2 * time.Second
+	longestPause = 5 * time.Minute
+)
+
+// Refused is an answer that brought no archive.
+type Refused struct {
+	URL    string
+	Status int
+	After  time.Duration // how long to wait before asking again, as the answer says; 0 when it does not
+}
+
+func (e *Refused) Error() string {
+	return fmt.Sprintf("GET %s: %d %s", e.URL, e.Status, http.StatusText(e.Status))
+}
+
+// passing reports whether asking again may help.
+func (e *Refused) passing() bool {
+	return e.Status == http.StatusForbidden || e.Status == http.StatusTooManyRequests ||
+		e.Status == http.StatusRequestTimeout || e.Status >= 500
+}
+
+// Fetch returns the archive of a version for a processor, from the folder or from the
+// network. It is kept only when its checksum is sum, which must be given: [ErrChecksum].
+// What does not answer, or refuses for a while, is asked again; the error is a [*Refused]
+// when it stayed so.
+func (f Fetcher) Fetch(ctx context.Context, arch, version, sum string) (File, error) {
+	name := Name(version, arch)
+	switch {
+	case name == "":
+		return File{}, fmt.Errorf("runner for %s: GitHub has none", arch)
+	case sum == "":
+		return File{}, fmt.Errorf("archive %s: %w: none to hold it against", name, ErrChecksum)
+	}
+	target := filepath.Join(f.Dir, name)
+	if kept, err := Open(target, arch, version, sum); err == nil {
+		return kept, nil
+	}
+	if err := os.MkdirAll(f.Dir, 0o755); err != nil {
+		return File{}, err
+	}
+	url := f.Base + "/v" + version + "/" + name
+	for try := 1; ; try++ {
+		err := f.download(ctx, url, target, func(file string) error {
+			_, err := Open(file, arch, version, sum)
+			return err
+		})
+		if err == nil {
+			return Open(target, arch, version, sum)
+		}
+		pause, again := pauseAfter(err, try)
+		if !again || ctx.Err() != nil {
+			return File{}, fmt.Errorf("fetching runner %s: %w", version, err)
+		}
+		if err := f.pause(ctx, pause); err != nil {
+			return File{}, err
+		}
+	}
+}
+
+// pauseAfter says how long to wait after a try that failed, and whether to try again.
+func pauseAfter(err error, try int) (time.Duration, bool) {
+	var refused *Refused
+	switch {
+	case try >= fetchTries, errors.Is(err, ErrChecksum), errors.Is(err, ErrContent):
+		return 0, false
+	case errors.As(err, &refused) && !refused.passing():
+		return 0, false
+	case errors.As(err, &refused) && refused.After > 0:
+		return refused.After, refused.After <= longestPause
+	}
+	return firstPause << (try - 1), true
+}
+
+func (f Fetcher) pause(ctx context.Context, d time.Duration) error {
+	if f.Pause != nil {
+		return f.Pause(ctx, d)
+	}
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// download gets url into target, which appears whole and checked, or not at all.
+func (f Fetcher) download(ctx context.Context, url, target string, check func(file string) error) (err error) {
+	part, err := os.CreateTemp(f.Dir, ".part-")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(part.Name()))
+		}
+	}()
+	if err := errors.Join(f.get(ctx, url, part), part.Close()); err != nil {
+		return err
+	}
+	if err := check(part.Name()); err != nil {
+		return err
+	}
+	return os.Rename(part.Name(), target)
+}
+
+func (f Fetcher) get(ctx context.Context, url string, w io.Writer) error {
+	client := f.Client
+	if client == nil {
+		client = http.DefaultClient
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		seconds, _ := strconv.Atoi(response.Header.Get("Retry-After")) // a date, or none, is 0
+		after := time.Duration(min(seconds, math.MaxInt32)) * time.Second
+		return &Refused{URL: url, Status: response.StatusCode, After: after}
+	}
+	_, err = io.Copy(w, &counted{Reader: response.Body, total: response.ContentLength, tell: f.Progress})
+	return err
+}
+
+// counted tells how much has been read of it.
+type counted struct {
+	io.Reader
+	got, total int64
+	tell       func(got, total int64)
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.got += int64(n)
+	if c.tell != nil {
+		c.tell(c.got, c.total)
+	}
+	return n, err
+}

@@ -1,0 +1,148 @@
+// Package engine builds images of runners on this host, with Docker or Podman, and
+// keeps them in the engine's own store: no registry is needed.
+//
+// Images are found again by their labels, which are in package image/source. What
+// launches use is an image's digest, the engine's id of it, which never moves; its tag
+// only keeps it from being swept away as nobody's.
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+
+	"github.com/mayfly-ci/mayfly/internal/docker"
+	"github.com/mayfly-ci/mayfly/internal/image/source"
+)
+
+// Repository is the name of images in the engine's store; each has a tag of its own.
+const Repository = "localhost/mayfly-runner"
+
+// ErrInUse says that containers are made from an image.
+var ErrInUse = errors.New("image is in use")
+
+// A Builder builds and keeps images of runners on one engine.
+type Builder struct {
+	*docker.Images
+	api *client.Client
+	now func() time.Time
+}
+
+// New returns a builder on an engine that answers; socket is as from [docker.Find].
+func New(ctx context.Context, socket string) (*Builder, error) {
+	api, err := docker.Dial(socket)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := docker.Ping(ctx, api); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %w", docker.ErrNoEngine, err), api.Close())
+	}
+	return &Builder{Images: docker.NewImages(api), api: api, now: time.Now}, nil
+}
+
+// Close closes idle connections to the engine.
+func (b *Builder) Close() error { return b.api.Close() }
+
+// An Image is one of a runner, in the engine's store.
+type Image struct {
+	Digest       string    `json:"digest"`   // sha256:…, what launches use
+	Tag          string    `json:"tag"`      // what people and the engine know it by
+	Version      string    `json:"version"`  // of the runner in it
+	SHA256       string    `json:"sha256"`   // of the runner's archive
+	Revision     string    `json:"revision"` // of its source
+	Base         string    `json:"base"`     // image that it is built on
+	Docker       bool      `json:"docker"`   // it has Docker's command line
+	Architecture string    `json:"architecture"`
+	Built        time.Time `json:"built"`
+	Bytes        int64     `json:"bytes"` // on disk, with what it shares with others
+}
+
+// Inspect returns the image with a digest or a tag. [errdefs.ErrNotFound] when it is
+// not there; an error, too, when it is none of a runner.
+func (b *Builder) Inspect(ctx context.Context, ref string) (Image, error) {
+	there, err := b.api.ImageInspect(ctx, ref)
+	if err != nil {
+		return Image{}, fmt.Errorf("looking at image %s: %w", ref, err)
+	}
+	i := Image{Digest: there.ID, Architecture: there.Architecture, Bytes: there.Size}
+	for _, tag := range there.RepoTags {
+		if strings.HasPrefix(tag, Repository+":") {
+			i.Tag = tag
+		}
+	}
+	i.Tag = cmp.Or(i.Tag, strings.Join(there.RepoTags[:min(1, len(there.RepoTags))], ""))
+	labels := there.Config.Labels
+	i.Version, i.SHA256, i.Revision = labels[source.LabelVersion], labels[source.LabelSHA256], labels[source.LabelRevision]
+	i.Base, i.Docker = labels[source.LabelBase], labels[source.LabelDocker] == "yes"
+	if labels[source.LabelImage] != source.KindRunner || i.Version == "" {
+		return i, fmt.Errorf("image %s: want the labels %s and %s, as Mayfly's Dockerfile sets them", ref, source.LabelImage, source.LabelVersion)
+	}
+	if i.Built, err = time.Parse(time.RFC3339, labels[source.LabelCreated]); err != nil {
+		return i, fmt.Errorf("image %s: label %s: %w", ref, source.LabelCreated, err)
+	}
+	return i, nil
+}
+
+// List returns the images of runners that have a tag, the newest first.
+func (b *Builder) List(ctx context.Context) ([]Image, error) {
+	filters := client.Filters{}.Add("label", source.LabelImage+"="+source.KindRunner)
+	found, err := b.api.ImageList(ctx, client.ImageListOptions{Filters: filters})
+	if err != nil {
+		return nil, fmt.Errorf("listing images: %w", err)
+	}
+	var all []Image
+	for _, f := range found.Items {
+		if !slices.ContainsFunc(f.RepoTags, func(tag string) bool { return tag != "<none>:<none>" }) {
+			continue // what is left of a build
+		}
+		i, err := b.Inspect(ctx, f.ID)
+		if errdefs.IsNotFound(err) {
+			continue // removed meanwhile
+		} else if err != nil {
+			return nil, err
+		}
+		all = append(all, i)
+	}
+	slices.SortFunc(all, func(x, y Image) int { return cmp.Or(y.Built.Compare(x.Built), cmp.Compare(x.Digest, y.Digest)) })
+	return all, nil
+}
+
+// Remove removes the image with a digest, under all its tags; nil when it is not there,
+// [ErrInUse] while there are containers of it.
+func (b *Builder) Remove(ctx context.Context, digest string) error {
+	there, err := b.api.ImageInspect(ctx, digest)
+	if errdefs.IsNotFound(err) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("removing image %s: %w", digest, err)
+	}
+	if used, err := b.inUse(ctx, there.ID); err != nil {
+		return fmt.Errorf("removing image %s: looking for its containers: %w", digest, err)
+	} else if used {
+		return fmt.Errorf("removing image %s: %w", digest, ErrInUse)
+	}
+	for _, name := range append(there.RepoTags, there.ID) { // never with force: Podman would remove containers, too
+		_, err := b.api.ImageRemove(ctx, name, client.ImageRemoveOptions{PruneChildren: true})
+		switch {
+		case errdefs.IsConflict(err):
+			return fmt.Errorf("removing image %s: %w: %w", digest, ErrInUse, err)
+		case err != nil && !errdefs.IsNotFound(err):
+			return fmt.Errorf("removing image %s: %w", digest, err)
+		}
+	}
+	return nil
+}
+
+// inUse reports whether there is a container of an image: asked for first, because an
+// image whose tag was taken away before its removal failed could not be found again.
+func (b *Builder) inUse(ctx context.Context, id string) (bool, error) {
+	found, err := b.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("ancestor", id)})
+	return err == nil && len(found.Items) > 0, err
+}

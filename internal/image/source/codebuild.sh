@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# The steps of buildspec.yml: fetch, build, canary, push.
+#
+# The project gives, and who starts the build may override:
+#   RUNNER_VERSION   version of actions/runner, such as 2.336.0
+#   RUNNER_SHA256    of its archive for this processor
+#   REPOSITORY_URI   of the image repository, ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME
+#   AGENT_URI        s3://BUCKET/KEY of mayfly-agent for this processor
+#   TOOL_URI         s3://BUCKET/KEY of mayfly for this processor
+#   ARCHIVES_URI     s3://BUCKET/PREFIX with archives of actions/runner, asked before GitHub; may be empty
+#   SOURCE_REVISION  of this source; by default the commit's
+#   BASE, DOCKER     as in the Dockerfile; by default its own
+set -euo pipefail
+
+name=mayfly-runner:build # until it is pushed
+
+fail() {
+	echo "codebuild.sh: $*" >&2
+	exit 1
+}
+
+# archive is the name that GitHub gives the runner for this processor.
+archive() {
+	case $(uname -m) in
+	x86_64) echo "actions-runner-linux-x64-$RUNNER_VERSION.tar.gz" ;;
+	aarch64) echo "actions-runner-linux-arm64-$RUNNER_VERSION.tar.gz" ;;
+	*) fail "$(uname -m): GitHub has no runner for this processor" ;;
+	esac
+}
+
+revision() {
+	local given=${SOURCE_REVISION:-${CODEBUILD_RESOLVED_SOURCE_VERSION:-unknown}}
+	echo "${given:0:12}"
+}
+
+fetch() {
+	aws s3 cp --only-show-errors "$AGENT_URI" mayfly-agent
+	aws s3 cp --only-show-errors "$TOOL_URI" mayfly
+	chmod 0755 mayfly-agent mayfly
+	fetch_runner
+	echo "$RUNNER_SHA256  actions-runner.tar.gz" | sha256sum -c - ||
+		fail "the archive of runner $RUNNER_VERSION is not what RUNNER_SHA256 says: not built"
+}
+
+# fetch_runner tries the bucket and then GitHub, which may refuse for a while (403, 429)
+# where many ask from one address: curl waits as long as it says, ten minutes at most.
+fetch_runner() {
+	local file url
+	file=$(archive)
+	if [ -n "${ARCHIVES_URI:-}" ] && aws s3 cp --only-show-errors "$ARCHIVES_URI/$file" actions-runner.tar.gz; then
+		return
+	fi
+	url=https://github.com/actions/runner/releases/download/v$RUNNER_VERSION/$file
+	curl -fsSL --retry 8 --retry-all-errors --retry-max-time 600 -o actions-runner.tar.gz "$url" ||
+		fail "GitHub does not give $url: put it at ARCHIVES_URI (${ARCHIVES_URI:-not set})"
+}
+
+build() {
+	local args=(
+		--build-arg "RUNNER_VERSION=$RUNNER_VERSION"
+		--build-arg "RUNNER_SHA256=$RUNNER_SHA256"
+		--build-arg "SOURCE_REVISION=$(revision)"
+		--build-arg "BUILD_TIME=$(date -u +%Y-%m-%dT%H:%M:%SZ)"
+	)
+	[ -z "${BASE:-}" ] || args+=(--build-arg "BASE=$BASE")
+	[ -z "${DOCKER:-}" ] || args+=(--build-arg "DOCKER=$DOCKER")
+	docker build --pull --tag "$name" "${args[@]}" .
+}
+
+# canary runs a job on a runner from the image, against a simulated GitHub.
+canary() {
+	./mayfly image canary "$name"
+}
+
+push() {
+	local target
+	target=$REPOSITORY_URI:$RUNNER_VERSION-$(revision)
+	aws ecr get-login-password | docker login --username AWS --password-stdin "${REPOSITORY_URI%%/*}"
+	docker tag "$name" "$target"
+	docker push "$target"
+	docker inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$target" |
+		sed -n "s|^$REPOSITORY_URI@||p" >image-digest
+	[ -s image-digest ] || fail "$target: pushed, but its digest is not known"
+	echo "pushed $target, $(cat image-digest)"
+}
+
+case ${1:-} in
+fetch | build | canary | push) "$1" ;;
+*) fail "usage: bash codebuild.sh fetch|build|canary|push" ;;
+esac

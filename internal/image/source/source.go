@@ -1,0 +1,169 @@
+// Package source has the files that the image of a runner is built from: a Dockerfile,
+// and what it takes to build it in AWS CodeBuild. They are embedded in the program; a
+// person who wants another image writes them out ([Source.Eject]), changes them, and has
+// them read from there ([Open]).
+//
+// Mayfly's agent and the archive of GitHub's runner are not among them: whoever builds
+// puts these beside them, under the names [AgentFile] and [ArchiveFile].
+package source
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// Names of files at the root of a source.
+const (
+	Dockerfile = "Dockerfile"
+	Buildspec  = "buildspec.yml"
+
+	AgentFile   = "mayfly-agent"          // put there for the build
+	ArchiveFile = "actions-runner.tar.gz" // put there for the build
+)
+
+// Build arguments of the Dockerfile.
+const (
+	ArgBase     = "BASE"            // image to build on; the Dockerfile has a default, pinned by digest
+	ArgDocker   = "DOCKER"          // yes adds Docker's command line and buildx
+	ArgVersion  = "RUNNER_VERSION"  // such as 2.336.0; required
+	ArgSHA256   = "RUNNER_SHA256"   // of the archive, in hex; required
+	ArgRevision = "SOURCE_REVISION" // [Source.Revision]
+	ArgTime     = "BUILD_TIME"      // RFC 3339
+	ArgBuild    = "BUILD"           // a name of its own for each build
+)
+
+// Labels of an image. Those of its version, revision and time are OCI's:
+// https://github.com/opencontainers/image-spec/blob/main/annotations.md
+const (
+	LabelImage    = "io.mayfly.image" // runner; part for what only the build needs
+	LabelBuild    = "io.mayfly.build" // [ArgBuild]
+	LabelVersion  = "io.mayfly.runner-version"
+	LabelSHA256   = "io.mayfly.runner-sha256"
+	LabelDocker   = "io.mayfly.docker" // yes or no
+	LabelRevision = "org.opencontainers.image.revision"
+	LabelCreated  = "org.opencontainers.image.created"
+	LabelBase     = "org.opencontainers.image.base.name"
+)
+
+// Values of [LabelImage].
+const (
+	KindRunner = "runner"
+	KindPart   = "part"
+)
+
+//go:embed Dockerfile .dockerignore README.md buildspec.yml codebuild.sh
+var embedded embed.FS
+
+// A Source is the files of an image and what they are called together.
+type Source struct {
+	FS       fs.FS
+	Revision string // of the names and contents of all files: the same files, the same revision
+}
+
+// Embedded returns the source that is part of this program.
+func Embedded() Source {
+	s, err := read(embedded)
+	if err != nil {
+		panic(err) // of a file in memory
+	}
+	return s
+}
+
+// Open returns the source in a folder. Its .git, if there is one, is not part of it.
+func Open(dir string) (Source, error) {
+	s, err := read(os.DirFS(dir))
+	if err != nil {
+		return s, fmt.Errorf("image source %s: %w", dir, err)
+	}
+	if _, err := fs.Stat(s.FS, Dockerfile); err != nil {
+		return s, fmt.Errorf("image source %s: %w", dir, err)
+	}
+	return s, nil
+}
+
+func read(files fs.FS) (Source, error) {
+	s := Source{FS: files}
+	sum := sha256.New()
+	err := s.Walk(func(name string, content io.Reader, info fs.FileInfo) error {
+		fmt.Fprintf(sum, "%q %d %t\n", name, info.Size(), info.Mode()&0o111 != 0)
+		_, err := io.Copy(sum, content)
+		return err
+	})
+	s.Revision = hex.EncodeToString(sum.Sum(nil))[:12]
+	return s, err
+}
+
+// Walk calls do with each file, in the order of names, which have slashes.
+func (s Source) Walk(do func(name string, content io.Reader, info fs.FileInfo) error) error {
+	return fs.WalkDir(s.FS, ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && d.Name() == ".git":
+			return fs.SkipDir
+		case d.IsDir():
+			return nil
+		case !d.Type().IsRegular():
+			return fmt.Errorf("%s: want files and folders only", name)
+		case slices.Contains([]string{AgentFile, ArchiveFile}, name):
+			return nil // left by a build by hand
+		}
+		f, err := s.FS.Open(name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		return do(name, f, info)
+	})
+}
+
+// Eject writes the files to dir, which is made if need be. A file that is there with
+// another content is an error ([fs.ErrExist]) unless overwrite is set; nothing is
+// written then.
+func (s Source) Eject(dir string, overwrite bool) error {
+	for _, write := range []bool{false, true} {
+		if !write && overwrite {
+			continue
+		}
+		err := s.Walk(func(name string, content io.Reader, info fs.FileInfo) error {
+			text, err := io.ReadAll(content)
+			if err != nil {
+				return err
+			}
+			target := filepath.Join(dir, filepath.FromSlash(name))
+			if write {
+				return put(target, text)
+			}
+			there, err := os.ReadFile(target)
+			if err == nil && string(there) != string(text) {
+				return fmt.Errorf("%s: %w", target, fs.ErrExist)
+			} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("writing the image source: %w", err)
+		}
+	}
+	return nil
+}
+
+func put(file string, text []byte) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(file, text, 0o644)
+}
