@@ -97,7 +97,7 @@ func (m *machine) open(ctx context.Context) (err error) {
 		return err
 	}
 	if m.desk, err = claim.New(claim.Config{
-		Dir: filepath.Join(m.State, "claims"), Ledger: m.joins.ClaimLedger(), Forge: m.joins.ClaimForge(), Log: m.Log,
+		Dir: filepath.Join(m.State, "claims"), Ledger: m.joins.ClaimLedger(""), Forge: m.joins.ClaimForge(), Log: m.Log,
 	}); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/fleet"
 	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/pipeline"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
 )
 
@@ -38,19 +39,8 @@ func readSetup(path string) (s setup, err error) {
 		return s, err
 	}
 	s.State = s.Abs(s.State)
-	s.limits = ledger.Limits{Pools: s.PoolSet(), Level: levelOf(s.GitHub.RunnersAt), Host: s.Host.Resources(machine)}
+	s.limits = ledger.Limits{Pools: s.PoolSet(), Level: pipeline.LevelOf(s.GitHub.RunnersAt), Host: s.Host.Resources(machine)}
 	return s, nil
-}
-
-// levelOf reads github.runners_at.
-func levelOf(runnersAt string) ledger.Level {
-	switch runnersAt {
-	case "repository":
-		return ledger.LevelRepository
-	case "organization":
-		return ledger.LevelOrganization
-	}
-	return ledger.LevelEnterprise
 }
 
 // resolve gets the secrets.

@@ -45,18 +45,13 @@ func (d *door) serveClaim(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), claimLimit)
 	defer cancel()
 	grant, err := d.claim(ctx)
-	var refused *Refused
-	switch {
-	case err == nil:
-		d.log.Info("claim granted", "job", d.permit.Job)
-		answer(w, http.StatusOK, grant)
-	case errors.As(err, &refused):
-		d.log.Warn("claim refused", "err", err)
-		answer(w, http.StatusForbidden, Refusal{refused.Reason})
-	default:
-		d.log.Warn("claim put off", "err", err)
-		putOff(w, err)
+	if err != nil {
+		d.log.Warn("claim not granted", "err", err)
+		Refuse(w, err)
+		return
 	}
+	d.log.Info("claim granted", "job", d.permit.Job)
+	answer(w, http.StatusOK, grant)
 }
 
 // claim takes the claim as far as it goes; see the package's comment.
@@ -126,7 +121,7 @@ func (d *door) report(ctx context.Context, w http.ResponseWriter, r Report) {
 	d.reportMu.Lock()
 	defer d.reportMu.Unlock()
 	if d.reports >= maxReports {
-		answer(w, http.StatusForbidden, Refusal{fmt.Sprintf("want at most %d reports of one runner", maxReports)})
+		Refuse(w, &Refused{fmt.Sprintf("want at most %d reports of one runner", maxReports)})
 		return
 	}
 	switch err := d.ledger.Report(ctx, d.runner, r); {
@@ -138,7 +133,7 @@ func (d *door) report(ctx context.Context, w http.ResponseWriter, r Report) {
 		answer(w, http.StatusConflict, Refusal{err.Error()})
 	default:
 		d.log.Warn("report put off", "phase", r.Phase, "err", err)
-		putOff(w, err)
+		Refuse(w, err)
 	}
 }
 
@@ -148,9 +143,14 @@ func answer(w http.ResponseWriter, status int, v any) {
 	json.NewEncoder(w).Encode(v) // the caller has hung up or not: a claim is spent either way
 }
 
-// putOff answers that the same may be tried again, and when. What went wrong is
+// Refuse answers a call that err keeps from being served: 403 for a *[Refused], and
+// for any other 503, that the same may be tried again, and when. What went wrong then is
 // for the log: it is not the container's business.
-func putOff(w http.ResponseWriter, err error) {
+func Refuse(w http.ResponseWriter, err error) {
+	if refused := (*Refused)(nil); errors.As(err, &refused) {
+		answer(w, http.StatusForbidden, Refusal{refused.Reason})
+		return
+	}
 	after := retryAfter
 	if later := (*Later)(nil); errors.As(err, &later) && later.After > 0 {
 		after = later.After

@@ -10,20 +10,26 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// ClaimLedger is the ledger as the claim stage sees it.
-func (p *Pipeline) ClaimLedger() claim.Ledger { return claimLedger{p} }
+// ClaimLedger is the ledger as the claim stage sees it. Claims are made by container,
+// its launcher's id of it, or "" where a container is called as its runner is.
+func (p *Pipeline) ClaimLedger(container string) claim.Ledger { return claimLedger{p, container} }
 
 // ClaimForge is GitHub as the claim stage sees it.
 func (p *Pipeline) ClaimForge() claim.Forge { return claimForge{p} }
 
-type claimLedger struct{ *Pipeline }
+type claimLedger struct {
+	*Pipeline
+	container string
+}
 
 // Claim implements claim.Ledger.
 func (p claimLedger) Claim(ctx context.Context, runner string) (claim.Permit, error) {
-	result, err := p.Ledger.Apply(ctx, ledger.Claim{Runner: ledger.RunnerName(runner)})
+	result, err := p.Ledger.Apply(ctx, ledger.Claim{Runner: ledger.RunnerName(runner), Container: p.container})
 	switch {
 	case err != nil:
 		return claim.Permit{}, err
+	case result.Again > 0:
+		return claim.Permit{}, &claim.Later{After: result.Again, Err: errors.New(result.Reason)}
 	case !result.Granted:
 		return claim.Permit{}, &claim.Refused{Reason: result.Reason}
 	}

@@ -98,7 +98,7 @@ func (s *site) state(t *testing.T, runner ledger.RunnerName) ledger.RunnerState 
 func TestClaimAndRemoval(t *testing.T) {
 	s := open(t)
 	runner := s.queue(t)
-	permit, err := s.ClaimLedger().Claim(t.Context(), string(runner))
+	permit, err := s.ClaimLedger("").Claim(t.Context(), string(runner))
 	if err != nil || permit.Scope != "acme/web" || !slices.Equal(permit.Labels, []string{"linux"}) {
 		t.Fatalf("%+v, %v", permit, err)
 	}
@@ -106,13 +106,13 @@ func TestClaimAndRemoval(t *testing.T) {
 	if err != nil || made.JIT.IsZero() {
 		t.Fatal(made, err)
 	}
-	if err := s.ClaimLedger().Registered(t.Context(), string(runner), made.ID); err != nil {
+	if err := s.ClaimLedger("").Registered(t.Context(), string(runner), made.ID); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.ClaimForge().Register(t.Context(), permit, string(runner)); !errors.Is(err, claim.ErrTaken) {
 		t.Errorf("registered again: %v: want %v", err, claim.ErrTaken)
 	}
-	if _, err := s.ClaimLedger().Claim(t.Context(), string(runner)); !errors.As(err, new(*claim.Refused)) {
+	if _, err := s.ClaimLedger("").Claim(t.Context(), string(runner)); !errors.As(err, new(*claim.Refused)) {
 		t.Errorf("claimed again: %v: want a refusal", err)
 	}
 	if err := s.Remove(t.Context(), ledger.RemoveRunner{
@@ -142,7 +142,7 @@ func TestRegistrationRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := open(t)
 			runner := s.queue(t)
-			permit, err := s.ClaimLedger().Claim(t.Context(), string(runner))
+			permit, err := s.ClaimLedger("").Claim(t.Context(), string(runner))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,0 +1,255 @@
+package handler_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+
+	"github.com/mayfly-ci/mayfly/internal/aws/function"
+	"github.com/mayfly-ci/mayfly/internal/aws/handler"
+	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/ledger/ledgertest"
+	"github.com/mayfly-ci/mayfly/internal/pipeline"
+	"github.com/mayfly-ci/mayfly/internal/pool"
+	"github.com/mayfly-ci/mayfly/internal/secret"
+)
+
+// A site is the claim function, with githubsim for GitHub, the plainest ledger, and an
+// ECS of which only DescribeTasks is there: moto starts no tasks.
+type site struct {
+	claims  *handler.Claims
+	sim     *githubsim.Sim
+	now     time.Time
+	tasks   map[string]task // of the cluster "ci"
+	asked   int             // how often ECS was asked
+	effects []ledger.Effect
+}
+
+// A task is what ECS tells of one.
+type task struct {
+	family  string
+	env     map[string]string
+	started time.Time
+}
+
+// id makes a task's id of one digit.
+func id(digit string) string { return strings.Repeat(digit, 32) }
+
+func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Cluster string
+		Tasks   []string
+	}
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil || r.Header.Get("X-Amz-Target") != "AmazonEC2ContainerServiceV20141113.DescribeTasks" {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	s.asked++
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	t, ok := s.tasks[in.Tasks[0]]
+	if !ok || in.Cluster != "ci" {
+		io.WriteString(w, `{"tasks":[],"failures":[{"reason":"MISSING"}]}`)
+		return
+	}
+	var env []map[string]string
+	for name, value := range t.env {
+		env = append(env, map[string]string{"name": name, "value": value})
+	}
+	answer := map[string]any{
+		"taskArn":           "arn:aws:ecs:eu-west-1:123456789012:task/ci/" + in.Tasks[0],
+		"taskDefinitionArn": "arn:aws:ecs:eu-west-1:123456789012:task-definition/" + t.family + ":3",
+		"overrides":         map[string]any{"containerOverrides": []any{map[string]any{"name": "runner", "environment": env}}},
+	}
+	if !t.started.IsZero() {
+		answer["startedAt"] = float64(t.started.UnixMilli()) / 1e3
+	}
+	json.NewEncoder(w).Encode(map[string]any{"tasks": []any{answer}})
+}
+
+func open(t *testing.T) *site {
+	t.Helper()
+	token := secret.New("a token")
+	s := &site{now: time.Now(), tasks: map[string]task{}}
+	sim, err := githubsim.New(githubsim.Config{
+		Log: slog.New(slog.DiscardHandler), Now: time.Now, Dir: t.TempDir(), Tokens: []secret.Secret{token},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.sim = sim
+	hub, cloud := httptest.NewServer(sim), httptest.NewServer(s)
+	t.Cleanup(func() {
+		hub.Close()
+		cloud.Close()
+		if err := sim.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := sim.CreateRepository(githubsim.Repository{Name: "acme/web"}); err != nil {
+		t.Fatal(err)
+	}
+	forge, err := github.New(github.Config{URL: hub.URL, Token: token, Backoff: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits := ledger.Limits{Pools: pool.Set{pool.Pool{Name: "small", Labels: []string{"linux"}, Max: 1}.WithDefaults()}}
+	env := map[string]string{"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": cloud.URL}
+	s.claims = &handler.Claims{
+		Pipeline: pipeline.New(pipeline.Config{
+			Forge: forge, Limits: func() ledger.Limits { return limits }, Log: slog.New(slog.DiscardHandler),
+			Ledger: ledgertest.NewMemory(&ledgertest.Kept{}, ledgertest.Config{
+				Limits: limits, Now: func() time.Time { return s.now },
+				Emit: func(effects []ledger.Effect) error { s.effects = append(s.effects, effects...); return nil },
+			}),
+		}),
+		Tasks: handler.NewTasks(ecs.NewFromConfig(function.Config(func(name string) string { return env[name] })), "ci", "ci"),
+		Roles: []string{"AROAONE", "AROATWO"}, Now: func() time.Time { return s.now }, Log: slog.New(slog.DiscardHandler),
+	}
+	return s
+}
+
+// queue has a job queued.
+func (s *site) queue(t *testing.T, job int) {
+	t.Helper()
+	detail := fmt.Sprintf(`{"action":"queued","workflow_job":{"id":%d,"run_attempt":1,"labels":["linux"]},"repository":{"full_name":"acme/web"},"mayfly":{"pool":"small"}}`, job)
+	if _, err := s.claims.Pipeline.Observe(t.Context(), event.Event{Time: s.now, Detail: json.RawMessage(detail)}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// run has a task started for a job, as the rule of the pool does.
+func (s *site) run(digit, job string) { s.runFor(digit, map[string]string{"MAYFLY_JOB": job}) }
+
+func (s *site) runFor(digit string, env map[string]string) {
+	s.tasks[id(digit)] = task{"ci-small", env, s.now}
+}
+
+// call makes a call as a session of a role, and returns its status and body.
+func (s *site) call(t *testing.T, user, path, body string) (int, string) {
+	t.Helper()
+	e := events.LambdaFunctionURLRequest{RawPath: path, Body: body}
+	e.RequestContext.HTTP.Method = "POST"
+	if user != "" {
+		e.RequestContext.Authorizer = &events.LambdaFunctionURLRequestContextAuthorizerDescription{
+			IAM: &events.LambdaFunctionURLRequestContextAuthorizerIAMDescription{UserID: user, UserARN: "arn:aws:sts::123456789012:assumed-role/" + user},
+		}
+	}
+	res, err := function.Serve(s.claims)(t.Context(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, strings.TrimSpace(res.Body)
+}
+
+func TestClaimByTask(t *testing.T) {
+	s := open(t)
+	s.queue(t, 7)
+	s.queue(t, 8) // for which there is no room: the pool has one runner
+	s.run("1", "acme/web/7/1")
+	s.run("2", "acme/web/7/1") // of a doubled event
+	s.run("3", "acme/web/8/1")
+	s.run("4", "acme/web/9/1")
+	s.runFor("5", nil)
+	s.tasks[id("6")] = task{"other-small", map[string]string{"MAYFLY_JOB": "acme/web/7/1"}, s.now}
+	s.tasks[id("7")] = task{"ci-large", map[string]string{"MAYFLY_JOB": "acme/web/7/1"}, s.now}
+	s.runFor("8", map[string]string{"MAYFLY_JOB": "acme/web/7/1", "MAYFLY_RUNNER": "nobody"})
+	for _, step := range []struct {
+		who, path, body string
+		status          int
+		answer          string
+	}{
+		{"", "/claim", "", 403, "not signed"},
+		{"AROATHREE:" + id("1"), "/claim", "", 403, "is no task of this stack"},
+		{"AROAONE:somebody", "/claim", "", 403, "is no task of this stack"},
+		{"AIDAUSER", "/claim", "", 403, "is no task of this stack"},
+		{"AROAONE:" + id("0"), "/claim", "", 403, "is none of the cluster ci"},
+		{"AROAONE:" + id("5"), "/claim", "", 403, `job \"\": want owner/name/id/attempt`},
+		{"AROAONE:" + id("6"), "/claim", "", 403, "its family other-small is none of the stack ci"},
+		{"AROAONE:" + id("7"), "/claim", "", 403, "is of the pool small, and task"},
+		{"AROAONE:" + id("8"), "/claim", "", 403, "runner nobody is not known"},
+		{"AROAONE:" + id("3"), "/claim", "", 403, "pool small is full"},
+		{"AROAONE:" + id("4"), "/claim", "", 503, "not now"},
+		{"AROAONE:" + id("1"), "/report", `{"phase":"idle"}`, 403, "is another task"},
+		{"AROAONE:" + id("1"), "/claim", "", 200, "encoded_jit_config"},
+		{"AROAONE:" + id("1"), "/claim", "", 403, "has claimed before"},
+		{"AROATWO:" + id("2"), "/claim", "", 403, "runner"},
+		{"AROATWO:" + id("2"), "/report", `{"phase":"busy"}`, 403, "is another task"},
+		{"AROAONE:" + id("1"), "/report", `{"phase":"idle"}`, 204, ""},
+		{"AROAONE:" + id("1"), "/elsewhere", "", 404, ""},
+	} {
+		status, answer := s.call(t, step.who, step.path, step.body)
+		if status != step.status || !strings.Contains(answer, step.answer) {
+			t.Errorf("%s by %s: %d %s, want %d %s", step.path, step.who, status, answer, step.status, step.answer)
+		}
+	}
+	if runners := s.sim.Runners(); len(runners) != 1 {
+		t.Errorf("GitHub has the runners %+v, want one", runners)
+	}
+	if want := 9; s.asked != want { // nobody of another role, and each task once
+		t.Errorf("ECS was asked %d times, want %d", s.asked, want)
+	}
+}
+
+// TestNamedRunner has a task that was started for a runner of which the ledger said
+// that it is wanted.
+func TestNamedRunner(t *testing.T) {
+	s := open(t)
+	s.queue(t, 7)
+	want := s.effects[0].(ledger.WantRunner)
+	s.runFor("1", map[string]string{"MAYFLY_JOB": want.Job.String(), "MAYFLY_RUNNER": string(want.Runner)})
+	if status, answer := s.call(t, "AROAONE:"+id("1"), "/claim", ""); status != 200 || !strings.Contains(answer, string(want.Runner)) {
+		t.Errorf("%d %s", status, answer)
+	}
+}
+
+// TestJobNotSeen has tasks come before their job's event reached the ledger.
+func TestJobNotSeen(t *testing.T) {
+	s := open(t)
+	if _, err := s.sim.Push(githubsim.Push{Repository: "acme/web", Files: map[string]string{
+		".github/workflows/one.yml": "on: push\njobs:\n  one:\n    runs-on: linux\n    steps:\n      - run: 'true'\n",
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	job := s.sim.Jobs()[0]
+	s.run("1", fmt.Sprintf("acme/web/%d/1", job.ID))
+	s.run("2", "acme/web/999999/1")
+	starting := s.tasks[id("1")]
+	starting.started = time.Time{}
+	s.tasks[id("1")] = starting
+	claim := func(digit string, want int, say string) {
+		t.Helper()
+		if status, answer := s.call(t, "AROAONE:"+id(digit), "/claim", ""); status != want || !strings.Contains(answer, say) {
+			t.Errorf("claim by %s: %d %s, want %d %s", digit, status, answer, want, say)
+		}
+	}
+	claim("1", 503, "")
+	s.run("1", fmt.Sprintf("acme/web/%d/1", job.ID))
+	claim("1", 503, "")
+	s.now = s.now.Add(11 * time.Second)
+	claim("1", 200, "encoded_jit_config") // GitHub was asked
+	claim("2", 403, "to GitHub neither")
+}
+
+// TestECSAway has an ECS that is out of reach.
+func TestECSAway(t *testing.T) {
+	s := open(t)
+	env := map[string]string{"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+	config := function.Config(func(name string) string { return env[name] })
+	config.RetryMaxAttempts = 1
+	s.claims.Tasks = handler.NewTasks(ecs.NewFromConfig(config), "ci", "ci")
+	if status, answer := s.call(t, "AROAONE:"+id("1"), "/claim", ""); status != 503 || strings.Contains(answer, "127.0.0.1") {
+		t.Errorf("%d %s: want 503, and nothing of why", status, answer)
+	}
+}

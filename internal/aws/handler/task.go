@@ -1,0 +1,118 @@
+// Package handler is what runs in the functions of a stack besides the webhook: how
+// they join the same stages that one machine has to ECS, EventBridge and SQS.
+package handler
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	mayfly "github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/claim"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+)
+
+// A Task is a task of the stack's cluster, and what it was started for.
+type Task struct {
+	ID      string
+	Pool    string            // by its family
+	Job     ledger.JobKey     // that it was started for
+	Runner  ledger.RunnerName // that it stands for; "" for the first runner of Job
+	Started time.Time         // when its container ran; zero if that is not known yet
+}
+
+// Tasks finds tasks of one cluster. What a task was started for never changes, and
+// is remembered. It may be used by several goroutines at once.
+type Tasks struct {
+	client  *ecs.Client
+	cluster string
+	stack   string
+
+	mu    sync.Mutex
+	known map[string]Task
+}
+
+// NewTasks returns the tasks of the cluster of a stack.
+func NewTasks(client *ecs.Client, cluster, stack string) *Tasks {
+	return &Tasks{client: client, cluster: cluster, stack: stack, known: map[string]Task{}}
+}
+
+// remember is how many tasks are remembered: a runner calls a handful of times.
+const remember = 1000
+
+// Find returns the task called id. A *[claim.Refused] says that it is none of this
+// stack, or was not started by a rule of it.
+func (t *Tasks) Find(ctx context.Context, id string) (Task, error) {
+	t.mu.Lock()
+	task, ok := t.known[id]
+	t.mu.Unlock()
+	if ok {
+		return task, nil
+	}
+	out, err := t.client.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &t.cluster, Tasks: []string{id}})
+	if err != nil {
+		return Task{}, fmt.Errorf("asking ECS for task %s: %w", id, err)
+	}
+	if len(out.Tasks) == 0 {
+		return Task{}, &claim.Refused{Reason: fmt.Sprintf("task %s is none of the cluster %s", id, t.cluster)}
+	}
+	if task, err = t.read(out.Tasks[0]); err != nil {
+		return Task{}, &claim.Refused{Reason: fmt.Sprintf("task %s: %v", id, err)}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.known) >= remember {
+		clear(t.known)
+	}
+	if !task.Started.IsZero() {
+		t.known[id] = task
+	}
+	return task, nil
+}
+
+// family is a task definition's, in its ARN.
+var family = regexp.MustCompile(`:task-definition/([^:]+):\d+$`)
+
+// read reads what ECS says of a task: its pool is in its family's name, and the rest
+// in the overrides that it was started with.
+func (t *Tasks) read(d types.Task) (task Task, err error) {
+	arn := aws.ToString(d.TaskArn)
+	task = Task{ID: arn[strings.LastIndex(arn, "/")+1:], Started: aws.ToTime(d.StartedAt)}
+	name := family.FindStringSubmatch(aws.ToString(d.TaskDefinitionArn))
+	if name == nil {
+		return Task{}, fmt.Errorf("task definition %q: want the ARN of one", aws.ToString(d.TaskDefinitionArn))
+	}
+	pool, ours := strings.CutPrefix(name[1], t.stack+"-")
+	if !ours {
+		return Task{}, fmt.Errorf("its family %s is none of the stack %s", name[1], t.stack)
+	}
+	task.Pool = pool
+	env := environment(d.Overrides)
+	task.Runner = ledger.RunnerName(env[mayfly.EnvRunner])
+	task.Job, err = ledger.ParseJobKey(env[mayfly.EnvJob])
+	return task, err
+}
+
+// environment is what a task's container was given beside what its definition has.
+func environment(o *types.TaskOverride) map[string]string {
+	env := map[string]string{}
+	if o == nil {
+		return env
+	}
+	for _, c := range o.ContainerOverrides {
+		if aws.ToString(c.Name) != mayfly.ContainerName {
+			continue
+		}
+		for _, v := range c.Environment {
+			env[aws.ToString(v.Name)] = aws.ToString(v.Value)
+		}
+	}
+	return env
+}
