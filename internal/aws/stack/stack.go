@@ -88,6 +88,12 @@ func Render(s Settings) (Template, error) {
 	if err := t.Execute(&body, viewOf(s)); err != nil {
 		return Template{}, fmt.Errorf("rendering the stack's template: %w", err)
 	}
+	switch faults, err := Lint(body.Bytes()); {
+	case err != nil:
+		return Template{}, err
+	case len(faults) > 0:
+		return Template{}, fmt.Errorf("rendering the stack's template: %w: mayfly should not have made it so", faults)
+	}
 	if body.Len() > MaxBody {
 		return Template{}, fmt.Errorf("rendering the stack's template: %d bytes: CloudFormation takes %d: want fewer pools", body.Len(), MaxBody)
 	}

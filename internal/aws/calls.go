@@ -1,0 +1,40 @@
+package aws
+
+// Calls lists, for each handler, the permissions that its calls of AWS need, in the
+// form of IAM policies. The stack gives a function's role these and no others, and the
+// tests of a handler note what it calls, so that neither can have more, or less, than
+// the other.
+//
+// What a function has besides is its host's and not its code's: see [Given].
+func Calls() map[string][]string {
+	ledger := []string{"dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"}
+	with := func(more ...string) []string { return append(more, ledger...) }
+	return map[string][]string{
+		HandlerWebhook: {"events:PutEvents", "secretsmanager:GetSecretValue"},
+		HandlerClaim:   with("ecs:DescribeTasks", "events:PutEvents", "secretsmanager:GetSecretValue"),
+		HandlerLedger:  with("events:PutEvents"),
+		HandlerSweep: with("ecs:DescribeTasks", "ecs:ListTasks", "ecs:StopTask", "events:PutEvents",
+			"secretsmanager:GetSecretValue", "sqs:DeleteMessage", "sqs:ReceiveMessage"),
+		HandlerRelease: {
+			"codebuild:BatchGetBuilds", "codebuild:StartBuild", "ecr:BatchDeleteImage", "ecr:DescribeImages",
+			"ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitionFamilies", "ecs:RegisterTaskDefinition",
+		},
+	}
+}
+
+// Given lists what a function has that its code does not call, with the reason.
+func Given(handler string) map[string]string {
+	given := map[string]string{
+		"logs:CreateLogStream": "Lambda writes the log as the function",
+		"logs:PutLogEvents":    "Lambda writes the log as the function",
+	}
+	switch handler {
+	case HandlerLedger, HandlerSweep, HandlerRelease:
+		given["sqs:SendMessage"] = "Lambda sends what the function failed on to the dead letters, as the function"
+	}
+	if handler == HandlerRelease {
+		given["iam:PassRole"] = "registering a task definition gives the task its roles"
+		given["ecs:TagResource"] = "a revision is registered with the tags of the one before it"
+	}
+	return given
+}

@@ -1,0 +1,202 @@
+package stack
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// everywhere lists the actions that a role of the stack may have on "*", with the
+// reason.
+func everywhere() map[string]string {
+	const noNarrower = "IAM knows no resource for it"
+	const onCluster = "IAM knows no resource for it, and the condition ecs:cluster says which cluster"
+	return map[string]string{
+		"ecr:GetAuthorizationToken":         noNarrower,
+		"ecs:DiscoverPollEndpoint":          noNarrower,
+		"ecs:DescribeTaskDefinition":        noNarrower,
+		"ecs:ListTaskDefinitionFamilies":    noNarrower,
+		"ecs:RegisterTaskDefinition":        noNarrower, // https://github.com/aws/containers-roadmap/issues/929
+		"ecs:ListTasks":                     onCluster,
+		"ecs:Poll":                          onCluster,
+		"ecs:StartTelemetrySession":         onCluster,
+		"ecs:UpdateContainerInstancesState": onCluster,
+		"ecs:SubmitAttachmentStateChanges":  onCluster,
+		"ecs:SubmitContainerStateChange":    onCluster,
+		"ecs:SubmitTaskStateChange":         onCluster,
+	}
+}
+
+// conditions lists the actions that need a condition on their key.
+func conditions() map[string]string {
+	return map[string]string{
+		"ecs:RunTask":               "ecs:cluster",
+		"iam:PassRole":              "iam:PassedToService",
+		"lambda:InvokeFunctionUrl":  "lambda:FunctionUrlAuthType",
+		"lambda:InvokeFunction":     "lambda:InvokedViaFunctionUrl",
+		"ecs:ListTasks":             "ecs:cluster",
+		"ecs:Poll":                  "ecs:cluster",
+		"ecs:StartTelemetrySession": "ecs:cluster",
+		"ecs:SubmitTaskStateChange": "ecs:cluster",
+		"ecs:TagResource":           "ecs:CreateAction",
+	}
+}
+
+// readers lists who may read each secret.
+func readers() map[string][]string {
+	return map[string][]string{
+		"AppSecret":     {"ClaimRole", "SweepRole"},
+		"WebhookSecret": {"WebhookRole"},
+	}
+}
+
+// A statement is one of a policy, with every single value as a list.
+type statement struct {
+	effect             string
+	actions, resources []any
+	conditions         tree
+	rest               tree
+}
+
+func statementsOf(document any) (all []statement) {
+	d, _ := document.(tree)
+	for _, s := range list(d["Statement"]) {
+		s, ok := s.(tree)
+		if branches := list(s["Fn::If"]); len(branches) == 3 {
+			s, ok = branches[1].(tree)
+		}
+		if !ok {
+			continue
+		}
+		all = append(all, statement{text(s["Effect"]), list(s["Action"]), list(s["Resource"]), at(s, "Condition"), s})
+	}
+	return all
+}
+
+// statements returns all that role may do: in its own policies, and in policies of
+// their own.
+func (l *linter) statements(role string) (all []statement) {
+	for _, p := range trees(l.resources[role].properties["Policies"]) {
+		all = append(all, statementsOf(p["PolicyDocument"])...)
+	}
+	for _, r := range l.resources {
+		if !strings.HasPrefix(r.kind, "AWS::IAM::") || r.kind == "AWS::IAM::Role" {
+			continue
+		}
+		for _, holder := range append(list(r.properties["Roles"]), list(r.properties["RoleName"])...) {
+			if referred(holder) == role {
+				all = append(all, statementsOf(r.properties["PolicyDocument"])...)
+			}
+		}
+	}
+	return all
+}
+
+// actionsOf returns the actions of statements, sorted, each once.
+func actionsOf(all []statement) (actions []string) {
+	for _, s := range all {
+		for _, a := range s.actions {
+			actions = append(actions, text(a))
+		}
+	}
+	slices.Sort(actions)
+	return slices.Compact(actions)
+}
+
+// Granted returns the actions that a role of the template may take, sorted.
+func Granted(body []byte, role string) ([]string, error) {
+	t, err := read(body)
+	if err != nil {
+		return nil, err
+	}
+	l := &linter{tree: t, resources: resources(t)}
+	if l.resources[role].kind != "AWS::IAM::Role" {
+		return nil, fmt.Errorf("%s: no role of that name", role)
+	}
+	return actionsOf(l.statements(role)), nil
+}
+
+// trust judges who may take a role: services, and none but for this account where
+// a service acts for many.
+func (l *linter) trust(id string, p tree) {
+	for _, s := range statementsOf(p["AssumeRolePolicyDocument"]) {
+		service := at(s.rest, "Principal")["Service"]
+		if service == nil || len(at(s.rest, "Principal")) != 1 {
+			l.fault(id, "its trust names others than services")
+		}
+		name := text(service)
+		if (strings.HasPrefix(name, "events.") || strings.HasPrefix(name, "ecs-tasks.") || strings.HasPrefix(name, "codebuild.")) && !has(s.conditions, "aws:SourceAccount") {
+			l.fault(id, "%s could take it for another account: want a condition on aws:SourceAccount", name)
+		}
+	}
+}
+
+func (l *linter) role(id string, p tree) {
+	for _, s := range l.statements(id) {
+		l.statement(id, s)
+		l.secrets(id, s)
+	}
+	if p["ManagedPolicyArns"] != nil && !strings.HasPrefix(id, "Pool") {
+		l.fault(id, "managed policies: AWS widens them when it likes: want the actions themselves")
+	}
+}
+
+func (l *linter) policy(id string, p tree) {
+	for _, s := range statementsOf(p["PolicyDocument"]) {
+		l.statement(id, s)
+	}
+}
+
+// document judges a policy of a resource, in which the resource itself is meant.
+func (l *linter) document(id string, p tree) {
+	for _, s := range statementsOf(p["PolicyDocument"]) {
+		if len(s.conditions) == 0 {
+			l.fault(id, "a policy without a condition: whoever acts through the service could use it")
+		}
+	}
+}
+
+// statement judges what one statement allows.
+func (l *linter) statement(id string, s statement) {
+	if s.effect != "Allow" || s.rest["NotAction"] != nil || s.rest["NotResource"] != nil || len(s.actions) == 0 || len(s.resources) == 0 {
+		l.fault(id, "a statement that does not simply allow actions on resources")
+	}
+	for _, a := range s.actions {
+		action := text(a)
+		switch key := conditions()[action]; {
+		case strings.Contains(action, "*"):
+			l.fault(id, "action %s: want each action by its name", action)
+		case action == "logs:CreateLogGroup":
+			l.fault(id, "action %s: a late line would make the log group again after the stack is gone", action)
+		case key != "" && !has(s.conditions, key):
+			l.fault(id, "action %s without a condition on %s", action, key)
+		}
+		for _, r := range s.resources {
+			if _, excepted := everywhere()[action]; r == "*" && !excepted {
+				l.fault(id, "action %s on every resource there is", action)
+			}
+		}
+	}
+}
+
+// secrets finds roles that may read what is not theirs to read.
+func (l *linter) secrets(id string, s statement) {
+	if !slices.ContainsFunc(s.actions, func(a any) bool { return strings.HasPrefix(text(a), "secretsmanager:") }) {
+		return
+	}
+	for _, r := range s.resources {
+		if secret := referred(r); !slices.Contains(readers()[secret], id) {
+			l.fault(id, "it may read the secret %s, which is for %v", secret, readers()[secret])
+		}
+	}
+}
+
+// has reports whether one of the operators of conditions is on key.
+func has(conditions tree, key string) bool {
+	for _, operator := range conditions {
+		if keys, ok := operator.(tree); ok && keys[key] != nil {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,119 @@
+package stack_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/mayfly-ci/mayfly/internal/aws/stack"
+)
+
+// TestLintFindsNothing: no template of ours has a fault.
+func TestLintFindsNothing(t *testing.T) {
+	for name, s := range kinds(t) {
+		faults, err := stack.Lint(render(t, s))
+		if err != nil || len(faults) > 0 {
+			t.Errorf("%s: %v\n%v", name, err, faults)
+		}
+	}
+}
+
+// TestPlantedFaults plants each fault that cfn-lint 1.51 does not see, or that only
+// shows on AWS, in a copy of a good template: each must be found, by its name.
+func TestPlantedFaults(t *testing.T) {
+	good := string(render(t, settings(t, "", mixed)))
+	for _, c := range []struct{ name, old, new, want string }{
+		// Tasks.
+		{"dependency on an unknown container", "- Name: runner\n", "- Name: runner\n          DependsOn: [{ ContainerName: registrar, Condition: START }]\n", "PoolSmallTask: container runner depends on registrar, which is not there"},
+		{"dependency on an essential container", "- Name: runner\n", "- Name: first\n          Memory: 64\n        - Name: runner\n          DependsOn: [{ ContainerName: first, Condition: SUCCESS }]\n", "PoolSmallTask: container runner waits for the end of first"},
+		{"mount of an undeclared volume", "SourceVolume: home", "SourceVolume: house", "PoolOwnImageTask: container runner mounts volume house, which is not declared"},
+		{"container without memory", "      Memory: \"4096\"\n", "", ""}, // the container's own is enough
+		{"task and container without memory", "", "", "PoolSmallTask: container runner has no memory"},
+		{"secrets without execution role", "          Privileged: false\n", "          Secrets: [{ Name: KEY, ValueFrom: !Ref AppSecret }]\n", "PoolSmallTask: container runner is given secrets"},
+		{"privileged container", "Privileged: false", "Privileged: true", "PoolSmallTask: container runner is privileged"},
+		{"host's network", "NetworkMode: bridge", "NetworkMode: host", "PoolSmallTask: network mode host"},
+
+		// Rules.
+		{"override for an unknown container", `{"name": "runner", "environment": [{"name": "MAYFLY_JOB", "value": "<job>"}]}`, `{"name": "agent", "environment": []}`, `PoolSmallQueued: overrides of container "agent", which the task has not: it has [runner]`},
+		{"variable that is not in the map", `"value": "<job>"`, `"value": "<jobs>"`, `PoolSmallQueued: input: template: variable "jobs"`},
+		{"broken JSON in an input", `"value": "<job>"}]}]}'`, `"value": "<job>"}]}'`, `PoolSmallQueued: input: template:`},
+		{"pattern value that is no list", "detail: { action: [queued]", "detail: { action: queued", `PoolSmallQueued: pattern: line 1`},
+		{"unknown operator", "replay-name: [{ exists: false }]", "replay-name: [{ exist: false }]", `PoolSmallQueued: pattern: line 1, column`},
+		{"launch type with a strategy", "            TaskCount: 1\n", "            TaskCount: 1\n            LaunchType: EC2\n", "PoolSmallQueued: a launch type together with a capacity provider strategy"},
+		{"no strategy", "            CapacityProviderStrategy: [{ CapacityProvider: !Ref HostAmd64CapacityProvider, Weight: 1, Base: 0 }]\n", "", "PoolSmallQueued: tasks without a capacity provider strategy"},
+		{"ECS target without a role", "          RoleArn: !GetAtt LaunchRole.Arn\n", "", "PoolSmallQueued: tasks without RoleArn"},
+		{"ECS target without dead letters", "          DeadLetterConfig: { Arn: !GetAtt DeadLetters.Arn }\n          EcsParameters", "          EcsParameters", "PoolSmallQueued: tasks without dead letters"},
+		{"unknown task", `TaskDefinitionArn: !Sub "arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:task-definition/${AWS::StackName}-small"`, `TaskDefinitionArn: !Sub "arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:task-definition/${AWS::StackName}-smal"`, "PoolSmallQueued: its task definition is not in the template"},
+		{"task that may not be run", `task-definition/${AWS::StackName}-small"` + "\n", `task-definition/${AWS::StackName}-smal"` + "\n", "PoolSmallQueued: LaunchRole may not run the task"},
+		{"role that may not be passed", "                  - !GetAtt TaskRole.Arn\n", "", "PoolSmallQueued: LaunchRole may not pass TaskRole to the task"},
+		{"tags without the permission", "            TaskCount: 1\n", "            TaskCount: 1\n            PropagateTags: TASK_DEFINITION\n", "PoolSmallQueued: tasks with tags, and LaunchRole has no ecs:TagResource"},
+		{"replays start tasks", "replay-name: [{ exists: false }], detail: { action: [queued]", "detail: { action: [queued]", "PoolSmallQueued: replayed events start tasks"},
+		{"schedule on a bus of its own", "      ScheduleExpression: rate(1 minute)\n", "      ScheduleExpression: rate(1 minute)\n      EventBusName: !Ref Bus\n", "SweepSchedule: a schedule on a bus of one's own"},
+		{"AWS's events on a bus of its own", "      EventPattern: { source: [aws.ecs]", "      EventBusName: !Ref Bus\n      EventPattern: { source: [aws.ecs]", "TasksRule: source aws.ecs on a bus of one's own"},
+		{"log group as target with :*", "log-group:${EventsLog}", "log-group:${EventsLog}:*", "EventsRule: target arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${EventsLog}:*: a log group as a target is named without :*"},
+		{"log group's ARN as target", `Arn: !Sub "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${EventsLog}"`, "Arn: !GetAtt EventsLog.Arn", "EventsRule: target EventsLog.Arn ends in :*"},
+		{"rule that may not call", "SourceArn: !GetAtt JobsRule.Arn", "SourceArn: !GetAtt EffectsRule.Arn", "JobsRule: no permission lets this rule call LedgerFunction"},
+		{"rule that may not send its dead letters", "                  - !GetAtt PoolSmallQueued.Arn\n", "", "PoolSmallQueued: dead letters: the policy of DeadLetters does not let this rule send there"},
+		{"bus by its name", "Properties: { SourceArn: !GetAtt Bus.Arn, Description", "Properties: { SourceArn: !Ref Bus, Description", "Discoverer: SourceArn is a Ref"},
+
+		// Queues, texts, names.
+		{"FIFO dead letters", `${AWS::StackName}-dead-letters"`, "${AWS::StackName}-dead-letters.fifo\"\n      FifoQueue: true", "PoolSmallQueued: dead letters go to the FIFO queue DeadLetters"},
+		{"dead letters of a function that may not send", "              - { Effect: Allow, Action: sqs:SendMessage, Resource: !GetAtt DeadLetters.Arn }\n", "", "LedgerFunction: dead letters: LedgerRole has no sqs:SendMessage"},
+		{"broken JSON in the dashboard", `{"widgets": [`, `{"widgets": [,`, "Dashboard: DashboardBody: invalid character"},
+		{"broken JSON in the lifecycle policy", `{"rules": [`, `{"rules" [`, "Images: LifecyclePolicyText: invalid character"},
+		{"repository name in upper case", `${AWS::StackName}-runner"`, `${AWS::StackName}-Runner"`, `Images: repository name "${AWS::StackName}-Runner": want one, in lower case`},
+		{"no repository name", "      RepositoryName: !Sub \"${AWS::StackName}-runner\"\n", "", `Images: repository name "": want one`},
+		{"repository that keeps its images", "      EmptyOnDelete: true\n", "", "Images: without EmptyOnDelete"},
+		{"value of a secret", "      Description: !Sub \"${AWS::StackName}: the GitHub App's key, or a token\"", "      SecretString: later", "AppSecret: a value in the template"},
+		{"name of a secret", "      Description: !Sub \"${AWS::StackName}: the GitHub App's key, or a token\"", "      Name: app", "AppSecret: a fixed name"},
+		{"variable for a shell", "ECS_CLUSTER=${Cluster}", "ECS_CLUSTER=${CLUSTER:-none}", "HostAmd64LaunchTemplate: ${CLUSTER:-none}: no parameter or resource of that name: want ${!CLUSTER:-none}"},
+		{"list of ids that may be empty", "Type: CommaDelimitedList", "Type: List<AWS::EC2::Subnet::Id>", "SubnetIds: type List<AWS::EC2::Subnet::Id> with an empty default"},
+		{"mapping key", "Resources:\n", "Mappings: { Sizes: { x86_64: { Cpu: 1 } } }\nResources:\n", `Sizes: mapping key "x86_64"`},
+
+		// Hosts.
+		{"termination protection without the group's", "      NewInstancesProtectedFromScaleIn: true # a host with a job on it is not ended\n", "", "HostAmd64CapacityProvider: termination protection, and HostAmd64Group does not protect"},
+		{"desired capacity", "      MinSize: \"0\"\n", "      MinSize: \"0\"\n      DesiredCapacity: \"1\"\n", "HostAmd64Group: a desired capacity"},
+		{"name of ECS's", `Name: !Sub "${AWS::StackName}-amd64"` + "\n      AutoScalingGroupProvider", "Name: ecs-amd64\n      AutoScalingGroupProvider", "HostAmd64CapacityProvider: name ecs-amd64"},
+		{"metadata for tasks", "HttpPutResponseHopLimit: 1", "HttpPutResponseHopLimit: 2", "HostAmd64LaunchTemplate: tasks could ask for their host's credentials"},
+		{"metadata without a token", "HttpTokens: required", "HttpTokens: optional", "HostAmd64LaunchTemplate: tasks could ask for their host's credentials"},
+		{"open disk", "Encrypted: true", "Encrypted: false", "HostAmd64LaunchTemplate: disk /dev/xvda is not encrypted"},
+
+		// Addresses of functions.
+		{"URL permission without its type", "      FunctionUrlAuthType: NONE\n", "", "WebhookUrlPermission: a permission on a function URL without FunctionUrlAuthType"},
+		{"one permission of two", "  WebhookInvokePermission:\n    Type: AWS::Lambda::Permission\n    Properties:\n      Action: lambda:InvokeFunction\n", "  WebhookInvokePermission:\n    Type: AWS::Lambda::Permission\n    Properties:\n      Action: lambda:GetFunction\n", "WebhookUrl: nobody may call it: want a permission lambda:InvokeFunction"},
+		{"open past the URL", "      InvokedViaFunctionUrl: true\n", "", "WebhookInvokePermission: everyone may invoke the function past its URL"},
+		{"rules of every account", ", SourceArn: !GetAtt JobsRule.Arn", "", "JobsPermission: the rules of every account may invoke the function"},
+		{"open claim", "AuthType: AWS_IAM }", "AuthType: NONE }", "ClaimUrl: nobody may call it"},
+
+		// Roles.
+		{"all actions of a service", "Action: events:PutEvents, Resource: !GetAtt Bus.Arn", `Action: "events:*", Resource: !GetAtt Bus.Arn`, "WebhookRole: action events:*: want each action by its name"},
+		{"every resource", "Action: events:PutEvents, Resource: !GetAtt Bus.Arn", `Action: events:PutEvents, Resource: "*"`, "WebhookRole: action events:PutEvents on every resource there is"},
+		{"making log groups", "Action: [logs:CreateLogStream, logs:PutLogEvents], Resource: !GetAtt WebhookLogs.Arn", "Action: [logs:CreateLogGroup, logs:PutLogEvents], Resource: !GetAtt WebhookLogs.Arn", "WebhookRole: action logs:CreateLogGroup"},
+		{"tasks on any cluster", "                Condition: { ArnEquals: { \"ecs:cluster\": !GetAtt Cluster.Arn } }\n", "", "LaunchRole: action ecs:RunTask without a condition on ecs:cluster"},
+		{"passing roles to anyone", "                Condition: { StringEquals: { \"iam:PassedToService\": ecs-tasks.amazonaws.com } }\n", "", "LaunchRole: action iam:PassRole without a condition on iam:PassedToService"},
+		{"claims past the signature", `            Condition: { StringEquals: { "lambda:FunctionUrlAuthType": AWS_IAM } }` + "\n", "", "ClaimPolicy: action lambda:InvokeFunctionUrl without a condition"},
+		{"the App's secret for another", "Action: secretsmanager:GetSecretValue, Resource: !Ref WebhookSecret", "Action: secretsmanager:GetSecretValue, Resource: !Ref AppSecret", "WebhookRole: it may read the secret AppSecret, which is for [ClaimRole SweepRole]"},
+		{"a secret for hosts", "              - { Effect: Allow, Action: ecs:DiscoverPollEndpoint, Resource: \"*\" }\n", "              - { Effect: Allow, Action: [secretsmanager:GetSecretValue], Resource: !Ref WebhookSecret }\n", "HostRole: it may read the secret WebhookSecret"},
+		{"deny that hides more", "- { Effect: Allow, Action: ecs:DiscoverPollEndpoint", "- { Effect: Allow, NotAction: [ecs:Poll], Action: ecs:DiscoverPollEndpoint", "HostRole: a statement that does not simply allow"},
+		{"trust in an account", "Principal: { Service: events.amazonaws.com }, Action: sts:AssumeRole", "Principal: { AWS: \"*\" }, Action: sts:AssumeRole", "LaunchRole: its trust names others than services"},
+		{"confused deputy", `Principal: { Service: ecs-tasks.amazonaws.com }, Action: sts:AssumeRole, Condition: { StringEquals: { "aws:SourceAccount": !Ref "AWS::AccountId" } }`, "Principal: { Service: ecs-tasks.amazonaws.com }, Action: sts:AssumeRole", "ecs-tasks.amazonaws.com could take it for another account"},
+		{"managed policy", "  HostRole:\n    Type: AWS::IAM::Role\n    Properties:\n", "  HostRole:\n    Type: AWS::IAM::Role\n    Properties:\n      ManagedPolicyArns: [arn:aws:iam::aws:policy/AdministratorAccess]\n", "HostRole: managed policies"},
+		{"queue for every rule", "            Condition:\n              ArnEquals:\n", "            Conditions:\n              ArnEquals:\n", "DeadLettersPolicy: a policy without a condition"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bad := strings.Replace(good, c.old, c.new, 1)
+			if c.name == "task and container without memory" {
+				bad = strings.NewReplacer("      Memory: \"4096\"\n", "", "          Memory: 4096\n", "").Replace(good)
+			}
+			if bad == good {
+				t.Fatal("the template has nothing of the kind: the test must follow it")
+			}
+			faults, err := stack.Lint([]byte(bad))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.want == "" && len(faults) > 0 || !strings.Contains(faults.Error(), c.want) {
+				t.Errorf("found:\n%v\nwant %q", faults, c.want)
+			}
+		})
+	}
+}
