@@ -43,7 +43,7 @@ func (c *dlqListCmd) Run(ctx context.Context, all *commands, screen *cli.Screen,
 
 // letters reads the dead letters that pass f.
 func (r reading) letters(ctx context.Context, all *commands, log *slog.Logger, f bus.LetterFilter, limit int) ([]bus.DeadLetter, error) {
-	from, err := r.source(all, log)
+	from, err := r.source(ctx, all, log)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func (r reading) change(ctx context.Context, all *commands, log *slog.Logger, do
 	if err != nil {
 		return 0, err
 	}
-	from, err := r.source(all, log)
+	from, err := r.source(ctx, all, log)
 	if err != nil {
 		return 0, err
 	}

@@ -29,7 +29,7 @@ type eventsCmd struct {
 
 // Run lists events, the newest first.
 func (c *eventsCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
-	from, err := c.source(all, log)
+	from, err := c.source(ctx, all, log)
 	if err != nil {
 		return err
 	}

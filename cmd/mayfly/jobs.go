@@ -37,7 +37,7 @@ func (c *jobsCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, lo
 		}
 		query = ledger.JobQuery{Key: key}
 	}
-	from, err := c.source(all, log)
+	from, err := c.source(ctx, all, log)
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ type runnersCmd struct {
 
 // Run lists runners, or tells of one.
 func (c *runnersCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
-	from, err := c.source(all, log)
+	from, err := c.source(ctx, all, log)
 	if err != nil {
 		return err
 	}

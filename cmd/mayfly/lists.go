@@ -8,14 +8,31 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/event/schema"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// reading says what the commands that list read.
+// reading says what the commands that list read: the database of this machine, or the
+// stack on AWS.
 type reading struct {
+	platform
 	State string `help:"State folder, in place of the configuration's." type:"path" placeholder:"DIR"`
 	JSON  bool   `help:"Print JSON."`
+}
+
+// platform says where mayfly runs.
+type platform struct {
+	Platform string `help:"Where mayfly runs, in place of the configuration's: machine or aws." enum:",machine,aws" default:"" placeholder:"WHERE"`
+}
+
+// onAWS reports whether that is AWS.
+func (p platform) onAWS(c *commands) (bool, error) {
+	if p.Platform != "" {
+		return p.Platform == config.PlatformAWS, nil
+	}
+	s, err := readSetup(c.Config)
+	return s.Config != nil && s.Platform == config.PlatformAWS, err
 }
 
 // A source is what there is to read of a pipeline, wherever it runs: one for each
@@ -71,7 +88,16 @@ type health struct {
 }
 
 // source opens what c reads.
-func (r reading) source(all *commands, log *slog.Logger) (*source, error) {
+func (r reading) source(ctx context.Context, all *commands, log *slog.Logger) (*source, error) {
+	if r.State != "" && r.Platform == "" { // which needs no configuration
+		return r.fileSource(all, log)
+	}
+	switch aws, err := r.onAWS(all); {
+	case err != nil:
+		return nil, err
+	case aws:
+		return stackSource(ctx, all)
+	}
 	return r.fileSource(all, log)
 }
 

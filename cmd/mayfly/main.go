@@ -95,7 +95,7 @@ func explain(err error) error {
 	case errors.Is(err, disk.ErrFull):
 		return cli.Hint(err, "make room on the disk; nothing that was acknowledged is lost")
 	}
-	return explainForge(err)
+	return explainForge(explainAWS(err))
 }
 
 // versionCmd is `mayfly version`.

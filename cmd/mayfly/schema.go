@@ -24,7 +24,7 @@ type schemaCmd struct {
 
 // schemas reads all schemas by name, each with its versions, the oldest first.
 func (r reading) schemas(ctx context.Context, all *commands, log *slog.Logger) (map[string][]*schema.Schema, error) {
-	from, err := r.source(all, log)
+	from, err := r.source(ctx, all, log)
 	if err != nil {
 		return nil, err
 	}

@@ -48,7 +48,7 @@ func (c *statusCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, 
 	if err != nil {
 		return err
 	}
-	from, err := c.source(all, log)
+	from, err := c.source(ctx, all, log)
 	if err != nil {
 		return err
 	}

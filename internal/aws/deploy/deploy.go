@@ -13,6 +13,22 @@ import (
 	"time"
 )
 
+// Parameters of the template that have a meaning here; some have the suffix of an
+// architecture, "Amd64" or "Arm64".
+const (
+	ArtifactBucket = "ArtifactBucket"
+	WebhookKey     = "WebhookKey"
+	HandlersKey    = "HandlersKey"
+	SourceKey      = "SourceKey"
+	AgentKey       = "AgentKey"    // and suffix
+	ToolKey        = "ToolKey"     // and suffix
+	ImageDigest    = "ImageDigest" // and suffix
+	RulesState     = "RulesState"
+
+	RulesOn  = "ENABLED"
+	RulesOff = "DISABLED"
+)
+
 // Look is how far apart looks at what AWS is doing are, unless a test has less time.
 const Look = 3 * time.Second
 

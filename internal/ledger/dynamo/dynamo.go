@@ -22,6 +22,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"github.com/mayfly-ci/mayfly/internal/ledger"
@@ -81,6 +82,9 @@ func New(client *dynamodb.Client, c Config) *Ledger {
 	l.turn <- struct{}{}
 	return l
 }
+
+// Open is New with a client of its own.
+func Open(a aws.Config, c Config) *Ledger { return New(dynamodb.NewFromConfig(a), c) }
 
 // own waits for l's turn and returns what ends it.
 func (l *Ledger) own(ctx context.Context) (release func(), err error) {

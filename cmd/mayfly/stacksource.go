@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/aws/deploy"
+	"github.com/mayfly-ci/mayfly/internal/aws/refusal"
+	"github.com/mayfly-ci/mayfly/internal/aws/view"
+	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/ledger/dynamo"
+)
+
+// followStackEvery is how often the stack's log is looked at for what has come. AWS allows
+// five such calls a second, for all who ask.
+const followStackEvery = 2 * time.Second
+
+// A cloud is the stack of a configuration, and the account that it is in.
+type cloud struct {
+	setup
+	account *deploy.Account
+	stack   *deploy.Stack
+}
+
+// openCloud finds out where the stack is. Nothing is asked of AWS yet.
+func openCloud(ctx context.Context, all *commands) (*cloud, error) {
+	s, err := readSetup(all.Config)
+	if err != nil {
+		return nil, err
+	}
+	account, err := deploy.Connect(ctx, s.AWS.Region)
+	if err != nil {
+		return nil, err
+	}
+	return &cloud{s, account, deploy.NewStack(account.Config, s.AWS.Stack)}, nil
+}
+
+// running returns how the stack stands; an error when there is none.
+func (c *cloud) running(ctx context.Context) (deploy.State, error) {
+	state, err := c.stack.State(ctx)
+	if err == nil && !state.Exists() {
+		err = cli.Hint(fmt.Errorf("stack %s: there is none in %s", c.stack.Name, c.account.Region()), "mayfly deploy makes it; aws.stack and aws.region say which one is meant")
+	}
+	return state, err
+}
+
+// stackSource reads the stack.
+func stackSource(ctx context.Context, all *commands) (*source, error) {
+	c, err := openCloud(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	state, err := c.running(ctx)
+	if err != nil {
+		return nil, err
+	}
+	limits := ledger.Limits{Pools: c.limits.Pools, Level: c.limits.Level} // hosts come as they are needed
+	return &source{
+		ledger:  dynamo.Open(c.account.Config, dynamo.Config{Table: state.Outputs["TableName"], Limits: limits}),
+		events:  view.NewEvents(c.account.Config, state.Outputs["EventsLogName"]),
+		letters: view.NewLetters(c.account.Config, state.Outputs["DeadLettersUrl"], state.Outputs["BusName"]),
+		schemas: view.NewSchemas(c.account.Config),
+		health:  func(context.Context) (health, error) { return c.health(state), nil },
+		pause:   followStackEvery, close: func() error { return nil },
+	}, nil
+}
+
+func (c *cloud) health(state deploy.State) health {
+	rules := "its rules are off"
+	on := state.Parameters[deploy.RulesState] == deploy.RulesOn
+	if on {
+		rules = "its rules are on"
+	}
+	return health{
+		Running: on && strings.HasSuffix(state.Status, "_COMPLETE"),
+		Words:   fmt.Sprintf("stack %s in %s: %s, %s", c.stack.Name, c.account.Region(), state.Status, rules),
+	}
+}
+
+// explainAWS gives the errors of AWS their hints and code.
+func explainAWS(err error) error {
+	hint, ok := refusal.Of(err)
+	if !ok {
+		return err
+	}
+	return cli.Hint(cli.WithCode(errors.New(refusal.Words(err)), cli.ExitAWS), "%s", hint)
+}

@@ -1,0 +1,43 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+// An Account is one of AWS, in one region, as somebody who may act in it.
+type Account struct {
+	Config aws.Config // for clients
+	ID     string     // twelve digits; known once [Account.Identify] has asked
+	Caller string     // ARN of who acts; the same
+}
+
+// Connect finds region and credentials as AWS's own tools do: the environment, the
+// profile, the machine's role. Region may be empty for theirs. Nothing is asked yet.
+func Connect(ctx context.Context, region string) (*Account, error) {
+	c, err := config.LoadDefaultConfig(ctx, config.WithRegion(region))
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration of AWS: %w", err)
+	}
+	if c.Region == "" {
+		return nil, &aws.MissingRegionError{}
+	}
+	return &Account{Config: c}, nil
+}
+
+// Identify asks AWS who acts here.
+func (a *Account) Identify(ctx context.Context) error {
+	out, err := sts.NewFromConfig(a.Config).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return fmt.Errorf("asking AWS who this is: %w", err)
+	}
+	a.ID, a.Caller = aws.ToString(out.Account), aws.ToString(out.Arn)
+	return nil
+}
+
+// Region returns where it is.
+func (a *Account) Region() string { return a.Config.Region }
