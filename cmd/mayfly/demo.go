@@ -33,6 +33,7 @@ const sampleRepository = "acme/web"
 // demoCmd is `mayfly demo`.
 type demoCmd struct {
 	Launcher string        `help:"Where runners run: ${enum}." enum:"auto,engine,sandbox" default:"auto"`
+	Image    string        `help:"Image of the runners, such as one of mayfly image list, in place of one from this machine's programs. For the launcher engine." placeholder:"IMAGE"`
 	JSON     bool          `help:"Print one summary object."`
 	Keep     bool          `help:"Stay up after the sample: further pushes start further jobs."`
 	Listen   string        `help:"Address and port for deliveries." default:"127.0.0.1:0" placeholder:"HOST:PORT"`
@@ -62,6 +63,9 @@ var errDemo = errors.New("demo: not all ended as meant")
 
 // Run runs the sample from push to empty inventory.
 func (c *demoCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) (err error) {
+	if c.Image != "" && c.Launcher != launcherEngine {
+		return cli.Usage(fmt.Errorf("--image with --launcher %s: only a container engine has images", c.Launcher), "add --launcher engine")
+	}
 	if all.LogLevel == "info" { // the demo tells what happens itself
 		log = slog.New(slog.NewTextHandler(screen.Err, &slog.HandlerOptions{Level: slog.LevelError}))
 	}
@@ -73,7 +77,7 @@ func (c *demoCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, lo
 	}
 	progress := screen.Progress(time.Now)
 	s, err := openSimulated(ctx, simulatedSettings{
-		Launcher: c.Launcher, State: c.State, Listen: c.Listen, Secret: secret.New(c.Secret),
+		Launcher: c.Launcher, Image: c.Image, State: c.State, Listen: c.Listen, Secret: secret.New(c.Secret),
 		Repository: sampleRepository, Pools: demoPools(), Log: log, Progress: progress.Set,
 	})
 	progress.End()

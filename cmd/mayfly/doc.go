@@ -57,7 +57,7 @@
 // image.Catalog decides which image runners start from. image/source has its files,
 // image/archive the archive of GitHub's runner, and image/engine builds it, through the
 // same docker package by which fleet/engine reaches the engine. image.go here has the
-// commands.
+// commands; ahead.go has images fetched before a job needs them.
 //
 // # GitHub
 //

@@ -63,6 +63,8 @@ type machine struct {
 	schemas  *registry.Discoverer
 	words    lastWords
 	limits   atomic.Pointer[ledger.Limits] // in force; those of the settings until they are changed
+
+	poolsChanged chan struct{} // has room for one: pools may want other images
 }
 
 // databaseName is the one file of a machine, in its state folder.
@@ -70,7 +72,7 @@ const databaseName = "mayfly.db"
 
 // newMachine returns a machine of which nothing is open yet.
 func newMachine(s settings) *machine {
-	m := &machine{settings: s}
+	m := &machine{settings: s, poolsChanged: make(chan struct{}, 1)}
 	m.limits.Store(&s.Limits)
 	m.joins = pipeline.New(pipeline.Config{
 		Limits: func() ledger.Limits { return *m.limits.Load() }, Enterprise: m.Enterprise,
@@ -155,6 +157,7 @@ func (m *machine) run(ctx context.Context, listener net.Listener) error {
 	g.Go(func() error { return m.sweepJobs(ctx) })
 	g.Go(func() error { return m.serveControl(ctx) })
 	g.Go(func() error { return m.schemas.Run(ctx) })
+	g.Go(func() error { return m.fetchImages(ctx) })
 	g.Go(func() error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return err

@@ -22,6 +22,10 @@ func (m *machine) reload(ctx context.Context, limits ledger.Limits, o outside) e
 		return err
 	}
 	m.hook.SetPools(limits.Pools)
+	select {
+	case m.poolsChanged <- struct{}{}:
+	default: // it was said already, and not heard yet
+	}
 	m.Outside = o // which nobody else reads once the machine is open
 	rules, err := m.rules()
 	if err != nil {

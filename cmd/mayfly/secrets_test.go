@@ -77,7 +77,7 @@ func inEngine(t *testing.T) worldConfig {
 		}
 		l.Close()
 	})
-	if err := loadTools(t.Context(), l, image, hosttools.Config{
+	if err := loadTools(t.Context(), l.Images, image, hosttools.Config{
 		Tools: []string{"bash", "env", "grep", "ls", "rm", "sed", "sleep", "touch"},
 		Files: map[string]string{minirunner: tool("mayfly-minirunner")},
 	}); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -12,8 +13,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/docker"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
-	"github.com/mayfly-ci/mayfly/internal/fleet/engine"
 	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/image/hosttools"
@@ -40,6 +42,7 @@ type simulated struct {
 // simulatedSettings say how.
 type simulatedSettings struct {
 	Launcher   string        // auto, engine or sandbox
+	Image      string        // one that is there, with a runner in it; "" for one from this machine's programs
 	State      string        // folder for everything
 	Listen     string        // for deliveries
 	Secret     secret.Secret // of deliveries; made up when zero
@@ -122,7 +125,10 @@ func (s *simulated) openMachine(ctx context.Context, c simulatedSettings, settin
 	const image = "localhost/mayfly-demo:latest"
 	for i := range settings.Limits.Pools {
 		p := &settings.Limits.Pools[i]
-		p.Network, p.Image, p.Command = pool.NetworkHost, image, []string{minirunner}
+		p.Network, p.Image = pool.NetworkHost, cmp.Or(c.Image, image)
+		if c.Image == "" {
+			p.Command = []string{minirunner}
+		}
 		*p = p.WithDefaults()
 	}
 	settings.Launcher = launcherSettings{
@@ -132,19 +138,30 @@ func (s *simulated) openMachine(ctx context.Context, c simulatedSettings, settin
 	if s.machine, err = openMachine(ctx, settings); err != nil {
 		return err
 	}
-	if s.engine == nil {
+	switch {
+	case s.engine == nil:
 		return nil
+	case c.Image != "":
+		return s.checkImage(ctx, c.Image)
 	}
 	s.image = image
 	c.Progress("building an image from this machine's own programs …")
-	return loadTools(ctx, s.engine, image, hosttools.Config{
+	return loadTools(ctx, s.engine.Images, image, hosttools.Config{
 		Tools: hosttools.Tools(), Trees: hosttools.Trees(), Files: map[string]string{minirunner: runner},
 	})
 }
 
+// checkImage fails unless image is there: the runners of a simulation pull nothing.
+func (s *simulated) checkImage(ctx context.Context, image string) error {
+	if has, err := s.engine.Has(ctx, image); has || err != nil {
+		return err
+	}
+	return cli.Usage(fmt.Errorf("image %s is not there", image), "mayfly image list has those that mayfly image build made")
+}
+
 // loadTools builds an image from this machine's own programs and loads it: there
 // may be no registry in reach.
-func loadTools(ctx context.Context, e *engine.Launcher, ref string, c hosttools.Config) error {
+func loadTools(ctx context.Context, store *docker.Images, ref string, c hosttools.Config) error {
 	image, err := hosttools.Build(c)
 	if err != nil {
 		return err
@@ -161,7 +178,7 @@ func loadTools(ctx context.Context, e *engine.Launcher, ref string, c hosttools.
 	if _, err := archive.Seek(0, 0); err != nil {
 		return err
 	}
-	return e.Load(ctx, archive)
+	return store.Load(ctx, archive)
 }
 
 func (s *simulated) hookURL() string { return "http://" + s.listener.Addr().String() + "/webhook" }

@@ -39,6 +39,32 @@ func (i *Images) Pull(ctx context.Context, image string, progress func(image, st
 	if has, err := i.Has(ctx, image); has || err != nil {
 		return err
 	}
+	return i.pull(ctx, image, progress)
+}
+
+// Renew gets image from its registry, whether the engine has one of that name or not.
+// What the name stood for before is removed, unless something still uses it.
+func (i *Images) Renew(ctx context.Context, image string, progress func(image, step string)) error {
+	i.pulls.Lock()
+	defer i.pulls.Unlock()
+	before, err := i.api.ImageInspect(ctx, image)
+	if err != nil && !errdefs.IsNotFound(err) {
+		return fmt.Errorf("looking for image %s: %w", image, err)
+	}
+	if err := i.pull(ctx, image, progress); err != nil || before.ID == "" {
+		return err
+	}
+	if old, err := i.api.ImageInspect(ctx, before.ID); err != nil || len(old.RepoTags) > 0 {
+		return nil // the same as before, under another name as well, or gone already
+	}
+	_, err = i.api.ImageRemove(ctx, before.ID, client.ImageRemoveOptions{PruneChildren: true})
+	if err != nil && !errdefs.IsConflict(err) && !errdefs.IsNotFound(err) {
+		return fmt.Errorf("removing what image %s was before: %w", image, err)
+	}
+	return nil
+}
+
+func (i *Images) pull(ctx context.Context, image string, progress func(image, step string)) error {
 	pull, err := i.api.ImagePull(ctx, image, client.ImagePullOptions{})
 	if err != nil {
 		return fmt.Errorf("pulling image %s: %w", image, err)

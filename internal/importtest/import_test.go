@@ -103,7 +103,7 @@ func TestStagesDoNotImportEachOther(t *testing.T) {
 
 func TestPartsDoNotImportParents(t *testing.T) {
 	plugs := []string{
-		"internal/fleet/engine", "internal/fleet/sandbox", "internal/fleet/fleettest", "internal/image/engine",
+		"internal/fleet/engine", "internal/fleet/sandbox", "internal/fleet/fleettest", "internal/image/engine", "internal/docker/dockertest",
 		"internal/image/sqlite", "internal/image/imagetest", "internal/image/release",
 		"internal/ledger/sqlite", "internal/ledger/dynamo", "internal/ledger/ledgertest", "internal/ledger/whatif", "internal/bus/target", "internal/bus/registry",
 		"internal/aws/stack", "internal/aws/deploy", "internal/aws/handler", "internal/aws/build",
@@ -175,7 +175,7 @@ func TestLibrariesHaveOneHome(t *testing.T) {
 		"github.com/rhysd/actionlint":             {"internal/github/expr", "internal/github/githubsim"},
 		"github.com/goccy/go-yaml":                {"internal/config", "internal/github/githubsim", "internal/aws/stack"},
 		"github.com/alecthomas/kong":              {"cmd/mayfly", "internal/cli"},
-		"github.com/google/go-containerregistry":  {"internal/image"},
+		"github.com/google/go-containerregistry":  {"internal/image", "internal/docker/dockertest"},
 	}
 	for _, p := range list(t) {
 		for _, imp := range p.Imports {
@@ -190,7 +190,7 @@ func TestLibrariesHaveOneHome(t *testing.T) {
 
 // TestSupportStaysOutOfBinaries keeps what only tests need out of the tool.
 func TestSupportStaysOutOfBinaries(t *testing.T) {
-	support := []string{"internal/github/openapi", "internal/fleet/fleettest", "internal/ledger/ledgertest", "internal/image/imagetest", "internal/aws/awstest"}
+	support := []string{"internal/docker/dockertest", "internal/github/openapi", "internal/fleet/fleettest", "internal/ledger/ledgertest", "internal/image/imagetest", "internal/aws/awstest"}
 	for _, p := range list(t) {
 		for _, imp := range p.Imports {
 			imp, _ := strings.CutPrefix(imp, module)

@@ -21,6 +21,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/mayfly-ci/mayfly/internal/docker"
+	"github.com/mayfly-ci/mayfly/internal/docker/dockertest"
 	"github.com/mayfly-ci/mayfly/internal/image/archive"
 	"github.com/mayfly-ci/mayfly/internal/image/hosttools"
 	"github.com/mayfly-ci/mayfly/internal/image/source"
@@ -68,19 +69,7 @@ type workshop struct {
 
 func open(t *testing.T) workshop {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "mayfly-image-") // not t.TempDir: its name is too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	service, err := docker.Serve(t.Context(), filepath.Join(dir, "engine.sock"))
-	if err != nil && os.Getenv("CI") == "true" {
-		t.Fatalf("CI must be able to test this: %v", err)
-	} else if err != nil {
-		t.Skipf("NOT TESTED HERE: %v", err)
-	}
-	t.Cleanup(func() { service.Close() })
-	b, err := New(t.Context(), service.Socket)
+	b, err := New(t.Context(), dockertest.Serve(t))
 	if err != nil {
 		t.Fatal(err)
 	}

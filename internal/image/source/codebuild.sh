@@ -74,7 +74,7 @@ canary() {
 
 push() {
 	local target
-	target=$REPOSITORY_URI:$RUNNER_VERSION-$(revision)
+	target=$REPOSITORY_URI:$RUNNER_VERSION-$(revision)-${CODEBUILD_BUILD_NUMBER:-0}
 	aws ecr get-login-password | docker login --username AWS --password-stdin "${REPOSITORY_URI%%/*}"
 	docker tag "$name" "$target"
 	docker push "$target"

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/pool"
+)
+
+// Images are fetched before a job needs them: at start, when pools changed, and again
+// now and then, because a name such as actions-runner:latest moves on, and GitHub refuses
+// runners that are too old. What could not be fetched is tried again sooner.
+const (
+	renewImages = 6 * time.Hour
+	retryImages = time.Minute
+)
+
+// fetchImages keeps the pools' images on this host until ctx ends.
+func (m *machine) fetchImages(ctx context.Context) error {
+	for m.engine != nil {
+		wait := renewImages
+		for _, image := range imagesOf(m.pools()) {
+			if err := m.fetchImage(ctx, image); err != nil && ctx.Err() == nil {
+				m.Log.Warn("image is not there yet: a job that needs it waits", "image", image, "err", err, "again_in", retryImages)
+				wait = retryImages
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		case <-m.poolsChanged:
+		}
+	}
+	return nil
+}
+
+// imagesOf lists the images of pools, each once.
+func imagesOf(pools pool.Set) (list []string) {
+	for _, p := range pools {
+		if p.Image != "" && !slices.Contains(list, p.Image) {
+			list = append(list, p.Image)
+		}
+	}
+	return list
+}
+
+// fetchImage gets an image unless it is there and cannot have changed. One that is there
+// does when its registry is out of reach.
+func (m *machine) fetchImage(ctx context.Context, image string) error {
+	if isFixed(image) {
+		return m.engine.Pull(ctx, image, m.logPull)
+	}
+	err := m.engine.Renew(ctx, image, m.logPull)
+	if err == nil {
+		return nil
+	}
+	has, hasErr := m.engine.Has(ctx, image)
+	if has && hasErr == nil {
+		m.Log.Warn("image is not renewed: jobs run in the one that is there", "image", image, "err", err)
+		return nil
+	}
+	return err
+}
+
+func (m *machine) logPull(image, step string) {
+	m.Log.Debug("pulling image", "image", image, "step", step)
+}
+
+// isFixed reports whether a name stands for one image for ever, or for one of this
+// host, which no registry has.
+func isFixed(image string) bool {
+	return strings.Contains(image, "sha256:") || strings.HasPrefix(image, "localhost/")
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mayfly-ci/mayfly/internal/docker/dockertest"
+	"github.com/mayfly-ci/mayfly/internal/image/archive"
+	"github.com/mayfly-ci/mayfly/internal/image/engine"
+	"github.com/mayfly-ci/mayfly/internal/image/hosttools"
+)
+
+// standinVersion is that of the stand-in for GitHub's runner.
+const standinVersion = "2.999.0"
+
+// standin packs mayfly-minirunner as GitHub packs its runner.
+func standin(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), archive.Name(standinVersion, runtime.GOARCH))
+	if out, err := exec.Command("../../scripts/standin-archive", tool("mayfly-minirunner"), standinVersion, file).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return file
+}
+
+// imageStore opens the engine's store, with an image of this machine's tools to build
+// on, until the test is over.
+func imageStore(t *testing.T) (_ *engine.Builder, base string) {
+	t.Helper()
+	b, err := engine.New(t.Context(), dockertest.Serve(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	base = fmt.Sprintf("localhost/mayfly-base-test-%d:latest", os.Getpid())
+	t.Cleanup(func() {
+		if err := errors.Join(b.RemoveImage(context.Background(), base), b.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := loadTools(t.Context(), b.Images, base, hosttools.Config{
+		Tools: append(hosttools.Tools(), "jq", "zstd"), Trees: hosttools.Trees(),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return b, base
+}
+
+// TestImage builds an image without GitHub and without a registry, and has the demo
+// run its jobs in it.
+func TestImage(t *testing.T) {
+	b, base := imageStore(t)
+	built := mayflyJSON[engine.Image](t, "image", "build", "--agent-archive", standin(t), "--base", base, "--json")
+	t.Cleanup(func() {
+		if err := b.Remove(context.Background(), built.Digest); err != nil {
+			t.Error(err)
+		}
+	})
+	if built.Version != standinVersion || built.Base != base {
+		t.Errorf("built %+v", built)
+	}
+	listed := false
+	for _, i := range mayflyJSON[[]engine.Image](t, "image", "list", "--json") {
+		listed = listed || i == built
+	}
+	if !listed {
+		t.Errorf("mayfly image list lacks %s", built.Digest)
+	}
+	got := mayflyJSON[demoSummary](t, "demo", "--json", "--launcher", "engine", "--image", built.Digest)
+	got.QueuedToStarted, got.RunnersStarted = quantiles{}, 0
+	if diff := cmp.Diff(demoSummary{Jobs: 6, AsExpected: 6}, got); diff != "" {
+		t.Error(diff)
+	}
+	if there, err := b.Has(t.Context(), built.Digest); err != nil || !there {
+		t.Errorf("%v, %v: the demo took the image with it", there, err)
+	}
+}
+
+// TestImageRefused: nothing is built from what is not what it is said to be.
+func TestImageRefused(t *testing.T) {
+	b, base := imageStore(t)
+	other := filepath.Join(t.TempDir(), archive.Name(standinVersion, runtime.GOARCH))
+	if out, err := exec.Command("tar", "-czf", other, "image_test.go").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		want []string
+	}{
+		"wrong checksum":  {[]string{"--agent-archive", standin(t), "--sha256", strings.Repeat("0", 64)}, 1, []string{"wrong checksum", "want 000", "no image was built"}},
+		"wrong version":   {[]string{"--agent-archive", standin(t), "--runner-version", "2.998.0"}, 1, []string{"RUN set -eu", "version is 2.999.0", "mayfly image eject"}},
+		"another archive": {[]string{"--agent-archive", other}, 1, []string{"run.sh is not in it", "releases"}},
+		"no version":      {nil, 2, []string{"--runner-version and --sha256", "--agent-archive"}},
+		"bad version":     {[]string{"--runner-version", "latest"}, 2, []string{"want three numbers"}},
+		"no such base":    {[]string{"--agent-archive", standin(t), "--base", "localhost/no-such-base:latest"}, 1, []string{"localhost/no-such-base"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, errs, code := mayfly(t, append([]string{"image", "build", "--base", base}, c.args...)...)
+			if code != c.code {
+				t.Errorf("exit code %d, want %d", code, c.code)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(errs, want) {
+					t.Errorf("%q is not in\n%s", want, errs)
+				}
+			}
+		})
+	}
+	all, err := b.List(t.Context())
+	if err != nil || slices.ContainsFunc(all, func(i engine.Image) bool { return i.Base == base }) {
+		t.Errorf("%v, built: %+v", err, all)
+	}
+}
