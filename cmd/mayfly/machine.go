@@ -17,6 +17,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/bus/registry"
 	"github.com/mayfly-ci/mayfly/internal/claim"
+	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
 	"github.com/mayfly-ci/mayfly/internal/fleet/engine"
@@ -29,7 +30,8 @@ import (
 
 // settings are what a machine is made of, all references resolved.
 type settings struct {
-	State      string         // folder of the database and of the runners
+	State      string // folder of the database and of the runners
+	Archive    config.Archive
 	Outside    outside        // rules besides the machine's own, and what they lead to
 	Webhook    webhook.Config // Publish, Quarantine, Full and Pools are the machine's
 	Forge      github.Config
@@ -127,7 +129,9 @@ func (m *machine) openStore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.bus, err = bus.Open(ctx, m.db, bus.Config{Rules: rules, Targets: m.targets(), Log: m.Log})
+	m.bus, err = bus.Open(ctx, m.db, bus.Config{
+		Rules: rules, Targets: m.targets(), Log: m.Log, Retention: m.Archive.Keep, MaxSize: int64(m.Archive.MaxSize),
+	})
 	if err != nil {
 		return err
 	}

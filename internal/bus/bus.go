@@ -68,6 +68,12 @@ type Config struct {
 	// long its id is known: MinRetention at least, DefaultRetention when zero.
 	Retention time.Duration
 
+	// MaxSize is how many bytes of details the log keeps, but for those of events that are
+	// pending, ahead of a replay or dead letters. The oldest beyond that lose theirs: they
+	// are listed and their ids are known, for as long as Retention says, but a replay leaves
+	// them out. Zero means no limit.
+	MaxSize int64
+
 	Now  func() time.Time // default time.Now
 	Rand func() float64   // in [0, 1), from several goroutines; default rand.Float64
 }
@@ -78,6 +84,7 @@ type Bus struct {
 	routes    atomic.Pointer[routes]
 	log       *slog.Logger
 	retention time.Duration
+	maxSize   int64
 	now       func() time.Time
 	rand      func() float64
 	completed chan delivery
@@ -87,7 +94,12 @@ type Bus struct {
 	added     chan *queue   // to Run, which delivers from them
 	stopped   chan struct{} // closed when Run takes none any more
 	feeding   chan struct{} // holds one token while there is news for the feeder of replays
-	seq       int64         // of the newest event; owned by the functions given to db.Write
+	grown     chan struct{} // holds one token while the log is to be cleaned
+
+	// Owned by the functions given to db.Write.
+	seq     int64 // of the newest event
+	bytes   int64 // of details published up to now
+	cleaned int64 // what bytes was when the log was last to be cleaned
 
 	Counters Counters
 }
@@ -115,7 +127,7 @@ func Open(ctx context.Context, db *disk.DB, c Config) (*Bus, error) {
 		db: db, log: c.Log, retention: c.Retention, now: c.Now, rand: c.Rand,
 		completed: make(chan delivery, maxCompleted),
 		started:   make(chan struct{}), added: make(chan *queue), stopped: make(chan struct{}),
-		feeding: make(chan struct{}, 1),
+		feeding: make(chan struct{}, 1), grown: make(chan struct{}, 1), maxSize: c.MaxSize,
 	}
 	if b.now == nil {
 		b.now = time.Now
@@ -134,6 +146,9 @@ func Open(ctx context.Context, db *disk.DB, c Config) (*Bus, error) {
 func (c Config) check() error {
 	if c.Retention != 0 && c.Retention < MinRetention {
 		return fmt.Errorf("retention %v: want %v or more, as long as GitHub redelivers", c.Retention, MinRetention)
+	}
+	if c.MaxSize < 0 {
+		return fmt.Errorf("size %d: want a number of bytes, or 0 for no limit", c.MaxSize)
 	}
 	known := map[string]bool{}
 	for _, r := range c.Rules {

@@ -230,6 +230,7 @@ func TestPublishTx(t *testing.T) {
 func TestConfig(t *testing.T) {
 	tests := map[string]func(*bus.Config){
 		`retention 71h0m0s: want 72h0m0s or more, as long as GitHub redelivers`: func(c *bus.Config) { c.Retention = 71 * time.Hour },
+		`size -1: want a number of bytes, or 0 for no limit`:                    func(c *bus.Config) { c.MaxSize = -1 },
 		`rule without a name`:                                            func(c *bus.Config) { c.Rules[0].Name = "" },
 		`rule "jobs": want one of a name`:                                func(c *bus.Config) { c.Rules = append(c.Rules, c.Rules[0]) },
 		`rule "jobs": pattern is missing`:                                func(c *bus.Config) { c.Rules[0].Pattern = nil },

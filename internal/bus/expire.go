@@ -2,7 +2,9 @@ package bus
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
@@ -11,24 +13,35 @@ import (
 const (
 	expireEvery = time.Hour
 	expireBatch = 100 // events looked at in one write, so that others wait little for it
+	slack       = 8   // the part of MaxSize that the log grows by before it is cleaned, and is freed in advance
 )
 
-// clean removes what has been kept long enough, until ctx ends.
+// clean removes what has been kept long enough, and what there is no room for, until
+// ctx ends.
 func (b *Bus) clean(ctx context.Context) {
 	for {
-		if err := b.expire(ctx); err != nil && ctx.Err() == nil {
+		if err := errors.Join(b.expire(ctx), b.shrink(ctx)); err != nil && ctx.Err() == nil {
 			b.log.Error("removing old events", "err", err)
 		}
 		select {
 		case <-time.After(expireEvery):
+		case <-b.grown:
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// expire removes dead letters, replays and what is in quarantine past their retention, then events past
-// theirs that nothing refers to.
+// cleanMore has the log cleaned now.
+func (b *Bus) cleanMore() {
+	select {
+	case b.grown <- struct{}{}:
+	default:
+	}
+}
+
+// expire removes dead letters, replays and what is in quarantine past their retention, then
+// events past theirs that nothing refers to.
 func (b *Bus) expire(ctx context.Context) error {
 	err := b.db.Write(ctx, func(tx *disk.Tx) error {
 		limit := b.now().Add(-letterRetention).UnixMilli()
@@ -37,31 +50,89 @@ func (b *Bus) expire(ctx context.Context) error {
 		_, err3 := tx.Exec(`DELETE FROM quarantine WHERE at < ?`, limit)
 		return errors.Join(err1, err2, err3)
 	})
-	for seq, more := int64(0), true; more && err == nil; {
-		err = b.db.Write(ctx, func(tx *disk.Tx) error {
-			seq, more, err = expireEvents(tx, seq, b.now().Add(-b.retention))
+	return errors.Join(err, b.inBatches(ctx, 0, func(tx *disk.Tx, from int64) (int64, bool, error) {
+		return expireEvents(tx, from, b.now().Add(-b.retention))
+	}))
+}
+
+// shrink takes the details off the oldest events when the log is too large.
+func (b *Bus) shrink(ctx context.Context) error {
+	if b.maxSize == 0 {
+		return nil
+	}
+	end, err := logEnd(func(query string, args ...any) *sql.Row { return b.db.QueryRow(ctx, query, args...) })
+	if err != nil {
+		return err
+	}
+	last, err := lastWith(ctx, b.db, "start", end-b.maxSize+b.maxSize/slack)
+	if err != nil {
+		return err
+	}
+	var cut int64
+	if err := b.db.QueryRow(ctx, `SELECT cut FROM log`).Scan(&cut); err != nil || cut >= last {
+		return err
+	}
+	return b.inBatches(ctx, cut, func(tx *disk.Tx, from int64) (int64, bool, error) { return cutEvents(tx, from, last) })
+}
+
+// inBatches has f look at events after a number, in writes of their own, until it says
+// that there are no more.
+func (b *Bus) inBatches(ctx context.Context, from int64, f func(tx *disk.Tx, from int64) (to int64, more bool, err error)) (err error) {
+	for more := true; more && err == nil; {
+		err = b.db.Write(ctx, func(tx *disk.Tx) (err error) {
+			from, more, err = f(tx, from)
 			return err
 		})
 	}
 	return err
 }
 
+// free is the condition of events that are neither pending nor behind one that is, nor
+// ahead of a replay that runs: events are published in the order of their numbers, so the
+// first that is still needed ends the search for old ones.
+const free = `seq < (SELECT coalesce(min(seq), 9223372036854775807) FROM deliveries)
+	AND seq <= (SELECT coalesce(min(cursor), 9223372036854775807) FROM replays WHERE ended = 0)`
+
+// noLetter is the condition of events without a dead letter, whose retry needs them.
+const noLetter = `NOT EXISTS (SELECT 1 FROM dead_letters WHERE dead_letters.seq = events.seq)`
+
+// nextFree looks at the free events after number from, up to last, and of them at those
+// published before limit. It returns the last one it looked at, and whether there may be more.
+func nextFree(tx *disk.Tx, from, last int64, limit int64) (to int64, more bool, err error) {
+	var n int
+	err = tx.QueryRow(`SELECT count(*), coalesce(max(seq), 0) FROM (
+		SELECT seq, published FROM events WHERE seq > ? AND seq <= ? AND `+free+` ORDER BY seq LIMIT ?)
+		WHERE published < ?`, from, last, expireBatch, limit).Scan(&n, &to)
+	return to, n == expireBatch, err
+}
+
 // expireEvents looks at the events after number from, of which it removes those
 // published before limit. It returns the last one it looked at and whether
 // there may be more to remove after it.
 func expireEvents(tx *disk.Tx, from int64, limit time.Time) (to int64, more bool, err error) {
-	// Events are published in the order of their numbers, so the first that is
-	// young, pending, or ahead of a replay that runs, ends the search.
-	var n int
-	err = tx.QueryRow(`SELECT count(*), coalesce(max(seq), 0) FROM (
-		SELECT seq, published FROM events
-		WHERE seq > ? AND seq < (SELECT coalesce(min(seq), 9223372036854775807) FROM deliveries)
-		AND seq <= (SELECT coalesce(min(cursor), 9223372036854775807) FROM replays WHERE ended = 0)
-		ORDER BY seq LIMIT ?) WHERE published < ?`, from, expireBatch, limit.UnixMilli()).Scan(&n, &to)
-	if err != nil || n == 0 {
+	to, more, err = nextFree(tx, from, math.MaxInt64, limit.UnixMilli())
+	if err != nil || to == 0 {
 		return to, false, err
 	}
-	_, err = tx.Exec(`DELETE FROM events WHERE seq > ? AND seq <= ? AND published < ?
-		AND NOT EXISTS (SELECT 1 FROM dead_letters WHERE dead_letters.seq = events.seq)`, from, to, limit.UnixMilli())
-	return to, n == expireBatch, err
+	_, err1 := tx.Exec(`DELETE FROM events WHERE seq > ? AND seq <= ? AND published < ? AND `+noLetter, from, to, limit.UnixMilli())
+	_, err2 := tx.Exec(`UPDATE log SET removed = max(removed, ?)`, to)
+	return to, more, errors.Join(err1, err2)
+}
+
+// cutEvents looks at the events after number from, up to last, and takes their details off.
+// What it returns is as with [expireEvents].
+func cutEvents(tx *disk.Tx, from, last int64) (to int64, more bool, err error) {
+	to, more, err = nextFree(tx, from, last, math.MaxInt64)
+	if err != nil || to == 0 {
+		return to, false, err
+	}
+	_, err1 := tx.Exec(`UPDATE events SET detail = x'' WHERE seq > ? AND seq <= ? AND `+noLetter, from, to)
+	_, err2 := tx.Exec(`UPDATE log SET cut = ?`, to)
+	return to, more, errors.Join(err1, err2)
+}
+
+// logEnd returns how many bytes of details have been published, as far as there are events.
+func logEnd(query func(string, ...any) *sql.Row) (end int64, err error) {
+	err = query(`SELECT coalesce(max(start + length(detail)), 0) FROM (SELECT start, detail FROM events ORDER BY seq DESC LIMIT 1)`).Scan(&end)
+	return end, err
 }

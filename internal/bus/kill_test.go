@@ -40,6 +40,35 @@ func runForever(t *testing.T, path string) {
 	publishers.Wait()
 }
 
+// killRounds runs the test in processes of its own, one after another on the file of w, and
+// kills each after it has said more than the one before. say is told all that they say.
+func (w *world) killRounds(rounds int, say func(round int, what, rest string)) {
+	w.t.Helper()
+	for round := range rounds {
+		cmd := exec.Command(os.Args[0], "-test.run=^"+w.t.Name()+"$")
+		cmd.Env = append(os.Environ(), "RUN_FOREVER="+w.path)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			w.t.Fatal(err)
+		}
+		lines := bufio.NewScanner(out)
+		for n := 0; lines.Scan(); n++ {
+			what, rest, ok := strings.Cut(lines.Text(), " ")
+			if !ok || strings.HasPrefix(what, "-") {
+				w.t.Fatalf("process %d says %q", round, lines.Text())
+			}
+			say(round, what, rest)
+			if n == 60+41*(round%7) {
+				_ = cmd.Process.Kill()
+			}
+		}
+		_ = cmd.Wait() // killed
+	}
+}
+
 // TestKill kills a process with a bus, again and again on the same file, then
 // lets one finish: each event that was acknowledged is delivered.
 func TestKill(t *testing.T) {
@@ -48,29 +77,7 @@ func TestKill(t *testing.T) {
 	}
 	w := newWorld(t)
 	seen := map[string]map[string]bool{"published": {}, "delivered": {}}
-	for round := range 4 {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestKill$")
-		cmd.Env = append(os.Environ(), "RUN_FOREVER="+w.path)
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		lines := bufio.NewScanner(out)
-		for n := 0; lines.Scan(); n++ {
-			what, id, _ := strings.Cut(lines.Text(), " ")
-			if seen[what] == nil {
-				t.Fatalf("the process says %q", lines.Text())
-			}
-			seen[what][id] = true
-			if n == 60+41*round {
-				_ = cmd.Process.Kill()
-			}
-		}
-		_ = cmd.Wait() // killed
-	}
+	w.killRounds(4, func(_ int, what, id string) { seen[what][id] = true })
 	w.open()
 	w.run()
 	defer w.stop()

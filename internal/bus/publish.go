@@ -43,7 +43,7 @@ func (b *Bus) PublishTx(tx *disk.Tx, e event.Event) (fresh bool, err error) {
 
 func (b *Bus) publish(tx *disk.Tx, e event.Event, matching []*queue) (fresh bool, err error) {
 	seq, now := b.seq+1, b.now()
-	fresh, err = insert(tx, seq, e, now)
+	fresh, err = insert(tx, seq, b.bytes, e, now)
 	if err != nil {
 		return false, err
 	}
@@ -51,7 +51,11 @@ func (b *Bus) publish(tx *disk.Tx, e event.Event, matching []*queue) (fresh bool
 		tx.OnCommit(func() { b.Counters.Duplicates.Add(1) })
 		return false, nil
 	}
-	b.seq = seq
+	b.seq, b.bytes = seq, b.bytes+int64(len(e.Detail))
+	if b.maxSize > 0 && b.bytes-b.cleaned > b.maxSize/slack {
+		b.cleaned = b.bytes
+		tx.OnCommit(b.cleanMore)
+	}
 	for _, q := range matching {
 		if err := addPending(tx, newDelivery(q, seq)); err != nil {
 			return false, err

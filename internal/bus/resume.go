@@ -11,10 +11,13 @@ import (
 // resume picks up what the bus before this one has left.
 func (b *Bus) resume(tx *disk.Tx) error {
 	// A number is not given twice, so that a dead letter never means another event.
-	err := tx.QueryRow(`SELECT max(
-		(SELECT coalesce(max(seq), 0) FROM events),
-		(SELECT coalesce(max(seq), 0) FROM dead_letters))`).Scan(&b.seq)
+	// Nor that who follows the log by numbers passes one over.
+	err := tx.QueryRow(`SELECT max(removed, (SELECT coalesce(max(seq), 0) FROM events),
+		(SELECT coalesce(max(seq), 0) FROM dead_letters)) FROM log`).Scan(&b.seq)
 	if err != nil {
+		return err
+	}
+	if b.bytes, err = logEnd(tx.QueryRow); err != nil {
 		return err
 	}
 	if err := b.buryOrphans(tx); err != nil {

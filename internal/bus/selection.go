@@ -97,16 +97,21 @@ func (s Selection) bounds(ctx context.Context, db *disk.DB) (after, last int64, 
 	return after, max(after, last), err
 }
 
-// lastBefore returns the number of the last event that was published before t. Events
-// are published in the order of their numbers, so few must be looked at.
+// lastBefore returns the number of the last event that was published before t.
 func lastBefore(ctx context.Context, db *disk.DB, t time.Time) (int64, error) {
+	return lastWith(ctx, db, "published", unixMilli(t))
+}
+
+// lastWith returns the number of the last event with less than limit in a column that
+// grows with the numbers of events, so that few of them must be looked at.
+func lastWith(ctx context.Context, db *disk.DB, column string, limit int64) (int64, error) {
 	var low, high int64 // the number is low or more, and less than high
 	err := db.QueryRow(ctx, `SELECT coalesce(min(seq), 1) - 1, coalesce(max(seq), 0) + 1 FROM events`).Scan(&low, &high)
 	for err == nil && high-low > 1 {
 		middle := low + (high-low)/2
-		var seq, published int64 // of the first event from there
-		err = db.QueryRow(ctx, `SELECT seq, published FROM events WHERE seq >= ? ORDER BY seq LIMIT 1`, middle).Scan(&seq, &published)
-		if seq >= high || published >= unixMilli(t) {
+		var seq, value int64 // of the first event from there
+		err = db.QueryRow(ctx, `SELECT seq, `+column+` FROM events WHERE seq >= ? ORDER BY seq LIMIT 1`, middle).Scan(&seq, &value)
+		if seq >= high || value >= limit {
 			high = middle
 		} else {
 			low = seq

@@ -15,7 +15,9 @@ import (
 // deliveries is pending; due 0 is one that was never tried, so that the order
 // of its key is the order of work. One that a replay made has the replay's name and
 // the time when it was made: it is due then, behind all that is new. A row of replays
-// runs while ended is 0, and has handed on the events up to cursor.
+// runs while ended is 0, and has handed on the events up to cursor. start is how many bytes
+// of details were published before an event; the one row of log says up to which number
+// events were removed and up to which they have lost their details.
 var schema = []string{`
 CREATE TABLE events (
 	seq         INTEGER PRIMARY KEY,
@@ -96,13 +98,20 @@ CREATE TABLE quarantine (
 	at          INTEGER NOT NULL,
 	reason      TEXT NOT NULL
 );
-CREATE INDEX quarantine_at ON quarantine (at);`}
+CREATE INDEX quarantine_at ON quarantine (at);`, `
+ALTER TABLE events ADD COLUMN start INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE log (
+	one     INTEGER PRIMARY KEY CHECK (one = 1),
+	removed INTEGER NOT NULL,
+	cut     INTEGER NOT NULL
+);
+INSERT INTO log (one, removed, cut) VALUES (1, 0, 0);`}
 
 // insert stores e as number seq; false when its id is known.
-func insert(tx *disk.Tx, seq int64, e event.Event, now time.Time) (bool, error) {
-	n, err := tx.Exec(`INSERT INTO events (seq, id, published, source, detail_type, time, resources, detail)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
-		seq, e.ID, now.UnixMilli(), e.Source, e.DetailType, e.Time.UnixMilli(), texts(e.Resources), []byte(e.Detail))
+func insert(tx *disk.Tx, seq, start int64, e event.Event, now time.Time) (bool, error) {
+	n, err := tx.Exec(`INSERT INTO events (seq, start, id, published, source, detail_type, time, resources, detail)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+		seq, start, e.ID, now.UnixMilli(), e.Source, e.DetailType, e.Time.UnixMilli(), texts(e.Resources), []byte(e.Detail))
 	return n == 1, err
 }
 

@@ -8,7 +8,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
+
+// minKeep is how long ids of events must be known.
+const minKeep = 72 * time.Hour
 
 // check finds what is wrong although each value is well-formed.
 func (c *Config) check(d *decoder) {
@@ -23,6 +27,12 @@ func (c *Config) check(d *decoder) {
 	}
 	if _, port, err := net.SplitHostPort(c.Listen); err != nil || port == "" {
 		d.faultAt("listen", "listen %q: want ADDRESS:PORT, such as 127.0.0.1:8080", c.Listen)
+	}
+	if _, port, err := net.SplitHostPort(c.Metrics.Listen); c.Metrics.Listen != "" && (err != nil || port == "") {
+		d.faultAt("metrics.listen", "reading metrics: listen %q: want ADDRESS:PORT, such as 127.0.0.1:9464", c.Metrics.Listen)
+	}
+	if keep := c.Archive.Keep; keep > 0 && keep < minKeep { // 0 is a fault that is said
+		d.faultAt("archive.keep", "reading archive: keep %v: want %v or more, as long as GitHub redelivers", c.Archive.Keep, minKeep)
 	}
 	names := map[string]bool{}
 	for i, r := range c.Rules {

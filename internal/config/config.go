@@ -42,6 +42,8 @@ type Config struct {
 	Sandbox  Sandbox  `yaml:"sandbox" doc:"The sandbox, which has no images: runners see this machine's /usr and what is given here."`
 	Image    Image    `yaml:"image" doc:"The image of runners that mayfly builds; docs/image.md tells how."`
 	Host     Capacity `yaml:"host" doc:"What all runners may use together. By default the whole machine."`
+	Archive  Archive  `yaml:"archive" doc:"What is kept of the events that went over the bus, for replays and for looking at. On AWS aws.retention_days says it."`
+	Metrics  Metrics  `yaml:"metrics" doc:"Figures for Prometheus."`
 	Rules    []Rule   `yaml:"rules" doc:"Rules of your own on the event bus, besides those that mayfly has."`
 	Pools    []Pool   `yaml:"pools" required:"yes" doc:"The kinds of runner. A job gets its runner from the first pool that has all of its labels and allows its repository."`
 
@@ -93,6 +95,17 @@ type Image struct {
 type Capacity struct {
 	CPUs   float64 `yaml:"cpus" min:"0.1" doc:"Processors."`
 	Memory Bytes   `yaml:"memory" doc:"Memory."`
+}
+
+// Archive is how much of the events is kept.
+type Archive struct {
+	Keep    time.Duration `yaml:"keep" default:"96h" doc:"How long an event is kept, and its id known. 72h at least, for as long as GitHub redelivers what it has sent."`
+	MaxSize Bytes         `yaml:"max_size" doc:"How much the details of events may take. The oldest beyond that lose theirs and cannot be replayed; they stay in lists, and their ids known. By default there is no limit."`
+}
+
+// Metrics is where figures can be read.
+type Metrics struct {
+	Listen string `yaml:"listen" doc:"Address and port of /metrics, such as 127.0.0.1:9464. There is none by default. Whoever reaches it sees the names of pools and rules."`
 }
 
 // Rule is a rule on the event bus.

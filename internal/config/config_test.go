@@ -28,6 +28,8 @@ webhook:
   events: [workflow_job]
   max_body: 1MB
 listen: "[::1]:8080"
+archive: {keep: 100h, max_size: 2GiB}
+metrics: {listen: "127.0.0.1:9464"}
 state: state
 launcher: engine
 platform: machine
@@ -81,6 +83,8 @@ func TestParse(t *testing.T) {
 		Sandbox:  config.Sandbox{Programs: map[string]string{"/opt/actions-runner": "/home/runner"}},
 		Image:    config.Image{Source: "image", Base: "registry.example.com/debian@sha256:00", Docker: true},
 		Host:     config.Capacity{CPUs: 7.5, Memory: 32 << 30},
+		Archive:  config.Archive{Keep: 100 * time.Hour, MaxSize: 2 << 30},
+		Metrics:  config.Metrics{Listen: "127.0.0.1:9464"},
 		AWS: config.AWS{
 			Region: "eu-west-1", Stack: "ci", Source: "s3", VPC: "vpc-01234567", Subnets: []string{"subnet-01234567"}, Endpoints: true,
 			RetentionDays: 30, Email: "a@example.com",

@@ -54,7 +54,13 @@ func (l *linter) exposure() {
 	if u, err := url.Parse(l.config.GitHub.URL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
 		l.warn("github.url", "github.url %q: credentials go over the network unencrypted: want https", l.config.GitHub.URL)
 	}
-	if host, _, err := net.SplitHostPort(l.config.Listen); err == nil && !isLoopback(host) && l.config.Platform == PlatformMachine {
+	if l.config.Platform != PlatformMachine {
+		return
+	}
+	if host, _, err := net.SplitHostPort(l.config.Metrics.Listen); err == nil && !isLoopback(host) {
+		l.warn("metrics.listen", "metrics.listen %q: whoever reaches it sees the names of pools and rules: want 127.0.0.1", l.config.Metrics.Listen)
+	}
+	if host, _, err := net.SplitHostPort(l.config.Listen); err == nil && !isLoopback(host) {
 		l.warn("listen", "listen %q: deliveries come over the network unencrypted: want 127.0.0.1, behind something that speaks TLS", l.config.Listen)
 	}
 }

@@ -37,6 +37,7 @@ func TestLint(t *testing.T) {
 		{"hosted", quiet + "- {name: a, labels: [linux, ubuntu-24.04]}", `5:29: pool "a": label ubuntu-24.04 is one of GitHub's own runners`},
 		{"much like hosted", quiet + "- {name: a, labels: [linux, ubuntu, macosx-1]}", nothing},
 		{"open port", "listen: 0.0.0.0:80" + quiet + "- {name: a, labels: [linux]}", `1:9: listen "0.0.0.0:80": deliveries come over the network unencrypted`},
+		{"open metrics", "metrics: {listen: \":9464\"}" + quiet + "- {name: a, labels: [linux]}", `1:19: metrics.listen ":9464": whoever reaches it`},
 		{"any address", "listen: :80" + quiet + "- {name: a, labels: [linux]}", "deliveries come over the network unencrypted"},
 		{"local name", "listen: localhost:80" + quiet + "- {name: a, labels: [linux]}", nothing},
 		{"plain http", strings.Replace(quiet, "{token", "{url: http://ghe.example.com, token", 1) + "- {name: a, labels: [linux]}", "credentials go over the network unencrypted"},

@@ -116,6 +116,9 @@ func (d *Discoverer) step(ctx context.Context) (int, error) {
 
 // observe shows an event to its schema, and reports whether that changed.
 func (d *Discoverer) observe(e event.Event) bool {
+	if len(e.Detail) == 0 {
+		return false // dropped to save space before its turn came
+	}
 	name := schema.Name(e.Source, e.DetailType)
 	r := d.schemas[name]
 	if r == nil {
