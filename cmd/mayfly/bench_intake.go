@@ -48,6 +48,8 @@ type benchCmd struct {
 type benchIntakeCmd struct {
 	Clients []int         `help:"Clients at once, a run for each." default:"1,8,32,256"`
 	For     time.Duration `help:"How long a run takes." default:"3s"`
+	Rules   int           `help:"Run with so many rules of a configuration, too; 0 for without." default:"100"`
+	Match   int           `help:"So many of these match, and each that does is one more delivery to store and to make." default:"1"`
 	Dir     string        `help:"Folder for the database, on the disk to be measured." type:"path"`
 	JSON    bool          `help:"Print JSON."`
 }
@@ -59,7 +61,12 @@ type intakeFigure struct {
 	P50        float64 `json:"p50_ms"`
 	P99        float64 `json:"p99_ms"`
 	CPU        float64 `json:"cpu_us_per_delivery"` // server and load together
-	BarePerSec float64 `json:"bare_writes_per_s"`   // the same rows by the same writers, without HTTP, signature and rules
+	Rules      int     `json:"rules"`
+	Match      int     `json:"rules_that_match"`
+	RuledRate  float64 `json:"with_rules_per_s"` // the same with so many rules more, in turns with the runs without
+	RuledP99   float64 `json:"with_rules_p99_ms"`
+	RuledCPU   float64 `json:"with_rules_cpu_us_per_delivery"`
+	BarePerSec float64 `json:"bare_writes_per_s"` // the same rows by the same writers, without HTTP, signature and rules
 	BareP99    float64 `json:"bare_p99_ms"`
 }
 
@@ -76,7 +83,7 @@ func (c *benchIntakeCmd) Run(ctx context.Context, screen *cli.Screen) error {
 	var figures []intakeFigure
 	progress := screen.Progress(time.Now)
 	for _, clients := range c.Clients {
-		progress.Set("%d clients for %v, then bare writes for %v …", clients, c.For, c.For)
+		progress.Set("%d clients for %v, with %d rules, and bare writes …", clients, c.For, c.Rules)
 		f, err := c.measure(ctx, clients)
 		if err != nil {
 			return err
@@ -90,14 +97,22 @@ func (c *benchIntakeCmd) Run(ctx context.Context, screen *cli.Screen) error {
 	var rows [][]cli.Cell
 	for _, f := range figures {
 		rows = append(rows, cli.Text(fmt.Sprint(f.Clients), fmt.Sprintf("%.0f", f.PerSecond), fmt.Sprintf("%.2f", f.P50),
-			fmt.Sprintf("%.2f", f.P99), fmt.Sprintf("%.0f", f.CPU), fmt.Sprintf("%.0f", f.BarePerSec), fmt.Sprintf("%.2f", f.BareP99)))
+			fmt.Sprintf("%.2f", f.P99), fmt.Sprintf("%.0f", f.CPU), f.ruled(), fmt.Sprintf("%.0f", f.BarePerSec), fmt.Sprintf("%.2f", f.BareP99)))
 	}
-	screen.Table([]string{"CLIENTS", "DELIVERIES/S", "P50 MS", "P99 MS", "CPU µS EACH", "BARE WRITES/S", "BARE P99 MS"}, rows)
+	screen.Table([]string{"CLIENTS", "DELIVERIES/S", "P50 MS", "P99 MS", "CPU µS EACH", fmt.Sprintf("WITH %d RULES/S", c.Rules), "BARE WRITES/S", "BARE P99 MS"}, rows)
 	return nil
 }
 
+// ruled is the rate with rules, and how much that is more or less.
+func (f intakeFigure) ruled() string {
+	if f.Rules == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f (%+.0f %%)", f.RuledRate, 100*(f.RuledRate/f.PerSecond-1))
+}
+
 func (c *benchIntakeCmd) measure(ctx context.Context, clients int) (f intakeFigure, err error) {
-	served, err := c.serve(ctx, clients)
+	served, ruled, err := c.serveBoth(ctx, clients)
 	if err != nil {
 		return f, err
 	}
@@ -107,21 +122,46 @@ func (c *benchIntakeCmd) measure(ctx context.Context, clients int) (f intakeFigu
 	}
 	return intakeFigure{
 		Clients: clients, PerSecond: served.rate(), P50: served.quantile(0.50), P99: served.quantile(0.99),
-		CPU: served.cpu.Seconds() * 1e6 / float64(len(served.times)), BarePerSec: bare.rate(), BareP99: bare.quantile(0.99),
+		CPU: served.each(), Rules: c.Rules, Match: c.Match, RuledRate: ruled.rate(), RuledP99: ruled.quantile(0.99), RuledCPU: ruled.each(),
+		BarePerSec: bare.rate(), BareP99: bare.quantile(0.99),
 	}, nil
 }
 
-// serve runs the real handler on the real bus, with the machine's rules, over
-// loopback. The events go to a target that does nothing, so what is measured is
-// the way from the request to its 202.
-func (c *benchIntakeCmd) serve(ctx context.Context, clients int) (r intakeRun, err error) {
-	db, err := disk.Open(filepath.Join(c.Dir, fmt.Sprintf("intake-%d.db", clients)), disk.Options{})
+// turns is how often a run without rules and one with them take turns, so that what
+// else the machine does falls on both alike.
+const turns = 4
+
+// serveBoth runs without the configuration's rules and with them.
+func (c *benchIntakeCmd) serveBoth(ctx context.Context, clients int) (plain, ruled intakeRun, err error) {
+	for turn := range turns {
+		for _, run := range []struct {
+			rules int
+			sum   *intakeRun
+		}{{0, &plain}, {c.Rules, &ruled}} {
+			if run.rules == 0 && run.sum == &ruled {
+				continue
+			}
+			r, err := c.serve(ctx, clients, fmt.Sprintf("intake-%d-%d-%d.db", clients, run.rules, turn), run.rules)
+			if err != nil {
+				return plain, ruled, err
+			}
+			run.sum.add(r)
+		}
+	}
+	return plain, ruled, nil
+}
+
+// serve runs the real handler on the real bus, with the machine's rules and some of a
+// configuration, over loopback. The events go to a target that does nothing, so what is
+// measured is the way from the request to its 202.
+func (c *benchIntakeCmd) serve(ctx context.Context, clients int, name string, rules int) (r intakeRun, err error) {
+	db, err := disk.Open(filepath.Join(c.Dir, name), disk.Options{})
 	if err != nil {
 		return r, err
 	}
 	defer db.Close()
 	log := slog.New(slog.DiscardHandler)
-	b, err := benchBus(ctx, db, log)
+	b, err := benchBus(ctx, db, log, rules, c.Match)
 	if err != nil {
 		return r, err
 	}
@@ -145,7 +185,7 @@ func (c *benchIntakeCmd) serve(ctx context.Context, clients int) (r intakeRun, e
 	go func() { done <- b.Run(running) }()
 	defer func() { stop(); <-done }()
 
-	return load(ctx, clients, c.For, func() (func(context.Context) error, func() error, error) {
+	return load(ctx, clients, c.For/turns, func() (func(context.Context) error, func() error, error) {
 		p, err := dialPoster(listener.Addr().String(), sampleDelivery, signatureOf(sampleDelivery, key))
 		if err != nil {
 			return nil, nil, err
@@ -154,8 +194,9 @@ func (c *benchIntakeCmd) serve(ctx context.Context, clients int) (r intakeRun, e
 	})
 }
 
-// benchBus is a bus with the machine's own rules and targets that do nothing.
-func benchBus(ctx context.Context, db *disk.DB, log *slog.Logger) (*bus.Bus, error) {
+// benchBus is a bus with the machine's own rules, extra ones of a configuration, and targets
+// that do nothing.
+func benchBus(ctx context.Context, db *disk.DB, log *slog.Logger, extra, match int) (*bus.Bus, error) {
 	nothing := func(context.Context, event.Event) error { return nil }
 	targets := map[string]bus.Target{}
 	var rules []bus.Rule
@@ -167,7 +208,28 @@ func benchBus(ctx context.Context, db *disk.DB, log *slog.Logger) (*bus.Bus, err
 		rules = append(rules, bus.Rule{Name: r.name, Pattern: p, Target: r.target, Workers: r.workers})
 		targets[r.target] = nothing
 	}
+	for i := range extra {
+		p, err := pattern.Parse(benchPattern(i, i < match))
+		if err != nil {
+			return nil, err
+		}
+		name := fmt.Sprintf("bench-%d", i)
+		rules = append(rules, bus.Rule{Name: name, Pattern: p, Target: name, Workers: 1})
+		targets[name] = nothing
+	}
 	return bus.Open(ctx, db, bus.Config{Rules: rules, Targets: targets, Log: log})
+}
+
+// benchPattern is the pattern of a rule as people write them: on queued jobs with some label, of some
+// repositories. It matches [sampleDelivery] or does not.
+func benchPattern(i int, match bool) []byte {
+	label := "ubuntu-latest"
+	if !match {
+		label = fmt.Sprintf("pool-%d", i)
+	}
+	return fmt.Appendf(nil, `{"source": ["github.com"], "detail-type": ["workflow_job"], "detail": {"action": ["queued"],
+		"workflow_job": {"labels": [%q], "head_branch": [{"anything-but": {"prefix": "renovate/"}}]},
+		"repository": {"full_name": [{"wildcard": "*/*-%d"}, {"wildcard": "*/*"}]}}}`, label, i)
 }
 
 // bare writes rows of the same size by as many writers, one fsync shared by those
@@ -245,7 +307,21 @@ type intakeRun struct {
 	cpu   time.Duration // of this process
 }
 
+// add makes r the outcome of both.
+func (r *intakeRun) add(o intakeRun) {
+	r.times, r.wall, r.cpu = append(r.times, o.times...), r.wall+o.wall, r.cpu+o.cpu
+	slices.Sort(r.times)
+}
+
 func (r intakeRun) rate() float64 { return float64(len(r.times)) / r.wall.Seconds() }
+
+// each is the processor time of a call in microseconds.
+func (r intakeRun) each() float64 {
+	if len(r.times) == 0 {
+		return 0
+	}
+	return r.cpu.Seconds() * 1e6 / float64(len(r.times))
+}
 
 // quantile returns the q-quantile in milliseconds.
 func (r intakeRun) quantile(q float64) float64 {

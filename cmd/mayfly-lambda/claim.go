@@ -1,0 +1,34 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+
+	"github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/function"
+	"github.com/mayfly-ci/mayfly/internal/aws/handler"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/pipeline"
+)
+
+// openClaims opens the claim function: a task's identity becomes a JIT configuration.
+func openClaims(ctx context.Context, p *place) (any, error) {
+	config, err := p.pipeline(ctx, p.ledger(nil))
+	if err != nil {
+		return nil, err
+	}
+	// That a task has ended, and with which code, ECS says; here is the agent's reason.
+	config.LastWords = func(_ context.Context, runner ledger.RunnerName, reason string) error {
+		p.log.Info("runner gone", "runner", runner, "reason", reason)
+		return nil
+	}
+	return function.Serve(&handler.Claims{
+		Pipeline: pipeline.New(config),
+		Tasks:    handler.NewTasks(ecs.NewFromConfig(p.aws), p.getenv(aws.EnvCluster), p.getenv(aws.EnvStack)),
+		Roles:    strings.Split(p.getenv(aws.EnvTaskRoles), ","),
+		Now:      time.Now, Log: p.log,
+	}), nil
+}

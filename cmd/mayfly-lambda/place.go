@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/eventbus"
+	"github.com/mayfly-ci/mayfly/internal/aws/secrets"
+	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/ledger/dynamo"
+	"github.com/mayfly-ci/mayfly/internal/pipeline"
+)
+
+// A place is where a function runs: what the zip and the stack give it.
+type place struct {
+	settings aws.Settings
+	aws      sdk.Config
+	getenv   func(string) string
+	log      *slog.Logger
+}
+
+// startingLimit is how long a task may wait for its claim. Where there is no room,
+// ECS starts a host first, and keeps tasks waiting for 10 to 30 min before it gives up.
+const startingLimit = 30 * time.Minute
+
+// limits are what the ledger decides by. The stack's hosts grow as tasks need them,
+// so that what a pool may have is its own limit only.
+func (p *place) limits() ledger.Limits {
+	return ledger.Limits{Pools: p.settings.Pools, Level: pipeline.LevelOf(p.settings.RunnersAt), Starting: startingLimit}
+}
+
+// ledger opens the stack's ledger. What told reports as told is not put on the bus.
+func (p *place) ledger(told func(ledger.Input, ledger.Effect) bool) *dynamo.Ledger {
+	bus := eventbus.New(p.aws, p.getenv(aws.EnvBus))
+	return dynamo.New(dynamodb.NewFromConfig(p.aws), dynamo.Config{
+		Table: p.getenv(aws.EnvTable), Limits: p.limits(), Told: told, Log: p.log,
+		Emit: func(ctx context.Context, effects []ledger.Effect) error {
+			var events []event.Event
+			for _, effect := range effects {
+				e, err := pipeline.EventOf(effect, time.Now())
+				if err != nil {
+					return err
+				}
+				events = append(events, e)
+			}
+			return bus.Put(ctx, events...)
+		},
+	})
+}
+
+// forge opens GitHub, as whom the App's secret says: the key of an App, or a token.
+func (p *place) forge(ctx context.Context) (*github.Client, error) {
+	value, err := secrets.Read(ctx, secretsmanager.NewFromConfig(p.aws), p.getenv(aws.EnvAppSecret))
+	if err != nil {
+		return nil, err
+	}
+	c := github.Config{URL: p.settings.GitHub.URL, Log: p.log}
+	if id := p.settings.GitHub.AppID; id != 0 {
+		c.App = &github.App{ID: id, PrivateKey: value}
+	} else {
+		c.Token = value
+	}
+	return github.New(c)
+}
+
+// pipeline joins a ledger to GitHub.
+func (p *place) pipeline(ctx context.Context, store ledger.Store) (pipeline.Config, error) {
+	forge, err := p.forge(ctx)
+	return pipeline.Config{
+		Ledger: store, Forge: forge, Limits: p.limits, Log: p.log,
+		Enterprise: p.settings.RunnersAt, HookAt: p.settings.HookAt, HookURL: p.getenv(aws.EnvHookURL),
+	}, err
+}
