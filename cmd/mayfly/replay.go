@@ -64,6 +64,7 @@ func (s selecting) selection() (bus.Selection, error) {
 type replayStartCmd struct {
 	reading
 	selecting
+	imagining
 	Name   string `help:"Name of the replay, which each event carries as its replay-name; by default the time." placeholder:"NAME"`
 	DryRun bool   `help:"Only count what would be delivered."`
 }
@@ -79,6 +80,9 @@ func (c *replayStartCmd) Run(ctx context.Context, all *commands, screen *cli.Scr
 	o := replayOrder{Name: c.Name}
 	if o.Selection, err = c.selection(); err != nil {
 		return err
+	}
+	if c.WhatIf != "" {
+		return c.compare(ctx, all, screen, log, o.Selection)
 	}
 	if c.DryRun {
 		return c.preview(ctx, all, screen, o.Selection)
