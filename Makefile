@@ -43,9 +43,10 @@ lint: ## gofmt, vet, staticcheck
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 
-bench: build ## intake and launch, beside their baselines
+bench: build ## intake, launch and start of the webhook on AWS, beside their baselines
 	bin/mayfly bench intake
 	bin/mayfly bench launch
+	bin/mayfly bench lambda
 
 clean: ## remove what make built
 	rm -rf bin internal/aws/program/linux

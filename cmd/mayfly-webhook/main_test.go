@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -19,7 +18,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-lambda-go/events"
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
@@ -111,33 +109,19 @@ func build(t *testing.T) string {
 	return program
 }
 
-// deliver sends a delivery as it comes over a Function URL.
-func (s *site) deliver(t *testing.T, name, secret, body string) events.LambdaFunctionURLResponse {
+// deliver sends a delivery to the Function URL.
+func (s *site) deliver(t *testing.T, name, secret, body string) *httptest.ResponseRecorder {
 	t.Helper()
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte(body))
-	e := events.LambdaFunctionURLRequest{
-		Version: "2.0", RawPath: "/", Body: base64.StdEncoding.EncodeToString([]byte(body)), IsBase64Encoded: true,
-		Headers: map[string]string{
-			"content-type": "application/json", "x-github-event": name, "x-github-delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958",
-			"x-hub-signature-256": "sha256=" + hex.EncodeToString(mac.Sum(nil)),
-		},
-	}
-	e.RequestContext.HTTP.Method = "POST"
-	payload, err := json.Marshal(e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := s.function.Invoke(t.Context(), payload)
-	if err != nil {
-		s.function.Close()
-		t.Fatalf("%v\n%s", err, s.log)
-	}
-	var res events.LambdaFunctionURLResponse
-	if err := json.Unmarshal(answer, &res); err != nil {
-		t.Fatal(err)
-	}
-	return res
+	r := httptest.NewRequest("POST", "/", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("X-GitHub-Event", name)
+	r.Header.Set("X-GitHub-Delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958")
+	r.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+	w := httptest.NewRecorder()
+	(&runtimeapi.URL{Function: s.function}).ServeHTTP(w, r)
+	return w
 }
 
 const job = `{"action":"queued","workflow_job":{"id":7,"run_id":5,"run_attempt":1,"name":"build","labels":["small"]},"repository":{"full_name":"acme/web"}}`
@@ -168,8 +152,8 @@ func TestDeliveries(t *testing.T) {
 			step.before()
 		}
 		res := s.deliver(t, step.name, step.secret, step.body)
-		if res.StatusCode != step.status || !strings.Contains(res.Body, step.answer) || len(s.taken) != step.taken {
-			t.Errorf("%s: %d %s, %d events: want %d, %q, %d", step.what, res.StatusCode, res.Body, len(s.taken), step.status, step.answer, step.taken)
+		if res.Code != step.status || !strings.Contains(res.Body.String(), step.answer) || len(s.taken) != step.taken {
+			t.Errorf("%s: %d %s, %d events: want %d, %q, %d", step.what, res.Code, res.Body, len(s.taken), step.status, step.answer, step.taken)
 		}
 	}
 	want := entry{"bus", "github.com", "workflow_job", job[:len(job)-1] +

@@ -30,7 +30,7 @@ func linux(ctx context.Context, name, arch string) ([]byte, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, name)
+	file := filepath.Join(dir, filepath.Base(name))
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", file, "./cmd/"+name)
 	build.Dir = strings.TrimSpace(string(tree))
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
