@@ -1,7 +1,11 @@
 package stack_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -71,5 +75,39 @@ func TestRolesOfTheOthers(t *testing.T) {
 	}
 	if _, err := stack.Granted(body, "Bus"); err == nil {
 		t.Error("actions of what is no role, and no error")
+	}
+}
+
+// TestDeployPolicy: the policy of docs/aws.md is JSON, fits IAM, and mentions the
+// service of each type of resource that a template may have.
+func TestDeployPolicy(t *testing.T) {
+	src, err := os.ReadFile("../../../docs/aws-deploy-policy.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var policy struct {
+		Statement []struct{ Action any }
+	}
+	var small bytes.Buffer
+	if err := errors.Join(json.Unmarshal(src, &policy), json.Compact(&small, src)); err != nil {
+		t.Fatal(err)
+	}
+	if small.Len() > 6144 { // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+		t.Errorf("%d characters: a managed policy has 6144 at most", small.Len())
+	}
+	for name, s := range kinds(t) {
+		types, err := stack.Resources(render(t, s))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for id, kind := range types {
+			service := strings.ToLower(strings.Split(kind, "::")[1])
+			if service == "eventschemas" {
+				service = "schemas"
+			}
+			if !strings.Contains(small.String(), `"`+service+":") {
+				t.Errorf("%s: %s is a %s, and the policy has nothing of %s", name, id, kind, service)
+			}
+		}
 	}
 }
