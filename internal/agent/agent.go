@@ -24,9 +24,10 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/claim"
 )
 
-// Exit codes of the agent's own. Any other is the runner's, passed on; 128+n
-// means that signal n ended the runner.
+// Exit codes, all but the first the agent's own. Any other is the runner's, passed on;
+// 128+n means that signal n ended the runner.
 const (
+	ExitDeprecated  = 7   // the runner's: GitHub refuses its version; also when it said so and had no code for it
 	ExitUsage       = 64  // the command line was not understood
 	ExitUnreachable = 69  // no answer to the claim in time
 	ExitRefused     = 77  // the claim was refused: no runner was started

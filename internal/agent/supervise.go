@@ -135,7 +135,7 @@ func (s *supervision) ended(status syscall.WaitStatus, phases <-chan string) cla
 		code = 128 + int(status.Signal())
 	}
 	if s.old {
-		code, s.reason = exitDeprecated, ""
+		code, s.reason = ExitDeprecated, ""
 	}
 	if s.reason == "" {
 		s.reason = reasonOf(code, s.ran)
@@ -151,10 +151,6 @@ func (s *supervision) teller(ctx context.Context) {
 		}
 	}
 }
-
-// exitDeprecated is the official runner's code when GitHub refuses its version, for those
-// who asked for one (ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE).
-const exitDeprecated = 7
 
 // reasonOf says in words what the exit code of GitHub's runner means
 // (actions/runner, Constants.cs, Runner.ReturnCode).
@@ -172,7 +168,7 @@ func reasonOf(code int, ran bool) string {
 		return "runner wants to update itself: its version is too old"
 	case code == 5:
 		return "session conflict: another runner uses this registration"
-	case code == exitDeprecated:
+	case code == ExitDeprecated:
 		return "runner version deprecated: GitHub no longer takes it"
 	case code > 128:
 		return fmt.Sprintf("killed by signal %d", code-128)

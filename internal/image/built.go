@@ -14,6 +14,7 @@ func (in Built) apply(t *turn) {
 		if i.Digest != in.Digest {
 			continue
 		}
+		i.Lost = false
 		if i.State == StateFailed || i.State == StateRemoved { // the same again, byte for byte: another chance
 			i.Built, i.Tries, i.NotBefore = t.now, 0, time.Time{}
 			t.enter(i, StateBuilt, "")
@@ -87,6 +88,44 @@ func (in InForce) apply(t *turn) {
 func (in Removed) apply(t *turn) {
 	if i := t.in(in.Digest, StateRemoved); i != nil {
 		i.Done, i.Asked = true, time.Time{}
+	}
+}
+
+func (in Lost) apply(t *turn) {
+	for _, d := range in.Digests {
+		i := t.find(d)
+		switch {
+		case i == nil || i.State == StateRemoved && i.Done:
+		case i.State == StateRemoved:
+			i.Done, i.Asked = true, time.Time{}
+		case i.State == StateCurrent:
+			t.loseCurrent(d)
+		default:
+			t.gone(i)
+		}
+	}
+}
+
+// gone notes that nothing is left of i.
+func (t *turn) gone(i *Image) {
+	t.enter(i, StateRemoved, lostReason)
+	i.Lost, i.Done = false, true
+}
+
+const lostReason = "it is gone from where images are kept"
+
+// loseCurrent puts the image before in the place of the current one, which is gone. Where
+// there is none before, it stays current in name until it is built again.
+func (t *turn) loseCurrent(d Digest) {
+	previous, ok := t.Previous()
+	if ok {
+		t.promote(previous.Digest, "image "+d.Short()+" is gone", false)
+		t.gone(t.find(d))
+		return
+	}
+	t.find(d).Lost, t.find(d).Reason = true, lostReason
+	if t.Build == nil && t.Release.Version != "" {
+		t.Build = &Build{Release: t.Release, Revision: t.Revision, Why: "image " + d.Short() + " is gone", Since: t.now}
 	}
 }
 

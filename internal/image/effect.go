@@ -32,7 +32,8 @@ type PromoteImage struct {
 	Reason   string
 }
 
-// RemoveImage asks for an image to be removed; the answer is [Removed].
+// RemoveImage asks for an image to be removed; the answer is [Removed]. Who does it
+// looks first whether the image is still to go: the same may have been built again.
 type RemoveImage struct {
 	Digest Digest
 	Reason string

@@ -71,6 +71,7 @@ type Image struct {
 	Trial     bool      `json:"trial,omitempty"`     // promoted by itself: its starts are held against those before
 	Before    Record    `json:"before,omitzero"`     // of the image before it, when it was promoted
 	Starts    Record    `json:"starts,omitzero"`     // of runners from it, since it was promoted
+	Lost      bool      `json:"lost,omitempty"`      // current in name only: it is gone from where images are kept
 	Done      bool      `json:"done,omitempty"`      // current: launches use it; removed: nothing is left of it
 }
 

@@ -92,6 +92,10 @@ type InUse struct{ Digests []Digest }
 // Removed says that nothing is left of an image.
 type Removed struct{ Digest Digest }
 
+// Lost says that images are not there any more, through no decision of ours: a person
+// cleared up the engine's store.
+type Lost struct{ Digests []Digest }
+
 // Restarted says that whoever brought effects about began anew: what was under way came
 // to nothing and is asked for again.
 type Restarted struct{}

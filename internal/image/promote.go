@@ -51,6 +51,10 @@ func (t *turn) promote(digest Digest, reason string, trial bool) {
 	for n := range t.Images {
 		if i := &t.Images[n]; i.State == StateCurrent {
 			before = *i
+			if i.Lost {
+				t.gone(i)
+				continue
+			}
 			t.enter(i, StateGood, "until "+digest.Short()+" was promoted")
 		}
 	}

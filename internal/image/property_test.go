@@ -120,7 +120,7 @@ func (w *world) do(e image.Effect, well bool) {
 			w.apply(image.InForce{Digest: e.Image.Digest})
 		}
 	case image.RemoveImage:
-		if !w.used[e.Digest] {
+		if i, _ := w.c.Find(e.Digest); i.State == image.StateRemoved && !w.used[e.Digest] {
 			delete(w.there, e.Digest)
 			w.apply(image.Removed{Digest: e.Digest})
 		}
@@ -146,7 +146,7 @@ func (w *world) build(e image.BuildImage, well bool) {
 	d := image.Digest(fmt.Sprintf("sha256:%064d", w.made))
 	w.made++
 	for _, i := range w.c.Images { // a build of the same may give the same, byte for byte
-		if i.Version == e.Release.Version && i.Revision == e.Revision && w.pick(2) == 0 {
+		if i.Version == e.Release.Version && i.Revision == e.Revision && w.pick(4) == 0 {
 			d = i.Digest
 		}
 	}
@@ -190,7 +190,16 @@ func (w *world) acts() []func() {
 		func() { w.apply(image.Promote{Digest: w.any(), Force: w.pick(2) == 0}) },
 		func() { w.apply(image.Rollback{}) },
 		func() { w.apply(image.StartFailed{Digest: w.any(), Runner: "r", Reason: "no"}) },
-		w.sweep,
+		w.sweep, w.lose,
+	}
+}
+
+// lose has a person clear up: an image is gone, whatever it was there for.
+func (w *world) lose() {
+	if w.pick(4) == 0 {
+		d := w.any()
+		delete(w.there, d)
+		w.apply(image.Lost{Digests: []image.Digest{d}})
 	}
 }
 
@@ -244,6 +253,9 @@ func TestWorld(t *testing.T) {
 		current, some := w.c.Current()
 		if !some || current.Digest != w.force {
 			t.Fatalf("current is %q, and %q is in force", current.Digest, w.force)
+		}
+		if !w.there[current.Digest] && len(w.c.Images) > 1 {
+			t.Fatalf("current is %s, which is gone: %+v", current.Digest, w.c)
 		}
 		if w.c.Release.Version != w.release().Version || w.c.Build != nil {
 			t.Fatalf("the newest release is %s, want %s; still to be built: %+v", w.c.Release.Version, w.release().Version, w.c.Build)

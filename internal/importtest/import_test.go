@@ -104,7 +104,7 @@ func TestStagesDoNotImportEachOther(t *testing.T) {
 func TestPartsDoNotImportParents(t *testing.T) {
 	plugs := []string{
 		"internal/fleet/engine", "internal/fleet/sandbox", "internal/fleet/fleettest", "internal/image/engine", "internal/docker/dockertest",
-		"internal/image/sqlite", "internal/image/imagetest", "internal/image/release",
+		"internal/image/sqlite", "internal/image/imagetest", "internal/image/release", "internal/image/watch",
 		"internal/ledger/sqlite", "internal/ledger/dynamo", "internal/ledger/ledgertest", "internal/ledger/whatif", "internal/bus/target", "internal/bus/registry",
 		"internal/aws/stack", "internal/aws/deploy", "internal/aws/handler", "internal/aws/build",
 	}

@@ -182,7 +182,7 @@ func (t *turn) busy(r *Runner) {
 	if r.Leaving != "" {
 		note = "stays, though it was to go: " + r.Leaving
 	}
-	r.Leaving, r.Spare = "", false
+	r.Leaving, r.Spare, r.Late = "", false, false
 	t.enter(r, RunnerBusy, note)
 }
 

@@ -33,6 +33,7 @@ type Runner struct {
 	Reason   string `json:"reason,omitempty"`  // why it is gone
 	Leaving  string `json:"leaving,omitempty"` // why it has to go; "" while it may stay
 	Spare    bool   `json:"spare,omitempty"`   // it has to go because it is not needed: no fault of its own
+	Late     bool   `json:"late,omitempty"`    // it has to go because a deadline passed
 
 	Made    time.Time `json:"made"`             // when it was wanted
 	Since   time.Time `json:"since"`            // when it came into its state, or began to leave
@@ -46,6 +47,20 @@ type Runner struct {
 
 // Live reports whether something of the runner may exist or come to exist.
 func (r Runner) Live() bool { return r.State != RunnerGone && r.State != "" }
+
+// Listened counts how often r came to listen for a job, or to run one without word that
+// it did: 1 from the first time on, more when it was seen idle again, 0 before.
+func (r Runner) Listened() (n int) {
+	for _, step := range r.History {
+		if step.What == string(RunnerIdle) || step.What == string(RunnerBusy) {
+			n++
+		}
+	}
+	if n == 0 && !r.Runs.IsZero() {
+		return 1
+	}
+	return n
+}
 
 // HoldsClaim reports whether r holds a live claim on the job it was made for:
 // it has claimed, is not gone, and is not known to run another job.

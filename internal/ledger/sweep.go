@@ -35,6 +35,7 @@ func (t *turn) due(r Runner) {
 		}
 	default:
 		if at, why := t.deadline(r); !at.IsZero() && !t.now.Before(at) {
+			r.Late = true
 			t.leave(r, why, false)
 		}
 	}

@@ -1,0 +1,248 @@
+// Package watch brings about what the catalog of images asks for, and tells it what came
+// of it: on one machine as long as that runs, on AWS for each event that a function is
+// called with.
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/image"
+)
+
+// Config is what a [Watch] needs. Its funcs may be called at once, each with another
+// effect.
+type Config struct {
+	Store image.Store
+
+	// Check asks for the newest release and for what else GitHub says, and returns what
+	// the catalog is to be told of it.
+	Check func(ctx context.Context, e image.CheckRelease) []image.Input
+
+	// Build builds an image. An empty digest says that the build is under way elsewhere,
+	// and its end will be told.
+	Build func(ctx context.Context, e image.BuildImage) (image.Digest, error)
+
+	// Try runs a canary job on a runner from an image: nil when it passed.
+	Try func(ctx context.Context, i image.Image) error
+
+	// Promote has launches use an image from now on.
+	Promote func(ctx context.Context, e image.PromoteImage) error
+
+	// Remove removes an image; nil when nothing is left of it.
+	Remove func(ctx context.Context, digest image.Digest) error
+
+	// Look returns which images there are containers of, and which of known are gone.
+	Look func(ctx context.Context, known []image.Digest) (used, gone []image.Digest, err error)
+
+	Log *slog.Logger
+}
+
+// How often a watch tells the catalog that time passes, and looks at what is there.
+const (
+	TickEvery = 10 * time.Second
+	LookEvery = 5 * time.Minute
+)
+
+// A Watch carries out effects. Its methods may be called from several goroutines.
+type Watch struct {
+	config Config
+	queue  chan image.Effect // that nobody has taken up
+}
+
+// New returns a watch that does nothing until it is told to.
+func New(c Config) *Watch {
+	return &Watch{config: c, queue: make(chan image.Effect, 64)}
+}
+
+// Apply gives the catalog an input, and has what follows carried out by [Watch.Run] or
+// [Watch.Settle].
+func (w *Watch) Apply(ctx context.Context, in image.Input) (image.Result, error) {
+	result, err := w.config.Store.Apply(ctx, in)
+	if err != nil {
+		return image.Result{}, err
+	}
+	for _, e := range result.Effects {
+		select {
+		case w.queue <- e:
+		default: // the catalog asks again
+			w.config.Log.Warn("an effect of the image catalog waits: there are too many", "effect", fmt.Sprintf("%T", e))
+		}
+	}
+	return result, nil
+}
+
+// Settle gives the catalog an input and carries out what follows, and what follows from
+// that, until nothing does: what is not done then is under way elsewhere.
+func (w *Watch) Settle(ctx context.Context, in image.Input) error {
+	_, err := w.Apply(ctx, in)
+	errs := []error{err}
+	for {
+		select {
+		case e := <-w.queue:
+			errs = append(errs, w.Do(ctx, e))
+		default:
+			return errors.Join(errs...)
+		}
+	}
+}
+
+// Run watches until ctx ends, and returns when nothing of it is at work any more. What
+// goes wrong is said, and tried again when the catalog asks again.
+func (w *Watch) Run(ctx context.Context) error {
+	var working sync.WaitGroup
+	defer working.Wait()
+	do := func(e image.Effect) {
+		working.Go(func() {
+			if err := w.Do(ctx, e); err != nil && ctx.Err() == nil {
+				w.config.Log.Warn("image catalog", "doing", fmt.Sprintf("%T", e), "err", err)
+			}
+		})
+	}
+	tick, look := time.NewTicker(TickEvery), time.NewTicker(LookEvery)
+	defer tick.Stop()
+	defer look.Stop()
+	if err := w.tell(ctx, image.Restarted{}); err != nil {
+		return err
+	}
+	if err := w.look(ctx); err != nil && ctx.Err() == nil {
+		w.config.Log.Warn("looking at images", "err", err)
+	}
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return nil
+		case e := <-w.queue:
+			do(e)
+		case <-tick.C:
+			err = w.tell(ctx, image.Tick{})
+		case <-look.C:
+			err = w.look(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			w.config.Log.Warn("image catalog", "err", err)
+		}
+	}
+}
+
+func (w *Watch) tell(ctx context.Context, in image.Input) error {
+	_, err := w.Apply(ctx, in)
+	return err
+}
+
+// look tells the catalog what is there.
+func (w *Watch) look(ctx context.Context) error {
+	c, err := w.config.Store.Catalog(ctx)
+	if err != nil {
+		return err
+	}
+	var known []image.Digest
+	for _, i := range c.Images {
+		if i.State != image.StateRemoved || !i.Done {
+			known = append(known, i.Digest)
+		}
+	}
+	used, gone, err := w.config.Look(ctx, known)
+	if err != nil {
+		return err
+	}
+	if len(gone) > 0 {
+		if err := w.tell(ctx, image.Lost{Digests: gone}); err != nil {
+			return err
+		}
+	}
+	return w.tell(ctx, image.InUse{Digests: used})
+}
+
+// Do brings one effect about and tells the catalog what came of it. An error says that
+// the catalog was not told, or that what was tried is to be tried again: it asks again.
+func (w *Watch) Do(ctx context.Context, e image.Effect) error {
+	switch e := e.(type) {
+	case image.CheckRelease:
+		for _, in := range w.config.Check(ctx, e) {
+			if err := w.tell(ctx, in); err != nil {
+				return err
+			}
+		}
+	case image.BuildImage:
+		return w.build(ctx, e)
+	case image.TryImage:
+		return w.try(ctx, e.Image)
+	case image.PromoteImage:
+		return w.promote(ctx, e)
+	case image.RemoveImage:
+		return w.remove(ctx, e)
+	case image.Alarm:
+		w.config.Log.Error("image: "+e.Message, "kind", string(e.Kind))
+	}
+	return nil
+}
+
+func (w *Watch) build(ctx context.Context, e image.BuildImage) error {
+	w.config.Log.Info("building an image", "runner", string(e.Release.Version), "why", e.Why)
+	digest, err := w.config.Build(ctx, e)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err() // interrupted, which says nothing of the build
+	case err != nil:
+		w.config.Log.Error("image not built", "runner", string(e.Release.Version), "err", err)
+		return w.tell(ctx, image.BuildFailed{Version: e.Release.Version, Revision: e.Revision, Reason: err.Error()})
+	case digest == "":
+		return nil
+	}
+	w.config.Log.Info("image built", "runner", string(e.Release.Version), "image", digest.Short())
+	return w.tell(ctx, image.Built{Digest: digest, Version: e.Release.Version, Revision: e.Revision})
+}
+
+func (w *Watch) try(ctx context.Context, i image.Image) error {
+	err := w.config.Try(ctx, i)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		w.config.Log.Error("canary failed", "image", i.Digest.Short(), "runner", string(i.Version), "err", err)
+		return w.tell(ctx, image.CanaryFailed{Digest: i.Digest, Reason: err.Error()})
+	}
+	w.config.Log.Info("canary passed", "image", i.Digest.Short(), "runner", string(i.Version))
+	return w.tell(ctx, image.CanaryPassed{Digest: i.Digest})
+}
+
+func (w *Watch) promote(ctx context.Context, e image.PromoteImage) error {
+	if current, err := w.current(ctx); err != nil || current != e.Image.Digest {
+		return err // another is by now
+	}
+	if err := w.config.Promote(ctx, e); err != nil {
+		return fmt.Errorf("putting image %s in force: %w", e.Image.Digest.Short(), err)
+	}
+	w.config.Log.Info("image promoted", "image", e.Image.Digest.Short(), "runner", string(e.Image.Version), "why", e.Reason)
+	return w.tell(ctx, image.InForce{Digest: e.Image.Digest})
+}
+
+func (w *Watch) current(ctx context.Context) (image.Digest, error) {
+	c, err := w.config.Store.Catalog(ctx)
+	if err != nil {
+		return "", err
+	}
+	current, _ := c.Current()
+	return current.Digest, nil
+}
+
+func (w *Watch) remove(ctx context.Context, e image.RemoveImage) error {
+	c, err := w.config.Store.Catalog(ctx)
+	if err != nil {
+		return err
+	}
+	if i, _ := c.Find(e.Digest); i.State != image.StateRemoved {
+		return nil // the same was built again meanwhile
+	}
+	if err := w.config.Remove(ctx, e.Digest); err != nil {
+		return fmt.Errorf("removing image %s: %w", e.Digest.Short(), err)
+	}
+	w.config.Log.Info("image removed", "image", e.Digest.Short(), "why", e.Reason)
+	return w.tell(ctx, image.Removed{Digest: e.Digest})
+}
