@@ -39,7 +39,7 @@ var allowed = map[string][]string{
 	"internal/bus":        {"internal/disk"},
 	"internal/agent":      {"internal/claim"},
 	"internal/aws":        {},
-	"internal/pipeline":   {"internal/claim", "internal/github", "internal/ledger"},
+	"internal/pipeline":   {"internal/agent", "internal/claim", "internal/github", "internal/image", "internal/ledger"},
 	"internal/config":     {},
 	"internal/cli":        {},
 	"internal/importtest": {},
