@@ -10,9 +10,16 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"regexp"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -43,7 +50,7 @@ type Cloud struct {
 // skipped; with CI=true it fails.
 func Start(t testing.TB) *Cloud {
 	t.Helper()
-	c := &Cloud{URL: serve(t), Recorder: &Recorder{}}
+	c := &Cloud{URL: oneByOne(t, serve(t)), Recorder: &Recorder{}}
 	sdk, err := config.LoadDefaultConfig(context.Background(),
 		config.WithSharedConfigFiles([]string{}), config.WithSharedCredentialsFiles([]string{}), // not this person's own
 		config.WithBaseEndpoint(c.URL), config.WithRegion(Region),
@@ -114,6 +121,31 @@ func address(lines *bufio.Reader) (string, error) {
 			return "", fmt.Errorf("%w before it listened; it said: %s", err, said)
 		}
 	}
+}
+
+// oneByOne serves what is at target, and returns where. DynamoDB's calls go through one at a
+// time: moto keeps a transaction from nobody else's sight, and undoes others' writes with one that
+// fails, where DynamoDB itself does one after another.
+func oneByOne(t testing.TB, target string) string {
+	t.Helper()
+	to, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tables sync.Mutex
+	proxy := &httputil.ReverseProxy{
+		Rewrite:  func(r *httputil.ProxyRequest) { r.SetURL(to); r.Out.Host = r.In.Host }, // which moto's own addresses begin with
+		ErrorLog: log.New(t.Output(), "awstest: ", 0),
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "DynamoDB_") {
+			tables.Lock()
+			defer tables.Unlock()
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 func lacking(t testing.TB, what string) {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go/middleware"
 
 	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
@@ -17,22 +19,39 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger/ledgertest"
 )
 
-// onCommit has commit called in place of each transaction.
-func onCommit(c aws.Config, commit func(func() error) error) aws.Config {
+// with returns c with f around each call of an operation.
+func with(c aws.Config, operation string, f func(context.Context, middleware.InitializeInput, middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error)) aws.Config {
 	c = c.Copy()
-	c.APIOptions = append(c.APIOptions, func(stack *middleware.Stack) error {
-		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("onCommit", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (out middleware.InitializeOutput, md middleware.Metadata, err error) {
-			if awsmiddleware.GetOperationName(ctx) != "TransactWriteItems" {
+	c.APIOptions = append(slices.Clip(c.APIOptions), func(stack *middleware.Stack) error {
+		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("test", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+			if awsmiddleware.GetOperationName(ctx) != operation {
 				return next.HandleInitialize(ctx, in)
 			}
-			err = commit(func() error {
-				out, md, err = next.HandleInitialize(ctx, in)
-				return err
-			})
-			return out, md, err
+			return f(ctx, in, next)
 		}), middleware.After)
 	})
 	return c
+}
+
+// onCommit has commit called in place of each transaction.
+func onCommit(c aws.Config, commit func(func() error) error) aws.Config {
+	return with(c, "TransactWriteItems", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (out middleware.InitializeOutput, md middleware.Metadata, err error) {
+		err = commit(func() error {
+			out, md, err = next.HandleInitialize(ctx, in)
+			return err
+		})
+		return out, md, err
+	})
+}
+
+// onQuery tells of each query which partition it reads.
+func onQuery(c aws.Config, tell func(partition string)) aws.Config {
+	return with(c, "Query", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+		if name, ok := in.Parameters.(*dynamodb.QueryInput).ExpressionAttributeValues[":h"].(*types.AttributeValueMemberS); ok {
+			tell(name.Value)
+		}
+		return next.HandleInitialize(ctx, in)
+	})
 }
 
 // opener returns what opens stores in tables of cloud, one for each folder.
