@@ -8,6 +8,7 @@ package awstest
 import (
 	"bufio"
 	"context"
+	_ "embed"
 	"fmt"
 	"io"
 	"log"
@@ -17,6 +18,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -84,6 +86,7 @@ func serve(t testing.TB) string {
 		lacking(t, "moto_server is not installed: pip install 'moto[server]'")
 	}
 	cmd := exec.Command(program, "-H", "127.0.0.1", "-p", "0")
+	cmd.Env = append(os.Environ(), "PYTHONPATH="+customized(t))
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -107,6 +110,22 @@ func serve(t testing.TB) string {
 		t.Fatalf("starting %s: %v", program, err)
 	}
 	return url
+}
+
+// customize mends what keeps moto from making stacks.
+//
+//go:embed sitecustomize.py
+var customize []byte
+
+// customized returns a folder in which Python finds it, whichever Python moto_server
+// is run by.
+func customized(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "sitecustomize.py"), customize, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // address reads up to the line that says where moto_server listens.

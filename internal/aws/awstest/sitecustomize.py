@@ -1,0 +1,21 @@
+# Python reads this before it starts moto_server. moto 5 cannot make a stack in which something refers to a resource of a
+# type that it does not know, although it passes over the resource itself; here such a reference is the resource's
+# name. And of a bus, Ref is its name, as on AWS.
+import sys
+
+if sys.argv[0].endswith("moto_server") or not sys.argv[0]:
+    import moto.cloudformation.parsing as parsing
+    from moto.events.models import EventBus
+
+    clean = parsing.clean_json
+
+    def lenient(value, resources):
+        if isinstance(value, dict) and isinstance(resources, parsing.ResourceMap):
+            path = value.get("Fn::GetAtt") or [value.get("Ref")]
+            if path[0] in resources._resource_json_map and resources.get(path[0]) is None:
+                return ".".join(path)
+        return clean(value, resources)
+
+    parsing.clean_json = lenient
+    parsing.ResourceMap.validate_outputs = lambda self: None
+    EventBus.physical_resource_id = property(lambda self: self.name)
