@@ -37,11 +37,12 @@ test: ## set up, lint, and run every test with the race detector
 	@$(MAKE) --no-print-directory lint
 	$(GO) test -race -timeout 20m ./...
 
-lint: ## gofmt, vet, staticcheck
+lint: ## gofmt, vet, staticcheck, and the Dockerfile of runners
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 	  [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted"; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
+	cd internal/image/source/lint && $(GO) test ./...
 
 bench: build ## intake, launch and start of the webhook on AWS, beside their baselines
 	bin/mayfly bench intake

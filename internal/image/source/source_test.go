@@ -100,3 +100,93 @@ func TestShell(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// codebuild runs steps of codebuild.sh where aws, docker and curl only note what they
+// are asked, and do what a line of shell says; it returns what was asked.
+func codebuild(t *testing.T, programs map[string]string, steps ...string) (asked string, failed error) {
+	t.Helper()
+	dir, bin := t.TempDir(), t.TempDir()
+	if err := Embedded().Eject(dir, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"aws", "docker", "curl", "uname"} {
+		script := "#!/bin/bash\n[ $0 = " + bin + "/uname ] || echo ${0##*/} \"$@\" >>" + dir + "/asked\n" + programs[name] + "\n"
+		if err := os.WriteFile(filepath.Join(bin, name), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, step := range steps {
+		run := exec.Command("bash", "codebuild.sh", step)
+		run.Dir = dir
+		run.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"),
+			"RUNNER_VERSION=2.336.0", "RUNNER_SHA256="+sumOfX, "AGENT_URI=s3://b/agent", "TOOL_URI=s3://b/tool", "ARCHIVES_URI=s3://b/archives",
+			"REPOSITORY_URI=1.dkr.ecr.eu-west-1.amazonaws.com/ci", "CODEBUILD_RESOLVED_SOURCE_VERSION=0123456789abcdef", "CODEBUILD_BUILD_NUMBER=7")
+		if out, err := run.CombinedOutput(); err != nil {
+			return string(out), err
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "asked"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if digest, err := os.ReadFile(filepath.Join(dir, "image-digest")); err == nil {
+		text = append(text, "digest "+string(digest)...)
+	}
+	return string(text), nil
+}
+
+// sumOfX is the SHA-256 of an archive that holds an x.
+const sumOfX = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
+
+const (
+	copies   = `[ "$1" = s3 ] && printf x >"${@: -1}"`
+	noCopies = `[ "$1" = s3 ] && case $4 in *archives*) exit 1 ;; *) printf x >"${@: -1}" ;; esac`
+	curls    = `while [ "$1" != -o ]; do shift; done; printf x >"$2"`
+	arm      = "echo aarch64"
+)
+
+func TestCodebuild(t *testing.T) {
+	pushes := `[ "$1" != inspect ] || printf '%s\n' other/ci@sha256:00 1.dkr.ecr.eu-west-1.amazonaws.com/ci@sha256:11`
+	for name, c := range map[string]struct {
+		programs map[string]string
+		steps    []string
+		want     []string
+		fails    bool
+	}{
+		"from the bucket": {
+			map[string]string{"aws": copies, "uname": "echo x86_64"}, []string{"fetch"},
+			[]string{"s3://b/agent mayfly-agent", "s3://b/tool mayfly\n", "s3://b/archives/actions-runner-linux-x64-2.336.0.tar.gz actions-runner.tar.gz"}, false,
+		},
+		"from GitHub": {
+			map[string]string{"aws": noCopies, "curl": curls, "uname": arm}, []string{"fetch"},
+			[]string{"--retry", "https://github.com/actions/runner/releases/download/v2.336.0/actions-runner-linux-arm64-2.336.0.tar.gz"}, false,
+		},
+		"GitHub refuses": {
+			map[string]string{"aws": noCopies, "curl": "exit 22", "uname": arm}, []string{"fetch"},
+			[]string{"GitHub does not give https://github.com/", "put it at ARCHIVES_URI (s3://b/archives)"}, true,
+		},
+		"wrong checksum": {
+			map[string]string{"aws": strings.ReplaceAll(copies, "printf x", "printf y"), "uname": arm}, []string{"fetch", "build"},
+			[]string{"runner 2.336.0 is not what RUNNER_SHA256 says: not built"}, true,
+		},
+		"build and push": {
+			map[string]string{"docker": pushes}, []string{"build", "push"},
+			[]string{
+				"RUNNER_VERSION=2.336.0", "RUNNER_SHA256=" + sumOfX, "SOURCE_REVISION=0123456789ab ", "BUILD_TIME=20", "--password-stdin 1.dkr.ecr.eu-west-1.amazonaws.com\n",
+				"docker push 1.dkr.ecr.eu-west-1.amazonaws.com/ci:2.336.0-0123456789ab-7\n", "digest sha256:11\n",
+			}, false,
+		},
+		"digest unknown": {map[string]string{}, []string{"push"}, []string{"its digest is not known"}, true},
+		"wrong use":      {nil, []string{"deploy"}, []string{"usage: bash codebuild.sh fetch|build|canary|push"}, true},
+	} {
+		asked, err := codebuild(t, c.programs, c.steps...)
+		if (err != nil) != c.fails {
+			t.Errorf("%s: %v\n%s", name, err, asked)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(asked, want) {
+				t.Errorf("%s: %q is not in\n%s", name, want, asked)
+			}
+		}
+	}
+}
