@@ -29,6 +29,7 @@ type request struct {
 	needs    string        // permission, for hints
 	group    int64         // runner group, for hints
 	kinds    map[int]error // statuses that mean something else here
+	plain    bool          // the answer is text, into is a *string, and may be on another host
 }
 
 // retries is how often a call is tried again when that cannot do harm.
@@ -114,6 +115,9 @@ func (c *Client) attempt(ctx context.Context, cred *credential, r request) (*gh.
 		return nil, &Error{Doing: r.doing, Kind: ErrUnprocessable, Message: err.Error()}
 	}
 	res, err := cred.github.BareDo(req)
+	if at := elsewhere(r, res); at != "" {
+		res, err = c.fetch(ctx, at)
+	}
 	if res == nil || res.StatusCode/100 != 2 {
 		return nil, c.failed(ctx, cred, r, httpResponse(res), err, sent.Load())
 	}
@@ -184,13 +188,39 @@ func networkMessage(err error) string {
 	return err.Error()
 }
 
+// elsewhere returns where the answer of r is, if that is another host than GitHub's API.
+func elsewhere(r request, res *gh.Response) string {
+	if !r.plain || res == nil || res.StatusCode != http.StatusFound {
+		return ""
+	}
+	return res.Header.Get("Location")
+}
+
+// fetch gets what GitHub has put on another host, without a credential: the address
+// itself lets its bearer read.
+func (c *Client) fetch(ctx context.Context, address string) (*gh.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := c.transport.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	return &gh.Response{Response: res}, nil
+}
+
 // decode reads all of body, so that the connection can be used again.
 func decode(body io.Reader, into any) error {
 	data, err := io.ReadAll(body)
 	if err != nil {
 		return fmt.Errorf("reading the answer: %w", err)
 	}
-	if into == nil {
+	switch text, isText := into.(*string); {
+	case into == nil:
+		return nil
+	case isText:
+		*text = string(data)
 		return nil
 	}
 	if err := json.Unmarshal(data, into); err != nil {

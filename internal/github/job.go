@@ -51,7 +51,7 @@ func (c *Client) QueuedJobs(ctx context.Context, repository string) ([]Job, erro
 	var all []Job
 	seen := map[int64]bool{} // a run that starts meanwhile is in both lists
 	for _, status := range []string{"queued", "in_progress"} {
-		runs, err := c.runs(ctx, s, status)
+		runs, err := c.runs(ctx, s, "status="+status)
 		if err != nil {
 			return nil, err
 		}
@@ -60,11 +60,15 @@ func (c *Client) QueuedJobs(ctx context.Context, repository string) ([]Job, erro
 				continue
 			}
 			seen[run.ID] = true
-			jobs, err := c.queuedJobsOf(ctx, s, run)
+			jobs, err := c.jobsOf(ctx, s, run)
 			if err != nil {
 				return nil, err
 			}
-			all = append(all, jobs...)
+			for _, job := range jobs {
+				if job.Action == event.ActionQueued {
+					all = append(all, job)
+				}
+			}
 		}
 	}
 	return all, nil
@@ -72,6 +76,10 @@ func (c *Client) QueuedJobs(ctx context.Context, repository string) ([]Job, erro
 
 type workflowRun struct {
 	ID         int64
+	Status     string
+	Conclusion string
+	Path       string
+	URL        string `json:"html_url"`
 	Repository struct {
 		Owner struct{ Login, Type string }
 	}
@@ -85,12 +93,12 @@ func (r workflowRun) organization() string {
 	return ""
 }
 
-// runs reads through all pages.
+// runs reads through all pages of those that query is about.
 // https://docs.github.com/en/rest/actions/workflow-runs#list-workflow-runs-for-a-repository
-func (c *Client) runs(ctx context.Context, s Scope, status string) (all []workflowRun, err error) {
+func (c *Client) runs(ctx context.Context, s Scope, query string) (all []workflowRun, err error) {
 	r := request{
-		doing: "listing the " + status + " runs of " + s.String(), scope: s,
-		method: http.MethodGet, path: s.path() + "/actions/runs?status=" + status,
+		doing: fmt.Sprintf("listing the runs of %s with %s", s, query), scope: s,
+		method: http.MethodGet, path: s.path() + "/actions/runs?" + query,
 		priority: housekeeping, needs: jobPermission,
 	}
 	type page struct {
@@ -103,9 +111,9 @@ func (c *Client) runs(ctx context.Context, s Scope, status string) (all []workfl
 	return all, err
 }
 
-// queuedJobsOf reads the latest attempt of run.
+// jobsOf reads the latest attempt of run.
 // https://docs.github.com/en/rest/actions/workflow-jobs#list-jobs-for-a-workflow-run
-func (c *Client) queuedJobsOf(ctx context.Context, s Scope, run workflowRun) ([]Job, error) {
+func (c *Client) jobsOf(ctx context.Context, s Scope, run workflowRun) ([]Job, error) {
 	r := request{
 		doing: fmt.Sprintf("listing the jobs of run %d of %s", run.ID, s), scope: s,
 		method: http.MethodGet, path: fmt.Sprintf("%s/actions/runs/%d/jobs", s.path(), run.ID),
@@ -120,17 +128,15 @@ func (c *Client) queuedJobsOf(ctx context.Context, s Scope, run workflowRun) ([]
 	if err != nil {
 		return nil, err
 	}
-	var queued []Job
+	var jobs []Job
 	for _, raw := range raws {
 		job, err := c.newJob(ctx, s, run.organization(), raw)
 		if err != nil {
 			return nil, err
 		}
-		if job.Action == event.ActionQueued {
-			queued = append(queued, job)
-		}
+		jobs = append(jobs, job)
 	}
-	return queued, nil
+	return jobs, nil
 }
 
 // newJob puts around raw, the API's job, what a delivery has around it.

@@ -183,8 +183,9 @@ func (c *Client) removeRunner(ctx context.Context, s Scope, id int64, p priority
 	return err
 }
 
-// errGone tells the 404 for a runner from that for the App's installation.
-var errGone = errors.New("runner is gone")
+// errGone says that what was to go is gone, such as a runner: a 404 for it is not that
+// for the App's installation.
+var errGone = errors.New("gone already")
 
 // ForgetRunner removes the registration called name; nil when there is none. It
 // is for the way out of ErrConflict, and as urgent as [Client.GenerateJIT].

@@ -28,6 +28,9 @@ var bodies = map[string]string{
 	"PATCH {hook_id}":         `{"active":false}`,
 	"PATCH config":            `{"url":"http://127.0.0.1:1/changed"}`,
 	"POST access_tokens":      `{}`,
+	"POST trees":              `{"tree":[{"path":"a.txt","mode":"100644","type":"blob","content":"x"}]}`,
+	"POST commits":            `{"message":"m","tree":"{tree}","parents":[]}`,
+	"POST refs":               `{"ref":"refs/heads/made","sha":"{sha}"}`,
 }
 
 // notSimulated are operations that githubsim does not offer, with the reason.
@@ -61,6 +64,7 @@ type operations struct {
 	sim   simulated
 	names map[string]map[string]string // path parameters by the first segment of the path
 	made  int
+	live  string // id of a run that is not over
 }
 
 func newOperations(t *testing.T) *operations {
@@ -74,6 +78,10 @@ func newOperations(t *testing.T) *operations {
 	if err := sim.CancelRun(runs[0].ID); err != nil {
 		t.Fatal(err)
 	}
+	sha, err := c.CreateBranch(ctx, "acme/web", "mayfly-test", "try", map[string]string{"a.txt": "x"}) // which is the tree below
+	if err != nil {
+		t.Fatal(err)
+	}
 	w := &operations{sim: sim, names: map[string]map[string]string{}}
 	for first, where := range map[string]string{"repos": "acme/web", "orgs": "acme", "enterprises": "enterprises/corp"} {
 		jit, err := c.GenerateJIT(ctx, scope(t, where), jitRequest(0))
@@ -82,6 +90,7 @@ func newOperations(t *testing.T) *operations {
 		}
 		w.names[first] = map[string]string{
 			"owner": "acme", "repo": "web", "org": "acme", "enterprise": "corp", "runner_id": fmt.Sprint(jit.RunnerID), "name": "more",
+			"ref": "heads/mayfly-test", "sha": sha, "tree": "9375a50d54bf5374615a3378349e298761a4b116",
 			"run_id": fmt.Sprint(runs[0].ID), "job_id": fmt.Sprint(sim.Jobs()[0].ID), "attempt_number": "1", "version": githubsim.DefaultRunnerVersion,
 		}
 		if first == "enterprises" {
@@ -115,9 +124,11 @@ func (w *operations) appDelivery(t *testing.T, app *github.Client) string {
 	if _, err := app.InstallWebhook(t.Context(), github.AppScope(), config); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.sim.Push(githubsim.Push{Repository: "acme/web", Files: map[string]string{".github/workflows/ci.yml": workflow}}); err != nil {
+	runs, err := w.sim.Push(githubsim.Push{Repository: "acme/web", Files: map[string]string{".github/workflows/ci.yml": workflow}})
+	if err != nil {
 		t.Fatal(err)
 	}
+	w.live = fmt.Sprint(runs[0].ID)
 	if err := w.sim.WaitDelivered(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -136,8 +147,12 @@ func (w *operations) call(t *testing.T, op string) {
 	method, template, _ := strings.Cut(op, " ")
 	segments := strings.Split(template, "/")
 	names := w.names[segments[1]]
+	if strings.HasSuffix(template, "/cancel") { // the other run is over, so that it can be deleted
+		names = map[string]string{"owner": "acme", "repo": "web", "run_id": w.live}
+	}
 	path := parameter.ReplaceAllStringFunc(template, func(p string) string { return names[p[1:len(p)-1]] })
 	body := bodies[method+" "+segments[len(segments)-1]]
+	body = parameter.ReplaceAllStringFunc(body, func(p string) string { return names[p[1:len(p)-1]] })
 	if strings.Contains(body, "%s") {
 		w.made++
 		body = fmt.Sprintf(body, fmt.Sprintf("made%d", w.made))

@@ -81,6 +81,7 @@ type job struct {
 	outputs  map[string]any // of a completed job
 	group    groupRef       // of the runner that has it
 	logs     []*blob        // uploaded by its runner, in order
+	logKey   string         // who has it may read them; "" before anybody asked
 }
 
 type groupRef struct {

@@ -37,7 +37,7 @@ func (s *Sim) CreateRepository(r Repository) error {
 	}
 	s.repos[strings.ToLower(r.Name)] = &repository{
 		id: s.nextID(), owner: s.account(owner), name: name, private: r.Private, protected: r.Protected, created: s.now(), pushed: s.now(),
-		numbers: map[string]int{}, workflows: map[string]int64{}, heads: map[string]git.Commit{}, git: bare,
+		numbers: map[string]int{}, workflows: map[string]int64{}, heads: map[string]git.Commit{}, loose: map[string]git.Commit{}, git: bare,
 	}
 	return nil
 }

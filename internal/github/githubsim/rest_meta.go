@@ -17,6 +17,7 @@ func (s *Sim) routes() {
 	s.resultRoutes()
 	s.controlRoutes()
 	s.releaseRoutes()
+	s.gitRoutes()
 	s.asScope("GET /repos/{owner}/{repo}", func(c call) reply { return ok(c.scope.repo.shape(c.web)) })
 	s.asToken("GET /rate_limit", s.rateLimit)
 	s.mux.HandleFunc("GET /meta", s.answer(func(call) reply {

@@ -2,8 +2,10 @@ package githubsim
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 )
 
 func (s *Sim) runRestRoutes() {
@@ -17,7 +19,8 @@ func (s *Sim) runRestRoutes() {
 	s.asScope("POST "+actions+"runs/{id}/rerun", s.withRun(s.rerunAll))
 	s.asScope("POST "+actions+"runs/{id}/rerun-failed-jobs", s.withRun(s.rerunFailed))
 	s.asScope("GET "+actions+"jobs/{id}", s.withJob(func(c call, j *job) reply { return ok(j.shape(c.web)) }))
-	s.mux.HandleFunc("GET "+actions+"jobs/{id}/logs", s.jobLogs)
+	s.asScope("GET "+actions+"jobs/{id}/logs", s.withJob(s.jobLogs))
+	s.mux.HandleFunc("GET "+pathLog+"/{id}", s.serveLog)
 	s.mux.HandleFunc("POST "+actions+"workflows/{file}/dispatches", s.dispatch)
 }
 
@@ -43,9 +46,9 @@ func (s *Sim) withJob(h func(call, *job) reply) handler {
 
 func (s *Sim) listRuns(c call) reply {
 	var found []*run
-	status := c.URL.Query().Get("status")
+	status, sha := c.URL.Query().Get("status"), c.URL.Query().Get("head_sha")
 	for _, r := range s.runs {
-		if r.repo == c.scope.repo && (status == "" || r.Status == status || r.Conclusion == status) {
+		if r.repo == c.scope.repo && (sha == "" || r.SHA == sha) && (status == "" || r.Status == status || r.Conclusion == status) {
 			found = append(found, r)
 		}
 	}
@@ -116,21 +119,32 @@ func (s *Sim) rerunCall(r *run, all bool) reply {
 	return created(object{})
 }
 
-// jobLogs answers with the log as text; GitHub redirects to it.
-func (s *Sim) jobLogs(w http.ResponseWriter, r *http.Request) {
+// jobLogs redirects to where the log is, which who has the address may read; GitHub
+// has it on a host of its own.
+// https://docs.github.com/en/rest/actions/workflow-jobs#download-job-logs-for-a-workflow-run
+func (s *Sim) jobLogs(c call, j *job) reply {
+	if j.logKey == "" {
+		j.logKey = newToken("L")
+	}
+	return reply{code: http.StatusFound, header: map[string]string{"Location": fmt.Sprintf("%s%s/%d?key=%s", c.web, pathLog, j.ID, j.logKey)}}
+}
+
+// pathLog is where the logs of jobs are.
+const pathLog = "/_runner/log"
+
+// serveLog answers with a log as text.
+func (s *Sim) serveLog(w http.ResponseWriter, r *http.Request) {
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	s.mu.Lock()
+	j := s.jobs[id]
+	found := err == nil && j != nil && j.logKey != "" && j.logKey == r.URL.Query().Get("key")
 	var text string
-	rep := s.locked(func() reply {
-		cred := s.credential(r)
-		if cred == nil {
-			return unauthorized(r)
-		}
-		return s.limited(w, call{Request: r, web: s.base(r), cred: cred}, s.inScope(s.withJob(func(_ call, j *job) reply {
-			text = j.logText()
-			return reply{code: http.StatusOK}
-		})))
-	})
-	if rep.code != http.StatusOK {
-		writeReply(w, rep)
+	if found {
+		text = j.logText()
+	}
+	s.mu.Unlock()
+	if !found {
+		http.NotFound(w, r)
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")

@@ -66,6 +66,7 @@ type repository struct {
 	numbers   map[string]int // runs so far, by workflow file
 	workflows map[string]int64
 	heads     map[string]git.Commit // newest commit by ref, with its workflow files
+	loose     map[string]git.Commit // by tree and by commit: what the REST API made and no ref has yet
 
 	git  *git.Repository
 	lock sync.Mutex // held while refs change; taken before Sim.mu

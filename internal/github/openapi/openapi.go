@@ -6,7 +6,7 @@
 // kin-openapi nor the description ends up in a binary.
 //
 // github-rest-runners.json is the part of npm package @octokit/openapi 23.0.2
-// (MIT licence, Copyright GitHub) that runner scaling uses, without descriptions
+// (MIT licence, Copyright GitHub) that runner scaling and mayfly test use, without descriptions
 // and examples; members that are themselves called description lost their schemas
 // with these and may be anything. It is replaced by a newer one, never edited.
 package openapi
@@ -80,8 +80,12 @@ func find(all []*operation, r *http.Request) (best *operation, params map[string
 	return best, params
 }
 
-// match holds the segments of a path against those of a template.
+// match holds the segments of a path against those of a template. A ref, which is the
+// last, has several: heads/main.
 func match(template, segments []string) (params map[string]string, ok bool) {
+	if last := len(template) - 1; template[last] == "{ref}" && len(segments) > last {
+		segments = append(slices.Clone(segments[:last]), strings.Join(segments[last:], "/"))
+	}
 	if len(template) != len(segments) {
 		return nil, false
 	}

@@ -73,19 +73,26 @@ func plain(element string) bool {
 // Commit stores c on branch, on top of parent ("" for none), and returns it with
 // its ids. Files are the whole content.
 func (r *Repository) Commit(branch, parent string, c Commit) (Commit, error) {
+	c, err := r.Store(parent, c)
+	if err != nil {
+		return c, err
+	}
+	return c, r.SetRef("refs/heads/"+branch, c.SHA)
+}
+
+// Store is [Repository.Commit] of a commit that is on no branch yet.
+func (r *Repository) Store(parent string, c Commit) (Commit, error) {
 	for name := range c.Files {
 		if !filepath.IsLocal(name) || path.Clean(name) != name {
 			return c, fmt.Errorf("file %q: want a path inside the repository", name)
 		}
 	}
 	var err error
-	if c.Tree, err = r.tree(c.Files); err != nil {
+	if c.Tree, err = r.Tree(c.Files); err != nil {
 		return c, err
 	}
-	if c.SHA, err = r.object("commit", commitText(c, parent)); err != nil {
-		return c, err
-	}
-	return c, r.SetRef("refs/heads/"+branch, c.SHA)
+	c.SHA, err = r.object("commit", commitText(c, parent))
+	return c, err
 }
 
 func commitText(c Commit, parent string) []byte {
@@ -101,8 +108,9 @@ func commitText(c Commit, parent string) []byte {
 	return b.Bytes()
 }
 
-// tree stores files as a tree object, and its folders as trees of their own.
-func (r *Repository) tree(files map[string]string) (string, error) {
+// Tree stores files as a tree object, and its folders as trees of their own, and returns
+// its id.
+func (r *Repository) Tree(files map[string]string) (string, error) {
 	type entry struct{ key, mode, name, sha string }
 	var entries []entry
 	folders := map[string]map[string]string{}
@@ -121,7 +129,7 @@ func (r *Repository) tree(files map[string]string) (string, error) {
 		entries = append(entries, entry{name, "100644", name, sha})
 	}
 	for dir, inside := range folders {
-		sha, err := r.tree(inside)
+		sha, err := r.Tree(inside)
 		if err != nil {
 			return "", err
 		}
@@ -138,9 +146,7 @@ func (r *Repository) tree(files map[string]string) (string, error) {
 
 // object stores a loose object and returns its id.
 func (r *Repository) object(kind string, data []byte) (string, error) {
-	full := append(fmt.Appendf(nil, "%s %d\x00", kind, len(data)), data...)
-	sum := sha1.Sum(full)
-	id := hex.EncodeToString(sum[:])
+	full, id := identify(kind, data)
 	file := filepath.Join(r.dir, "objects", id[:2], id[2:])
 	if _, err := os.Stat(file); err == nil {
 		return id, nil
@@ -159,6 +165,19 @@ func (r *Repository) object(kind string, data []byte) (string, error) {
 	return id, os.WriteFile(file, packed.Bytes(), 0o644)
 }
 
+// BlobID is the id that git gives a file with this text.
+func BlobID(text string) string {
+	_, id := identify("blob", []byte(text))
+	return id
+}
+
+// identify gives an object as it is stored, and its id.
+func identify(kind string, data []byte) (full []byte, id string) {
+	full = append(fmt.Appendf(nil, "%s %d\x00", kind, len(data)), data...)
+	sum := sha1.Sum(full)
+	return full, hex.EncodeToString(sum[:])
+}
+
 // SetRef points ref, such as refs/heads/main, at sha.
 func (r *Repository) SetRef(ref, sha string) error {
 	if !filepath.IsLocal(ref) || strings.Contains(ref, "..") {
@@ -169,6 +188,14 @@ func (r *Repository) SetRef(ref, sha string) error {
 		return err
 	}
 	return os.WriteFile(file, []byte(sha+"\n"), 0o644)
+}
+
+// RemoveRef removes a ref that [Repository.SetRef] or a push made.
+func (r *Repository) RemoveRef(ref string) error {
+	if !filepath.IsLocal(ref) {
+		return fmt.Errorf("ref %q: want one such as refs/heads/main", ref)
+	}
+	return os.Remove(filepath.Join(r.dir, filepath.FromSlash(ref)))
 }
 
 // Refs returns every branch and tag and where it points.
