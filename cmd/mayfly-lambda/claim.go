@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/ecs"
-
 	"github.com/mayfly-ci/mayfly/internal/aws"
 	"github.com/mayfly-ci/mayfly/internal/aws/function"
 	"github.com/mayfly-ci/mayfly/internal/aws/handler"
@@ -16,7 +14,7 @@ import (
 
 // openClaims opens the claim function: a task's identity becomes a JIT configuration.
 func openClaims(ctx context.Context, p *place) (any, error) {
-	config, err := p.pipeline(ctx, p.ledger(nil))
+	config, err := p.pipeline(ctx, p.ledger(handler.StartedByRule))
 	if err != nil {
 		return nil, err
 	}
@@ -27,7 +25,7 @@ func openClaims(ctx context.Context, p *place) (any, error) {
 	}
 	return function.Serve(&handler.Claims{
 		Pipeline: pipeline.New(config),
-		Tasks:    handler.NewTasks(ecs.NewFromConfig(p.aws), p.getenv(aws.EnvCluster), p.getenv(aws.EnvStack)),
+		Tasks:    p.tasks(),
 		Roles:    strings.Split(p.getenv(aws.EnvTaskRoles), ","),
 		Now:      time.Now, Log: p.log,
 	}), nil

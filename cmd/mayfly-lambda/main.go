@@ -21,7 +21,7 @@ import (
 // handlers open what Lambda calls, by what MAYFLY_HANDLER says. They do once what
 // lasts for all calls, and use what the stack gives that function and no more.
 var handlers = map[string]func(context.Context, *place) (handler any, err error){
-	aws.HandlerClaim: openClaims,
+	aws.HandlerClaim: openClaims, aws.HandlerLedger: openLedger, aws.HandlerSweep: openSweep,
 }
 
 func main() {

@@ -24,6 +24,7 @@ type WantRunner struct {
 	Pool   string     `json:"pool"`
 	Job    JobKey     `json:"job"` // the job that it is made for
 	Labels LabelSet   `json:"labels"`
+	First  bool       `json:"first,omitempty"` // it is the first that was made for the job
 	Scope
 }
 

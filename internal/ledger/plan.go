@@ -191,7 +191,10 @@ func (t *turn) want(j Job) {
 
 // call asks for r to be started.
 func (t *turn) call(r Runner) {
-	t.emit(WantRunner{Runner: r.Name, Pool: r.Pool, Job: r.MadeFor, Labels: r.Labels, Scope: r.Scope})
+	t.emit(WantRunner{
+		Runner: r.Name, Pool: r.Pool, Job: r.MadeFor, Labels: r.Labels, Scope: r.Scope,
+		First: t.State.jobs[r.MadeFor].First == r.Name,
+	})
 }
 
 const maxName = 64 // GitHub's limit for the name of a runner

@@ -4,6 +4,7 @@ package handler
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -25,6 +26,7 @@ type Task struct {
 	Pool    string            // by its family
 	Job     ledger.JobKey     // that it was started for
 	Runner  ledger.RunnerName // that it stands for; "" for the first runner of Job
+	Created time.Time         // when it was asked for
 	Started time.Time         // when its container ran; zero if that is not known yet
 }
 
@@ -84,20 +86,68 @@ var family = regexp.MustCompile(`:task-definition/([^:]+):\d+$`)
 // in the overrides that it was started with.
 func (t *Tasks) read(d types.Task) (task Task, err error) {
 	arn := aws.ToString(d.TaskArn)
-	task = Task{ID: arn[strings.LastIndex(arn, "/")+1:], Started: aws.ToTime(d.StartedAt)}
+	task = Task{ID: arn[strings.LastIndex(arn, "/")+1:], Created: aws.ToTime(d.CreatedAt), Started: aws.ToTime(d.StartedAt)}
 	name := family.FindStringSubmatch(aws.ToString(d.TaskDefinitionArn))
 	if name == nil {
 		return Task{}, fmt.Errorf("task definition %q: want the ARN of one", aws.ToString(d.TaskDefinitionArn))
 	}
 	pool, ours := strings.CutPrefix(name[1], t.stack+"-")
 	if !ours {
-		return Task{}, fmt.Errorf("its family %s is none of the stack %s", name[1], t.stack)
+		return Task{}, foreign{name[1], t.stack}
 	}
 	task.Pool = pool
 	env := environment(d.Overrides)
 	task.Runner = ledger.RunnerName(env[mayfly.EnvRunner])
 	task.Job, err = ledger.ParseJobKey(env[mayfly.EnvJob])
 	return task, err
+}
+
+// foreign is the error of a task that the stack has nothing to do with, such as one that
+// a person runs in its cluster.
+type foreign struct{ family, stack string }
+
+func (f foreign) Error() string {
+	return fmt.Sprintf("its family %s is none of the stack %s", f.family, f.stack)
+}
+
+// describeMost is how many tasks ECS describes at once.
+const describeMost = 100
+
+// All returns the stack's tasks that are to run: those that wait for a host, too, and none
+// that has been stopped.
+func (t *Tasks) All(ctx context.Context) (list []Task, err error) {
+	in := &ecs.ListTasksInput{Cluster: &t.cluster, DesiredStatus: types.DesiredStatusRunning, MaxResults: aws.Int32(describeMost)}
+	for pages := ecs.NewListTasksPaginator(t.client, in); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("listing the tasks of cluster %s: %w", t.cluster, err)
+		}
+		if len(page.TaskArns) == 0 {
+			continue
+		}
+		out, err := t.client.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &t.cluster, Tasks: page.TaskArns})
+		if err != nil {
+			return nil, fmt.Errorf("asking ECS for %d tasks: %w", len(page.TaskArns), err)
+		}
+		for _, d := range out.Tasks {
+			if task, err := t.read(d); err == nil { // or it is somebody else's
+				list = append(list, task)
+			}
+		}
+	}
+	return list, nil
+}
+
+// Stop stops the task called id; nil when there is none.
+func (t *Tasks) Stop(ctx context.Context, id, reason string) error {
+	_, err := t.client.StopTask(ctx, &ecs.StopTaskInput{Cluster: &t.cluster, Task: &id, Reason: &reason})
+	if missing := (*types.InvalidParameterException)(nil); errors.As(err, &missing) { // "The referenced task was not found."
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("stopping task %s: %w", id, err)
+	}
+	return nil
 }
 
 // environment is what a task's container was given beside what its definition has.

@@ -1,0 +1,159 @@
+package handler
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	mayfly "github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/pipeline"
+)
+
+// Letters are the dead letters of the stack: events that a rule could not bring to its
+// target, and those that a function gave up. Here they are work.
+type Letters struct {
+	Client *sqs.Client
+	Queue  string // URL
+}
+
+const (
+	hold        = 2 * time.Minute  // a letter that fails comes back no sooner, so a sweep sees each once
+	lettersMost = 30 * time.Second // of a sweep, for letters
+	tries       = 10               // how often a letter is taken up; then it stays, and an alarm tells of it
+)
+
+// A letter is an event that came to nothing, and why.
+type letter struct {
+	event.Event
+	target string // ARN of a rule's target; "" when a function gave it up
+	why    string
+	tries  int // this one is among them
+}
+
+// errKeep says that a letter is for a person to look at.
+var errKeep = errors.New("kept for somebody to look at")
+
+// returnLetters takes up every letter in the queue once.
+func (s *Sweep) returnLetters(ctx context.Context) error {
+	var faults error
+	for until := s.Now().Add(lettersMost); s.Now().Before(until); {
+		out, err := s.Letters.Client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+			QueueUrl: &s.Letters.Queue, MaxNumberOfMessages: 10, VisibilityTimeout: int32(hold / time.Second),
+			MessageAttributeNames: []string{"All"}, MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameApproximateReceiveCount},
+		})
+		if err != nil {
+			return errors.Join(faults, fmt.Errorf("receiving dead letters: %w", err))
+		}
+		if len(out.Messages) == 0 {
+			break
+		}
+		for _, m := range out.Messages {
+			faults = errors.Join(faults, s.returnLetter(ctx, m))
+		}
+	}
+	return faults
+}
+
+// returnLetter takes up one letter, and deletes it when that has done what its event was for.
+func (s *Sweep) returnLetter(ctx context.Context, m types.Message) error {
+	l, err := read(m)
+	if err == nil && l.tries > tries {
+		err = errKeep
+	}
+	if err == nil {
+		err = s.settle(ctx, l)
+	}
+	log := s.Log.With("event", l.ID, "type", l.DetailType, "target", l.target, "why", l.why, "tries", l.tries)
+	switch {
+	case errors.Is(err, errKeep):
+		log.Error("dead letter", "err", err)
+		return nil
+	case err != nil:
+		return fmt.Errorf("dead letter %s: %w", aws.ToString(m.MessageId), err)
+	}
+	log.Info("dead letter returned")
+	_, err = s.Letters.Client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &s.Letters.Queue, ReceiptHandle: m.ReceiptHandle})
+	return err
+}
+
+// read reads a letter: its body is the event, and why it came to nothing is in
+// attributes, which rules and functions call differently.
+//
+// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-event-delivery.html#eb-rule-dlq
+// https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html#invocation-dlq
+func read(m types.Message) (l letter, err error) {
+	attribute := func(names ...string) string {
+		var parts []string
+		for _, name := range names {
+			if v := aws.ToString(m.MessageAttributes[name].StringValue); v != "" {
+				parts = append(parts, v)
+			}
+		}
+		return strings.Join(parts, ": ")
+	}
+	l.target = attribute("TARGET_ARN")
+	l.why = attribute("ERROR_CODE", "ERROR_MESSAGE", "ErrorMessage")
+	l.tries, _ = strconv.Atoi(m.Attributes[string(types.MessageSystemAttributeNameApproximateReceiveCount)]) // 0 if SQS does not say
+	if err := json.Unmarshal([]byte(aws.ToString(m.Body)), &l.Event); err != nil {
+		return l, fmt.Errorf("%w: %w", errKeep, err)
+	}
+	return l, nil
+}
+
+// settle does what the event of l was for. What ECS would not start is told to the
+// ledger, which wants another runner, later each time.
+func (s *Sweep) settle(ctx context.Context, l letter) error {
+	switch {
+	case strings.Contains(l.target, ":ecs:"):
+		return s.notStarted(ctx, l)
+	case l.DetailType == event.TypeWorkflowJob, l.DetailType == typeTaskState:
+		books := &Ledger{Pipeline: s.Pipeline, Tasks: s.Tasks, Publish: s.Publish, Now: s.Now, Log: s.Log}
+		err := books.handle(ctx, l.Event)
+		if errors.Is(err, pipeline.ErrUseless) {
+			err = fmt.Errorf("%w: %w", errKeep, err)
+		}
+		return err
+	case l.DetailType == mayfly.TypeVersionRefused:
+		return s.Publish(ctx, l.Event)
+	case l.DetailType == event.TypeRunnerUnwanted, l.DetailType == event.TypeJobUncertain, l.DetailType == typeSchedule:
+		return nil // the ledger asks again, and the next minute has come
+	}
+	return errKeep
+}
+
+// notStarted tells the ledger that there will be no task for a runner, unless there is one.
+func (s *Sweep) notStarted(ctx context.Context, l letter) error {
+	task, err := l.task()
+	if err != nil {
+		return fmt.Errorf("%w: %w", errKeep, err)
+	}
+	name, err := standsFor(ctx, s.Pipeline.Ledger, task, s.Now())
+	if err != nil || name == "" {
+		return err
+	}
+	list, err := s.Pipeline.Ledger.Runners(ctx, ledger.RunnerQuery{Name: name})
+	if err != nil || list[0].State != ledger.RunnerWanted {
+		return err
+	}
+	return s.Pipeline.Gone(ctx, name, 0, "not started: "+l.why)
+}
+
+// task returns the task that a rule would have started for the event of l.
+func (l letter) task() (Task, error) {
+	if l.DetailType == event.TypeRunnerWanted {
+		want, err := pipeline.EffectOf[ledger.WantRunner](l.Event)
+		return Task{Job: want.Job, Runner: want.Runner}, err
+	}
+	job, err := event.ParseWorkflowJob(l.Detail)
+	return Task{Job: ledger.KeyOf(job)}, err
+}

@@ -1,0 +1,115 @@
+package handler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/pipeline"
+)
+
+// typeSchedule is the detail type of the event that comes every minute.
+const typeSchedule = "Scheduled Event"
+
+// A Sweep does what the ledger asks for besides runners, when its event comes, and looks
+// for what was missed, every minute. Several may run at once.
+type Sweep struct {
+	Pipeline *pipeline.Pipeline
+	Flush    func(context.Context) error // sends effects that the ledger kept and nobody sent
+	Tasks    *Tasks
+	Letters  *Letters
+	Publish  func(context.Context, ...event.Event) error // puts events on the stack's bus
+	Now      func() time.Time
+	Log      *slog.Logger
+
+	redelivered time.Time // up to when failed deliveries were looked for; owned by the one call that a function has at a time
+}
+
+// How far back failed deliveries are looked for: those under way at the last look again,
+// and, by a process that has never looked, those of an hour.
+const (
+	overlap   = 2 * time.Minute
+	firstLook = time.Hour
+	// comparing is how often GitHub's own list of jobs is asked for, in minutes.
+	comparing = 5
+)
+
+// Handle takes one event.
+func (s *Sweep) Handle(ctx context.Context, e event.Event) error {
+	var err error
+	switch e.DetailType {
+	case typeSchedule:
+		err = s.sweep(ctx, e.Time)
+	case event.TypeRunnerUnwanted:
+		var effect ledger.RemoveRunner
+		if effect, err = pipeline.EffectOf[ledger.RemoveRunner](e); err == nil {
+			err = s.Pipeline.Remove(ctx, effect)
+		}
+	case event.TypeJobUncertain:
+		var effect ledger.CheckJob
+		if effect, err = pipeline.EffectOf[ledger.CheckJob](e); err == nil {
+			err = s.Pipeline.Check(ctx, effect)
+		}
+	default:
+		err = fmt.Errorf("detail type %q: %w: want %q, %q or %q", e.DetailType, pipeline.ErrUseless, typeSchedule, event.TypeRunnerUnwanted, event.TypeJobUncertain)
+	}
+	if err != nil {
+		s.Log.Error("event not taken", "event", e.ID, "type", e.DetailType, "err", err)
+	}
+	return err
+}
+
+// sweep does all that there is to do every minute, whatever of it fails; what asks
+// GitHub, and so may take long, comes last.
+func (s *Sweep) sweep(ctx context.Context, at time.Time) error {
+	var faults error
+	do := func(what string, f func(context.Context) error) {
+		if err := f(ctx); err != nil {
+			faults = errors.Join(faults, fmt.Errorf("%s: %w", what, err))
+		}
+	}
+	do("dead letters", s.returnLetters)
+	do("time passing", func(ctx context.Context) error { return tick(ctx, s.Pipeline.Ledger) })
+	do("effects that were left", s.Flush)
+	do("comparing tasks with the ledger", s.compareTasks)
+	do("looking for failed deliveries", s.redeliver)
+	if at.Minute()%comparing == 0 {
+		do("comparing jobs with GitHub", s.Pipeline.CompareJobs)
+	}
+	return faults
+}
+
+// redeliver asks for deliveries again that failed since the last look.
+func (s *Sweep) redeliver(ctx context.Context) error {
+	now := s.Now()
+	since := s.redelivered.Add(-overlap)
+	if s.redelivered.IsZero() {
+		since = now.Add(-firstLook)
+	}
+	err := s.Pipeline.Redeliver(ctx, since)
+	if err == nil {
+		s.redelivered = now
+	}
+	return err
+}
+
+// Vanish stops the task that a runner is bound to, if any. One that no runner needs and
+// that has not claimed is found by the next sweep.
+func Vanish(store ledger.Store, tasks *Tasks) func(context.Context, ledger.RunnerName) error {
+	return func(ctx context.Context, name ledger.RunnerName) error {
+		list, err := store.Runners(ctx, ledger.RunnerQuery{Name: name})
+		switch {
+		case errors.Is(err, ledger.ErrNotFound):
+			return nil
+		case err != nil:
+			return err
+		case list[0].Container == "":
+			return nil
+		}
+		return tasks.Stop(ctx, list[0].Container, "the ledger has no more need of runner "+string(name))
+	}
+}
