@@ -34,12 +34,12 @@ type Request struct {
 // Build builds an image, and returns it under a tag of its own. Nothing is taken from
 // earlier builds, so that an image has today's packages, and nothing is left of a build
 // but its image. What a step of the Dockerfile fails with is a [*BuildError].
-func (b *Builder) Build(ctx context.Context, r Request) (_ Image, err error) {
+func (b *Builder) Build(ctx context.Context, r Request) (Image, error) {
 	now := b.now().UTC()
 	build := now.Format("20060102t150405") + "-" + strings.ToLower(rand.Text()[:4])
 	tag := fmt.Sprintf("%s:%s-%s-%s", Repository, r.Runner.Version, r.Source.Revision, build)
-	defer func() { err = errors.Join(err, b.sweep(context.WithoutCancel(ctx), build)) }()
 	log := &buildLog{w: cmp.Or[io.Writer](r.Log, io.Discard)}
+	defer func() { b.sweep(context.WithoutCancel(ctx), build, log) }()
 	id, err := b.send(ctx, r, client.ImageBuildOptions{
 		Tags: []string{tag}, Dockerfile: source.Dockerfile, NoCache: true, Remove: true, ForceRemove: true,
 		BuildArgs: arguments(r, build, now),
@@ -129,13 +129,17 @@ func add(out *tar.Writer, name string, content io.Reader, size int64, executable
 }
 
 // sweep removes what a build has left besides its image: stages of their own, and
-// the steps of a build that failed.
-func (b *Builder) sweep(ctx context.Context, build string) error {
+// the steps of a build that failed. What cannot be removed takes room, but is no reason to
+// do without the image.
+func (b *Builder) sweep(ctx context.Context, build string, log *buildLog) {
 	filters := client.Filters{}.Add("dangling", "true").Add("label", source.LabelBuild+"="+build)
-	if _, err := b.api.ImagePrune(ctx, client.ImagePruneOptions{Filters: filters}); err != nil {
-		return fmt.Errorf("removing what build %s left: %w", build, err)
+	err := again(ctx, func() error {
+		_, err := b.api.ImagePrune(ctx, client.ImagePruneOptions{Filters: filters})
+		return err
+	})
+	if err != nil {
+		log.write(fmt.Sprintf("what build %s left is still there: %v\n", build, err))
 	}
-	return nil
 }
 
 // A message is one of the stream that tells of a build.

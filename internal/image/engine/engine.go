@@ -92,8 +92,12 @@ func (b *Builder) Inspect(ctx context.Context, ref string) (Image, error) {
 
 // List returns the images of runners that have a tag, the newest first.
 func (b *Builder) List(ctx context.Context) ([]Image, error) {
-	filters := client.Filters{}.Add("label", source.LabelImage+"="+source.KindRunner)
-	found, err := b.api.ImageList(ctx, client.ImageListOptions{Filters: filters})
+	var found client.ImageListResult
+	err := again(ctx, func() (err error) {
+		filters := client.Filters{}.Add("label", source.LabelImage+"="+source.KindRunner)
+		found, err = b.api.ImageList(ctx, client.ImageListOptions{Filters: filters})
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("listing images: %w", err)
 	}
@@ -145,4 +149,21 @@ func (b *Builder) Remove(ctx context.Context, digest string) error {
 func (b *Builder) inUse(ctx context.Context, id string) (bool, error) {
 	found, err := b.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("ancestor", id)})
 	return err == nil && len(found.Items) > 0, err
+}
+
+// again does what others' removals may disturb a few times: Podman fails to list or
+// prune images when one of them goes meanwhile.
+func again(ctx context.Context, do func() error) error {
+	const tries, pause = 6, 100 * time.Millisecond
+	for try := 1; ; try++ {
+		err := do()
+		if err == nil || try == tries || !errdefs.IsInternal(err) && !errdefs.IsNotFound(err) {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), err)
+		}
+	}
 }

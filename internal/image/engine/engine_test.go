@@ -18,6 +18,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/moby/moby/client"
 
 	"github.com/mayfly-ci/mayfly/internal/docker"
@@ -34,7 +35,10 @@ import (
 // runner.
 var programs string
 
-const version = "2.999.0"
+const (
+	version   = "2.999.0"
+	labelTest = "mayfly.test" // of what a test makes
+)
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
@@ -77,6 +81,15 @@ func open(t *testing.T) workshop {
 	w := workshop{b, fmt.Sprintf("localhost/mayfly-image-test-%d:latest", os.Getpid())}
 	image, err := hosttools.Build(hosttools.Config{Tools: append(hosttools.Tools(), "jq", "zstd"), Trees: hosttools.Trees()})
 	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config = config.DeepCopy()
+	config.Config.Labels = map[string]string{labelTest: w.base} // of all that is built on it
+	if image, err = mutate.ConfigFile(image, config); err != nil {
 		t.Fatal(err)
 	}
 	var packed bytes.Buffer
@@ -230,16 +243,18 @@ func (w workshop) checkHistory(t *testing.T, i Image) {
 // nothingLeft: of builds there are the images, and nothing else.
 func (w workshop) nothingLeft(t *testing.T) {
 	t.Helper()
-	found, err := w.api.ImageList(t.Context(), client.ImageListOptions{
-		Filters: client.Filters{}.Add("dangling", "true").Add("label", source.LabelBuild),
+	var found client.ImageListResult
+	err := again(t.Context(), func() (err error) {
+		found, err = w.api.ImageList(t.Context(), client.ImageListOptions{
+			Filters: client.Filters{}.Add("dangling", "true").Add("label", labelTest+"="+w.base),
+		})
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range found.Items {
-		if f.Labels[source.LabelBase] == w.base || f.Labels[source.LabelImage] == source.KindPart {
-			t.Errorf("left: %s %v", f.ID, f.Labels)
-		}
+		t.Errorf("left: %s %v", f.ID, f.Labels)
 	}
 }
 
@@ -260,7 +275,8 @@ func checkInside(t *testing.T, i Image) {
 	}
 }
 
-// testOwnSource builds from a folder with a setuid file in the base, and one file more.
+// testOwnSource builds from a folder, with a setuid program in the image, one file more
+// and a runner that needs a library.
 func testOwnSource(t *testing.T, w workshop) {
 	dir := t.TempDir()
 	if err := source.Embedded().Eject(dir, false); err != nil {
@@ -277,14 +293,34 @@ func testOwnSource(t *testing.T, w workshop) {
 		t.Fatal(err)
 	}
 	r := w.request(t)
-	r.Source = own
+	r.Source, r.Runner = own, needy(t)
 	i := w.build(t, r)
 	if i.Revision != own.Revision || i.Revision == source.Embedded().Revision {
 		t.Errorf("revision %s, want %s", i.Revision, own.Revision)
 	}
-	if got := inside(t, i.Digest, "hello; stat -c %a /usr/bin/trap"); got != "hello\n755\n" {
+	if got := inside(t, i.Digest, "hello; stat -c %a /usr/bin/trap; ls; bin/Runner.Listener --version"); got != "hello\n755\nbin\nrun.sh\n"+version+"\n" {
 		t.Errorf("%q", got)
 	}
+}
+
+// needy packs a runner that starts only where its own script has installed a library,
+// and leaves logs of root's when it tries, as GitHub's does.
+func needy(t *testing.T) archive.File {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "needy.tar.gz")
+	pack := exec.Command("bash", "-euc", `cd "$1"; tar -xzf "$2"
+		mv bin/Runner.Listener bin/listener
+		printf '#!/bin/sh\nmkdir -p _diag; [ -e /usr/lib/library ] && exec bin/listener "$@"; exit 134\n' >bin/Runner.Listener
+		printf '#!/bin/sh\ntouch /usr/lib/library\n' >bin/installdependencies.sh
+		chmod 0755 bin/*; tar -czf "$3" run.sh bin`, "bash", t.TempDir(), standin(), file)
+	if out, err := pack.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	f, err := archive.Open(file, runtime.GOARCH, version, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
 }
 
 func edit(t *testing.T, dir, old, new string) {

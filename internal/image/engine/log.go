@@ -21,7 +21,7 @@ type BuildError struct {
 func (e *BuildError) Error() string {
 	text := e.Reason
 	if e.Step != "" {
-		text = fmt.Sprintf("%s: %s", clip(e.Step), withoutStep(text))
+		text = fmt.Sprintf("%s: %s", clip(e.Step), reasons.ReplaceAllString(text, "$1"))
 	}
 	for _, line := range e.Lines {
 		text += "\n  | " + line
@@ -29,13 +29,9 @@ func (e *BuildError) Error() string {
 	return text
 }
 
-// withoutStep drops the text of the step, all of it, which Podman puts before its reason.
-func withoutStep(reason string) string {
-	if at := strings.LastIndex(reason, "\": "); at >= 0 && strings.HasPrefix(reason, "building at STEP ") {
-		return reason[at+len("\": "):]
-	}
-	return reason
-}
+// reasons are what engines say of a failed step: Podman and Docker put all of its text
+// before what happened.
+var reasons = regexp.MustCompile(`(?s)^(?:building at STEP .*": |The command .*' )(.+)$`)
 
 // clip cuts the text of a step, which may be a program of many lines.
 func clip(step string) string {
@@ -49,6 +45,13 @@ func clip(step string) string {
 
 // steps begins a step: "Step 3/6 : RUN …" says Docker, "[2/2] STEP 3/6: RUN …" Podman.
 var steps = regexp.MustCompile(`^(?:\[\d+/\d+\] )?(?i:step) \d+/\d+ ?: `)
+
+// colours are what Docker puts around what a step says on standard error, and noise is
+// what engines say of their own work.
+var (
+	colours = regexp.MustCompile(`\x1b\[[0-9;]*m`)
+	noise   = regexp.MustCompile(`^(?: ?--->? |Removing intermediate container )`)
+)
 
 // A buildLog passes on what a build prints and remembers the end of it.
 type buildLog struct {
@@ -71,10 +74,11 @@ func (l *buildLog) write(text string) {
 }
 
 func (l *buildLog) line(line string) {
+	line = colours.ReplaceAllString(line, "")
 	switch {
 	case steps.MatchString(line):
 		l.step, l.last = line, nil
-	case line != "":
+	case line != "" && !noise.MatchString(line):
 		l.last = append(l.last, line)
 		l.last = l.last[max(0, len(l.last)-maxLines):]
 	}
