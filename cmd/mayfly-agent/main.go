@@ -76,6 +76,9 @@ func channelTo(socket, url string) (agent.Channel, error) {
 	if url == "" {
 		return agent.Socket(socket), nil
 	}
+	if err := signed.Hide(); err != nil {
+		return agent.Channel{}, err
+	}
 	transport, err := signed.New(url, os.Getenv)
 	return agent.Channel{URL: url, Transport: transport}, err
 }

@@ -4,6 +4,11 @@
 // name of a task role is the task's id, so that a container proves by it who it is and holds
 // no secret of ours.
 //
+// The job beside the agent can be given that role no more than any other credential:
+// its environment does not say where the keys are, and [Hide] keeps it from reading that in the agent's.
+// One that finds them all the same can do what its runner has done already: claim, which is
+// refused a second time, and report on itself.
+//
 // It needs the standard library only: the agent is in every container, and the
 // whole of AWS's SDK would be too much for one call.
 //
@@ -18,6 +23,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -92,4 +98,17 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	own.Body, own.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	sign(own, body, keys, t.region, service, t.now())
 	return t.next.RoundTrip(own)
+}
+
+// Hide keeps environment and memory of this process, where the keys are and the way to
+// them, from other processes of the same user: the kernel shows them to nobody but a
+// root with every capability.
+//
+// https://man7.org/linux/man-pages/man2/PR_SET_DUMPABLE.2const.html
+func Hide() error {
+	const setDumpable = 4 // PR_SET_DUMPABLE
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, setDumpable, 0, 0); errno != 0 {
+		return fmt.Errorf("hiding this process: %w", errno)
+	}
+	return nil
 }
