@@ -66,6 +66,15 @@
 // github/minirunner is a stand-in for the official runner. Both sides are held against
 // GitHub's own OpenAPI description in their tests (github/openapi).
 //
+// # On AWS
+//
+// The same stages behind other plugs. cmd/mayfly-webhook is the webhook as a Lambda
+// function, small because GitHub waits while it starts: aws/function turns requests to a
+// Function URL into net/http, aws/eventbus is the bus, aws/secrets the secret.
+// cmd/mayfly-lambda is the other functions; what they do is in aws/handler, and they join the
+// stages with the same pipeline as one machine does. way_test.go there takes a job the whole way through
+// the real programs, the rules of the rendered template and a real container.
+//
 // # The machine
 //
 // machine.go joins all of this; what AWS joins in the same way is in package pipeline,

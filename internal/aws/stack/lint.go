@@ -34,7 +34,7 @@ func (f Faults) Error() string {
 // for: what resources say of each other, the languages inside their texts, and who may
 // do what. Each kind of fault was planted in a template and seen to pass there.
 func Lint(body []byte) (Faults, error) {
-	t, err := read(body)
+	t, err := Read(body)
 	if err != nil {
 		return nil, err
 	}

@@ -8,13 +8,13 @@ import (
 	"github.com/goccy/go-yaml/parser"
 )
 
-// A tree is a template as data: maps, lists, texts, numbers and truths. Intrinsic
-// functions are maps of one member, as in JSON: {"Ref": "Bus"},
-// {"Fn::GetAtt": ["Bus", "Arn"]}.
+// A tree is a template as data, or a part of it.
 type tree = map[string]any
 
-// read reads the YAML of a template.
-func read(body []byte) (tree, error) {
+// Read reads the YAML of a template, for who looks at what is deployed: maps, lists,
+// texts, numbers and truths. Intrinsic functions are maps of one member, as in JSON:
+// {"Ref": "Bus"}, {"Fn::GetAtt": ["Bus", "Arn"]}.
+func Read(body []byte) (map[string]any, error) {
 	file, err := parser.ParseBytes(body, 0)
 	if err != nil {
 		return nil, fmt.Errorf("reading the template: %w", err)
@@ -117,7 +117,7 @@ func intrinsic(n *ast.TagNode) (any, error) {
 
 // Resources returns the types of a template's resources by logical id.
 func Resources(body []byte) (map[string]string, error) {
-	t, err := read(body)
+	t, err := Read(body)
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 func TestRead(t *testing.T) {
-	got, err := read([]byte(`
+	got, err := Read([]byte(`
 A: !Ref Bus
 B: !GetAtt Bus.Arn
 C: !Sub "${A}"
@@ -44,7 +44,7 @@ func FuzzRead(f *testing.F) {
 		f.Add([]byte(src))
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
-		got, err := read(src)
+		got, err := Read(src)
 		if (got == nil) == (err == nil) {
 			t.Errorf("%v and %v", got, err)
 		}

@@ -1,0 +1,262 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/agent"
+	"github.com/mayfly-ci/mayfly/internal/agent/signed"
+	"github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
+	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+)
+
+// A gate holds a job at a step until it is opened: the step asks it over HTTP.
+type gate struct {
+	*httptest.Server
+	arrived, open chan struct{}
+}
+
+func newGate(t *testing.T) *gate {
+	g := &gate{arrived: make(chan struct{}, 10), open: make(chan struct{})}
+	g.Server = serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		g.arrived <- struct{}{}
+		<-g.open
+		fmt.Fprintln(w, "go on")
+	}))
+	return g
+}
+
+// workflow is one job that shows its environment and waits at the gate.
+func (g *gate) workflow(label string) map[string]string {
+	return map[string]string{".github/workflows/one.yml": fmt.Sprintf(`on: push
+jobs:
+  one:
+    runs-on: [self-hosted, %s]
+    steps:
+      - run: env; cat /proc/1/environ || echo the environment of the first process is hidden
+      - run: exec 3<>/dev/tcp/%s; printf 'GET / HTTP/1.0\r\n\r\n' >&3; cat <&3
+`, label, strings.Replace(g.Listener.Addr().String(), ":", "/", 1))}
+}
+
+// TestWay takes a job the whole way that it has on AWS, and lets others try to go
+// it, too.
+func TestWay(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds four programs and an image")
+	}
+	w, g := newWorld(t), newGate(t)
+	w.push(g.workflow("small"))
+	select {
+	case <-g.arrived:
+	case <-time.After(time.Minute):
+		t.Fatalf("the job did not run: %+v\n%s", w.sim.Jobs(), w.told())
+	}
+	job, task := w.sim.Jobs()[0], w.ecs.all()[0]
+	queued := w.bus.events("workflow_job")[0]
+
+	w.othersClaim(task)
+	w.again(queued, agent.ExitRefused) // a doubled event: a container more, and no registration
+	close(g.open)
+	w.completed(1)
+	w.settle()
+
+	w.jobWent(job.ID, task)
+	w.again(queued, agent.ExitRefused) // an event that was delivered late
+	w.settle()
+	w.nothingStarts(queued)
+	w.noPool(g)
+	if wanted := w.bus.events("Runner Wanted"); len(wanted) > 0 {
+		t.Errorf("the ledger wanted %s: want none, since the rule starts a job's first runner", wanted)
+	}
+	if left := w.sim.Runners(); len(left) > 0 {
+		t.Errorf("GitHub has %+v: want no runner left", left)
+	}
+	w.mayCall()
+}
+
+// mayCall holds what each function called against what its role allows.
+func (w *world) mayCall() {
+	for id, front := range w.calls {
+		handler := strings.ToLower(strings.TrimSuffix(id, "Function"))
+		allowed := append(aws.Calls()[handler], "dynamodb:TransactWriteItems") // which needs what its items do
+		for call := range front.Calls() {
+			if !slices.Contains(allowed, call) {
+				w.t.Errorf("the function %s called %s: its role allows %v", handler, call, allowed)
+			}
+		}
+	}
+}
+
+func (w *world) push(files map[string]string) {
+	w.t.Helper()
+	if _, err := w.sim.Push(githubsim.Push{Repository: repository, Files: files}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// completed waits until n jobs have.
+func (w *world) completed(n int) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	defer cancel()
+	if err := w.sim.Wait(ctx, func(jobs []githubsim.Job) bool {
+		return len(slices.DeleteFunc(jobs, func(j githubsim.Job) bool { return j.Status != githubsim.StatusCompleted })) >= n
+	}); err != nil {
+		w.t.Fatalf("%v: %+v\n%s", err, w.sim.Jobs(), w.told())
+	}
+}
+
+// told is what the containers printed, of those that have ended.
+func (w *world) told() string {
+	var b strings.Builder
+	for _, task := range w.ecs.all() {
+		w.ecs.mu.Lock()
+		fmt.Fprintf(&b, "task %s %s %d:\n%s\n", task.id, task.status, task.exit, task.output)
+		w.ecs.mu.Unlock()
+	}
+	return b.String()
+}
+
+// othersClaim has those try to claim that must not, while the runner of task is busy.
+func (w *world) othersClaim(task *ecsTask) {
+	w.t.Helper()
+	d := w.ecs.define("ci-small")
+	foreign, stranger, other := w.ecs.add(d, task.overrides), w.ecs.add(d, task.overrides), w.ecs.add(d, task.overrides)
+	foreign.cluster, stranger.role = "arn:aws:ecs:"+awstest.Region+":"+awstest.Account+":cluster/other", "AROAOTHER"
+	forged := *task
+	forged.keys.SecretAccessKey = "guessed"
+	for what, c := range map[string]struct {
+		as     ecsTask
+		answer string
+	}{
+		"the runner's task, once more": {*task, "has claimed before"},
+		"another cluster's task":       {*foreign, "is none of the cluster ci"},
+		"another role":                 {*stranger, "is no task of this stack"},
+		"another task":                 {*other, "runner"},
+		"a forged signature":           {forged, "Forbidden"},
+	} {
+		status, answer := w.post(w.ecs.client(c.as), w.claims.URL+"/claim", "{}", nil)
+		if status != http.StatusForbidden || !strings.Contains(answer, c.answer) {
+			w.t.Errorf("claim by %s: %d %s, want 403 %s", what, status, answer, c.answer)
+		}
+	}
+	if status, answer := w.post(http.DefaultClient, w.claims.URL+"/claim", "{}", nil); status != http.StatusForbidden {
+		w.t.Errorf("claim by nobody: %d %s, want 403", status, answer)
+	}
+	if runners := w.sim.Runners(); len(runners) != 1 {
+		w.t.Errorf("GitHub has %+v: want one runner", runners)
+	}
+	w.ecs.forget(foreign, stranger, other)
+}
+
+// again brings an event to the rule of the pool once more, and waits for the end of
+// the task that comes of it.
+func (w *world) again(event json.RawMessage, code int) {
+	w.t.Helper()
+	before := w.ecs.all()
+	for _, to := range w.bus.match("ci", event) {
+		if to.rule.family != "" {
+			w.ecs.run(w.t.Context(), to)
+		}
+	}
+	after := slices.DeleteFunc(w.ecs.all(), func(t *ecsTask) bool { return slices.Contains(before, t) })
+	if len(after) != 1 || after[0].exit != code {
+		w.t.Errorf("the event once more: %d tasks, want one that ends with %d\n%s", len(after), code, w.told())
+	}
+}
+
+// jobWent looks at what a job and its runner have become.
+func (w *world) jobWent(id int64, task *ecsTask) {
+	w.t.Helper()
+	job, _ := w.sim.Job(id)
+	log := w.sim.Log(id)
+	if job.Conclusion != "success" || !strings.Contains(log, "go on") || !strings.Contains(log, "is hidden") {
+		w.t.Errorf("the job ended with %s:\n%s", job.Conclusion, log)
+	}
+	for _, secret := range []string{"AWS_CONTAINER", "MAYFLY_", task.keys.SecretAccessKey, task.keys.SessionToken, "JITCONFIG"} {
+		if strings.Contains(log, secret) {
+			w.t.Errorf("the job's environment has %s:\n%s", secret, log)
+		}
+	}
+	jobs, err := w.ledger.Jobs(w.t.Context(), ledger.JobQuery{Key: ledger.NewJobKey(repository, id, 1)})
+	if err != nil || jobs[0].State != ledger.JobCompleted || jobs[0].Conclusion != "success" {
+		w.t.Errorf("the ledger has the job as %+v, %v", jobs, err)
+	}
+	runners, err := w.ledger.Runners(w.t.Context(), ledger.RunnerQuery{})
+	if err != nil || len(runners) != 1 {
+		w.t.Fatalf("the ledger has the runners %+v, %v: want one", runners, err)
+	}
+	r := runners[0]
+	if string(r.Name) != job.Runner || r.State != ledger.RunnerGone || r.ExitCode != 0 || r.Container != task.id || r.Runs.ID != id {
+		w.t.Errorf("the ledger has the runner as %+v: want %s, gone with 0, in %s, having run %d", r, job.Runner, task.id, id)
+	}
+}
+
+// nothingStarts has events come that must start nothing.
+func (w *world) nothingStarts(queued json.RawMessage) {
+	w.t.Helper()
+	tasks, events := len(w.ecs.all()), len(w.bus.events("workflow_job"))
+	status, answer := w.post(http.DefaultClient, w.hook.URL+"/", `{"action":"queued"}`, http.Header{
+		"Content-Type": {"application/json"}, "X-Github-Event": {"workflow_job"}, "X-Github-Delivery": {"forged"},
+		"X-Hub-Signature-256": {"sha256=" + strings.Repeat("0", 64)},
+	})
+	if status != http.StatusUnauthorized {
+		w.t.Errorf("a wrong signature: %d %s, want 401", status, answer)
+	}
+	var replayed map[string]any
+	if err := json.Unmarshal(queued, &replayed); err != nil {
+		w.t.Fatal(err)
+	}
+	replayed["replay-name"] = "of-yesterday" // which EventBridge adds
+	event, err := json.Marshal(replayed)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, to := range w.bus.match("ci", event) {
+		if w.bus.send[to.rule.arn] != nil {
+			w.t.Errorf("a replayed event leads to %s", to.rule.id)
+		}
+	}
+	w.settle()
+	if len(w.ecs.all()) != tasks || len(w.bus.events("workflow_job")) != events {
+		w.t.Errorf("%d tasks and %d events more: want none", len(w.ecs.all())-tasks, len(w.bus.events("workflow_job"))-events)
+	}
+}
+
+// noPool has a job come whose labels no pool has: it is kept as such.
+func (w *world) noPool(g *gate) {
+	w.t.Helper()
+	tasks := len(w.ecs.all())
+	w.push(g.workflow("large"))
+	w.settle()
+	job := w.sim.Jobs()[1]
+	jobs, err := w.ledger.Jobs(w.t.Context(), ledger.JobQuery{Key: ledger.NewJobKey(repository, job.ID, 1)})
+	if err != nil || jobs[0].State != ledger.JobUnroutable || len(w.ecs.all()) != tasks {
+		w.t.Errorf("a job of no pool: the ledger has %+v, %v, and there are %d tasks more", jobs, err, len(w.ecs.all())-tasks)
+	}
+}
+
+// client returns one that signs as task.
+func (e *elasticContainers) client(task ecsTask) *http.Client {
+	e.t.Helper()
+	role := serve(e.t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(map[string]string{
+			"AccessKeyId": task.keys.AccessKeyID, "SecretAccessKey": task.keys.SecretAccessKey, "Token": task.keys.SessionToken,
+		})
+	}))
+	env := map[string]string{"AWS_REGION": awstest.Region, "AWS_CONTAINER_CREDENTIALS_FULL_URI": role.URL}
+	transport, err := signed.New("http://127.0.0.1/", func(name string) string { return env[name] })
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return &http.Client{Transport: transport}
+}

@@ -1,0 +1,295 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
+	"github.com/mayfly-ci/mayfly/internal/aws/runtimeapi"
+	"github.com/mayfly-ci/mayfly/internal/config"
+	"github.com/mayfly-ci/mayfly/internal/docker"
+	"github.com/mayfly-ci/mayfly/internal/docker/dockertest"
+	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
+	"github.com/mayfly-ci/mayfly/internal/image/hosttools"
+	"github.com/mayfly-ci/mayfly/internal/ledger/dynamo"
+	"github.com/mayfly-ci/mayfly/internal/secret"
+)
+
+const (
+	repository = "acme/web"
+	testImage  = "localhost/mayfly-lambda-test:latest"
+	runnerPath = "/opt/runner/mayfly-minirunner"
+)
+
+// A world is the whole stack on the loopback. What is real: the functions' programs,
+// the agent, the runner's stand-in, containers, signatures, and all of the template that is
+// evaluated. What stands for AWS:
+//
+//	Lambda, Function URLs    runtimeapi; signatures are checked with AWS's own signer
+//	EventBridge, ECS         ours, in bus_test.go and ecs_test.go: moto runs no tasks
+//	DynamoDB, Secrets        moto
+//
+// GitHub is githubsim. IAM policies, retries, dead letters and scaling are not here.
+type world struct {
+	t      *testing.T
+	stack  *deployed
+	bus    *eventBridge
+	ecs    *elasticContainers
+	sim    *githubsim.Sim
+	hook   *httptest.Server // the webhook's Function URL
+	claims *httptest.Server // that of the claim function
+	ledger *dynamo.Ledger   // to look at
+	hooks  secret.Secret
+	calls  map[string]*awstest.Front // what stands for AWS, by function
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	socket := dockertest.Serve(t)
+	cloud := awstest.Start(t)
+	w := &world{t: t, hooks: secret.New("It's a Secret to Everybody"), calls: map[string]*awstest.Front{}}
+	programs := buildAll(t)
+	hub := w.openHub()
+	w.stack = deploy(t, mayflyYAML(hub))
+	hook, claims := &runtimeapi.URL{}, &runtimeapi.URL{}
+	w.hook, w.claims = serve(t, hook), serve(t, claims)
+	w.stack.values["ClaimUrl.FunctionUrl"] = w.claims.URL + "/"
+	w.stack.values["TaskRole.RoleId"] = "AROATASK"
+	w.keepSecrets(cloud)
+	w.bus = newEventBridge(w.stack)
+	w.openECS(socket, programs)
+	claims.Caller = w.ecs.caller
+	start := func(id, program string) *runtimeapi.Function {
+		w.calls[id] = cloud.Front(t, map[string]http.Handler{"events": w.bus, "ecs": w.ecs}) // its own, to see its calls
+		return w.start(id, filepath.Join(programs, program), append(cloud.Env(), "AWS_ENDPOINT_URL="+w.calls[id].URL), hub)
+	}
+	hook.Function, claims.Function = start("WebhookFunction", "mayfly-webhook"), start("ClaimFunction", "mayfly-lambda")
+	for _, id := range []string{"LedgerFunction", "SweepFunction"} {
+		w.bus.send[id+".Arn"] = w.invoke(start(id, "mayfly-lambda"))
+	}
+	if _, err := w.sim.AddWebhook(githubsim.Webhook{
+		Repository: repository, URL: w.hook.URL + "/", Secret: w.hooks, Events: []string{event.TypeWorkflowJob},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// mayflyYAML is what a person wrote.
+func mayflyYAML(hub string) string {
+	return `
+platform: aws
+github: {url: "` + hub + `", token: "env:TOKEN"}
+webhook: {secrets: ["env:SECRET"]}
+aws: {region: ` + awstest.Region + `, stack: ci}
+pools:
+  - {name: small, labels: [self-hosted, small], image: "` + testImage + `", command: ["` + runnerPath + `"], memory: 512MiB, cpus: 0.5}
+`
+}
+
+// buildAll builds the programs for this machine, as they are built for AWS.
+func buildAll(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", dir, "../mayfly-webhook", "../mayfly-lambda", "../mayfly-agent", "../mayfly-minirunner")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the programs: %v\n%s", err, out)
+	}
+	return dir
+}
+
+// openHub serves GitHub's side and returns its address.
+func (w *world) openHub() string {
+	w.t.Helper()
+	sim, err := githubsim.New(githubsim.Config{
+		Log: slog.New(slog.DiscardHandler), Now: time.Now, Dir: w.t.TempDir(), Tokens: []secret.Secret{secret.New("a token")},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.sim = sim
+	server := httptest.NewServer(sim)
+	w.t.Cleanup(func() {
+		if err := sim.Close(); err != nil {
+			w.t.Error(err)
+		}
+		server.Close()
+	})
+	if err := sim.CreateRepository(githubsim.Repository{Name: repository}); err != nil {
+		w.t.Fatal(err)
+	}
+	return server.URL
+}
+
+func serve(t *testing.T, h http.Handler) *httptest.Server {
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// keepSecrets fills secrets and makes the ledger's table in moto, as `mayfly deploy`
+// and CloudFormation do.
+func (w *world) keepSecrets(cloud *awstest.Cloud) {
+	w.t.Helper()
+	secrets := secretsmanager.NewFromConfig(cloud.Config)
+	for id, value := range map[string]string{"WebhookSecret": w.hooks.Reveal(), "AppSecret": "a token"} {
+		made, err := secrets.CreateSecret(w.t.Context(), &secretsmanager.CreateSecretInput{Name: &id, SecretString: &value})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.stack.values[id] = *made.ARN
+	}
+	tables := dynamodb.NewFromConfig(cloud.Config)
+	if _, err := tables.CreateTable(w.t.Context(), dynamo.Table(w.stack.values["Ledger"])); err != nil {
+		w.t.Fatal(err)
+	}
+	w.ledger = dynamo.New(tables, dynamo.Config{Table: w.stack.values["Ledger"], Log: slog.New(slog.DiscardHandler)})
+}
+
+// openECS opens the cluster, with an image of the agent and the runner's stand-in.
+func (w *world) openECS(socket, programs string) {
+	w.t.Helper()
+	api, err := docker.Dial(socket)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { api.Close() })
+	image, err := hosttools.Build(hosttools.Config{Tools: hosttools.Tools(), Files: map[string]string{
+		aws.AgentPath: filepath.Join(programs, "mayfly-agent"), runnerPath: filepath.Join(programs, "mayfly-minirunner"),
+	}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var archive bytes.Buffer
+	if err := hosttools.Write(&archive, testImage, image); err != nil {
+		w.t.Fatal(err)
+	}
+	store := docker.NewImages(api)
+	if err := store.Load(w.t.Context(), &archive); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() {
+		if err := store.RemoveImage(context.Background(), testImage); err != nil {
+			w.t.Error(err)
+		}
+	})
+	w.ecs = newECS(w.stack, api, w.bus)
+}
+
+// start makes a function of the template: its program with its settings beside it, and
+// the environment that the stack gives it.
+func (w *world) start(id, program string, env []string, hub string) *runtimeapi.Function {
+	w.t.Helper()
+	dir := w.t.TempDir()
+	bootstrap := filepath.Join(dir, "bootstrap")
+	if err := os.Link(program, bootstrap); err != nil {
+		w.t.Fatal(err)
+	}
+	settings, err := os.Create(filepath.Join(dir, aws.SettingsFile))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer settings.Close()
+	c, err := config.Parse("mayfly.yaml", []byte(mayflyYAML(hub)))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := (aws.Settings{
+		Pools: c.PoolSet(), Events: c.Webhook.Events, MaxBody: int64(c.Webhook.MaxBody),
+		GitHub: aws.GitHub{URL: c.GitHub.URL}, RunnersAt: c.GitHub.RunnersAt,
+	}).Write(settings); err != nil {
+		w.t.Fatal(err)
+	}
+	log := &lockedBuffer{}
+	f, err := runtimeapi.New(runtimeapi.Config{Program: bootstrap, Env: append(env, w.stack.environment(id)...), Log: log})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() {
+		f.Close()
+		if w.t.Failed() {
+			w.t.Logf("%s said:\n%s", id, log)
+		}
+	})
+	return f
+}
+
+// invoke calls a function with what a rule sends it.
+func (w *world) invoke(f *runtimeapi.Function) func(context.Context, target) {
+	return func(ctx context.Context, to target) {
+		if _, err := f.Invoke(ctx, to.input); err != nil {
+			w.t.Errorf("rule %s: %v", to.rule.id, err)
+		}
+	}
+}
+
+// settle waits until nothing is under way: no delivery, no event, no task.
+func (w *world) settle() {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	defer cancel()
+	for range 2 { // what a task did last is delivered, too
+		if err := w.sim.WaitDelivered(ctx); err != nil {
+			w.t.Fatal(err)
+		}
+		w.bus.work.Wait()
+	}
+}
+
+// post sends a request to a Function URL and returns its status and answer.
+func (w *world) post(client *http.Client, url, body string, header http.Header) (int, string) {
+	w.t.Helper()
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.Header = header
+	if header == nil {
+		r.Header = http.Header{"Content-Type": {"application/json"}}
+	}
+	res, err := client.Do(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return res.StatusCode, string(answer)
+}
+
+// A lockedBuffer is what a process prints.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
