@@ -32,6 +32,7 @@ import (
 type settings struct {
 	State      string // folder of the database and of the runners
 	Archive    config.Archive
+	Metrics    config.Metrics
 	Outside    outside        // rules besides the machine's own, and what they lead to
 	Webhook    webhook.Config // Publish, Quarantine, Full and Pools are the machine's
 	Forge      github.Config
@@ -152,7 +153,6 @@ func (m *machine) run(ctx context.Context, listener net.Listener) error {
 	mux := http.NewServeMux()
 	mux.Handle("/webhook", m.hook)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	server := webhook.Server(mux, m.Log)
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return m.bus.Run(ctx) })
@@ -162,19 +162,23 @@ func (m *machine) run(ctx context.Context, listener net.Listener) error {
 	g.Go(func() error { return m.serveControl(ctx) })
 	g.Go(func() error { return m.schemas.Run(ctx) })
 	g.Go(func() error { return m.fetchImages(ctx) })
-	g.Go(func() error {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	})
-	g.Go(func() error {
-		<-ctx.Done()
-		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		return server.Shutdown(ending)
-	})
+	g.Go(func() error { return m.serveMetrics(ctx) })
+	g.Go(func() error { return serveUntil(ctx, webhook.Server(mux, m.Log), listener) })
 	return g.Wait()
+}
+
+// serveUntil serves until ctx ends, then lets what is under way finish.
+func serveUntil(ctx context.Context, server *http.Server, l net.Listener) error {
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(l) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return server.Shutdown(ending)
 }
 
 // resume takes up what an earlier run left: claim sockets are opened again for the

@@ -80,7 +80,7 @@ func (s *setup) settings() (settings, error) {
 		return settings{}, err
 	}
 	return settings{
-		State: s.State, Archive: s.Archive, Limits: s.limits, Outside: s.outside(),
+		State: s.State, Archive: s.Archive, Metrics: s.Metrics, Limits: s.limits, Outside: s.outside(),
 		Webhook: webhook.Config{Secrets: s.secrets.Webhook, MaxBody: int64(s.Webhook.MaxBody), Events: s.Webhook.Events},
 		Forge:   s.forge(), Enterprise: s.GitHub.RunnersAt, HookAt: s.Webhook.At, HookURL: s.Webhook.URL,
 		Launcher: launcherSettings{

@@ -74,7 +74,8 @@ func statusOf(ctx context.Context, from *source, limits ledger.Limits) (v status
 	v.Running, v.Words, v.Backlogs, v.Dead = health.Running, health.Words, health.Backlogs, len(dead)
 	v.Held, v.Replays = health.Quarantined, health.Replays
 	v.Pools = poolViews(state, limits)
-	for j := range state.Jobs() {
+	unroutable, err3 := from.ledger.Jobs(ctx, ledger.JobQuery{States: []ledger.JobState{ledger.JobUnroutable}})
+	for _, j := range append(slices.Collect(state.Jobs()), unroutable...) {
 		if j.State == ledger.JobQueued || j.State == ledger.JobUnroutable {
 			v.Waiting = append(v.Waiting, jobView{j, state.Why(j, time.Now())})
 		}
@@ -82,7 +83,7 @@ func statusOf(ctx context.Context, from *source, limits ledger.Limits) (v status
 	slices.SortFunc(v.Waiting, func(a, b jobView) int { return a.Queued.Compare(b.Queued) })
 	v.Runners = slices.SortedFunc(state.Runners(), func(a, b ledger.Runner) int { return a.Made.Compare(b.Made) })
 	v.Drift, err = drift(ctx, from.schemas, time.Now())
-	return v, errors.Join(err1, err2, err)
+	return v, errors.Join(err1, err2, err3, err)
 }
 
 func poolViews(state *ledger.State, limits ledger.Limits) (views []poolView) {

@@ -50,6 +50,23 @@ func DeadLetters(ctx context.Context, db *disk.DB, f LetterFilter, limit int) ([
 	})
 }
 
+// CountDeadLetters counts the dead letters of each rule that has some.
+func CountDeadLetters(ctx context.Context, db *disk.DB) (map[string]int, error) {
+	rows, err := db.Query(ctx, `SELECT rule, count(*) FROM dead_letters GROUP BY rule`)
+	if err != nil {
+		return nil, err
+	}
+	counts := map[string]int{}
+	_, err = collect(rows, func() (_ struct{}, err error) {
+		var rule string
+		var n int
+		err = rows.Scan(&rule, &n)
+		counts[rule] = n
+		return struct{}{}, err
+	})
+	return counts, err
+}
+
 // Retry makes the dead letters that pass f pending again, as if they had never been
 // tried, and returns how many it moved. Those of rules that the bus does not have
 // stay dead. The age of an event goes on from its publishing: one that is older

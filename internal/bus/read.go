@@ -114,14 +114,16 @@ type Backlog struct {
 	Rule    string
 	Pending int
 	Failing int       // of these, with an attempt that failed
-	Oldest  time.Time // when the oldest of these was published
+	Oldest  time.Time // when the oldest of these was published, or a replay made it
 }
 
-// Backlogs reads the backlog of each rule that has one, by name.
+// Backlogs reads the backlog of each rule that has one, by name. What a replay made counts
+// from then.
 func Backlogs(ctx context.Context, db *disk.DB) ([]Backlog, error) {
-	rows, err := db.Query(ctx, `SELECT rule, pending, failing, published FROM (
-		SELECT rule, count(*) AS pending, sum(attempts > 0) AS failing, min(seq) AS seq
-		FROM deliveries GROUP BY rule) JOIN events USING (seq) ORDER BY rule`)
+	rows, err := db.Query(ctx, `SELECT rule, pending, failing, coalesce(min(coalesce(published, since), coalesce(since, published)), 0) FROM (
+		SELECT rule, count(*) AS pending, sum(attempts > 0) AS failing,
+			min(CASE WHEN since = 0 THEN seq END) AS seq, min(nullif(since, 0)) AS since
+		FROM deliveries GROUP BY rule) LEFT JOIN events USING (seq) ORDER BY rule`)
 	if err != nil {
 		return nil, err
 	}

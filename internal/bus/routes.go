@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event"
@@ -51,6 +52,9 @@ func (r *routes) match(e event.Event) (matching []*queue, err error) {
 	}
 	return matching, nil
 }
+
+// Rules returns the names of the rules in force, sorted.
+func (b *Bus) Rules() []string { return slices.Sorted(maps.Keys(b.routes.Load().queues)) }
 
 // SetRules puts other rules in the place of those of [Config], while the bus runs;
 // it waits for [Bus.Run] to begin. Each event goes by the old rules or by the new ones.
