@@ -310,6 +310,9 @@ func TestReplayFaults(t *testing.T) {
 	for _, f := range []fault{
 		{}, {reopen: true}, {reopen: true, late: true}, {stored: true, reopen: true}, {stored: true, reopen: true, late: true},
 	} {
+		if f.late && testing.Short() {
+			continue
+		}
 		for reached := true; reached; {
 			f.commit++
 			t.Run(fmt.Sprintf("%+v", f), func(t *testing.T) {
