@@ -47,7 +47,11 @@ func (b *Builder) Build(ctx context.Context, r Request) (Image, error) {
 	if err != nil {
 		return Image{}, fmt.Errorf("building an image of runner %s: %w", r.Runner.Version, err)
 	}
-	return b.Inspect(ctx, id)
+	i, err := b.Inspect(ctx, id)
+	if err != nil { // not one of a runner
+		return Image{}, errors.Join(err, b.Remove(context.WithoutCancel(ctx), id))
+	}
+	return i, nil
 }
 
 // arguments are those of the Dockerfile.
