@@ -96,7 +96,7 @@ func TestProseFaultsAreSeen(t *testing.T) {
 	}
 }
 
-// TestPictures keeps the two pictures of the pipeline alike but for their colours.
+// TestPictures keeps the two pictures of each kind alike but for their colours.
 func TestPictures(t *testing.T) {
 	style := regexp.MustCompile(`(?s)<style>.*</style>`)
 	read := func(name string) []byte {
@@ -106,7 +106,9 @@ func TestPictures(t *testing.T) {
 		}
 		return style.ReplaceAll(text, nil)
 	}
-	if !bytes.Equal(read("pipeline-light.svg"), read("pipeline-dark.svg")) {
-		t.Error("pipeline-light.svg and pipeline-dark.svg differ in more than their style")
+	for _, kind := range []string{"pipeline", "aws"} {
+		if light, dark := kind+"-light.svg", kind+"-dark.svg"; !bytes.Equal(read(light), read(dark)) {
+			t.Errorf("%s and %s differ in more than their style", light, dark)
+		}
 	}
 }

@@ -1,44 +1,40 @@
 package stack
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 )
 
-// everywhere lists the actions that a role of the stack may have on "*", with the
-// reason.
+// everywhere lists the actions that a role may have on "*", since IAM knows no resource
+// for them, and the condition that narrows them instead, if there is one.
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
 func everywhere() map[string]string {
-	const noNarrower = "IAM knows no resource for it"
-	const onCluster = "IAM knows no resource for it, and the condition ecs:cluster says which cluster"
 	return map[string]string{
-		"ecr:GetAuthorizationToken":         noNarrower,
-		"ecs:DiscoverPollEndpoint":          noNarrower,
-		"ecs:DescribeTaskDefinition":        noNarrower,
-		"ecs:ListTaskDefinitionFamilies":    noNarrower,
-		"ecs:RegisterTaskDefinition":        noNarrower, // https://github.com/aws/containers-roadmap/issues/929
-		"ecs:ListTasks":                     onCluster,
-		"ecs:Poll":                          onCluster,
-		"ecs:StartTelemetrySession":         onCluster,
-		"ecs:UpdateContainerInstancesState": onCluster,
-		"ecs:SubmitAttachmentStateChanges":  onCluster,
-		"ecs:SubmitContainerStateChange":    onCluster,
-		"ecs:SubmitTaskStateChange":         onCluster,
+		"ecr:GetAuthorizationToken":         "",
+		"ecs:DescribeTaskDefinition":        "",
+		"ecs:DiscoverPollEndpoint":          "",
+		"ecs:ListTaskDefinitionFamilies":    "",
+		"ecs:RegisterTaskDefinition":        "", // https://github.com/aws/containers-roadmap/issues/929
+		"ecs:ListTasks":                     "ecs:cluster",
+		"ecs:Poll":                          "ecs:cluster",
+		"ecs:StartTelemetrySession":         "ecs:cluster",
+		"ecs:SubmitAttachmentStateChanges":  "ecs:cluster",
+		"ecs:SubmitContainerStateChange":    "ecs:cluster",
+		"ecs:SubmitTaskStateChange":         "ecs:cluster",
+		"ecs:UpdateContainerInstancesState": "ecs:cluster",
 	}
 }
 
-// conditions lists the actions that need a condition on their key.
+// conditions lists the actions that need a condition besides their resource, and its key.
 func conditions() map[string]string {
 	return map[string]string{
-		"ecs:RunTask":               "ecs:cluster",
-		"iam:PassRole":              "iam:PassedToService",
-		"lambda:InvokeFunctionUrl":  "lambda:FunctionUrlAuthType",
-		"lambda:InvokeFunction":     "lambda:InvokedViaFunctionUrl",
-		"ecs:ListTasks":             "ecs:cluster",
-		"ecs:Poll":                  "ecs:cluster",
-		"ecs:StartTelemetrySession": "ecs:cluster",
-		"ecs:SubmitTaskStateChange": "ecs:cluster",
-		"ecs:TagResource":           "ecs:CreateAction",
+		"ecs:RunTask":              "ecs:cluster",
+		"ecs:TagResource":          "ecs:CreateAction",
+		"iam:PassRole":             "iam:PassedToService",
+		"lambda:InvokeFunction":    "lambda:InvokedViaFunctionUrl",
+		"lambda:InvokeFunctionUrl": "lambda:FunctionUrlAuthType",
 	}
 }
 
@@ -163,7 +159,8 @@ func (l *linter) statement(id string, s statement) {
 	}
 	for _, a := range s.actions {
 		action := text(a)
-		switch key := conditions()[action]; {
+		narrowed, excepted := everywhere()[action]
+		switch key := cmp.Or(narrowed, conditions()[action]); {
 		case strings.Contains(action, "*"):
 			l.fault(id, "action %s: want each action by its name", action)
 		case action == "logs:CreateLogGroup":
@@ -172,7 +169,7 @@ func (l *linter) statement(id string, s statement) {
 			l.fault(id, "action %s without a condition on %s", action, key)
 		}
 		for _, r := range s.resources {
-			if _, excepted := everywhere()[action]; r == "*" && !excepted {
+			if r == "*" && !excepted {
 				l.fault(id, "action %s on every resource there is", action)
 			}
 		}

@@ -89,6 +89,7 @@ func TestPlantedFaults(t *testing.T) {
 		{"every resource", "Action: events:PutEvents, Resource: !GetAtt Bus.Arn", `Action: events:PutEvents, Resource: "*"`, "WebhookRole: action events:PutEvents on every resource there is"},
 		{"making log groups", "Action: [logs:CreateLogStream, logs:PutLogEvents], Resource: !GetAtt WebhookLogs.Arn", "Action: [logs:CreateLogGroup, logs:PutLogEvents], Resource: !GetAtt WebhookLogs.Arn", "WebhookRole: action logs:CreateLogGroup"},
 		{"tasks on any cluster", "                Condition: { ArnEquals: { \"ecs:cluster\": !GetAtt Cluster.Arn } }\n", "", "LaunchRole: action ecs:RunTask without a condition on ecs:cluster"},
+		{"a host for any cluster", "                Condition: { ArnEquals: { \"ecs:cluster\": !GetAtt Cluster.Arn } }\n  HostProfile", "  HostProfile", "HostRole: action ecs:Poll without a condition on ecs:cluster"},
 		{"passing roles to anyone", "                Condition: { StringEquals: { \"iam:PassedToService\": ecs-tasks.amazonaws.com } }\n", "", "LaunchRole: action iam:PassRole without a condition on iam:PassedToService"},
 		{"claims past the signature", `            Condition: { StringEquals: { "lambda:FunctionUrlAuthType": AWS_IAM } }` + "\n", "", "ClaimPolicy: action lambda:InvokeFunctionUrl without a condition"},
 		{"the App's secret for another", "Action: secretsmanager:GetSecretValue, Resource: !Ref WebhookSecret", "Action: secretsmanager:GetSecretValue, Resource: !Ref AppSecret", "WebhookRole: it may read the secret AppSecret, which is for [ClaimRole SweepRole]"},

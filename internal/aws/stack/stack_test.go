@@ -159,3 +159,25 @@ func TestCloudFormationLint(t *testing.T) {
 		t.Errorf("cfn-lint: %v\n%s", err, out)
 	}
 }
+
+// TestKeepData: what is kept is the bus with its archive, and every log group.
+func TestKeepData(t *testing.T) {
+	kept := settings(t, "", small)
+	kept.KeepData = true
+	if plain := render(t, settings(t, "", small)); bytes.Contains(plain, []byte("DeletionPolicy")) {
+		t.Error("something is kept that nobody asked for")
+	}
+	body := string(render(t, kept))
+	types, err := stack.Resources([]byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, kind := range types {
+		_, rest, _ := strings.Cut(body, "\n  "+id+":")
+		resource, _, _ := strings.Cut(rest, "\n    Properties:")
+		want := kind == "AWS::Events::EventBus" || kind == "AWS::Events::Archive" || kind == "AWS::Logs::LogGroup"
+		if got := strings.Contains(resource, "\n    DeletionPolicy: Retain\n    UpdateReplacePolicy: Retain"); got != want {
+			t.Errorf("%s, a %s: kept %t", id, kind, got)
+		}
+	}
+}
