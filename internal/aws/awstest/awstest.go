@@ -7,6 +7,7 @@ package awstest
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	_ "embed"
 	"fmt"
@@ -155,6 +156,8 @@ func oneByOne(t testing.TB, target string) string {
 	proxy := &httputil.ReverseProxy{
 		Rewrite:  func(r *httputil.ProxyRequest) { r.SetURL(to); r.Out.Host = r.In.Host }, // which moto's own addresses begin with
 		ErrorLog: log.New(t.Output(), "awstest: ", 0),
+
+		ModifyResponse: mend,
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "DynamoDB_") {
@@ -165,6 +168,33 @@ func oneByOne(t testing.TB, target string) string {
 	}))
 	t.Cleanup(server.Close)
 	return server.URL
+}
+
+// numbers are figures of a task's containers, which moto gives as numbers and ECS as text,
+// as the SDK insists.
+var numbers = regexp.MustCompile(`"(cpu|memory)": *([0-9]+)`)
+
+// mend puts moto's answers about tasks right.
+//
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StopTask.html
+func mend(r *http.Response) error {
+	_, operation, _ := strings.Cut(r.Request.Header.Get("X-Amz-Target"), "AmazonEC2ContainerServiceV20141113.")
+	if operation != "RunTask" && operation != "DescribeTasks" && operation != "StopTask" {
+		return nil
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return err
+	}
+	body = numbers.ReplaceAll(body, []byte(`"$1": "$2"`))
+	if operation == "StopTask" && r.StatusCode == http.StatusInternalServerError { // moto falls over a task that is not there
+		r.StatusCode, r.Status = http.StatusBadRequest, ""
+		r.Header.Set("Content-Type", "application/x-amz-json-1.1")
+		body = []byte(`{"__type":"InvalidParameterException","message":"The referenced task was not found."}`)
+	}
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	r.Header.Set("Content-Length", fmt.Sprint(len(body)))
+	return nil
 }
 
 func lacking(t testing.TB, what string) {

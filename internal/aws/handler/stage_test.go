@@ -48,7 +48,7 @@ func newStage(t *testing.T) *stage {
 	s := &stage{T: t, cloud: awstest.Start(t), now: time.Now(), calls: map[string]*awstest.Recorder{"ledger": {}, "sweep": {}}}
 	s.makeCloud()
 	forge := s.openGitHub()
-	limits := ledger.Limits{Pools: pool.Set{pool.Pool{Name: "small", Labels: []string{"linux"}, Max: 2}.WithDefaults()}}
+	limits := ledger.Limits{Pools: pool.Set{pool.Pool{Name: "small", Labels: []string{"linux"}, Max: 2}.WithDefaults()}, Launch: time.Hour, Claimed: time.Hour}
 	open := func(function string, told func(ledger.Input, ledger.Effect) bool) (pipeline.Config, *handler.Tasks, aws.Config, *dynamo.Ledger) {
 		config := s.calls[function].Watch(s.cloud.Config)
 		store := dynamo.New(dynamodb.NewFromConfig(config), dynamo.Config{
@@ -97,7 +97,9 @@ func (s *stage) makeCloud() {
 		})
 		s.must(err)
 	}
-	out, err := sqs.NewFromConfig(s.cloud.Config).CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("letters")})
+	out, err := sqs.NewFromConfig(s.cloud.Config).CreateQueue(ctx, &sqs.CreateQueueInput{
+		QueueName: aws.String("letters"), Attributes: map[string]string{"VisibilityTimeout": "0"}, // so that the sweep has to say otherwise
+	})
 	s.must(err)
 	s.queue = *out.QueueUrl
 }

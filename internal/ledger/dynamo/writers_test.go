@@ -132,7 +132,7 @@ func on(runner ledger.RunnerName) func(*event.WorkflowJob) {
 // TestWritersAtOnce: eight stores, each with a memory of its own, see jobs and claim for
 // all of them. Nothing is lost, and nothing is done twice.
 func TestWritersAtOnce(t *testing.T) {
-	const writers, each = 8, 3
+	const writers, each = 8, 2
 	b := newBench(t)
 	var wg sync.WaitGroup
 	for w := range int64(writers) {
@@ -225,10 +225,10 @@ func TestSomebodyElseSends(t *testing.T) {
 	}
 }
 
-// TestRoomForManyAtOnce: two hundred jobs wait for a pool that then has room for all of
+// TestRoomForManyAtOnce: a hundred jobs wait for a pool that then has room for all of
 // them. No transaction takes so many, so they are admitted turn by turn.
 func TestRoomForManyAtOnce(t *testing.T) {
-	const many = 200
+	const many = 100
 	b := newBench(t)
 	b.limits.Pools[0].Max = 1
 	b.seed(many)
