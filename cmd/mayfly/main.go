@@ -37,6 +37,8 @@ type commands struct {
 	Schema     schemaCmd         `cmd:"" help:"What events look like, as discovered: list, show, compare and export schemas."`
 	Replay     replayCmd         `cmd:"" help:"Deliver events of the archive once more: begin, list or cancel replays."`
 	Quarantine quarantineCmd     `cmd:"" help:"Deliveries that lack what routing needs. List, release or drop them."`
+	Deploy     deployCmd         `cmd:"" help:"Bring mayfly up on AWS, or to what the configuration says."`
+	Destroy    destroyCmd        `cmd:"" help:"Take mayfly down from AWS, and prove that nothing is left."`
 	DLQ        dlqCmd            `cmd:"" name:"dlq" help:"Dead letters: deliveries within the bus that were given up. List, retry or drop them."`
 	Image      imageCmd          `cmd:"" help:"The image that runners start from: its source, builds and versions."`
 	Token      tokenCmd          `cmd:"" help:"Get a registration token or a JIT configuration for a runner of your own."`

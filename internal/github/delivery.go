@@ -100,3 +100,23 @@ func deliveries(s Scope, hook int64) (string, error) {
 	}
 	return hookPath(s, hook) + "/deliveries", needsHooks("deliveries of "+s.String(), s)
 }
+
+// LatestDelivery returns the newest attempt to deliver event to webhook hook of s, and
+// whether there was one among the last hundred.
+func (c *Client) LatestDelivery(ctx context.Context, s Scope, hook int64, event string) (d Delivery, found bool, err error) {
+	path, err := deliveries(s, hook)
+	if err != nil {
+		return d, false, err
+	}
+	r := hookRequest("listing the deliveries of "+s.String(), s, http.MethodGet, path, nil, nil)
+	err = list(ctx, c.do, r, func(page []*gh.HookDelivery) bool {
+		for _, a := range page { // newest first
+			if a.GetEvent() == event {
+				d, found = newDelivery(a), true
+				break
+			}
+		}
+		return false
+	})
+	return d, found, err
+}

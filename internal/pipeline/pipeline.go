@@ -91,7 +91,13 @@ func LevelOf(runnersAt string) ledger.Level {
 
 // scope says where a runner for a job of s is registered.
 func (p *Pipeline) scope(s ledger.Scope) (github.Scope, error) {
-	switch p.Limits().Level {
+	return ScopeOf(p.Limits().Level, s, p.Enterprise)
+}
+
+// ScopeOf returns where the runners for a scope are registered; enterprise is
+// enterprises/SLUG, for that level only.
+func ScopeOf(level ledger.Level, s ledger.Scope, enterprise string) (github.Scope, error) {
+	switch level {
 	case ledger.LevelRepository:
 		return github.ParseScope(s.Repository)
 	case ledger.LevelOrganization:
@@ -100,5 +106,5 @@ func (p *Pipeline) scope(s ledger.Scope) (github.Scope, error) {
 		}
 		return github.ParseScope(s.Organization)
 	}
-	return github.ParseScope(p.Enterprise)
+	return github.ParseScope(enterprise)
 }

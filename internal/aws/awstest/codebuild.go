@@ -15,8 +15,9 @@ type CodeBuild struct {
 	// its log before it returns.
 	Run func(project string, env map[string]string) Built
 
-	mu     sync.Mutex
-	builds []*buildRun // guarded by mu; the oldest first
+	mu       sync.Mutex
+	projects map[string]bool // guarded by mu
+	builds   []*buildRun     // guarded by mu; the oldest first
 }
 
 // Built is how a build ended.
@@ -40,7 +41,36 @@ const looksPerBuild = 2
 func (c *CodeBuild) Handler() http.Handler {
 	return operations{
 		"StartBuild": exactly(c.start), "ListBuildsForProject": exactly(c.list), "BatchGetBuilds": exactly(c.get),
+		"BatchGetProjects": exactly(c.getProjects),
 	}
+}
+
+// SetProject makes a project, or removes it, as CloudFormation does.
+func (c *CodeBuild) SetProject(name string, there bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.projects == nil {
+		c.projects = map[string]bool{}
+	}
+	c.projects[name] = there
+}
+
+type projectsInput struct {
+	Names []string `json:"names"`
+}
+
+func (c *CodeBuild) getProjects(in projectsInput) (any, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	found, missing := []any{}, []string{}
+	for _, name := range in.Names {
+		if c.projects[name] {
+			found = append(found, map[string]string{"name": name})
+		} else {
+			missing = append(missing, name)
+		}
+	}
+	return map[string]any{"projects": found, "projectsNotFound": missing}, nil
 }
 
 // Started returns how many builds were started.

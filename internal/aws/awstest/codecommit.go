@@ -33,15 +33,19 @@ func (c *CodeCommit) Handler() http.Handler {
 	}
 }
 
-// AddRepository makes an empty one, as CloudFormation does.
-func (c *CodeCommit) AddRepository(name string) {
+// SetRepository makes an empty one, unless there is one, or removes it, as CloudFormation
+// does.
+func (c *CodeCommit) SetRepository(name string, there bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.repos == nil {
 		c.repos = map[string][]commit{}
 	}
-	if _, ok := c.repos[name]; !ok {
+	if _, ok := c.repos[name]; !ok && there {
 		c.repos[name] = nil
+	}
+	if !there {
+		delete(c.repos, name)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -51,19 +52,25 @@ const (
 // Front starts one before c, with the services of ours.
 func (c *Cloud) Front(t testing.TB, own map[string]http.Handler) *Front {
 	t.Helper()
-	at, err := url.Parse(c.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &Front{own: own, calls: map[string]int{}, moto: &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(at); r.Out.Host = at.Host },
-	}}
+	f := &Front{own: own, calls: map[string]int{}, moto: c.proxy()}
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
 	f.URL = server.URL
 	f.Config = c.Config.Copy()
 	f.Config.BaseEndpoint, f.Config.ConfigSources = &f.URL, nil // the sources know moto's address
 	return f
+}
+
+// proxy hands on to moto.
+func (c *Cloud) proxy() http.Handler {
+	at, err := url.Parse(c.URL)
+	if err != nil {
+		panic(err) // it is what moto said it listens on
+	}
+	return &httputil.ReverseProxy{ErrorLog: log.New(io.Discard, "", 0), Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(at)
+		r.Out.Host = r.In.Host // which moto's own addresses begin with
+	}}
 }
 
 // OwnServices returns the services that are not moto's here.

@@ -2,6 +2,7 @@ package awstest
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -15,8 +16,19 @@ import (
 // registry in it, discovered-schemas.
 // https://docs.aws.amazon.com/eventbridge/latest/schema-reference/
 type Schemas struct {
-	mu       sync.Mutex
-	versions map[string][]string // guarded by mu; contents by name, the oldest first
+	mu          sync.Mutex
+	versions    map[string][]string // guarded by mu; contents by name, the oldest first
+	discoverers map[string]bool     // guarded by mu; by the ARN of their bus
+}
+
+// SetDiscoverer makes a discoverer for a bus, or removes it, as CloudFormation does.
+func (s *Schemas) SetDiscoverer(bus string, there bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.discoverers == nil {
+		s.discoverers = map[string]bool{}
+	}
+	s.discoverers[fmt.Sprintf("arn:aws:events:%s:%s:event-bus/%s", Region, Account, bus)] = there
 }
 
 // Discover adds a version to a schema.
@@ -40,6 +52,15 @@ func (s *Schemas) Names() []string {
 func (s *Schemas) Handler() http.Handler {
 	const at = "/v1/registries/name/discovered-schemas/schemas"
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/discoverers", func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		list := []any{}
+		if source := r.URL.Query().Get("sourceArnPrefix"); s.discoverers[source] {
+			list = append(list, map[string]any{"DiscovererId": "1", "SourceArn": source, "State": "STARTED"})
+		}
+		answer(w, map[string]any{"Discoverers": list})
+	})
 	mux.HandleFunc("GET "+at, func(w http.ResponseWriter, r *http.Request) {
 		list := []any{}
 		for _, name := range s.Names() {

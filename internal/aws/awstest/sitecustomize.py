@@ -19,3 +19,16 @@ if sys.argv[0].endswith("moto_server") or not sys.argv[0]:
     parsing.clean_json = lenient
     parsing.ResourceMap.validate_outputs = lambda self: None
     EventBus.physical_resource_id = property(lambda self: self.name)
+
+    # A change set makes the resources; the stack's outputs, which moto forgets then, follow from them.
+    import moto.cloudformation.models as models
+
+    apply = models.ChangeSet.apply
+
+    def whole(self):
+        apply(self)
+        self.stack.template, self.stack.parameters = self.template, self.parameters
+        self.stack._parse_template()
+        self.stack.output_map = self.stack._create_output_map()
+
+    models.ChangeSet.apply = whole

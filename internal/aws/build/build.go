@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -191,3 +192,17 @@ func (p *Project) tail(ctx context.Context, b Build, at *string, line func(strin
 	}
 	return at, nil
 }
+
+// ExportedDigest is the variable by which a build tells of its image.
+const ExportedDigest = "IMAGE_DIGEST"
+
+// Variables are those that a build of an image is started with, as codebuild.sh in the
+// image's source wants them.
+func Variables(version, sha256, revision string) map[string]string {
+	return map[string]string{"RUNNER_VERSION": version, "RUNNER_SHA256": sha256, "SOURCE_REVISION": revision}
+}
+
+var digests = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+
+// IsDigest reports whether text is that of an image.
+func IsDigest(text string) bool { return digests.MatchString(text) }

@@ -32,7 +32,7 @@ func files(pairs ...string) (all []build.File) {
 func TestCommitOnlyWhatChanged(t *testing.T) {
 	cloud := awstest.Start(t)
 	git := &awstest.CodeCommit{}
-	git.AddRepository("ci-image")
+	git.SetRepository("ci-image", true)
 	front := cloud.Front(t, map[string]http.Handler{"codecommit": git.Handler()})
 	r := build.NewRepository(front.Config, "ci-image")
 	for i, step := range []struct {
@@ -141,7 +141,7 @@ func TestImagesAreListedAndRemoved(t *testing.T) {
 	if _, err := ecr.NewFromConfig(cloud.Config).CreateRepository(t.Context(), &ecr.CreateRepositoryInput{RepositoryName: aws.String("ci-runner")}); err != nil {
 		t.Fatal(err)
 	}
-	one := push(t, cloud.Config, "ci-runner", "2.335.0-0123456789ab-amd64")
+	one := push(t, cloud.Config, "ci-runner", "2.335.0-0123456789ab-amd64-7")
 	push(t, cloud.Config, "ci-runner", "latest") // somebody else's
 	images := build.NewImages(cloud.Config, "ci-runner")
 	list, err := images.List(t.Context())

@@ -34,8 +34,8 @@ func NewImages(c aws.Config, name string) *Images {
 	return &Images{Repository: name, api: ecr.NewFromConfig(c)}
 }
 
-// tag is how a build names its image: version, revision, architecture.
-var tag = regexp.MustCompile(`^([0-9]+\.[0-9]+\.[0-9]+)-([0-9a-z]+)-(amd64|arm64)$`)
+// tag is how a build names its image: version, revision, architecture, number.
+var tag = regexp.MustCompile(`^([0-9]+\.[0-9]+\.[0-9]+)-([0-9a-z]+)-(amd64|arm64)-[0-9]+$`)
 
 // List returns the images that builds of ours pushed, the newest first.
 func (i *Images) List(ctx context.Context) (all []Image, err error) {

@@ -41,3 +41,11 @@ func (a *Account) Identify(ctx context.Context) error {
 
 // Region returns where it is.
 func (a *Account) Region() string { return a.Config.Region }
+
+// Suffix ends the names of hosts in this part of AWS.
+func (a *Account) Suffix() string {
+	if a.partition() == "aws-cn" {
+		return "amazonaws.com.cn"
+	}
+	return "amazonaws.com"
+}

@@ -6,6 +6,8 @@ package program
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 )
 
 // The programs.
@@ -23,4 +25,10 @@ func Linux(ctx context.Context, name, arch string) ([]byte, error) {
 		return nil, fmt.Errorf("program %s for linux/%s: %w", name, arch, err)
 	}
 	return body, nil
+}
+
+// Read returns the named program from a folder where they were built before, as
+// ARCH/NAME.
+func Read(dir, name, arch string) ([]byte, error) {
+	return os.ReadFile(filepath.Join(dir, arch, name))
 }

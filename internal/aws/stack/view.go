@@ -66,11 +66,10 @@ func viewOf(s Settings) view {
 			v.ForeignImages = append(v.ForeignImages, arn)
 		}
 	}
-	for _, architecture := range []string{config.AMD64, config.ARM64} {
-		if h := hostsOf(s, architecture); h.PIDs > 0 {
-			h.OwnSubnets = v.OwnSubnets
-			v.Hosts = append(v.Hosts, h)
-		}
+	for _, architecture := range s.Architectures() {
+		h := hostsOf(s, architecture)
+		h.OwnSubnets = v.OwnSubnets
+		v.Hosts = append(v.Hosts, h)
 	}
 	if s.Endpoints {
 		v.Endpoints = []endpoint{
@@ -80,9 +79,19 @@ func viewOf(s Settings) view {
 	return v
 }
 
+// Architectures returns those that the pools have hosts of.
+func (s Settings) Architectures() (all []string) {
+	for _, architecture := range []string{config.AMD64, config.ARM64} {
+		if slices.ContainsFunc(s.Pools, func(p Pool) bool { return p.Architecture == architecture }) {
+			all = append(all, architecture)
+		}
+	}
+	return all
+}
+
 func poolViewOf(p Pool) poolView {
 	v := poolView{
-		Pool: p, ID: poolID(p.Name), Suffix: suffix(p.Architecture), Role: "TaskRole", Agent: aws.AgentPath,
+		Pool: p, ID: poolID(p.Name), Suffix: Suffix(p.Architecture), Role: "TaskRole", Agent: aws.AgentPath,
 		CPUArchitecture: map[string]string{config.AMD64: "X86_64", config.ARM64: "ARM64"}[p.Architecture],
 		CPUUnits:        int(math.Round(p.Resources.CPUs * 1024)),
 		MemoryMiB:       p.Resources.Memory >> 20,
@@ -94,10 +103,10 @@ func poolViewOf(p Pool) poolView {
 	return v
 }
 
-// hostsOf returns the hosts of an architecture; without PIDs when no pool uses it.
+// hostsOf returns the hosts of an architecture.
 func hostsOf(s Settings, architecture string) hostsView {
 	h := hostsView{
-		Hosts: s.Hosts, ID: suffix(architecture), Architecture: architecture, Types: s.Hosts.Types(architecture),
+		Hosts: s.Hosts, ID: Suffix(architecture), Architecture: architecture, Types: s.Hosts.Types(architecture),
 		DiskGiB: int64(s.Hosts.Disk >> 30), PublicIPs: s.PublicIPs,
 		ImageParameter: "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id",
 		BuildType:      "LINUX_CONTAINER", BuildImage: "aws/codebuild/amazonlinux-x86_64-standard:5.0",
@@ -124,8 +133,8 @@ func poolID(name string) string {
 	return id
 }
 
-// suffix ends the logical ids of what an architecture has.
-func suffix(architecture string) string { return capital(architecture) }
+// Suffix ends the logical ids, parameters and outputs of what an architecture has.
+func Suffix(architecture string) string { return capital(architecture) }
 
 func capital(word string) string {
 	if word == "" {

@@ -4,6 +4,7 @@
 # The project gives, and who starts the build may override:
 #   RUNNER_VERSION   version of actions/runner, such as 2.336.0
 #   RUNNER_SHA256    of its archive for this processor
+#   ARCHITECTURE     amd64 or arm64: this processor, for the image's tag
 #   REPOSITORY_URI   of the image repository, ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME
 #   AGENT_URI        s3://BUCKET/KEY of mayfly-agent for this processor
 #   TOOL_URI         s3://BUCKET/KEY of mayfly for this processor
@@ -74,7 +75,7 @@ canary() {
 
 push() {
 	local target
-	target=$REPOSITORY_URI:$RUNNER_VERSION-$(revision)-${CODEBUILD_BUILD_NUMBER:-0}
+	target=$REPOSITORY_URI:$RUNNER_VERSION-$(revision)-$ARCHITECTURE-${CODEBUILD_BUILD_NUMBER:-0}
 	aws ecr get-login-password | docker login --username AWS --password-stdin "${REPOSITORY_URI%%/*}"
 	docker tag "$name" "$target"
 	docker push "$target"

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/mayfly-ci/mayfly/internal/aws/build"
+	"github.com/mayfly-ci/mayfly/internal/aws/deploy"
+	"github.com/mayfly-ci/mayfly/internal/aws/stack"
+	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/image"
+	"github.com/mayfly-ci/mayfly/internal/image/release"
+	imagesource "github.com/mayfly-ci/mayfly/internal/image/source"
+)
+
+// imageOnAWS is what the image on AWS is built from.
+type imageOnAWS struct {
+	Source  string `help:"Folder with the image's source, in place of the configuration's." type:"existingdir" placeholder:"DIR"`
+	Version string `name:"runner-version" help:"Version of GitHub's runner to build, such as 2.336.0; the newest by default." placeholder:"VERSION"`
+	SHA256  string `name:"sha256" help:"SHA-256 of that runner's archive." placeholder:"HEX"`
+	Feed    string `name:"releases" hidden:"" help:"Address of GitHub's API, or of a mirror of it, for releases of the runner." placeholder:"URL" env:"MAYFLY_RELEASES"`
+}
+
+// source opens the image's source.
+func (c imageOnAWS) source(s setup) (imagesource.Source, error) {
+	settings := imageSettings{Image: s.Image}
+	if settings.Source != "" {
+		settings.Source = s.Abs(settings.Source)
+	}
+	if c.Source != "" {
+		settings.Source = c.Source
+	}
+	return settings.open()
+}
+
+// runner returns the release of GitHub's runner that is to be in the image.
+func (c imageOnAWS) runner(ctx context.Context) (image.Release, error) {
+	if c.Version == "" {
+		latest, err := release.Feed{URL: c.Feed}.Latest(ctx, "")
+		if err != nil {
+			return image.Release{}, cli.Hint(cli.WithCode(err, cli.ExitForge), "GitHub tells 60 times an hour for an address: wait, or give --runner-version and --sha256")
+		}
+		return latest.(image.Released).Release, nil // without an ETag it is never "unchanged"
+	}
+	v, err := image.ParseVersion(c.Version)
+	if err != nil || c.SHA256 == "" {
+		return image.Release{}, cli.Usage(fmt.Errorf("runner version %q with SHA-256 %q: want both", c.Version, c.SHA256), "the notes of the release have them: https://github.com/actions/runner/releases")
+	}
+	return image.Release{Version: v, SHA256: map[string]string{"amd64": c.SHA256, "arm64": c.SHA256}}, nil
+}
+
+// filesOf reads all of a source.
+func filesOf(s imagesource.Source) (files []build.File, err error) {
+	err = s.Walk(func(name string, content io.Reader, info fs.FileInfo) error {
+		body, err := io.ReadAll(content)
+		files = append(files, build.File{Name: name, Body: body, Executable: info.Mode()&0o111 != 0})
+		return err
+	})
+	return files, err
+}
+
+func sourceZip(s imagesource.Source) ([]byte, error) {
+	files, err := filesOf(s)
+	if err != nil {
+		return nil, err
+	}
+	contents := map[string][]byte{}
+	for _, f := range files {
+		contents[f.Name] = f.Body
+	}
+	return deploy.Zip(contents)
+}
+
+// tasks are what launches images.
+func (c *cloud) tasks() *build.Tasks {
+	return build.NewTasks(c.account.Config, c.stack.Name, c.repositoryURI())
+}
+
+// repositoryURI is where the stack's images are, whether the stack is there or not.
+func (c *cloud) repositoryURI() string {
+	return fmt.Sprintf("%s.dkr.ecr.%s.%s/%s-runner", c.account.ID, c.account.Region(), c.account.Suffix(), c.stack.Name)
+}
+
+// images are in the stack's repository.
+func (c *cloud) images(state deploy.State) *build.Images {
+	return build.NewImages(c.account.Config, state.Outputs["RepositoryName"])
+}
+
+// image sees to it that there is an image of the source for each architecture, and
+// puts it among the parameters; it reports whether one of them is not launched yet.
+func (d *deployment) image(ctx context.Context) (changed bool, err error) {
+	if err := d.commit(ctx); err != nil {
+		return false, err
+	}
+	there, err := d.images(d.state).List(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, arch := range d.settings.Architectures() {
+		name := deploy.ImageDigest + stack.Suffix(arch)
+		digest, err := d.imageFor(ctx, there, arch, d.parameters[name])
+		if err != nil {
+			return false, err
+		}
+		changed = changed || digest != d.parameters[name]
+		d.parameters[name] = digest
+	}
+	return changed, nil
+}
+
+// commit brings the source to where builds get it.
+func (d *deployment) commit(ctx context.Context) error {
+	if d.AWS.Source == "s3" {
+		return nil // an artifact
+	}
+	files, err := filesOf(d.files)
+	if err != nil {
+		return err
+	}
+	changed, err := build.NewRepository(d.account.Config, d.state.Outputs["SourceName"]).Commit(ctx, files, "mayfly deploy: "+d.files.Revision)
+	if changed {
+		d.screen.Notef("image source %s committed to %s", d.files.Revision, d.state.Outputs["SourceName"])
+	}
+	return err
+}
+
+// imageFor returns the digest of the image to launch: what is launched, if it is of the
+// source, which may be a newer release or a rollback; else the newest of the source, built
+// if need be.
+func (d *deployment) imageFor(ctx context.Context, there []build.Image, arch, launched string) (string, error) {
+	newest := ""
+	for _, i := range there { // newest first
+		switch {
+		case i.Architecture != arch || i.Revision != d.files.Revision:
+		case i.Digest == launched:
+			return launched, nil
+		case newest == "":
+			newest = i.Digest
+		}
+	}
+	if newest != "" {
+		return newest, nil
+	}
+	runner, err := d.runner(ctx)
+	if err != nil {
+		return "", err
+	}
+	return d.buildImage(ctx, d.state, d.screen, runner, d.files.Revision, arch)
+}
+
+// buildImage builds an image of the source in AWS, with its log on standard error, and
+// returns its digest.
+func (c *cloud) buildImage(ctx context.Context, state deploy.State, screen *cli.Screen, r image.Release, revision, arch string) (string, error) {
+	p := build.NewProject(c.account.Config, state.Outputs["BuildName"+stack.Suffix(arch)])
+	p.Look = c.stack.Look
+	started, err := p.Start(ctx, build.Variables(string(r.Version), r.SHA256[arch], revision))
+	if err != nil {
+		return "", err
+	}
+	screen.Notef("building the image for %s with runner %s: %s", arch, r.Version, started.ID)
+	ended, err := p.Follow(ctx, started.ID, func(line string) { screen.Notef("  %s", cli.Printable(line)) })
+	if err != nil {
+		return "", err
+	}
+	digest := ended.Exported[build.ExportedDigest]
+	if !build.IsDigest(digest) {
+		return "", fmt.Errorf("build %s: %s is %q: want a digest", ended.ID, build.ExportedDigest, digest)
+	}
+	return digest, nil
+}

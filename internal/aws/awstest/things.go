@@ -1,0 +1,100 @@
+package awstest
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+)
+
+// What tests put into moto that something else would: CloudFormation, CodeBuild, a person.
+
+// A Network is one to run in. moto has a default one, and cannot remove one that a stack
+// made.
+type Network struct{ VPC, Subnet string }
+
+// Network returns moto's default network.
+func (c *Cloud) Network(t testing.TB) Network {
+	t.Helper()
+	out, err := ec2.NewFromConfig(c.Config).DescribeSubnets(context.Background(), &ec2.DescribeSubnetsInput{})
+	if err != nil || len(out.Subnets) == 0 {
+		t.Fatalf("subnets of moto: %v, %v", out, err)
+	}
+	return Network{aws.ToString(out.Subnets[0].VpcId), aws.ToString(out.Subnets[0].SubnetId)}
+}
+
+// SetSecret makes a secret without a value, unless there is one, or removes it at once.
+func (c *Cloud) SetSecret(t testing.TB, name string, there bool) {
+	api := secretsmanager.NewFromConfig(c.Config)
+	_, err := api.DescribeSecret(context.Background(), &secretsmanager.DescribeSecretInput{SecretId: &name})
+	switch is := err == nil; {
+	case there && !is:
+		_, err = api.CreateSecret(context.Background(), &secretsmanager.CreateSecretInput{Name: &name})
+	case !there && is:
+		_, err = api.DeleteSecret(context.Background(), &secretsmanager.DeleteSecretInput{SecretId: &name, ForceDeleteWithoutRecovery: aws.Bool(true)})
+	default:
+		return
+	}
+	if err != nil {
+		t.Errorf("secret %s: %v", name, err)
+	}
+}
+
+// Secret returns the value of a secret; "" when it has none.
+func (c *Cloud) Secret(t testing.TB, name string) string {
+	t.Helper()
+	out, err := secretsmanager.NewFromConfig(c.Config).GetSecretValue(context.Background(), &secretsmanager.GetSecretValueInput{SecretId: &name})
+	if err != nil {
+		t.Logf("secret %s: %v", name, err)
+		return ""
+	}
+	return aws.ToString(out.SecretString)
+}
+
+// PushImage puts an image into a repository and returns its digest.
+func (c *Cloud) PushImage(t testing.TB, repository, tag string) string {
+	manifest := fmt.Sprintf(`{"schemaVersion":2,"mediaType":"application/vnd.docker.distribution.manifest.v2+json","config":{"mediaType":"application/vnd.docker.container.image.v1+json","size":1,"digest":"sha256:%x"},"layers":[]}`, sha256.Sum256([]byte(tag)))
+	out, err := ecr.NewFromConfig(c.Config).PutImage(context.Background(), &ecr.PutImageInput{RepositoryName: &repository, ImageManifest: &manifest, ImageTag: &tag})
+	if err != nil {
+		t.Errorf("pushing %s: %v", tag, err)
+		return ""
+	}
+	return aws.ToString(out.Image.ImageId.ImageDigest)
+}
+
+// MakeLogGroup makes a log group.
+func (c *Cloud) MakeLogGroup(t testing.TB, name string) {
+	t.Helper()
+	if _, err := cloudwatchlogs.NewFromConfig(c.Config).CreateLogGroup(context.Background(), &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &name}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// LogGroups returns the names of all there are, sorted.
+func (c *Cloud) LogGroups(t testing.TB) (names []string) {
+	t.Helper()
+	out, err := cloudwatchlogs.NewFromConfig(c.Config).DescribeLogGroups(context.Background(), &cloudwatchlogs.DescribeLogGroupsInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range out.LogGroups {
+		names = append(names, aws.ToString(g.LogGroupName))
+	}
+	slices.Sort(names)
+	return names
+}
+
+// RemoveCluster removes an ECS cluster.
+func (c *Cloud) RemoveCluster(t testing.TB, name string) {
+	if _, err := ecs.NewFromConfig(c.Config).DeleteCluster(context.Background(), &ecs.DeleteClusterInput{Cluster: &name}); err != nil {
+		t.Errorf("removing cluster %s: %v", name, err)
+	}
+}

@@ -1,0 +1,187 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mayfly-ci/mayfly/internal/aws/refusal"
+)
+
+// Preflight finds, before anything is made, what would stop a deploy halfway: who acts,
+// whether each service is there and answers, whether the stack can be deployed to, whether
+// its names are free, and which permissions are missing. It changes nothing.
+func Preflight(ctx context.Context, a *Account, s *Stack) (State, error) {
+	if err := a.Identify(ctx); err != nil {
+		return State{}, err
+	}
+	state, err := s.State(ctx)
+	if err == nil {
+		err = s.Usable(state)
+	}
+	if err != nil {
+		return state, err
+	}
+	found, err := a.Find(ctx, s.Name) // asks every service once
+	if err != nil {
+		return state, err
+	}
+	if err := free(s.Name, state, found); err != nil {
+		return state, err
+	}
+	missing, err := a.missing(ctx, s.Name)
+	if err == nil && len(missing) > 0 {
+		err = refusal.New(fmt.Errorf("%s may not: %s", a.Caller, strings.Join(missing, ", ")),
+			"allow these, as docs/aws.md has them; nothing was made. What IAM cannot foresee may still stop it: then mend it and deploy again")
+	}
+	return state, err
+}
+
+// free says which names a stack that is not there would find taken.
+func free(name string, state State, found []Thing) error {
+	if state.Exists() {
+		return nil
+	}
+	var taken []string
+	for _, t := range found {
+		if t.Kind != "bucket" && t.Kind != "stack" && !(t.Kind == "log group" && !strings.HasPrefix(t.Name, "/aws/events/")) {
+			taken = append(taken, t.String())
+		}
+	}
+	if len(taken) == 0 {
+		return nil
+	}
+	return refusal.New(fmt.Errorf("stack %s is not there, and yet: %s", name, strings.Join(taken, ", ")),
+		"mayfly destroy removes what an earlier stack has left or kept; or choose another name with aws.stack")
+}
+
+// Permissions are the actions that deploy and destroy take, by service as IAM calls it. CloudFormation
+// acts as whoever deploys.
+func Permissions() []string {
+	return strings.Fields(`
+		autoscaling:CreateAutoScalingGroup autoscaling:DeleteAutoScalingGroup autoscaling:DescribeAutoScalingGroups autoscaling:SetInstanceProtection autoscaling:UpdateAutoScalingGroup
+		cloudformation:CreateChangeSet cloudformation:DeleteChangeSet cloudformation:DeleteStack cloudformation:DescribeChangeSet cloudformation:DescribeStackEvents cloudformation:DescribeStacks cloudformation:ExecuteChangeSet cloudformation:ListChangeSets cloudformation:ListStackResources
+		cloudwatch:DeleteAlarms cloudwatch:DeleteDashboards cloudwatch:DescribeAlarms cloudwatch:PutDashboard cloudwatch:PutMetricAlarm
+		codebuild:BatchGetBuilds codebuild:BatchGetProjects codebuild:CreateProject codebuild:DeleteProject codebuild:ListBuildsForProject codebuild:StartBuild codebuild:StopBuild codebuild:UpdateProject
+		codecommit:CreateCommit codecommit:CreateRepository codecommit:DeleteRepository codecommit:GetBranch codecommit:GetFolder codecommit:GetRepository
+		dynamodb:BatchGetItem dynamodb:CreateTable dynamodb:DeleteTable dynamodb:DescribeTable dynamodb:GetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateTimeToLive
+		ec2:CreateLaunchTemplate ec2:CreateSecurityGroup ec2:DeleteLaunchTemplate ec2:DeleteSecurityGroup ec2:DescribeInstances ec2:RunInstances
+		ecr:BatchDeleteImage ecr:CreateRepository ecr:DeleteRepository ecr:DescribeImages ecr:DescribeRepositories ecr:PutLifecyclePolicy
+		ecs:CreateCapacityProvider ecs:CreateCluster ecs:DeleteCapacityProvider ecs:DeleteCluster ecs:DeleteTaskDefinitions ecs:DeregisterTaskDefinition ecs:DescribeClusters ecs:DescribeTaskDefinition ecs:ListTaskDefinitionFamilies ecs:ListTaskDefinitions ecs:ListTasks ecs:PutClusterCapacityProviders ecs:RegisterTaskDefinition ecs:StopTask
+		events:CreateArchive events:CreateEventBus events:DeleteArchive events:DeleteEventBus events:DeleteRule events:DescribeArchive events:DescribeEventBus events:DisableRule events:ListRules events:PutRule events:PutTargets events:RemoveTargets
+		iam:AttachRolePolicy iam:CreateInstanceProfile iam:CreateRole iam:DeleteInstanceProfile iam:DeleteRole iam:DeleteRolePolicy iam:PassRole iam:PutRolePolicy
+		lambda:AddPermission lambda:CreateFunction lambda:CreateFunctionUrlConfig lambda:DeleteFunction lambda:GetFunctionConfiguration lambda:UpdateFunctionCode lambda:UpdateFunctionConfiguration
+		logs:CreateLogGroup logs:DeleteLogGroup logs:DescribeLogGroups logs:FilterLogEvents logs:GetLogEvents logs:PutResourcePolicy logs:PutRetentionPolicy
+		s3:CreateBucket s3:DeleteBucket s3:DeleteObject s3:DeleteObjectVersion s3:GetObject s3:ListBucket s3:ListBucketVersions s3:PutBucketPublicAccessBlock s3:PutBucketVersioning s3:PutEncryptionConfiguration s3:PutLifecycleConfiguration s3:PutObject
+		schemas:CreateDiscoverer schemas:DeleteDiscoverer schemas:DeleteSchema schemas:ListDiscoverers schemas:ListSchemas
+		secretsmanager:CreateSecret secretsmanager:DeleteSecret secretsmanager:GetSecretValue secretsmanager:ListSecrets secretsmanager:PutSecretValue
+		sqs:CreateQueue sqs:DeleteQueue sqs:GetQueueUrl sqs:SetQueueAttributes
+		ssm:GetParameters sts:GetCallerIdentity`)
+}
+
+// missing asks IAM which permissions the caller lacks. Where IAM may not be asked, or
+// knows no policies of the caller, such as the account's root, none is known to be missing.
+func (a *Account) missing(ctx context.Context, stack string) ([]string, error) {
+	api := iam.NewFromConfig(a.Config)
+	who, err := a.principal(ctx, api)
+	if err != nil || who == "" {
+		return nil, ignoreDenied(err)
+	}
+	byService := map[string][]string{}
+	for _, action := range Permissions() {
+		service, _, _ := strings.Cut(action, ":")
+		byService[service] = append(byService[service], action)
+	}
+	var groups [][]string
+	for _, actions := range byService {
+		groups = append(groups, actions)
+	}
+	lacks := make([][]string, len(groups))
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(4)
+	for i, actions := range groups {
+		work.Go(func() (err error) {
+			// A policy may allow an action for all there is, or for what is called after the stack.
+			lacks[i] = actions
+			for _, resource := range a.resources(stack, actions[0]) {
+				if lacks[i], err = simulate(ctx, api, who, lacks[i], resource); err != nil || len(lacks[i]) == 0 {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	err = ignoreDenied(work.Wait())
+	all := slices.Concat(lacks...)
+	slices.Sort(all)
+	return all, err
+}
+
+func ignoreDenied(err error) error {
+	if refusal.Denied(err) || notThere(err) {
+		return nil
+	}
+	return err
+}
+
+// principal is the user or role that acts; "" when it has no policies.
+func (a *Account) principal(ctx context.Context, api *iam.Client) (string, error) {
+	_, name, assumed := strings.Cut(a.Caller, ":assumed-role/")
+	if !assumed {
+		if strings.Contains(a.Caller, ":user/") {
+			return a.Caller, nil
+		}
+		return "", nil
+	}
+	name, _, _ = strings.Cut(name, "/")
+	out, err := api.GetRole(ctx, &iam.GetRoleInput{RoleName: &name}) // its path is not in the session's name
+	if err != nil {
+		return "", err
+	}
+	return aws.ToString(out.Role.Arn), nil
+}
+
+// resources are those that an action of a service may be about: any, and the stack's.
+func (a *Account) resources(stack, action string) []string {
+	service, _, _ := strings.Cut(action, ":")
+	name, ok := map[string]string{
+		"lambda": "function:" + stack + "-webhook", "dynamodb": "table/" + stack + "-ledger", "sqs": stack + "-dead-letters",
+		"ecr": "repository/" + stack + "-runner", "codecommit": stack + "-image", "codebuild": "project/" + stack + "-build-amd64",
+		"cloudformation": "stack/" + stack + "/1",
+	}[service]
+	switch {
+	case service == "s3":
+		bucket := fmt.Sprintf("arn:%s:s3:::%s", a.partition(), BucketName(a.ID, a.Region(), stack))
+		return []string{"*", bucket, bucket + "/key"}
+	case service == "iam":
+		return []string{"*", fmt.Sprintf("arn:%s:iam::%s:role/%s-WebhookRole", a.partition(), a.ID, stack)}
+	case ok:
+		return []string{"*", fmt.Sprintf("arn:%s:%s:%s:%s:%s", a.partition(), service, a.Region(), a.ID, name)}
+	}
+	return []string{"*"}
+}
+
+// simulate returns those of actions that IAM would refuse who.
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
+func simulate(ctx context.Context, api *iam.Client, who string, actions []string, resource string) (denied []string, err error) {
+	for pages := iam.NewSimulatePrincipalPolicyPaginator(api, &iam.SimulatePrincipalPolicyInput{
+		PolicySourceArn: &who, ActionNames: actions, ResourceArns: []string{resource},
+	}); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("asking IAM what %s may do: %w", who, err)
+		}
+		for _, r := range page.EvaluationResults {
+			if r.EvalDecision != types.PolicyEvaluationDecisionTypeAllowed {
+				denied = append(denied, aws.ToString(r.EvalActionName))
+			}
+		}
+	}
+	return denied, nil
+}

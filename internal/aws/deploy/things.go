@@ -1,0 +1,308 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/codebuild"
+	"github.com/aws/aws-sdk-go-v2/service/codecommit"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/schemas"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	secrettypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mayfly-ci/mayfly/internal/aws/refusal"
+)
+
+// StackTag is on all of the stack that can have a tag; its value is the stack's name.
+const StackTag = "mayfly:stack"
+
+// A Thing is one that a stack of a name has or had in an account.
+type Thing struct {
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+	Data bool   `json:"data"` // it is kept with the data: bus, archive and logs
+}
+
+func (t Thing) String() string { return t.Kind + " " + t.Name }
+
+// A search finds the things of one kind.
+type search struct {
+	kind string
+	data bool
+	find func(context.Context) ([]string, error)
+}
+
+// Find returns all there is of the stack called name: what its resources are called and
+// tagged, whoever made them. A kind that cannot be looked for is an error.
+func (a *Account) Find(ctx context.Context, name string) ([]Thing, error) {
+	searches := a.searches(name)
+	found := make([][]Thing, len(searches))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(8)
+	for i, s := range searches {
+		group.Go(func() error {
+			names, err := s.find(ctx)
+			if err != nil && !notThere(err) {
+				return fmt.Errorf("looking for %ss of %s: %w", s.kind, name, err)
+			}
+			for _, n := range names {
+				found[i] = append(found[i], Thing{s.kind, n, s.data})
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	return slices.Concat(found...), err
+}
+
+// notThere reports whether err says that there is nothing of that name. Services agree
+// on little here.
+func notThere(err error) bool {
+	code := refusal.Code(err)
+	for _, part := range []string{"NotFound", "DoesNotExist", "NonExistent", "NoSuch"} {
+		if strings.Contains(code, part) {
+			return true
+		}
+	}
+	return code == "ValidationError" && strings.Contains(err.Error(), "does not exist")
+}
+
+// searches is what a stack has, by the names that aws/stack gives.
+func (a *Account) searches(name string) []search {
+	return slices.Concat([]search{
+		{"stack", false, func(ctx context.Context) ([]string, error) {
+			state, err := NewStack(a.Config, name).State(ctx)
+			return some(state.Exists(), name), err
+		}},
+		{"bucket", false, func(ctx context.Context) ([]string, error) {
+			b := NewBucket(a.Config, a.ID, name)
+			there, err := b.Exists(ctx)
+			return some(there, b.Name), err
+		}},
+	}, a.eventThings(name), a.imageThings(name), a.taskThings(name), a.otherThings(name))
+}
+
+// some is the list of name if it is there.
+func some(there bool, name string) []string {
+	if !there {
+		return nil
+	}
+	return []string{name}
+}
+
+// prefixed returns those of names that are the stack's.
+func prefixed(names []string, stack string) []string {
+	return slices.DeleteFunc(names, func(n string) bool { return n != stack && !strings.HasPrefix(n, stack+"-") })
+}
+
+func (a *Account) eventThings(name string) []search {
+	events, shapes := eventbridge.NewFromConfig(a.Config), schemas.NewFromConfig(a.Config)
+	return []search{
+		{"event bus", true, func(ctx context.Context) ([]string, error) {
+			_, err := events.DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: &name})
+			return some(err == nil, name), err
+		}},
+		{"archive", true, func(ctx context.Context) ([]string, error) {
+			_, err := events.DescribeArchive(ctx, &eventbridge.DescribeArchiveInput{ArchiveName: &name})
+			return some(err == nil, name), err
+		}},
+		{"rule", false, func(ctx context.Context) (names []string, err error) {
+			out, err := events.ListRules(ctx, &eventbridge.ListRulesInput{NamePrefix: aws.String(name + "-")})
+			if err == nil {
+				for _, r := range out.Rules {
+					names = append(names, aws.ToString(r.Name))
+				}
+			}
+			return names, err
+		}},
+		{"schema discoverer", false, func(ctx context.Context) (names []string, err error) {
+			source := fmt.Sprintf("arn:%s:events:%s:%s:event-bus/%s", a.partition(), a.Region(), a.ID, name)
+			out, err := shapes.ListDiscoverers(ctx, &schemas.ListDiscoverersInput{SourceArnPrefix: &source})
+			if err == nil {
+				for _, d := range out.Discoverers {
+					if aws.ToString(d.SourceArn) == source {
+						names = append(names, aws.ToString(d.DiscovererId))
+					}
+				}
+			}
+			return names, err
+		}},
+	}
+}
+
+func (a *Account) imageThings(name string) []search {
+	images, git, builds := ecr.NewFromConfig(a.Config), codecommit.NewFromConfig(a.Config), codebuild.NewFromConfig(a.Config)
+	return []search{
+		{"image repository", false, func(ctx context.Context) ([]string, error) {
+			repository := name + "-runner"
+			_, err := images.DescribeRepositories(ctx, &ecr.DescribeRepositoriesInput{RepositoryNames: []string{repository}})
+			return some(err == nil, repository), err
+		}},
+		{"source repository", false, func(ctx context.Context) ([]string, error) {
+			repository := name + "-image"
+			_, err := git.GetRepository(ctx, &codecommit.GetRepositoryInput{RepositoryName: &repository})
+			return some(err == nil, repository), err
+		}},
+		{"build project", false, func(ctx context.Context) (names []string, err error) {
+			out, err := builds.BatchGetProjects(ctx, &codebuild.BatchGetProjectsInput{Names: []string{name + "-build-amd64", name + "-build-arm64"}})
+			if err == nil {
+				for _, p := range out.Projects {
+					names = append(names, aws.ToString(p.Name))
+				}
+			}
+			return names, err
+		}},
+	}
+}
+
+func (a *Account) taskThings(name string) []search {
+	tasks, hosts, machines := ecs.NewFromConfig(a.Config), autoscaling.NewFromConfig(a.Config), ec2.NewFromConfig(a.Config)
+	return []search{
+		{"cluster", false, func(ctx context.Context) ([]string, error) {
+			out, err := tasks.DescribeClusters(ctx, &ecs.DescribeClustersInput{Clusters: []string{name}})
+			return some(err == nil && len(out.Clusters) > 0 && aws.ToString(out.Clusters[0].Status) != "INACTIVE", name), err
+		}},
+		{"task definition", false, func(ctx context.Context) ([]string, error) {
+			out, err := tasks.ListTaskDefinitionFamilies(ctx, &ecs.ListTaskDefinitionFamiliesInput{FamilyPrefix: aws.String(name + "-"), Status: ecstypes.TaskDefinitionFamilyStatusActive})
+			if err != nil {
+				return nil, err
+			}
+			return active(ctx, tasks, out.Families)
+		}},
+		{"group of hosts", false, func(ctx context.Context) (names []string, err error) {
+			for pages := autoscaling.NewDescribeAutoScalingGroupsPaginator(hosts, &autoscaling.DescribeAutoScalingGroupsInput{}); pages.HasMorePages(); {
+				page, err := pages.NextPage(ctx)
+				if err != nil {
+					return nil, err
+				}
+				for _, g := range page.AutoScalingGroups {
+					names = append(names, aws.ToString(g.AutoScalingGroupName))
+				}
+			}
+			return prefixed(names, name), nil
+		}},
+		{"host", false, func(ctx context.Context) (names []string, err error) {
+			out, err := machines.DescribeInstances(ctx, &ec2.DescribeInstancesInput{Filters: []ec2types.Filter{
+				{Name: aws.String("tag:aws:cloudformation:stack-name"), Values: []string{name}},
+				{Name: aws.String("instance-state-name"), Values: []string{"pending", "running", "stopping", "stopped"}},
+			}})
+			if err == nil {
+				for _, r := range out.Reservations {
+					for _, i := range r.Instances {
+						names = append(names, aws.ToString(i.InstanceId))
+					}
+				}
+			}
+			return names, err
+		}},
+	}
+}
+
+// active returns the families that have a revision that is in force.
+func active(ctx context.Context, api *ecs.Client, families []string) (some []string, err error) {
+	for _, f := range families {
+		out, err := api.ListTaskDefinitions(ctx, &ecs.ListTaskDefinitionsInput{FamilyPrefix: &f, Status: ecstypes.TaskDefinitionStatusActive, MaxResults: aws.Int32(1)})
+		if err != nil {
+			return nil, err
+		}
+		if len(out.TaskDefinitionArns) > 0 {
+			some = append(some, f)
+		}
+	}
+	return some, nil
+}
+
+func (a *Account) otherThings(name string) []search {
+	tables, queues, functions := dynamodb.NewFromConfig(a.Config), sqs.NewFromConfig(a.Config), lambda.NewFromConfig(a.Config)
+	secrets, watch := secretsmanager.NewFromConfig(a.Config), cloudwatch.NewFromConfig(a.Config)
+	searches := []search{
+		{"table", false, func(ctx context.Context) ([]string, error) {
+			table := name + "-ledger"
+			_, err := tables.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &table})
+			return some(err == nil, table), err
+		}},
+		{"queue", false, func(ctx context.Context) ([]string, error) {
+			queue := name + "-dead-letters"
+			_, err := queues.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &queue})
+			return some(err == nil, queue), err
+		}},
+		{"secret", false, func(ctx context.Context) (names []string, err error) {
+			out, err := secrets.ListSecrets(ctx, &secretsmanager.ListSecretsInput{Filters: []secrettypes.Filter{
+				{Key: secrettypes.FilterNameStringTypeTagKey, Values: []string{StackTag}}, {Key: secrettypes.FilterNameStringTypeTagValue, Values: []string{name}},
+			}})
+			if err == nil {
+				for _, s := range out.SecretList {
+					names = append(names, aws.ToString(s.Name))
+				}
+			}
+			return names, err
+		}},
+		{"alarm", false, func(ctx context.Context) (names []string, err error) {
+			out, err := watch.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{AlarmNamePrefix: aws.String(name + "-")})
+			if err == nil {
+				for _, alarm := range out.MetricAlarms {
+					names = append(names, aws.ToString(alarm.AlarmName))
+				}
+			}
+			return names, err
+		}},
+		{"log group", true, func(ctx context.Context) ([]string, error) { return a.logGroups(ctx, name) }},
+	}
+	for _, f := range []string{"webhook", "claim", "ledger", "sweep", "release"} {
+		searches = append(searches, search{"function", false, func(ctx context.Context) ([]string, error) {
+			function := name + "-" + f
+			_, err := functions.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &function})
+			return some(err == nil, function), err
+		}})
+	}
+	return searches
+}
+
+// logGroups returns those that CloudFormation named for the stack, those that services
+// made by themselves, and that of the events.
+func (a *Account) logGroups(ctx context.Context, name string) (names []string, err error) {
+	api := cloudwatchlogs.NewFromConfig(a.Config)
+	for _, prefix := range []string{name + "-", "/aws/lambda/" + name + "-", "/aws/codebuild/" + name + "-", "/aws/events/" + name} {
+		for pages := cloudwatchlogs.NewDescribeLogGroupsPaginator(api, &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &prefix}); pages.HasMorePages(); {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				return nil, err
+			}
+			for _, g := range page.LogGroups {
+				n := aws.ToString(g.LogGroupName)
+				if base := strings.TrimPrefix(n, "/aws/events/"); base == n || base == name { // not that of a stack whose name goes on
+					names = append(names, n)
+				}
+			}
+		}
+	}
+	return names, nil
+}
+
+// partition is the part of AWS that the account is in, such as aws or aws-cn.
+func (a *Account) partition() string {
+	if parts := strings.SplitN(a.Caller, ":", 3); len(parts) == 3 {
+		return parts[1]
+	}
+	return "aws"
+}
+
+// IsGone reports whether err says that what was asked for is not there, such as the table
+// of a stack that is being deleted.
+func IsGone(err error) bool { return err != nil && notThere(err) }
