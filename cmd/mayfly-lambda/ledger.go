@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/aws"
 	"github.com/mayfly-ci/mayfly/internal/aws/eventbus"
+	"github.com/mayfly-ci/mayfly/internal/aws/function"
 	"github.com/mayfly-ci/mayfly/internal/aws/handler"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
@@ -35,6 +37,9 @@ func openSweep(ctx context.Context, p *place) (any, error) {
 		Pipeline: pipeline.New(config), Flush: store.Flush, Tasks: tasks,
 		Letters: &handler.Letters{Client: sqs.NewFromConfig(p.aws), Queue: p.getenv(aws.EnvDeadLetters)},
 		Publish: eventbus.New(p.aws, p.getenv(aws.EnvBus)).Put, Now: time.Now, Log: p.log,
+		Measure: func(values map[string]float64) error {
+			return function.WriteMetrics(os.Stdout, p.getenv(aws.EnvStack), time.Now(), values)
+		},
 	}
 	return s.Handle, nil
 }

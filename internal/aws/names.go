@@ -42,3 +42,14 @@ const (
 // TypeVersionRefused is the detail type of the event that GitHub no longer takes the
 // runner's version; its source is "mayfly".
 const TypeVersionRefused = "Runner Version Refused"
+
+// The metrics of a stack: what CloudWatch has of it beyond what AWS measures itself.
+const (
+	MetricsNamespace  = "Mayfly"
+	MetricsDimension  = "Stack"               // the one that they have, with the stack's name
+	MetricOldest      = "OldestQueuedSeconds" // how long the job waits that has waited longest
+	MetricJobsQueued  = "JobsQueued"
+	MetricJobsRunning = "JobsRunning"
+	MetricRunners     = "Runners"    // live ones, from wanted to busy
+	MetricRunway      = "RunwayDays" // until GitHub refuses the runner's version
+)

@@ -23,6 +23,7 @@ type Sweep struct {
 	Tasks    *Tasks
 	Letters  *Letters
 	Publish  func(context.Context, ...event.Event) error // puts events on the stack's bus
+	Measure  func(map[string]float64) error              // takes the stack's metrics, by name, every minute; nil for nobody
 	Now      func() time.Time
 	Log      *slog.Logger
 
@@ -76,6 +77,7 @@ func (s *Sweep) sweep(ctx context.Context, at time.Time) error {
 	do("time passing", func(ctx context.Context) error { return tick(ctx, s.Pipeline.Ledger) })
 	do("effects that were left", s.Flush)
 	do("comparing tasks with the ledger", s.compareTasks)
+	do("metrics", s.measure)
 	do("looking for failed deliveries", s.redeliver)
 	if at.Minute()%comparing == 0 {
 		do("comparing jobs with GitHub", s.Pipeline.CompareJobs)

@@ -3,6 +3,8 @@ package stack
 import (
 	"fmt"
 	"strings"
+
+	"github.com/mayfly-ci/mayfly/internal/aws"
 )
 
 // An alarm is a CloudWatch alarm on one metric.
@@ -16,16 +18,13 @@ type alarm struct {
 	Missing             string // what no data means
 }
 
-// metrics is the namespace of the metrics that handlers write.
-const metrics = "Mayfly"
-
 // alarms are what wakes a person, the most pressing first.
 func alarms() []alarm {
 	const above, below = "GreaterThanThreshold", "LessThanThreshold"
 	all := []alarm{
 		{
 			ID: "Waiting", Name: "waiting", Says: "A job has waited for its runner for a quarter of an hour",
-			Namespace: metrics, Metric: "OldestQueuedSeconds", Dimension: "Stack", Value: `!Ref "AWS::StackName"`,
+			Namespace: aws.MetricsNamespace, Metric: aws.MetricOldest, Dimension: aws.MetricsDimension, Value: `!Ref "AWS::StackName"`,
 			Statistic: "Maximum", Operator: above, Period: 60, Periods: 3, Threshold: 900, Missing: "missing",
 		},
 		{
@@ -35,7 +34,7 @@ func alarms() []alarm {
 		},
 		{
 			ID: "Runway", Name: "runway", Says: "GitHub will refuse the runner's version within a week",
-			Namespace: metrics, Metric: "RunwayDays", Dimension: "Stack", Value: `!Ref "AWS::StackName"`,
+			Namespace: aws.MetricsNamespace, Metric: aws.MetricRunway, Dimension: aws.MetricsDimension, Value: `!Ref "AWS::StackName"`,
 			Statistic: "Minimum", Operator: below, Period: 3600, Periods: 1, Threshold: 7, Missing: "missing",
 		},
 	}

@@ -1,0 +1,39 @@
+package handler_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	mayfly "github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/event"
+)
+
+// TestMetrics: every minute the sweep tells how many jobs and runners there are, and how
+// long the job waits that has waited longest.
+func TestMetrics(t *testing.T) {
+	s := newStage(t)
+	var told []map[string]float64
+	s.sweep.Measure = func(values map[string]float64) error {
+		told = append(told, values)
+		return nil
+	}
+	minute := func() {
+		s.must(s.sweep.Handle(t.Context(), event.Event{DetailType: "Scheduled Event", Source: "aws.events", Time: s.now.Truncate(time.Hour).Add(time.Minute)}))
+	}
+	minute()
+	begin := s.now
+	for id, action := range map[int64]string{1: "queued", 2: "queued", 3: "in_progress", 4: "completed"} {
+		s.must(s.ledger.Handle(t.Context(), s.aboutJob(id, action)))
+	}
+	s.now = begin.Add(90 * time.Second)
+	minute()
+	want := []map[string]float64{
+		{mayfly.MetricOldest: 0, mayfly.MetricJobsQueued: 0, mayfly.MetricJobsRunning: 0, mayfly.MetricRunners: 0},
+		{mayfly.MetricOldest: 90, mayfly.MetricJobsQueued: 2, mayfly.MetricJobsRunning: 1, mayfly.MetricRunners: 2},
+	}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Error(diff)
+	}
+}
