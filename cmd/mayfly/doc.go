@@ -56,8 +56,11 @@
 //
 // image.Catalog decides which image runners start from. image/source has its files,
 // image/archive the archive of GitHub's runner, and image/engine builds it, through the
-// same docker package by which fleet/engine reaches the engine. image.go here has the
-// commands; ahead.go has images fetched before a job needs them.
+// same docker package by which fleet/engine reaches the engine. image/release reads the
+// feed of releases; image/sqlite keeps the catalog, and image/watch brings about what it
+// asks for. images.go and imagework.go here join them to the machine; canary.go runs a
+// job in a new image; pipeline.ImageNews tells the catalog how runners start. image.go and
+// image_status.go have the commands; ahead.go has images fetched before a job needs them.
 //
 // # GitHub
 //

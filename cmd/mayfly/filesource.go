@@ -13,6 +13,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event/schema"
+	"github.com/mayfly-ci/mayfly/internal/image"
+	imagesqlite "github.com/mayfly-ci/mayfly/internal/image/sqlite"
 	"github.com/mayfly-ci/mayfly/internal/ledger/sqlite"
 )
 
@@ -46,6 +48,7 @@ func (r reading) fileSource(all *commands, log *slog.Logger) (*source, error) {
 	return &source{
 		ledger: sqlite.NewReader(db, limits), events: fileEvents{db},
 		letters: fileLetters{db: db, reading: r, all: all, log: log}, schemas: fileSchemas{db},
+		images: func(ctx context.Context) (*image.Catalog, error) { return imagesqlite.Read(ctx, db) },
 		health: func(ctx context.Context) (health, error) { return r.fileHealth(ctx, all, db) },
 		pause:  followEvery, close: db.Close,
 	}, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -24,6 +25,11 @@ type imageCmd struct {
 	Eject imageEjectCmd `cmd:"" help:"Write out the image's source, to change it."`
 	Build imageBuildCmd `cmd:"" help:"Build an image from a release of GitHub's runner."`
 	List  imageListCmd  `cmd:"" help:"List the images that were built."`
+
+	Status   imageStatusCmd   `cmd:"" help:"Which image is current, what comes next, and how long GitHub takes its runner."`
+	Canary   imageCanaryCmd   `cmd:"" help:"Run a canary job on a runner from an image, against a simulated GitHub."`
+	Promote  imagePromoteCmd  `cmd:"" help:"Have runners start from an image."`
+	Rollback imageRollbackCmd `cmd:"" help:"Go back to the image that was current before."`
 }
 
 // imageEjectCmd is `mayfly image eject`.
@@ -62,11 +68,7 @@ func readImageSettings(path string) (imageSettings, error) {
 	case err != nil:
 		return imageSettings{}, err
 	}
-	settings := imageSettings{Image: s.Image, sockets: s.sockets(), state: s.State}
-	if settings.Source != "" {
-		settings.Source = s.Abs(settings.Source)
-	}
-	return settings, nil
+	return s.image(), nil
 }
 
 // open returns the source of images.
@@ -113,7 +115,7 @@ type imageBuildCmd struct {
 }
 
 // Run builds an image, with the log of the build on standard error.
-func (c *imageBuildCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) (err error) {
+func (c *imageBuildCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) (err error) {
 	settings, err := readImageSettings(all.Config)
 	if err != nil {
 		return err
@@ -143,11 +145,26 @@ func (c *imageBuildCmd) Run(ctx context.Context, all *commands, screen *cli.Scre
 	if err != nil {
 		return explainBuild(err)
 	}
+	if err := c.enter(ctx, all, log, settings, files, built); err != nil {
+		return err
+	}
 	if c.JSON {
 		return screen.JSON(built)
 	}
 	fmt.Fprintf(screen.Out, "built %s in %s\n  tag     %s\n  runner  %s\n  source  %s\n", built.Digest, cli.Duration(time.Since(begin)), built.Tag, built.Version, built.Revision)
 	return nil
+}
+
+// enter tells the catalog of this machine, where there is one, of an image.
+func (c *imageBuildCmd) enter(ctx context.Context, all *commands, log *slog.Logger, s imageSettings, files imagesource.Source, built engine.Image) error {
+	r := reading{State: s.state}
+	if _, err := os.Stat(filepath.Join(s.state, databaseName)); errors.Is(err, fs.ErrNotExist) {
+		return nil // nothing has run here: there is nobody to use it
+	}
+	_, err := askFor[image.Digest](ctx, r, all, log, "/image", imageOrder{Built: &image.Built{
+		Digest: image.Digest(built.Digest), Version: image.Version(built.Version), Revision: s.revision(files),
+	}})
+	return hintIfNone(err, "the image is built, and mayfly does not know of it; build it again while mayfly up runs")
 }
 
 func (c *imageBuildCmd) override(i *config.Image) {

@@ -24,10 +24,12 @@ import (
 const standinVersion = "2.999.0"
 
 // standin packs mayfly-minirunner as GitHub packs its runner.
-func standin(t *testing.T) string {
+func standin(t *testing.T) string { return standinOf(t, standinVersion) }
+
+func standinOf(t *testing.T, version string) string {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), archive.Name(standinVersion, runtime.GOARCH))
-	if out, err := exec.Command("../../scripts/standin-archive", tool("mayfly-minirunner"), standinVersion, file).CombinedOutput(); err != nil {
+	file := filepath.Join(t.TempDir(), archive.Name(version, runtime.GOARCH))
+	if out, err := exec.Command("../../scripts/standin-archive", tool("mayfly-minirunner"), version, file).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return file
@@ -37,7 +39,12 @@ func standin(t *testing.T) string {
 // on, until the test is over.
 func imageStore(t *testing.T) (_ *engine.Builder, base string) {
 	t.Helper()
-	b, err := engine.New(t.Context(), dockertest.Serve(t))
+	return imageStoreAt(t, dockertest.Serve(t))
+}
+
+func imageStoreAt(t *testing.T, socket string) (_ *engine.Builder, base string) {
+	t.Helper()
+	b, err := engine.New(t.Context(), socket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,6 +86,9 @@ func TestImage(t *testing.T) {
 	got.QueuedToStarted, got.RunnersStarted = quantiles{}, 0
 	if diff := cmp.Diff(demoSummary{Jobs: 6, AsExpected: 6}, got); diff != "" {
 		t.Error(diff)
+	}
+	if out, errs, code := mayfly(t, "image", "canary", built.Digest); code != 0 || !strings.Contains(out, "ran the canary job and left") {
+		t.Errorf("canary: exit code %d\n%s%s", code, out, errs)
 	}
 	if there, err := b.Has(t.Context(), built.Digest); err != nil || !there {
 		t.Errorf("%v, %v: the demo took the image with it", there, err)

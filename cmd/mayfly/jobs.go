@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
@@ -25,6 +26,22 @@ type jobsCmd struct {
 type jobView struct {
 	ledger.Job
 	Why string `json:"why"`
+}
+
+// viewJob says why j stands where it stands: what the ledger knows, and what the image of
+// its runners has to do with it.
+func viewJob(state *ledger.State, images *image.Catalog, j ledger.Job, now time.Time) jobView {
+	v := jobView{j, state.Why(j, now)}
+	p, ok := state.Limits().Pools.Find(j.Pool)
+	if j.State != ledger.JobQueued || !ok || p.Image != "" {
+		return v
+	}
+	for _, a := range images.Alarms(now) {
+		if a.Kind == image.KindRefused || a.Kind == image.KindNone {
+			v.Why += "; " + a.Message
+		}
+	}
+	return v
 }
 
 // Run lists jobs, or tells of one.
@@ -52,9 +69,13 @@ func (c *jobsCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, lo
 	if err != nil {
 		return err
 	}
+	images, err := from.images(ctx)
+	if err != nil {
+		return err
+	}
 	views := make([]jobView, len(jobs))
 	for i, j := range jobs {
-		views[i] = jobView{j, state.Why(j, time.Now())}
+		views[i] = viewJob(state, images, j, time.Now())
 	}
 	switch {
 	case c.JSON:

@@ -77,6 +77,7 @@ func (m *machine) openEngine(ctx context.Context) (*engine.Launcher, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.engineSocket = socket
 	m.close = append(m.close, closeSocket)
 	l, err := engine.New(ctx, engine.Config{Socket: socket, Instance: m.ledger.Instance(), Agent: m.Launcher.Agent, Log: m.Log})
 	if err == nil {

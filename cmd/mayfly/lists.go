@@ -10,6 +10,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/event/schema"
+	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
@@ -42,6 +43,7 @@ type source struct {
 	events  eventReader
 	letters letterBox
 	schemas schemaReader
+	images  func(context.Context) (*image.Catalog, error) // of the images that runners start from
 	health  func(context.Context) (health, error)
 	pause   time.Duration // between looks at what comes
 	close   func() error

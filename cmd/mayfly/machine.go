@@ -40,6 +40,7 @@ type settings struct {
 	HookAt     string // whose webhook the sweep looks after; "" for none
 	HookURL    string // the address of that webhook
 	Launcher   launcherSettings
+	Image      imageSettings // of images that are built; none are where watch is off
 	Limits     ledger.Limits // with the pools, and what runners may take of the host together
 	Log        *slog.Logger
 }
@@ -60,12 +61,15 @@ type machine struct {
 	fleet    *fleet.Fleet
 	launcher purger
 	engine   *engine.Launcher // nil unless it is the launcher
-	desk     *claim.Desk
-	hook     *webhook.Handler
-	close    []func() error // in the order of opening
-	schemas  *registry.Discoverer
-	words    lastWords
-	limits   atomic.Pointer[ledger.Limits] // in force; those of the settings until they are changed
+	images   *images
+
+	engineSocket string // where the engine answers
+	desk         *claim.Desk
+	hook         *webhook.Handler
+	close        []func() error // in the order of opening
+	schemas      *registry.Discoverer
+	words        lastWords
+	limits       atomic.Pointer[ledger.Limits] // in force; those of the settings until they are changed
 
 	poolsChanged chan struct{} // has room for one: pools may want other images
 }
@@ -109,6 +113,9 @@ func (m *machine) open(ctx context.Context) (err error) {
 	if err := m.openFleet(ctx); err != nil {
 		return err
 	}
+	if err := m.openBuilder(ctx); err != nil {
+		return err
+	}
 	m.Webhook.Pools, m.Webhook.Publish, m.Webhook.Full, m.Webhook.Log = m.Limits.Pools, m.bus.Publish, disk.ErrFull, m.Log
 	m.Webhook.Quarantine = m.bus.Quarantine
 	m.hook, err = webhook.New(m.Webhook)
@@ -140,8 +147,10 @@ func (m *machine) openStore(ctx context.Context) error {
 		return err
 	}
 	m.ledger, err = sqlite.Open(ctx, m.db, sqlite.Config{Limits: m.Limits, Emit: m.emit})
-	m.joins.Ledger = m.ledger
-	return err
+	if err != nil {
+		return err
+	}
+	return m.openCatalog(ctx)
 }
 
 // run serves listener and works until ctx ends, then lets what is under way
@@ -160,6 +169,7 @@ func (m *machine) run(ctx context.Context, listener net.Listener) error {
 	g.Go(func() error { return m.sweepDeliveries(ctx) })
 	g.Go(func() error { return m.sweepJobs(ctx) })
 	g.Go(func() error { return m.serveControl(ctx) })
+	g.Go(func() error { return m.images.run(ctx) })
 	g.Go(func() error { return m.schemas.Run(ctx) })
 	g.Go(func() error { return m.fetchImages(ctx) })
 	g.Go(func() error { return m.serveMetrics(ctx) })
@@ -192,6 +202,7 @@ func (m *machine) resume(ctx context.Context) error {
 	live := map[string]bool{}
 	for _, c := range containers {
 		names, live[c.Runner] = append(names, ledger.RunnerName(c.Runner)), true
+		m.images.started(ledger.RunnerName(c.Runner), c.Image)
 		if _, err := m.desk.Open(c.Runner); err != nil {
 			return err
 		}

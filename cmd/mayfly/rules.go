@@ -91,6 +91,7 @@ func (m *machine) launch(ctx context.Context, want ledger.WantRunner) error {
 			return err
 		}
 		m.Log.Warn("starting a runner", "runner", want.Runner, "job", want.Job, "err", err)
+		m.images.notStarted(ctx, want.Runner, err)
 		return errors.Join(m.desk.Close(string(want.Runner)), m.joins.Gone(ctx, want.Runner, 0, "not started: "+err.Error()))
 	}
 	_, err = m.ledger.Apply(ctx, ledger.Started{Runner: want.Runner})
@@ -103,13 +104,18 @@ func (m *machine) start(ctx context.Context, want ledger.WantRunner) error {
 	if !ok {
 		return fmt.Errorf("pool %q is not configured any more", want.Pool)
 	}
+	from, err := m.images.imageOf(ctx, p)
+	if err != nil {
+		return err
+	}
 	dir, err := m.desk.Open(string(want.Runner))
 	if err != nil {
 		return err
 	}
+	m.images.started(want.Runner, from)
 	return m.fleet.Start(ctx, fleet.Spec{
 		Runner: string(want.Runner), Pool: p.Name, Job: want.Job.String(),
-		Image: p.Image, Command: p.Command, Resources: p.Resources, PIDs: p.PIDs,
+		Image: from, Command: p.Command, Resources: p.Resources, PIDs: p.PIDs,
 		Network: p.Network, ReadOnlyRoot: p.ReadOnlyRoot, ClaimDir: dir,
 	})
 }

@@ -86,7 +86,17 @@ func (s *setup) settings() (settings, error) {
 		Launcher: launcherSettings{
 			Kind: s.Launcher, Sockets: s.sockets(), Programs: s.programs(), Agent: agent,
 		},
+		Image: s.image(),
 	}, nil
+}
+
+// image are the settings of images that are built here.
+func (s *setup) image() imageSettings {
+	settings := imageSettings{Image: s.Image, sockets: s.sockets(), state: s.State}
+	if settings.Source != "" {
+		settings.Source = s.Abs(settings.Source)
+	}
+	return settings
 }
 
 // sockets returns where an engine may answer.

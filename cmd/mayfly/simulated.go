@@ -42,6 +42,7 @@ type simulated struct {
 // simulatedSettings say how.
 type simulatedSettings struct {
 	Launcher   string        // auto, engine or sandbox
+	Sockets    []string      // where an engine may answer; nil for the usual places
 	Image      string        // one that is there, with a runner in it; "" for one from this machine's programs
 	State      string        // folder for everything
 	Listen     string        // for deliveries
@@ -118,9 +119,12 @@ func (s *simulated) openMachine(ctx context.Context, c simulatedSettings, settin
 	if err != nil {
 		return err
 	}
-	runner, err := companion("mayfly-minirunner")
-	if err != nil {
-		return err
+	runner, programs := "", map[string]string{}
+	if c.Image == "" {
+		if runner, err = companion("mayfly-minirunner"); err != nil {
+			return err
+		}
+		programs[runner] = minirunner
 	}
 	const image = "localhost/mayfly-demo:latest"
 	for i := range settings.Limits.Pools {
@@ -132,8 +136,11 @@ func (s *simulated) openMachine(ctx context.Context, c simulatedSettings, settin
 		*p = p.WithDefaults()
 	}
 	settings.Launcher = launcherSettings{
-		Kind: c.Launcher, Sockets: engineSockets(), Serve: filepath.Join(c.State, "podman.sock"),
-		Programs: map[string]string{runner: minirunner}, Agent: agent, Wrap: c.Wrap,
+		Kind: c.Launcher, Sockets: c.Sockets, Serve: filepath.Join(c.State, "podman.sock"),
+		Programs: programs, Agent: agent, Wrap: c.Wrap,
+	}
+	if c.Sockets == nil {
+		settings.Launcher.Sockets = engineSockets()
 	}
 	if s.machine, err = openMachine(ctx, settings); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/aws/refusal"
 	"github.com/mayfly-ci/mayfly/internal/aws/view"
 	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/ledger/dynamo"
 )
@@ -64,6 +65,7 @@ func stackSource(ctx context.Context, all *commands) (*source, error) {
 		events:  view.NewEvents(c.account.Config, state.Outputs["EventsLogName"]),
 		letters: view.NewLetters(c.account.Config, state.Outputs["DeadLettersUrl"], state.Outputs["BusName"]),
 		schemas: view.NewSchemas(c.account.Config),
+		images:  func(context.Context) (*image.Catalog, error) { return &image.Catalog{}, nil },
 		health:  func(context.Context) (health, error) { return c.health(state), nil },
 		pause:   followStackEvery, close: func() error { return nil },
 	}, nil

@@ -28,6 +28,7 @@ type statusView struct {
 	Held     int             `json:"quarantined"`
 	Replays  []bus.Replay    `json:"replays"` // that run
 	Runners  []ledger.Runner `json:"runners"`
+	Images   *imageView      `json:"images"`
 	Drift    []schemaView    `json:"drift"` // schemas of which a later version came in the last 24 hours
 }
 
@@ -74,10 +75,15 @@ func statusOf(ctx context.Context, from *source, limits ledger.Limits) (v status
 	v.Running, v.Words, v.Backlogs, v.Dead = health.Running, health.Words, health.Backlogs, len(dead)
 	v.Held, v.Replays = health.Quarantined, health.Replays
 	v.Pools = poolViews(state, limits)
+	images, err := from.images(ctx)
+	if err != nil {
+		return v, err
+	}
+	v.Images = viewImages(images, time.Now())
 	unroutable, err3 := from.ledger.Jobs(ctx, ledger.JobQuery{States: []ledger.JobState{ledger.JobUnroutable}})
 	for _, j := range append(slices.Collect(state.Jobs()), unroutable...) {
 		if j.State == ledger.JobQueued || j.State == ledger.JobUnroutable {
-			v.Waiting = append(v.Waiting, jobView{j, state.Why(j, time.Now())})
+			v.Waiting = append(v.Waiting, viewJob(state, images, j, time.Now()))
 		}
 	}
 	slices.SortFunc(v.Waiting, func(a, b jobView) int { return a.Queued.Compare(b.Queued) })
@@ -139,6 +145,12 @@ func printStatus(screen *cli.Screen, v statusView) {
 	if len(v.Waiting) > 0 {
 		fmt.Fprintln(screen.Out)
 		listJobs(screen, v.Waiting)
+	}
+	if v.Images.Current != nil {
+		screen.Notef("image %s", currentLine(v.Images))
+	}
+	for _, a := range v.Images.Alarms {
+		screen.Notef("%s %s", screen.Paint(cli.Red, "alarm:"), cli.Printable(a.Message))
 	}
 	for _, b := range v.Backlogs {
 		if b.Failing > 0 {

@@ -43,7 +43,8 @@ type world struct {
 // worldConfig is what is special about a world. What is left out is made up.
 type worldConfig struct {
 	pool     string // lines of the one pool's configuration, besides what every world's has
-	launcher string // lines that choose it; the sandbox with the mini runner by default
+	launcher string // lines that choose it; the sandbox with the mini runner by default. SIM stands for the simulator's address
+	command  string // of the runner; the mini runner by default
 	app      *githubsim.App
 	key      string // of the app, PEM
 	token    string // of whoever mayfly is at GitHub, unless that is the app
@@ -62,6 +63,7 @@ const (
 func newWorld(t *testing.T, c worldConfig) *world {
 	t.Helper()
 	c.token, c.secret = cmp.Or(c.token, rand.Text()), cmp.Or(c.secret, rand.Text())
+	c.command = cmp.Or(c.command, minirunner)
 	c.launcher = cmp.Or(c.launcher, fmt.Sprintf("launcher: sandbox\nsandbox: {programs: {%q: %q}}", tool("mayfly-minirunner"), minirunner))
 	if c.purge == nil {
 		c.purge = purgeSandbox
@@ -144,7 +146,7 @@ pools:
     network: host
     command: [%s]
     %s
-`, w.simURL, credential, worldRepository, w.hookURL(), w.listen, w.launcher, worldLabel, minirunner, w.pool)
+`, w.simURL, credential, worldRepository, w.hookURL(), w.listen, strings.ReplaceAll(w.launcher, "SIM", w.simURL), worldLabel, w.command, w.pool)
 }
 
 // An upProcess is one mayfly up.
@@ -205,6 +207,13 @@ func (p *upProcess) said() string {
 	defer p.mu.Unlock()
 	lines := strings.SplitAfter(p.log.String(), "\n")
 	return strings.Join(lines[max(0, len(lines)-40):], "")
+}
+
+// whole returns all that the process wrote.
+func (p *upProcess) whole() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.String()
 }
 
 // kill ends the process as a power cut does, and reports whether it was still there.

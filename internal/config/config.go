@@ -89,6 +89,12 @@ type Image struct {
 	Source string `yaml:"source" doc:"The folder with its Dockerfile, as mayfly image eject writes it. By default what is part of mayfly."`
 	Base   string `yaml:"base" doc:"The image to build on, best with its digest. By default the one that the Dockerfile names."`
 	Docker bool   `yaml:"docker" default:"false" doc:"Add Docker's command line and buildx to it. An engine for them is yours to give."`
+
+	Watch     bool   `yaml:"watch" default:"true" doc:"Build an image of each new release of GitHub's runner, try it with a canary job, and start runners from it when that passed. Only where a pool has no image of its own."`
+	Keep      int    `yaml:"keep" min:"1" default:"3" doc:"How many good images are kept, the one in use among them: mayfly image rollback goes back to them."`
+	Feed      string `yaml:"feed" default:"https://api.github.com" doc:"Where releases of the runner are looked up: GitHub's API or a mirror of it."`
+	Downloads string `yaml:"downloads" default:"https://github.com/actions/runner/releases/download" doc:"Where the archives of the runner are, in folders such as v2.336.0."`
+	Canary    string `yaml:"canary_repository" doc:"A repository of yours with the workflow mayfly-canary.yml, as docs/image.md has it: a new image must run it, too, before it is used."`
 }
 
 // Capacity is a number of processors and an amount of memory; zero means all there is.
@@ -145,7 +151,7 @@ type Pool struct {
 	CPUs         float64       `yaml:"cpus" min:"0.1" default:"2" doc:"Processors of a runner."`
 	Memory       Bytes         `yaml:"memory" default:"4GiB" doc:"Memory of a runner. A job that takes more is killed."`
 	PIDs         int           `yaml:"pids" min:"16" default:"4096" doc:"Processes and threads of a runner, at most."`
-	Image        string        `yaml:"image" default:"ghcr.io/actions/actions-runner:latest" doc:"The container image. The sandbox has none."`
+	Image        string        `yaml:"image" doc:"The container image. By default the one that mayfly builds and keeps up to date; see image. The sandbox has none."`
 	Command      []string      `yaml:"command" default:"/home/runner/run.sh" doc:"The runner's program and its arguments, inside the container."`
 	Network      string        `yaml:"network" default:"own" enum:"own|host|none" doc:"What a runner reaches: the outside but not this machine's loopback (own), all that this machine does (host), or nothing (none)."`
 	ReadOnlyRoot bool          `yaml:"read_only_root" default:"false" doc:"Make the image read-only, but for home, /tmp, /run and /var/tmp. Not for images with the runner's program in its home, as GitHub's own is."`
@@ -188,13 +194,6 @@ func (c *Config) PoolSet() pool.Set {
 		}
 	}
 	return set
-}
-
-// HasImage reports whether the file says which image pool i has, rather than leaving
-// it to the default.
-func (c *Config) HasImage(i int) bool {
-	_, said := c.positions[fmt.Sprintf("pools[%d].image", i)]
-	return said
 }
 
 // Resources returns the capacity, with what is not said taken from machine.

@@ -36,7 +36,7 @@ platform: machine
 aws: {region: eu-west-1, stack: ci, source: s3, vpc: vpc-01234567, subnets: [subnet-01234567], public_addresses: false, vpc_endpoints: true, retention_days: 30, alarm_email: a@example.com, hosts: {amd64_types: [c7i.large], arm64_types: [c7g.large], min: 1, max: 2, spot: true, on_demand_base: 1, disk: 100GiB}}
 engine: {socket: /run/podman/podman.sock}
 sandbox: {programs: {/opt/actions-runner: /home/runner}}
-image: {source: image, base: registry.example.com/debian@sha256:00, docker: true}
+image: {source: image, base: registry.example.com/debian@sha256:00, docker: true, watch: false, keep: 2, feed: "http://127.0.0.1:1", downloads: "http://127.0.0.1:2", canary_repository: acme/canary}
 host: {cpus: 7.5, memory: 32GiB}
 rules:
   - name: failed
@@ -81,10 +81,13 @@ func TestParse(t *testing.T) {
 		Platform: "machine",
 		Engine:   config.Engine{Socket: "/run/podman/podman.sock"},
 		Sandbox:  config.Sandbox{Programs: map[string]string{"/opt/actions-runner": "/home/runner"}},
-		Image:    config.Image{Source: "image", Base: "registry.example.com/debian@sha256:00", Docker: true},
-		Host:     config.Capacity{CPUs: 7.5, Memory: 32 << 30},
-		Archive:  config.Archive{Keep: 100 * time.Hour, MaxSize: 2 << 30},
-		Metrics:  config.Metrics{Listen: "127.0.0.1:9464"},
+		Image: config.Image{
+			Source: "image", Base: "registry.example.com/debian@sha256:00", Docker: true,
+			Keep: 2, Feed: "http://127.0.0.1:1", Downloads: "http://127.0.0.1:2", Canary: "acme/canary",
+		},
+		Host:    config.Capacity{CPUs: 7.5, Memory: 32 << 30},
+		Archive: config.Archive{Keep: 100 * time.Hour, MaxSize: 2 << 30},
+		Metrics: config.Metrics{Listen: "127.0.0.1:9464"},
 		AWS: config.AWS{
 			Region: "eu-west-1", Stack: "ci", Source: "s3", VPC: "vpc-01234567", Subnets: []string{"subnet-01234567"}, Endpoints: true,
 			RetentionDays: 30, Email: "a@example.com",
@@ -95,9 +98,6 @@ func TestParse(t *testing.T) {
 	if diff := cmp.Diff(`{"detail":{"action":["completed"],"size":[{"numeric":["\u003e",0,"\u003c=",5]}]},"source":["github.com"]}`, got.Rules[0].Pattern.String()); diff != "" {
 		t.Error(diff)
 	}
-	if got.HasImage(0) || !got.HasImage(1) {
-		t.Error("HasImage: want it of the second pool only")
-	}
 	got.Rules, got.Pools = nil, nil
 	if diff := cmp.Diff(want, got, cmp.FilterPath(func(p cmp.Path) bool {
 		return strings.HasSuffix(p.String(), "path") || strings.HasSuffix(p.String(), "positions")
@@ -106,7 +106,7 @@ func TestParse(t *testing.T) {
 	}
 	wantPools := pool.Set{
 		{
-			Name: "small", Labels: []string{"self-hosted", "linux", "x64"}, Image: "ghcr.io/actions/actions-runner:latest",
+			Name: "small", Labels: []string{"self-hosted", "linux", "x64"},
 			Resources: pool.Resources{CPUs: 2, Memory: 4 << 30}, PIDs: 4096, Command: []string{"/home/runner/run.sh"},
 			Network: pool.NetworkOwn, RunnerGroup: 1, IdleLimit: 5 * time.Minute, TotalLimit: 6 * time.Hour,
 		},

@@ -27,6 +27,8 @@ const (
 	TypeRunnerWanted   = "Runner Wanted"
 	TypeRunnerUnwanted = "Runner Unwanted"
 	TypeJobUncertain   = "Job Uncertain"
+	TypeImageAlarm     = "Image Alarm"
+	TypeImagePromoted  = "Image Promoted"
 )
 
 // An Event is what the bus carries. Its JSON form is EventBridge's envelope:

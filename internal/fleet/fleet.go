@@ -99,6 +99,7 @@ type Container struct {
 	Runner  string
 	Pool    string
 	Job     string
+	Image   string // what it was made from: its digest, where the launcher has images
 	Running bool
 	Started time.Time // made, to the second
 }

@@ -27,9 +27,9 @@ type TryImage struct{ Image Image }
 
 // PromoteImage asks for launches to use an image from now on; the answer is [InForce].
 type PromoteImage struct {
-	Image    Image
-	Previous Digest // what launches used; empty when there was none
-	Reason   string
+	Image    Image  `json:"image"`
+	Previous Digest `json:"previous,omitempty"` // what launches used; empty when there was none
+	Reason   string `json:"reason"`
 }
 
 // RemoveImage asks for an image to be removed; the answer is [Removed]. Who does it

@@ -45,9 +45,6 @@ func Of(c *config.Config) (Settings, error) {
 	}
 	s := Settings{AWS: c.AWS}
 	for i, p := range c.PoolSet() {
-		if !c.HasImage(i) {
-			p.Image = ""
-		}
 		s.Pools = append(s.Pools, Pool{p, c.Pools[i].AWS})
 	}
 	return s, nil

@@ -241,7 +241,7 @@ func (l *Launcher) List(ctx context.Context) ([]fleet.Container, error) {
 	var all []fleet.Container
 	for _, c := range found.Items {
 		all = append(all, fleet.Container{
-			Runner: c.Labels[labelRunner], Pool: c.Labels[labelPool], Job: c.Labels[labelJob],
+			Runner: c.Labels[labelRunner], Pool: c.Labels[labelPool], Job: c.Labels[labelJob], Image: c.ImageID,
 			Running: c.State == container.StateRunning, Started: time.Unix(c.Created, 0),
 		})
 	}

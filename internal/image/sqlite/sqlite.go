@@ -18,7 +18,7 @@ var schema = []string{
 
 // Config is what a [Catalog] needs.
 type Config struct {
-	Settings image.Settings
+	Settings func() image.Settings // in force when an input is applied; nil for the zero value
 
 	// Emit passes effects on, inside the transaction of the change they follow from: with
 	// its error nothing of either is kept. It runs in the writer's goroutine. Nil for nobody.
@@ -39,6 +39,9 @@ var _ image.Store = (*Catalog)(nil)
 func Open(ctx context.Context, db *disk.DB, c Config) (*Catalog, error) {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Settings == nil {
+		c.Settings = func() image.Settings { return image.Settings{} }
 	}
 	if c.Emit == nil {
 		c.Emit = func(*disk.Tx, []image.Effect) error { return nil }
@@ -66,7 +69,7 @@ func (c *Catalog) apply(tx *disk.Tx, in image.Input) (image.Result, error) {
 	if err != nil {
 		return image.Result{}, err
 	}
-	result := catalog.Apply(in, c.config.Settings, c.config.Now())
+	result := catalog.Apply(in, c.config.Settings(), c.config.Now())
 	if result.Changed {
 		body, err := json.Marshal(catalog)
 		if err != nil {

@@ -38,7 +38,7 @@ func TestContract(t *testing.T) {
 				db.Close()
 			}
 		})
-		s, err := sqlite.Open(t.Context(), db, sqlite.Config{Settings: c.Settings, Now: c.Now})
+		s, err := sqlite.Open(t.Context(), db, sqlite.Config{Settings: func() image.Settings { return c.Settings }, Now: c.Now})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/fleet"
+	"github.com/mayfly-ci/mayfly/internal/fleet/engine"
+	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/pool"
+)
+
+// A canary is a whole Mayfly of its own against a simulated GitHub, with one job: a
+// delivery, a claim, a runner from the image under trial that registers, runs the job,
+// reports and leaves. The simulator makes GitHub's checks of the runner's protocol.
+const (
+	canaryRepository = "mayfly/canary"
+	canaryLabel      = "canary"
+	canaryWithin     = 5 * time.Minute // a slow disk may take one of them to unpack an image
+	canaryWorkflow   = `on: push
+jobs:
+  canary:
+    runs-on: [self-hosted, ` + canaryLabel + `]
+    steps:
+      - run: |
+          set -eu
+          echo "canary in $PWD as $(id -un)"
+          echo sings > canary.txt
+          test "$(cat canary.txt)" = sings
+`
+)
+
+// canarySettings say what to try, and where.
+type canarySettings struct {
+	Image   string // digest or name of an image that the engine has
+	Within  time.Duration
+	Sockets []string // where the engine may answer; nil for the usual places
+	Log     *slog.Logger
+}
+
+// tryImage runs a canary job in an image. An error says what went wrong, with the last
+// lines that the runner printed.
+func tryImage(ctx context.Context, c canarySettings) (err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.Within, fmt.Errorf("the canary job was not done within %v", c.Within))
+	defer cancel()
+	state, err := os.MkdirTemp("", "mayfly-canary-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(state)) }()
+	said := &lastLines{}
+	s, err := openSimulated(ctx, simulatedSettings{
+		Launcher: launcherEngine, Sockets: c.Sockets, Image: c.Image, State: state, Listen: "127.0.0.1:0",
+		Repository: canaryRepository, Pools: canaryPool(), Log: c.Log, Wrap: said.listen,
+		Progress: func(string, ...any) {},
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.shutdown()) }()
+	if err := s.sing(ctx); err != nil {
+		return fmt.Errorf("%w%s", err, said.text())
+	}
+	return nil
+}
+
+// canaryPool is a pool for one small job.
+func canaryPool() pool.Set {
+	return pool.Set{{
+		Name: canaryLabel, Labels: []string{"self-hosted", canaryLabel}, Max: 1, PIDs: 512,
+		Resources: pool.Resources{CPUs: 1, Memory: 1 << 30},
+	}}
+}
+
+// sing pushes the canary's job and follows it to its end, and to that of its runner.
+func (s *simulated) sing(ctx context.Context) error {
+	changes := s.sim.Subscribe()
+	defer changes.Close()
+	_, err := s.sim.Push(githubsim.Push{
+		Repository: canaryRepository, Message: "a canary", Files: map[string]string{".github/workflows/canary.yml": canaryWorkflow},
+	})
+	if err != nil {
+		return err
+	}
+	watched, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go s.stopIfFailing(watched, stop)
+	for {
+		change, ok := changes.Next(watched)
+		switch {
+		case !ok:
+			return context.Cause(watched)
+		case change.Job == nil || change.Job.Status != githubsim.StatusCompleted:
+		case change.Job.Conclusion != "success":
+			return fmt.Errorf("the canary job ended with %s: %s", change.Job.Conclusion, lastLine(s.sim, change.Job.ID))
+		default:
+			return s.left(ctx)
+		}
+	}
+}
+
+// canaryFailures is how many runners of a canary may fail: the second shows that it was
+// no accident.
+const canaryFailures = 2
+
+// stopIfFailing ends the wait for a job whose runners fail again and again.
+func (s *simulated) stopIfFailing(ctx context.Context, stop context.CancelCauseFunc) {
+	for {
+		jobs, err := s.ledger.Jobs(ctx, ledger.JobQuery{})
+		for _, j := range jobs {
+			if j.Failures >= canaryFailures {
+				err = errors.New("its runner failed: " + j.LastFailure)
+			}
+		}
+		if err != nil {
+			stop(err)
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// left waits until the runner is gone, and looks for what should not be left of it.
+func (s *simulated) left(ctx context.Context) error {
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
+	left, err := s.inventory(ctx)
+	if err == nil && left.Containers+left.Registrations > 0 {
+		err = fmt.Errorf("the canary left %d containers and %d registrations", left.Containers, left.Registrations)
+	}
+	return err
+}
+
+// lastLines keeps what containers printed last, until they are removed.
+type lastLines struct {
+	mu   sync.Mutex
+	said string // guarded by mu
+}
+
+// listen is put around the launcher.
+func (l *lastLines) listen(to purger) purger { return listening{to, l} }
+
+// text is what to add to the reason of a failure.
+func (l *lastLines) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.said == "" {
+		return ""
+	}
+	return "; the runner printed last:\n" + l.said
+}
+
+type listening struct {
+	purger
+	last *lastLines
+}
+
+// Stop implements fleet.Launcher: before a container goes, what it printed is read.
+func (l listening) Stop(ctx context.Context, runner string, grace time.Duration) error {
+	const most = 20
+	if e, ok := l.purger.(*engine.Launcher); ok {
+		if text, err := e.Logs(ctx, runner, most); err == nil && strings.TrimSpace(text) != "" {
+			l.last.mu.Lock()
+			l.last.said = strings.TrimSpace(text)
+			l.last.mu.Unlock()
+		}
+	}
+	return l.purger.Stop(ctx, runner, grace)
+}
+
+var _ fleet.Launcher = listening{}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/docker/dockertest"
+	fleetengine "github.com/mayfly-ci/mayfly/internal/fleet/engine"
+	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
+	"github.com/mayfly-ci/mayfly/internal/image"
+	"github.com/mayfly-ci/mayfly/internal/image/engine"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+)
+
+// imageWorld is a world whose runners start from images that mayfly up builds of the
+// releases of its simulated GitHub.
+func imageWorld(t *testing.T) *world {
+	socket := dockertest.Serve(t)
+	b, base := imageStoreAt(t, socket)
+	t.Cleanup(func() { removeBuiltOn(t, b, base) })
+	return newWorld(t, worldConfig{
+		launcher: fmt.Sprintf("launcher: engine\nengine: {socket: %s}\nimage: {base: %q, feed: SIM/api/v3, downloads: SIM/actions/runner/releases/download}", socket, base),
+		command:  "/home/runner/run.sh",
+		purge: func(ctx context.Context, _ *world, instance string) error {
+			l, err := fleetengine.New(ctx, fleetengine.Config{Socket: socket, Instance: instance, Agent: tool("mayfly-agent")})
+			if err != nil {
+				return err
+			}
+			return errors.Join(l.Purge(ctx), l.Close())
+		},
+	})
+}
+
+// removeBuiltOn removes the images that were built on base.
+func removeBuiltOn(t *testing.T, b *engine.Builder, base string) {
+	all, err := b.List(context.Background())
+	if err != nil {
+		t.Error(err)
+	}
+	for _, i := range all {
+		if i.Base != base {
+			continue
+		}
+		if err := b.Remove(context.Background(), i.Digest); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// release has the simulated GitHub publish a version of the stand-in runner.
+func (w *world) release(t *testing.T, version string) {
+	t.Helper()
+	archive, err := os.ReadFile(standinOf(t, version))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.sim.PublishRunner(githubsim.RunnerRelease{Version: version, Archives: map[string][]byte{"linux-x64": archive}})
+}
+
+// TestImageWatch is the life of two images: the first is built of the newest release,
+// tried and promoted, and a job runs in it. Then GitHub publishes another release and
+// refuses the first, which the next runner finds out: the new one is built at once, and
+// the job runs in that.
+func TestImageWatch(t *testing.T) {
+	if testing.Short() {
+		t.Skip("two builds and their canaries take a minute")
+	}
+	w := imageWorld(t)
+	w.release(t, "2.998.0")
+	w.serve(t)
+	w.push(t, map[string]string{".github/workflows/ci.yml": workflow(1, "true")})
+	w.completed(t, 1, 4*time.Minute)
+	v := mayflyJSON[imageView](t, "-c", w.config(), "image", "status", "--json")
+	if v.Current == nil || v.Current.Version != "2.998.0" || v.Current.Reason != "its canary passed" {
+		t.Fatalf("current: %+v\n%s", v.Current, w.up.said())
+	}
+	first := v.Current.Digest
+
+	w.release(t, "2.999.0")
+	w.sim.DeprecateRunner("2.998.0", time.Time{}, time.Now().Add(-time.Minute))
+	refused := time.Now()
+	w.push(t, map[string]string{".github/workflows/ci.yml": workflow(1, "echo again")})
+	w.completed(t, 2, 4*time.Minute)
+	v = mayflyJSON[imageView](t, "-c", w.config(), "image", "status", "--json")
+	if v.Current == nil || v.Current.Version != "2.999.0" {
+		t.Fatalf("current: %+v\n%s", v.Current, w.up.said())
+	}
+	t.Logf("the job ran %v after GitHub had refused the version", time.Since(refused).Round(time.Second))
+	if !strings.Contains(w.up.whole(), "GitHub refuses runner 2.998.0") {
+		t.Errorf("the log does not say that GitHub refused\n%s", w.up.said())
+	}
+	runners := mayflyJSON[[]ledger.Runner](t, "-c", w.config(), "runners", "--all", "--json")
+	if !slices.ContainsFunc(runners, func(r ledger.Runner) bool { return r.ExitCode == 7 }) {
+		t.Errorf("no runner ended with exit code 7: %+v", runners)
+	}
+	w.rollback(t, first)
+	w.up.stop(t)
+}
+
+// rollback goes back to an image that GitHub refuses, which must not work, and promotes
+// it by hand all the same, which must.
+func (w *world) rollback(t *testing.T, first image.Digest) {
+	t.Helper()
+	if _, errs, code := mayfly(t, "-c", w.config(), "image", "rollback"); code != 1 || !strings.Contains(errs, "no good image to go back to") {
+		t.Errorf("rollback to a refused version: exit code %d\n%s", code, errs)
+	}
+	out, errs, code := mayfly(t, "-c", w.config(), "image", "promote", first.Short())
+	if code != 0 || !strings.Contains(out, string(first)) {
+		t.Errorf("promote: exit code %d\n%s%s", code, out, errs)
+	}
+}

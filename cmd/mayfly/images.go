@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/image"
+	imageengine "github.com/mayfly-ci/mayfly/internal/image/engine"
+	"github.com/mayfly-ci/mayfly/internal/image/release"
+	imagesource "github.com/mayfly-ci/mayfly/internal/image/source"
+	imagesqlite "github.com/mayfly-ci/mayfly/internal/image/sqlite"
+	"github.com/mayfly-ci/mayfly/internal/image/watch"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/pool"
+)
+
+// images joins the image catalog to the machine: launches use what is current, and how
+// runners start is told to the catalog. What the catalog asks for is done in imagework.go.
+type images struct {
+	m       *machine
+	store   *imagesqlite.Catalog
+	watch   *watch.Watch
+	feed    release.Feed
+	source  imagesource.Source
+	builder *imageengine.Builder // nil where there is no engine
+
+	mu      sync.Mutex
+	current image.Digest                       // in force; guarded by mu
+	from    map[ledger.RunnerName]image.Digest // what runners were started from; guarded by mu
+}
+
+// openCatalog opens the catalog in the machine's database, and reads what is in force.
+func (m *machine) openCatalog(ctx context.Context) (err error) {
+	i := &images{m: m, feed: release.Feed{URL: m.Image.Feed}, from: map[ledger.RunnerName]image.Digest{}}
+	every := time.Hour - time.Duration(rand.Text()[0]%16)*30*time.Second // not all of the world at once
+	i.store, err = imagesqlite.Open(ctx, m.db, imagesqlite.Config{
+		Settings: func() image.Settings { return image.Settings{Keep: m.Image.Keep, Every: every, Off: !i.wanted()} },
+		Emit:     i.emit,
+	})
+	if err != nil {
+		return err
+	}
+	i.watch = watch.New(watch.Config{
+		Store: i.store, Check: i.check, Build: i.build, Try: i.try, Promote: i.promote, Remove: i.remove, Look: i.look, Log: m.Log,
+	})
+	known, err := i.store.Catalog(ctx)
+	if err != nil {
+		return err
+	}
+	current, _ := known.Current()
+	i.current, m.images = current.Digest, i
+	m.joins.Ledger = witness{m.ledger, i.hear}
+	return nil
+}
+
+// wanted reports whether images are to be looked after: a pool has none of its own, and
+// there is an engine to build and keep them.
+func (i *images) wanted() bool {
+	if !i.m.Image.Watch || i.builder == nil {
+		return false
+	}
+	for _, p := range i.m.pools() {
+		if p.Image == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// openBuilder opens what builds images, on the engine that runs runners.
+func (m *machine) openBuilder(ctx context.Context) (err error) {
+	if m.engine == nil || !m.Image.Watch {
+		return nil
+	}
+	if m.images.source, err = m.Image.open(); err != nil {
+		return err
+	}
+	if m.images.builder, err = imageengine.New(ctx, m.engineSocket); err != nil {
+		return err
+	}
+	m.close = append(m.close, m.images.builder.Close)
+	return nil
+}
+
+// run looks after images until ctx ends.
+func (i *images) run(ctx context.Context) error {
+	if i.builder == nil {
+		return nil
+	}
+	if _, err := i.watch.Apply(ctx, image.Sourced{Revision: i.m.Image.revision(i.source)}); err != nil {
+		return err
+	}
+	return i.watch.Run(ctx)
+}
+
+// imageOf returns the image of a pool's runners: its own, or the current one.
+func (i *images) imageOf(ctx context.Context, p pool.Pool) (string, error) {
+	if p.Image != "" || i.m.engine == nil {
+		return p.Image, nil
+	}
+	i.mu.Lock()
+	current := i.current
+	i.mu.Unlock()
+	if current != "" {
+		return string(current), nil
+	}
+	if !i.m.Image.Watch {
+		return "", fmt.Errorf("pool %q has no image, and image.watch is off: name one, or promote one with mayfly image promote", p.Name)
+	}
+	c, err := i.store.Catalog(ctx)
+	if err != nil {
+		return "", err
+	}
+	return "", errors.New("no image is current yet: " + c.Next(time.Now()))
+}
+
+// started notes what a runner's container is made from.
+func (i *images) started(runner ledger.RunnerName, from string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.from[runner] = image.Digest(from)
+}
+
+// A witness is a ledger, of which hear is told what it was told, and what came of it.
+type witness struct {
+	ledger.Store
+	hear func(context.Context, ledger.Input, ledger.Result)
+}
+
+// Apply implements [ledger.Store].
+func (w witness) Apply(ctx context.Context, in ledger.Input) (ledger.Result, error) {
+	result, err := w.Store.Apply(ctx, in)
+	if err == nil {
+		w.hear(ctx, in, result)
+	}
+	return result, err
+}
+
+// emit puts what people should know of images on the bus, for rules of their own, in the
+// transaction in which it was decided.
+func (i *images) emit(tx *disk.Tx, effects []image.Effect) error {
+	for _, e := range effects {
+		var kind string
+		switch e.(type) {
+		case image.Alarm:
+			kind = event.TypeImageAlarm
+		case image.PromoteImage:
+			kind = event.TypeImagePromoted
+		default:
+			continue
+		}
+		detail, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		_, err = i.m.bus.PublishTx(tx, event.Event{ID: rand.Text(), Source: event.SourceMayfly, DetailType: kind, Time: time.Now().UTC(), Detail: detail})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"runtime"
+
+	"github.com/containerd/errdefs"
+
+	"github.com/mayfly-ci/mayfly/internal/image"
+	"github.com/mayfly-ci/mayfly/internal/image/archive"
+	imageengine "github.com/mayfly-ci/mayfly/internal/image/engine"
+	imagesource "github.com/mayfly-ci/mayfly/internal/image/source"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/pipeline"
+)
+
+// revision says what an image is built from besides the runner: the files, and what the
+// configuration changes.
+func (s imageSettings) revision(files imagesource.Source) string {
+	if s.Base == "" && !s.Docker {
+		return files.Revision
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %t", s.Base, s.Docker))
+	return files.Revision + "+" + hex.EncodeToString(sum[:])[:6]
+}
+
+// check is the watch's Check.
+func (i *images) check(ctx context.Context, e image.CheckRelease) []image.Input {
+	return i.m.joins.CheckRelease(ctx, i.feed, e)
+}
+
+// build is the watch's Build: the archive of a release, as its checksum says, becomes an
+// image in the engine's store.
+func (i *images) build(ctx context.Context, e image.BuildImage) (image.Digest, error) {
+	s, version, sum := i.m.Image, string(e.Release.Version), e.Release.SHA256[runtime.GOARCH]
+	if sum == "" {
+		return "", fmt.Errorf("release %s names no SHA-256 of an archive for %s", version, runtime.GOARCH)
+	}
+	runner, err := archive.Fetcher{Base: s.Downloads, Dir: filepath.Join(s.state, "archives")}.Fetch(ctx, runtime.GOARCH, version, sum)
+	if err != nil {
+		return "", err
+	}
+	built, err := i.builder.Build(ctx, imageengine.Request{
+		Source: i.source, Agent: i.m.Launcher.Agent, Runner: runner, Base: s.Base, Docker: s.Docker,
+		Log: logLines{i.m.Log.With("build", version)},
+	})
+	return image.Digest(built.Digest), err
+}
+
+// logLines logs what a build prints.
+type logLines struct{ log *slog.Logger }
+
+func (l logLines) Write(b []byte) (int, error) {
+	l.log.Debug("image build", "line", string(b))
+	return len(b), nil
+}
+
+// try is the watch's Try.
+func (i *images) try(ctx context.Context, candidate image.Image) error {
+	err := tryImage(ctx, canarySettings{
+		Image: string(candidate.Digest), Within: canaryWithin, Sockets: []string{i.m.engineSocket}, Log: i.m.Log,
+	})
+	return err
+}
+
+// promote is the watch's Promote.
+func (i *images) promote(_ context.Context, e image.PromoteImage) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.current = e.Image.Digest
+	return nil
+}
+
+// remove is the watch's Remove. One that is in use after all is asked for again.
+func (i *images) remove(ctx context.Context, digest image.Digest) error {
+	return i.builder.Remove(ctx, string(digest))
+}
+
+// look is the watch's Look.
+func (i *images) look(ctx context.Context, known []image.Digest) (used, gone []image.Digest, err error) {
+	containers, err := i.m.launcher.List(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, c := range containers {
+		used = append(used, image.Digest(c.Image))
+	}
+	for _, d := range known {
+		switch has, err := i.builder.Has(ctx, string(d)); {
+		case err != nil && !errdefs.IsNotFound(err):
+			return nil, nil, err
+		case !has:
+			gone = append(gone, d)
+		}
+	}
+	return used, gone, nil
+}
+
+// hear tells the catalog what the ledger heard of a runner, where that tells of its image.
+func (i *images) hear(ctx context.Context, in ledger.Input, result ledger.Result) {
+	name := result.Runner.Name
+	i.mu.Lock()
+	from := i.from[name]
+	if !result.Runner.Live() {
+		delete(i.from, name)
+	}
+	i.mu.Unlock()
+	news := pipeline.ImageNews(in, result, from)
+	if news == nil {
+		return
+	}
+	if _, err := i.watch.Apply(ctx, news); err != nil {
+		i.m.Log.Warn("telling the image catalog of a runner", "runner", name, "err", err)
+	}
+}
+
+// notStarted tells the catalog of a runner whose container could not be started, unless
+// it is the engine that does not answer.
+func (i *images) notStarted(ctx context.Context, runner ledger.RunnerName, cause error) {
+	i.mu.Lock()
+	from := i.from[runner]
+	delete(i.from, runner)
+	i.mu.Unlock()
+	if from == "" || !isEngineAnswer(cause) {
+		return
+	}
+	if _, err := i.watch.Apply(ctx, image.StartFailed{Digest: from, Runner: string(runner), Reason: cause.Error()}); err != nil {
+		i.m.Log.Warn("telling the image catalog of a runner", "runner", runner, "err", err)
+	}
+}
+
+// isEngineAnswer reports whether an error is what an engine answered, rather than that it
+// did not.
+func isEngineAnswer(err error) bool {
+	return errdefs.IsInvalidArgument(err) || errdefs.IsNotFound(err) || errdefs.IsInternal(err) || errdefs.IsConflict(err) || errdefs.IsPermissionDenied(err)
+}
+
+// An imageOrder is what commands ask of the catalog.
+type imageOrder struct {
+	Promote  *image.Promote  `json:"promote,omitempty"`
+	Rollback *image.Rollback `json:"rollback,omitempty"`
+	Built    *image.Built    `json:"built,omitempty"`
+}
+
+// order carries out an order, and returns the digest of the image that is current then.
+func (i *images) order(ctx context.Context, o imageOrder) (image.Digest, error) {
+	var in image.Input
+	switch {
+	case o.Promote != nil:
+		in = *o.Promote
+	case o.Rollback != nil:
+		in = *o.Rollback
+	case o.Built != nil:
+		in = *o.Built
+	default:
+		return "", errors.New("an order of nothing")
+	}
+	result, err := i.watch.Apply(ctx, in)
+	if err != nil {
+		return "", err
+	}
+	if result.Reason != "" {
+		return "", errors.New(result.Reason)
+	}
+	c, err := i.store.Catalog(ctx)
+	if err != nil {
+		return "", err
+	}
+	current, _ := c.Current()
+	return current.Digest, nil
+}
