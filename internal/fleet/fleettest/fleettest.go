@@ -338,7 +338,8 @@ func testNothingThere(t *testing.T, s Subject) {
 	}
 }
 
-// list returns the containers of s, without the time they started.
+// list returns the containers of s, without the time they started and their image,
+// which is a digest or nothing.
 func (s Subject) list(t testing.TB, l fleet.Launcher) []fleet.Container {
 	t.Helper()
 	all, err := l.List(t.Context())
@@ -349,7 +350,10 @@ func (s Subject) list(t testing.TB, l fleet.Launcher) []fleet.Container {
 		if since := time.Since(c.Started); since < -time.Second || since > 2*patience {
 			t.Errorf("%s started %v ago", c.Runner, since)
 		}
-		all[n].Started = time.Time{}
+		if c.Image != "" && !strings.HasPrefix(c.Image, "sha256:") {
+			t.Errorf("%s has image %q, want a digest", c.Runner, c.Image)
+		}
+		all[n].Started, all[n].Image = time.Time{}, ""
 	}
 	return all
 }
