@@ -3,6 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
 	"io"
 	"log/slog"
 	"net/http"
@@ -52,10 +56,11 @@ type world struct {
 	bus    *eventBridge
 	ecs    *elasticContainers
 	sim    *githubsim.Sim
-	hook   *httptest.Server // the webhook's Function URL
-	claims *httptest.Server // that of the claim function
-	ledger *dynamo.Ledger   // to look at
-	hooks  secret.Secret
+	hook   *httptest.Server          // the webhook's Function URL
+	claims *httptest.Server          // that of the claim function
+	ledger *dynamo.Ledger            // to look at
+	hooks  secret.Secret             // of the webhook
+	key    string                    // of the App, PEM
 	calls  map[string]*awstest.Front // what stands for AWS, by function
 }
 
@@ -95,7 +100,7 @@ func newWorld(t *testing.T) *world {
 func mayflyYAML(hub string) string {
 	return `
 platform: aws
-github: {url: "` + hub + `", token: "env:TOKEN"}
+github: {url: "` + hub + `", app: {id: 1234, private_key: "env:KEY"}}
 webhook: {secrets: ["env:SECRET"]}
 aws: {region: ` + awstest.Region + `, stack: ci}
 pools:
@@ -118,8 +123,14 @@ func buildAll(t *testing.T) string {
 // openHub serves GitHub's side and returns its address.
 func (w *world) openHub() string {
 	w.t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.key = string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}))
 	sim, err := githubsim.New(githubsim.Config{
-		Log: slog.New(slog.DiscardHandler), Now: time.Now, Dir: w.t.TempDir(), Tokens: []secret.Secret{secret.New("a token")},
+		Log: slog.New(slog.DiscardHandler), Now: time.Now, Dir: w.t.TempDir(),
+		App: &githubsim.App{ID: 1234, Slug: "mayfly", Key: &key.PublicKey},
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -149,7 +160,7 @@ func serve(t *testing.T, h http.Handler) *httptest.Server {
 func (w *world) keepSecrets(cloud *awstest.Cloud) {
 	w.t.Helper()
 	secrets := secretsmanager.NewFromConfig(cloud.Config)
-	for id, value := range map[string]string{"WebhookSecret": w.hooks.Reveal(), "AppSecret": "a token"} {
+	for id, value := range map[string]string{"WebhookSecret": w.hooks.Reveal(), "AppSecret": w.key} {
 		made, err := secrets.CreateSecret(w.t.Context(), &secretsmanager.CreateSecretInput{Name: &id, SecretString: &value})
 		if err != nil {
 			w.t.Fatal(err)
@@ -213,7 +224,7 @@ func (w *world) start(id, program string, env []string, hub string) *runtimeapi.
 	}
 	if err := (aws.Settings{
 		Pools: c.PoolSet(), Events: c.Webhook.Events, MaxBody: int64(c.Webhook.MaxBody),
-		GitHub: aws.GitHub{URL: c.GitHub.URL}, RunnersAt: c.GitHub.RunnersAt,
+		GitHub: aws.GitHub{URL: c.GitHub.URL, AppID: c.GitHub.App.ID}, RunnersAt: c.GitHub.RunnersAt,
 	}).Write(settings); err != nil {
 		w.t.Fatal(err)
 	}
