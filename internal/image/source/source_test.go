@@ -120,7 +120,7 @@ func codebuild(t *testing.T, programs map[string]string, steps ...string) (asked
 		run.Dir = dir
 		run.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"),
 			"RUNNER_VERSION=2.336.0", "RUNNER_SHA256="+sumOfX, "AGENT_URI=s3://b/agent", "TOOL_URI=s3://b/tool", "ARCHIVES_URI=s3://b/archives",
-			"REPOSITORY_URI=1.dkr.ecr.eu-west-1.amazonaws.com/ci", "CODEBUILD_RESOLVED_SOURCE_VERSION=0123456789abcdef", "CODEBUILD_BUILD_NUMBER=7")
+			"REPOSITORY_URI=1.dkr.ecr.eu-west-1.amazonaws.com/ci", "CODEBUILD_RESOLVED_SOURCE_VERSION=0123456789abcdef", "CODEBUILD_BUILD_NUMBER=7", "ARCHITECTURE=amd64")
 		if out, err := run.CombinedOutput(); err != nil {
 			return string(out), err
 		}
@@ -173,7 +173,7 @@ func TestCodebuild(t *testing.T) {
 			map[string]string{"docker": pushes}, []string{"build", "push"},
 			[]string{
 				"RUNNER_VERSION=2.336.0", "RUNNER_SHA256=" + sumOfX, "SOURCE_REVISION=0123456789ab ", "BUILD_TIME=20", "--password-stdin 1.dkr.ecr.eu-west-1.amazonaws.com\n",
-				"docker push 1.dkr.ecr.eu-west-1.amazonaws.com/ci:2.336.0-0123456789ab-7\n", "digest sha256:11\n",
+				"docker push 1.dkr.ecr.eu-west-1.amazonaws.com/ci:2.336.0-0123456789ab-amd64-7\n", "digest sha256:11\n",
 			}, false,
 		},
 		"digest unknown": {map[string]string{}, []string{"push"}, []string{"its digest is not known"}, true},
