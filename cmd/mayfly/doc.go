@@ -78,6 +78,7 @@
 // stages with the same pipeline as one machine does. way_test.go there takes a job the whole way through
 // the real programs, the rules of the rendered template and a real container.
 //
+// aws/stack is the stack's template, which it renders from the configuration and judges.
 // deploy.go here brings the stack up (deployimage.go its image, deployhook.go its webhook)
 // and destroy.go takes it down, with aws/deploy and aws/build; stacksource.go lets the
 // commands that list read it.
