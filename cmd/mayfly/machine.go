@@ -156,7 +156,9 @@ func (m *machine) openStore(ctx context.Context) error {
 // run serves listener and works until ctx ends, then lets what is under way
 // finish. Runners go on without us, and are found again by the next run.
 func (m *machine) run(ctx context.Context, listener net.Listener) error {
-	if err := m.resume(ctx); err != nil {
+	if err := m.resume(ctx); err != nil && ctx.Err() != nil {
+		return nil // stopped, as it was meant to be
+	} else if err != nil {
 		return err
 	}
 	mux := http.NewServeMux()

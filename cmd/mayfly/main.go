@@ -24,6 +24,7 @@ type commands struct {
 	LogLevel string `help:"What to log: ${enum}." default:"info" enum:"debug,info,warn,error" env:"MAYFLY_LOG_LEVEL"`
 
 	Up         upCmd             `cmd:"" help:"Serve the webhook and run jobs, until stopped."`
+	Test       testCmd           `cmd:"" help:"Prove on a repository of yours that its jobs get their runners: a test workflow on a branch of its own, followed hop by hop."`
 	Demo       demoCmd           `cmd:"" help:"Run sample workflows end to end against a simulated GitHub."`
 	Sim        simCmd            `cmd:"" help:"Serve a simulated GitHub for trying runner set-ups."`
 	Init       initCmd           `cmd:"" help:"Write a commented mayfly.yaml."`

@@ -15,8 +15,9 @@ const contentPermission = `repository permissions "Contents" and "Workflows" (re
 
 // CreateBranch makes a branch of repository with one commit on it that holds files and
 // has no parent, so that nothing else of the repository is there to be run; no git is
-// needed. It returns the commit. [ErrConflict] when the repository is empty, which has
-// no database to write to; [ErrUnprocessable] when the branch exists.
+// needed. It returns the commit, with an error, too, if the branch may be there.
+// [ErrConflict] when the repository is empty, which has no database to write to;
+// [ErrUnprocessable] when the branch exists.
 // https://docs.github.com/en/rest/git/trees, /commits, /refs
 func (c *Client) CreateBranch(ctx context.Context, repository, branch, message string, files map[string]string) (sha string, err error) {
 	s, err := parseRepository(repository)

@@ -122,7 +122,7 @@ func TestPartsDoNotImportParents(t *testing.T) {
 }
 
 func TestOnlyCommandsImportPlugs(t *testing.T) {
-	plugs := []string{"internal/fleet/engine", "internal/fleet/sandbox", "internal/image/engine", "internal/image/sqlite", "internal/ledger/sqlite", "internal/ledger/dynamo", "internal/bus/target", "internal/bus/registry"}
+	plugs := []string{"internal/fleet/engine", "internal/fleet/sandbox", "internal/image/engine", "internal/image/sqlite", "internal/ledger/sqlite", "internal/ledger/dynamo", "internal/ledger/whatif", "internal/bus/target", "internal/bus/registry"}
 	for _, p := range list(t) {
 		for _, imp := range p.Imports {
 			imp, _ := strings.CutPrefix(imp, module)
