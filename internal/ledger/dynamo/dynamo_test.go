@@ -70,7 +70,7 @@ func opener(cloud *awstest.Cloud) ledgertest.Open {
 }
 
 // makeTable makes the table called name, unless it is there, and returns a client.
-func makeTable(t *testing.T, cloud *awstest.Cloud, sdk aws.Config, name string) *dynamodb.Client {
+func makeTable(t testing.TB, cloud *awstest.Cloud, sdk aws.Config, name string) *dynamodb.Client {
 	t.Helper()
 	client := dynamodb.NewFromConfig(sdk)
 	if _, err := client.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: &name}); err == nil {

@@ -31,3 +31,6 @@ func Inspect(it item) (kind string, finished bool, expires time.Time) {
 	}
 	return textOf(it, KeyKind), textOf(it, KeyPartition) == textOf(it, KeySort), expires
 }
+
+// Partition returns where an item lies.
+func Partition(it item) string { return textOf(it, KeyPartition) }

@@ -23,7 +23,7 @@ import (
 
 // A bench is a table and what stores of it share.
 type bench struct {
-	*testing.T
+	testing.TB
 	cloud  *awstest.Cloud
 	limits ledger.Limits
 	client *dynamodb.Client
@@ -35,11 +35,11 @@ type bench struct {
 
 var start = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 
-func newBench(t *testing.T) *bench {
+func newBench(t testing.TB) *bench {
 	cloud := awstest.Start(t)
 	small := pool.Pool{Name: "small", Labels: []string{"linux"}}.WithDefaults()
 	return &bench{
-		T: t, cloud: cloud, limits: ledger.Limits{Pools: pool.Set{small}},
+		TB: t, cloud: cloud, limits: ledger.Limits{Pools: pool.Set{small}},
 		client: makeTable(t, cloud, cloud.Config, "ledger"), now: start,
 	}
 }
