@@ -47,7 +47,10 @@ type Ledger struct {
 // Handle takes one event.
 func (l *Ledger) Handle(ctx context.Context, e event.Event) error {
 	err := l.handle(ctx, e)
-	if err != nil {
+	switch {
+	case errors.Is(err, ledger.ErrNotFound): // a task's event that was faster than its job's: Lambda tries it again
+		l.Log.Warn("event too early", "event", e.ID, "type", e.DetailType, "err", err)
+	case err != nil:
 		l.Log.Error("event not taken", "event", e.ID, "type", e.DetailType, "err", err)
 	}
 	return err

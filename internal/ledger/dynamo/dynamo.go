@@ -99,12 +99,13 @@ func (l *Ledger) own(ctx context.Context) (release func(), err error) {
 // errConflict says that another has written first.
 var errConflict = errors.New("others wrote first")
 
-// How often an input is applied anew when others were first, and how long the pauses get:
-// 20 s in all, of the 30 that a function has. What is given up then, Lambda tries again later.
+// How often an input is applied anew when others were first, and how long the pauses get. Each
+// try of many that fail takes from what DynamoDB can do in a second, so they get rare: 25 s in
+// all, of the 30 that a function has. What is given up then, Lambda tries again later.
 const (
-	attempts   = 100
+	attempts   = 50
 	firstPause = 10 * time.Millisecond
-	maxPause   = 400 * time.Millisecond
+	maxPause   = time.Second
 )
 
 // Apply implements [ledger.Store].
