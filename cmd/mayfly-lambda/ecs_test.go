@@ -227,7 +227,7 @@ func (e *elasticContainers) options(task *ecsTask, d definition) (client.Contain
 		}
 	}
 	return client.ContainerCreateOptions{
-		Name:   "mayfly-lambda-test-" + task.id,
+		Name:   nameOf(task),
 		Config: &container.Config{Image: c.Image, Entrypoint: c.EntryPoint, Cmd: c.Command, Env: env},
 		HostConfig: &container.HostConfig{
 			NetworkMode: "host", CapDrop: c.LinuxParameters.Capabilities.Drop, SecurityOpt: c.DockerSecurityOptions,
@@ -237,6 +237,8 @@ func (e *elasticContainers) options(task *ecsTask, d definition) (client.Contain
 		},
 	}, nil
 }
+
+func nameOf(task *ecsTask) string { return "mayfly-lambda-test-" + task.id }
 
 // enter has a task in a state, and tells of it on the default bus.
 func (e *elasticContainers) enter(task *ecsTask, status string) {
@@ -299,6 +301,12 @@ func (e *elasticContainers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				d["startedAt"] = float64(task.started.UnixMilli()) / 1e3
 			}
 			answer["tasks"] = append(answer["tasks"].([]any), d)
+		case operation == "StopTask" && in.Task == task.id:
+			e.bus.work.Go(func() {
+				if _, err := e.api.ContainerStop(context.Background(), nameOf(task), client.ContainerStopOptions{}); err != nil {
+					e.t.Errorf("stopping task %s: %v", task.id, err)
+				}
+			})
 		case operation == "ListTasks" && task.status != "STOPPED":
 			answer["taskArns"] = append(answer["taskArns"].([]any), e.arn(task))
 		}

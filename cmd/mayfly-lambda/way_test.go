@@ -50,10 +50,7 @@ jobs:
 // TestWay takes a job the whole way that it has on AWS, and lets others try to go
 // it, too.
 func TestWay(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds four programs and an image")
-	}
-	w, g := newWorld(t), newGate(t)
+	w, g := newWorld(t, ""), newGate(t)
 	w.push(g.workflow("small"))
 	select {
 	case <-g.arrived:
@@ -93,6 +90,79 @@ func (w *world) mayCall() {
 				w.t.Errorf("the function %s called %s: its role allows %v", handler, call, allowed)
 			}
 		}
+	}
+}
+
+// TestLostDelivery has a delivery come when the bus is out of reach: GitHub is told
+// so, and the sweep has it sent again.
+func TestLostDelivery(t *testing.T) {
+	w := newWorld(t, "")
+	w.calls["WebhookFunction"].SetLose(func(call string) awstest.Loss {
+		if call == "events:PutEvents" {
+			return awstest.RequestLost
+		}
+		return awstest.Kept
+	})
+	w.push(matrix("1"))
+	w.settle()
+	if events, tasks := w.bus.events("workflow_job"), w.ecs.all(); len(events)+len(tasks) > 0 {
+		t.Errorf("%d events and %d tasks: want none", len(events), len(tasks))
+	}
+	w.calls["WebhookFunction"].SetLose(nil)
+	w.sweep()
+	w.completed(1)
+	w.settle()
+	w.ranOnce(1)
+	w.mayCall()
+}
+
+// TestFullPool has three jobs come to a pool that has one runner at a time: the rule
+// starts a task for each, and the ledger has those come again for which there was no room.
+func TestFullPool(t *testing.T) {
+	w := newWorld(t, ", max: 1")
+	w.push(matrix("1, 2, 3"))
+	w.completed(3)
+	w.settle()
+	w.ranOnce(3)
+	if wanted := w.bus.events("Runner Wanted"); len(wanted) != 2 {
+		t.Errorf("the ledger wanted %d runners, want 2: the rule has started one", len(wanted))
+	}
+	w.sweep() // which finds nothing to do
+	w.settle()
+	w.ranOnce(3)
+	w.mayCall()
+}
+
+// matrix is a workflow with a job for each of a list.
+func matrix(of string) map[string]string {
+	return map[string]string{".github/workflows/some.yml": fmt.Sprintf(`on: push
+jobs:
+  some:
+    strategy: {matrix: {n: [%s]}}
+    runs-on: [self-hosted, small]
+    steps:
+      - run: echo ${{ matrix.n }}
+`, of)}
+}
+
+// ranOnce looks that n jobs succeeded, each in a task of its own, and that nothing is
+// left of any.
+func (w *world) ranOnce(n int) {
+	w.t.Helper()
+	runners := map[string]bool{}
+	for _, j := range w.sim.Jobs() {
+		runners[j.Runner] = true
+		if j.Conclusion != "success" || j.Started != 1 {
+			w.t.Errorf("job %d ended with %s, begun %d times", j.ID, j.Conclusion, j.Started)
+		}
+	}
+	served := slices.DeleteFunc(w.ecs.all(), func(t *ecsTask) bool { return t.exit != 0 })
+	if len(w.sim.Jobs()) != n || len(runners) != n || len(served) != n || len(w.sim.Runners()) > 0 {
+		w.t.Errorf("%d jobs ran on %d runners in %d tasks, and GitHub has %v: want %d, and nothing left\n%s",
+			len(w.sim.Jobs()), len(runners), len(served), w.sim.Runners(), n, w.told())
+	}
+	if live, err := w.ledger.Runners(w.t.Context(), ledger.RunnerQuery{Live: true}); err != nil || len(live) > 0 {
+		w.t.Errorf("the ledger has the live runners %+v, %v: want none", live, err)
 	}
 }
 

@@ -19,8 +19,10 @@ import (
 	"testing"
 	"time"
 
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/mayfly-ci/mayfly/internal/aws"
 	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
@@ -47,7 +49,7 @@ const (
 //
 //	Lambda, Function URLs    runtimeapi; signatures are checked with AWS's own signer
 //	EventBridge, ECS         ours, in bus_test.go and ecs_test.go: moto runs no tasks
-//	DynamoDB, Secrets        moto
+//	DynamoDB, Secrets, SQS   moto
 //
 // GitHub is githubsim. IAM policies, retries, dead letters and scaling are not here.
 type world struct {
@@ -62,19 +64,25 @@ type world struct {
 	hooks  secret.Secret             // of the webhook
 	key    string                    // of the App, PEM
 	calls  map[string]*awstest.Front // what stands for AWS, by function
+	sweeps *runtimeapi.Function
 }
 
-func newWorld(t *testing.T) *world {
+// newWorld opens a world whose one pool, small, has these further settings.
+func newWorld(t *testing.T, pool string) *world {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("builds four programs and an image")
+	}
 	socket := dockertest.Serve(t)
 	cloud := awstest.Start(t)
 	w := &world{t: t, hooks: secret.New("It's a Secret to Everybody"), calls: map[string]*awstest.Front{}}
 	programs := buildAll(t)
 	hub := w.openHub()
-	w.stack = deploy(t, mayflyYAML(hub))
+	yaml := mayflyYAML(hub, pool)
+	w.stack = deploy(t, yaml)
 	hook, claims := &runtimeapi.URL{}, &runtimeapi.URL{}
 	w.hook, w.claims = serve(t, hook), serve(t, claims)
-	w.stack.values["ClaimUrl.FunctionUrl"] = w.claims.URL + "/"
+	w.stack.values["WebhookUrl.FunctionUrl"], w.stack.values["ClaimUrl.FunctionUrl"] = w.hook.URL+"/", w.claims.URL+"/"
 	w.stack.values["TaskRole.RoleId"] = "AROATASK"
 	w.keepSecrets(cloud)
 	w.bus = newEventBridge(w.stack)
@@ -82,12 +90,12 @@ func newWorld(t *testing.T) *world {
 	claims.Caller = w.ecs.caller
 	start := func(id, program string) *runtimeapi.Function {
 		w.calls[id] = cloud.Front(t, map[string]http.Handler{"events": w.bus, "ecs": w.ecs}) // its own, to see its calls
-		return w.start(id, filepath.Join(programs, program), append(cloud.Env(), "AWS_ENDPOINT_URL="+w.calls[id].URL), hub)
+		return w.start(id, filepath.Join(programs, program), append(cloud.Env(), "AWS_ENDPOINT_URL="+w.calls[id].URL), yaml)
 	}
 	hook.Function, claims.Function = start("WebhookFunction", "mayfly-webhook"), start("ClaimFunction", "mayfly-lambda")
-	for _, id := range []string{"LedgerFunction", "SweepFunction"} {
-		w.bus.send[id+".Arn"] = w.invoke(start(id, "mayfly-lambda"))
-	}
+	w.sweeps = start("SweepFunction", "mayfly-lambda")
+	w.bus.send["SweepFunction.Arn"] = w.invoke(w.sweeps)
+	w.bus.send["LedgerFunction.Arn"] = w.invoke(start("LedgerFunction", "mayfly-lambda"))
 	if _, err := w.sim.AddWebhook(githubsim.Webhook{
 		Repository: repository, URL: w.hook.URL + "/", Secret: w.hooks, Events: []string{event.TypeWorkflowJob},
 	}); err != nil {
@@ -97,14 +105,14 @@ func newWorld(t *testing.T) *world {
 }
 
 // mayflyYAML is what a person wrote.
-func mayflyYAML(hub string) string {
+func mayflyYAML(hub, pool string) string {
 	return `
 platform: aws
 github: {url: "` + hub + `", app: {id: 1234, private_key: "env:KEY"}}
-webhook: {secrets: ["env:SECRET"]}
+webhook: {secrets: ["env:SECRET"], at: ` + repository + `}
 aws: {region: ` + awstest.Region + `, stack: ci}
 pools:
-  - {name: small, labels: [self-hosted, small], image: "` + testImage + `", command: ["` + runnerPath + `"], memory: 512MiB, cpus: 0.5}
+  - {name: small, labels: [self-hosted, small], image: "` + testImage + `", command: ["` + runnerPath + `"], memory: 512MiB, cpus: 0.5` + pool + `}
 `
 }
 
@@ -155,7 +163,7 @@ func serve(t *testing.T, h http.Handler) *httptest.Server {
 	return s
 }
 
-// keepSecrets fills secrets and makes the ledger's table in moto, as `mayfly deploy`
+// keepSecrets fills secrets and makes the ledger's table and the queue in moto, as `mayfly deploy`
 // and CloudFormation do.
 func (w *world) keepSecrets(cloud *awstest.Cloud) {
 	w.t.Helper()
@@ -171,6 +179,11 @@ func (w *world) keepSecrets(cloud *awstest.Cloud) {
 	if _, err := tables.CreateTable(w.t.Context(), dynamo.Table(w.stack.values["Ledger"])); err != nil {
 		w.t.Fatal(err)
 	}
+	queue, err := sqs.NewFromConfig(cloud.Config).CreateQueue(w.t.Context(), &sqs.CreateQueueInput{QueueName: sdk.String("ci-dead-letters")})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.stack.values["DeadLetters"] = *queue.QueueUrl
 	w.ledger = dynamo.New(tables, dynamo.Config{Table: w.stack.values["Ledger"], Log: slog.New(slog.DiscardHandler)})
 }
 
@@ -206,7 +219,7 @@ func (w *world) openECS(socket, programs string) {
 
 // start makes a function of the template: its program with its settings beside it, and
 // the environment that the stack gives it.
-func (w *world) start(id, program string, env []string, hub string) *runtimeapi.Function {
+func (w *world) start(id, program string, env []string, yaml string) *runtimeapi.Function {
 	w.t.Helper()
 	dir := w.t.TempDir()
 	bootstrap := filepath.Join(dir, "bootstrap")
@@ -218,13 +231,13 @@ func (w *world) start(id, program string, env []string, hub string) *runtimeapi.
 		w.t.Fatal(err)
 	}
 	defer settings.Close()
-	c, err := config.Parse("mayfly.yaml", []byte(mayflyYAML(hub)))
+	c, err := config.Parse("mayfly.yaml", []byte(yaml))
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	if err := (aws.Settings{
 		Pools: c.PoolSet(), Events: c.Webhook.Events, MaxBody: int64(c.Webhook.MaxBody),
-		GitHub: aws.GitHub{URL: c.GitHub.URL, AppID: c.GitHub.App.ID}, RunnersAt: c.GitHub.RunnersAt,
+		GitHub: aws.GitHub{URL: c.GitHub.URL, AppID: c.GitHub.App.ID}, RunnersAt: c.GitHub.RunnersAt, HookAt: c.Webhook.At,
 	}).Write(settings); err != nil {
 		w.t.Fatal(err)
 	}
@@ -248,6 +261,16 @@ func (w *world) invoke(f *runtimeapi.Function) func(context.Context, target) {
 		if _, err := f.Invoke(ctx, to.input); err != nil {
 			w.t.Errorf("rule %s: %v", to.rule.id, err)
 		}
+	}
+}
+
+// sweep has the minute's sweep run.
+func (w *world) sweep() {
+	w.t.Helper()
+	schedule := `{"version":"0","id":"s","source":"aws.events","detail-type":"Scheduled Event","account":"` + awstest.Account + `","region":"` + awstest.Region +
+		`","time":"` + time.Now().UTC().Format(time.RFC3339) + `","resources":[],"detail":{}}`
+	if _, err := w.sweeps.Invoke(w.t.Context(), []byte(schedule)); err != nil {
+		w.t.Errorf("sweep: %v", err)
 	}
 }
 
