@@ -10,7 +10,8 @@ import (
 
 // ParseOpenAPI reads a schema that EventBridge discovered, from what it exports, a
 // document of OpenAPI 3 with the component AWSEvent. What [Schema.OpenAPI] writes comes back,
-// but for version and time, which the document has no place for.
+// but for version and time, which the document has no place for, and for what a tentative
+// schema does not say.
 func ParseOpenAPI(document []byte) (*Schema, error) {
 	var d openAPIDocument
 	if err := decode(document, &d); err != nil {
