@@ -110,7 +110,6 @@ func TestImageRefused(t *testing.T) {
 		"wrong checksum":  {[]string{"--agent-archive", standin(t), "--sha256", strings.Repeat("0", 64)}, 1, []string{"wrong checksum", "want 000", "no image was built"}},
 		"wrong version":   {[]string{"--agent-archive", standin(t), "--runner-version", "2.998.0"}, 1, []string{"RUN set -eu", "version is 2.999.0", "mayfly image eject"}},
 		"another archive": {[]string{"--agent-archive", other}, 1, []string{"run.sh is not in it", "releases"}},
-		"no version":      {nil, 2, []string{"--runner-version and --sha256", "--agent-archive"}},
 		"bad version":     {[]string{"--runner-version", "latest"}, 2, []string{"want three numbers"}},
 		"no such base":    {[]string{"--agent-archive", standin(t), "--base", "localhost/no-such-base:latest"}, 1, []string{"localhost/no-such-base"}},
 	} {
@@ -129,5 +128,41 @@ func TestImageRefused(t *testing.T) {
 	all, err := b.List(t.Context())
 	if err != nil || slices.ContainsFunc(all, func(i engine.Image) bool { return i.Base == base }) {
 		t.Errorf("%v, built: %+v", err, all)
+	}
+}
+
+// TestNewestIsBuilt: without a version it is the newest release of the feed, checked
+// against its checksums.
+func TestNewestIsBuilt(t *testing.T) {
+	w := imageWorld(t)
+	w.release(t, "2.998.0")
+	w.release(t, standinVersion)
+	built := mayflyJSON[engine.Image](t, "-c", w.config(), "image", "build", "--json")
+	if built.Version != standinVersion {
+		t.Errorf("built %+v, want the newest", built)
+	}
+	if _, err := os.Stat(filepath.Join(w.state(), "archives", archive.Name(standinVersion, runtime.GOARCH))); err != nil {
+		t.Errorf("its archive is not kept: %v", err)
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"--runner-version", "2.998.0"}, 2, "not the newest, which is " + standinVersion},
+		{[]string{"--runner-version", "2.997.0", "--sha256", strings.Repeat("0", 64)}, 4, "404"},
+		{[]string{"--runner-version", standinVersion, "--sha256", strings.Repeat("0", 64)}, 1, "wrong checksum"},
+	} {
+		_, errs, code := mayfly(t, append([]string{"-c", w.config(), "image", "build"}, c.args...)...)
+		if code != c.code || !strings.Contains(errs, c.want) || !strings.Contains(errs, "hint: ") {
+			t.Errorf("%v: exit code %d, want %d and %q\n%s", c.args, code, c.code, c.want, errs)
+		}
+	}
+	silent := strings.Replace(w.yaml(), w.simURL+"/api/v3", "http://"+freeAddress(t), 1)
+	if err := os.WriteFile(w.config(), []byte(silent), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, errs, code := mayfly(t, "-c", w.config(), "image", "build"); code != 4 || !strings.Contains(errs, "asking for the newest runner") {
+		t.Errorf("without a feed: exit code %d, want 4\n%s", code, errs)
 	}
 }

@@ -7,13 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"runtime"
 
 	"github.com/containerd/errdefs"
 
 	"github.com/mayfly-ci/mayfly/internal/image"
-	"github.com/mayfly-ci/mayfly/internal/image/archive"
 	imageengine "github.com/mayfly-ci/mayfly/internal/image/engine"
 	imagesource "github.com/mayfly-ci/mayfly/internal/image/source"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
@@ -42,7 +40,7 @@ func (i *images) build(ctx context.Context, e image.BuildImage) (image.Digest, e
 	if sum == "" {
 		return "", fmt.Errorf("release %s names no SHA-256 of an archive for %s", version, runtime.GOARCH)
 	}
-	runner, err := archive.Fetcher{Base: s.Downloads, Dir: filepath.Join(s.state, "archives")}.Fetch(ctx, runtime.GOARCH, version, sum)
+	runner, err := s.fetcher(nil).Fetch(ctx, runtime.GOARCH, version, sum)
 	if err != nil {
 		return "", err
 	}
