@@ -40,7 +40,7 @@ func Serve(ctx context.Context, socket string) (*Service, error) {
 	}
 	s := &Service{Socket: socket, ended: make(chan struct{})}
 	s.cmd = exec.Command(podman, append(Flags(), "system", "service", "--time=0", "unix://"+socket)...)
-	s.cmd.Dir = filepath.Dir(socket) // where conmon leaves a file of a container that ran out of memory
+	s.cmd.Dir = filepath.Dir(socket)                        // where conmon leaves a file of a container that ran out of memory
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is ours to handle
 	if err := s.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting podman: %w", err)
