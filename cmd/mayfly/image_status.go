@@ -9,7 +9,6 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/image"
-	"github.com/mayfly-ci/mayfly/internal/image/sqlite"
 )
 
 // imageStatusCmd is `mayfly image status`.
@@ -48,13 +47,13 @@ func viewImages(c *image.Catalog, now time.Time) *imageView {
 }
 
 // Run prints how images stand.
-func (c *imageStatusCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
-	db, err := c.open(all)
+func (c *imageStatusCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
+	from, err := c.source(ctx, all, log)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	catalog, err := sqlite.Read(ctx, db)
+	defer from.close()
+	catalog, err := from.images(ctx)
 	if err != nil {
 		return err
 	}

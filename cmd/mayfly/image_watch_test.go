@@ -25,7 +25,7 @@ func imageWorld(t *testing.T) *world {
 	b, base := imageStoreAt(t, socket)
 	t.Cleanup(func() { removeBuiltOn(t, b, base) })
 	return newWorld(t, worldConfig{
-		launcher: fmt.Sprintf("launcher: engine\nengine: {socket: %s}\nimage: {base: %q, feed: SIM/api/v3, downloads: SIM/actions/runner/releases/download}", socket, base),
+		launcher: fmt.Sprintf("launcher: engine\nengine: {socket: %s}\nimage: {base: %q, feed: SIM/api/v3, downloads: SIM/actions/runner/releases/download, canary_repository: %s}\nmetrics: {listen: \"127.0.0.1:0\"}", socket, base, canaryAtForge),
 		command:  "/home/runner/run.sh",
 		purge: func(ctx context.Context, _ *world, instance string) error {
 			l, err := fleetengine.New(ctx, fleetengine.Config{Socket: socket, Instance: instance, Agent: tool("mayfly-agent")})
@@ -35,6 +35,25 @@ func imageWorld(t *testing.T) *world {
 			return errors.Join(l.Purge(ctx), l.Close())
 		},
 	})
+}
+
+// canaryAtForge is where new images must run a job, too.
+const canaryAtForge = "acme/canary"
+
+// forgeCanary is the workflow that docs/image.md tells people to put there.
+func forgeCanary(t *testing.T) string {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/image.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "`.github/workflows/"+forgeCanaryFile+"`")
+	_, rest, _ = strings.Cut(rest, "```yaml\n")
+	text, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatalf("docs/image.md has no %s", forgeCanaryFile)
+	}
+	return text
 }
 
 // removeBuiltOn removes the images that were built on base.
@@ -72,10 +91,16 @@ func TestImageWatch(t *testing.T) {
 		t.Skip("two builds and their canaries take a minute")
 	}
 	w := imageWorld(t)
+	if err := w.sim.CreateRepository(githubsim.Repository{Name: canaryAtForge}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.sim.Push(githubsim.Push{Repository: canaryAtForge, Files: map[string]string{".github/workflows/" + forgeCanaryFile: forgeCanary(t)}}); err != nil {
+		t.Fatal(err)
+	}
 	w.release(t, "2.998.0")
 	w.serve(t)
 	w.push(t, map[string]string{".github/workflows/ci.yml": workflow(1, "true")})
-	w.completed(t, 1, 4*time.Minute)
+	w.completed(t, 2, 4*time.Minute) // with the canary
 	v := mayflyJSON[imageView](t, "-c", w.config(), "image", "status", "--json")
 	if v.Current == nil || v.Current.Version != "2.998.0" || v.Current.Reason != "its canary passed" {
 		t.Fatalf("current: %+v\n%s", v.Current, w.up.said())
@@ -86,7 +111,7 @@ func TestImageWatch(t *testing.T) {
 	w.sim.DeprecateRunner("2.998.0", time.Time{}, time.Now().Add(-time.Minute))
 	refused := time.Now()
 	w.push(t, map[string]string{".github/workflows/ci.yml": workflow(1, "echo again")})
-	w.completed(t, 2, 4*time.Minute)
+	w.completed(t, 4, 4*time.Minute)
 	v = mayflyJSON[imageView](t, "-c", w.config(), "image", "status", "--json")
 	if v.Current == nil || v.Current.Version != "2.999.0" {
 		t.Fatalf("current: %+v\n%s", v.Current, w.up.said())
@@ -99,6 +124,15 @@ func TestImageWatch(t *testing.T) {
 	if !slices.ContainsFunc(runners, func(r ledger.Runner) bool { return r.ExitCode == 7 }) {
 		t.Errorf("no runner ended with exit code 7: %+v", runners)
 	}
+	for _, j := range w.sim.Jobs() {
+		if j.Conclusion != "success" {
+			t.Errorf("job %s of %s ended with %s", j.Name, j.Repository, j.Conclusion)
+		}
+	}
+	if info := fmt.Sprintf("mayfly_runner_image_info{image=%q,runner=%q}", v.Current.Digest, v.Current.Version); w.scrape(t)[info] != "1" {
+		t.Errorf("no metric %s", info)
+	}
+	w.nothingLeft(t, 30*time.Second)
 	w.rollback(t, first)
 	w.up.stop(t)
 }

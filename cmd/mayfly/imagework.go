@@ -59,12 +59,16 @@ func (l logLines) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// try is the watch's Try.
+// try is the watch's Try: a canary job here, and then one at the forge where a
+// repository for it is configured.
 func (i *images) try(ctx context.Context, candidate image.Image) error {
 	err := tryImage(ctx, canarySettings{
 		Image: string(candidate.Digest), Within: canaryWithin, Sockets: []string{i.m.engineSocket}, Log: i.m.Log,
 	})
-	return err
+	if err != nil || i.m.Image.Canary == "" {
+		return err
+	}
+	return i.m.tryAtForge(ctx, candidate)
 }
 
 // promote is the watch's Promote.

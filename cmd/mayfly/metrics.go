@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
 )
@@ -48,11 +49,12 @@ type figures struct {
 	letters     map[string]int // by rule
 	quarantined int
 	replays     []bus.Replay
+	images      *image.Catalog
 }
 
 // look reads the figures.
 func (m *machine) look(ctx context.Context) (f figures, err error) {
-	var errs [6]error
+	var errs [7]error
 	f = figures{m: m, now: time.Now(), answered: m.hook.Counts()}
 	f.state, errs[0] = m.ledger.Snapshot(ctx)
 	f.backlogs, errs[1] = bus.Backlogs(ctx, m.db)
@@ -60,6 +62,7 @@ func (m *machine) look(ctx context.Context) (f figures, err error) {
 	f.quarantined, errs[3] = bus.CountQuarantined(ctx, m.db)
 	f.replays, errs[4] = bus.Replays(ctx, m.db)
 	f.unroutable, errs[5] = m.ledger.Jobs(ctx, ledger.JobQuery{States: []ledger.JobState{ledger.JobUnroutable}, Limit: 1000})
+	f.images, errs[6] = m.images.store.Catalog(ctx)
 	return f, errors.Join(errs[:]...)
 }
 
@@ -106,6 +109,9 @@ var metrics = []metric{
 		backlog(func(b bus.Backlog, now time.Time) float64 { return age(b.Oldest, now) })},
 	{"mayfly_jobs", "Jobs that are not over, by pool and state; those that fit no pool are unroutable, the newest 1000 of them.", []string{"pool", "state"}, gauge, jobs},
 	{"mayfly_runners", "Runners that are not gone, by pool and state.", []string{"pool", "state"}, gauge, runners},
+	{"mayfly_runner_image_info", "The image that runners start from; the value is 1.", []string{"image", "runner"}, gauge, currentImage},
+	{"mayfly_runner_runway_days", "Days until GitHub refuses the version of the runner; not there while no end is known. Alert on less than 7.", nil, gauge, runwayDays},
+	{"mayfly_image_alarms", "Alarms of the image catalog, by kind: 1 while one lasts. Alert on more than 0.", []string{"kind"}, gauge, imageAlarms},
 	{"mayfly_oldest_waiting_job_seconds", "How long the oldest queued job has waited; 0 when none is.", nil, gauge, oldestWaiting},
 }
 
@@ -237,6 +243,35 @@ func runners(f figures) []point {
 		count[[2]string{r.Pool, string(r.State)}]++
 	}
 	return byPool(count)
+}
+
+func currentImage(f figures) []point {
+	current, some := f.images.Current()
+	if !some {
+		return nil
+	}
+	return []point{{1, []string{string(current.Digest), string(current.Version)}}}
+}
+
+func runwayDays(f figures) []point {
+	left, end := f.images.Runway(f.now)
+	if end.IsZero() {
+		return nil
+	}
+	return []point{{value: left.Hours() / 24}}
+}
+
+func imageAlarms(f figures) (list []point) {
+	lasting := map[image.Kind]float64{
+		image.KindRefused: 0, image.KindRunway: 0, image.KindNone: 0, image.KindBuild: 0, image.KindCanary: 0, image.KindFeed: 0,
+	}
+	for _, a := range f.images.Alarms(f.now) {
+		lasting[a.Kind] = 1
+	}
+	for kind, value := range lasting {
+		list = append(list, point{value, []string{string(kind)}})
+	}
+	return list
 }
 
 func byPool(count map[[2]string]int) (list []point) {

@@ -21,7 +21,7 @@ import (
 // scrape reads the metrics of the world's mayfly, as Prometheus does.
 func (w *world) scrape(t *testing.T) map[string]string {
 	t.Helper()
-	address := regexp.MustCompile(`metrics=(http://\S+)`).FindStringSubmatch(w.up.said())
+	address := regexp.MustCompile(`metrics=(http://\S+)`).FindStringSubmatch(w.up.whole())
 	if address == nil {
 		t.Fatalf("the log does not say where metrics are:\n%s", w.up.said())
 	}
@@ -94,6 +94,7 @@ func TestMetrics(t *testing.T) {
 		`mayfly_dead_letters{rule="broken"}`:                                    "1",
 		`mayfly_dead_letters{rule="jobs"}`:                                      "0",
 		`mayfly_quarantined_deliveries`:                                         "1",
+		`mayfly_image_alarms{kind="refused"}`:                                   "0",
 		`mayfly_replays_running`:                                                "0",
 		`mayfly_rule_backlog{rule="launch"}`:                                    "0",
 		`mayfly_rule_failing{rule="broken"}`:                                    "0",

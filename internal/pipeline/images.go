@@ -38,7 +38,7 @@ func (p *Pipeline) CheckRelease(ctx context.Context, feed release.Feed, e image.
 // after the next release stand.
 func (p *Pipeline) runnerEnd(ctx context.Context, v image.Version) []image.Input {
 	scope, ok := p.home()
-	if v == "" || !ok {
+	if v == "" || !ok || p.Forge == nil {
 		return nil
 	}
 	end, err := p.Forge.RunnerEnd(ctx, scope, string(v))

@@ -40,8 +40,8 @@ func inputs() []image.Input {
 		image.InForce{Digest: "sha256:a"}, image.Started{Digest: "sha256:a"}, image.Deprecated{Version: "2.336.0", At: start.Add(time.Hour)},
 		image.Released{Release: newer}, image.BuildFailed{Version: "2.337.0", Revision: "r", Reason: "no network"},
 		image.Built{Digest: "sha256:b", Version: "2.337.0", Revision: "r"}, image.CanaryFailed{Digest: "sha256:b", Reason: "no"},
-		image.Refused{Digest: "sha256:a", Runner: "r1"}, image.Promote{Digest: "sha256:b", Force: true},
-		image.InForce{Digest: "sha256:b"}, image.Rollback{}, image.Restarted{}, image.FeedFailed{Reason: "down"},
+		image.Promote{Digest: "sha256:b", Force: true}, image.InForce{Digest: "sha256:b"}, image.Rollback{},
+		image.Refused{Digest: "sha256:a", Runner: "r1"}, image.FeedFailed{Reason: "down"},
 	}
 }
 

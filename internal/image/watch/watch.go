@@ -39,6 +39,9 @@ type Config struct {
 	// Look returns which images there are containers of, and which of known are gone.
 	Look func(ctx context.Context, known []image.Digest) (used, gone []image.Digest, err error)
 
+	// Alarm tells people of an alarm, besides the log; nil where the store does.
+	Alarm func(ctx context.Context, a image.Alarm) error
+
 	Log *slog.Logger
 }
 
@@ -109,7 +112,7 @@ func (w *Watch) Run(ctx context.Context) error {
 	if err := w.tell(ctx, image.Restarted{}); err != nil {
 		return err
 	}
-	if err := w.look(ctx); err != nil && ctx.Err() == nil {
+	if err := w.Look(ctx); err != nil && ctx.Err() == nil {
 		w.config.Log.Warn("looking at images", "err", err)
 	}
 	for {
@@ -122,7 +125,7 @@ func (w *Watch) Run(ctx context.Context) error {
 		case <-tick.C:
 			err = w.tell(ctx, image.Tick{})
 		case <-look.C:
-			err = w.look(ctx)
+			err = w.Look(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
 			w.config.Log.Warn("image catalog", "err", err)
@@ -135,8 +138,8 @@ func (w *Watch) tell(ctx context.Context, in image.Input) error {
 	return err
 }
 
-// look tells the catalog what is there.
-func (w *Watch) look(ctx context.Context) error {
+// Look tells the catalog what is there.
+func (w *Watch) Look(ctx context.Context) error {
 	c, err := w.config.Store.Catalog(ctx)
 	if err != nil {
 		return err
@@ -179,6 +182,9 @@ func (w *Watch) Do(ctx context.Context, e image.Effect) error {
 		return w.remove(ctx, e)
 	case image.Alarm:
 		w.config.Log.Error("image: "+e.Message, "kind", string(e.Kind))
+		if w.config.Alarm != nil {
+			return w.config.Alarm(ctx, e)
+		}
 	}
 	return nil
 }

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/claim"
+	"github.com/mayfly-ci/mayfly/internal/fleet"
+	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/image"
+	"github.com/mayfly-ci/mayfly/internal/pool"
+)
+
+// A canary at the forge is one job in a repository of the user's, which runs on a runner
+// that is made for it and for nothing else: its only label has a name of its own. The
+// ledger knows nothing of either.
+const (
+	forgeCanaryFile   = "mayfly-canary.yml" // the workflow, of which docs/image.md has the text
+	forgeCanaryInput  = "runner"            // its input: the label
+	forgeCanaryWithin = 10 * time.Minute
+)
+
+// tryAtForge has a runner from candidate run a job at the forge.
+func (m *machine) tryAtForge(ctx context.Context, candidate image.Image) (err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, forgeCanaryWithin, fmt.Errorf("the canary job in %s was not done within %v", m.Image.Canary, forgeCanaryWithin))
+	defer cancel()
+	name := "canary-" + strings.ToLower(rand.Text()[:10])
+	c := &soloClaim{permit: claim.Permit{Job: "canary", Scope: m.Image.Canary, Labels: []string{name}, Group: 1, TotalLimit: forgeCanaryWithin}}
+	desk, err := claim.New(claim.Config{Dir: filepath.Join(m.State, "canary"), Ledger: c, Forge: m.joins.ClaimForge(), Log: m.Log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.endForgeCanary(context.WithoutCancel(ctx), desk, name)) }()
+	dir, err := desk.Open(name)
+	if err != nil {
+		return err
+	}
+	p := m.canaryPool()
+	if err := m.joins.Forge.Dispatch(ctx, m.Image.Canary, forgeCanaryFile, map[string]string{forgeCanaryInput: name}); err != nil {
+		return err
+	}
+	if err := m.launcher.Start(ctx, fleet.Spec{
+		Runner: name, Pool: p.Name, Job: "canary", Image: string(candidate.Digest), Command: p.Command, Resources: p.Resources,
+		PIDs: p.PIDs, Network: p.Network, ReadOnlyRoot: p.ReadOnlyRoot, ClaimDir: dir,
+	}); err != nil {
+		return err
+	}
+	exit, err := m.launcher.Wait(ctx, name)
+	if err != nil {
+		return errors.Join(context.Cause(ctx), err)
+	}
+	return m.judgeForgeCanary(ctx, name, exit, c.last())
+}
+
+// canaryPool is the first pool whose runners start from images like the candidate.
+func (m *machine) canaryPool() pool.Pool {
+	for _, p := range m.pools() {
+		if p.Image == "" {
+			return p
+		}
+	}
+	return canaryPool()[0].WithDefaults()
+}
+
+// judgeForgeCanary asks the forge how the job ended that a runner had.
+func (m *machine) judgeForgeCanary(ctx context.Context, name string, exit fleet.Exit, words string) error {
+	job, err := m.joins.Forge.JobFor(ctx, m.Image.Canary, name)
+	switch {
+	case err != nil:
+		return err
+	case job.Conclusion == "success":
+		return nil
+	case job.Conclusion == "":
+		return fmt.Errorf("canary in %s: the runner ended before its job did: %s (exit code %d)", m.Image.Canary, words, exit.Code)
+	}
+	return fmt.Errorf("canary in %s: the job ended with %s: %s", m.Image.Canary, job.Conclusion, job.URL)
+}
+
+// endForgeCanary leaves nothing behind: no container, registration, claim, and no job that
+// waits for a runner which will not come.
+func (m *machine) endForgeCanary(ctx context.Context, desk *claim.Desk, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	errs := []error{m.launcher.Stop(ctx, name, 10*time.Second), desk.Close(name), desk.Shutdown(ctx)}
+	scope, err := github.ParseScope(m.Image.Canary)
+	if err == nil {
+		err = m.joins.Forge.ForgetRunner(ctx, scope, name)
+	}
+	errs = append(errs, err)
+	job, err := m.joins.Forge.JobFor(ctx, m.Image.Canary, name)
+	if err == nil && job.Conclusion == "" {
+		err = m.joins.Forge.CancelRun(ctx, m.Image.Canary, job.RunID)
+	}
+	if !errors.Is(err, github.ErrNotFound) { // it never came to be
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// A soloClaim is the ledger of one runner: it may claim, until it has.
+type soloClaim struct {
+	permit claim.Permit
+
+	mu         sync.Mutex
+	registered bool   // guarded by mu
+	words      string // the agent's last; guarded by mu
+}
+
+// Claim implements claim.Ledger.
+func (c *soloClaim) Claim(context.Context, string) (claim.Permit, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.registered {
+		return claim.Permit{}, &claim.Refused{Reason: "the canary has claimed before"}
+	}
+	return c.permit, nil
+}
+
+// Registered implements claim.Ledger.
+func (c *soloClaim) Registered(context.Context, string, int64) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.registered = true
+	return nil
+}
+
+// Report implements claim.Ledger.
+func (c *soloClaim) Report(_ context.Context, _ string, r claim.Report) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r.Phase == claim.PhaseGone {
+		c.words = r.Reason
+	}
+	return nil
+}
+
+func (c *soloClaim) last() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.words
+}

@@ -1,0 +1,72 @@
+package github
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+const dispatchPermission = `repository permission "Actions" (read and write); for a token, scope repo`
+
+// Dispatch starts the workflow in file, such as canary.yml, of repository's default
+// branch, with inputs. Its run is there some seconds later.
+// https://docs.github.com/en/rest/actions/workflows#create-a-workflow-dispatch-event
+func (c *Client) Dispatch(ctx context.Context, repository, file string, inputs map[string]string) error {
+	s, err := parseRepository(repository)
+	if err != nil {
+		return err
+	}
+	var about struct {
+		DefaultBranch string `json:"default_branch"`
+	}
+	if _, err := c.do(ctx, request{
+		doing: "reading about " + s.String(), scope: s, method: http.MethodGet, path: s.path(), into: &about,
+		priority: housekeeping, needs: dispatchPermission,
+	}); err != nil {
+		return err
+	}
+	_, err = c.do(ctx, request{
+		doing: fmt.Sprintf("starting workflow %s of %s", file, s), scope: s,
+		method: http.MethodPost, path: s.path() + "/actions/workflows/" + url.PathEscape(file) + "/dispatches",
+		body:     map[string]any{"ref": about.DefaultBranch, "inputs": inputs},
+		priority: housekeeping, needs: dispatchPermission,
+	})
+	return err
+}
+
+// recentRuns is among how many of the newest runs a job is looked for.
+const recentRuns = 20
+
+// JobFor returns the job of repository that asks for a runner with label, in one of its
+// newest runs that were dispatched; [ErrNotFound] when there is none (yet).
+func (c *Client) JobFor(ctx context.Context, repository, label string) (Job, error) {
+	s, err := parseRepository(repository)
+	if err != nil {
+		return Job{}, err
+	}
+	doing := fmt.Sprintf("finding the job for label %q in %s", label, s)
+	var runs struct {
+		Runs []workflowRun `json:"workflow_runs"`
+	}
+	if _, err := c.do(ctx, request{
+		doing: doing, scope: s, method: http.MethodGet, into: &runs, priority: housekeeping, needs: jobPermission,
+		path: fmt.Sprintf("%s/actions/runs?event=workflow_dispatch&per_page=%d", s.path(), recentRuns),
+	}); err != nil {
+		return Job{}, err
+	}
+	for _, run := range runs.Runs {
+		jobs, err := c.jobsOf(ctx, s, run)
+		if err != nil {
+			return Job{}, err
+		}
+		for _, job := range jobs {
+			if slices.ContainsFunc(job.Labels, func(l string) bool { return strings.EqualFold(l, label) }) {
+				return job, nil
+			}
+		}
+	}
+	return Job{}, &Error{Doing: doing, Kind: ErrNotFound}
+}
