@@ -22,6 +22,7 @@ import (
 // lasts for all calls, and use what the stack gives that function and no more.
 var handlers = map[string]func(context.Context, *place) (handler any, err error){
 	aws.HandlerClaim: openClaims, aws.HandlerLedger: openLedger, aws.HandlerSweep: openSweep,
+	aws.HandlerRelease: openRelease,
 }
 
 func main() {

@@ -7,11 +7,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/aws/catalog"
 	"github.com/mayfly-ci/mayfly/internal/aws/deploy"
 	"github.com/mayfly-ci/mayfly/internal/aws/refusal"
 	"github.com/mayfly-ci/mayfly/internal/aws/view"
 	"github.com/mayfly-ci/mayfly/internal/cli"
-	"github.com/mayfly-ci/mayfly/internal/image"
+	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/ledger/dynamo"
 )
@@ -65,10 +66,21 @@ func stackSource(ctx context.Context, all *commands) (*source, error) {
 		events:  view.NewEvents(c.account.Config, state.Outputs["EventsLogName"]),
 		letters: view.NewLetters(c.account.Config, state.Outputs["DeadLettersUrl"], state.Outputs["BusName"]),
 		schemas: view.NewSchemas(c.account.Config),
-		images:  func(context.Context) (*image.Catalog, error) { return &image.Catalog{}, nil },
+		images:  catalog.New(c.account.Config, catalog.Config{Table: state.Outputs["TableName"], Architecture: c.architecture()}).Catalog,
 		health:  func(context.Context) (health, error) { return c.health(state), nil },
 		pause:   followStackEvery, close: func() error { return nil },
 	}, nil
+}
+
+// architecture is that of the first pool whose image the stack builds: with two of them
+// their images go the same way.
+func (c *cloud) architecture() string {
+	for _, p := range c.Pools {
+		if p.Image == "" {
+			return p.AWS.Architecture
+		}
+	}
+	return config.AMD64
 }
 
 func (c *cloud) health(state deploy.State) health {

@@ -16,8 +16,9 @@ func Calls() map[string][]string {
 		HandlerSweep: with("ecs:DescribeTasks", "ecs:ListTasks", "ecs:StopTask", "events:PutEvents",
 			"secretsmanager:GetSecretValue", "sqs:DeleteMessage", "sqs:ReceiveMessage"),
 		HandlerRelease: {
-			"codebuild:BatchGetBuilds", "codebuild:StartBuild", "ecr:BatchDeleteImage", "ecr:DescribeImages",
-			"ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitionFamilies", "ecs:RegisterTaskDefinition",
+			"codebuild:BatchGetBuilds", "codebuild:ListBuildsForProject", "codebuild:StartBuild", "dynamodb:GetItem", "dynamodb:PutItem",
+			"ecr:BatchDeleteImage", "ecr:DescribeImages",
+			"ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitionFamilies", "ecs:RegisterTaskDefinition", "events:PutEvents",
 		},
 	}
 }

@@ -105,7 +105,7 @@ func (l *Ledger) task(ctx context.Context, e event.Event) error {
 		}
 	}
 	if c.LastStatus == "STOPPED" && c.code() == agent.ExitDeprecated {
-		return l.refused(ctx, task)
+		return l.refused(ctx, task, c.image())
 	}
 	return nil
 }
@@ -119,9 +119,10 @@ func standsFor(ctx context.Context, store ledger.Store, task Task, now time.Time
 	return name, err
 }
 
-// refused says that GitHub no longer takes the version of the runner that task had.
-func (l *Ledger) refused(ctx context.Context, task Task) error {
-	detail, err := json.Marshal(map[string]string{"pool": task.Pool, "task": task.ID})
+// refused says that GitHub no longer takes the version of the runner that task had, and
+// from which image it was.
+func (l *Ledger) refused(ctx context.Context, task Task, image string) error {
+	detail, err := json.Marshal(map[string]string{"pool": task.Pool, "task": task.ID, "image": image})
 	if err != nil {
 		return err
 	}
@@ -139,6 +140,7 @@ type change struct {
 	Containers        []struct {
 		Name     string `json:"name"`
 		ExitCode *int   `json:"exitCode"`
+		Digest   string `json:"imageDigest"`
 		Reason   string `json:"reason"`
 	} `json:"containers"`
 }
@@ -158,6 +160,16 @@ func (c change) input(runner ledger.RunnerName, task string) ledger.Input {
 		return ledger.Gone{Runner: runner, Container: task, ExitCode: c.code(), Reason: c.reason()}
 	}
 	return nil
+}
+
+// image is the digest of what the runner's container was made from.
+func (c change) image() string {
+	for _, one := range c.Containers {
+		if one.Name == mayfly.ContainerName {
+			return one.Digest
+		}
+	}
+	return ""
 }
 
 // code is the exit code of the runner's container; 0 when it had none.

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/eventbus"
+	"github.com/mayfly-ci/mayfly/internal/aws/function"
+	"github.com/mayfly-ci/mayfly/internal/aws/handler"
+	"github.com/mayfly-ci/mayfly/internal/pipeline"
+)
+
+// openRelease opens the release function: the image of the stack, always current.
+func openRelease(_ context.Context, p *place) (any, error) {
+	projects, err := byArchitecture(p.getenv(aws.EnvProjects))
+	if err != nil {
+		return nil, err
+	}
+	r, err := handler.NewRelease(handler.ReleaseConfig{
+		AWS: p.aws, Stack: p.getenv(aws.EnvStack), Table: p.getenv(aws.EnvTable), Projects: projects, Repository: p.getenv(aws.EnvRepository),
+		Pipeline: pipeline.New(pipeline.Config{Limits: p.limits, Log: p.log}),
+		Publish:  eventbus.New(p.aws, p.getenv(aws.EnvBus)).Put, Now: time.Now, Log: p.log,
+		Measure: func(values map[string]float64) error {
+			return function.WriteMetrics(os.Stdout, p.getenv(aws.EnvStack), time.Now(), values)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r.Handle, nil
+}
+
+// byArchitecture reads amd64=NAME,arm64=NAME.
+func byArchitecture(text string) (map[string]string, error) {
+	all := map[string]string{}
+	for one := range strings.SplitSeq(text, ",") {
+		arch, name, ok := strings.Cut(one, "=")
+		if !ok || arch == "" || name == "" {
+			return nil, fmt.Errorf("%s %q: want amd64=NAME,arm64=NAME", aws.EnvProjects, text)
+		}
+		all[arch] = name
+	}
+	return all, nil
+}

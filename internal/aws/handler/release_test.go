@@ -1,0 +1,270 @@
+package handler_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	mayfly "github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
+	"github.com/mayfly-ci/mayfly/internal/aws/build"
+	"github.com/mayfly-ci/mayfly/internal/aws/catalog"
+	"github.com/mayfly-ci/mayfly/internal/aws/handler"
+	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
+	"github.com/mayfly-ci/mayfly/internal/image"
+	"github.com/mayfly-ci/mayfly/internal/image/release"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/ledger/dynamo"
+	"github.com/mayfly-ci/mayfly/internal/pipeline"
+)
+
+const imageURI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/ci-images"
+
+// A foundry is the release function with a stack's repository, builds, tasks and table,
+// and a GitHub with releases. Builds are not in moto: awstest.CodeBuild answers.
+type foundry struct {
+	*testing.T
+	*handler.Release
+	config    aws.Config // past the recorder
+	builds    *awstest.CodeBuild
+	front     *awstest.Front
+	sim       *githubsim.Sim
+	now       time.Time
+	fault     string // of builds; "" when they succeed
+	pushed    int
+	published []event.Event
+	ended     []event.Event // of builds, not handled yet
+	runway    float64
+}
+
+func newFoundry(t *testing.T) *foundry {
+	t.Helper()
+	cloud := awstest.Start(t)
+	f := &foundry{T: t, config: cloud.Config, now: time.Now().Truncate(time.Second), builds: &awstest.CodeBuild{}}
+	f.builds.SetProject("ci-build", true)
+	f.builds.Run = f.build
+	f.front = cloud.Front(t, map[string]http.Handler{"codebuild": f.builds.Handler()})
+	f.makeStack()
+	sim, err := githubsim.New(githubsim.Config{Log: slog.New(slog.DiscardHandler), Now: f.clock, Dir: t.TempDir(), RunnerVersion: "2.300.0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub := httptest.NewServer(sim)
+	t.Cleanup(func() { hub.Close(); sim.Close() })
+	f.sim = sim
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	f.Release, err = handler.NewRelease(handler.ReleaseConfig{
+		AWS: f.front.Config, Stack: "ci", Table: "ledger", Projects: map[string]string{"amd64": "ci-build"}, Repository: imageURI,
+		Feed:     release.Feed{URL: hub.URL + "/api/v3", Now: f.clock},
+		Pipeline: pipeline.New(pipeline.Config{Limits: func() ledger.Limits { return ledger.Limits{} }, Log: log}),
+		Publish: func(_ context.Context, events ...event.Event) error {
+			f.published = append(f.published, events...)
+			return nil
+		},
+		Measure: func(values map[string]float64) error { f.runway = values[mayfly.MetricRunway]; return nil },
+		Now:     f.clock, Log: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func (f *foundry) clock() time.Time { return f.now }
+
+// makeStack makes what the stack has, with an image that mayfly deploy has built.
+func (f *foundry) makeStack() {
+	f.Helper()
+	ctx := f.Context()
+	_, err1 := dynamodb.NewFromConfig(f.config).CreateTable(ctx, dynamo.Table("ledger"))
+	_, err2 := ecr.NewFromConfig(f.config).CreateRepository(ctx, &ecr.CreateRepositoryInput{RepositoryName: aws.String("ci-images")})
+	if err1 != nil || err2 != nil {
+		f.Fatal(err1, err2)
+	}
+	first := f.push("2.336.0", "0123456789ab")
+	_, err := ecs.NewFromConfig(f.config).RegisterTaskDefinition(ctx, &ecs.RegisterTaskDefinitionInput{
+		Family: aws.String("ci-small"), RuntimePlatform: &types.RuntimePlatform{CpuArchitecture: types.CPUArchitectureX8664},
+		ContainerDefinitions: []types.ContainerDefinition{{Name: aws.String("runner"), Image: aws.String(imageURI + "@" + first), Memory: aws.Int32(512)}},
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+}
+
+// push puts an image into the repository, as a build does.
+func (f *foundry) push(version, revision string) (digest string) {
+	f.Helper()
+	f.pushed++
+	tag := fmt.Sprintf("%s-%s-amd64-%d", version, revision, f.pushed)
+	manifest := fmt.Sprintf(`{"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json", "config": {"mediaType": "x", "size": 1, "digest": "sha256:%064x"}, "layers": [{"mediaType": "x", "size": 1, "digest": "sha256:%064x"}]}`, f.pushed, f.pushed)
+	out, err := ecr.NewFromConfig(f.config).PutImage(context.Background(), &ecr.PutImageInput{RepositoryName: aws.String("ci-images"), ImageManifest: &manifest, ImageTag: &tag})
+	if err != nil {
+		f.Error(err)
+		return ""
+	}
+	return *out.Image.ImageId.ImageDigest
+}
+
+// build is a build of CodeBuild's; its end comes as an event.
+func (f *foundry) build(project string, env map[string]string) awstest.Built {
+	status, digest := "SUCCEEDED", ""
+	if f.fault != "" {
+		status = "FAILED"
+	} else {
+		digest = f.push(env["RUNNER_VERSION"], env["SOURCE_REVISION"])
+	}
+	var variables []map[string]string
+	for name, value := range env {
+		variables = append(variables, map[string]string{"name": name, "value": value, "type": "PLAINTEXT"})
+	}
+	detail, _ := json.Marshal(map[string]any{
+		"project-name": project, "build-status": status,
+		"additional-information": map[string]any{
+			"environment": map[string]any{"environment-variables": variables},
+			"phases":      []map[string]any{{"phase-type": "BUILD", "phase-status": status, "phase-context": []string{f.fault}}},
+		},
+	})
+	f.ended = append(f.ended, event.Event{ID: fmt.Sprint("b", f.pushed), Source: "aws.codebuild", DetailType: "CodeBuild Build State Change", Detail: detail})
+	return awstest.Built{Fault: f.fault, Exported: map[string]string{build.ExportedDigest: digest}}
+}
+
+// hour lets an hour pass, and handles what comes of it.
+func (f *foundry) hour() {
+	f.Helper()
+	f.now = f.now.Add(time.Hour)
+	f.handle(event.Event{ID: "hour", Source: "aws.events", DetailType: "Scheduled Event", Detail: json.RawMessage(`{}`)})
+}
+
+func (f *foundry) handle(e event.Event) {
+	f.Helper()
+	if err := f.Handle(f.Context(), e); err != nil {
+		f.Fatal(err)
+	}
+	for len(f.ended) > 0 {
+		e, f.ended = f.ended[0], f.ended[1:]
+		f.finish()
+		if err := f.Handle(f.Context(), e); err != nil {
+			f.Fatal(err)
+		}
+	}
+}
+
+// finish looks at the newest build until it has ended, as time would have it.
+func (f *foundry) finish() {
+	p := build.NewProject(f.front.Config, "ci-build")
+	p.Look = time.Millisecond
+	_, err := p.Follow(f.Context(), fmt.Sprint("ci-build:", f.builds.Started()), func(string) {})
+	if (err != nil) != (f.fault != "") {
+		f.Fatal(err)
+	}
+}
+
+// wantLaunched checks the version that tasks are launched with.
+func (f *foundry) wantLaunched(version image.Version) *image.Catalog {
+	f.Helper()
+	c, err := catalog.New(f.config, catalog.Config{Table: "ledger", Architecture: "amd64"}).Catalog(f.Context())
+	if err != nil {
+		f.Fatal(err)
+	}
+	launched, err := build.NewTasks(f.config, "ci", imageURI).Current(f.Context())
+	if err != nil {
+		f.Fatal(err)
+	}
+	current, _ := c.Current()
+	if current.Version != version || string(current.Digest) != launched["amd64"] {
+		f.Fatalf("current is runner %q, %s; launched is %s: want %s; %s", current.Version, current.Digest, launched["amd64"], version, c.Next(f.now))
+	}
+	return c
+}
+
+func (f *foundry) publish(version string) {
+	f.sim.PublishRunner(githubsim.RunnerRelease{Version: version, Archives: map[string][]byte{"linux-x64": []byte(version)}})
+}
+
+// TestRelease is the way of releases on AWS: what deploy built is adopted, a new release
+// is built and promoted, a build that fails changes nothing, and a version that GitHub
+// refuses is replaced at once.
+func TestRelease(t *testing.T) {
+	f := newFoundry(t)
+	f.publish("2.336.0")
+	f.hour()
+	f.wantLaunched("2.336.0")
+	if f.builds.Started() != 0 {
+		t.Fatalf("%d builds of what is there", f.builds.Started())
+	}
+	f.publish("2.337.0")
+	f.hour()
+	f.wantLaunched("2.337.0")
+
+	f.fault = "codebuild.sh: the archive is not what RUNNER_SHA256 says: not built"
+	f.publish("2.338.0")
+	f.hour()
+	c := f.wantLaunched("2.337.0")
+	if c.Build == nil || c.Build.Reason != "build FAILED in phase BUILD: "+f.fault {
+		t.Errorf("build: %+v", c.Build)
+	}
+	if f.runway < 29 || f.runway > 30 {
+		t.Errorf("runway of %v days, want 30 from the release of 2.338.0", f.runway)
+	}
+	f.fault = ""
+	current, _ := c.Current()
+	f.now = f.now.Add(time.Minute)
+	detail, _ := json.Marshal(map[string]string{"pool": "small", "task": "t1", "image": string(current.Digest)})
+	f.handle(event.Event{ID: "refused", Source: "mayfly", DetailType: mayfly.TypeVersionRefused, Detail: detail})
+	f.wantLaunched("2.338.0")
+	f.wantPublished(event.TypeImagePromoted, 3)
+	f.wantPublished(event.TypeImageAlarm, 1)
+	f.checkCalls()
+}
+
+func (f *foundry) wantPublished(kind string, least int) {
+	f.Helper()
+	n := 0
+	for _, e := range f.published {
+		if e.DetailType == kind {
+			n++
+		}
+	}
+	if n < least {
+		f.Errorf("%d events %q were published, want %d", n, kind, least)
+	}
+}
+
+// checkCalls holds what the function called against what its role allows.
+func (f *foundry) checkCalls() {
+	f.Helper()
+	for call := range f.front.Calls() {
+		if !slices.Contains(mayfly.Calls()[mayfly.HandlerRelease], call) {
+			f.Errorf("the function calls %s: its role allows %v", call, mayfly.Calls()[mayfly.HandlerRelease])
+		}
+	}
+}
+
+func TestReleaseOfOtherThings(t *testing.T) {
+	f := newFoundry(t)
+	f.publish("2.336.0")
+	f.hour()
+	for _, e := range []event.Event{
+		{DetailType: "CodeBuild Build State Change", Detail: json.RawMessage(`{"project-name": "another", "build-status": "FAILED"}`)},
+		{DetailType: mayfly.TypeVersionRefused, Detail: json.RawMessage(`{"pool": "own", "task": "t1", "image": "sha256:another"}`)},
+	} {
+		f.handle(e)
+	}
+	f.wantLaunched("2.336.0")
+	if err := f.Handle(t.Context(), event.Event{DetailType: "odd", Detail: json.RawMessage(`{}`)}); err == nil {
+		t.Error("no error for an event of no use")
+	}
+}
