@@ -45,7 +45,7 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{T: t, cloud: awstest.Start(t), now: time.Now(), calls: map[string]*awstest.Recorder{"ledger": {}, "sweep": {}}}
+	s := &stage{T: t, cloud: awstest.Start(t), now: time.Now(), calls: recorded}
 	s.makeCloud()
 	forge := s.openGitHub()
 	limits := ledger.Limits{Pools: pool.Set{pool.Pool{Name: "small", Labels: []string{"linux"}, Max: 2}.WithDefaults()}, Launch: time.Hour, Claimed: time.Hour}
