@@ -24,6 +24,9 @@ const followEvery = 200 * time.Millisecond
 // open opens the database for reading. It works beside a running mayfly up and after
 // its end.
 func (r reading) open(c *commands) (*disk.DB, error) {
+	if err := r.wantMachine(c); err != nil {
+		return nil, err
+	}
 	path, err := r.path(c)
 	if err != nil {
 		return nil, err
@@ -33,6 +36,21 @@ func (r reading) open(c *commands) (*disk.DB, error) {
 		return nil, cli.Hint(err, "nothing has run with this state folder yet: mayfly up makes it")
 	}
 	return db, err
+}
+
+// wantMachine refuses what has no database, for the commands that need one.
+func (r reading) wantMachine(c *commands) error {
+	if r.State != "" && r.Platform == "" { // which needs no configuration
+		return nil
+	}
+	switch aws, err := r.onAWS(c); {
+	case err != nil:
+		return err
+	case aws:
+		return cli.Usage(errors.New("platform aws: this command is for the bus of one machine"),
+			"on AWS EventBridge has the archive and its replays: aws events start-replay")
+	}
+	return nil
 }
 
 // fileSource reads the database of this machine.

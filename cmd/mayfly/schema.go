@@ -19,6 +19,7 @@ type schemaCmd struct {
 	List   schemaListCmd   `cmd:"" help:"List schemas, with their versions."`
 	Show   schemaShowCmd   `cmd:"" help:"Print the fields of a schema."`
 	Diff   schemaDiffCmd   `cmd:"" help:"Tell what changed between two versions of a schema."`
+	Drift  schemaDriftCmd  `cmd:"" help:"Tell each new or changed field of the last while, of all schemas or one."`
 	Export schemaExportCmd `cmd:"" help:"Print a schema for other programs."`
 }
 
@@ -47,7 +48,7 @@ func (n naming) find(ctx context.Context, all *commands, log *slog.Logger) (*sch
 	}
 	versions := schemas[n.Name]
 	if len(versions) == 0 {
-		return nil, nil, cli.Hint(fmt.Errorf("schema %q: there is none", n.Name), "mayfly schema list shows what there is")
+		return nil, nil, noSchema(n.Name)
 	}
 	s, err := numbered(versions, n.Version)
 	return s, versions, err
@@ -105,13 +106,18 @@ func viewSchema(versions []*schema.Schema) schemaView {
 	if len(versions) == 1 {
 		return v
 	}
-	changes := schema.Diff(versions[len(versions)-2], latest)
-	for i, c := range changes {
-		if v.Changed = c.String(); i > 0 {
-			v.Changed = fmt.Sprintf("%s and %d more", changes[0], i)
-		}
+	if changes := schema.Diff(versions[len(versions)-2], latest); len(changes) > 0 {
+		v.Changed = changes[0].String() + andMore(len(changes)-1)
 	}
 	return v
+}
+
+// andMore says that n more were left out.
+func andMore(n int) string {
+	if n <= 0 {
+		return ""
+	}
+	return fmt.Sprintf(" and %d more", n)
 }
 
 // countFields counts the fields in a shape, at any depth.
@@ -230,18 +236,4 @@ func (c *schemaExportCmd) Run(ctx context.Context, all *commands, screen *cli.Sc
 	}
 	_, err = fmt.Fprintf(screen.Out, "%s\n", strings.TrimSuffix(string(out), "\n"))
 	return err
-}
-
-// driftWindow is how long status tells of a schema that changed.
-const driftWindow = 24 * time.Hour
-
-// drift returns the schemas of which a later version has come lately.
-func drift(ctx context.Context, from schemaReader, now time.Time) (views []schemaView, err error) {
-	schemas, err := from.Schemas(ctx)
-	for _, name := range slices.Sorted(maps.Keys(schemas)) {
-		if v := viewSchema(schemas[name]); v.Changed != "" && now.Sub(v.Since) < driftWindow {
-			views = append(views, v)
-		}
-	}
-	return views, err
 }

@@ -58,6 +58,8 @@ func TestSchema(t *testing.T) {
 		"show --version 1 " + name:           "version 1 since",
 		"diff " + name:                       "detail.new_field: added, number\n",
 		"diff --version 1 --since 2 " + name: "detail.new_field: removed, was number\n",
+		"drift":                              name + "  2        detail.new_field: added, number\n",
+		"drift --since 1m " + name:           "detail.new_field: added, number\n",
 	} {
 		out, errs, code := mayfly(t, append([]string{"-c", file, "schema"}, strings.Fields(command)...)...)
 		if code != 0 || !strings.Contains(out, want) {
@@ -75,13 +77,13 @@ func TestSchema(t *testing.T) {
 		t.Errorf("schema export --format go: %v\n%.500s", err, out)
 	}
 	for command, want := range map[string]string{
-		"show x": "schema list", "show --version 3 " + name: "want 1 to 2", "diff --version 1 " + name: "nothing to compare",
+		"show x": "schema list", "drift x": "schema list", "show --version 3 " + name: "want 1 to 2", "diff --version 1 " + name: "nothing to compare",
 	} {
 		if _, errs, code := mayfly(t, append([]string{"-c", file, "schema"}, strings.Fields(command)...)...); code != 1 || !strings.Contains(errs, want) {
 			t.Errorf("schema %s: exit code %d, want 1 and %q:\n%s", command, code, want, errs)
 		}
 	}
-	if _, errs, _ := mayfly(t, "-c", file, "status"); !strings.Contains(errs, "schema "+name+" has changed: detail.new_field: added") {
+	if _, errs, _ := mayfly(t, "-c", file, "status"); !strings.Contains(errs, "schema "+name+" has changed: detail.new_field: added, number: mayfly schema drift "+name) {
 		t.Errorf("status says nothing of it:\n%s", errs)
 	}
 	stop()

@@ -29,7 +29,7 @@ type statusView struct {
 	Replays  []bus.Replay    `json:"replays"` // that run
 	Runners  []ledger.Runner `json:"runners"`
 	Images   *imageView      `json:"images"`
-	Drift    []schemaView    `json:"drift"` // schemas of which a later version came in the last 24 hours
+	Drift    []driftGist     `json:"drift"` // schemas that have changed in the last 24 hours
 }
 
 // A poolView is a pool's demand and supply.
@@ -166,8 +166,8 @@ func printStatus(screen *cli.Screen, v statusView) {
 	for _, r := range v.Replays {
 		screen.Notef("replay %s runs: %d deliveries pending, %d events ahead", r.Name, r.Pending, r.Ahead)
 	}
-	for _, s := range v.Drift {
-		screen.Notef("schema %s has changed: %s: mayfly schema diff %s", s.Name, cli.Printable(s.Changed), s.Name)
+	for _, d := range v.Drift {
+		screen.Notef("schema %s has changed: %s%s: mayfly schema drift %s", d.Schema, cli.Printable(d.First), andMore(d.Changes-1), d.Schema)
 	}
 }
 
