@@ -2,17 +2,43 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
+	"log/slog"
 	"os"
+	"runtime/debug"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
+const (
+	trimFirst = time.Second // after the start
+	trimEvery = time.Minute
+)
+
+// trim keeps what an idle mayfly up has resident small, until ctx ends: its start
+// initialises the libraries of all commands there are, and most of what that has touched
+// is never needed again.
+func trim(ctx context.Context, log *slog.Logger) error {
+	for pause := trimFirst; ; pause = trimEvery {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil
+		}
+		if pause == trimFirst {
+			debug.FreeOSMemory()
+		}
+		if err := trimProgram(); err != nil {
+			log.Debug("letting go of what the start needed", "err", err)
+		}
+	}
+}
+
 // trimProgram has the kernel forget which pages of the program's file this process has
-// touched: most of them only its start needed, which initialises libraries for all commands
-// there are. They stay in the page cache, and those in use come back at their next use.
-// It takes a quarter off what an idle mayfly up has resident.
+// touched. They stay in the page cache, and those in use come back at their next use.
 func trimProgram() error {
 	program, err := os.Readlink("/proc/self/exe")
 	if err != nil {

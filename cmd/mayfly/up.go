@@ -45,11 +45,9 @@ func (c *upCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log 
 		return err
 	}
 	log.Info("serving", "webhook", "http://"+listener.Addr().String()+"/webhook", "pools", len(s.Pools), "launcher", m.launcherName(), "state", s.State)
-	if err := trimProgram(); err != nil {
-		log.Debug("letting go of what the start needed", "err", err)
-	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return m.run(ctx, listener) })
+	g.Go(func() error { return trim(ctx, log) })
 	g.Go(func() error { return m.reloadOn(ctx, signals, all.Config, log) })
 	return g.Wait()
 }
