@@ -85,8 +85,8 @@ func TestVersionRefused(t *testing.T) {
 	s := newStage(t)
 	s.must(s.ledger.Handle(t.Context(), s.aboutJob(1, "queued")))
 	s.must(s.ledger.Handle(t.Context(), s.aboutTask("a", "STOPPED", "ci-small", env("acme/web/1/1"),
-		`,"stopCode":"EssentialContainerExited","containers":[{"name":"runner","exitCode":7}]`)))
-	if len(s.published) != 1 || s.published[0].DetailType != mayfly.TypeVersionRefused || string(s.published[0].Detail) != `{"pool":"small","task":"a"}` {
+		`,"stopCode":"EssentialContainerExited","containers":[{"name":"runner","exitCode":7,"imageDigest":"sha256:00"}]`)))
+	if len(s.published) != 1 || s.published[0].DetailType != mayfly.TypeVersionRefused || string(s.published[0].Detail) != `{"image":"sha256:00","pool":"small","task":"a"}` {
 		t.Errorf("published %+v: want one event of a refused version", s.published)
 	}
 }
