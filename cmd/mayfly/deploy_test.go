@@ -43,6 +43,7 @@ func TestDeployTwice(t *testing.T) {
 	if !status.Running || !strings.Contains(status.Words, "its rules are on") || len(status.Pools) != 2 {
 		t.Errorf("status %+v: want it running, with two pools", status)
 	}
+	w.provesDelivery(t)
 }
 
 // startRunner has the ledger want a runner for a job, and registers it at GitHub, as a

@@ -33,9 +33,13 @@ func driftOf(versions []*schema.Schema, since time.Time) (views []driftView) {
 		}
 		view := driftView{Schema: v.Name(), Version: v.Version, Since: v.Since}
 		for _, change := range schema.Diff(versions[i-1], v) {
-			view.Changes = append(view.Changes, change.String())
+			if !change.Settles() { // which says nothing new of events
+				view.Changes = append(view.Changes, change.String())
+			}
 		}
-		views = append(views, view)
+		if len(view.Changes) > 0 {
+			views = append(views, view)
+		}
 	}
 	return views
 }

@@ -45,9 +45,13 @@ type source struct {
 	schemas schemaReader
 	images  func(context.Context) (*image.Catalog, error) // of the images that runners start from
 	health  func(context.Context) (health, error)
+	hook    hookSite
 	pause   time.Duration // between looks at what comes
 	close   func() error
 }
+
+// A hookSite is where the webhook should send to, and the command that sees to it.
+type hookSite struct{ url, command string }
 
 // A ledgerReader reads jobs and runners, as [ledger.Store] says.
 type ledgerReader interface {

@@ -36,6 +36,7 @@ type proof struct {
 	forge  *github.Client // as mayfly calls GitHub; nil when its credential is not to be had here
 	person *github.Client // as who tests does
 	from   *source
+	hook   hookSite
 	pools  []pool.Pool
 	begun  time.Time
 
@@ -94,8 +95,13 @@ func (c *testCmd) open(ctx context.Context, all *commands, log *slog.Logger) (*p
 	if err := p.connect(); err != nil {
 		return nil, err
 	}
-	p.from, err = c.source(ctx, all, log)
-	return p, err
+	if p.from, err = c.source(ctx, all, log); err != nil {
+		return nil, err
+	}
+	if p.hook = p.from.hook; p.hook.url == "" {
+		p.hook = hookSite{p.setup.Webhook.URL, "mayfly webhook install"}
+	}
+	return p, nil
 }
 
 // choose returns the pools to try.

@@ -148,28 +148,28 @@ func (p *proof) noDelivery(ctx context.Context, t *trace) *brokenLink {
 		return no("start it, and test again", "none arrived: %s", h.Words)
 	case err == nil && h.Quarantined > 0:
 		return no("mayfly quarantine list shows what they lack", "none arrived, and %d are in quarantine", h.Quarantined)
-	case p.setup.Webhook.At == "" || p.setup.Webhook.URL == "":
-		return no("mayfly webhook install makes it", "none arrived, and the configuration does not say whose webhook there is and where it sends to")
+	case p.setup.Webhook.At == "" || p.hook.url == "":
+		return no("set webhook.at; then "+p.hook.command+" makes it", "none arrived, and the configuration does not say whose webhook there is and where it sends to")
 	}
 	at, err := pipeline.HookScope(p.setup.Webhook.At)
 	if err != nil {
 		return no("webhook.at: app, acme, acme/web or enterprises/SLUG", "none arrived, and %v", err)
 	}
-	hook, err := p.forge.Webhook(ctx, at, p.setup.Webhook.URL)
+	hook, err := p.forge.Webhook(ctx, at, p.hook.url)
 	switch {
-	case errors.Is(err, github.ErrNotFound):
-		return no("mayfly webhook install makes it", "none arrived: %s has no webhook that sends to %s", at, p.setup.Webhook.URL)
+	case errors.Is(err, github.ErrNotFound) && isOurs(err):
+		return no(p.hook.command+" makes it", "none arrived: %s has no webhook that sends to %s", at, p.hook.url)
 	case err != nil:
 		return no("mayfly webhook ping tries it", "none arrived, and GitHub does not tell of its webhook: %v", err)
 	case !slices.Contains(hook.Events, event.TypeWorkflowJob) && !slices.Contains(hook.Events, "*"):
-		return no("mayfly webhook install changes it; an App's events are ticked on its settings page", "none arrived: the webhook of %s sends no workflow_job events", at)
+		return no(p.hook.command+" changes it; an App's events are ticked on its settings page", "none arrived: the webhook of %s sends no workflow_job events", at)
 	case !hook.Active:
-		return no("mayfly webhook install changes it", "none arrived: the webhook of %s is switched off", at)
+		return no(p.hook.command+" changes it", "none arrived: the webhook of %s is switched off", at)
 	}
 	failed, err := p.forge.FailedDeliveries(ctx, at, hook.ID, p.begun.Add(-time.Minute))
 	if err == nil && len(failed) > 0 {
-		return no("can GitHub reach that address, and is the webhook's secret the configuration's? mayfly webhook install sets it",
-			"GitHub could not deliver to %s: %d %s", p.setup.Webhook.URL, failed[0].Code, failed[0].Status)
+		return no("can GitHub reach that address, and is the webhook's secret the configuration's? "+p.hook.command+" sets it",
+			"GitHub could not deliver to %s: %d %s", p.hook.url, failed[0].Code, failed[0].Status)
 	}
 	return no("is "+p.Repository+" within "+at.String()+"? webhook.at says whose webhook it is", "none arrived, and of the webhook of %s none failed", at)
 }

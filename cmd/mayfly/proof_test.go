@@ -287,3 +287,19 @@ func TestIdentityIn(t *testing.T) {
 		t.Errorf("of the command alone: %q", got)
 	}
 }
+
+// provesDelivery runs mayfly test with a stack whose functions nobody runs: it reads the stack and
+// GitHub, and finds that no delivery came that far.
+func (w *cloudWorld) provesDelivery(t *testing.T) {
+	t.Helper()
+	w.push(t, map[string]string{"README": "hello"})
+	out, errs, code := w.run(t, nil, "test", worldRepository, "--branch", "try", "--patience", "1s", "--json")
+	var v proofView
+	if err := json.Unmarshal([]byte(out), &v); err != nil || code != 1 {
+		t.Fatalf("exit code %d, %v\n%s%s", code, err, out, errs)
+	}
+	if len(v.Jobs) != 4 || v.Broken == nil || v.Broken.Link != "delivery" || !strings.Contains(v.Broken.What, "of the webhook of acme/web none failed") {
+		t.Errorf("%+v, %+v: want that none came and none failed", v, v.Broken)
+	}
+	w.noBranch(t)
+}

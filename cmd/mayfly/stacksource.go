@@ -68,6 +68,7 @@ func stackSource(ctx context.Context, all *commands) (*source, error) {
 		schemas: view.NewSchemas(c.account.Config),
 		images:  catalog.New(c.account.Config, catalog.Config{Table: state.Outputs["TableName"], Architecture: c.architecture()}).Catalog,
 		health:  func(context.Context) (health, error) { return c.health(state), nil },
+		hook:    hookSite{state.Outputs["WebhookUrl"], "mayfly deploy"},
 		pause:   followStackEvery, close: func() error { return nil },
 	}, nil
 }

@@ -29,6 +29,10 @@ const (
 	Standing Kind = "standing" // of the whole: tentative or settled
 )
 
+// Settles reports whether c is that a schema is no longer tentative, which says nothing
+// new of the events.
+func (c Change) Settles() bool { return c.Kind == Standing && c.Old == tentative }
+
 // String gives the change as a line, such as
 // "detail.action: enum completed,queued → completed,in_progress,queued".
 func (c Change) String() string {
@@ -107,11 +111,17 @@ func (d *differ) fields(path string, old, new map[string]*Field) {
 	}
 }
 
+// The words for how sure a schema is.
+const (
+	tentative = "tentative"
+	settled   = "settled"
+)
+
 func standing(s *Schema) string {
 	if s.Tentative {
-		return "tentative"
+		return tentative
 	}
-	return "settled"
+	return settled
 }
 
 func presence(f *Field) string {

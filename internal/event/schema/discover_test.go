@@ -199,7 +199,7 @@ func TestEventsOfOthers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if strict := settled(s).Validate(events[file]); strict != nil {
+			if strict := asSettled(s).Validate(events[file]); strict != nil {
 				if unlike++; len(drift) == 0 {
 					t.Errorf("%s: not as the others (%v), and no drift", file, strict)
 				}
@@ -211,8 +211,8 @@ func TestEventsOfOthers(t *testing.T) {
 	}
 }
 
-// settled is s as if enough events had been seen.
-func settled(s *Schema) *Schema {
+// asSettled is s as if enough events had been seen.
+func asSettled(s *Schema) *Schema {
 	c := *s
 	c.Tentative = false
 	return &c
@@ -240,8 +240,7 @@ func TestSettles(t *testing.T) {
 		}
 	}
 	versions := r.Versions("github.com@Job")
-	want := []Change{{Path: "detail", Kind: Standing, Old: "tentative", New: "settled"}}
-	if diff := cmp.Diff(want, Diff(versions[0], versions[1])); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
+	if changes := Diff(versions[0], versions[1]); len(changes) != 1 || !changes[0].Settles() || changes[0].String() != "detail: standing tentative → settled" {
+		t.Errorf("changes: %v", changes)
 	}
 }

@@ -44,7 +44,7 @@ func TestGoTypes(t *testing.T) {
 	var r Registry
 	observe(t, &r, inEnvelope("workflow_job", `{"id":1,"+1":1.5,"action":"queued","created_at":"2026-01-31T12:00:00Z","html_url":"https://example.com","htmlUrl":"x","html-url":true,"empty":[],"steps":[{"name":"a"}],"mixed":1,"runner":{"id":5}}`))
 	s, _ := observe(t, &r, inEnvelope("workflow_job", `{"id":2,"+1":1,"action":null,"created_at":"2026-01-31T12:00:00Z","html_url":"https://example.com","htmlUrl":"x","html-url":true,"empty":[],"steps":[{}],"mixed":"x"}`))
-	s = settled(s)
+	s = asSettled(s)
 	got, err := s.GoTypes("events")
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ func TestOpenAPIComesBack(t *testing.T) {
 		observe(t, &r, event)
 	}
 	for _, name := range r.Names() {
-		want := settled(r.Latest(name))
+		want := asSettled(r.Latest(name))
 		document, err := want.OpenAPI()
 		if err != nil {
 			t.Fatal(err)

@@ -129,7 +129,7 @@ func TestValidate(t *testing.T) {
 	var r Registry
 	observe(t, &r, inEnvelope("job", `{"id":1,"f":1.5,"b":true,"s":"x","at":"2026-01-31T12:00:00Z","url":"https://example.com","l":[{"k":1}],"z":null,"o":{"x":{}}}`))
 	s, _ := observe(t, &r, inEnvelope("job", `{"id":2,"f":1,"b":true,"s":null,"at":"2026-01-31T12:00:00Z","url":"https://example.com","l":[{"k":1,"v":2}],"z":null,"o":{"x":{}},"opt":1}`))
-	s = settled(s)
+	s = asSettled(s)
 	const valid = `{"id":1,"f":2,"b":false,"s":"y","at":"2026-01-31T12:00:00Z","url":"https://example.com","l":[],"z":[1],"o":{"x":{"new":1}},"new":2}`
 	if err := s.Validate(inEnvelope("job", valid)); err != nil {
 		t.Errorf("valid: %v", err)
@@ -186,7 +186,7 @@ func TestMap(t *testing.T) {
 		for _, event := range events {
 			observe(t, &r, event)
 		}
-		s := settled(r.Latest("github.com@Job"))
+		s := asSettled(r.Latest("github.com@Job"))
 		if files := s.Detail.Fields["files"]; files.Fields != nil || files.Values.Fields["n"].Types != Integer {
 			t.Errorf("%s: files is %+v", name, files)
 		}
@@ -309,7 +309,7 @@ func TestJudges(t *testing.T) {
 			}
 		}
 		if rapid.Bool().Draw(rt, "settled") {
-			s = settled(s)
+			s = asSettled(s)
 		}
 		other := inEnvelope("job", drawDetail(rt, "other"))
 		ours, theirs := s.Validate(other), judge(t, s)(other)
