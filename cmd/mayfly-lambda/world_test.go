@@ -255,12 +255,20 @@ func (w *world) start(id, program string, env []string, yaml string) *runtimeapi
 	return f
 }
 
-// invoke calls a function with what a rule sends it.
+// invoke calls a function with what a rule sends it, and twice more when it fails. Lambda
+// waits for minutes before it does that.
+//
+// https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 func (w *world) invoke(f *runtimeapi.Function) func(context.Context, target) {
 	return func(ctx context.Context, to target) {
-		if _, err := f.Invoke(ctx, to.input); err != nil {
-			w.t.Errorf("rule %s: %v", to.rule.id, err)
+		var err error
+		for range 3 {
+			if _, err = f.Invoke(ctx, to.input); err == nil {
+				return
+			}
+			<-time.After(500 * time.Millisecond)
 		}
+		w.t.Errorf("rule %s: %v", to.rule.id, err)
 	}
 }
 

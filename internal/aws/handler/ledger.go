@@ -99,6 +99,9 @@ func (l *Ledger) task(ctx context.Context, e event.Event) error {
 	if err != nil {
 		return fmt.Errorf("task %s: job %s: %w", task.ID, task.Job, err)
 	}
+	if away, err := l.turnedAway(ctx, c, runner, task.ID); away || err != nil {
+		return err
+	}
 	if in := c.input(runner, task.ID); in != nil && runner != "" {
 		if _, err := l.Pipeline.Ledger.Apply(ctx, in); err != nil {
 			return err
@@ -108,6 +111,20 @@ func (l *Ledger) task(ctx context.Context, e event.Event) error {
 		return l.refused(ctx, task, c.image())
 	}
 	return nil
+}
+
+// turnedAway reports whether c is the end of a task whose claim was refused and that no
+// runner is bound to. It says nothing of a runner: for one that was made since, such as when
+// there was room again, another task is on its way.
+func (l *Ledger) turnedAway(ctx context.Context, c change, runner ledger.RunnerName, task string) (bool, error) {
+	if c.LastStatus != "STOPPED" || c.code() != agent.ExitRefused || runner == "" {
+		return false, nil
+	}
+	list, err := l.Pipeline.Ledger.Runners(ctx, ledger.RunnerQuery{Name: runner})
+	if errors.Is(err, ledger.ErrNotFound) {
+		return true, nil
+	}
+	return err == nil && list[0].Container != task, err
 }
 
 // standsFor returns the runner that task stands for: "" while none was made for its job.

@@ -40,7 +40,9 @@ func TestJobAndItsTask(t *testing.T) {
 	}
 	task("a", "PROVISIONING", "")
 	is(ledger.RunnerStarting)
-	task("b", "PROVISIONING", "") // of a doubled event
+	task("b", "PROVISIONING", "")                                                                                 // of a doubled event
+	task("c", "STOPPED", `,"stopCode":"EssentialContainerExited","containers":[{"name":"runner","exitCode":77}]`) // refused before there was a runner
+	is(ledger.RunnerStarting)
 	task("a", "RUNNING", "")
 	if r := is(ledger.RunnerStarting); r.Started.IsZero() {
 		t.Error("its container is not known to run")

@@ -96,7 +96,8 @@ func (f *Function) Close() error {
 }
 
 // Invoke calls the function and returns its answer; an error when the function
-// returned one, or ended.
+// returned one, or ended. A function that is not done when ctx ends is killed, as Lambda
+// does at a function's timeout.
 func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	f.calls.Lock()
 	defer f.calls.Unlock()
@@ -106,20 +107,18 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	stop := context.AfterFunc(ctx, func() { _ = p.cmd.Process.Kill() }) // it may have ended by itself
+	defer stop()
 	select {
 	case f.pending <- c:
 	case <-p.ended:
-		return nil, fmt.Errorf("the function ended before it took the call: %w", p.err)
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return nil, fmt.Errorf("the function ended before it took the call: %w", errors.Join(p.err, context.Cause(ctx)))
 	}
 	select {
 	case a := <-c.answer:
 		return a.body, a.err
 	case <-p.ended:
-		return nil, fmt.Errorf("the function ended in the middle of the call: %w", p.err)
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return nil, fmt.Errorf("the function ended in the middle of the call: %w", errors.Join(p.err, context.Cause(ctx)))
 	}
 }
 

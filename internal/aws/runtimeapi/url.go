@@ -1,6 +1,7 @@
 package runtimeapi
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -44,7 +45,7 @@ func (u *URL) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		say(w, http.StatusBadRequest, "Bad Request")
 		return
 	}
-	answer, err := u.Function.Invoke(r.Context(), event)
+	answer, err := u.Function.Invoke(context.WithoutCancel(r.Context()), event) // who hangs up ends no function
 	var res events.LambdaFunctionURLResponse
 	if err != nil || json.Unmarshal(answer, &res) != nil {
 		say(w, http.StatusBadGateway, "Internal Server Error")
