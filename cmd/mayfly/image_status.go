@@ -183,7 +183,7 @@ func (c *imageRollbackCmd) Run(ctx context.Context, all *commands, screen *cli.S
 
 // orderImage has an order carried out and says what is current then.
 func (r reading) orderImage(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger, o imageOrder) error {
-	current, err := askFor[image.Digest](ctx, r, all, log, "/image", o)
+	current, err := r.carryOutOrder(ctx, all, log, o)
 	if err != nil {
 		return hintIfNone(err, "mayfly image status lists the images that are known, and why each is where it is")
 	}
@@ -192,4 +192,18 @@ func (r reading) orderImage(ctx context.Context, all *commands, screen *cli.Scre
 	}
 	fmt.Fprintf(screen.Out, "current is %s: the next runners start from it\n", current)
 	return nil
+}
+
+// carryOutOrder has whoever keeps the catalog carry out an order: the database's writer on
+// this machine, and on AWS the table.
+func (r reading) carryOutOrder(ctx context.Context, all *commands, log *slog.Logger, o imageOrder) (image.Digest, error) {
+	if r.State == "" || r.Platform != "" {
+		switch aws, err := r.onAWS(all); {
+		case err != nil:
+			return "", err
+		case aws:
+			return orderOnAWS(ctx, all, o)
+		}
+	}
+	return askFor[image.Digest](ctx, r, all, log, "/image", o)
 }

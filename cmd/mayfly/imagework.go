@@ -150,18 +150,23 @@ type imageOrder struct {
 	Built    *image.Built    `json:"built,omitempty"`
 }
 
-// order carries out an order, and returns the digest of the image that is current then.
-func (i *images) order(ctx context.Context, o imageOrder) (image.Digest, error) {
-	var in image.Input
+func (o imageOrder) input() (image.Input, error) {
 	switch {
 	case o.Promote != nil:
-		in = *o.Promote
+		return *o.Promote, nil
 	case o.Rollback != nil:
-		in = *o.Rollback
+		return *o.Rollback, nil
 	case o.Built != nil:
-		in = *o.Built
-	default:
-		return "", errors.New("an order of nothing")
+		return *o.Built, nil
+	}
+	return nil, errors.New("an order of nothing")
+}
+
+// order carries out an order, and returns the digest of the image that is current then.
+func (i *images) order(ctx context.Context, o imageOrder) (image.Digest, error) {
+	in, err := o.input()
+	if err != nil {
+		return "", err
 	}
 	result, err := i.watch.Apply(ctx, in)
 	if err != nil {

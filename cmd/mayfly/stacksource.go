@@ -7,12 +7,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/aws/build"
 	"github.com/mayfly-ci/mayfly/internal/aws/catalog"
 	"github.com/mayfly-ci/mayfly/internal/aws/deploy"
 	"github.com/mayfly-ci/mayfly/internal/aws/refusal"
 	"github.com/mayfly-ci/mayfly/internal/aws/view"
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/config"
+	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/ledger/dynamo"
 )
@@ -66,11 +68,51 @@ func stackSource(ctx context.Context, all *commands) (*source, error) {
 		events:  view.NewEvents(c.account.Config, state.Outputs["EventsLogName"]),
 		letters: view.NewLetters(c.account.Config, state.Outputs["DeadLettersUrl"], state.Outputs["BusName"]),
 		schemas: view.NewSchemas(c.account.Config),
-		images:  catalog.New(c.account.Config, catalog.Config{Table: state.Outputs["TableName"], Architecture: c.architecture()}).Catalog,
+		images:  c.catalog(state).Catalog,
 		health:  func(context.Context) (health, error) { return c.health(state), nil },
 		hook:    hookSite{state.Outputs["WebhookUrl"], "mayfly deploy"},
 		pause:   followStackEvery, close: func() error { return nil },
 	}, nil
+}
+
+func (c *cloud) catalog(state deploy.State) *catalog.Catalog {
+	return catalog.New(c.account.Config, catalog.Config{Table: state.Outputs["TableName"], Architecture: c.architecture()})
+}
+
+// orderOnAWS carries out an order of the stack's catalog, and returns the digest of the
+// image that is current then. What more follows from it, the release function does.
+func orderOnAWS(ctx context.Context, all *commands, o imageOrder) (image.Digest, error) {
+	c, err := openCloud(ctx, all)
+	if err != nil {
+		return "", err
+	}
+	state, err := c.running(ctx)
+	if err != nil {
+		return "", err
+	}
+	in, err := o.input()
+	if err != nil {
+		return "", err
+	}
+	store := c.catalog(state)
+	result, err := store.Apply(ctx, in)
+	if err == nil && result.Reason != "" {
+		err = errors.New(result.Reason)
+	}
+	if err != nil {
+		return "", err
+	}
+	known, err := store.Catalog(ctx)
+	if err != nil {
+		return "", err
+	}
+	current, _ := known.Current()
+	tasks := build.NewTasks(c.account.Config, c.stack.Name, state.Outputs["RepositoryUri"])
+	if _, err := tasks.Promote(ctx, c.architecture(), string(current.Digest)); err != nil {
+		return "", err
+	}
+	_, err = store.Apply(ctx, image.InForce{Digest: current.Digest})
+	return current.Digest, err
 }
 
 // architecture is that of the first pool whose image the stack builds: with two of them
