@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -57,6 +58,7 @@ func newFoundry(t *testing.T) *foundry {
 	f.builds.SetProject("ci-build", true)
 	f.builds.Run = f.build
 	f.front = cloud.Front(t, map[string]http.Handler{"codebuild": f.builds.Handler()})
+	t.Cleanup(func() { note(mayfly.HandlerRelease, slices.Collect(maps.Keys(f.front.Calls()))) })
 	f.makeStack()
 	sim, err := githubsim.New(githubsim.Config{Log: slog.New(slog.DiscardHandler), Now: f.clock, Dir: t.TempDir(), RunnerVersion: "2.300.0"})
 	if err != nil {
@@ -250,6 +252,23 @@ func (f *foundry) checkCalls() {
 		if !slices.Contains(mayfly.Calls()[mayfly.HandlerRelease], call) {
 			f.Errorf("the function calls %s: its role allows %v", call, mayfly.Calls()[mayfly.HandlerRelease])
 		}
+	}
+}
+
+// TestOldImages: of the good images the last three are kept in the repository.
+func TestOldImages(t *testing.T) {
+	f := newFoundry(t)
+	f.publish("2.336.0")
+	f.hour()
+	for _, version := range []string{"2.337.0", "2.338.0", "2.339.0"} {
+		f.publish(version)
+		f.hour()
+	}
+	f.hour()
+	f.wantLaunched("2.339.0")
+	left, err := build.NewImages(f.config, "ci-images").List(t.Context())
+	if err != nil || len(left) != image.DefaultKeep {
+		t.Errorf("%+v, %v: want %d images", left, err, image.DefaultKeep)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	mayfly "github.com/mayfly-ci/mayfly/internal/aws"
 	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
 	"github.com/mayfly-ci/mayfly/internal/aws/handler"
 	"github.com/mayfly-ci/mayfly/internal/event"
@@ -45,7 +46,10 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{T: t, cloud: awstest.Start(t), now: time.Now(), calls: recorded}
+	s := &stage{T: t, cloud: awstest.Start(t), now: time.Now(), calls: map[string]*awstest.Recorder{mayfly.HandlerLedger: {}, mayfly.HandlerSweep: {}}}
+	for name, r := range s.calls {
+		t.Cleanup(func() { note(name, r.Actions()) })
+	}
 	s.makeCloud()
 	forge := s.openGitHub()
 	limits := ledger.Limits{Pools: pool.Set{pool.Pool{Name: "small", Labels: []string{"linux"}, Max: 2}.WithDefaults()}, Launch: time.Hour, Claimed: time.Hour}
