@@ -50,18 +50,26 @@ func (s *Sweep) compareTasks(ctx context.Context) error {
 // own does, unless it is bound to another task; and where there is none yet, its job may
 // get one.
 func (s *Sweep) needed(ctx context.Context, state *ledger.State, task Task) (ledger.RunnerName, bool, error) {
-	name, err := standsFor(ctx, s.Pipeline.Ledger, task, s.Now())
+	name, err := s.runnerOf(ctx, state, task)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound): // it is asked after by the claim
 		return "", true, nil
 	case err != nil:
 		return "", true, err
 	case name == "":
-		j, open := state.Job(task.Job)
-		return "", open && !j.Settled(), nil
+		_, open := state.Job(task.Job)
+		return "", open, nil
 	}
 	r, ok := state.Runner(name)
 	return name, ok && r.Live() && (r.Container == "" || r.Container == task.ID), nil
+}
+
+// runnerOf is standsFor, which asks the ledger, only where state does not have the answer.
+func (s *Sweep) runnerOf(ctx context.Context, state *ledger.State, task Task) (ledger.RunnerName, error) {
+	if j, open := state.Job(task.Job); open && task.Runner == "" {
+		return j.First, nil
+	}
+	return standsFor(ctx, s.Pipeline.Ledger, task, s.Now())
 }
 
 // lost reports whether r had a task well before asOf that was not there then.
