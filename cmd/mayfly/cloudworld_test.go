@@ -89,11 +89,12 @@ func (w *cloudWorld) cloudYAML() string {
 github: {url: %s, token: env:GITHUB_TOKEN}
 webhook: {at: %s, secrets: [env:MAYFLY_WEBHOOK_SECRET]}
 platform: aws
+image: {feed: %s/api/v3}
 aws: {region: %s, stack: ci, vpc: %s, subnets: [%s]}
 pools:
   - {name: small, labels: [self-hosted, small]}
   - {name: own, labels: [self-hosted, own], image: "ghcr.io/acme/runner:1"}
-`, w.simURL, worldRepository, awstest.Region, w.network.VPC, w.network.Subnet)
+`, w.simURL, worldRepository, w.simURL, awstest.Region, w.network.VPC, w.network.Subnet)
 }
 
 // receive is the address of the webhook's function.
@@ -156,8 +157,7 @@ func (w *cloudWorld) run(t *testing.T, env []string, args ...string) (stdout, st
 	cmd := exec.Command(tool("mayfly"), append(args, "-c", w.config())...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	cmd.Env = append(os.Environ(), w.cloud.Env()...)
-	cmd.Env = append(cmd.Env, "AWS_ENDPOINT_URL="+w.front.URL, "AWS_MAX_ATTEMPTS=1", "GITHUB_TOKEN="+w.token, "MAYFLY_WEBHOOK_SECRET="+w.secret,
-		"MAYFLY_RELEASES="+w.simURL+"/api/v3")
+	cmd.Env = append(cmd.Env, "AWS_ENDPOINT_URL="+w.front.URL, "AWS_MAX_ATTEMPTS=1", "GITHUB_TOKEN="+w.token, "MAYFLY_WEBHOOK_SECRET="+w.secret)
 	cmd.Env = append(cmd.Env, env...)
 	err := cmd.Run()
 	var exit *exec.ExitError

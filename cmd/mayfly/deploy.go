@@ -165,10 +165,8 @@ func (d *deployment) check(ctx context.Context) (err error) {
 // prepare makes what goes into the bucket, and the parameters that name it.
 func (d *deployment) prepare(ctx context.Context) error {
 	d.screen.Notef("preparing the programs")
-	d.parameters = map[string]string{
-		deploy.ArtifactBucket: d.bucket.Name, "SourceKind": d.AWS.Source, "VpcId": d.AWS.VPC,
-		"SubnetIds": strings.Join(d.AWS.Subnets, ","), "RetentionDays": strconv.Itoa(d.AWS.RetentionDays),
-	}
+	d.parameters = d.configured()
+	d.parameters[deploy.ArtifactBucket] = d.bucket.Name
 	var settings bytes.Buffer
 	if err := d.handlerSettings().Write(&settings); err != nil {
 		return err
@@ -201,6 +199,14 @@ func (d *deployment) prepare(ctx context.Context) error {
 		d.add(deploy.SourceKey, deploy.NewArtifact("source", zip, ".zip"))
 	}
 	return d.keep(ctx)
+}
+
+// configured are the parameters that the configuration says.
+func (c *cloud) configured() map[string]string {
+	return map[string]string{
+		"SourceKind": c.AWS.Source, "VpcId": c.AWS.VPC, "SubnetIds": strings.Join(c.AWS.Subnets, ","),
+		"RetentionDays": strconv.Itoa(c.AWS.RetentionDays), "AlarmEmail": c.AWS.Email,
+	}
 }
 
 // program returns one of ours for Linux.

@@ -1,14 +1,25 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
+	"github.com/mayfly-ci/mayfly/internal/aws/build"
+	"github.com/mayfly-ci/mayfly/internal/aws/catalog"
+	"github.com/mayfly-ci/mayfly/internal/aws/deploy"
+	"github.com/mayfly-ci/mayfly/internal/aws/stack"
+
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
+	"github.com/mayfly-ci/mayfly/internal/image"
+	"github.com/mayfly-ci/mayfly/internal/image/engine"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/ledger/dynamo"
 	"github.com/mayfly-ci/mayfly/internal/pool"
@@ -39,6 +50,12 @@ func TestDeployTwice(t *testing.T) {
 			t.Errorf("%s: %d calls by the first deploy, %d by the second: want some, and none", call, before[call], after[call]-before[call])
 		}
 	}
+	out, errs, code = w.deploy(t, "--plan", "--json")
+	if w.must(t, out, errs, code); strings.TrimSpace(out) != "[]" {
+		t.Errorf("plan: %s, want no changes", out)
+	}
+	w.checkTypes(t)
+	w.checkPermissions(t)
 	status := asJSON[statusView](t, w, "status", "--json")
 	if !status.Running || !strings.Contains(status.Words, "its rules are on") || len(status.Pools) != 2 {
 		t.Errorf("status %+v: want it running, with two pools", status)
@@ -121,4 +138,152 @@ func TestDestroy(t *testing.T) {
 	if left := w.cloud.LogGroups(t); !slices.Equal(left, []string{"ciphers"}) {
 		t.Errorf("log groups %q: want somebody else's", left)
 	}
+}
+
+// checkTypes holds what is there against the template: each resource, but those of the
+// types that moto's CloudFormation passes over, which are named, and no others.
+func (w *cloudWorld) checkTypes(t *testing.T) {
+	t.Helper()
+	out, errs, code := w.deploy(t, "--print-template")
+	types, err := stack.Resources([]byte(w.must(t, out, errs, code)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := w.cloud.StackResources(t, "ci")
+	passed := map[string]bool{}
+	for id, kind := range types {
+		if _, ok := there[id]; !ok && !conditional(id) {
+			passed[kind] = true
+		}
+	}
+	for kind := range passed {
+		if !slices.Contains(awstest.Absent(), kind) {
+			t.Errorf("moto has passed over a %s in silence", kind)
+		}
+	}
+	t.Logf("not covered by moto: %s", strings.Join(awstest.Absent(), ", "))
+}
+
+// conditional reports whether a resource is there with a network of the stack's own, or an
+// address for alarms, only.
+func conditional(id string) bool {
+	for _, part := range []string{"Vpc", "Gateway", "Route", "Subnet", "AlarmTopic"} {
+		if strings.Contains(id, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkPermissions holds the calls against what the preflight asks IAM for, and that
+// against the policy that docs give who deploys.
+func (w *cloudWorld) checkPermissions(t *testing.T) {
+	t.Helper()
+	for call := range w.front.Calls() {
+		service, operation, _ := strings.Cut(call, ":")
+		action := map[string]string{"monitoring": "cloudwatch", "email": "ses"}[service]
+		action = cmp.Or(action, service) + ":" + operation
+		switch {
+		case service == "s3", service == "lambda", service == "schemas", service == "monitoring": // whose requests have no operation's name
+		case strings.HasPrefix(action, "iam:"), slices.Contains(deploy.Permissions(), action):
+		default:
+			t.Errorf("%s was called, and the preflight does not ask for it", action)
+		}
+	}
+	text, err := os.ReadFile("../../docs/aws-deploy-policy.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, action := range deploy.Permissions() {
+		service, _, _ := strings.Cut(action, ":")
+		if !strings.Contains(string(text), `"`+action+`"`) && !strings.Contains(string(text), `"`+service+`:*"`) && !(strings.HasPrefix(action, "ec2:Describe")) {
+			t.Errorf("%s is asked for by the preflight, and the policy of the docs does not allow it", action)
+		}
+	}
+}
+
+// TestPlanOfNothing shows what a first deploy would make, and makes none of it.
+func TestPlanOfNothing(t *testing.T) {
+	w := newCloudWorld(t)
+	out, errs, code := w.deploy(t, "--plan")
+	if w.must(t, out, errs, code); !strings.Contains(out, "Add     Bus ") {
+		t.Errorf("plan:\n%s%s", out, errs)
+	}
+	for call := range w.front.Calls() {
+		if _, operation, _ := strings.Cut(call, ":"); strings.HasPrefix(operation, "Create") || strings.HasPrefix(operation, "Put") {
+			t.Errorf("%s was called for a plan", call)
+		}
+	}
+}
+
+// TestDestroyKeepsData keeps bus, archive and logs, says so, and removes them later.
+func TestDestroyKeepsData(t *testing.T) {
+	w := newCloudWorld(t)
+	out, errs, code := w.deploy(t)
+	w.must(t, out, errs, code)
+	out, errs, code = w.run(t, nil, "destroy", "--yes", "--keep-data", "--look", "5ms")
+	w.must(t, out, errs, code)
+	for _, want := range []string{"kept: event bus ci\n", "kept: archive ci\n", "kept: log group /aws/events/ci\n", "nothing else is left"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in:\n%s", want, out)
+		}
+	}
+	if _, errs, code := w.deploy(t); code != 5 || !strings.Contains(errs, "is not there, and yet: event bus ci") {
+		t.Errorf("deployed over what was kept: exit code %d, %s", code, errs)
+	}
+	out, errs, code = w.run(t, nil, "destroy", "--yes", "--look", "5ms")
+	if w.must(t, out, errs, code); len(w.cloud.LogGroups(t)) != 0 {
+		t.Errorf("left: %s%q", out, w.cloud.LogGroups(t))
+	}
+}
+
+// TestImagesOfStack builds, lists, promotes and rolls back at AWS.
+func TestImagesOfStack(t *testing.T) {
+	w := newCloudWorld(t)
+	out, errs, code := w.deploy(t)
+	w.must(t, out, errs, code)
+	w.sim.PublishRunner(githubsim.RunnerRelease{Version: "2.337.0", SHA256: map[string]string{"linux-x64": strings.Repeat("b", 64)}})
+	out, errs, code = w.run(t, nil, "image", "build", "--look", "5ms")
+	if w.must(t, out, errs, code); !strings.Contains(errs, "with runner 2.337.0") {
+		t.Errorf("built: %s%s", out, errs)
+	}
+	list := asJSON[[]engine.Image](t, w, "image", "list", "--json")
+	if len(list) != 2 || !slices.ContainsFunc(list, func(i engine.Image) bool { return i.Version == "2.337.0" }) {
+		t.Fatalf("images %+v: want two", list)
+	}
+	store := catalog.New(w.cloud.Config, catalog.Config{Table: "ci-ledger", Architecture: "amd64"})
+	for _, i := range list { // as the release function hears of them
+		digest := image.Digest(i.Digest)
+		for _, in := range []image.Input{image.Built{Digest: digest, Version: image.Version(i.Version), Revision: i.Revision}, image.Tick{}, image.CanaryPassed{Digest: digest}} {
+			if _, err := store.Apply(t.Context(), in); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	order := func(args ...string) string {
+		t.Helper()
+		return asJSON[map[string]string](t, w, append(append([]string{"image"}, args...), "--json")...)["current"]
+	}
+	for _, i := range slices.Backward(list) { // the newest is current by itself
+		if got := order("promote", i.Digest); got != i.Digest || w.launched(t) != i.Digest {
+			t.Errorf("promoted %s: current %s, launched %s", i.Digest, got, w.launched(t))
+		}
+	}
+	if got := order("rollback"); got != list[1].Digest || w.launched(t) != list[1].Digest {
+		t.Errorf("rolled back: current %s, launched %s: want %s", got, w.launched(t), list[1].Digest)
+	}
+	if _, errs, code := w.run(t, nil, "image", "promote", "sha256:0000"); code != 1 || !strings.Contains(errs, "hint:") {
+		t.Errorf("promoted what is not there: exit code %d, %s", code, errs)
+	}
+}
+
+// launched is the digest that tasks are started from.
+func (w *cloudWorld) launched(t *testing.T) string {
+	t.Helper()
+	uri := awstest.Account + ".dkr.ecr." + awstest.Region + ".amazonaws.com/ci-runner"
+	all, err := build.NewTasks(w.cloud.Config, "ci", uri).Current(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all["amd64"]
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/aws/stack"
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/image"
-	"github.com/mayfly-ci/mayfly/internal/image/release"
 	imagesource "github.com/mayfly-ci/mayfly/internal/image/source"
 )
 
@@ -20,7 +19,6 @@ type imageOnAWS struct {
 	Source  string `help:"Folder with the image's source, in place of the configuration's." type:"existingdir" placeholder:"DIR"`
 	Version string `name:"runner-version" help:"Version of GitHub's runner to build, such as 2.336.0; the newest by default." placeholder:"VERSION"`
 	SHA256  string `name:"sha256" help:"SHA-256 of that runner's archive." placeholder:"HEX"`
-	Feed    string `name:"releases" hidden:"" help:"Address of GitHub's API, or of a mirror of it, for releases of the runner." placeholder:"URL" env:"MAYFLY_RELEASES"`
 }
 
 // source opens the image's source.
@@ -36,17 +34,13 @@ func (c imageOnAWS) source(s setup) (imagesource.Source, error) {
 }
 
 // runner returns the release of GitHub's runner that is to be in the image.
-func (c imageOnAWS) runner(ctx context.Context) (image.Release, error) {
+func (c imageOnAWS) runner(ctx context.Context, feed string) (image.Release, error) {
 	if c.Version == "" {
-		latest, err := release.Feed{URL: c.Feed}.Latest(ctx, "")
-		if err != nil {
-			return image.Release{}, cli.Hint(cli.WithCode(err, cli.ExitForge), "GitHub tells 60 times an hour for an address: wait, or give --runner-version and --sha256")
-		}
-		return latest.(image.Released).Release, nil // without an ETag it is never "unchanged"
+		return newestRunner(ctx, feed)
 	}
 	v, err := image.ParseVersion(c.Version)
 	if err != nil || c.SHA256 == "" {
-		return image.Release{}, cli.Usage(fmt.Errorf("runner version %q with SHA-256 %q: want both", c.Version, c.SHA256), "the notes of the release have them: https://github.com/actions/runner/releases")
+		return image.Release{}, cli.Usage(fmt.Errorf("runner version %q with SHA-256 %q: want both", c.Version, c.SHA256), runnerHint)
 	}
 	return image.Release{Version: v, SHA256: map[string]string{"amd64": c.SHA256, "arm64": c.SHA256}}, nil
 }
@@ -115,13 +109,18 @@ func (d *deployment) commit(ctx context.Context) error {
 	if d.AWS.Source == "s3" {
 		return nil // an artifact
 	}
-	files, err := filesOf(d.files)
+	return d.commitSource(ctx, d.state, d.screen, d.files)
+}
+
+// commitSource makes a source what is in CodeCommit.
+func (c *cloud) commitSource(ctx context.Context, state deploy.State, screen *cli.Screen, source imagesource.Source) error {
+	files, err := filesOf(source)
 	if err != nil {
 		return err
 	}
-	changed, err := build.NewRepository(d.account.Config, d.state.Outputs["SourceName"]).Commit(ctx, files, "mayfly deploy: "+d.files.Revision)
+	changed, err := build.NewRepository(c.account.Config, state.Outputs["SourceName"]).Commit(ctx, files, "mayfly: image source "+source.Revision)
 	if changed {
-		d.screen.Notef("image source %s committed to %s", d.files.Revision, d.state.Outputs["SourceName"])
+		screen.Notef("image source %s committed to %s", source.Revision, state.Outputs["SourceName"])
 	}
 	return err
 }
@@ -143,7 +142,7 @@ func (d *deployment) imageFor(ctx context.Context, there []build.Image, arch, la
 	if newest != "" {
 		return newest, nil
 	}
-	runner, err := d.runner(ctx)
+	runner, err := d.runner(ctx, d.Image.Feed)
 	if err != nil {
 		return "", err
 	}
@@ -169,4 +168,17 @@ func (c *cloud) buildImage(ctx context.Context, state deploy.State, screen *cli.
 		return "", fmt.Errorf("build %s: %s is %q: want a digest", ended.ID, build.ExportedDigest, digest)
 	}
 	return digest, nil
+}
+
+// isDeployed reports an error when a source in S3 is another than the stack's: its key is
+// a parameter of the stack.
+func isDeployed(state deploy.State, files imagesource.Source) error {
+	zip, err := sourceZip(files)
+	if err != nil {
+		return err
+	}
+	if key := deploy.NewArtifact("source", zip, ".zip").Key; key != state.Parameters[deploy.SourceKey] {
+		return cli.Hint(fmt.Errorf("image source %s is not the stack's", files.Revision), "mayfly deploy brings it there, and builds it")
+	}
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -257,8 +258,10 @@ func (d *destruction) keepData(ctx context.Context) error {
 			return err
 		}
 	}
-	parameters := d.state.Parameters
-	parameters[deploy.RulesState] = deploy.RulesOff // a change of resources, without which AWS takes no other
+	parameters := maps.Clone(d.state.Parameters)
+	maps.Copy(parameters, d.configured())
+	maps.DeleteFunc(parameters, func(name, _ string) bool { return strings.HasPrefix(name, "HostImage") }) // AWS looks them up
+	parameters[deploy.RulesState] = deploy.RulesOff                                                        // a change of resources, without which AWS takes no other
 	_, _, err = d.stack.Apply(ctx, deploy.Wanted{
 		Template: template.Body, URL: bucket.URL(a.Key), Parameters: parameters, Tags: map[string]string{deploy.StackTag: d.stack.Name},
 	})

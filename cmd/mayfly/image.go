@@ -109,21 +109,19 @@ func (s imageSettings) builder(ctx context.Context) (_ *engine.Builder, close fu
 
 // imageListCmd is `mayfly image list`.
 type imageListCmd struct {
+	platform
 	JSON bool `help:"Print JSON."`
 }
 
-// Run lists what the engine has.
-func (c *imageListCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) (err error) {
-	settings, err := readImageSettings(all.Config)
-	if err != nil {
+// Run lists what the engine has, or the stack's repository.
+func (c *imageListCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
+	list := listInEngine
+	if aws, err := c.imagesOnAWS(all); err != nil {
 		return err
+	} else if aws {
+		list = listInStack
 	}
-	b, close, err := settings.builder(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, close()) }()
-	images, err := b.List(ctx)
+	images, err := list(ctx, all)
 	if err != nil {
 		return err
 	}
@@ -137,4 +135,17 @@ func (c *imageListCmd) Run(ctx context.Context, all *commands, screen *cli.Scree
 	}
 	screen.Table([]string{"IMAGE", "RUNNER", "SOURCE", "BUILT", "SIZE", "TAG"}, rows)
 	return nil
+}
+
+func listInEngine(ctx context.Context, all *commands) (images []engine.Image, err error) {
+	settings, err := readImageSettings(all.Config)
+	if err != nil {
+		return nil, err
+	}
+	b, close, err := settings.builder(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, close()) }()
+	return b.List(ctx)
 }

@@ -22,8 +22,24 @@ import (
 	imagesource "github.com/mayfly-ci/mayfly/internal/image/source"
 )
 
+const runnerHint = "https://github.com/actions/runner/releases has versions and checksums, for --runner-version and --sha256; on this machine --agent-archive builds from a file"
+
+// newestRunner asks a feed for the newest release of GitHub's runner.
+func newestRunner(ctx context.Context, feed string) (image.Release, error) {
+	answer, err := release.Feed{URL: feed}.Latest(ctx, "")
+	if err != nil {
+		return image.Release{}, cli.Hint(cli.WithCode(fmt.Errorf("asking for the newest runner: %w", err), cli.ExitForge), runnerHint)
+	}
+	released, ok := answer.(image.Released)
+	if !ok {
+		return image.Release{}, cli.Hint(fmt.Errorf("asking for the newest runner: %T is no release", answer), runnerHint)
+	}
+	return released.Release, nil
+}
+
 // imageBuildCmd is `mayfly image build`.
 type imageBuildCmd struct {
+	platform
 	Source  string `help:"Folder with the image's source, in place of the configuration's." type:"existingdir" placeholder:"DIR"`
 	Version string `name:"runner-version" help:"Version of GitHub's runner, such as 2.336.0; the newest by default." placeholder:"VERSION"`
 	SHA256  string `name:"sha256" help:"SHA-256 of the runner's archive, from the notes of its release; those of the newest are known." placeholder:"HEX"`
@@ -31,10 +47,17 @@ type imageBuildCmd struct {
 	Base    string `help:"Image to build on, in place of the Dockerfile's." placeholder:"IMAGE"`
 	Docker  bool   `help:"Add Docker's command line and buildx."`
 	JSON    bool   `help:"Print JSON."`
+
+	Look time.Duration `help:"Time between looks at what AWS is doing." default:"3s" hidden:""`
 }
 
 // Run builds an image, with the log of the build on standard error.
 func (c *imageBuildCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) (err error) {
+	if aws, err := c.imagesOnAWS(all); err != nil {
+		return err
+	} else if aws {
+		return c.buildOnAWS(ctx, all, screen)
+	}
 	settings, err := readImageSettings(all.Config)
 	if err != nil {
 		return err
@@ -124,18 +147,12 @@ func (c *imageBuildCmd) choose(ctx context.Context, s imageSettings) (version, s
 	if c.Version != "" && c.SHA256 != "" {
 		return c.Version, c.SHA256, nil
 	}
-	const hint = "https://github.com/actions/runner/releases has versions and checksums, for --runner-version and --sha256; --agent-archive builds from a file"
-	answer, err := release.Feed{URL: s.Feed}.Latest(ctx, "")
+	newest, err := newestRunner(ctx, s.Feed)
 	if err != nil {
-		return "", "", cli.Hint(cli.WithCode(fmt.Errorf("asking for the newest runner: %w", err), cli.ExitForge), hint)
+		return "", "", err
 	}
-	released, ok := answer.(image.Released)
-	if !ok {
-		return "", "", cli.Hint(fmt.Errorf("asking for the newest runner: %T is no release", answer), hint)
-	}
-	newest := released.Release
 	if c.Version != "" && c.Version != string(newest.Version) {
-		return "", "", cli.Usage(fmt.Errorf("runner %s is not the newest, which is %s: want its --sha256", c.Version, newest.Version), hint)
+		return "", "", cli.Usage(fmt.Errorf("runner %s is not the newest, which is %s: want its --sha256", c.Version, newest.Version), runnerHint)
 	}
 	return string(newest.Version), cmp.Or(c.SHA256, newest.SHA256[runtime.GOARCH]), nil
 }

@@ -197,13 +197,11 @@ func (r reading) orderImage(ctx context.Context, all *commands, screen *cli.Scre
 // carryOutOrder has whoever keeps the catalog carry out an order: the database's writer on
 // this machine, and on AWS the table.
 func (r reading) carryOutOrder(ctx context.Context, all *commands, log *slog.Logger, o imageOrder) (image.Digest, error) {
-	if r.State == "" || r.Platform != "" {
-		switch aws, err := r.onAWS(all); {
-		case err != nil:
-			return "", err
-		case aws:
-			return orderOnAWS(ctx, all, o)
-		}
+	switch aws, err := r.onAWS(all); {
+	case err != nil:
+		return "", err
+	case aws:
+		return orderOnAWS(ctx, all, o)
 	}
 	return askFor[image.Digest](ctx, r, all, log, "/image", o)
 }

@@ -36,6 +36,15 @@ func (p platform) onAWS(c *commands) (bool, error) {
 	return s.Config != nil && s.Platform == config.PlatformAWS, err
 }
 
+// onAWS is that of r's platform. A state folder that was named is this machine's, and
+// needs no configuration.
+func (r reading) onAWS(c *commands) (bool, error) {
+	if r.State != "" && r.Platform == "" {
+		return false, nil
+	}
+	return r.platform.onAWS(c)
+}
+
 // A source is what there is to read of a pipeline, wherever it runs: one for each
 // platform.
 type source struct {
@@ -95,9 +104,6 @@ type health struct {
 
 // source opens what c reads.
 func (r reading) source(ctx context.Context, all *commands, log *slog.Logger) (*source, error) {
-	if r.State != "" && r.Platform == "" { // which needs no configuration
-		return r.fileSource(all, log)
-	}
 	switch aws, err := r.onAWS(all); {
 	case err != nil:
 		return nil, err

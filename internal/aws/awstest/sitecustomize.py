@@ -20,12 +20,18 @@ if sys.argv[0].endswith("moto_server") or not sys.argv[0]:
     parsing.ResourceMap.validate_outputs = lambda self: None
     EventBus.physical_resource_id = property(lambda self: self.name)
 
-    # A change set makes the resources; the stack's outputs, which moto forgets then, follow from them.
+    # A change set makes the resources; the stack's outputs, which moto forgets then, follow from them. A resource whose policy
+    # of deletion alone is another is not made anew.
     import moto.cloudformation.models as models
 
     apply = models.ChangeSet.apply
 
     def whole(self):
+        there = self.stack.resource_map._resource_json_map
+        for name, resource in self.template_dict["Resources"].items():
+            for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
+                if name in there and policy in resource:
+                    there[name][policy] = resource[policy]
         apply(self)
         self.stack.template, self.stack.parameters = self.template, self.parameters
         self.stack._parse_template()

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
@@ -62,7 +63,9 @@ func (c *Cloud) Secret(t testing.TB, name string) string {
 // PushImage puts an image into a repository and returns its digest.
 func (c *Cloud) PushImage(t testing.TB, repository, tag string) string {
 	manifest := fmt.Sprintf(`{"schemaVersion":2,"mediaType":"application/vnd.docker.distribution.manifest.v2+json","config":{"mediaType":"application/vnd.docker.container.image.v1+json","size":1,"digest":"sha256:%x"},"layers":[]}`, sha256.Sum256([]byte(tag)))
-	out, err := ecr.NewFromConfig(c.Config).PutImage(context.Background(), &ecr.PutImageInput{RepositoryName: &repository, ImageManifest: &manifest, ImageTag: &tag})
+	out, err := ecr.NewFromConfig(c.Config).PutImage(context.Background(), &ecr.PutImageInput{
+		RepositoryName: &repository, ImageManifest: &manifest, ImageTag: &tag, ImageDigest: aws.String(fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(manifest)))),
+	})
 	if err != nil {
 		t.Errorf("pushing %s: %v", tag, err)
 		return ""
@@ -97,4 +100,18 @@ func (c *Cloud) RemoveCluster(t testing.TB, name string) {
 	if _, err := ecs.NewFromConfig(c.Config).DeleteCluster(context.Background(), &ecs.DeleteClusterInput{Cluster: &name}); err != nil {
 		t.Errorf("removing cluster %s: %v", name, err)
 	}
+}
+
+// StackResources returns the types of a stack's resources, by logical id.
+func (c *Cloud) StackResources(t testing.TB, name string) map[string]string {
+	t.Helper()
+	out, err := cloudformation.NewFromConfig(c.Config).DescribeStackResources(context.Background(), &cloudformation.DescribeStackResourcesInput{StackName: &name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for _, r := range out.StackResources {
+		all[aws.ToString(r.LogicalResourceId)] = aws.ToString(r.ResourceType)
+	}
+	return all
 }

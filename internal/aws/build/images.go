@@ -16,6 +16,7 @@ import (
 // An Image is one in ECR.
 type Image struct {
 	Digest       string // sha256:…
+	Tag          string
 	Pushed       time.Time
 	Bytes        int64
 	Version      string // of the runner
@@ -58,7 +59,7 @@ func newImage(d types.ImageDetail) (Image, bool) {
 	for _, t := range d.ImageTags {
 		if m := tag.FindStringSubmatch(t); m != nil {
 			return Image{
-				Digest: aws.ToString(d.ImageDigest), Pushed: aws.ToTime(d.ImagePushedAt), Bytes: aws.ToInt64(d.ImageSizeInBytes),
+				Digest: aws.ToString(d.ImageDigest), Tag: t, Pushed: aws.ToTime(d.ImagePushedAt), Bytes: aws.ToInt64(d.ImageSizeInBytes),
 				Version: m[1], Revision: m[2], Architecture: m[3],
 			}, true
 		}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/aws/deploy"
+	"github.com/mayfly-ci/mayfly/internal/aws/stack"
+	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/image/engine"
+)
+
+// imagesOnAWS reports whether images are those of a stack. On this machine they need no
+// configuration.
+func (p platform) imagesOnAWS(all *commands) (bool, error) {
+	aws, err := p.onAWS(all)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return aws, err
+}
+
+// openStack returns a stack that is there, and how it stands.
+func openStack(ctx context.Context, all *commands) (*cloud, deploy.State, error) {
+	c, err := openCloud(ctx, all)
+	if err != nil {
+		return nil, deploy.State{}, err
+	}
+	state, err := c.running(ctx)
+	if err == nil {
+		err = c.account.Identify(ctx)
+	}
+	return c, state, err
+}
+
+// listInStack lists what is in the stack's repository.
+func listInStack(ctx context.Context, all *commands) (images []engine.Image, err error) {
+	c, state, err := openStack(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	list, err := c.images(state).List(ctx)
+	for _, i := range list {
+		images = append(images, engine.Image{
+			Digest: i.Digest, Tag: i.Tag, Version: i.Version, Revision: i.Revision, Architecture: i.Architecture, Built: i.Pushed, Bytes: i.Bytes,
+		})
+	}
+	return images, err
+}
+
+// buildOnAWS builds in CodeBuild, with the log on standard error. Whether the image is to
+// be current is for the stack's release function, which hears of the build's end.
+func (c *imageBuildCmd) buildOnAWS(ctx context.Context, all *commands, screen *cli.Screen) error {
+	if c.Archive != "" || c.Base != "" || c.Docker {
+		return cli.Usage(errors.New("--agent-archive, --base and --docker: want them on this machine only"), "change the source of the image instead: mayfly image eject DIR, then --source DIR")
+	}
+	cloud, state, err := openStack(ctx, all)
+	if err != nil {
+		return err
+	}
+	cloud.stack.Look = c.Look
+	from := imageOnAWS{Source: c.Source, Version: c.Version, SHA256: c.SHA256}
+	files, err := from.source(cloud.setup)
+	if err != nil {
+		return err
+	}
+	settings, err := stack.Of(cloud.Config)
+	if err != nil {
+		return err
+	}
+	runner, err := from.runner(ctx, cloud.Image.Feed)
+	if err != nil {
+		return err
+	}
+	if cloud.AWS.Source == "s3" {
+		if err := isDeployed(state, files); err != nil {
+			return err
+		}
+	} else if err := cloud.commitSource(ctx, state, screen, files); err != nil {
+		return err
+	}
+	begin, built := time.Now(), map[string]string{}
+	for _, arch := range settings.Architectures() {
+		if built[arch], err = cloud.buildImage(ctx, state, screen, runner, files.Revision, arch); err != nil {
+			return err
+		}
+		if !c.JSON {
+			fmt.Fprintf(screen.Out, "built %s for %s in %s\n", built[arch], arch, cli.Duration(time.Since(begin)))
+		}
+	}
+	if c.JSON {
+		return screen.JSON(built)
+	}
+	return nil
+}
