@@ -180,5 +180,8 @@ func (i *images) order(ctx context.Context, o imageOrder) (image.Digest, error) 
 		return "", err
 	}
 	current, _ := c.Current()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.current = current.Digest // at once, also where nobody looks after images
 	return current.Digest, nil
 }

@@ -176,6 +176,26 @@ func TestCanaryThatFailsLeavesCurrent(t *testing.T) {
 	}
 }
 
+// TestWhatFailedStaysFailed: also when nothing is left of it but the memory.
+func TestWhatFailedStaysFailed(t *testing.T) {
+	s := newStory(t)
+	s.upTo("2.336.0", "a")
+	s.tell(release("2.337.0", s.now), image.Built{Digest: "b", Version: "2.337.0", Revision: "r"})
+	for range 3 {
+		s.tell(image.CanaryFailed{Digest: "b", Reason: "it did not register"})
+		s.pass(time.Hour)
+	}
+	s.tell(image.Built{Digest: "c", Version: "2.336.0", Revision: "r"}, image.InUse{}, image.Removed{Digest: "b"})
+	s.state("b", image.StateRemoved)
+	s.asked()
+	s.pass(24 * time.Hour)
+	for _, what := range s.asked() {
+		if strings.HasPrefix(what, "build") {
+			t.Errorf("asked for %q, which failed before", what)
+		}
+	}
+}
+
 func TestStartFailuresRollBack(t *testing.T) {
 	fail := func(d image.Digest) image.Input {
 		return image.StartFailed{Digest: d, Runner: "r1", Reason: "exit code 127"}

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,6 +42,7 @@ func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
 type host struct {
 	*watch.Watch
 	t      *testing.T
+	mu     sync.Mutex // held by what the watch calls, which it does at once
 	sim    *githubsim.Sim
 	feed   release.Feed
 	store  *imagetest.Memory
@@ -88,8 +90,11 @@ func newHost(t *testing.T) *host {
 }
 
 func (h *host) RoundTrip(r *http.Request) (*http.Response, error) {
-	if h.down != nil {
-		return h.down.RoundTrip(r)
+	h.mu.Lock()
+	down := h.down
+	h.mu.Unlock()
+	if down != nil {
+		return down.RoundTrip(r)
 	}
 	return direct{h.sim}.RoundTrip(r)
 }
@@ -122,7 +127,7 @@ func (h *host) check(ctx context.Context, e image.CheckRelease) []image.Input {
 
 // build downloads the archive of a release and holds it against its checksum.
 func (h *host) build(ctx context.Context, e image.BuildImage) (image.Digest, error) {
-	h.built = append(h.built, time.Now())
+	h.change(func() { h.built = append(h.built, time.Now()) })
 	version := string(e.Release.Version)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://github.test/actions/runner/releases/download/v"+version+"/"+archive.Name(version, "amd64"), nil)
 	if err != nil {
@@ -139,18 +144,29 @@ func (h *host) build(ctx context.Context, e image.BuildImage) (image.Digest, err
 	if sum := hex.EncodeToString(is[:]); sum != e.Release.SHA256["amd64"] {
 		return "", fmt.Errorf("%w: SHA-256 is %s, want %s", archive.ErrChecksum, sum, e.Release.SHA256["amd64"])
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	d := image.Digest(fmt.Sprintf("sha256:%s-%d", version, len(h.built)))
 	h.images = append(h.images, d)
 	return d, nil
 }
 
 func (h *host) look(_ context.Context, known []image.Digest) (used, gone []image.Digest, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for _, d := range known {
 		if !slices.Contains(h.images, d) {
 			gone = append(gone, d)
 		}
 	}
 	return []image.Digest{h.force}, gone, nil
+}
+
+// change changes how h is.
+func (h *host) change(do func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	do()
 }
 
 // pass lets time pass, and all that follows come to rest.
@@ -217,7 +233,7 @@ func TestChecksumWrong(t *testing.T) {
 	})
 }
 
-// TestChecksumWrongOnlyByTheArchive: the notes have no digest beside them to differ from.
+// TestArchiveIsNotWhatItShouldBe: the notes are all there is, and the archive is another.
 func TestArchiveIsNotWhatItShouldBe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t)
@@ -236,14 +252,14 @@ func TestCanaryFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t)
 		h.pass(15 * time.Second)
-		h.broken = func(image.Digest) error { return errors.New("it did not register: no such file") }
+		h.change(func() { h.broken = func(image.Digest) error { return errors.New("it did not register: no such file") } })
 		h.publish("2.337.0")
 		h.pass(12 * time.Hour)
 		h.wantForce("2.336.0")
 		if i := h.catalog().Images[0]; i.State != image.StateFailed || !strings.Contains(i.Reason, "did not register") {
 			t.Errorf("image: %+v", i)
 		}
-		h.broken = func(image.Digest) error { return nil }
+		h.change(func() { h.broken = func(image.Digest) error { return nil } })
 		h.publish("2.338.0")
 		h.pass(2 * time.Hour)
 		h.wantForce("2.338.0")
@@ -303,7 +319,7 @@ func TestFeedInTrouble(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := newHost(t)
 				h.pass(15 * time.Second)
-				h.down = trouble
+				h.change(func() { h.down = trouble })
 				h.publish("2.337.0")
 				h.pass(25*time.Hour + time.Minute)
 				h.wantForce("2.336.0")
@@ -311,7 +327,7 @@ func TestFeedInTrouble(t *testing.T) {
 				if name != "unchanged, unasked" && (c.Feed.Reason == "" || c.Raised[image.KindFeed].IsZero()) {
 					t.Errorf("feed: %+v, alarms %v", c.Feed, c.Raised)
 				}
-				h.down = nil
+				h.change(func() { h.down = nil })
 				h.pass(2*time.Hour + time.Minute)
 				h.wantForce("2.337.0")
 			})
@@ -329,11 +345,25 @@ func TestImageThatIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t)
 		h.pass(15 * time.Second)
-		h.images = nil // docker image prune --all
+		h.change(func() { h.images = nil }) // docker image prune --all
 		h.pass(watch.LookEvery + 15*time.Second)
 		h.wantForce("2.336.0")
 		if !slices.Contains(h.images, h.force) {
 			t.Errorf("launches use %s, and there are %v", h.force, h.images)
+		}
+	})
+}
+
+// TestRemovalThatComesLate: what was to go and was built again meanwhile stays.
+func TestRemovalThatComesLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t)
+		h.pass(15 * time.Second)
+		if err := h.Do(t.Context(), image.RemoveImage{Digest: h.force, Reason: "old"}); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Contains(h.images, h.force) {
+			t.Errorf("launches use %s, which is gone", h.force)
 		}
 	})
 }
