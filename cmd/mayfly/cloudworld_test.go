@@ -33,6 +33,7 @@ type cloudWorld struct {
 	*world
 	cloud    *awstest.Cloud
 	front    *awstest.Front
+	stack    *awstest.CloudFormation
 	git      *awstest.CodeCommit
 	builds   *awstest.CodeBuild
 	schemas  *awstest.Schemas
@@ -58,6 +59,7 @@ func newCloudWorld(t *testing.T) *cloudWorld {
 	hook := httptest.NewServer(http.HandlerFunc(w.receive))
 	t.Cleanup(hook.Close)
 	formation := w.cloud.CloudFormation()
+	w.stack = formation
 	formation.Made, formation.Gone = func(string) { w.setAbsent(t, true) }, func(string) { w.setAbsent(t, false) }
 	formation.Outputs = map[string]string{
 		"WebhookUrl": hook.URL + "/", "SourceName": "ci-image", "BuildNameAmd64": "ci-build-amd64",

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 )
 
 // Absent are the types of resources that moto's CloudFormation passes over in silence:
@@ -26,6 +27,8 @@ func Absent() []string {
 type CloudFormation struct {
 	Made, Gone func(stack string)
 	Outputs    map[string]string // by name
+
+	status atomic.Value // in place of the stack's own, until it is deleted; see SetStatus
 
 	moto http.Handler
 }
@@ -49,6 +52,7 @@ func (c *CloudFormation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case "ExecuteChangeSet":
 			c.Made(form.Get("StackName"))
 		case "DeleteStack":
+			c.SetStatus("")
 			c.Gone(form.Get("StackName"))
 		case "DescribeStacks":
 			text = c.filled(text)
@@ -60,6 +64,10 @@ func (c *CloudFormation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, text) // who is gone hears nothing
 }
 
+// SetStatus has the stack stand as it cannot in moto, such as ROLLBACK_COMPLETE, until it
+// is deleted.
+func (c *CloudFormation) SetStatus(status string) { c.status.Store(status) }
+
 // filled returns an answer with outputs as AWS would have them.
 func (c *CloudFormation) filled(text string) string {
 	for name, value := range c.Outputs {
@@ -68,6 +76,11 @@ func (c *CloudFormation) filled(text string) string {
 		if found && closed {
 			text = before + "<OutputKey>" + name + "</OutputKey><OutputValue>" + value + "</OutputValue>" + rest
 		}
+	}
+	if status, _ := c.status.Load().(string); status != "" {
+		before, after, _ := strings.Cut(text, "<StackStatus>")
+		_, rest, _ := strings.Cut(after, "</StackStatus>")
+		text = before + "<StackStatus>" + status + "</StackStatus>" + rest
 	}
 	return text
 }

@@ -3,16 +3,19 @@ package awstest
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	cftypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 )
 
@@ -95,9 +98,11 @@ func (c *Cloud) LogGroups(t testing.TB) (names []string) {
 	return names
 }
 
-// RemoveCluster removes an ECS cluster.
+// RemoveCluster removes an ECS cluster, if it is there.
 func (c *Cloud) RemoveCluster(t testing.TB, name string) {
-	if _, err := ecs.NewFromConfig(c.Config).DeleteCluster(context.Background(), &ecs.DeleteClusterInput{Cluster: &name}); err != nil {
+	_, err := ecs.NewFromConfig(c.Config).DeleteCluster(context.Background(), &ecs.DeleteClusterInput{Cluster: &name})
+	var gone *ecstypes.ClusterNotFoundException
+	if err != nil && !errors.As(err, &gone) {
 		t.Errorf("removing cluster %s: %v", name, err)
 	}
 }
@@ -114,4 +119,16 @@ func (c *Cloud) StackResources(t testing.TB, name string) map[string]string {
 		all[aws.ToString(r.LogicalResourceId)] = aws.ToString(r.ResourceType)
 	}
 	return all
+}
+
+// MakeStack makes a stack with one queue, unless it is there.
+func (c *Cloud) MakeStack(t testing.TB, name string) {
+	t.Helper()
+	_, err := cloudformation.NewFromConfig(c.Config).CreateStack(context.Background(), &cloudformation.CreateStackInput{
+		StackName: &name, TemplateBody: aws.String("Resources: {Queue: {Type: AWS::SQS::Queue}}"),
+	})
+	var there *cftypes.AlreadyExistsException
+	if err != nil && !errors.As(err, &there) {
+		t.Fatal(err)
+	}
 }

@@ -101,8 +101,8 @@ func (s *Stack) Usable(state State) error {
 	return nil
 }
 
-// Ready waits for what goes on with the stack, removes what a creation that failed has
-// left, which never worked, and returns how the stack stands.
+// Ready waits for what goes on with the stack, removes what a creation that failed or was
+// interrupted has left, and returns how the stack stands.
 func (s *Stack) Ready(ctx context.Context) (State, error) {
 	state, err := s.State(ctx)
 	if err == nil && state.Busy() {
@@ -114,7 +114,8 @@ func (s *Stack) Ready(ctx context.Context) (State, error) {
 	if err != nil {
 		return state, err
 	}
-	if state.Status == string(types.StackStatusRollbackComplete) {
+	// What never worked: a creation that failed, or changes that nobody has made.
+	if state.Status == string(types.StackStatusRollbackComplete) || state.Status == string(types.StackStatusReviewInProgress) {
 		return State{}, s.Delete(ctx)
 	}
 	return state, s.Usable(state)
