@@ -3,7 +3,7 @@
 GO       ?= go
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
-BINARIES := mayfly mayfly-agent mayfly-minirunner
+BINARIES := mayfly mayfly-agent mayfly-minirunner mayfly-webhook mayfly-lambda
 
 .PHONY: help demo build release test lint bench clean
 

@@ -121,7 +121,7 @@ func revision(d *types.TaskDefinition, tags []types.Tag) *ecs.RegisterTaskDefini
 		TaskRoleArn: d.TaskRoleArn, ExecutionRoleArn: d.ExecutionRoleArn, NetworkMode: d.NetworkMode,
 		RequiresCompatibilities: d.RequiresCompatibilities, RuntimePlatform: d.RuntimePlatform, Volumes: d.Volumes,
 		PlacementConstraints: d.PlacementConstraints, EphemeralStorage: d.EphemeralStorage, IpcMode: d.IpcMode, PidMode: d.PidMode,
-		ProxyConfiguration: d.ProxyConfiguration, InferenceAccelerators: d.InferenceAccelerators, EnableFaultInjection: d.EnableFaultInjection,
+		ProxyConfiguration: d.ProxyConfiguration, EnableFaultInjection: d.EnableFaultInjection,
 	}
 	for _, tag := range tags {
 		if !strings.HasPrefix(aws.ToString(tag.Key), "aws:") { // those are CloudFormation's to give

@@ -44,7 +44,6 @@ type host struct {
 	t      *testing.T
 	mu     sync.Mutex // held by what the watch calls, which it does at once
 	sim    *githubsim.Sim
-	feed   release.Feed
 	store  *imagetest.Memory
 	images []image.Digest // that are there
 	force  image.Digest   // what launches use
