@@ -134,7 +134,7 @@ func TestImageRefused(t *testing.T) {
 // TestNewestIsBuilt: without a version it is the newest release of the feed, checked
 // against its checksums.
 func TestNewestIsBuilt(t *testing.T) {
-	w := imageWorld(t)
+	w := imageWorld(t, "watch: true")
 	w.release(t, "2.998.0")
 	w.release(t, standinVersion)
 	built := mayflyJSON[engine.Image](t, "-c", w.config(), "image", "build", "--json")

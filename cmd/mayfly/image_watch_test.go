@@ -20,12 +20,12 @@ import (
 
 // imageWorld is a world whose runners start from images that mayfly up builds of the
 // releases of its simulated GitHub.
-func imageWorld(t *testing.T) *world {
+func imageWorld(t *testing.T, more string) *world {
 	socket := dockertest.Serve(t)
 	b, base := imageStoreAt(t, socket)
 	t.Cleanup(func() { removeBuiltOn(t, b, base) })
 	return newWorld(t, worldConfig{
-		launcher: fmt.Sprintf("launcher: engine\nengine: {socket: %s}\nimage: {base: %q, feed: SIM/api/v3, downloads: SIM/actions/runner/releases/download, canary_repository: %s}\nmetrics: {listen: \"127.0.0.1:0\"}", socket, base, canaryAtForge),
+		launcher: fmt.Sprintf("launcher: engine\nengine: {socket: %s}\nimage: {base: %q, feed: SIM/api/v3, downloads: SIM/actions/runner/releases/download, %s}\nmetrics: {listen: \"127.0.0.1:0\"}", socket, base, more),
 		command:  "/home/runner/run.sh",
 		purge: func(ctx context.Context, _ *world, instance string) error {
 			l, err := fleetengine.New(ctx, fleetengine.Config{Socket: socket, Instance: instance, Agent: tool("mayfly-agent")})
@@ -90,7 +90,7 @@ func TestImageWatch(t *testing.T) {
 	if testing.Short() {
 		t.Skip("two builds and their canaries take a minute")
 	}
-	w := imageWorld(t)
+	w := imageWorld(t, "canary_repository: "+canaryAtForge)
 	if err := w.sim.CreateRepository(githubsim.Repository{Name: canaryAtForge}); err != nil {
 		t.Fatal(err)
 	}
@@ -134,6 +134,30 @@ func TestImageWatch(t *testing.T) {
 	}
 	w.nothingLeft(t, 30*time.Second)
 	w.rollback(t, first)
+	w.up.stop(t)
+}
+
+// TestImageBuiltByHand is for those whom no release reaches: an image built of a file, of
+// which the catalog is told, and which a person has runners start from.
+func TestImageBuiltByHand(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a build takes half a minute")
+	}
+	w := imageWorld(t, "watch: false")
+	w.serve(t)
+	built := mayflyJSON[engine.Image](t, "-c", w.config(), "image", "build", "--agent-archive", standin(t), "--json")
+	v := mayflyJSON[imageView](t, "-c", w.config(), "image", "status", "--json")
+	if v.Current != nil || len(v.Images) != 1 || string(v.Images[0].Digest) != built.Digest {
+		t.Fatalf("images %+v, want %s and none current", v.Images, built.Digest)
+	}
+	if _, errs, code := mayfly(t, "-c", w.config(), "image", "promote", built.Digest); code != 1 || !strings.Contains(errs, "has not passed its canary") {
+		t.Errorf("promote: exit code %d\n%s", code, errs)
+	}
+	if _, errs, code := mayfly(t, "-c", w.config(), "image", "promote", "--force", built.Digest); code != 0 {
+		t.Fatalf("promote --force: exit code %d\n%s", code, errs)
+	}
+	w.push(t, map[string]string{".github/workflows/ci.yml": workflow(1, "true")})
+	w.completed(t, 1, time.Minute)
 	w.up.stop(t)
 }
 
