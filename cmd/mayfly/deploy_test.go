@@ -104,16 +104,34 @@ func scopeOf(t *testing.T) github.Scope {
 	return at
 }
 
+// discovered is a schema as EventBridge's discoverer has it.
+const discovered = `{"openapi":"3.0.0","info":{"version":"1.0.0","title":"Workflow_job"},"paths":{},"components":{"schemas":{
+ "AWSEvent":{"type":"object","x-amazon-events-detail-type":"workflow_job","x-amazon-events-source":"github.com","properties":{"detail":{"$ref":"#/components/schemas/Workflow_job"}}},
+ "Workflow_job":{"type":"object","required":["action"],"properties":{"action":{"type":"string"}}}}}}`
+
 // TestDestroy takes a stack down that has been in use, and once more.
 func TestDestroy(t *testing.T) {
 	w := newCloudWorld(t)
 	out, errs, code := w.deploy(t)
 	w.must(t, out, errs, code)
 	runner := w.startRunner(t)
-	w.schemas.Discover("github.com@Workflow_job", "{}")
+	w.schemas.Discover("github.com@Workflow_job", discovered)
 	w.schemas.Discover("aws.s3@ObjectCreated", "{}")
 	w.cloud.MakeLogGroup(t, "/aws/lambda/ci-webhook") // as Lambda would, after its log group was deleted
 	w.cloud.MakeLogGroup(t, "ciphers")                // somebody else's
+	w.cloud.MakeStack(t, "ci-two")                    // another's, whose name goes on
+	w.cloud.MakeLogGroup(t, "ci-two-WebhookLogs-1")
+	w.cloud.RegisterTask(t, "ci-two-small")
+	w.cloud.PutLog(t, "/aws/events/ci", `{"version":"0","id":"e1","source":"github.com","detail-type":"ping","time":"2026-11-27T12:00:00Z","resources":["acme/web"],"detail":{}}`)
+	if events := asJSON[[]event.Event](t, w, "events", "--json"); len(events) != 1 || events[0].ID != "e1" {
+		t.Errorf("events %+v: want the one in the log", events)
+	}
+	if schemas := asJSON[[]schemaView](t, w, "schema", "list", "--json"); len(schemas) != 1 || schemas[0].Name != "github.com@Workflow_job" || schemas[0].Fields != 1 {
+		t.Errorf("schemas %+v: want the one that was discovered", schemas)
+	}
+	if letters := asJSON[[]any](t, w, "dlq", "list", "--json"); len(letters) != 0 {
+		t.Errorf("dead letters %+v: want none", letters)
+	}
 	if jobs := asJSON[[]jobView](t, w, "jobs", "--json"); len(jobs) != 1 || jobs[0].State != ledger.JobQueued {
 		t.Errorf("jobs %+v: want the queued one", jobs)
 	}
@@ -129,13 +147,16 @@ func TestDestroy(t *testing.T) {
 			t.Errorf("destroyed: %s%s", out, errs)
 		}
 	}
+	if !w.cloud.HasTask(t, "ci-two-small") {
+		t.Error("another stack's task definition is gone")
+	}
 	if left := w.sim.Runners(); len(left) != 0 {
 		t.Errorf("GitHub has runners %+v", left)
 	}
 	if left := w.schemas.Names(); !slices.Equal(left, []string{"aws.s3@ObjectCreated"}) {
 		t.Errorf("schemas %q: want somebody else's", left)
 	}
-	if left := w.cloud.LogGroups(t); !slices.Equal(left, []string{"ciphers"}) {
+	if left := w.cloud.LogGroups(t); !slices.Equal(left, []string{"ci-two-WebhookLogs-1", "ciphers"}) {
 		t.Errorf("log groups %q: want somebody else's", left)
 	}
 }

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	cftypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	logtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -129,6 +131,38 @@ func (c *Cloud) MakeStack(t testing.TB, name string) {
 	})
 	var there *cftypes.AlreadyExistsException
 	if err != nil && !errors.As(err, &there) {
+		t.Fatal(err)
+	}
+}
+
+// RegisterTask registers a task definition.
+func (c *Cloud) RegisterTask(t testing.TB, family string) {
+	t.Helper()
+	if _, err := ecs.NewFromConfig(c.Config).RegisterTaskDefinition(context.Background(), &ecs.RegisterTaskDefinitionInput{
+		Family: &family, ContainerDefinitions: []ecstypes.ContainerDefinition{{Name: aws.String("runner"), Image: aws.String("x"), Memory: aws.Int32(64)}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// HasTask reports whether a family has a revision that is in force.
+func (c *Cloud) HasTask(t testing.TB, family string) bool {
+	t.Helper()
+	out, err := ecs.NewFromConfig(c.Config).ListTaskDefinitions(context.Background(), &ecs.ListTaskDefinitionsInput{FamilyPrefix: &family, Status: ecstypes.TaskDefinitionStatusActive})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(out.TaskDefinitionArns) > 0
+}
+
+// PutLog writes a line to a log group, in a stream of its own.
+func (c *Cloud) PutLog(t testing.TB, group, line string) {
+	t.Helper()
+	api, stream := cloudwatchlogs.NewFromConfig(c.Config), aws.String("1")
+	_, err1 := api.CreateLogStream(context.Background(), &cloudwatchlogs.CreateLogStreamInput{LogGroupName: &group, LogStreamName: stream})
+	_, err2 := api.PutLogEvents(context.Background(), &cloudwatchlogs.PutLogEventsInput{LogGroupName: &group, LogStreamName: stream,
+		LogEvents: []logtypes.InputLogEvent{{Timestamp: aws.Int64(time.Now().UnixMilli()), Message: &line}}})
+	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -151,7 +152,11 @@ func (b *Bucket) Put(ctx context.Context, a Artifact) (bool, error) {
 
 // URL is where CloudFormation reads an artifact.
 func (b *Bucket) URL(key string) string {
-	return fmt.Sprintf("https://%s.s3.%s.amazonaws.com/%s", b.Name, b.region, key)
+	host := "amazonaws.com"
+	if strings.HasPrefix(b.region, "cn-") {
+		host += ".cn"
+	}
+	return fmt.Sprintf("https://%s.s3.%s.%s/%s", b.Name, b.region, host, key)
 }
 
 // Remove empties the bucket, all versions, and removes it; nil when there is none.

@@ -43,20 +43,24 @@ func (s *Stack) Resources(ctx context.Context, kind string) (ids []string, err e
 // so that nothing starts any more.
 func DisableRules(ctx context.Context, a *Account, stack string) error {
 	api := eventbridge.NewFromConfig(a.Config)
-	for bus, prefix := range map[string]*string{stack: nil, "default": aws.String(stack + "-")} {
-		out, err := api.ListRules(ctx, &eventbridge.ListRulesInput{EventBusName: &bus, NamePrefix: prefix, Limit: aws.Int32(100)})
-		if notThere(err) {
-			continue
-		} else if err != nil {
-			return fmt.Errorf("rules of bus %s: %w", bus, err)
-		}
+	out, err := api.ListRules(ctx, &eventbridge.ListRulesInput{EventBusName: &stack, Limit: aws.Int32(100)})
+	if err != nil && !notThere(err) {
+		return fmt.Errorf("rules of bus %s: %w", stack, err)
+	}
+	rules := map[string]string{} // their buses
+	for _, name := range []string{"-tasks", "-builds", "-sweep", "-release"} {
+		rules[stack+name] = "default"
+	}
+	if out != nil {
 		for _, r := range out.Rules {
-			if r.ManagedBy != nil { // the archive's and the discoverer's own
-				continue
+			if r.ManagedBy == nil { // not the archive's and the discoverer's own
+				rules[aws.ToString(r.Name)] = stack
 			}
-			if _, err := api.DisableRule(ctx, &eventbridge.DisableRuleInput{EventBusName: &bus, Name: r.Name}); err != nil && !notThere(err) {
-				return fmt.Errorf("turning off rule %s: %w", aws.ToString(r.Name), err)
-			}
+		}
+	}
+	for rule, bus := range rules {
+		if _, err := api.DisableRule(ctx, &eventbridge.DisableRuleInput{EventBusName: &bus, Name: &rule}); err != nil && !notThere(err) {
+			return fmt.Errorf("turning off rule %s: %w", rule, err)
 		}
 	}
 	return nil

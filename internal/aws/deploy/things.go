@@ -8,6 +8,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	cftypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/codebuild"
@@ -49,8 +51,13 @@ type search struct {
 }
 
 // Find returns all there is of the stack called name: what its resources are called and
-// tagged, whoever made them. A kind that cannot be looked for is an error.
+// tagged, whoever made them. A kind that cannot be looked for is an error. What another stack
+// has, whose name goes on from this one's, is not this one's.
 func (a *Account) Find(ctx context.Context, name string) ([]Thing, error) {
+	others, err := a.longerNames(ctx, name)
+	if err != nil {
+		return nil, err
+	}
 	searches := a.searches(name)
 	found := make([][]Thing, len(searches))
 	group, ctx := errgroup.WithContext(ctx)
@@ -62,13 +69,40 @@ func (a *Account) Find(ctx context.Context, name string) ([]Thing, error) {
 				return fmt.Errorf("looking for %ss of %s: %w", s.kind, name, err)
 			}
 			for _, n := range names {
+				if belongs(n, others) {
+					continue
+				}
 				found[i] = append(found[i], Thing{s.kind, n, s.data})
 			}
 			return nil
 		})
 	}
-	err := group.Wait()
+	err = group.Wait()
 	return slices.Concat(found...), err
+}
+
+// longerNames returns the names of other stacks that begin with name and a dash.
+func (a *Account) longerNames(ctx context.Context, name string) (others []string, err error) {
+	api := cloudformation.NewFromConfig(a.Config)
+	for pages := cloudformation.NewListStacksPaginator(api, &cloudformation.ListStacksInput{}); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("stacks of %s: %w", a.ID, err)
+		}
+		for _, s := range page.StackSummaries {
+			if n := aws.ToString(s.StackName); s.StackStatus != cftypes.StackStatusDeleteComplete && strings.HasPrefix(n, name+"-") {
+				others = append(others, n)
+			}
+		}
+	}
+	return others, nil
+}
+
+// belongs reports whether a thing called name, or what its path ends with, is of one of
+// stacks.
+func belongs(name string, stacks []string) bool {
+	base := name[strings.LastIndex(name, "/")+1:]
+	return slices.ContainsFunc(stacks, func(s string) bool { return base == s || strings.HasPrefix(base, s+"-") })
 }
 
 // notThere reports whether err says that there is nothing of that name. Services agree
