@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/aws/function"
 	"github.com/mayfly-ci/mayfly/internal/aws/handler"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
+	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
 // openRelease opens the release function: the image of the stack, always current.
@@ -22,6 +24,7 @@ func openRelease(_ context.Context, p *place) (any, error) {
 	}
 	r, err := handler.NewRelease(handler.ReleaseConfig{
 		AWS: p.aws, Stack: p.getenv(aws.EnvStack), Table: p.getenv(aws.EnvTable), Projects: projects, Repository: p.getenv(aws.EnvRepository),
+		Off:      !slices.ContainsFunc(p.settings.Pools, func(o pool.Pool) bool { return o.Image == "" }),
 		Pipeline: pipeline.New(pipeline.Config{Limits: p.limits, Log: p.log}),
 		Publish:  eventbus.New(p.aws, p.getenv(aws.EnvBus)).Put, Now: time.Now, Log: p.log,
 		Measure: func(values map[string]float64) error {

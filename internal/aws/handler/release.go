@@ -30,6 +30,7 @@ type ReleaseConfig struct {
 	Projects   map[string]string // CodeBuild's, by architecture
 	Repository string            // of ECR, as URI: ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME
 
+	Off      bool // every pool has an image of its own: nothing is built
 	Feed     release.Feed
 	Pipeline *pipeline.Pipeline                          // asks the feed; it needs no ledger and no GitHub
 	Publish  func(context.Context, ...event.Event) error // puts events on the stack's bus
@@ -67,7 +68,7 @@ func NewRelease(c ReleaseConfig) (*Release, error) {
 	for arch, project := range c.Projects {
 		w := &road{
 			Release: r, arch: arch, project: build.NewProject(c.AWS, project), images: build.NewImages(c.AWS, name),
-			store: catalog.New(c.AWS, catalog.Config{Table: c.Table, Architecture: arch, Now: c.Now, Settings: image.Settings{Every: 50 * time.Minute}}),
+			store: catalog.New(c.AWS, catalog.Config{Table: c.Table, Architecture: arch, Now: c.Now, Settings: image.Settings{Every: 50 * time.Minute, Off: c.Off}}),
 			tasks: build.NewTasks(c.AWS, c.Stack, c.Repository),
 		}
 		w.watch = watch.New(watch.Config{

@@ -51,7 +51,7 @@ type foundry struct {
 	runway    float64
 }
 
-func newFoundry(t *testing.T) *foundry {
+func newFoundry(t *testing.T, edit ...func(*handler.ReleaseConfig)) *foundry {
 	t.Helper()
 	cloud := awstest.Start(t)
 	f := &foundry{T: t, config: cloud.Config, now: time.Now().Truncate(time.Second), builds: &awstest.CodeBuild{}}
@@ -68,7 +68,7 @@ func newFoundry(t *testing.T) *foundry {
 	t.Cleanup(func() { hub.Close(); sim.Close() })
 	f.sim = sim
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	f.Release, err = handler.NewRelease(handler.ReleaseConfig{
+	c := handler.ReleaseConfig{
 		AWS: f.front.Config, Stack: "ci", Table: "ledger", Projects: map[string]string{"amd64": "ci-build"}, Repository: imageURI,
 		Feed:     release.Feed{URL: hub.URL + "/api/v3", Now: f.clock},
 		Pipeline: pipeline.New(pipeline.Config{Limits: func() ledger.Limits { return ledger.Limits{} }, Log: log}),
@@ -78,8 +78,11 @@ func newFoundry(t *testing.T) *foundry {
 		},
 		Measure: func(values map[string]float64) error { f.runway = values[mayfly.MetricRunway]; return nil },
 		Now:     f.clock, Log: log,
-	})
-	if err != nil {
+	}
+	for _, e := range edit {
+		e(&c)
+	}
+	if f.Release, err = handler.NewRelease(c); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -269,6 +272,16 @@ func TestOldImages(t *testing.T) {
 	left, err := build.NewImages(f.config, "ci-images").List(t.Context())
 	if err != nil || len(left) != image.DefaultKeep {
 		t.Errorf("%+v, %v: want %d images", left, err, image.DefaultKeep)
+	}
+}
+
+// TestReleaseOff: nothing is built where every pool has an image of its own.
+func TestReleaseOff(t *testing.T) {
+	f := newFoundry(t, func(c *handler.ReleaseConfig) { c.Off = true })
+	f.publish("2.337.0")
+	f.hour()
+	if f.builds.Started() != 0 {
+		t.Errorf("%d builds, want none", f.builds.Started())
 	}
 }
 
