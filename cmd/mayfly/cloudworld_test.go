@@ -68,7 +68,7 @@ func newCloudWorld(t *testing.T) *cloudWorld {
 	w.builds.Run = w.runBuild(t)
 	w.front = w.cloud.Front(t, map[string]http.Handler{
 		"cloudformation": formation, "codecommit": w.git.Handler(), "codebuild": w.builds.Handler(), "schemas": w.schemas.Handler(),
-		"iam": http.HandlerFunc(w.simulatePolicy), "monitoring": awstest.Alarms(),
+		"iam": http.HandlerFunc(w.iam), "monitoring": awstest.Alarms(),
 	})
 	for _, arch := range []string{"amd64", "arm64"} {
 		for _, name := range []string{program.Webhook, program.Handlers, program.Agent, program.Tool} {
@@ -138,9 +138,15 @@ func (w *cloudWorld) runBuild(t *testing.T) func(project string, env map[string]
 	}
 }
 
-// simulatePolicy is IAM's SimulatePrincipalPolicy: all is allowed but what is denied.
-func (w *cloudWorld) simulatePolicy(rw http.ResponseWriter, r *http.Request) {
+// iam is IAM: SimulatePrincipalPolicy allows all but what is denied, and ECS has its role
+// already.
+func (w *cloudWorld) iam(rw http.ResponseWriter, r *http.Request) {
 	_ = r.ParseForm()
+	if r.Form.Get("Action") == "CreateServiceLinkedRole" {
+		rw.WriteHeader(http.StatusBadRequest)
+		fmt.Fprint(rw, "<ErrorResponse><Error><Code>InvalidInput</Code><Message>Service role name AWSServiceRoleForECS has been taken in this account, please try a different suffix.</Message></Error></ErrorResponse>")
+		return
+	}
 	var results strings.Builder
 	for i := 1; r.Form.Get(fmt.Sprintf("ActionNames.member.%d", i)) != ""; i++ {
 		action, decision := r.Form.Get(fmt.Sprintf("ActionNames.member.%d", i)), "allowed"

@@ -290,6 +290,9 @@ func (d *deployment) templateArtifact() deploy.Artifact {
 
 // bringUp makes or changes the stack, and does the rest.
 func (d *deployment) bringUp(ctx context.Context) error {
+	if err := d.account.LinkECS(ctx); err != nil {
+		return err
+	}
 	if err := d.apply(ctx); err != nil {
 		return err
 	}

@@ -6,7 +6,10 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/mayfly-ci/mayfly/internal/aws/refusal"
 )
 
 // An Account is one of AWS, in one region, as somebody who may act in it.
@@ -36,6 +39,18 @@ func (a *Account) Identify(ctx context.Context) error {
 		return fmt.Errorf("asking AWS who this is: %w", err)
 	}
 	a.ID, a.Caller = aws.ToString(out.Account), aws.ToString(out.Arn)
+	return nil
+}
+
+// LinkECS makes the role by which ECS acts in the account, unless it is there: a cluster
+// with hosts fails without it, and whoever uses ECS for the first time has none. Who may not
+// make it may still have it; otherwise the stack says so.
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-service-linked-roles.html
+func (a *Account) LinkECS(ctx context.Context) error {
+	_, err := iam.NewFromConfig(a.Config).CreateServiceLinkedRole(ctx, &iam.CreateServiceLinkedRoleInput{AWSServiceName: aws.String("ecs.amazonaws.com")})
+	if err != nil && !refusal.Is(err, "InvalidInput", "InvalidInputException") && !refusal.Denied(err) { // the first: it is there
+		return fmt.Errorf("role of ECS in account %s: %w", a.ID, err)
+	}
 	return nil
 }
 

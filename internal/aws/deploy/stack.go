@@ -239,6 +239,8 @@ func hintFor(p Progress) string {
 	switch {
 	case action != "":
 		return "allow " + action + " for whoever deploys, and deploy again: docs/aws.md lists the permissions"
+	case p.Type == "AWS::CodeCommit::Repository":
+		return "where CodeCommit takes no new customers, aws.source: s3 does without it; then deploy again"
 	case strings.Contains(p.Reason, "already exists"):
 		return "something else has that name: remove it, or choose another name with aws.stack"
 	case strings.Contains(strings.ToLower(p.Reason), "limit"):
