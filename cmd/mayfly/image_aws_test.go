@@ -39,6 +39,13 @@ func TestImageOnAWS(t *testing.T) {
 		}
 		w.wantLaunched(t, c.want)
 	}
+	arm := catalog.New(w.cloud.Config, catalog.Config{Table: "ci-ledger", Architecture: "arm64"})
+	if _, err := arm.Apply(t.Context(), image.Built{Digest: "sha256:" + image.Digest(strings.Repeat("c", 64)), Version: "2.337.0", Revision: "r"}); err != nil {
+		t.Fatal(err)
+	}
+	if v := asJSON[imageView](t, w, "image", "status", "--json", "--architecture", "arm64"); len(v.Images) != 1 || v.Current != nil {
+		t.Errorf("status for arm64 %+v: want one image, which is not current", v)
+	}
 	if _, errs, code := w.run(t, nil, "image", "rollback"); code != 0 {
 		t.Errorf("rollback: exit code %d, %s", code, errs)
 	}

@@ -11,8 +11,21 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/image"
 )
 
+// imageReading says of which images there is to read. On AWS each architecture has a
+// catalog of its own.
+type imageReading struct {
+	reading
+	Architecture string `help:"On AWS: whose images, amd64 or arm64. By default those of the first pool that has none of its own." enum:",amd64,arm64" default:"" placeholder:"ARCH"`
+}
+
+// AfterApply implements kong's hook.
+func (r *imageReading) AfterApply() error {
+	r.architecture = r.Architecture
+	return nil
+}
+
 // imageStatusCmd is `mayfly image status`.
-type imageStatusCmd struct{ reading }
+type imageStatusCmd struct{ imageReading }
 
 // An imageView is how images stand.
 type imageView struct {
@@ -159,7 +172,7 @@ func (c *imageCanaryCmd) Run(ctx context.Context, all *commands, screen *cli.Scr
 
 // imagePromoteCmd is `mayfly image promote`.
 type imagePromoteCmd struct {
-	reading
+	imageReading
 	Digest string `arg:"" help:"Digest of the image, or its beginning."`
 	Force  bool   `help:"Even if its canary has not passed."`
 }
@@ -171,7 +184,7 @@ func (c *imagePromoteCmd) Run(ctx context.Context, all *commands, screen *cli.Sc
 
 // imageRollbackCmd is `mayfly image rollback`.
 type imageRollbackCmd struct {
-	reading
+	imageReading
 	Reason string `help:"Why, for whoever asks later." default:"rolled back by hand" placeholder:"TEXT"`
 }
 
@@ -201,7 +214,7 @@ func (r reading) carryOutOrder(ctx context.Context, all *commands, log *slog.Log
 	case err != nil:
 		return "", err
 	case aws:
-		return orderOnAWS(ctx, all, o)
+		return orderOnAWS(ctx, all, r.architecture, o)
 	}
 	return askFor[image.Digest](ctx, r, all, log, "/image", o)
 }

@@ -20,6 +20,8 @@ type reading struct {
 	platform
 	State string `help:"State folder, in place of the configuration's." type:"path" placeholder:"DIR"`
 	JSON  bool   `help:"Print JSON."`
+
+	architecture string // whose images, on AWS; "" for those of the first pool that has none of its own
 }
 
 // platform says where mayfly runs.
@@ -108,7 +110,7 @@ func (r reading) source(ctx context.Context, all *commands, log *slog.Logger) (*
 	case err != nil:
 		return nil, err
 	case aws:
-		return stackSource(ctx, all)
+		return stackSource(ctx, all, r.architecture)
 	}
 	return r.fileSource(all, log)
 }

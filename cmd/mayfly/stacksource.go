@@ -52,8 +52,8 @@ func (c *cloud) running(ctx context.Context) (deploy.State, error) {
 	return state, err
 }
 
-// stackSource reads the stack.
-func stackSource(ctx context.Context, all *commands) (*source, error) {
+// stackSource reads the stack, and of its images those for architecture.
+func stackSource(ctx context.Context, all *commands, architecture string) (*source, error) {
 	c, err := openCloud(ctx, all)
 	if err != nil {
 		return nil, err
@@ -68,20 +68,20 @@ func stackSource(ctx context.Context, all *commands) (*source, error) {
 		events:  view.NewEvents(c.account.Config, state.Outputs["EventsLogName"]),
 		letters: view.NewLetters(c.account.Config, state.Outputs["DeadLettersUrl"], state.Outputs["BusName"]),
 		schemas: view.NewSchemas(c.account.Config),
-		images:  c.catalog(state).Catalog,
+		images:  c.catalog(state, c.architecture(architecture)).Catalog,
 		health:  func(context.Context) (health, error) { return c.health(state), nil },
 		hook:    hookSite{state.Outputs["WebhookUrl"], "mayfly deploy"},
 		pause:   followStackEvery, close: func() error { return nil },
 	}, nil
 }
 
-func (c *cloud) catalog(state deploy.State) *catalog.Catalog {
-	return catalog.New(c.account.Config, catalog.Config{Table: state.Outputs["TableName"], Architecture: c.architecture()})
+func (c *cloud) catalog(state deploy.State, architecture string) *catalog.Catalog {
+	return catalog.New(c.account.Config, catalog.Config{Table: state.Outputs["TableName"], Architecture: architecture})
 }
 
-// orderOnAWS carries out an order of the stack's catalog, and returns the digest of the
-// image that is current then. What more follows from it, the release function does.
-func orderOnAWS(ctx context.Context, all *commands, o imageOrder) (image.Digest, error) {
+// orderOnAWS carries out an order of the stack's catalog for architecture, and returns the
+// digest of the image that is current then. What more follows from it, the release function does.
+func orderOnAWS(ctx context.Context, all *commands, architecture string, o imageOrder) (image.Digest, error) {
 	c, err := openCloud(ctx, all)
 	if err != nil {
 		return "", err
@@ -94,7 +94,8 @@ func orderOnAWS(ctx context.Context, all *commands, o imageOrder) (image.Digest,
 	if err != nil {
 		return "", err
 	}
-	store := c.catalog(state)
+	architecture = c.architecture(architecture)
+	store := c.catalog(state, architecture)
 	result, err := store.Apply(ctx, in)
 	if err == nil && result.Reason != "" {
 		err = errors.New(result.Reason)
@@ -108,16 +109,19 @@ func orderOnAWS(ctx context.Context, all *commands, o imageOrder) (image.Digest,
 	}
 	current, _ := known.Current()
 	tasks := build.NewTasks(c.account.Config, c.stack.Name, state.Outputs["RepositoryUri"])
-	if _, err := tasks.Promote(ctx, c.architecture(), string(current.Digest)); err != nil {
+	if _, err := tasks.Promote(ctx, architecture, string(current.Digest)); err != nil {
 		return "", err
 	}
 	_, err = store.Apply(ctx, image.InForce{Digest: current.Digest})
 	return current.Digest, err
 }
 
-// architecture is that of the first pool whose image the stack builds: with two of them
-// their images go the same way.
-func (c *cloud) architecture() string {
+// architecture is the one that is wanted, or else that of the first pool whose image
+// the stack builds.
+func (c *cloud) architecture(wanted string) string {
+	if wanted != "" {
+		return wanted
+	}
 	for _, p := range c.Pools {
 		if p.Image == "" {
 			return p.AWS.Architecture

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/mayfly-ci/mayfly/internal/aws/refusal"
 )
@@ -22,7 +23,7 @@ type Account struct {
 // Connect finds region and credentials as AWS's own tools do: the environment, the
 // profile, the machine's role. Region may be empty for theirs. Nothing is asked yet.
 func Connect(ctx context.Context, region string) (*Account, error) {
-	c, err := config.LoadDefaultConfig(ctx, config.WithRegion(region))
+	c, err := config.LoadDefaultConfig(ctx, config.WithRegion(region), config.WithLogger(logging.Nop{})) // what matters is in the errors
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration of AWS: %w", err)
 	}
