@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,8 +44,9 @@ type foundry struct {
 	builds    *awstest.CodeBuild
 	front     *awstest.Front
 	sim       *githubsim.Sim
-	now       time.Time
-	fault     string // of builds; "" when they succeed
+	began     time.Time
+	passed    atomic.Int64 // since then; the simulated GitHub looks at the clock when it likes
+	fault     string       // of builds; "" when they succeed
 	pushed    int
 	published []event.Event
 	ended     []event.Event // of builds, not handled yet
@@ -54,7 +56,7 @@ type foundry struct {
 func newFoundry(t *testing.T, edit ...func(*handler.ReleaseConfig)) *foundry {
 	t.Helper()
 	cloud := awstest.Start(t)
-	f := &foundry{T: t, config: cloud.Config, now: time.Now().Truncate(time.Second), builds: &awstest.CodeBuild{}}
+	f := &foundry{T: t, config: cloud.Config, began: time.Now().Truncate(time.Second), builds: &awstest.CodeBuild{}}
 	f.builds.SetProject("ci-build", true)
 	f.builds.Run = f.build
 	f.front = cloud.Front(t, map[string]http.Handler{"codebuild": f.builds.Handler()})
@@ -88,7 +90,7 @@ func newFoundry(t *testing.T, edit ...func(*handler.ReleaseConfig)) *foundry {
 	return f
 }
 
-func (f *foundry) clock() time.Time { return f.now }
+func (f *foundry) clock() time.Time { return f.began.Add(time.Duration(f.passed.Load())) }
 
 // makeStack makes what the stack has, with an image that mayfly deploy has built.
 func (f *foundry) makeStack() {
@@ -149,7 +151,7 @@ func (f *foundry) build(project string, env map[string]string) awstest.Built {
 // hour lets an hour pass, and handles what comes of it.
 func (f *foundry) hour() {
 	f.Helper()
-	f.now = f.now.Add(time.Hour)
+	f.passed.Add(int64(time.Hour))
 	f.handle(event.Event{ID: "hour", Source: "aws.events", DetailType: "Scheduled Event", Detail: json.RawMessage(`{}`)})
 }
 
@@ -190,7 +192,7 @@ func (f *foundry) wantLaunched(version image.Version) *image.Catalog {
 	}
 	current, _ := c.Current()
 	if current.Version != version || string(current.Digest) != launched["amd64"] {
-		f.Fatalf("current is runner %q, %s; launched is %s: want %s; %s", current.Version, current.Digest, launched["amd64"], version, c.Next(f.now))
+		f.Fatalf("current is runner %q, %s; launched is %s: want %s; %s", current.Version, current.Digest, launched["amd64"], version, c.Next(f.clock()))
 	}
 	return c
 }
@@ -226,7 +228,7 @@ func TestRelease(t *testing.T) {
 	}
 	f.fault = ""
 	current, _ := c.Current()
-	f.now = f.now.Add(time.Minute)
+	f.passed.Add(int64(time.Minute))
 	detail, _ := json.Marshal(map[string]string{"pool": "small", "task": "t1", "image": string(current.Digest)})
 	f.handle(event.Event{ID: "refused", Source: "mayfly", DetailType: mayfly.TypeVersionRefused, Detail: detail})
 	f.wantLaunched("2.338.0")
