@@ -1,7 +1,6 @@
 package bus_test
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -166,17 +165,7 @@ func TestMaxSize(t *testing.T) {
 // TestRetentionFaults fails each commit that takes off details and removes events, in each
 // way: what has to go goes all the same, and what a dead letter needs stays whole.
 func TestRetentionFaults(t *testing.T) {
-	for _, f := range []fault{{}, {stored: true}} {
-		for reached := true; reached; {
-			f.commit++
-			t.Run(fmt.Sprintf("%+v", f), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { reached = liveRetention(t, f) })
-			})
-		}
-		if f.commit < 6 {
-			t.Errorf("%d commits in the cleaning; want more, or this tests nothing", f.commit)
-		}
-	}
+	eachFault(t, 6, liveRetention, fault{}, fault{stored: true})
 }
 
 // liveRetention cleans a log of more than one batch, and reports whether f happened.
@@ -188,16 +177,7 @@ func liveRetention(t *testing.T, f fault) bool {
 	publishMany(t, w, 150)
 	synctest.Wait()
 	w.stop()
-	commits := 0
-	w.commit = func(commit func() error) error {
-		if commits++; commits != f.commit {
-			return commit()
-		}
-		if f.stored {
-			return errors.Join(commit(), errFault)
-		}
-		return errFault
-	}
+	happened := w.inject(f)
 	reopen := func() {
 		if w.tryOpen() != nil {
 			w.open()
@@ -221,7 +201,7 @@ func liveRetention(t *testing.T, f fault) bool {
 		w.stop()
 		time.Sleep(100 * time.Hour)
 	}
-	return commits >= f.commit
+	return happened()
 }
 
 // TestNumbersGoOn publishes after all events have gone and the bus was opened again: who

@@ -30,27 +30,32 @@ type fault struct {
 // expects every event to come to its end all the same. A commit that failed and
 // was stored all the same is seen after opening again only, as with SQLite's own.
 func TestFaults(t *testing.T) {
-	for _, f := range []fault{
-		{}, {reopen: true}, {reopen: true, late: true}, {stored: true, reopen: true}, {stored: true, reopen: true, late: true},
-	} {
+	eachFault(t, 8, live, everyFault...)
+}
+
+// everyFault is each way in which a commit can fail, and what can follow.
+var everyFault = []fault{
+	{}, {reopen: true}, {reopen: true, late: true}, {stored: true, reopen: true}, {stored: true, reopen: true, late: true},
+}
+
+// eachFault has live meet each of faults in each commit that it makes, which are least or
+// more; live reports whether the fault happened.
+func eachFault(t *testing.T, least int, live func(*testing.T, fault) bool, faults ...fault) {
+	for _, f := range faults {
 		for reached := true; reached; {
 			f.commit++
 			t.Run(fmt.Sprintf("%+v", f), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) { reached = live(t, f) })
 			})
 		}
-		if f.commit < 8 {
-			t.Errorf("%d commits in the life of the events; want more, or this tests nothing", f.commit)
+		if f.commit < least {
+			t.Errorf("%d commits; want %d or more, or this tests nothing", f.commit, least)
 		}
 	}
 }
 
-// live publishes "done", which the target takes at once, "again", which it takes
-// the second time, and "never", which it refuses, and reports whether f happened.
-func live(t *testing.T, f fault) bool {
-	w := newWorld(t)
-	var log bytes.Buffer
-	w.config.Log = slog.New(slog.NewTextHandler(&log, nil))
+// inject has f happen to the commits that follow, and returns what reports whether it has.
+func (w *world) inject(f fault) (happened func() bool) {
 	commits := 0
 	w.commit = func(commit func() error) error {
 		if commits++; commits != f.commit {
@@ -61,6 +66,16 @@ func live(t *testing.T, f fault) bool {
 		}
 		return errFault
 	}
+	return func() bool { return commits >= f.commit }
+}
+
+// live publishes "done", which the target takes at once, "again", which it takes
+// the second time, and "never", which it refuses, and reports whether f happened.
+func live(t *testing.T, f fault) bool {
+	w := newWorld(t)
+	var log bytes.Buffer
+	w.config.Log = slog.New(slog.NewTextHandler(&log, nil))
+	happened := w.inject(f)
 	calls := map[string]int{}
 	w.answer = func(e event.Event) error {
 		calls[e.ID]++
@@ -114,5 +129,5 @@ func live(t *testing.T, f fault) bool {
 	if strings.Contains(log.String(), "constraint") {
 		t.Errorf("a step cannot be made twice:\n%s", log.String())
 	}
-	return commits >= f.commit
+	return happened()
 }

@@ -307,22 +307,11 @@ func TestReplayKeepsEvents(t *testing.T) {
 // TestReplayFaults fails each commit in the life of a replay, in each way. Nothing is
 // lost, and without a restart nothing comes twice.
 func TestReplayFaults(t *testing.T) {
-	for _, f := range []fault{
-		{}, {reopen: true}, {reopen: true, late: true}, {stored: true, reopen: true}, {stored: true, reopen: true, late: true},
-	} {
-		if f.late && testing.Short() {
-			continue
-		}
-		for reached := true; reached; {
-			f.commit++
-			t.Run(fmt.Sprintf("%+v", f), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { reached = liveReplay(t, f) })
-			})
-		}
-		if f.commit < 5 {
-			t.Errorf("%d commits in the life of the replay; want more, or this tests nothing", f.commit)
-		}
+	faults := everyFault
+	if testing.Short() {
+		faults = slices.DeleteFunc(slices.Clone(faults), func(f fault) bool { return f.late })
 	}
+	eachFault(t, 5, liveReplay, faults...)
 }
 
 // liveReplay replays events of which one fails once, and reports whether f happened.
@@ -343,16 +332,7 @@ func liveReplay(t *testing.T, f fault) bool {
 	}
 	w.got = nil
 
-	commits := 0
-	w.commit = func(commit func() error) error {
-		if commits++; commits != f.commit {
-			return commit()
-		}
-		if f.stored {
-			return errors.Join(commit(), errFault)
-		}
-		return errFault
-	}
+	happened := w.inject(f)
 	failed := false
 	w.answer = func(event.Event) error {
 		if !failed {
@@ -405,5 +385,5 @@ func liveReplay(t *testing.T, f fault) bool {
 	if strings.Contains(log.String(), "constraint") {
 		t.Errorf("a step cannot be made twice:\n%s", log.String())
 	}
-	return commits >= f.commit
+	return happened()
 }
