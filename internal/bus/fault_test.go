@@ -69,6 +69,24 @@ func (w *world) inject(f fault) (happened func() bool) {
 	return func() bool { return commits >= f.commit }
 }
 
+// outlive runs the bus until nothing is left to do, through what follows f.
+func (w *world) outlive(f fault) {
+	w.run()
+	synctest.Wait()
+	if f.reopen {
+		if f.late {
+			time.Sleep(10 * time.Second)
+		}
+		w.stop()
+		if w.tryOpen() != nil {
+			w.open()
+		}
+		w.run()
+	}
+	time.Sleep(10 * time.Second)
+	synctest.Wait()
+}
+
 // live publishes "done", which the target takes at once, "again", which it takes
 // the second time, and "never", which it refuses, and reports whether f happened.
 func live(t *testing.T, f fault) bool {
@@ -96,20 +114,7 @@ func live(t *testing.T, f fault) bool {
 			known = err == nil
 		}
 	}
-	w.run()
-	synctest.Wait()
-	if f.reopen {
-		if f.late {
-			time.Sleep(10 * time.Second)
-		}
-		w.stop()
-		if w.tryOpen() != nil {
-			w.open()
-		}
-		w.run()
-	}
-	time.Sleep(10 * time.Second)
-	synctest.Wait()
+	w.outlive(f)
 
 	if diff := cmp.Diff([]string{"jobs never after 1: permanent error: no such luck"}, w.dead()); diff != "" {
 		t.Errorf("dead letters (-want +got):\n%s", diff)

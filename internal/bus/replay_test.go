@@ -348,20 +348,7 @@ func liveReplay(t *testing.T, f fault) bool {
 		err := w.bus.Replay(t.Context(), "r", bus.Selection{Rules: []string{"jobs"}})
 		begun = err == nil || errors.Is(err, bus.ErrReplay)
 	}
-	w.run()
-	synctest.Wait()
-	if f.reopen {
-		if f.late {
-			time.Sleep(10 * time.Second)
-		}
-		w.stop()
-		if w.tryOpen() != nil {
-			w.open()
-		}
-		w.run()
-	}
-	time.Sleep(10 * time.Second)
-	synctest.Wait()
+	w.outlive(f)
 	for _, line := range w.got {
 		_, id, _ := strings.Cut(strings.TrimSuffix(line, " r"), " ")
 		ids[id]++

@@ -82,7 +82,6 @@ type Build struct {
 	Why       string    `json:"why"`                 // such as "release 2.337.0"
 	Since     time.Time `json:"since"`               // wanted
 	Asked     time.Time `json:"asked,omitzero"`      // under way since; zero when it is not
-	Bad       bool      `json:"bad,omitempty"`       // failed, also when it was removed since: not built again by itself
 	Tries     int       `json:"tries,omitempty"`     // that failed
 	Tried     time.Time `json:"tried,omitzero"`      // when the last try began
 	NotBefore time.Time `json:"not_before,omitzero"` // of the next try
