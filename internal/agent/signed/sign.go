@@ -1,6 +1,7 @@
 package signed
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -81,13 +82,24 @@ func canonicalPath(u *url.URL) string {
 	return strings.Join(parts, "/")
 }
 
-// canonicalQuery is the query, sorted by name and then by value.
+// canonicalQuery is the query, encoded, and then sorted by name and by value: the two
+// orders differ, as "/" sorts after "-" and "%2F" before it.
 func canonicalQuery(u *url.URL) string {
-	query := u.Query()
-	for _, values := range query {
-		slices.Sort(values)
+	type parameter struct{ name, value string }
+	var all []parameter
+	for name, values := range u.Query() {
+		for _, v := range values {
+			all = append(all, parameter{encode(name), encode(v)})
+		}
 	}
-	return strings.ReplaceAll(query.Encode(), "+", "%20")
+	slices.SortFunc(all, func(a, b parameter) int {
+		return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.value, b.value))
+	})
+	pairs := make([]string, len(all))
+	for i, p := range all {
+		pairs[i] = p.name + "=" + p.value
+	}
+	return strings.Join(pairs, "&")
 }
 
 // encode escapes all but A-Z, a-z, 0-9 and "-_.~".

@@ -54,8 +54,8 @@ func TestAsTheSDKSigns(t *testing.T) {
 		u := &url.URL{Scheme: "https", Host: "abc.lambda-url.eu-west-1.on.aws", Path: "/" + rapid.StringMatching(`[a-zA-Z0-9 %+~_.ä-]{0,9}(/[a-z$=]{1,5})?`).Draw(t, "path")}
 		query := url.Values{}
 		for range rapid.IntRange(0, 3).Draw(t, "parameters") {
-			// Of names with other signs, specification and SDK have a different order.
-			query.Add(rapid.StringMatching(`[a-zA-Z0-9]{1,4}`).Draw(t, "name"), text.Draw(t, "value"))
+			name := rapid.OneOf(rapid.Just("again"), rapid.StringMatching(`[ -~äß]{1,4}`))
+			query.Add(name.Draw(t, "name"), text.Draw(t, "value"))
 		}
 		u.RawQuery = query.Encode()
 		body := []byte(text.Draw(t, "body"))
