@@ -205,6 +205,7 @@ func TestReplayFails(t *testing.T) {
 		w.run()
 		w.publish("a", "b")
 		time.Sleep(48 * time.Hour)
+		synctest.Wait()
 		w.got = nil
 		w.fails(2, errTarget, "a")
 		w.replay("r", bus.Selection{})
