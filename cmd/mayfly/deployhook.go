@@ -27,17 +27,10 @@ func (d *deployment) checkHook(ctx context.Context) error {
 		return err
 	}
 	_, err = d.forge.Webhook(ctx, at, want.URL)
-	if errors.Is(err, github.ErrNotFound) && isOurs(err) || errors.Is(err, github.ErrByHand) {
+	if errors.Is(err, github.ErrNoWebhook) || errors.Is(err, github.ErrByHand) {
 		return nil
 	}
 	return err
-}
-
-// isOurs tells "there is no such webhook among those of the place", which we say, from
-// GitHub's 404 for the place itself.
-func isOurs(err error) bool {
-	var refused *github.Error
-	return errors.As(err, &refused) && refused.Status == 0
 }
 
 // installHook installs the webhook, and sees a ping come through it.

@@ -23,6 +23,10 @@ var (
 	ErrUnavailable   = errors.New("GitHub is not available")               // 5xx, network, timeout
 	ErrByHand        = errors.New("GitHub has no call for this")           // see [Client.ByHand]
 
+	// ErrNoWebhook is an ErrNotFound that GitHub did not say: it told of its webhooks, and
+	// the one that is looked for is not among them.
+	ErrNoWebhook = fmt.Errorf("no such webhook: %w", ErrNotFound)
+
 	// ErrLost comes with ErrUnavailable, or with the context's error, when the
 	// request may have had its effect: it was sent and no answer, or a 5xx, came back.
 	ErrLost = errors.New("answer was lost")

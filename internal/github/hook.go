@@ -58,12 +58,12 @@ func (c *Client) InstallWebhook(ctx context.Context, s Scope, h HookConfig) (Hoo
 	return newHook(&answer), err
 }
 
-// Webhook returns the webhook of s that sends to url; ErrNotFound when there is
+// Webhook returns the webhook of s that sends to url; ErrNoWebhook when there is
 // none.
 func (c *Client) Webhook(ctx context.Context, s Scope, url string) (Hook, error) {
 	h, found, err := c.findWebhook(ctx, s, url)
 	if err == nil && !found {
-		err = &Error{Doing: fmt.Sprintf("finding the webhook of %s for %s", s, url), Kind: ErrNotFound}
+		err = &Error{Doing: fmt.Sprintf("finding the webhook of %s for %s", s, url), Kind: ErrNoWebhook}
 	}
 	return h, err
 }
