@@ -15,6 +15,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/pool"
+	"github.com/mayfly-ci/mayfly/internal/proof"
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
@@ -29,79 +30,73 @@ type testCmd struct {
 	Patience   time.Duration `help:"Give up when nothing has happened for this long." default:"2m"`
 }
 
-// A proof is one test under way. What it finds out is for one goroutine.
-type proof struct {
-	*testCmd
-	setup  setup
-	forge  *github.Client // as mayfly calls GitHub; nil when its credential is not to be had here
-	person *github.Client // as who tests does
-	from   *source
-	hook   hookSite
-	pools  []pool.Pool
-	begun  time.Time
-
-	commit string     // on the branch
-	ours   bool       // the branch: it is made, or may be
-	run    github.Run // zero before GitHub has made it
-	traces []*trace   // of the jobs there are to be, in that order
-	step   string     // where it stands, for the progress
-	moved  time.Time  // when something last happened
-}
-
 // Run proves it, or says which link broke first.
 func (c *testCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
-	p, err := c.open(ctx, all, log)
+	config, from, err := c.prepare(ctx, all, log)
 	if err != nil {
 		return err
 	}
-	defer p.from.close()
-	within, cancel := context.WithTimeoutCause(ctx, c.Timeout, errTestTime)
+	defer from.close()
+	within, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	screen.Notef("pushing a test workflow to branch %s of %s, for %s", c.Branch, c.Repository, strings.Join(poolsOf(p.pools), ", "))
-	broken, err := p.prove(within, screen)
-	cleaning, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-	defer stop()
-	left := p.clean(cleaning)
+	screen.Notef("pushing a test workflow to branch %s of %s, for %s", c.Branch, c.Repository, strings.Join(poolsOf(config.Pools), ", "))
+	progress := screen.Progress(time.Now)
+	config.Progress = func(standing string) { progress.Set("%s: %s", c.Repository, standing) }
+	report, err := proof.Run(within, config)
+	progress.End()
 	switch {
-	case left != nil:
-		return cli.Hint(errors.Join(err, left), "see to branch %s of %s and its run yourself", c.Branch, c.Repository)
+	case errors.Is(err, proof.ErrLeft):
+		return cli.Hint(err, "see to branch %s of %s and its run yourself", c.Branch, c.Repository)
 	case ctx.Err() != nil:
 		return cli.Hint(errors.New("test: stopped before its end"), "its run was cancelled and branch %s removed", c.Branch)
+	case errors.Is(err, proof.ErrBranch):
+		return cli.Usage(err, "choose another with --branch, or remove it")
+	case errors.Is(err, proof.ErrEmpty):
+		return cli.Hint(err, "push a first commit to %s", c.Repository)
 	case err != nil:
 		return err
 	}
-	return p.conclude(screen, broken)
+	return c.conclude(screen, report)
 }
-
-var errTestTime = errors.New("the test took too long")
 
 // branchName is what --branch may be: something that needs no quotes anywhere.
 var branchName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
 
-// open reads what there is to read before anything is done.
-func (c *testCmd) open(ctx context.Context, all *commands, log *slog.Logger) (*proof, error) {
+// prepare reads what there is to read before anything is done.
+func (c *testCmd) prepare(ctx context.Context, all *commands, log *slog.Logger) (config proof.Config, from *source, err error) {
 	c.Branch = cmp.Or(c.Branch, "mayfly-test-"+strings.ToLower(rand.Text()[:8]))
 	if !branchName.MatchString(c.Branch) || strings.Contains(c.Branch, "..") {
-		return nil, cli.Usage(fmt.Errorf("branch %q", c.Branch), "want letters, digits, dots, dashes and underscores, such as mayfly-test-1")
+		return config, nil, cli.Usage(fmt.Errorf("branch %q", c.Branch), "want letters, digits, dots, dashes and underscores, such as mayfly-test-1")
 	}
-	p := &proof{testCmd: c}
-	var err error
-	if p.setup, err = readSetup(all.Config); err != nil {
-		return nil, err
+	s, err := readSetup(all.Config)
+	if err != nil {
+		return config, nil, err
 	}
-	if p.pools, err = c.choose(p.setup.limits.Pools); err != nil {
-		return nil, err
+	config = proof.Config{
+		Repository: c.Repository, Branch: c.Branch, Patience: c.Patience, Level: s.limits.Level, RunnersAt: s.GitHub.RunnersAt,
 	}
-	if err := p.connect(); err != nil {
-		return nil, err
+	if config.Pools, err = c.choose(s.limits.Pools); err != nil {
+		return config, nil, err
 	}
-	if p.from, err = c.source(ctx, all, log); err != nil {
-		return nil, err
+	if config.Forge, config.Person, err = c.connect(s); err != nil {
+		return config, nil, err
 	}
-	if p.hook = p.from.hook; p.hook.url == "" {
-		p.hook = hookSite{p.setup.Webhook.URL, "mayfly webhook install"}
+	if from, err = c.source(ctx, all, log); err != nil {
+		return config, nil, err
 	}
-	return p, nil
+	config.Ledger, config.Events, config.Pause = from.ledger, from.events, from.pause
+	if !strings.HasPrefix(s.GitHub.URL, "http://") { // GitHub counts calls; a simulator, which alone may be spoken to without TLS, does not mind
+		config.Pause = max(config.Pause, time.Second)
+	}
+	config.Health = func(ctx context.Context) (proof.Health, error) {
+		h, err := from.health(ctx)
+		return proof.Health{Running: h.Running, Words: h.Words, Quarantined: h.Quarantined}, err
+	}
+	config.Hook = proof.Hook{At: s.Webhook.At, URL: from.hook.url, Command: from.hook.command}
+	if config.Hook.URL == "" {
+		config.Hook.URL, config.Hook.Command = s.Webhook.URL, "mayfly webhook install"
+	}
+	return config, from, nil
 }
 
 // choose returns the pools to try.
@@ -126,23 +121,23 @@ func (c *testCmd) choose(all pool.Set) (chosen []pool.Pool, err error) {
 }
 
 // connect makes the clients: one as mayfly, one as who tests. With a token of a person's
-// own, the first may be out of reach: on AWS its key is in the account.
-func (p *proof) connect() (err error) {
-	if resolveErr := p.setup.resolve(); resolveErr == nil {
-		if p.forge, err = github.New(p.setup.forge()); err != nil {
-			return err
+// own, the first may be out of reach, as its key is on AWS: then both are the person's.
+func (c *testCmd) connect(s setup) (forge, person *github.Client, err error) {
+	if err := s.resolve(); err == nil {
+		if forge, err = github.New(s.forge()); err != nil {
+			return nil, nil, err
 		}
-	} else if p.Token == "" {
-		return cli.Hint(resolveErr, "or give a token of your own: MAYFLY_TEST_TOKEN")
+	} else if c.Token == "" {
+		return nil, nil, cli.Hint(err, "or give a token of your own: MAYFLY_TEST_TOKEN")
 	}
-	p.person = p.forge
-	if p.Token != "" {
-		p.person, err = github.New(github.Config{URL: p.setup.GitHub.URL, Token: secret.New(p.Token)})
+	if c.Token == "" {
+		return forge, forge, nil
 	}
-	if p.forge == nil {
-		p.forge = p.person
+	person, err = github.New(github.Config{URL: s.GitHub.URL, Token: secret.New(c.Token)})
+	if forge == nil {
+		forge = person
 	}
-	return err
+	return forge, person, err
 }
 
 func poolsOf(pools []pool.Pool) (names []string) {
@@ -152,83 +147,46 @@ func poolsOf(pools []pool.Pool) (names []string) {
 	return names
 }
 
-// prove pushes, follows every job to its end, and looks whether all is as it should be.
-// It returns the first link that broke, nil when none did.
-func (p *proof) prove(ctx context.Context, screen *cli.Screen) (*brokenLink, error) {
-	if err := p.push(ctx); err != nil {
-		return nil, err
+// conclude prints the report and gives the verdict.
+func (c *testCmd) conclude(screen *cli.Screen, r proof.Report) error {
+	if c.JSON {
+		if err := screen.JSON(r); err != nil {
+			return err
+		}
+	} else {
+		printProof(screen, r)
 	}
-	progress := screen.Progress(time.Now)
-	defer progress.End()
-	for {
-		before := p.step
-		if err := p.look(ctx); err != nil && ctx.Err() == nil {
-			return nil, err
-		}
-		if p.step = p.standing(); p.step != before {
-			p.moved = time.Now()
-		}
-		progress.Set("%s: %s", p.Repository, p.step)
-		if broken := p.hopeless(); broken != nil {
-			return broken, nil
-		}
-		if p.over() {
-			return p.check(ctx)
-		}
-		if ctx.Err() != nil || time.Since(p.moved) > p.Patience {
-			return p.stuck(context.WithoutCancel(ctx)), nil
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(p.pause()):
-		}
+	if r.Broken != nil {
+		return cli.Hint(fmt.Errorf("test: %w", r.Broken), "%s", r.Broken.Hint)
 	}
+	if !c.JSON {
+		fmt.Fprintf(screen.Out, "\n%d jobs, each in a container of its own; nothing is left of them: no runner, no registration, no branch\n", len(r.Jobs))
+	}
+	return nil
 }
 
-// push makes the branch. One that was there before is nobody's to remove.
-func (p *proof) push(ctx context.Context) (err error) {
-	p.begun, p.moved = time.Now(), time.Now()
-	switch has, err := p.person.HasBranch(ctx, p.Repository, p.Branch); {
-	case err != nil:
-		return err
-	case has:
-		return cli.Usage(fmt.Errorf("branch %s of %s is there already", p.Branch, p.Repository), "choose another with --branch, or remove it")
+// printProof prints a line for each job: when it reached each hop, counted from when it was
+// queued. GitHub's times are whole seconds, by its clock.
+func printProof(screen *cli.Screen, r proof.Report) {
+	head := []string{"JOB", "POOL"}
+	for _, hop := range proof.Hops {
+		head = append(head, strings.ToUpper(hop))
 	}
-	p.commit, err = p.person.CreateBranch(ctx, p.Repository, p.Branch, "mayfly test", map[string]string{workflowPath: p.workflow()})
-	if errors.Is(err, github.ErrConflict) {
-		err = cli.Hint(err, "push a first commit to %s: GitHub makes no branch in an empty repository", p.Repository)
+	var rows [][]cli.Cell
+	for _, j := range r.Jobs {
+		row := cli.Text(j.Name, orDash(j.Pool))
+		for _, hop := range proof.Hops {
+			cell := cli.Cell{Text: "-"}
+			if after, reached := j.Hops[hop]; reached {
+				cell.Text = "+" + cli.Duration(seconds(after))
+			}
+			row = append(row, cell)
+		}
+		result := cli.Cell{Text: orDash(j.Result), Colour: cli.Red}
+		if j.Result == "success" {
+			result.Colour = cli.Green
+		}
+		rows = append(rows, append(row, result, cli.Cell{Text: orDash(j.Runner)}))
 	}
-	// With a commit the branch may be there, whatever the error is, unless somebody has just
-	// made one of this name.
-	p.ours = p.commit != "" && !errors.Is(err, github.ErrUnprocessable)
-	return err
-}
-
-// pause is how long to wait between looks. GitHub and the stack count calls; a simulator on
-// this machine, which alone may be spoken to without TLS, does not mind.
-func (p *proof) pause() time.Duration {
-	if strings.HasPrefix(p.setup.GitHub.URL, "http://") {
-		return p.from.pause
-	}
-	return max(p.from.pause, time.Second)
-}
-
-// clean cancels what still runs and removes the branch, if it is the test's.
-func (p *proof) clean(ctx context.Context) error {
-	if !p.ours {
-		return nil
-	}
-	err := p.lookAtRun(ctx) // which may have come to be since
-	if p.run.ID != 0 && !p.run.Completed {
-		err = errors.Join(err, p.person.CancelRun(ctx, p.Repository, p.run.ID))
-	}
-	err = errors.Join(err, p.person.RemoveBranch(ctx, p.Repository, p.Branch))
-	if err != nil {
-		return err
-	}
-	has, err := p.person.HasBranch(ctx, p.Repository, p.Branch)
-	if has {
-		err = fmt.Errorf("branch %s of %s is still there", p.Branch, p.Repository)
-	}
-	return err
+	screen.Table(append(head, "RESULT", "RUNNER"), rows)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/fault"
+	"github.com/mayfly-ci/mayfly/internal/proof"
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
@@ -37,7 +38,7 @@ func proofWorld(t *testing.T, c worldConfig) *world {
 }
 
 // proves runs mayfly test and returns what it says, which is removed in any case.
-func (w *world) proves(t *testing.T, want int, args ...string) (v proofView, errs string) {
+func (w *world) proves(t *testing.T, want int, args ...string) (v proof.Report, errs string) {
 	t.Helper()
 	out, errs, code := mayfly(t, append([]string{"-c", w.config(), "test", worldRepository, "--json", "--branch", "try"}, args...)...)
 	if code != want {
@@ -84,7 +85,7 @@ func TestProof(t *testing.T) {
 	w := proofWorld(t, worldConfig{pool: twoPools})
 	w.serve(t)
 	v, errs := w.proves(t, 0)
-	want := map[string]string{"pool small": "small", "pool large": "large", secondJob: "small", thirdJob: "small"}
+	want := map[string]string{"pool small": "small", "pool large": "large", "after all pools": "small", "after that": "small"}
 	places := map[string]bool{}
 	for _, j := range v.Jobs {
 		if want[j.Name] != j.Pool || j.Result != "success" || len(j.Hops) != 8 {
@@ -160,7 +161,7 @@ func TestProofBroken(t *testing.T) {
 			w := proofWorld(t, test.config)
 			test.breaks(t, w)
 			v, errs := w.proves(t, 1, append([]string{"--patience", "2s"}, test.args...)...)
-			if v.Broken == nil || v.Broken.Link != test.link {
+			if v.Broken == nil || v.Broken.Name != test.link {
 				t.Fatalf("%+v, want link %s\n%s%s", v.Broken, test.link, errs, w.said())
 			}
 			for _, text := range test.says {
@@ -244,61 +245,17 @@ func TestProofRefused(t *testing.T) {
 	}
 }
 
-// TestProofShared has jobs that were not alone, or not on a runner of ours.
-func TestProofShared(t *testing.T) {
-	job := func(name, runner, place string) *trace {
-		t := &trace{Name: name, Pool: "small", identity: place}
-		t.job.RunnerName = runner
-		return t
-	}
-	foreign := job("c", "c", "")
-	foreign.foreign = true
-	for name, test := range map[string]struct {
-		traces []*trace
-		link   string
-		says   string
-	}{
-		"all alone":   {traces: []*trace{job("a", "r1", "h1 ns1"), job("b", "r2", "h2 ns2")}},
-		"one runner":  {[]*trace{job("a", "r1", "h1 ns1"), job("b", "r1", "h2 ns2")}, "container", `shared one with "a": runner r1`},
-		"one place":   {[]*trace{job("a", "r1", "h1 ns1"), job("b", "r2", "h1 ns1")}, "container", `shared one with "a": place h1 ns1`},
-		"not said":    {[]*trace{job("a", "r1", "")}, "container", "does not say where"},
-		"not of ours": {[]*trace{foreign}, "assignment", "c, which is no runner of this mayfly"},
-	} {
-		p := &proof{testCmd: &testCmd{}, traces: test.traces}
-		b := p.hopeless()
-		if b == nil {
-			b = p.shared()
-		}
-		if test.link == "" && b != nil || test.link != "" && (b == nil || b.Link != test.link || !strings.Contains(b.What, test.says)) {
-			t.Errorf("%s: %+v, want %s: %s", name, b, test.link, test.says)
-		}
-	}
-}
-
-func TestIdentityIn(t *testing.T) {
-	const log = `2026-01-31T12:00:00Z ##[group]Run set -eu
-2026-01-31T12:00:00Z echo "mayfly-test host=$(cat /proc/sys/kernel/hostname) ns=$(readlink /proc/self/ns/mnt)"
-2026-01-31T12:00:01Z mayfly-test host=m-small-1 ns=mnt:[4026532201]
-`
-	if got := identityIn(log); got != "m-small-1 mnt:[4026532201]" {
-		t.Errorf("got %q", got)
-	}
-	if got := identityIn(log[:150]); got != "" {
-		t.Errorf("of the command alone: %q", got)
-	}
-}
-
 // provesDelivery runs mayfly test with a stack whose functions nobody runs: it reads the stack and
 // GitHub, and finds that no delivery came that far.
 func (w *cloudWorld) provesDelivery(t *testing.T) {
 	t.Helper()
 	w.push(t, map[string]string{"README": "hello"})
 	out, errs, code := w.run(t, nil, "test", worldRepository, "--branch", "try", "--patience", "1s", "--json")
-	var v proofView
+	var v proof.Report
 	if err := json.Unmarshal([]byte(out), &v); err != nil || code != 1 {
 		t.Fatalf("exit code %d, %v\n%s%s", code, err, out, errs)
 	}
-	if len(v.Jobs) != 4 || v.Broken == nil || v.Broken.Link != "delivery" || !strings.Contains(v.Broken.What, "of the webhook of acme/web none failed") {
+	if len(v.Jobs) != 4 || v.Broken == nil || v.Broken.Name != "delivery" || !strings.Contains(v.Broken.What, "of the webhook of acme/web none failed") {
 		t.Errorf("%+v, %+v: want that none came and none failed", v, v.Broken)
 	}
 	w.noBranch(t)

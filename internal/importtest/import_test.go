@@ -40,6 +40,7 @@ var allowed = map[string][]string{
 	"internal/agent":      {"internal/claim"},
 	"internal/aws":        {},
 	"internal/pipeline":   {"internal/agent", "internal/claim", "internal/github", "internal/image", "internal/ledger"},
+	"internal/proof":      {"internal/bus", "internal/github", "internal/ledger", "internal/pipeline"},
 	"internal/config":     {},
 	"internal/cli":        {},
 	"internal/importtest": {},

@@ -1,4 +1,4 @@
-package main
+package proof
 
 import (
 	"cmp"
@@ -8,43 +8,42 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
-// A brokenLink is where the way of a job ended too early.
-type brokenLink struct {
-	Link string `json:"link"` // one of run, delivery, rule, pool, room, start, claim, runner, assignment, result, container, left
+// A Link is where the way of a job ended too early.
+type Link struct {
+	Name string `json:"link"` // one of run, delivery, rule, pool, room, start, claim, runner, assignment, result, container, left
 	Job  string `json:"job,omitempty"`
 	What string `json:"what"`
 	Hint string `json:"hint"`
 }
 
-func broke(link string, t *trace, hint, what string, args ...any) *brokenLink {
-	b := &brokenLink{Link: link, What: fmt.Sprintf(what, args...), Hint: hint}
+func broke(name string, t *trace, hint, what string, args ...any) *Link {
+	l := &Link{Name: name, What: fmt.Sprintf(what, args...), Hint: hint}
 	if t != nil {
-		b.Job = t.Name
+		l.Job = t.Name
 	}
-	return b
+	return l
 }
 
-// err is b as the tool says it.
-func (b *brokenLink) err() error {
-	where := b.Link
-	if b.Job != "" {
-		where += fmt.Sprintf(" of job %q", b.Job)
+// Error says which link broke, and how.
+func (l *Link) Error() string {
+	where := l.Name
+	if l.Job != "" {
+		where += fmt.Sprintf(" of job %q", l.Job)
 	}
-	return cli.Hint(fmt.Errorf("test: the first broken link is the %s: %s", where, b.What), "%s", b.Hint)
+	return fmt.Sprintf("the first broken link is the %s: %s", where, l.What)
 }
 
 // maxFailures is how many runners may fail a job before it is given up.
 const maxFailures = 3
 
 // hopeless returns a link that no waiting mends.
-func (p *proof) hopeless() *brokenLink {
+func (p *proof) hopeless() *Link {
 	if p.run.Completed && p.run.Conclusion == "startup_failure" {
 		return broke("run", nil, "look at "+p.run.URL, "GitHub does not take the test workflow")
 	}
@@ -67,7 +66,7 @@ func (p *proof) hopeless() *brokenLink {
 }
 
 // failing tells of runners that fail one after another: where they do says what to look at.
-func (p *proof) failing(t *trace) *brokenLink {
+func (p *proof) failing(t *trace) *Link {
 	link, hint := "start", "mayfly runners --all tells of each; its log is that of mayfly up"
 	switch {
 	case !t.step(ledger.RunnerIdle).IsZero():
@@ -83,7 +82,7 @@ func (p *proof) failing(t *trace) *brokenLink {
 }
 
 // stuck says where the first job that stands stands, and what to do about it.
-func (p *proof) stuck(ctx context.Context) *brokenLink {
+func (p *proof) stuck(ctx context.Context) *Link {
 	if p.run.ID == 0 {
 		return broke("run", nil, "are Actions allowed in "+p.Repository+", and for this branch?", "GitHub made no run of the test workflow")
 	}
@@ -105,14 +104,14 @@ func (p *proof) stuck(ctx context.Context) *brokenLink {
 }
 
 // left tells of a runner that stays after its job.
-func (p *proof) left(t *trace) *brokenLink {
+func (p *proof) left(t *trace) *Link {
 	return broke("left", t, "mayfly runners "+string(t.runner.Name)+" tells its story", "its runner %s is %s after its end", t.runner.Name, t.runner.State)
 }
 
 // waiting tells why a job that the ledger has is not running.
-func (p *proof) waiting(ctx context.Context, t *trace) *brokenLink {
+func (p *proof) waiting(ctx context.Context, t *trace) *Link {
 	why := "it waits"
-	if state, err := p.from.ledger.Snapshot(ctx); err == nil {
+	if state, err := p.Ledger.Snapshot(ctx); err == nil {
 		why = state.Why(t.kept, time.Now())
 	}
 	switch r := t.runner; {
@@ -132,7 +131,7 @@ func (p *proof) waiting(ctx context.Context, t *trace) *brokenLink {
 
 // alive is a hint, unless the pipeline is not running: that goes first.
 func (p *proof) alive(ctx context.Context, hint string) string {
-	if h, err := p.from.health(ctx); err == nil && !h.Running {
+	if h, err := p.Health(ctx); err == nil && !h.Running {
 		return h.Words
 	}
 	return hint
@@ -140,116 +139,36 @@ func (p *proof) alive(ctx context.Context, hint string) string {
 
 // noDelivery finds out why no event of a job came: asking the pipeline first, then GitHub for
 // its webhook.
-func (p *proof) noDelivery(ctx context.Context, t *trace) *brokenLink {
-	no := func(hint, what string, args ...any) *brokenLink { return broke("delivery", t, hint, what, args...) }
-	h, err := p.from.health(ctx)
+func (p *proof) noDelivery(ctx context.Context, t *trace) *Link {
+	no := func(hint, what string, args ...any) *Link { return broke("delivery", t, hint, what, args...) }
+	h, err := p.Health(ctx)
 	switch {
 	case err == nil && !h.Running:
 		return no("start it, and test again", "none arrived: %s", h.Words)
 	case err == nil && h.Quarantined > 0:
 		return no("mayfly quarantine list shows what they lack", "none arrived, and %d are in quarantine", h.Quarantined)
-	case p.setup.Webhook.At == "" || p.hook.url == "":
-		return no("set webhook.at; then "+p.hook.command+" makes it", "none arrived, and the configuration does not say whose webhook there is and where it sends to")
+	case p.Hook.At == "" || p.Hook.URL == "":
+		return no("set webhook.at; then "+p.Hook.Command+" makes it", "none arrived, and the configuration does not say whose webhook there is and where it sends to")
 	}
-	at, err := pipeline.HookScope(p.setup.Webhook.At)
+	at, err := pipeline.HookScope(p.Hook.At)
 	if err != nil {
 		return no("webhook.at: app, acme, acme/web or enterprises/SLUG", "none arrived, and %v", err)
 	}
-	hook, err := p.forge.Webhook(ctx, at, p.hook.url)
+	hook, err := p.Forge.Webhook(ctx, at, p.Hook.URL)
 	switch {
-	case errors.Is(err, github.ErrNotFound) && isOurs(err):
-		return no(p.hook.command+" makes it", "none arrived: %s has no webhook that sends to %s", at, p.hook.url)
+	case errors.Is(err, github.ErrNoWebhook):
+		return no(p.Hook.Command+" makes it", "none arrived: %s has no webhook that sends to %s", at, p.Hook.URL)
 	case err != nil:
 		return no("mayfly webhook ping tries it", "none arrived, and GitHub does not tell of its webhook: %v", err)
 	case !slices.Contains(hook.Events, event.TypeWorkflowJob) && !slices.Contains(hook.Events, "*"):
-		return no(p.hook.command+" changes it; an App's events are ticked on its settings page", "none arrived: the webhook of %s sends no workflow_job events", at)
+		return no(p.Hook.Command+" changes it; an App's events are ticked on its settings page", "none arrived: the webhook of %s sends no workflow_job events", at)
 	case !hook.Active:
-		return no(p.hook.command+" changes it", "none arrived: the webhook of %s is switched off", at)
+		return no(p.Hook.Command+" changes it", "none arrived: the webhook of %s is switched off", at)
 	}
-	failed, err := p.forge.FailedDeliveries(ctx, at, hook.ID, p.begun.Add(-time.Minute))
+	failed, err := p.Forge.FailedDeliveries(ctx, at, hook.ID, p.begun.Add(-time.Minute))
 	if err == nil && len(failed) > 0 {
-		return no("can GitHub reach that address, and is the webhook's secret the configuration's? "+p.hook.command+" sets it",
-			"GitHub could not deliver to %s: %d %s", p.hook.url, failed[0].Code, failed[0].Status)
+		return no("can GitHub reach that address, and is the webhook's secret the configuration's? "+p.Hook.Command+" sets it",
+			"GitHub could not deliver to %s: %d %s", p.Hook.URL, failed[0].Code, failed[0].Status)
 	}
 	return no("is "+p.Repository+" within "+at.String()+"? webhook.at says whose webhook it is", "none arrived, and of the webhook of %s none failed", at)
-}
-
-// check looks at what came of jobs that all succeeded.
-func (p *proof) check(ctx context.Context) (*brokenLink, error) {
-	for _, t := range p.traces {
-		log, err := p.log(ctx, t.job.ID)
-		if err != nil {
-			return nil, err
-		}
-		t.identity = identityIn(log)
-	}
-	if b := p.shared(); b != nil {
-		return b, nil
-	}
-	return p.registered(ctx)
-}
-
-// log reads the log of a job, which GitHub may not have at once.
-func (p *proof) log(ctx context.Context, id int64) (string, error) {
-	for until := time.Now().Add(p.Patience); ; {
-		text, err := p.person.JobLog(ctx, p.Repository, id)
-		if !errors.Is(err, github.ErrNotFound) || time.Now().After(until) {
-			return text, err
-		}
-		select {
-		case <-ctx.Done():
-			return "", err
-		case <-time.After(p.pause()):
-		}
-	}
-}
-
-// shared returns the first job that was not alone in its container.
-func (p *proof) shared() *brokenLink {
-	seen := map[string]string{} // the job by runner, and by place
-	for _, t := range p.traces {
-		if t.identity == "" {
-			return broke("container", t, "its log is at "+t.job.URL, "its log does not say where it ran")
-		}
-		for _, mark := range []string{"runner " + t.job.RunnerName, "place " + t.identity} {
-			if other := seen[mark]; other != "" {
-				return broke("container", t, "no two jobs of mayfly share one: is another runner registered with the same labels?", "it shared one with %q: %s", other, mark)
-			}
-			seen[mark] = t.Name
-		}
-	}
-	return nil
-}
-
-// registered returns the first runner of the test that GitHub still has. GitHub forgets an
-// ephemeral runner by itself, and may take a moment.
-func (p *proof) registered(ctx context.Context) (*brokenLink, error) {
-	for until := time.Now().Add(p.Patience); ; {
-		left, err := p.registrations(ctx)
-		if err != nil || left == nil || time.Now().After(until) {
-			return left, err
-		}
-		select {
-		case <-ctx.Done():
-			return left, nil
-		case <-time.After(p.pause()):
-		}
-	}
-}
-
-func (p *proof) registrations(ctx context.Context) (*brokenLink, error) {
-	for _, t := range p.traces {
-		at, err := pipeline.ScopeOf(p.setup.limits.Level, t.kept.Scope, p.setup.GitHub.RunnersAt)
-		if err != nil {
-			return nil, err
-		}
-		_, err = p.forge.RunnerByName(ctx, at, t.job.RunnerName)
-		switch {
-		case err == nil:
-			return broke("left", t, "mayfly runners "+t.job.RunnerName+" tells its story", "its runner %s is still registered at %s", t.job.RunnerName, at), nil
-		case !errors.Is(err, github.ErrNotFound):
-			return nil, err
-		}
-	}
-	return nil, nil
 }

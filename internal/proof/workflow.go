@@ -1,10 +1,12 @@
-package main
+package proof
 
 import (
 	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
 // workflowPath is where the test workflow is on its branch.
@@ -28,26 +30,33 @@ const (
 // matrixJob is the name of the matrix' job for a pool.
 func matrixJob(pool string) string { return "pool " + pool }
 
+// expected returns the traces of the jobs that there are to be: one for each pool, and the
+// chain on the first.
+func expected(pools []pool.Pool) (all []*trace) {
+	for _, one := range pools {
+		all = append(all, &trace{Name: matrixJob(one.Name), Pool: one.Name})
+	}
+	for _, name := range []string{secondJob, thirdJob} {
+		all = append(all, &trace{Name: name, Pool: pools[0].Name})
+	}
+	return all
+}
+
 // workflow is the test workflow: a job on each pool, by its labels, and a chain of two more
-// on the first. JSON is YAML, so that no label needs quoting rules. It also makes
-// the traces of the jobs that there are to be.
-func (p *proof) workflow() string {
+// on the first. JSON is YAML, so that no label needs quoting rules.
+func workflow(branch string, pools []pool.Pool) string {
 	type leg struct {
 		Pool   string   `json:"pool"`
 		Labels []string `json:"labels"`
 	}
 	var legs []leg
-	for _, one := range p.pools {
+	for _, one := range pools {
 		legs = append(legs, leg{one.Name, one.Labels})
-		p.traces = append(p.traces, &trace{Name: matrixJob(one.Name), Pool: one.Name})
-	}
-	for _, name := range []string{secondJob, thirdJob} {
-		p.traces = append(p.traces, &trace{Name: name, Pool: p.pools[0].Name})
 	}
 	step := "      - run: |\n          " + strings.ReplaceAll(identify, "\n", "\n          ") + "\n"
 	chain := func(key, name, needs string) string {
 		return fmt.Sprintf("  %s:\n    name: %s\n    needs: %s\n    runs-on: %s\n    timeout-minutes: 10\n    steps:\n%s",
-			key, name, needs, inJSON(p.pools[0].Labels), step)
+			key, name, needs, inJSON(pools[0].Labels), step)
 	}
 	return fmt.Sprintf(`# Made by mayfly test, which removes this branch in the end.
 name: mayfly test
@@ -62,7 +71,7 @@ jobs:
     runs-on: ${{ matrix.labels }}
     timeout-minutes: 10
     steps:
-%s`, inJSON(p.Branch), matrixJob("${{ matrix.pool }}"), inJSON(legs), step) + chain("second", secondJob, "pools") + chain("third", thirdJob, "second")
+%s`, inJSON(branch), matrixJob("${{ matrix.pool }}"), inJSON(legs), step) + chain("second", secondJob, "pools") + chain("third", thirdJob, "second")
 }
 
 func inJSON(v any) string {

@@ -1,4 +1,4 @@
-package main
+package proof
 
 import (
 	"context"
@@ -26,24 +26,21 @@ type trace struct {
 	identity string        // where it ran, by its own word
 }
 
-// A hop is a point on the way of a job.
-type hop struct {
-	name string
-	at   time.Time // zero if it was not reached
-}
+// Hops are the points on the way of a job after it was queued, in their order.
+var Hops = []string{"event", "wanted", "starting", "claimed", "listening", "running", "done", "gone"}
 
-// hops are the points after queued, in their order.
-func (t *trace) hops() []hop {
+// hops returns when t reached each of [Hops]; zero if it did not.
+func (t *trace) hops() []time.Time {
 	started, done := time.Time{}, time.Time{}
 	if t.job.RunnerName != "" {
 		started = t.job.Started
 	}
-	if t.job.Action == event.ActionCompleted {
+	if t.completed() {
 		done = t.job.Completed
 	}
-	return []hop{
-		{"event", t.event}, {"wanted", t.runner.Made}, {"starting", t.step(ledger.RunnerStarting)}, {"claimed", t.runner.Claimed},
-		{"listening", t.step(ledger.RunnerIdle)}, {"running", started}, {"done", done}, {"gone", t.step(ledger.RunnerGone)},
+	return []time.Time{
+		t.event, t.runner.Made, t.step(ledger.RunnerStarting), t.runner.Claimed,
+		t.step(ledger.RunnerIdle), started, done, t.step(ledger.RunnerGone),
 	}
 }
 
@@ -62,9 +59,9 @@ func (t *trace) standing() string {
 	if t.job.ID != 0 {
 		at = t.job.Action
 	}
-	for _, h := range t.hops() {
-		if !h.at.IsZero() {
-			at = h.name
+	for i, reached := range t.hops() {
+		if !reached.IsZero() {
+			at = Hops[i]
 		}
 	}
 	return at
@@ -109,7 +106,7 @@ func (p *proof) look(ctx context.Context) error {
 	if err := p.lookAtRun(ctx); err != nil || p.run.ID == 0 {
 		return err
 	}
-	jobs, err := p.person.JobsOf(ctx, p.Repository, p.run.ID)
+	jobs, err := p.Person.JobsOf(ctx, p.Repository, p.run.ID)
 	if err != nil {
 		return err
 	}
@@ -131,7 +128,7 @@ func (p *proof) look(ctx context.Context) error {
 
 // lookAtRun finds the run of the test workflow.
 func (p *proof) lookAtRun(ctx context.Context) error {
-	runs, err := p.person.RunsOf(ctx, p.Repository, p.commit)
+	runs, err := p.Person.RunsOf(ctx, p.Repository, p.commit)
 	for _, r := range runs {
 		if r.Path == workflowPath {
 			p.run = r
@@ -142,7 +139,7 @@ func (p *proof) lookAtRun(ctx context.Context) error {
 
 // lookAtEvents finds the queued events of the jobs.
 func (p *proof) lookAtEvents(ctx context.Context) error {
-	list, err := p.from.events.Events(ctx, bus.Filter{
+	list, err := p.Events.Events(ctx, bus.Filter{
 		Source: event.SourceGitHub, DetailType: event.TypeWorkflowJob, Since: p.begun.Add(-time.Minute), Limit: 1000,
 	})
 	for _, s := range list {
@@ -166,7 +163,7 @@ func (p *proof) lookAtLedger(ctx context.Context, t *trace) error {
 		return nil
 	}
 	key := ledger.KeyOf(t.job.WorkflowJob)
-	kept, err := p.from.ledger.Jobs(ctx, ledger.JobQuery{Key: key})
+	kept, err := p.Ledger.Jobs(ctx, ledger.JobQuery{Key: key})
 	if errors.Is(err, ledger.ErrNotFound) {
 		return nil
 	} else if err != nil {
@@ -177,7 +174,7 @@ func (p *proof) lookAtLedger(ctx context.Context, t *trace) error {
 	if t.job.RunnerName != "" {
 		query = ledger.RunnerQuery{Name: ledger.RunnerName(t.job.RunnerName)}
 	}
-	runners, err := p.from.ledger.Runners(ctx, query)
+	runners, err := p.Ledger.Runners(ctx, query)
 	if err == nil && len(runners) > 0 {
 		t.runner = runners[0]
 	}
