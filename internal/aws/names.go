@@ -39,9 +39,12 @@ const (
 	AgentPath     = "/opt/mayfly/mayfly-agent"
 )
 
-// TypeVersionRefused is the detail type of the event that GitHub no longer takes the
-// runner's version; its source is "mayfly".
-const TypeVersionRefused = "Runner Version Refused"
+// Detail types of events between the functions, whose source is "mayfly".
+const (
+	TypeVersionRefused  = "Runner Version Refused" // ledger → release: GitHub no longer takes a runner's version
+	TypeRunwayUncertain = "Runway Uncertain"       // release → sweep: ask GitHub from when it refuses a version
+	TypeRunwayKnown     = "Runway Known"           // sweep → release: its answer
+)
 
 // The metrics of a stack: what CloudWatch has of it beyond what AWS measures itself.
 const (

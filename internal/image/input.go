@@ -24,8 +24,8 @@ type FeedFailed struct {
 
 // Deprecated is GitHub's word on when it refuses a version; zero when it has set no date.
 type Deprecated struct {
-	Version Version
-	At      time.Time
+	Version Version   `json:"version"`
+	At      time.Time `json:"at,omitzero"`
 }
 
 // Sourced says what revision the source of images has.

@@ -31,22 +31,26 @@ func (p *Pipeline) CheckRelease(ctx context.Context, feed release.Feed, e image.
 		}
 		answer = r
 	}
-	return append(p.runnerEnd(ctx, e.Running), answer)
+	if end, told := p.RunnerEnd(ctx, e.Running); told {
+		return []image.Input{end, answer}
+	}
+	return []image.Input{answer}
 }
 
-// runnerEnd asks from when GitHub refuses a version. Where it does not tell, 30 days
-// after the next release stand.
-func (p *Pipeline) runnerEnd(ctx context.Context, v image.Version) []image.Input {
+// RunnerEnd asks from when GitHub refuses runners of a version, and reports whether it
+// told, which takes a credential, and a plan that gives dates. Where it did not, what is
+// known stands, or else 30 days after the next release.
+func (p *Pipeline) RunnerEnd(ctx context.Context, v image.Version) (end image.Deprecated, told bool) {
 	scope, ok := p.home()
 	if v == "" || !ok || p.Forge == nil {
-		return nil
+		return image.Deprecated{}, false
 	}
-	end, err := p.Forge.RunnerEnd(ctx, scope, string(v))
+	at, err := p.Forge.RunnerEnd(ctx, scope, string(v))
 	if err != nil {
 		p.Log.Debug("until when GitHub takes a runner", "version", string(v), "err", err)
-		return nil
+		return image.Deprecated{}, false
 	}
-	return []image.Input{image.Deprecated{Version: v, At: end}}
+	return image.Deprecated{Version: v, At: at}, true
 }
 
 // home is a scope that the credential reaches, where one is known.

@@ -139,11 +139,7 @@ func standsFor(ctx context.Context, store ledger.Store, task Task, now time.Time
 // refused says that GitHub no longer takes the version of the runner that task had, and
 // from which image it was.
 func (l *Ledger) refused(ctx context.Context, task Task, image string) error {
-	detail, err := json.Marshal(map[string]string{"pool": task.Pool, "task": task.ID, "image": image})
-	if err != nil {
-		return err
-	}
-	return l.Publish(ctx, event.Event{Source: event.SourceMayfly, DetailType: mayfly.TypeVersionRefused, Time: l.Now().UTC(), Detail: detail})
+	return publish(ctx, l.Publish, l.Now(), mayfly.TypeVersionRefused, map[string]string{"pool": task.Pool, "task": task.ID, "image": image})
 }
 
 // A change is what ECS says of a task, as far as it matters here.

@@ -125,8 +125,9 @@ func (s *Sweep) settle(ctx context.Context, l letter) error {
 		return err
 	case l.DetailType == mayfly.TypeVersionRefused:
 		return s.Publish(ctx, l.Event)
-	case l.DetailType == event.TypeRunnerUnwanted, l.DetailType == event.TypeJobUncertain, l.DetailType == typeSchedule:
-		return nil // the ledger asks again, and the next minute has come
+	case l.DetailType == event.TypeRunnerUnwanted, l.DetailType == event.TypeJobUncertain, l.DetailType == typeSchedule,
+		l.DetailType == mayfly.TypeRunwayUncertain, l.DetailType == mayfly.TypeRunwayKnown:
+		return nil // the ledger and the release function ask again, and the next minute has come
 	}
 	return errKeep
 }

@@ -85,7 +85,8 @@ const (
 	typeBuildState = "CodeBuild Build State Change" // https://docs.aws.amazon.com/codebuild/latest/userguide/sample-build-notifications.html
 )
 
-// Handle takes one event: the hour has come, a build has ended, or GitHub refused a runner.
+// Handle takes one event: the hour has come, a build has ended, GitHub refused a runner,
+// or has said from when it does.
 func (r *Release) Handle(ctx context.Context, e event.Event) error {
 	var errs []error
 	for _, w := range r.roads {
@@ -111,6 +112,10 @@ func (w *road) handle(ctx context.Context, e event.Event) error {
 		}
 	case mayfly.TypeVersionRefused:
 		if err := w.refused(ctx, e); err != nil {
+			return err
+		}
+	case mayfly.TypeRunwayKnown:
+		if err := w.dated(ctx, e); err != nil {
 			return err
 		}
 	default:
@@ -214,6 +219,17 @@ func (w *road) refused(ctx context.Context, e event.Event) error {
 	return err
 }
 
+// dated takes the date from which GitHub refuses a version. One that this catalog has no
+// image of is forgotten there.
+func (w *road) dated(ctx context.Context, e event.Event) error {
+	var d image.Deprecated
+	if err := json.Unmarshal(e.Detail, &d); err != nil {
+		return fmt.Errorf("detail of %q: %w: %w", e.DetailType, pipeline.ErrUseless, err)
+	}
+	_, err := w.watch.Apply(ctx, d)
+	return err
+}
+
 // measure writes the runway: the shortest of all architectures.
 func (r *Release) measure(ctx context.Context) error {
 	var shortest *float64
@@ -234,7 +250,14 @@ func (r *Release) measure(ctx context.Context) error {
 	return r.config.Measure(map[string]float64{mayfly.MetricRunway: *shortest})
 }
 
+// check asks the feed, and has the sweep ask GitHub how long it takes the version that
+// runs, since that takes the App's key. The answer comes as an event.
 func (w *road) check(ctx context.Context, e image.CheckRelease) []image.Input {
+	if e.Running != "" {
+		if err := w.publish(ctx, mayfly.TypeRunwayUncertain, image.Deprecated{Version: e.Running}); err != nil {
+			w.config.Log.Warn("until when GitHub takes a runner is not asked for", "version", string(e.Running), "err", err) // the next hour does
+		}
+	}
 	return w.config.Pipeline.CheckRelease(ctx, w.config.Feed, e)
 }
 
@@ -285,9 +308,14 @@ func (w *road) alarm(ctx context.Context, a image.Alarm) error {
 }
 
 func (w *road) publish(ctx context.Context, kind string, detail any) error {
+	return publish(ctx, w.config.Publish, w.config.Now(), kind, detail)
+}
+
+// publish puts an event of Mayfly's own on the bus.
+func publish(ctx context.Context, put func(context.Context, ...event.Event) error, now time.Time, kind string, detail any) error {
 	text, err := json.Marshal(detail)
 	if err != nil {
 		return err
 	}
-	return w.config.Publish(ctx, event.Event{Source: event.SourceMayfly, DetailType: kind, Time: w.config.Now().UTC(), Detail: text})
+	return put(ctx, event.Event{Source: event.SourceMayfly, DetailType: kind, Time: now.UTC(), Detail: text})
 }

@@ -3,6 +3,7 @@ package handler_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -25,13 +26,18 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/aws/catalog"
 	"github.com/mayfly-ci/mayfly/internal/aws/handler"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
+	"github.com/mayfly-ci/mayfly/internal/github/githubsim/fault"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/image/release"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/ledger/dynamo"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
+	"github.com/mayfly-ci/mayfly/internal/secret"
 )
+
+var appToken = secret.New("a token")
 
 const imageURI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/ci-images"
 
@@ -44,6 +50,7 @@ type foundry struct {
 	builds    *awstest.CodeBuild
 	front     *awstest.Front
 	sim       *githubsim.Sim
+	hub       string // its address
 	began     time.Time
 	passed    atomic.Int64 // since then; the simulated GitHub looks at the clock when it likes
 	fault     string       // of builds; "" when they succeed
@@ -62,13 +69,13 @@ func newFoundry(t *testing.T, edit ...func(*handler.ReleaseConfig)) *foundry {
 	f.front = cloud.Front(t, map[string]http.Handler{"codebuild": f.builds.Handler()})
 	t.Cleanup(func() { note(mayfly.HandlerRelease, slices.Collect(maps.Keys(f.front.Calls()))) })
 	f.makeStack()
-	sim, err := githubsim.New(githubsim.Config{Log: slog.New(slog.DiscardHandler), Now: f.clock, Dir: t.TempDir(), RunnerVersion: "2.300.0"})
+	sim, err := githubsim.New(githubsim.Config{Log: slog.New(slog.DiscardHandler), Now: f.clock, Dir: t.TempDir(), RunnerVersion: "2.300.0", Tokens: []secret.Secret{appToken}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	hub := httptest.NewServer(sim)
 	t.Cleanup(func() { hub.Close(); sim.Close() })
-	f.sim = sim
+	f.sim, f.hub = sim, hub.URL
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	c := handler.ReleaseConfig{
 		AWS: f.front.Config, Stack: "ci", Table: "ledger", Projects: map[string]string{"amd64": "ci-build"}, Repository: imageURI,
@@ -258,6 +265,111 @@ func (f *foundry) checkCalls() {
 			f.Errorf("the function calls %s: its role allows %v", call, mayfly.Calls()[mayfly.HandlerRelease])
 		}
 	}
+}
+
+// sweep is the sweep function, as far as it asks GitHub for what the release function
+// wants to know.
+func (f *foundry) sweep() *handler.Sweep {
+	f.Helper()
+	if err := f.sim.CreateRepository(githubsim.Repository{Name: "acme/web"}); err != nil {
+		f.Fatal(err)
+	}
+	forge, err := github.New(github.Config{URL: f.hub, Token: appToken, Backoff: time.Millisecond})
+	if err != nil {
+		f.Fatal(err)
+	}
+	log := slog.New(slog.NewTextHandler(f.Output(), nil))
+	return &handler.Sweep{
+		Pipeline: pipeline.New(pipeline.Config{Forge: forge, HookAt: "acme/web", Limits: func() ledger.Limits { return ledger.Limits{} }, Log: log}),
+		Publish: func(_ context.Context, events ...event.Event) error {
+			f.published = append(f.published, events...)
+			return nil
+		},
+		Now: f.clock, Log: log,
+	}
+}
+
+// hourAndRules lets an hour pass, and brings what was published since to where the rules
+// of the bus bring it; it returns how many answers of GitHub's there were.
+func (f *foundry) hourAndRules(s *handler.Sweep) (answers int) {
+	f.Helper()
+	seen := len(f.published)
+	f.hour()
+	for ; seen < len(f.published); seen++ {
+		switch e := f.published[seen]; e.DetailType {
+		case mayfly.TypeRunwayUncertain:
+			if err := s.Handle(f.Context(), e); err != nil {
+				f.Fatal(err)
+			}
+		case mayfly.TypeRunwayKnown:
+			answers++
+			f.handle(e)
+		}
+	}
+	return answers
+}
+
+// TestRunwayIsGitHubs: GitHub's date of the version that runs takes the place of 30 days,
+// comes to metrics and alarms at once, and goes when GitHub takes it back. Where it
+// does not tell, what is known stands.
+func TestRunwayIsGitHubs(t *testing.T) {
+	f := newFoundry(t)
+	s := f.sweep()
+	f.publish("2.336.0")
+	f.hour()
+	f.wantLaunched("2.336.0")
+	f.fault = "no space left on device" // so that the old version stays
+	f.publish("2.337.0")
+	f.hour()
+	if f.runway < 29 || f.runway > 30 {
+		t.Fatalf("runway of %v days before GitHub was asked, want 30", f.runway)
+	}
+	f.sim.DeprecateRunner("2.336.0", time.Time{}, f.clock().Add(5*24*time.Hour))
+	told := func(status int) {
+		t.Helper()
+		id, err := f.sim.Faults().Add(fault.Rule{Path: "/repos/*/*/actions/runners/deprecations/*", Status: status})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := f.hourAndRules(s); n != 0 {
+			t.Errorf("%d answers of a GitHub that says %d, want none", n, status)
+		}
+		f.sim.Faults().Remove(id)
+	}
+	told(http.StatusForbidden)
+	if f.runway < 29 {
+		t.Errorf("runway of %v days where GitHub did not tell", f.runway)
+	}
+	if n := f.hourAndRules(s); n != 1 || f.runway < 4 || f.runway > 5 {
+		t.Errorf("%d answers, runway of %v days: want one, and GitHub's 5", n, f.runway)
+	}
+	if !slices.ContainsFunc(f.published, func(e event.Event) bool {
+		var a image.Alarm
+		return e.DetailType == event.TypeImageAlarm && json.Unmarshal(e.Detail, &a) == nil && a.Kind == image.KindRunway
+	}) {
+		t.Error("no alarm tells of a runway of 5 days")
+	}
+	told(http.StatusNotFound)
+	if c := f.wantLaunched("2.336.0"); len(c.Ends) != 1 || f.runway > 5 {
+		t.Errorf("ends %v, runway of %v days: want the date that was known", c.Ends, f.runway)
+	}
+	f.sim.DeprecateRunner("2.336.0", time.Time{}, time.Time{})
+	if n := f.hourAndRules(s); n != 1 || f.runway < 29 || len(f.wantLaunched("2.336.0").Ends) != 0 {
+		t.Errorf("%d answers, runway of %v days: want one, and 30 again", n, f.runway)
+	}
+	f.handle(event.Event{DetailType: mayfly.TypeRunwayKnown, Detail: json.RawMessage(`{"version": "2.1.0", "at": "2026-01-31T12:00:00Z"}`)})
+	if ends := f.wantLaunched("2.336.0").Ends; len(ends) != 0 {
+		t.Errorf("ends %v, want none of a version that no image has", ends)
+	}
+	odd := event.Event{DetailType: mayfly.TypeRunwayKnown, Detail: json.RawMessage(`{"at": "soon"}`)}
+	if err := f.Handle(t.Context(), odd); !errors.Is(err, pipeline.ErrUseless) {
+		t.Errorf("an answer that cannot be read: %v", err)
+	}
+	odd.DetailType = mayfly.TypeRunwayUncertain
+	if err := s.Handle(t.Context(), odd); !errors.Is(err, pipeline.ErrUseless) {
+		t.Errorf("a question that cannot be read: %v", err)
+	}
+	f.checkCalls()
 }
 
 // TestOldImages: of the good images the last three are kept in the repository.

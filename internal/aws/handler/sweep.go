@@ -2,12 +2,15 @@ package handler
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
+	mayfly "github.com/mayfly-ci/mayfly/internal/aws"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
@@ -15,8 +18,9 @@ import (
 // typeSchedule is the detail type of the event that comes every minute.
 const typeSchedule = "Scheduled Event"
 
-// A Sweep does what the ledger asks for besides runners, when its event comes, and looks
-// for what was missed, every minute. Several may run at once.
+// A Sweep does what the ledger asks for besides runners, and asks GitHub what the release
+// function wants to know, when their events come; and it looks for what was missed, every
+// minute. Several may run at once.
 type Sweep struct {
 	Pipeline *pipeline.Pipeline
 	Flush    func(context.Context) error // sends effects that the ledger kept and nobody sent
@@ -55,8 +59,11 @@ func (s *Sweep) Handle(ctx context.Context, e event.Event) error {
 		if effect, err = pipeline.EffectOf[ledger.CheckJob](e); err == nil {
 			err = s.Pipeline.Check(ctx, effect)
 		}
+	case mayfly.TypeRunwayUncertain:
+		err = s.askRunway(ctx, e)
 	default:
-		err = fmt.Errorf("detail type %q: %w: want %q, %q or %q", e.DetailType, pipeline.ErrUseless, typeSchedule, event.TypeRunnerUnwanted, event.TypeJobUncertain)
+		err = fmt.Errorf("detail type %q: %w: want %q, %q, %q or %q", e.DetailType, pipeline.ErrUseless,
+			typeSchedule, event.TypeRunnerUnwanted, event.TypeJobUncertain, mayfly.TypeRunwayUncertain)
 	}
 	if err != nil {
 		s.Log.Error("event not taken", "event", e.ID, "type", e.DetailType, "err", err)
@@ -97,6 +104,20 @@ func (s *Sweep) redeliver(ctx context.Context) error {
 		s.redelivered = now
 	}
 	return err
+}
+
+// askRunway asks GitHub from when it refuses a version, which the release function has no
+// key for, and tells that function. Where GitHub does not tell, there is nothing to say.
+func (s *Sweep) askRunway(ctx context.Context, e event.Event) error {
+	var d image.Deprecated
+	if err := json.Unmarshal(e.Detail, &d); err != nil {
+		return fmt.Errorf("detail of %q: %w: %w", e.DetailType, pipeline.ErrUseless, err)
+	}
+	end, told := s.Pipeline.RunnerEnd(ctx, d.Version)
+	if !told {
+		return nil
+	}
+	return publish(ctx, s.Publish, s.Now(), mayfly.TypeRunwayKnown, end)
 }
 
 // Vanish stops the task that a runner is bound to, if any. One that no runner needs and

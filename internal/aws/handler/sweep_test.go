@@ -202,6 +202,9 @@ func TestLettersOfFunctions(t *testing.T) {
 	refused := event.Event{ID: "e", Source: event.SourceMayfly, DetailType: mayfly.TypeVersionRefused, Time: s.now, Detail: []byte(`{}`)}
 	s.letter(refused)
 	s.letter(s.minute())
+	for _, kind := range []string{mayfly.TypeRunwayUncertain, mayfly.TypeRunwayKnown} { // the next hour asks
+		s.letter(event.Event{ID: "e", Source: event.SourceMayfly, DetailType: kind, Time: s.now, Detail: []byte(`{}`)})
+	}
 	s.minuteLater()
 	if r := s.runner(name); r.State != ledger.RunnerGone {
 		t.Errorf("runner is %s: want gone", r.State)

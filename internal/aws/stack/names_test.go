@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/event"
 )
 
 // TestEnvironmentOfFunctions: each function is given what it uses and no more, by the
@@ -50,7 +51,8 @@ func TestNamesInTasks(t *testing.T) {
 		fmt.Sprintf(`{"name": %q, "environment": [{"name": %q, "value": "<job>"}]}`, aws.ContainerName, aws.EnvJob),
 		fmt.Sprintf(`{"name": %q, "environment": [{"name": %q, "value": "<job>"}, {"name": %q, "value": "<runner>"}]}`, aws.ContainerName, aws.EnvJob, aws.EnvRunner),
 		fmt.Sprintf("EntryPoint: [%q]\n", aws.AgentPath),
-		fmt.Sprintf("detail-type: [%s]", aws.TypeVersionRefused),
+		fmt.Sprintf("detail-type: [%s, %s]", aws.TypeVersionRefused, aws.TypeRunwayKnown),
+		fmt.Sprintf("detail-type: [%s, %s, %s]", event.TypeRunnerUnwanted, event.TypeJobUncertain, aws.TypeRunwayUncertain),
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the template has no %s", want)
