@@ -155,7 +155,8 @@ func (d *deployment) tell(p deploy.Progress) {
 // check finds what would stop it halfway, at AWS and at GitHub.
 func (d *deployment) check(ctx context.Context) (err error) {
 	d.screen.Notef("checking AWS and GitHub")
-	if d.state, err = deploy.Preflight(ctx, d.account, d.stack); err != nil {
+	network := deploy.Network{VPC: d.AWS.VPC, Subnets: d.AWS.Subnets, PublicIPs: d.AWS.PublicIPs}
+	if d.state, err = deploy.Preflight(ctx, d.account, d.stack, network); err != nil {
 		return err
 	}
 	d.bucket = deploy.NewBucket(d.account.Config, d.account.ID, d.stack.Name)

@@ -104,6 +104,8 @@ func TestDeployRefusesBeforeItMakesAnything(t *testing.T) {
 		"service":             {env: []string{"AWS_ENDPOINT_URL_CODECOMMIT=http://codecommit.nowhere.invalid"}, code: 5, want: []string{"this region has no CodeCommit"}},
 		"rolled back in vain": {status: "ROLLBACK_FAILED", code: 5, want: []string{"ROLLBACK_FAILED", "mayfly destroy"}},
 		"update rolled back":  {status: "UPDATE_ROLLBACK_FAILED", code: 5, want: []string{"continue-update-rollback --stack-name ci"}},
+		"subnet":              {yaml: strings.Replace(yaml, w.network.Subnet, "subnet-0123456789abcdef0", 1), code: 5, want: []string{"subnet-0123456789abcdef0 is not there", "aws ec2 describe-subnets"}},
+		"functions":           {yaml: strings.Replace(yaml, "subnets: [", "functions_in_vpc: true, subnets: [", 1), code: 2, want: []string{"functions_in_vpc with public_addresses"}},
 		"expired":             {env: []string{"AWS_ENDPOINT_URL_STS=" + expired.URL}, code: 5, want: []string{"is expired", "aws sso login"}},
 		"no region":           {yaml: strings.Replace(yaml, "region: "+awstest.Region+", ", "", 1), env: []string{"AWS_REGION="}, code: 5, want: []string{"aws.region"}},
 		"no credentials":      {env: []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="}, code: 5, want: []string{"no credentials"}},

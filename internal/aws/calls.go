@@ -23,7 +23,8 @@ func Calls() map[string][]string {
 	}
 }
 
-// Given lists what a function has that its code does not call, with the reason.
+// Given lists what a function has that its code does not call, with the reason; in
+// [GivenInVPC] is what one in a VPC has besides.
 func Given(handler string) map[string]string {
 	given := map[string]string{
 		"logs:CreateLogStream": "Lambda writes the log as the function",
@@ -36,6 +37,22 @@ func Given(handler string) map[string]string {
 	if handler == HandlerRelease {
 		given["iam:PassRole"] = "registering a task definition gives the task its roles"
 		given["ecs:TagResource"] = "a revision is registered with the tags of the one before it"
+	}
+	return given
+}
+
+// GivenInVPC lists what a function has besides [Given] where it is in a VPC: those are that call
+// GitHub. The rights are for Lambda, as the function, and not for the function's code.
+func GivenInVPC(handler string) map[string]string {
+	if handler != HandlerClaim && handler != HandlerSweep {
+		return nil
+	}
+	given := map[string]string{}
+	for _, action := range []string{
+		"ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
+		"ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
+	} {
+		given[action] = "Lambda makes the function's network interfaces as the function"
 	}
 	return given
 }

@@ -25,16 +25,17 @@ const (
 // AWS says what the stack on AWS is to be. Credentials are never here: they are found
 // as AWS's own tools find them.
 type AWS struct {
-	Region        string   `yaml:"region" doc:"The region, such as eu-central-1. By default what AWS_REGION or the profile says."`
-	Stack         string   `yaml:"stack" default:"mayfly" doc:"The name of the stack, which begins the names of all that it makes: a-z, 0-9 and single dashes, 20 characters at most."`
-	Source        string   `yaml:"source" default:"codecommit" enum:"codecommit|s3" doc:"Where the source of the runner image is kept: a CodeCommit repository, or a zip in S3 where an account has no CodeCommit."`
-	VPC           string   `yaml:"vpc" doc:"An existing VPC for the hosts. By default the stack makes a small one of its own, with public subnets and nothing that costs."`
-	Subnets       []string `yaml:"subnets" doc:"The subnets of vpc that hosts start in. They need a way out: to GitHub and to AWS."`
-	PublicIPs     bool     `yaml:"public_addresses" default:"true" doc:"Give hosts public addresses, which they need where there is no NAT gateway. Nothing can come in either way."`
-	Endpoints     bool     `yaml:"vpc_endpoints" default:"false" doc:"Make VPC endpoints, so that hosts reach ECR, ECS and the logs without leaving AWS's network. They cost by the hour; see docs/aws.md."`
-	RetentionDays int      `yaml:"retention_days" default:"30" doc:"Days that the archive of events and logs are kept: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180 or 365."`
-	Email         string   `yaml:"alarm_email" doc:"Who gets a mail when an alarm goes off."`
-	Hosts         Hosts    `yaml:"hosts" doc:"The EC2 instances that runners run on, for each architecture that a pool uses."`
+	Region         string   `yaml:"region" doc:"The region, such as eu-central-1. By default what AWS_REGION or the profile says."`
+	Stack          string   `yaml:"stack" default:"mayfly" doc:"The name of the stack, which begins the names of all that it makes: a-z, 0-9 and single dashes, 20 characters at most."`
+	Source         string   `yaml:"source" default:"codecommit" enum:"codecommit|s3" doc:"Where the source of the runner image is kept: a CodeCommit repository, or a zip in S3 where an account has no CodeCommit."`
+	VPC            string   `yaml:"vpc" doc:"An existing VPC for the hosts. By default the stack makes a small one of its own, with public subnets and nothing that costs."`
+	Subnets        []string `yaml:"subnets" doc:"The subnets of vpc that hosts start in. They need a way out: to GitHub and to AWS."`
+	PublicIPs      bool     `yaml:"public_addresses" default:"true" doc:"Give hosts public addresses, which they need where there is no NAT gateway. Nothing can come in either way."`
+	FunctionsInVPC bool     `yaml:"functions_in_vpc" default:"false" doc:"Run the functions that call GitHub in subnets, for an Enterprise Server that only a private network reaches. A function has no public address: public_addresses must be false, and the subnets' way out a NAT gateway."`
+	Endpoints      bool     `yaml:"vpc_endpoints" default:"false" doc:"Make VPC endpoints, so that hosts reach ECR, ECS and the logs, and functions in the VPC what they call, without leaving AWS's network. They cost by the hour; see docs/aws.md."`
+	RetentionDays  int      `yaml:"retention_days" default:"30" doc:"Days that the archive of events and logs are kept: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180 or 365."`
+	Email          string   `yaml:"alarm_email" doc:"Who gets a mail when an alarm goes off."`
+	Hosts          Hosts    `yaml:"hosts" doc:"The EC2 instances that runners run on, for each architecture that a pool uses."`
 }
 
 // Hosts are the EC2 instances of an architecture.
@@ -129,6 +130,13 @@ func (a AWS) checkNetwork(d *decoder) {
 	}
 	if a.VPC == "" && !a.PublicIPs {
 		d.faultAt("aws.public_addresses", "reading aws: public_addresses false without vpc: the stack's own VPC has no other way out")
+	}
+	// https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc-internet.html
+	switch {
+	case a.FunctionsInVPC && a.VPC == "":
+		d.faultAt("aws.functions_in_vpc", "reading aws: functions_in_vpc without vpc: the stack's own VPC has public subnets only, in which a function has no public address and no way out: want vpc and subnets that have a NAT gateway")
+	case a.FunctionsInVPC && a.PublicIPs:
+		d.faultAt("aws.functions_in_vpc", "reading aws: functions_in_vpc with public_addresses: subnets where hosts need these have no way out for a function: want public_addresses: false, and subnets that have a NAT gateway")
 	}
 }
 

@@ -57,6 +57,8 @@ func TestAWSFaults(t *testing.T) {
 		{"subnet", "vpc: vpc-0123456789abcdef0, subnets: [a]", "", `2:45: reading aws: subnet "a": want different ids`},
 		{"subnet twice", "vpc: vpc-01234567, subnets: [subnet-01234567, subnet-01234567]", "", `subnet "subnet-01234567": want different ids`},
 		{"no way out", "public_addresses: false", "", `public_addresses false without vpc`},
+		{"functions in the stack's own VPC", "functions_in_vpc: true", "", `2:25: reading aws: functions_in_vpc without vpc: the stack's own VPC has public subnets only`},
+		{"functions beside public hosts", "vpc: vpc-01234567, subnets: [subnet-01234567], functions_in_vpc: true", "", `functions_in_vpc with public_addresses: subnets where hosts need these`},
 		{"min", "hosts: {min: 11}", "", `min 11 is more than max 10`},
 		{"base", "hosts: {spot: true, on_demand_base: 11}", "", `on_demand_base 11 is more than max 10`},
 		{"small disk", "hosts: {disk: 20GiB}", "", `disk 20GiB: want whole GiB, 30GiB at least`},

@@ -33,7 +33,7 @@ metrics: {listen: "127.0.0.1:9464"}
 state: state
 launcher: engine
 platform: machine
-aws: {region: eu-west-1, stack: ci, source: s3, vpc: vpc-01234567, subnets: [subnet-01234567], public_addresses: false, vpc_endpoints: true, retention_days: 30, alarm_email: a@example.com, hosts: {amd64_types: [c7i.large], arm64_types: [c7g.large], min: 1, max: 2, spot: true, on_demand_base: 1, disk: 100GiB}}
+aws: {region: eu-west-1, stack: ci, source: s3, vpc: vpc-01234567, subnets: [subnet-01234567], public_addresses: false, functions_in_vpc: true, vpc_endpoints: true, retention_days: 30, alarm_email: a@example.com, hosts: {amd64_types: [c7i.large], arm64_types: [c7g.large], min: 1, max: 2, spot: true, on_demand_base: 1, disk: 100GiB}}
 engine: {socket: /run/podman/podman.sock}
 sandbox: {programs: {/opt/actions-runner: /home/runner}}
 image: {source: image, base: registry.example.com/debian@sha256:00, docker: true, watch: false, keep: 2, feed: "http://127.0.0.1:1", downloads: "http://127.0.0.1:2", canary_repository: acme/canary}
@@ -89,7 +89,7 @@ func TestParse(t *testing.T) {
 		Archive: config.Archive{Keep: 100 * time.Hour, MaxSize: 2 << 30},
 		Metrics: config.Metrics{Listen: "127.0.0.1:9464"},
 		AWS: config.AWS{
-			Region: "eu-west-1", Stack: "ci", Source: "s3", VPC: "vpc-01234567", Subnets: []string{"subnet-01234567"}, Endpoints: true,
+			Region: "eu-west-1", Stack: "ci", Source: "s3", VPC: "vpc-01234567", Subnets: []string{"subnet-01234567"}, FunctionsInVPC: true, Endpoints: true,
 			RetentionDays: 30, Email: "a@example.com",
 			Hosts: config.Hosts{AMD64Types: []string{"c7i.large"}, ARM64Types: []string{"c7g.large"}, Min: 1, Max: 2, Spot: true, OnDemandBase: 1, Disk: 100 << 30},
 		},

@@ -16,8 +16,9 @@ import (
 
 // Preflight finds, before anything is made, what would stop a deploy halfway: who acts,
 // whether each service is there and answers, whether the stack can be deployed to, whether
-// its names are free, and which permissions are missing. It changes nothing.
-func Preflight(ctx context.Context, a *Account, s *Stack) (State, error) {
+// its names are free and its network is there, and which permissions are missing. It changes
+// nothing.
+func Preflight(ctx context.Context, a *Account, s *Stack, n Network) (State, error) {
 	if err := a.Identify(ctx); err != nil {
 		return State{}, err
 	}
@@ -33,6 +34,9 @@ func Preflight(ctx context.Context, a *Account, s *Stack) (State, error) {
 		return state, err
 	}
 	if err := free(s.Name, state, found); err != nil {
+		return state, err
+	}
+	if err := n.Check(ctx, a.Config); err != nil {
 		return state, err
 	}
 	missing, err := a.missing(ctx, s.Name)
@@ -71,7 +75,7 @@ func Permissions() []string {
 		codebuild:BatchGetBuilds codebuild:BatchGetProjects codebuild:CreateProject codebuild:DeleteProject codebuild:ListBuildsForProject codebuild:StartBuild codebuild:StopBuild codebuild:UpdateProject
 		codecommit:CreateCommit codecommit:CreateRepository codecommit:DeleteRepository codecommit:GetBranch codecommit:GetFolder codecommit:GetRepository
 		dynamodb:BatchGetItem dynamodb:CreateTable dynamodb:DeleteTable dynamodb:DescribeTable dynamodb:GetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateTimeToLive
-		ec2:CreateLaunchTemplate ec2:CreateSecurityGroup ec2:DeleteLaunchTemplate ec2:DeleteSecurityGroup ec2:DescribeInstances ec2:RunInstances
+		ec2:CreateLaunchTemplate ec2:CreateSecurityGroup ec2:DeleteLaunchTemplate ec2:DeleteSecurityGroup ec2:DescribeInstances ec2:DescribeNetworkInterfaces ec2:DescribeRouteTables ec2:DescribeSecurityGroups ec2:DescribeSubnets ec2:DescribeVpcs ec2:RunInstances
 		ecr:BatchDeleteImage ecr:CreateRepository ecr:DeleteRepository ecr:DescribeImages ecr:DescribeRepositories ecr:PutLifecyclePolicy
 		ecs:CreateCapacityProvider ecs:CreateCluster ecs:DeleteCapacityProvider ecs:DeleteCluster ecs:DeleteTaskDefinitions ecs:DeregisterTaskDefinition ecs:DescribeClusters ecs:DescribeTaskDefinition ecs:ListTaskDefinitionFamilies ecs:ListTaskDefinitions ecs:ListTasks ecs:PutClusterCapacityProviders ecs:RegisterTaskDefinition ecs:StopTask
 		events:CreateArchive events:CreateEventBus events:DeleteArchive events:DeleteEventBus events:DeleteRule events:DescribeArchive events:DescribeEventBus events:DisableRule events:ListRules events:PutRule events:PutTargets events:RemoveTargets

@@ -26,7 +26,11 @@ func TestRolesAreWhatHandlersCall(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := slices.Sorted(slices.Values(slices.Concat(calls, slices.Collect(maps.Keys(aws.Given(handler))))))
+			given := aws.Given(handler)
+			if s.FunctionsInVPC {
+				maps.Copy(given, aws.GivenInVPC(handler))
+			}
+			want := slices.Sorted(slices.Values(slices.Concat(calls, slices.Collect(maps.Keys(given)))))
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%s: role of %s (-called +granted):\n%s", name, handler, diff)
 			}

@@ -46,7 +46,7 @@ func Lint(body []byte) (Faults, error) {
 		"AWS::EventSchemas::Discoverer":      {(*linter).source},
 		"AWS::Lambda::Url":                   {(*linter).url},
 		"AWS::Lambda::Permission":            {(*linter).permission},
-		"AWS::Lambda::Function":              {(*linter).letters},
+		"AWS::Lambda::Function":              {(*linter).letters, (*linter).network},
 		"AWS::IAM::Role":                     {(*linter).trust, (*linter).role},
 		"AWS::IAM::Policy":                   {(*linter).policy},
 		"AWS::IAM::RolePolicy":               {(*linter).policy},

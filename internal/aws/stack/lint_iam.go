@@ -12,6 +12,8 @@ import (
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
 func everywhere() map[string]string {
 	return map[string]string{
+		"ec2:DescribeNetworkInterfaces":     byLambda,
+		"ec2:DescribeSubnets":               byLambda,
 		"ecr:GetAuthorizationToken":         "",
 		"ecs:DescribeTaskDefinition":        "",
 		"ecs:DiscoverPollEndpoint":          "",
@@ -30,13 +32,21 @@ func everywhere() map[string]string {
 // conditions lists the actions that need a condition besides their resource, and its key.
 func conditions() map[string]string {
 	return map[string]string{
-		"ecs:RunTask":              "ecs:cluster",
-		"ecs:TagResource":          "ecs:CreateAction",
-		"iam:PassRole":             "iam:PassedToService",
-		"lambda:InvokeFunction":    "lambda:InvokedViaFunctionUrl",
-		"lambda:InvokeFunctionUrl": "lambda:FunctionUrlAuthType",
+		"ec2:AssignPrivateIpAddresses":   byLambda,
+		"ec2:CreateNetworkInterface":     byLambda,
+		"ec2:DeleteNetworkInterface":     byLambda,
+		"ec2:UnassignPrivateIpAddresses": byLambda,
+		"ecs:RunTask":                    "ecs:cluster",
+		"ecs:TagResource":                "ecs:CreateAction",
+		"iam:PassRole":                   "iam:PassedToService",
+		"lambda:InvokeFunction":          "lambda:InvokedViaFunctionUrl",
+		"lambda:InvokeFunctionUrl":       "lambda:FunctionUrlAuthType",
 	}
 }
+
+// byLambda is the key that the calls of a function's code have, and Lambda's own, as the
+// function, have not. https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
+const byLambda = "lambda:SourceFunctionArn"
 
 // readers lists who may read each secret.
 func readers() map[string][]string {
@@ -165,6 +175,8 @@ func (l *linter) statement(id string, s statement) {
 			l.fault(id, "action %s: want each action by its name", action)
 		case action == "logs:CreateLogGroup":
 			l.fault(id, "action %s: a late line would make the log group again after the stack is gone", action)
+		case key == byLambda && at(s.conditions, "Null")[key] != "true":
+			l.fault(id, "action %s for the function's own code: want the condition that Null of %s is true", action, key)
 		case key != "" && !has(s.conditions, key):
 			l.fault(id, "action %s without a condition on %s", action, key)
 		}

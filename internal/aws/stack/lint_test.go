@@ -105,16 +105,39 @@ func TestPlantedFaults(t *testing.T) {
 			if c.name == "task and container without memory" {
 				bad = strings.NewReplacer("      Memory: \"4096\"\n", "", "          Memory: 4096\n", "").Replace(good)
 			}
-			if bad == good {
-				t.Fatal("the template has nothing of the kind: the test must follow it")
-			}
-			faults, err := stack.Lint([]byte(bad))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if c.want == "" && len(faults) > 0 || !strings.Contains(faults.Error(), c.want) {
-				t.Errorf("found:\n%v\nwant %q", faults, c.want)
-			}
+			checkPlanted(t, good, bad, c.want)
 		})
+	}
+}
+
+// TestPlantedFaultsOfVPC plants those of functions in a VPC.
+func TestPlantedFaultsOfVPC(t *testing.T) {
+	good := string(render(t, settings(t, inVPC, small)))
+	const interfaces = "Action: [ec2:AssignPrivateIpAddresses, ec2:CreateNetworkInterface, "
+	for _, c := range []struct{ name, old, new, want string }{
+		{"rights that are not there", interfaces, "Action: [ec2:AssignPrivateIpAddresses, ", "SweepFunction: in a VPC, and SweepRole has no ec2:CreateNetworkInterface"},
+		{"rights for the function's code", `                Condition: { "Null": { "lambda:SourceFunctionArn": "true" } }` + "\n", "", "SweepRole: action ec2:CreateNetworkInterface for the function's own code"},
+		{"rights for nobody but the code", `Condition: { "Null": { "lambda:SourceFunctionArn": "true" } }`, `Condition: { ArnLike: { "lambda:SourceFunctionArn": "*" } }`, "SweepRole: action ec2:CreateNetworkInterface for the function's own code"},
+		{"interfaces anywhere", `:*/*" # the least that AWS documents`, ":*/*\"\n              - { Effect: Allow, Action: ec2:DeleteNetworkInterface, Resource: \"*\", Condition: { \"Null\": { \"lambda:SourceFunctionArn\": \"true\" } } }\n              - Effect: Allow\n                Action: ec2:CreateNetworkInterface\n                Resource: !GetAtt Bus.Arn", "SweepRole: action ec2:DeleteNetworkInterface on every resource there is"},
+		{"public subnet", "VpcConfig: { SubnetIds: !Ref SubnetIds", "VpcConfig: { SubnetIds: [!Ref SubnetA]", "SweepFunction: in SubnetA, which is public"},
+		{"open to somebody", "      GroupDescription: !Sub \"${AWS::StackName} functions: out only\"\n", "      GroupDescription: !Sub \"${AWS::StackName} functions: out only\"\n      SecurityGroupIngress: [{ IpProtocol: tcp, FromPort: 443, ToPort: 443, CidrIp: 10.0.0.0/8 }]\n", "ClaimFunction: in a VPC, and FunctionSecurityGroup lets something in"},
+		{"endpoints that let no function in", "SourceSecurityGroupId: !GetAtt FunctionSecurityGroup.GroupId", "SourceSecurityGroupId: !GetAtt HostSecurityGroup.GroupId", "ClaimFunction: EndpointEvents does not let FunctionSecurityGroup in"},
+	} {
+		t.Run(c.name, func(t *testing.T) { checkPlanted(t, good, strings.Replace(good, c.old, c.new, 1), c.want) })
+	}
+}
+
+// checkPlanted wants the fault that makes bad of good found; none for "".
+func checkPlanted(t *testing.T, good, bad, want string) {
+	t.Helper()
+	if bad == good {
+		t.Fatal("the template has nothing of the kind: the test must follow it")
+	}
+	faults, err := stack.Lint([]byte(bad))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want == "" && len(faults) > 0 || !strings.Contains(faults.Error(), want) {
+		t.Errorf("found:\n%v\nwant %q", faults, want)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"text/template"
@@ -25,6 +26,10 @@ import (
 type Settings struct {
 	config.AWS
 	Pools []Pool
+
+	// GitHubPort is where GitHub listens, if not at 443: functions in the VPC have a way
+	// out to these only.
+	GitHubPort string
 
 	// KeepData keeps the bus, its archive and the logs when the stack is deleted. An
 	// archive can be replayed to the bus that it came from only.
@@ -44,6 +49,9 @@ func Of(c *config.Config) (Settings, error) {
 		return Settings{}, faults
 	}
 	s := Settings{AWS: c.AWS}
+	if u, err := url.Parse(c.GitHub.URL); err == nil { // the client of GitHub says what is wrong with it
+		s.GitHubPort = u.Port()
+	}
 	for i, p := range c.PoolSet() {
 		s.Pools = append(s.Pools, Pool{p, c.Pools[i].AWS})
 	}

@@ -45,6 +45,9 @@ const (
 		"- {name: own-image, labels: [tools], image: '123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/tools:7', command: [/run.sh, 'a \"b\" ${C}'], read_only_root: true}\n"
 )
 
+// inVPC has the functions that call GitHub in a VPC.
+const inVPC = "vpc: vpc-0123456789abcdef0, subnets: [subnet-0123456789abcdef0, subnet-0123456789abcdef1], public_addresses: false, functions_in_vpc: true, vpc_endpoints: true"
+
 // kinds are configurations that differ in what their templates have.
 func kinds(t testing.TB) map[string]stack.Settings {
 	kept := settings(t, "", small)
@@ -55,6 +58,7 @@ func kinds(t testing.TB) map[string]stack.Settings {
 		"existing subnets": settings(t, "vpc: vpc-0123456789abcdef0, subnets: [subnet-0123456789abcdef0, subnet-0123456789abcdef1], public_addresses: false", small),
 		"source in S3":     settings(t, "source: s3", small),
 		"endpoints":        settings(t, "vpc_endpoints: true", mixed),
+		"functions in VPC": settings(t, inVPC, small),
 		"data kept":        kept,
 	}
 }

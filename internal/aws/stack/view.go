@@ -24,6 +24,7 @@ type view struct {
 	Alarms        []alarm
 	OwnSubnets    []string
 	Endpoints     []endpoint
+	FunctionPorts []string // to which functions in the VPC have a way out
 }
 
 // A poolView is what pool.yaml sees.
@@ -71,12 +72,26 @@ func viewOf(s Settings) view {
 		h.OwnSubnets = v.OwnSubnets
 		v.Hosts = append(v.Hosts, h)
 	}
+	v.FunctionPorts = []string{"443"}
+	if s.GitHubPort != "" && s.GitHubPort != "443" {
+		v.FunctionPorts = append(v.FunctionPorts, s.GitHubPort)
+	}
 	if s.Endpoints {
-		v.Endpoints = []endpoint{
-			{"EcrApi", "ecr.api"}, {"EcrDkr", "ecr.dkr"}, {"Ecs", "ecs"}, {"EcsAgent", "ecs-agent"}, {"EcsTelemetry", "ecs-telemetry"}, {"Logs", "logs"},
-		}
+		v.Endpoints = endpointsOf(s)
 	}
 	return v
+}
+
+// endpointsOf returns those of what hosts call, and functions in the VPC. Gateway endpoints,
+// as DynamoDB and S3 have, belong to route tables, which are not the stack's.
+func endpointsOf(s Settings) []endpoint {
+	all := []endpoint{
+		{"EcrApi", "ecr.api"}, {"EcrDkr", "ecr.dkr"}, {"Ecs", "ecs"}, {"EcsAgent", "ecs-agent"}, {"EcsTelemetry", "ecs-telemetry"}, {"Logs", "logs"},
+	}
+	if s.FunctionsInVPC {
+		all = append(all, endpoint{"Events", "events"}, endpoint{"SecretsManager", "secretsmanager"}, endpoint{"Sqs", "sqs"})
+	}
+	return all
 }
 
 // Architectures returns those that the pools have hosts of.
