@@ -46,9 +46,10 @@ func open(ctx context.Context, log *slog.Logger) (*webhook.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	bus := eventbus.New(config, os.Getenv(aws.EnvBus))
 	return webhook.New(webhook.Config{
 		Secrets: secret.Values(), Renew: secret.Renew,
 		MaxBody: min(settings.MaxBody, eventbus.MaxPayload), Events: settings.Events, Pools: settings.Pools,
-		Publish: eventbus.New(config, os.Getenv(aws.EnvBus)).Publish, Log: log,
+		Publish: bus.Publish, Quarantine: bus.Quarantine, Log: log,
 	})
 }

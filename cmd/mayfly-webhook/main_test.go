@@ -126,6 +126,9 @@ func (s *site) deliver(t *testing.T, name, secret, body string) *httptest.Respon
 
 const job = `{"action":"queued","workflow_job":{"id":7,"run_id":5,"run_attempt":1,"name":"build","labels":["small"]},"repository":{"full_name":"acme/web"}}`
 
+// oddJob has labels where nobody looks for them.
+const oddJob = `{"action":"queued","workflow_job":{"id":8,"run_attempt":1,"runs_on":["small"],"name":"<b>"},"repository":{"full_name":"acme/web"}}`
+
 // TestDeliveries has one process answer deliveries of all kinds, in turn.
 func TestDeliveries(t *testing.T) {
 	s := newSite(t)
@@ -139,14 +142,16 @@ func TestDeliveries(t *testing.T) {
 		{"a job", "workflow_job", "old", job, nil, 202, `"pool":"small"`, 1},
 		{"of no pool", "workflow_job", "old", strings.Replace(job, "small", "large", 1), nil, 202, "no pool takes", 2},
 		{"ping", "ping", "old", `{"zen":"Keep it logically awesome."}`, nil, 202, "", 3},
-		{"not forwarded", "star", "old", `{}`, nil, 200, "nothing was done", 3},
-		{"the bus takes nothing", "workflow_job", "old", job, func() { s.refuse = true }, 503, "could not be kept", 3},
-		{"and takes again", "workflow_job", "old", job, func() { s.refuse = false }, 202, "", 4},
-		{"too large for AWS", "ping", "old", fmt.Sprintf(`{"zen":%q}`, strings.Repeat("x", 1<<20)), nil, 413, "on AWS an event is less than 1 MB", 4},
-		{"a new secret", "workflow_job", "new", job, func() { s.replace(t, "new") }, 202, "", 5},
-		{"the one before it", "workflow_job", "old", job, nil, 202, "", 6},
-		{"a wrong signature", "workflow_job", "guess", job, nil, 401, "not signed with", 6},
-		{"a third, too soon", "workflow_job", "third", job, func() { s.replace(t, "third") }, 401, "", 6},
+		{"lacks what routing needs", "workflow_job", "old", oddJob, nil, 202, "in quarantine: workflow_job payload: workflow_job.labels is missing", 4},
+		{"no object", "workflow_job", "old", `[]`, nil, 400, "", 4},
+		{"not forwarded", "star", "old", `{}`, nil, 200, "nothing was done", 4},
+		{"the bus takes nothing", "workflow_job", "old", job, func() { s.refuse = true }, 503, "could not be kept", 4},
+		{"and takes again", "workflow_job", "old", job, func() { s.refuse = false }, 202, "", 5},
+		{"too large for AWS", "ping", "old", fmt.Sprintf(`{"zen":%q}`, strings.Repeat("x", 1<<20)), nil, 413, "on AWS an event is less than 1 MB", 5},
+		{"a new secret", "workflow_job", "new", job, func() { s.replace(t, "new") }, 202, "", 6},
+		{"the one before it", "workflow_job", "old", job, nil, 202, "", 7},
+		{"a wrong signature", "workflow_job", "guess", job, nil, 401, "not signed with", 7},
+		{"a third, too soon", "workflow_job", "third", job, func() { s.replace(t, "third") }, 401, "", 7},
 	} {
 		if step.before != nil {
 			step.before()
@@ -160,6 +165,11 @@ func TestDeliveries(t *testing.T) {
 		`,"mayfly":{"pool":"small","labels":"small","delivery":"72d3162e-cc78-11e3-81ab-4c9367dc0958","job":"acme/web/7/1"}}`}
 	if s.taken[0] != want {
 		t.Errorf("on the bus is\n%+v, want\n%+v", s.taken[0], want)
+	}
+	odd := entry{"bus", "mayfly", "Delivery Quarantined", s.taken[3].Detail}
+	var told aws.Quarantined
+	if err := json.Unmarshal([]byte(odd.Detail), &told); err != nil || s.taken[3] != odd || string(told.Event.Detail) != oddJob || told.Event.ID != "72d3162e-cc78-11e3-81ab-4c9367dc0958" {
+		t.Errorf("in quarantine is %+v, %v", s.taken[3], err)
 	}
 	s.function.Close()
 	if log := s.log.String(); !strings.Contains(log, "a bad day") || strings.Contains(log, "third") {

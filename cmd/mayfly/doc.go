@@ -14,7 +14,8 @@
 //
 // webhook.Handler reads a delivery, checks its signature against the raw body,
 // routes the job, and publishes an event. It answers 202 when the event is on disk. What
-// webhook.Route cannot route without a guess is kept in the bus's quarantine instead.
+// webhook.Route cannot route without a guess is kept in the bus's quarantine instead; on AWS
+// eventbus.Bus.Quarantine says so in an event, which a rule of the stack keeps in a queue.
 //
 // # 2. bus
 //

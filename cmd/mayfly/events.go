@@ -127,6 +127,8 @@ func gist(e event.Event) string {
 	}
 	if err := json.Unmarshal(e.Detail, &about); err == nil && e.Source == event.SourceMayfly {
 		switch {
+		case about.Runner == "" && about.Job.IsZero():
+			return about.Reason
 		case about.Runner == "":
 			return about.Job.String()
 		case about.Reason != "":

@@ -63,9 +63,10 @@ func (r reading) fileSource(all *commands, log *slog.Logger) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
+	writing := fileWriting{db: db, reading: r, all: all, log: log}
 	return &source{
 		ledger: sqlite.NewReader(db, limits), events: fileEvents{db},
-		letters: fileLetters{db: db, reading: r, all: all, log: log}, schemas: fileSchemas{db},
+		letters: fileLetters{writing}, held: fileQuarantine{writing}, schemas: fileSchemas{db},
 		images: func(ctx context.Context) (*image.Catalog, error) { return imagesqlite.Read(ctx, db) },
 		health: func(ctx context.Context) (health, error) { return r.fileHealth(ctx, all, db) },
 		pause:  followEvery, close: db.Close,
@@ -103,13 +104,15 @@ func (s fileSchemas) Schemas(ctx context.Context) (map[string][]*schema.Schema, 
 	return registry.Read(ctx, s.db)
 }
 
-// fileLetters reads dead letters itself, and has the database's writer change them.
-type fileLetters struct {
+// fileWriting is for what is read here and changed by the database's writer.
+type fileWriting struct {
 	reading
 	db  *disk.DB
 	all *commands
 	log *slog.Logger
 }
+
+type fileLetters struct{ fileWriting }
 
 // Letters implements [letterBox].
 func (l fileLetters) Letters(ctx context.Context, f bus.LetterFilter, limit int) ([]bus.DeadLetter, error) {
@@ -118,14 +121,27 @@ func (l fileLetters) Letters(ctx context.Context, f bus.LetterFilter, limit int)
 
 // Retry implements [letterBox].
 func (l fileLetters) Retry(ctx context.Context, f bus.LetterFilter) (int, error) {
-	return l.change(ctx, "/dlq/retry", f)
+	return askFor[int](ctx, l.reading, l.all, l.log, "/dlq/retry", f)
 }
 
 // Drop implements [letterBox].
 func (l fileLetters) Drop(ctx context.Context, f bus.LetterFilter) (int, error) {
-	return l.change(ctx, "/dlq/drop", f)
+	return askFor[int](ctx, l.reading, l.all, l.log, "/dlq/drop", f)
 }
 
-func (l fileLetters) change(ctx context.Context, path string, f bus.LetterFilter) (int, error) {
-	return askFor[int](ctx, l.reading, l.all, l.log, path, f)
+type fileQuarantine struct{ fileWriting }
+
+// Quarantined implements [quarantineBox].
+func (q fileQuarantine) Quarantined(ctx context.Context, f bus.QuarantineFilter, limit int) ([]bus.Quarantined, error) {
+	return bus.InQuarantine(ctx, q.db, f, limit)
+}
+
+// Release implements [quarantineBox].
+func (q fileQuarantine) Release(ctx context.Context, f bus.QuarantineFilter) (bus.Release, error) {
+	return askFor[bus.Release](ctx, q.reading, q.all, q.log, "/quarantine/release", f)
+}
+
+// Drop implements [quarantineBox].
+func (q fileQuarantine) Drop(ctx context.Context, f bus.QuarantineFilter) (int, error) {
+	return askFor[int](ctx, q.reading, q.all, q.log, "/quarantine/drop", f)
 }

@@ -53,6 +53,7 @@ type source struct {
 	ledger  ledgerReader
 	events  eventReader
 	letters letterBox
+	held    quarantineBox
 	schemas schemaReader
 	images  func(context.Context) (*image.Catalog, error) // of the images that runners start from
 	health  func(context.Context) (health, error)
@@ -86,6 +87,17 @@ type letterBox interface {
 	// many it was; after an error, calling again does the rest.
 	Retry(ctx context.Context, f bus.LetterFilter) (int, error)
 	Drop(ctx context.Context, f bus.LetterFilter) (int, error)
+}
+
+// A quarantineBox has the deliveries that lack what routing needs.
+type quarantineBox interface {
+	// Quarantined returns those that pass f, the newest first, limit at most.
+	Quarantined(ctx context.Context, f bus.QuarantineFilter, limit int) ([]bus.Quarantined, error)
+
+	// Release has those that pass f routed again and published, and Drop forgets them. What
+	// lacks something still, stays; after an error, calling again does the rest.
+	Release(ctx context.Context, f bus.QuarantineFilter) (bus.Release, error)
+	Drop(ctx context.Context, f bus.QuarantineFilter) (int, error)
 }
 
 // A schemaReader reads the schemas that were discovered, by name, each with its

@@ -10,6 +10,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/schema"
+	"github.com/mayfly-ci/mayfly/internal/pool"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
 )
 
@@ -27,19 +28,19 @@ type quarantineListCmd struct {
 }
 
 // quarantined reads what is in quarantine and passes f.
-func (r reading) quarantined(ctx context.Context, all *commands, f bus.QuarantineFilter, limit int) ([]bus.Quarantined, error) {
-	db, err := r.open(all)
+func (r reading) quarantined(ctx context.Context, all *commands, log *slog.Logger, f bus.QuarantineFilter, limit int) ([]bus.Quarantined, error) {
+	from, err := r.source(ctx, all, log)
 	if err != nil {
 		return nil, err
 	}
-	defer db.Close()
-	list, err := bus.InQuarantine(ctx, db, f, limit)
+	defer from.close()
+	list, err := from.held.Quarantined(ctx, f, limit)
 	return append([]bus.Quarantined{}, list...), err
 }
 
 // Run lists what is in quarantine, the newest first.
-func (c *quarantineListCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
-	list, err := c.quarantined(ctx, all, bus.QuarantineFilter{}, c.Limit)
+func (c *quarantineListCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
+	list, err := c.quarantined(ctx, all, log, bus.QuarantineFilter{}, c.Limit)
 	switch {
 	case err != nil:
 		return err
@@ -61,7 +62,7 @@ type quarantineShowCmd struct {
 
 // Run prints why an event is in quarantine, in which it differs from its schema, and all of it.
 func (c *quarantineShowCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
-	list, err := c.quarantined(ctx, all, bus.QuarantineFilter{Events: []string{c.Event}}, 1)
+	list, err := c.quarantined(ctx, all, log, bus.QuarantineFilter{Events: []string{c.Event}}, 1)
 	switch {
 	case err != nil:
 		return err
@@ -106,19 +107,24 @@ type holding struct {
 	All    bool     `help:"All there are."`
 }
 
-// askQuarantine has what was named changed. Nothing is not all.
-func askQuarantine[Out any](ctx context.Context, h holding, all *commands, log *slog.Logger, path string) (out Out, err error) {
+// changeQuarantine has what was named changed. Nothing is not all.
+func changeQuarantine[Out any](ctx context.Context, h holding, all *commands, log *slog.Logger, do func(quarantineBox, context.Context, bus.QuarantineFilter) (Out, error)) (out Out, err error) {
 	if (len(h.Events) > 0) == h.All {
 		return out, cli.Usage(errors.New("want ids of events, or --all"), "mayfly quarantine list shows what there is")
 	}
-	return askFor[Out](ctx, h.reading, all, log, path, bus.QuarantineFilter{Events: h.Events})
+	from, err := h.source(ctx, all, log)
+	if err != nil {
+		return out, err
+	}
+	defer from.close()
+	return do(from.held, ctx, bus.QuarantineFilter{Events: h.Events})
 }
 
 type quarantineReleaseCmd struct{ holding }
 
 // Run releases events. That one stays in quarantine is an error.
 func (c *quarantineReleaseCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
-	r, err := askQuarantine[bus.Release](ctx, c.holding, all, log, "/quarantine/release")
+	r, err := changeQuarantine(ctx, c.holding, all, log, quarantineBox.Release)
 	switch {
 	case err != nil:
 		return err
@@ -140,7 +146,7 @@ type quarantineDropCmd struct{ holding }
 
 // Run forgets events.
 func (c *quarantineDropCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
-	n, err := askQuarantine[int](ctx, c.holding, all, log, "/quarantine/drop")
+	n, err := changeQuarantine(ctx, c.holding, all, log, quarantineBox.Drop)
 	switch {
 	case err != nil:
 		return err
@@ -159,8 +165,11 @@ func notHeld(err error) error { return cli.Hint(err, "mayfly quarantine list sho
 
 // release routes events in quarantine again and publishes them.
 func (m *machine) release(ctx context.Context, f bus.QuarantineFilter) (bus.Release, error) {
-	return m.bus.Release(ctx, f, func(e event.Event) (event.Event, error) {
-		routed, err := webhook.Route(e, m.pools())
-		return routed.Event, err
-	})
+	return m.bus.Release(ctx, f, func(e event.Event) (event.Event, error) { return routeAgain(e, m.pools()) })
+}
+
+// routeAgain completes an event from quarantine, or says what it lacks.
+func routeAgain(e event.Event, pools pool.Set) (event.Event, error) {
+	routed, err := webhook.Route(e, pools)
+	return routed.Event, err
 }

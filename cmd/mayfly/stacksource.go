@@ -10,10 +10,12 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/aws/build"
 	"github.com/mayfly-ci/mayfly/internal/aws/catalog"
 	"github.com/mayfly-ci/mayfly/internal/aws/deploy"
+	"github.com/mayfly-ci/mayfly/internal/aws/eventbus"
 	"github.com/mayfly-ci/mayfly/internal/aws/refusal"
 	"github.com/mayfly-ci/mayfly/internal/aws/view"
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/config"
+	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/ledger/dynamo"
@@ -62,14 +64,16 @@ func stackSource(ctx context.Context, all *commands, architecture string) (*sour
 	if err != nil {
 		return nil, err
 	}
+	out := eventbus.New(c.account.Config, state.Outputs["BusName"])
+	held := view.NewQuarantine(c.account.Config, state.Outputs["QuarantineUrl"], out, func(e event.Event) (event.Event, error) { return routeAgain(e, c.limits.Pools) })
 	limits := ledger.Limits{Pools: c.limits.Pools, Level: c.limits.Level} // hosts come as they are needed
 	return &source{
 		ledger:  dynamo.Open(c.account.Config, dynamo.Config{Table: state.Outputs["TableName"], Limits: limits}),
 		events:  view.NewEvents(c.account.Config, state.Outputs["EventsLogName"]),
-		letters: view.NewLetters(c.account.Config, state.Outputs["DeadLettersUrl"], state.Outputs["BusName"]),
+		letters: view.NewLetters(c.account.Config, state.Outputs["DeadLettersUrl"], out), held: held,
 		schemas: view.NewSchemas(c.account.Config),
 		images:  c.catalog(state, c.architecture(architecture)).Catalog,
-		health:  func(context.Context) (health, error) { return c.health(state), nil },
+		health:  func(ctx context.Context) (health, error) { return c.health(ctx, state, held) },
 		hook:    hookSite{state.Outputs["WebhookUrl"], "mayfly deploy"},
 		pause:   followStackEvery, close: func() error { return nil },
 	}, nil
@@ -130,16 +134,17 @@ func (c *cloud) architecture(wanted string) string {
 	return config.AMD64
 }
 
-func (c *cloud) health(state deploy.State) health {
+func (c *cloud) health(ctx context.Context, state deploy.State, held *view.Quarantine) (health, error) {
 	rules := "its rules are off"
 	on := state.Parameters[deploy.RulesState] == deploy.RulesOn
 	if on {
 		rules = "its rules are on"
 	}
+	quarantined, err := held.Count(ctx)
 	return health{
-		Running: on && strings.HasSuffix(state.Status, "_COMPLETE"),
-		Words:   fmt.Sprintf("stack %s in %s: %s, %s", c.stack.Name, c.account.Region(), state.Status, rules),
-	}
+		Running: on && strings.HasSuffix(state.Status, "_COMPLETE"), Quarantined: quarantined,
+		Words: fmt.Sprintf("stack %s in %s: %s, %s", c.stack.Name, c.account.Region(), state.Status, rules),
+	}, err
 }
 
 // explainAWS gives the errors of AWS their hints and code.

@@ -107,7 +107,7 @@ func TestPartsDoNotImportParents(t *testing.T) {
 		"internal/fleet/engine", "internal/fleet/sandbox", "internal/fleet/fleettest", "internal/image/engine", "internal/docker/dockertest",
 		"internal/image/sqlite", "internal/image/imagetest", "internal/image/release", "internal/image/watch",
 		"internal/ledger/sqlite", "internal/ledger/dynamo", "internal/ledger/ledgertest", "internal/ledger/whatif", "internal/bus/target", "internal/bus/registry",
-		"internal/aws/stack", "internal/aws/deploy", "internal/aws/handler", "internal/aws/build", "internal/aws/function",
+		"internal/aws/stack", "internal/aws/deploy", "internal/aws/handler", "internal/aws/build", "internal/aws/function", "internal/aws/eventbus", "internal/aws/view",
 	}
 	for _, p := range list(t) {
 		if slices.Contains(plugs, p.ImportPath) {

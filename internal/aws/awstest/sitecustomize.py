@@ -1,10 +1,11 @@
 # Python reads this before it starts moto_server. moto 5 cannot make a stack in which something refers to a resource of a
 # type that it does not know, although it passes over the resource itself; here such a reference is the resource's
-# name. And of a bus, Ref is its name, as on AWS.
+# name. And of a bus, Ref is its name, as on AWS. What a rule writes to a log is of a whole millisecond, which the SDK insists on.
 import sys
 
 if sys.argv[0].endswith("moto_server") or not sys.argv[0]:
     import moto.cloudformation.parsing as parsing
+    import moto.events.models as events
     from moto.events.models import EventBus
 
     clean = parsing.clean_json
@@ -19,6 +20,8 @@ if sys.argv[0].endswith("moto_server") or not sys.argv[0]:
     parsing.clean_json = lenient
     parsing.ResourceMap.validate_outputs = lambda self: None
     EventBus.physical_resource_id = property(lambda self: self.name)
+    millis = events.unix_time_millis
+    events.unix_time_millis = lambda *at: int(millis(*at))
 
     # A change set makes the resources; the stack's outputs, which moto forgets then, follow from them. A resource whose policy
     # of deletion alone is another is not made anew.

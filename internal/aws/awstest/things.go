@@ -18,7 +18,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	eventtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
 // What tests put into moto that something else would: CloudFormation, CodeBuild, a person.
@@ -164,5 +167,43 @@ func (c *Cloud) PutLog(t testing.TB, group, line string) {
 		LogEvents: []logtypes.InputLogEvent{{Timestamp: aws.Int64(time.Now().UnixMilli()), Message: &line}}})
 	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// RuleToQueue makes a rule on a bus that moto makes for it, unless it is there, with a queue of
+// the rule's name as its target, and returns the queue's URL.
+func (c *Cloud) RuleToQueue(t testing.TB, bus, name, pattern string) string {
+	t.Helper()
+	ctx, rules := context.Background(), eventbridge.NewFromConfig(c.Config)
+	if _, err := rules.DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: &bus}); err != nil {
+		if _, err := rules.CreateEventBus(ctx, &eventbridge.CreateEventBusInput{Name: &bus}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	queue, err1 := sqs.NewFromConfig(c.Config).CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &name})
+	_, err2 := rules.PutRule(ctx, &eventbridge.PutRuleInput{EventBusName: &bus, Name: &name, EventPattern: &pattern})
+	_, err3 := rules.PutTargets(ctx, &eventbridge.PutTargetsInput{EventBusName: &bus, Rule: &name, Targets: []eventtypes.Target{
+		{Id: aws.String("queue"), Arn: aws.String("arn:aws:sqs:" + Region + ":" + Account + ":" + name)},
+	}})
+	if err := errors.Join(err1, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	return aws.ToString(queue.QueueUrl)
+}
+
+// Received takes the messages out of a queue, and returns their bodies.
+func (c *Cloud) Received(t testing.TB, queue string) (bodies []string) {
+	t.Helper()
+	for api := sqs.NewFromConfig(c.Config); ; {
+		out, err := api.ReceiveMessage(context.Background(), &sqs.ReceiveMessageInput{QueueUrl: &queue, MaxNumberOfMessages: 10, VisibilityTimeout: 3600})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(out.Messages) == 0 {
+			return bodies
+		}
+		for _, m := range out.Messages {
+			bodies = append(bodies, aws.ToString(m.Body))
+		}
 	}
 }

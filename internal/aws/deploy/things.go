@@ -271,11 +271,6 @@ func (a *Account) otherThings(name string) []search {
 			_, err := tables.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &table})
 			return some(err == nil, table), err
 		}},
-		{"queue", false, func(ctx context.Context) ([]string, error) {
-			queue := name + "-dead-letters"
-			_, err := queues.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &queue})
-			return some(err == nil, queue), err
-		}},
 		{"secret", false, func(ctx context.Context) (names []string, err error) {
 			out, err := secrets.ListSecrets(ctx, &secretsmanager.ListSecretsInput{Filters: []secrettypes.Filter{
 				{Key: secrettypes.FilterNameStringTypeTagKey, Values: []string{StackTag}}, {Key: secrettypes.FilterNameStringTypeTagValue, Values: []string{name}},
@@ -297,6 +292,13 @@ func (a *Account) otherThings(name string) []search {
 			return names, err
 		}},
 		{"log group", true, func(ctx context.Context) ([]string, error) { return a.logGroups(ctx, name) }},
+	}
+	for _, q := range []string{"dead-letters", "quarantine"} {
+		searches = append(searches, search{"queue", false, func(ctx context.Context) ([]string, error) {
+			queue := name + "-" + q
+			_, err := queues.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &queue})
+			return some(err == nil, queue), err
+		}})
 	}
 	for _, f := range []string{"webhook", "claim", "ledger", "sweep", "release"} {
 		searches = append(searches, search{"function", false, func(ctx context.Context) ([]string, error) {

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/google/go-cmp/cmp"
 
+	mayfly "github.com/mayfly-ci/mayfly/internal/aws"
 	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
 	"github.com/mayfly-ci/mayfly/internal/aws/eventbus"
 	"github.com/mayfly-ci/mayfly/internal/aws/function"
@@ -127,6 +128,25 @@ func TestTooLarge(t *testing.T) {
 	fresh, err := open(t, s).Publish(t.Context(), numbered(1, strings.Repeat("x", 1<<20))[0])
 	if !errors.Is(err, eventbus.ErrTooLarge) || len(s.calls) != 0 {
 		t.Errorf("fresh %v, error %v, %d calls: want ErrTooLarge and none", fresh, err, len(s.calls))
+	}
+}
+
+// TestQuarantine has the largest payload there may be lack something that takes long to say: what
+// goes over the bus is still an event, with the payload as it came.
+func TestQuarantine(t *testing.T) {
+	s := &script{}
+	e := numbered(1, strings.Repeat("<", eventbus.MaxPayload-len(`{"n":"0"}`)))[0]
+	fresh, err := open(t, s).Quarantine(t.Context(), e, strings.Repeat("\"", 100_000))
+	if err != nil || !fresh || len(s.calls) != 1 {
+		t.Fatalf("fresh %v, %v, %d calls", fresh, err, len(s.calls))
+	}
+	var told mayfly.Quarantined
+	detail := s.calls[0][0]
+	if err := json.Unmarshal([]byte(detail), &told); err != nil || string(told.Event.Detail) != string(e.Detail) || len(told.Reason) != 1000 {
+		t.Errorf("%v, a reason of %d bytes, a payload of %d: want 1000 and %d, as they came", err, len(told.Reason), len(told.Event.Detail), len(e.Detail))
+	}
+	if all := len(detail) + 1000; all > 1<<20 { // SQS keeps it with EventBridge's envelope
+		t.Errorf("%d bytes: no queue takes them", all)
 	}
 }
 

@@ -33,6 +33,11 @@ func alarms() []alarm {
 			Statistic: "Maximum", Operator: above, Period: 60, Periods: 5, Threshold: 0, Missing: "notBreaching",
 		},
 		{
+			ID: "Quarantine", Name: "quarantine", Says: "Deliveries could not be routed - mayfly quarantine list shows what they lack",
+			Namespace: "AWS/SQS", Metric: "ApproximateNumberOfMessagesVisible", Dimension: "QueueName", Value: "!GetAtt Quarantine.QueueName",
+			Statistic: "Maximum", Operator: above, Period: 60, Periods: 1, Threshold: 0, Missing: "notBreaching",
+		},
+		{
 			ID: "Runway", Name: "runway", Says: "GitHub will refuse the runner's version within a week",
 			Namespace: aws.MetricsNamespace, Metric: aws.MetricRunway, Dimension: aws.MetricsDimension, Value: `!Ref "AWS::StackName"`,
 			Statistic: "Minimum", Operator: below, Period: 3600, Periods: 1, Threshold: 7, Missing: "missing",

@@ -45,6 +45,9 @@ func (l *linter) target(id string, target tree) {
 	if _, isFunction := l.of(arn, "AWS::Lambda::Function"); isFunction && !l.mayInvoke(id, referred(arn)) {
 		l.fault(id, "no permission lets this rule call %s", referred(arn))
 	}
+	if _, isQueue := l.of(arn, "AWS::SQS::Queue"); isQueue && !l.mayBeSent(id, referred(arn)) {
+		l.fault(id, "the policy of %s does not let this rule send there", referred(arn))
+	}
 	if strings.Contains(subOf(arn), ":log-group:") && strings.HasSuffix(subOf(arn), ":*") {
 		l.fault(id, "target %s: a log group as a target is named without :*", subOf(arn))
 	}

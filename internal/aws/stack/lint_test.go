@@ -37,7 +37,7 @@ func TestPlantedFaults(t *testing.T) {
 		{"variable that is not in the map", `"value": "<job>"`, `"value": "<jobs>"`, `PoolSmallQueued: input: template: variable "jobs"`},
 		{"broken JSON in an input", `"value": "<job>"}]}]}'`, `"value": "<job>"}]}'`, `PoolSmallQueued: input: template:`},
 		{"pattern value that is no list", "detail: { action: [queued]", "detail: { action: queued", `PoolSmallQueued: pattern: line 1`},
-		{"unknown operator", "replay-name: [{ exists: false }]", "replay-name: [{ exist: false }]", `PoolSmallQueued: pattern: line 1, column`},
+		{"unknown operator", "replay-name: [{ exists: false }], detail: { action: [queued]", "replay-name: [{ exist: false }], detail: { action: [queued]", `PoolSmallQueued: pattern: line 1, column`},
 		{"launch type with a strategy", "            TaskCount: 1\n", "            TaskCount: 1\n            LaunchType: EC2\n", "PoolSmallQueued: a launch type together with a capacity provider strategy"},
 		{"no strategy", "            CapacityProviderStrategy: [{ CapacityProvider: !Ref HostAmd64CapacityProvider, Weight: 1, Base: 0 }]\n", "", "PoolSmallQueued: tasks without a capacity provider strategy"},
 		{"ECS target without a role", "          RoleArn: !GetAtt LaunchRole.Arn\n", "", "PoolSmallQueued: tasks without RoleArn"},
@@ -53,6 +53,7 @@ func TestPlantedFaults(t *testing.T) {
 		{"log group's ARN as target", `Arn: !Sub "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${EventsLog}"`, "Arn: !GetAtt EventsLog.Arn", "EventsRule: target EventsLog.Arn ends in :*"},
 		{"rule that may not call", "SourceArn: !GetAtt JobsRule.Arn", "SourceArn: !GetAtt EffectsRule.Arn", "JobsRule: no permission lets this rule call LedgerFunction"},
 		{"rule that may not send its dead letters", "                  - !GetAtt PoolSmallQueued.Arn\n", "", "PoolSmallQueued: dead letters: the policy of DeadLetters does not let this rule send there"},
+		{"rule that may not send to its queue", `"aws:SourceArn": !GetAtt QuarantineRule.Arn`, `"aws:SourceArn": !GetAtt JobsRule.Arn`, "QuarantineRule: the policy of Quarantine does not let this rule send there"},
 		{"bus by its name", "Properties: { SourceArn: !GetAtt Bus.Arn, Description", "Properties: { SourceArn: !Ref Bus, Description", "Discoverer: SourceArn is a Ref"},
 
 		// Queues, texts, names.

@@ -1,9 +1,11 @@
 package view_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +18,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
+	"github.com/mayfly-ci/mayfly/internal/aws/eventbus"
+	"github.com/mayfly-ci/mayfly/internal/aws/refusal"
 	"github.com/mayfly-ci/mayfly/internal/aws/view"
 	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/event"
@@ -114,7 +118,7 @@ func TestLetters(t *testing.T) {
 	}
 	send(envelope(t, "one", "github.com", "workflow_job"), "RULE_ARN", "arn:aws:events:eu-west-1:1:rule/ci/queued-small", "ERROR_CODE", "CAPACITY", "ERROR_MESSAGE", "quota is full", "RETRY_ATTEMPTS", "3")
 	send(envelope(t, "two", "aws.ecs", "ECS Task State Change"), "ErrorCode", "200", "ErrorMessage", "timed out")
-	letters := view.NewLetters(cloud.Config, *made.QueueUrl, "ci")
+	letters := view.NewLetters(cloud.Config, *made.QueueUrl, eventbus.New(cloud.Config, "ci"))
 	list := func(f bus.LetterFilter) (lines []string) {
 		t.Helper()
 		all, err := letters.Letters(t.Context(), f, 10)
@@ -141,6 +145,91 @@ func TestLetters(t *testing.T) {
 	}
 	if n, err := letters.Drop(t.Context(), bus.LetterFilter{Rule: "function"}); err != nil || n != 1 || len(list(bus.LetterFilter{})) != 0 {
 		t.Errorf("dropped %d, %v", n, err)
+	}
+}
+
+// TestQuarantine has moto's own rule bring deliveries into the queue, releases and drops them.
+func TestQuarantine(t *testing.T) {
+	cloud := awstest.Start(t)
+	kept, out := cloud.RuleToQueue(t, "ci", "quarantine", `{"source":["mayfly"],"detail-type":["Delivery Quarantined"]}`), cloud.RuleToQueue(t, "ci", "released", `{"source":["github.com"]}`)
+	bus := eventbus.New(cloud.Config, "ci")
+	held := view.NewQuarantine(cloud.Config, kept, bus, func(e event.Event) (event.Event, error) {
+		if e.ID == "odd" {
+			return e, errors.New("odd still")
+		}
+		e.Resources = []string{"acme/web"}
+		return e, nil
+	})
+	var many []string // more than a call brings
+	for i := range 11 {
+		many = append(many, fmt.Sprintf("fit-%d", i))
+	}
+	for _, id := range append(many, "odd", "fit-0", "gone", "gone") { // some came twice
+		e := event.Event{ID: id, Source: event.SourceGitHub, DetailType: "ping", Time: time.Now(), Detail: []byte(`{"n":"` + id + `"}`)}
+		if _, err := bus.Quarantine(t.Context(), e, "no "+id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := sqs.NewFromConfig(cloud.Config).SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &kept, MessageBody: aws.String(`{"id":"none"}`)}); err != nil {
+		t.Fatal(err)
+	}
+	list := func(f ...string) (ids []string) {
+		t.Helper()
+		all, err := held.Quarantined(t.Context(), busFilter(f), 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range all {
+			if q.At.IsZero() || q.Reason != "no "+q.Event.ID && len(q.Event.ID) < 10 {
+				t.Errorf("%+v", q)
+			}
+			ids = append(ids, q.Event.ID)
+		}
+		return ids
+	}
+	for range 2 { // they are still there when somebody has looked
+		if got := list(); len(got) != 14 {
+			t.Errorf("in quarantine: %q, want 14", got)
+		}
+	}
+	if n, err := held.Count(t.Context()); err != nil || n != 16 {
+		t.Errorf("count %d, %v: want all messages", n, err)
+	}
+	if n, err := held.Drop(t.Context(), busFilter([]string{"gone"})); err != nil || n != 1 || len(list("gone")) != 0 {
+		t.Errorf("dropped %d, %v: want the one that came twice", n, err)
+	}
+	if r, err := held.Release(t.Context(), busFilter([]string{"fit-3"})); err != nil || r.Released != 1 || r.Held != 0 {
+		t.Errorf("released %+v, %v: want one", r, err)
+	}
+	if r, err := held.Release(t.Context(), busFilter(nil)); err != nil || r.Released != 10 || r.Held != 2 {
+		t.Errorf("released %+v, %v: want all but what is odd, and what is no event", r, err)
+	}
+	if got := list(); len(got) != 2 || !slices.Contains(got, "odd") {
+		t.Errorf("left %q", got)
+	}
+	var released []string
+	for _, body := range cloud.Received(t, out) {
+		_, detail, _ := strings.Cut(body, `"resources": ["acme/web"], "detail": {"n": "`)
+		released = append(released, strings.TrimSuffix(detail, `"}}`))
+	}
+	slices.Sort(released)
+	slices.Sort(many)
+	if diff := cmp.Diff(many, released); diff != "" {
+		t.Errorf("on the bus, routed (-want +got):\n%s", diff)
+	}
+}
+
+func busFilter(ids []string) bus.QuarantineFilter { return bus.QuarantineFilter{Events: ids} }
+
+// TestQuarantineOfOldStack reads a stack that has none yet.
+func TestQuarantineOfOldStack(t *testing.T) {
+	held := view.NewQuarantine(aws.Config{}, "", nil, nil)
+	_, err := held.Quarantined(t.Context(), bus.QuarantineFilter{}, 1)
+	if hint, ok := refusal.Of(err); !ok || !strings.Contains(hint, "mayfly deploy") {
+		t.Errorf("%v, hint %q", err, hint)
+	}
+	if n, err := held.Count(t.Context()); n != 0 || err != nil {
+		t.Errorf("count %d, %v", n, err)
 	}
 }
 

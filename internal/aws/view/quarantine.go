@@ -1,0 +1,119 @@
+package view
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	mayfly "github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/eventbus"
+	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/event"
+)
+
+// A Quarantine has the deliveries that the webhook's function could not route: a rule of
+// the stack has put them into a queue. A delivery that came twice is there twice, and is taken for one.
+type Quarantine struct {
+	queue queue
+	bus   *eventbus.Bus
+	route func(event.Event) (event.Event, error)
+}
+
+// NewQuarantine returns that in queue, a URL, of the bus. route completes an event that is released,
+// or says what it lacks.
+func NewQuarantine(c aws.Config, url string, bus *eventbus.Bus, route func(event.Event) (event.Event, error)) *Quarantine {
+	return &Quarantine{queue{"quarantine", url, sqs.NewFromConfig(c)}, bus, route}
+}
+
+// Count returns about how many deliveries there are.
+func (q *Quarantine) Count(ctx context.Context) (int, error) {
+	if q.queue.url == "" {
+		return 0, nil
+	}
+	name := types.QueueAttributeNameApproximateNumberOfMessages
+	out, err := q.queue.api.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &q.queue.url, AttributeNames: []types.QueueAttributeName{name}})
+	if err != nil {
+		return 0, q.queue.fault(err)
+	}
+	return strconv.Atoi(out.Attributes[string(name)])
+}
+
+// Quarantined returns the deliveries that pass f, the newest first, limit at most.
+func (q *Quarantine) Quarantined(ctx context.Context, f bus.QuarantineFilter, limit int) (list []bus.Quarantined, err error) {
+	all, err := q.queue.look(ctx)
+	for _, m := range all {
+		if one, _ := quarantinedOf(m); held(f, one) && !slices.ContainsFunc(list, func(l bus.Quarantined) bool { return l.Event.ID == one.Event.ID }) {
+			list = append(list, one)
+		}
+	}
+	slices.SortFunc(list, func(a, b bus.Quarantined) int { return b.At.Compare(a.At) })
+	return list[:min(len(list), limit)], err
+}
+
+// Release routes the events of the deliveries that pass f again, and puts them on the bus. One
+// that still lacks something stays, with the reason it had. After an error, calling again does the rest.
+func (q *Quarantine) Release(ctx context.Context, f bus.QuarantineFilter) (bus.Release, error) {
+	done, lacking := map[string]bool{}, map[string]bool{} // by ids
+	_, err := q.queue.take(ctx, func(m types.Message) (bool, error) {
+		one, fault := quarantinedOf(m)
+		id := one.Event.ID
+		if !held(f, one) || done[id] {
+			return done[id], nil
+		}
+		var routed event.Event
+		if fault == nil {
+			routed, fault = q.route(one.Event)
+		}
+		if fault != nil {
+			lacking[id] = true
+			return false, nil
+		}
+		if err := q.bus.Put(ctx, routed); err != nil {
+			return false, fmt.Errorf("releasing %q: %w", id, err)
+		}
+		done[id] = true
+		return true, nil
+	})
+	return bus.Release{Released: len(done), Held: len(lacking)}, err
+}
+
+// Drop forgets the deliveries that pass f, and returns how many.
+func (q *Quarantine) Drop(ctx context.Context, f bus.QuarantineFilter) (int, error) {
+	dropped := map[string]bool{}
+	_, err := q.queue.take(ctx, func(m types.Message) (bool, error) {
+		one, _ := quarantinedOf(m)
+		if held(f, one) {
+			dropped[one.Event.ID] = true
+		}
+		return held(f, one), nil
+	})
+	return len(dropped), err
+}
+
+func held(f bus.QuarantineFilter, q bus.Quarantined) bool {
+	return f.Events == nil || slices.Contains(f.Events, q.Event.ID)
+}
+
+// quarantinedOf reads a message. One that is not what the webhook puts there is shown with what
+// it is, under the message's own id.
+func quarantinedOf(m types.Message) (q bus.Quarantined, err error) {
+	var told event.Event
+	var detail mayfly.Quarantined
+	if err = json.Unmarshal([]byte(aws.ToString(m.Body)), &told); err == nil {
+		err = json.Unmarshal(told.Detail, &detail)
+	}
+	if err == nil && detail.Event.ID == "" {
+		err = errors.New("no event: want one that was put in quarantine")
+	}
+	if q = (bus.Quarantined{Event: detail.Event, At: sent(m), Reason: detail.Reason}); err != nil {
+		q.Event.ID, q.Reason = aws.ToString(m.MessageId), err.Error()
+	}
+	return q, err
+}
