@@ -55,9 +55,9 @@
 //
 // # 7. image
 //
-// image.Catalog decides which image runners start from. image/source has its files,
-// image/archive the archive of GitHub's runner, and image/engine builds it, through the
-// same docker package by which fleet/engine reaches the engine. image/release reads the
+// image.Catalog decides which image runners start from. image/source has its files, with
+// git's names for them (image/git), image/archive the archive of GitHub's runner, and
+// image/engine builds it, through the same docker package by which fleet/engine reaches the engine. image/release reads the
 // feed of releases; image/sqlite keeps the catalog, and image/watch brings about what it
 // asks for. images.go and imagework.go here join them to the machine; canary.go runs a
 // job in a new image; pipeline.ImageNews tells the catalog how runners start. image.go and

@@ -2,8 +2,6 @@ package build
 
 import (
 	"context"
-	"crypto/sha1" // as git does
-	"encoding/hex"
 	"fmt"
 	"strings"
 
@@ -12,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/codecommit/types"
 
 	"github.com/mayfly-ci/mayfly/internal/aws/refusal"
+	"github.com/mayfly-ci/mayfly/internal/image/git"
 )
 
 // Branch is the one that builds are of.
@@ -79,20 +78,9 @@ func (r *Repository) head(ctx context.Context) (string, error) {
 	return aws.ToString(out.Branch.CommitId), nil
 }
 
-// A blob is a file as git has it.
-type blob struct {
-	id         string
-	executable bool
-}
-
-func blobOf(f File) blob {
-	sum := sha1.Sum(fmt.Appendf(nil, "blob %d\x00%s", len(f.Body), f.Body))
-	return blob{hex.EncodeToString(sum[:]), f.Executable}
-}
-
 // tree reads the files of a commit.
-func (r *Repository) tree(ctx context.Context, commit string) (map[string]blob, error) {
-	all := map[string]blob{}
+func (r *Repository) tree(ctx context.Context, commit string) (map[string]git.File, error) {
+	all := map[string]git.File{}
 	folders := []string{"/"}
 	for len(folders) > 0 && commit != "" {
 		out, err := r.api.GetFolder(ctx, &codecommit.GetFolderInput{RepositoryName: &r.Name, CommitSpecifier: &commit, FolderPath: &folders[0]})
@@ -102,7 +90,7 @@ func (r *Repository) tree(ctx context.Context, commit string) (map[string]blob, 
 		folders = folders[1:]
 		for _, f := range out.Files {
 			name := strings.TrimPrefix(aws.ToString(f.AbsolutePath), "/")
-			all[name] = blob{aws.ToString(f.BlobId), f.FileMode == types.FileModeTypeEnumExecutable}
+			all[name] = git.File{Blob: aws.ToString(f.BlobId), Executable: f.FileMode == types.FileModeTypeEnumExecutable}
 		}
 		for _, sub := range out.SubFolders {
 			folders = append(folders, aws.ToString(sub.AbsolutePath))
@@ -112,12 +100,12 @@ func (r *Repository) tree(ctx context.Context, commit string) (map[string]blob, 
 }
 
 // change is what makes files of what is there.
-func change(files []File, there map[string]blob) *codecommit.CreateCommitInput {
+func change(files []File, there map[string]git.File) *codecommit.CreateCommitInput {
 	in := &codecommit.CreateCommitInput{}
 	wanted := map[string]bool{}
 	for _, f := range files {
 		wanted[f.Name] = true
-		if there[f.Name] == blobOf(f) {
+		if there[f.Name] == (git.File{Blob: git.Blob(f.Body), Executable: f.Executable}) {
 			continue
 		}
 		mode := types.FileModeTypeEnumNormal

@@ -9,7 +9,7 @@
 #   AGENT_URI        s3://BUCKET/KEY of mayfly-agent for this processor
 #   TOOL_URI         s3://BUCKET/KEY of mayfly for this processor
 #   ARCHIVES_URI     s3://BUCKET/PREFIX with archives of actions/runner, asked before GitHub; may be empty
-#   SOURCE_REVISION  of this source; by default the commit's
+#   SOURCE_REVISION  of this source; by default what git calls its tree
 #   BASE, DOCKER     as in the Dockerfile; by default its own
 set -euo pipefail
 
@@ -30,7 +30,7 @@ archive() {
 }
 
 revision() {
-	local given=${SOURCE_REVISION:-${CODEBUILD_RESOLVED_SOURCE_VERSION:-unknown}}
+	local given=${SOURCE_REVISION:-$(git rev-parse 'HEAD^{tree}' || echo unknown)}
 	echo "${given:0:12}"
 }
 

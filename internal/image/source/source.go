@@ -8,9 +8,7 @@
 package source
 
 import (
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +16,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/mayfly-ci/mayfly/internal/image/git"
 )
 
 // Names of files at the root of a source.
@@ -65,8 +65,12 @@ var embedded embed.FS
 // A Source is the files of an image and what they are called together.
 type Source struct {
 	FS       fs.FS
-	Revision string // of the names and contents of all files: the same files, the same revision
+	Revision string // of the names and contents of all files: the same files, the same revision; see [Revision]
 }
+
+// Revision is that of a source which is kept in git, by the name that git has for its
+// tree: the one of [Source.Revision], where the files are the same.
+func Revision(tree string) string { return tree[:min(len(tree), 12)] }
 
 // Embedded returns the source that is part of this program.
 func Embedded() Source {
@@ -90,14 +94,13 @@ func Open(dir string) (Source, error) {
 }
 
 func read(files fs.FS) (Source, error) {
-	s := Source{FS: files}
-	sum := sha256.New()
+	s, all := Source{FS: files}, map[string]git.File{}
 	err := s.Walk(func(name string, content io.Reader, info fs.FileInfo) error {
-		fmt.Fprintf(sum, "%q %d %t\n", name, info.Size(), info.Mode()&0o111 != 0)
-		_, err := io.Copy(sum, content)
+		body, err := io.ReadAll(content)
+		all[name] = git.File{Blob: git.Blob(body), Executable: info.Mode()&0o111 != 0}
 		return err
 	})
-	s.Revision = hex.EncodeToString(sum.Sum(nil))[:12]
+	s.Revision = Revision(git.Tree(all))
 	return s, err
 }
 

@@ -109,7 +109,7 @@ func codebuild(t *testing.T, programs map[string]string, steps ...string) (asked
 	if err := Embedded().Eject(dir, false); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"aws", "docker", "curl", "uname"} {
+	for _, name := range []string{"aws", "docker", "curl", "git", "uname"} {
 		script := "#!/bin/bash\n[ $0 = " + bin + "/uname ] || echo ${0##*/} \"$@\" >>" + dir + "/asked\n" + programs[name] + "\n"
 		if err := os.WriteFile(filepath.Join(bin, name), []byte(script), 0o755); err != nil {
 			t.Fatal(err)
@@ -120,7 +120,7 @@ func codebuild(t *testing.T, programs map[string]string, steps ...string) (asked
 		run.Dir = dir
 		run.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"),
 			"RUNNER_VERSION=2.336.0", "RUNNER_SHA256="+sumOfX, "AGENT_URI=s3://b/agent", "TOOL_URI=s3://b/tool", "ARCHIVES_URI=s3://b/archives",
-			"REPOSITORY_URI=1.dkr.ecr.eu-west-1.amazonaws.com/ci", "CODEBUILD_RESOLVED_SOURCE_VERSION=0123456789abcdef", "CODEBUILD_BUILD_NUMBER=7", "ARCHITECTURE=amd64")
+			"REPOSITORY_URI=1.dkr.ecr.eu-west-1.amazonaws.com/ci", "CODEBUILD_BUILD_NUMBER=7", "ARCHITECTURE=amd64")
 		if out, err := run.CombinedOutput(); err != nil {
 			return string(out), err
 		}
@@ -169,8 +169,9 @@ func TestCodebuild(t *testing.T) {
 			map[string]string{"aws": strings.ReplaceAll(copies, "printf x", "printf y"), "uname": arm}, []string{"fetch", "build"},
 			[]string{"runner 2.336.0 is not what RUNNER_SHA256 says: not built"}, true,
 		},
+		"of no git": {map[string]string{"git": "exit 128", "docker": pushes}, []string{"build"}, []string{"SOURCE_REVISION=unknown "}, false},
 		"build and push": {
-			map[string]string{"docker": pushes}, []string{"build", "push"},
+			map[string]string{"git": "echo 0123456789abcdef", "docker": pushes}, []string{"build", "push"},
 			[]string{
 				"RUNNER_VERSION=2.336.0", "RUNNER_SHA256=" + sumOfX, "SOURCE_REVISION=0123456789ab ", "BUILD_TIME=20", "--password-stdin 1.dkr.ecr.eu-west-1.amazonaws.com\n",
 				"docker push 1.dkr.ecr.eu-west-1.amazonaws.com/ci:2.336.0-0123456789ab-amd64-7\n", "digest sha256:11\n",
