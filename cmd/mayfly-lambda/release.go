@@ -24,6 +24,7 @@ func openRelease(_ context.Context, p *place) (any, error) {
 	}
 	r, err := handler.NewRelease(handler.ReleaseConfig{
 		AWS: p.aws, Stack: p.getenv(aws.EnvStack), Table: p.getenv(aws.EnvTable), Projects: projects, Repository: p.getenv(aws.EnvRepository),
+		Source:   p.getenv(aws.EnvSource),
 		Off:      !slices.ContainsFunc(p.settings.Pools, func(o pool.Pool) bool { return o.Image == "" }),
 		Pipeline: pipeline.New(pipeline.Config{Limits: p.limits, Log: p.log}),
 		Publish:  eventbus.New(p.aws, p.getenv(aws.EnvBus)).Put, Now: time.Now, Log: p.log,

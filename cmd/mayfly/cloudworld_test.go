@@ -128,10 +128,13 @@ func (w *cloudWorld) setAbsent(t *testing.T, there bool) {
 }
 
 // runBuild is CodeBuild: it pushes an image into moto's ECR.
-func (w *cloudWorld) runBuild(t *testing.T) func(project string, env map[string]string) awstest.Built {
+func (w *cloudWorld) runBuild(t *testing.T) func(project, commit string, env map[string]string) awstest.Built {
 	number := 0
-	return func(project string, env map[string]string) awstest.Built {
+	return func(project, commit string, env map[string]string) awstest.Built {
 		number++
+		if len(commit) != 40 {
+			t.Errorf("a build of commit %q: want that of the source", commit)
+		}
 		arch := project[strings.LastIndex(project, "-")+1:]
 		tag := fmt.Sprintf("%s-%s-%s-%d", env["RUNNER_VERSION"], env["SOURCE_REVISION"], arch, number)
 		return awstest.Built{Exported: map[string]string{build.ExportedDigest: w.cloud.PushImage(t, "ci-runner", tag)}}

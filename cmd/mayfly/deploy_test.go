@@ -264,16 +264,18 @@ func TestImagesOfStack(t *testing.T) {
 	out, errs, code := w.deploy(t)
 	w.must(t, out, errs, code)
 	w.sim.PublishRunner(githubsim.RunnerRelease{Version: "2.337.0", SHA256: map[string]string{"linux-x64": strings.Repeat("b", 64)}})
+	other, err := build.NewProject(w.front.Config, "ci-build-amd64").Start(t.Context(), strings.Repeat("c", 40), map[string]string{"RUNNER_VERSION": "another"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	out, errs, code = w.run(t, nil, "image", "build", "--look", "5ms")
-	if w.must(t, out, errs, code); !strings.Contains(errs, "with runner 2.337.0") {
+	if w.must(t, out, errs, code); !strings.Contains(errs, "waiting for build "+other.ID) || !strings.Contains(errs, "with runner 2.337.0") {
 		t.Errorf("built: %s%s", out, errs)
 	}
 	list := asJSON[[]engine.Image](t, w, "image", "list", "--json")
 	if len(list) != 2 || !slices.ContainsFunc(list, func(i engine.Image) bool { return i.Version == "2.337.0" }) {
 		t.Fatalf("images %+v: want two", list)
 	}
-	// Both were pushed within a second, so that the list tells nothing of their order.
-	slices.SortFunc(list, func(a, b engine.Image) int { return cmp.Compare(b.Version, a.Version) })
 	store := catalog.New(w.cloud.Config, catalog.Config{Table: "ci-ledger", Architecture: "amd64"})
 	for _, i := range list { // as the release function hears of them
 		digest := image.Digest(i.Digest)

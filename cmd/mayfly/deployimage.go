@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -85,7 +86,8 @@ func (c *cloud) images(state deploy.State) *build.Images {
 // image sees to it that there is an image of the source for each architecture, and
 // puts it among the parameters; it reports whether one of them is not launched yet.
 func (d *deployment) image(ctx context.Context) (changed bool, err error) {
-	if err := d.commit(ctx); err != nil {
+	from, err := d.commit(ctx)
+	if err != nil {
 		return false, err
 	}
 	there, err := d.images(d.state).List(ctx)
@@ -94,7 +96,7 @@ func (d *deployment) image(ctx context.Context) (changed bool, err error) {
 	}
 	for _, arch := range d.settings.Architectures() {
 		name := deploy.ImageDigest + stack.Suffix(arch)
-		digest, err := d.imageFor(ctx, there, arch, d.parameters[name])
+		digest, err := d.imageFor(ctx, from, there, arch, d.parameters[name])
 		if err != nil {
 			return false, err
 		}
@@ -104,35 +106,41 @@ func (d *deployment) image(ctx context.Context) (changed bool, err error) {
 	return changed, nil
 }
 
+// A committed source is one where builds get it.
+type committed struct {
+	revision string
+	commit   string // in CodeCommit; "" where it is an artifact
+}
+
 // commit brings the source to where builds get it.
-func (d *deployment) commit(ctx context.Context) error {
+func (d *deployment) commit(ctx context.Context) (committed, error) {
 	if d.AWS.Source == "s3" {
-		return nil // an artifact
+		return committed{revision: d.files.Revision}, nil
 	}
 	return d.commitSource(ctx, d.state, d.screen, d.files)
 }
 
 // commitSource makes a source what is in CodeCommit.
-func (c *cloud) commitSource(ctx context.Context, state deploy.State, screen *cli.Screen, source imagesource.Source) error {
+func (c *cloud) commitSource(ctx context.Context, state deploy.State, screen *cli.Screen, source imagesource.Source) (committed, error) {
 	files, err := filesOf(source)
 	if err != nil {
-		return err
+		return committed{}, err
 	}
-	changed, err := build.NewRepository(c.account.Config, state.Outputs["SourceName"]).Commit(ctx, files, "mayfly: image source "+source.Revision)
+	commit, changed, err := build.NewRepository(c.account.Config, state.Outputs["SourceName"]).Commit(ctx, files, "mayfly: image source "+source.Revision)
 	if changed {
 		screen.Notef("image source %s committed to %s", source.Revision, state.Outputs["SourceName"])
 	}
-	return err
+	return committed{source.Revision, commit}, err
 }
 
 // imageFor returns the digest of the image to launch: what is launched, if it is of the
 // source, which may be a newer release or a rollback; else the newest of the source, built
 // if need be.
-func (d *deployment) imageFor(ctx context.Context, there []build.Image, arch, launched string) (string, error) {
+func (d *deployment) imageFor(ctx context.Context, from committed, there []build.Image, arch, launched string) (string, error) {
 	newest := ""
 	for _, i := range there { // newest first
 		switch {
-		case i.Architecture != arch || i.Revision != d.files.Revision:
+		case i.Architecture != arch || i.Revision != from.revision:
 		case i.Digest == launched:
 			return launched, nil
 		case newest == "":
@@ -146,15 +154,19 @@ func (d *deployment) imageFor(ctx context.Context, there []build.Image, arch, la
 	if err != nil {
 		return "", err
 	}
-	return d.buildImage(ctx, d.state, d.screen, runner, d.files.Revision, arch)
+	return d.buildImage(ctx, d.state, d.screen, runner, from, arch)
 }
 
 // buildImage builds an image of the source in AWS, with its log on standard error, and
-// returns its digest.
-func (c *cloud) buildImage(ctx context.Context, state deploy.State, screen *cli.Screen, r image.Release, revision, arch string) (string, error) {
+// returns its digest. A build of something else that is running is waited for.
+func (c *cloud) buildImage(ctx context.Context, state deploy.State, screen *cli.Screen, r image.Release, from committed, arch string) (string, error) {
 	p := build.NewProject(c.account.Config, state.Outputs["BuildName"+stack.Suffix(arch)])
 	p.Look = c.stack.Look
-	started, err := p.Start(ctx, build.Variables(string(r.Version), r.SHA256[arch], revision))
+	started, err := p.Start(ctx, from.commit, build.Variables(string(r.Version), r.SHA256[arch], from.revision))
+	for other := (*build.Busy)(nil); errors.As(err, &other); started, err = p.Start(ctx, from.commit, build.Variables(string(r.Version), r.SHA256[arch], from.revision)) {
+		screen.Notef("waiting for build %s, which has begun before", other.Build.ID)
+		_, _ = p.Follow(ctx, other.Build.ID, func(string) {}) // how it ends is not our matter; when AWS does not answer, Start says so
+	}
 	if err != nil {
 		return "", err
 	}

@@ -75,16 +75,18 @@ func (c *imageBuildCmd) buildOnAWS(ctx context.Context, all *commands, screen *c
 	if err != nil {
 		return err
 	}
+	kept := committed{revision: files.Revision}
 	if cloud.AWS.Source == "s3" {
-		if err := isDeployed(state, files); err != nil {
-			return err
-		}
-	} else if err := cloud.commitSource(ctx, state, screen, files); err != nil {
+		err = isDeployed(state, files)
+	} else {
+		kept, err = cloud.commitSource(ctx, state, screen, files)
+	}
+	if err != nil {
 		return err
 	}
 	begin, built := time.Now(), map[string]string{}
 	for _, arch := range settings.Architectures() {
-		if built[arch], err = cloud.buildImage(ctx, state, screen, runner, files.Revision, arch); err != nil {
+		if built[arch], err = cloud.buildImage(ctx, state, screen, runner, kept, arch); err != nil {
 			return err
 		}
 		if !c.JSON {

@@ -16,7 +16,8 @@ func Calls() map[string][]string {
 		HandlerSweep: with("ecs:DescribeTasks", "ecs:ListTasks", "ecs:StopTask", "events:PutEvents",
 			"secretsmanager:GetSecretValue", "sqs:DeleteMessage", "sqs:ReceiveMessage"),
 		HandlerRelease: {
-			"codebuild:BatchGetBuilds", "codebuild:ListBuildsForProject", "codebuild:StartBuild", "dynamodb:GetItem", "dynamodb:PutItem",
+			"codebuild:BatchGetBuilds", "codebuild:ListBuildsForProject", "codebuild:StartBuild",
+			"codecommit:GetBranch", "codecommit:GetCommit", "dynamodb:GetItem", "dynamodb:PutItem",
 			"ecr:BatchDeleteImage", "ecr:DescribeImages",
 			"ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitionFamilies", "ecs:RegisterTaskDefinition", "events:PutEvents",
 		},

@@ -20,6 +20,7 @@ const (
 	EnvAppSecret     = "MAYFLY_APP_SECRET"     // ARN; its value is the App's key (PEM), or a token
 	EnvDeadLetters   = "MAYFLY_DEAD_LETTERS"   // URL of the queue
 	EnvProjects      = "MAYFLY_PROJECTS"       // names of the CodeBuild projects: amd64=NAME,arm64=NAME, of the architectures there are
+	EnvSource        = "MAYFLY_SOURCE"         // name of the CodeCommit repository of the image's source; absent where that is a zip
 	EnvRepository    = "MAYFLY_REPOSITORY"     // URI of the ECR repository
 	EnvHookURL       = "MAYFLY_HOOK_URL"       // the webhook's Function URL
 	EnvTaskRoles     = "MAYFLY_TASK_ROLES"     // unique ids (AROA…) of the roles that may claim, joined by commas

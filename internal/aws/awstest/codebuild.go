@@ -9,11 +9,13 @@ import (
 )
 
 // CodeBuild stands in for CodeBuild, whose builds moto ends as they start. A build
-// here runs for as long as it is looked at twice, and ends as Run says.
+// here runs for as long as it is looked at twice, and ends as Run says. A project builds
+// one at a time, as the template has it.
+// https://docs.aws.amazon.com/codebuild/latest/userguide/builds-working.html
 type CodeBuild struct {
 	// Run is a build: what it is started with, and how it ends. It may push images and write
-	// its log before it returns.
-	Run func(project string, env map[string]string) Built
+	// its log before it returns. Commit is "" for what the project is set to.
+	Run func(project, commit string, env map[string]string) Built
 
 	mu       sync.Mutex
 	projects map[string]bool // guarded by mu
@@ -88,12 +90,16 @@ type variable struct {
 
 type startInput struct {
 	Project   string     `json:"projectName"`
+	Commit    string     `json:"sourceVersion"`
 	Variables []variable `json:"environmentVariablesOverride"`
 }
 
 func (c *CodeBuild) start(in startInput) (any, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if slices.ContainsFunc(c.builds, func(b *buildRun) bool { return b.project == in.Project && b.looks > 0 }) {
+		return nil, refused{"AccountLimitExceededException", "the concurrent build limit of " + in.Project + " is 1"}
+	}
 	b := &buildRun{id: fmt.Sprintf("%s:%d", in.Project, len(c.builds)+1), project: in.Project, env: map[string]string{}, looks: looksPerBuild}
 	for _, v := range in.Variables {
 		if v.Name == "" || v.Type != "PLAINTEXT" {
@@ -101,7 +107,7 @@ func (c *CodeBuild) start(in startInput) (any, error) {
 		}
 		b.env[v.Name] = v.Value
 	}
-	b.end = c.Run(in.Project, b.env)
+	b.end = c.Run(in.Project, in.Commit, b.env)
 	c.builds = append(c.builds, b)
 	return map[string]any{"build": b.wire()}, nil
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/mayfly-ci/mayfly/internal/image/git"
 )
 
 // CodeCommit stands in for CodeCommit, which moto has no commits of: repositories with
@@ -29,7 +31,7 @@ type gitFile struct{ blob, mode string }
 // Handler answers for the service.
 func (c *CodeCommit) Handler() http.Handler {
 	return operations{
-		"GetRepository": exactly(c.get), "GetBranch": exactly(c.branch), "GetFolder": exactly(c.folder), "CreateCommit": exactly(c.commit),
+		"GetRepository": exactly(c.get), "GetBranch": exactly(c.branch), "GetCommit": exactly(c.read), "GetFolder": exactly(c.folder), "CreateCommit": exactly(c.commit),
 	}
 }
 
@@ -98,6 +100,35 @@ func (c *CodeCommit) branch(in branchInput) (any, error) {
 		return nil, err
 	}
 	return map[string]any{"branch": map[string]string{"branchName": in.Branch, "commitId": head.id}}, nil
+}
+
+type readInput struct {
+	Repository string `json:"repositoryName"`
+	Commit     string `json:"commitId"`
+}
+
+func (c *CodeCommit) read(in readInput) (any, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	commits, ok := c.repos[in.Repository]
+	if !ok {
+		return nil, refused{"RepositoryDoesNotExistException", in.Repository}
+	}
+	for _, one := range commits {
+		if one.id == in.Commit {
+			return map[string]any{"commit": map[string]any{"commitId": one.id, "treeId": one.tree()}}, nil
+		}
+	}
+	return nil, refused{"CommitIdDoesNotExistException", in.Commit}
+}
+
+// tree is what git calls the files of a commit.
+func (c commit) tree() string {
+	files := map[string]git.File{}
+	for name, f := range c.files {
+		files[name] = git.File{Blob: f.blob, Executable: f.mode == "EXECUTABLE"}
+	}
+	return git.Tree(files)
 }
 
 type folderInput struct {
@@ -184,7 +215,7 @@ func (in commitInput) apply(files map[string]gitFile) (map[string]gitFile, error
 		files = map[string]gitFile{}
 	}
 	for _, p := range in.Put {
-		f := gitFile{fmt.Sprintf("%x", sha1.Sum(fmt.Appendf(nil, "blob %d\x00%s", len(p.Body), p.Body))), p.Mode}
+		f := gitFile{git.Blob(p.Body), p.Mode}
 		switch {
 		case len(p.Body) > 6<<20:
 			return nil, refused{"FileContentSizeLimitExceededException", p.Path}

@@ -51,15 +51,33 @@ type Build struct {
 // Succeeded reports whether b did what it was for.
 func (b Build) Succeeded() bool { return b.Status == string(types.StatusTypeSucceeded) }
 
-// Start starts a build with variables besides those of the project. A build with the same
-// variables that is running already is returned instead, so that starting again after an
-// interruption starts none too many.
-func (p *Project) Start(ctx context.Context, env map[string]string) (Build, error) {
-	running, err := p.running(ctx, env)
-	if err != nil || running.ID != "" {
-		return running, err
+// Busy is the error of a project that has something else to build: it builds one at a
+// time, so that images come in the order in which their sources did.
+type Busy struct{ Build Build }
+
+// Error says which build is in the way.
+func (b *Busy) Error() string {
+	return fmt.Sprintf("build %s is running: want its end first", b.Build.ID)
+}
+
+// Start starts a build of a commit of the source, with variables besides those of the
+// project; "" is whatever the project is set to. A build with the same variables that is
+// running already is returned instead, so that starting again after an interruption starts
+// none too many. The error is a [Busy] while another is running.
+func (p *Project) Start(ctx context.Context, commit string, env map[string]string) (Build, error) {
+	running, err := p.running(ctx)
+	switch {
+	case err != nil:
+		return Build{}, err
+	case running != nil && includes(running.Env, env):
+		return *running, nil
+	case running != nil:
+		return Build{}, &Busy{*running}
 	}
 	in := &codebuild.StartBuildInput{ProjectName: &p.Name}
+	if commit != "" {
+		in.SourceVersion = &commit
+	}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		in.EnvironmentVariablesOverride = append(in.EnvironmentVariablesOverride, types.EnvironmentVariable{
 			Name: aws.String(name), Value: aws.String(env[name]), Type: types.EnvironmentVariableTypePlaintext,
@@ -72,25 +90,25 @@ func (p *Project) Start(ctx context.Context, env map[string]string) (Build, erro
 	return newBuild(*out.Build), nil
 }
 
-// running returns the newest build that runs with env; a zero one when there is none.
-func (p *Project) running(ctx context.Context, env map[string]string) (Build, error) {
+// running returns the build that runs; nil when none does.
+func (p *Project) running(ctx context.Context) (*Build, error) {
 	list, err := p.builds.ListBuildsForProject(ctx, &codebuild.ListBuildsForProjectInput{ProjectName: &p.Name, SortOrder: types.SortOrderTypeDescending})
 	if err != nil {
-		return Build{}, fmt.Errorf("builds of %s: %w", p.Name, err)
+		return nil, fmt.Errorf("builds of %s: %w", p.Name, err)
 	}
 	if len(list.Ids) == 0 {
-		return Build{}, nil
+		return nil, nil
 	}
 	recent, err := p.read(ctx, list.Ids[:min(len(list.Ids), 10)]...)
 	if err != nil {
-		return Build{}, err
+		return nil, err
 	}
 	for _, b := range recent {
-		if !b.Ended && includes(b.Env, env) {
-			return b, nil
+		if !b.Ended && b.Status == string(types.StatusTypeInProgress) { // what has a status is out of the way, if not cleared up yet
+			return &b, nil
 		}
 	}
-	return Build{}, nil
+	return nil, nil
 }
 
 func includes(all, some map[string]string) bool {

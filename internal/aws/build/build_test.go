@@ -2,6 +2,7 @@ package build_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
 	"github.com/mayfly-ci/mayfly/internal/aws/build"
+	"github.com/mayfly-ci/mayfly/internal/image/git"
 )
 
 func files(pairs ...string) (all []build.File) {
@@ -31,10 +33,13 @@ func files(pairs ...string) (all []build.File) {
 // CodeCommit's commits are not in moto: awstest.CodeCommit answers here.
 func TestCommitOnlyWhatChanged(t *testing.T) {
 	cloud := awstest.Start(t)
-	git := &awstest.CodeCommit{}
-	git.SetRepository("ci-image", true)
-	front := cloud.Front(t, map[string]http.Handler{"codecommit": git.Handler()})
+	service := &awstest.CodeCommit{}
+	service.SetRepository("ci-image", true)
+	front := cloud.Front(t, map[string]http.Handler{"codecommit": service.Handler()})
 	r := build.NewRepository(front.Config, "ci-image")
+	if head, err := r.Head(t.Context()); err != nil || head != (build.Head{}) {
+		t.Errorf("head of an empty repository %+v, %v: want none", head, err)
+	}
 	for i, step := range []struct {
 		files   []build.File
 		changed bool
@@ -46,18 +51,25 @@ func TestCommitOnlyWhatChanged(t *testing.T) {
 		{files("Dockerfile", "FROM b", "README.md", "hello"), true, []string{"Dockerfile", "README.md"}},
 		{[]build.File{{Name: "Dockerfile", Body: []byte("FROM b"), Executable: true}, {Name: "README.md", Body: []byte("hello")}}, true, []string{"Dockerfile", "README.md"}},
 	} {
-		changed, err := r.Commit(t.Context(), step.files, "step")
+		commit, changed, err := r.Commit(t.Context(), step.files, "step")
 		if err != nil || changed != step.changed {
 			t.Fatalf("commit %d: changed %v, %v: want %v", i+1, changed, err, step.changed)
 		}
-		if got, _ := git.Files("ci-image"); !slices.Equal(got, step.want) {
+		tree := map[string]git.File{}
+		for _, f := range step.files {
+			tree[f.Name] = git.File{Blob: git.Blob(f.Body), Executable: f.Executable}
+		}
+		if head, err := r.Head(t.Context()); err != nil || head != (build.Head{Commit: commit, Tree: git.Tree(tree)}) {
+			t.Errorf("commit %d: head %+v, %v: want commit %s of these files", i+1, head, err, commit)
+		}
+		if got, _ := service.Files("ci-image"); !slices.Equal(got, step.want) {
 			t.Errorf("commit %d: files %q, want %q", i+1, got, step.want)
 		}
 	}
-	if _, n := git.Files("ci-image"); n != 4 {
+	if _, n := service.Files("ci-image"); n != 4 {
 		t.Errorf("%d commits, want 4", n)
 	}
-	if _, err := build.NewRepository(front.Config, "none").Commit(t.Context(), files("a", "b"), "x"); err == nil || !strings.Contains(err.Error(), "none") {
+	if _, _, err := build.NewRepository(front.Config, "none").Commit(t.Context(), files("a", "b"), "x"); err == nil || !strings.Contains(err.Error(), "none") {
 		t.Errorf("no such repository: %v", err)
 	}
 }
@@ -85,8 +97,9 @@ func written(t *testing.T, c aws.Config, lines ...string) {
 // are moto's.
 func TestBuildIsStartedOnceAndFollowed(t *testing.T) {
 	cloud := awstest.Start(t)
-	fault := ""
-	service := &awstest.CodeBuild{Run: func(_ string, env map[string]string) awstest.Built {
+	fault, built := "", ""
+	service := &awstest.CodeBuild{Run: func(_, commit string, env map[string]string) awstest.Built {
+		built = commit
 		return awstest.Built{Fault: fault, Exported: map[string]string{"IMAGE_DIGEST": "sha256:" + env["RUNNER_VERSION"]}, Group: "builds", Stream: "1"}
 	}}
 	front := cloud.Front(t, map[string]http.Handler{"codebuild": service.Handler()})
@@ -94,13 +107,13 @@ func TestBuildIsStartedOnceAndFollowed(t *testing.T) {
 	p := build.NewProject(front.Config, "ci-build-amd64")
 	p.Look = time.Millisecond
 	env := map[string]string{"RUNNER_VERSION": "2.336.0"}
-	first, err := p.Start(t.Context(), env)
+	first, err := p.Start(t.Context(), "c0ffee", env)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := p.Start(t.Context(), env)
-	if err != nil || again.ID != first.ID || service.Started() != 1 {
-		t.Errorf("started again: %+v, %v, and %d builds: want the one that runs", again, err, service.Started())
+	again, err := p.Start(t.Context(), "c0ffee", env)
+	if err != nil || again.ID != first.ID || service.Started() != 1 || built != "c0ffee" {
+		t.Errorf("started again: %+v, %v, and %d builds, of commit %q: want the one that runs", again, err, service.Started(), built)
 	}
 	var lines []string
 	done, err := p.Follow(t.Context(), first.ID, func(l string) { lines = append(lines, l) })
@@ -111,9 +124,13 @@ func TestBuildIsStartedOnceAndFollowed(t *testing.T) {
 		t.Errorf("log (-want +got):\n%s", diff)
 	}
 	fault = "docker build: exit status 1"
-	bad, err := p.Start(t.Context(), env)
-	if err != nil || bad.ID == first.ID {
-		t.Fatalf("started after the end: %+v, %v: want another", bad, err)
+	bad, err := p.Start(t.Context(), "", env)
+	if err != nil || bad.ID == first.ID || built != "" {
+		t.Fatalf("started after the end: %+v, %v, of commit %q: want another, of what the project is set to", bad, err, built)
+	}
+	var busy *build.Busy
+	if _, err := p.Start(t.Context(), "", map[string]string{"RUNNER_VERSION": "2.337.0"}); !errors.As(err, &busy) || busy.Build.ID != bad.ID || !strings.Contains(err.Error(), bad.ID) {
+		t.Errorf("another, while one runs: %v: want that %s is in the way", err, bad.ID)
 	}
 	if _, err := p.Follow(t.Context(), bad.ID, func(string) {}); err == nil || !strings.Contains(err.Error(), "FAILED: BUILD: docker build: exit status 1") {
 		t.Errorf("a build that fails: %v", err)

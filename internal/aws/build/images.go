@@ -1,11 +1,13 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -22,6 +24,8 @@ type Image struct {
 	Version      string // of the runner
 	Revision     string // of the source
 	Architecture string
+
+	number int // of its build; a project counts on
 }
 
 // Images is a repository of ECR.
@@ -36,7 +40,7 @@ func NewImages(c aws.Config, name string) *Images {
 }
 
 // tag is how a build names its image: version, revision, architecture, number.
-var tag = regexp.MustCompile(`^([0-9]+\.[0-9]+\.[0-9]+)-([0-9a-z]+)-(amd64|arm64)-[0-9]+$`)
+var tag = regexp.MustCompile(`^([0-9]+\.[0-9]+\.[0-9]+)-([0-9a-z]+)-(amd64|arm64)-([0-9]+)$`)
 
 // List returns the images that builds of ours pushed, the newest first.
 func (i *Images) List(ctx context.Context) (all []Image, err error) {
@@ -51,16 +55,17 @@ func (i *Images) List(ctx context.Context) (all []Image, err error) {
 			}
 		}
 	}
-	slices.SortFunc(all, func(a, b Image) int { return b.Pushed.Compare(a.Pushed) })
+	slices.SortFunc(all, func(a, b Image) int { return cmp.Or(b.Pushed.Compare(a.Pushed), cmp.Compare(b.number, a.number)) })
 	return all, nil
 }
 
 func newImage(d types.ImageDetail) (Image, bool) {
 	for _, t := range d.ImageTags {
 		if m := tag.FindStringSubmatch(t); m != nil {
+			number, _ := strconv.Atoi(m[4])
 			return Image{
 				Digest: aws.ToString(d.ImageDigest), Tag: t, Pushed: aws.ToTime(d.ImagePushedAt), Bytes: aws.ToInt64(d.ImageSizeInBytes),
-				Version: m[1], Revision: m[2], Architecture: m[3],
+				Version: m[1], Revision: m[2], Architecture: m[3], number: number,
 			}, true
 		}
 	}

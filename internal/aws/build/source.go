@@ -35,34 +35,34 @@ func NewRepository(c aws.Config, name string) *Repository {
 }
 
 // Commit makes the branch hold files and nothing else, in one commit and without a git
-// here. It reports whether there was anything to change.
-func (r *Repository) Commit(ctx context.Context, files []File, message string) (bool, error) {
+// here. It returns the branch's commit, and whether there was anything to change.
+func (r *Repository) Commit(ctx context.Context, files []File, message string) (commit string, changed bool, err error) {
 	for tries := 0; ; tries++ {
 		head, err := r.head(ctx)
 		if err != nil {
-			return false, err
+			return "", false, err
 		}
 		there, err := r.tree(ctx, head)
 		if err != nil {
-			return false, err
+			return "", false, err
 		}
 		in := change(files, there)
 		if len(in.PutFiles)+len(in.DeleteFiles) == 0 {
-			return false, nil
+			return head, false, nil
 		}
 		in.RepositoryName, in.BranchName, in.CommitMessage = &r.Name, aws.String(Branch), &message
 		in.AuthorName, in.Email = aws.String("mayfly"), aws.String("mayfly@localhost")
 		if head != "" {
 			in.ParentCommitId = &head
 		}
-		_, err = r.api.CreateCommit(ctx, in)
+		made, err := r.api.CreateCommit(ctx, in)
 		switch {
 		case err == nil:
-			return true, nil
+			return aws.ToString(made.CommitId), true, nil
 		case refusal.Is(err, "ParentCommitIdOutdatedException", "ParentCommitIdRequiredException", "ConcurrentReferenceUpdateException") && tries < 3:
 			continue // another commit came between
 		}
-		return false, fmt.Errorf("committing to repository %s: %w", r.Name, err)
+		return "", false, fmt.Errorf("committing to repository %s: %w", r.Name, err)
 	}
 }
 
@@ -76,6 +76,25 @@ func (r *Repository) head(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("reading repository %s: %w", r.Name, err)
 	}
 	return aws.ToString(out.Branch.CommitId), nil
+}
+
+// A Head is where the branch of a repository is.
+type Head struct {
+	Commit string
+	Tree   string // what git calls its files
+}
+
+// Head returns where the branch is; a zero one for a repository without a commit on it.
+func (r *Repository) Head(ctx context.Context) (Head, error) {
+	commit, err := r.head(ctx)
+	if commit == "" || err != nil {
+		return Head{}, err
+	}
+	out, err := r.api.GetCommit(ctx, &codecommit.GetCommitInput{RepositoryName: &r.Name, CommitId: &commit})
+	if err != nil {
+		return Head{}, fmt.Errorf("reading commit %s of repository %s: %w", commit, r.Name, err)
+	}
+	return Head{commit, aws.ToString(out.Commit.TreeId)}, nil
 }
 
 // tree reads the files of a commit.

@@ -126,7 +126,7 @@ func (s *Sweep) settle(ctx context.Context, l letter) error {
 	case l.DetailType == mayfly.TypeVersionRefused:
 		return s.Publish(ctx, l.Event)
 	case l.DetailType == event.TypeRunnerUnwanted, l.DetailType == event.TypeJobUncertain, l.DetailType == typeSchedule,
-		l.DetailType == mayfly.TypeRunwayUncertain, l.DetailType == mayfly.TypeRunwayKnown:
+		l.DetailType == mayfly.TypeRunwayUncertain, l.DetailType == mayfly.TypeRunwayKnown, l.DetailType == typePush:
 		return nil // the ledger and the release function ask again, and the next minute has come
 	}
 	return errKeep

@@ -18,6 +18,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/image/release"
+	"github.com/mayfly-ci/mayfly/internal/image/source"
 	"github.com/mayfly-ci/mayfly/internal/image/watch"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
@@ -29,6 +30,7 @@ type ReleaseConfig struct {
 	Table      string            // the ledger's, which the image catalogs are in, too
 	Projects   map[string]string // CodeBuild's, by architecture
 	Repository string            // of ECR, as URI: ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME
+	Source     string            // CodeCommit's repository of the image's source; "" where that is a zip, which comes with mayfly deploy
 
 	Off      bool // every pool has an image of its own: nothing is built
 	Feed     release.Feed
@@ -41,7 +43,8 @@ type ReleaseConfig struct {
 
 // A Release keeps the image of a stack up to date, one catalog for each architecture: a
 // new release of GitHub's runner is built by CodeBuild, which runs the canary, too, and
-// what was pushed is promoted by new revisions of the task definitions.
+// what was pushed is promoted by new revisions of the task definitions. So is a change of
+// the source that was pushed to CodeCommit.
 type Release struct {
 	config ReleaseConfig
 	roads  map[string]*road // by architecture
@@ -53,6 +56,7 @@ type road struct {
 	arch    string
 	store   *catalog.Catalog
 	watch   *watch.Watch
+	source  *build.Repository // nil where the source is a zip
 	project *build.Project
 	images  *build.Images
 	tasks   *build.Tasks
@@ -71,6 +75,9 @@ func NewRelease(c ReleaseConfig) (*Release, error) {
 			store: catalog.New(c.AWS, catalog.Config{Table: c.Table, Architecture: arch, Now: c.Now, Settings: image.Settings{Every: 50 * time.Minute, Off: c.Off}}),
 			tasks: build.NewTasks(c.AWS, c.Stack, c.Repository),
 		}
+		if c.Source != "" {
+			w.source = build.NewRepository(c.AWS, c.Source)
+		}
 		w.watch = watch.New(watch.Config{
 			Store: w.store, Check: w.check, Build: w.build, Try: w.try, Promote: w.promote, Remove: w.remove, Look: w.look, Alarm: w.alarm, Log: c.Log,
 		})
@@ -82,11 +89,12 @@ func NewRelease(c ReleaseConfig) (*Release, error) {
 // Detail types of events that come besides the stack's own.
 const (
 	typeScheduled  = "Scheduled Event"
-	typeBuildState = "CodeBuild Build State Change" // https://docs.aws.amazon.com/codebuild/latest/userguide/sample-build-notifications.html
+	typeBuildState = "CodeBuild Build State Change"       // https://docs.aws.amazon.com/codebuild/latest/userguide/sample-build-notifications.html
+	typePush       = "CodeCommit Repository State Change" // https://docs.aws.amazon.com/codecommit/latest/userguide/monitoring-events.html
 )
 
-// Handle takes one event: the hour has come, a build has ended, GitHub refused a runner,
-// or has said from when it does.
+// Handle takes one event: the hour has come, the source was pushed, a build has ended,
+// GitHub refused a runner, or has said from when it does.
 func (r *Release) Handle(ctx context.Context, e event.Event) error {
 	var errs []error
 	for _, w := range r.roads {
@@ -103,7 +111,11 @@ func (r *Release) Handle(ctx context.Context, e event.Event) error {
 func (w *road) handle(ctx context.Context, e event.Event) error {
 	switch e.DetailType {
 	case typeScheduled:
-		if err := errors.Join(w.adopt(ctx), w.watch.Look(ctx)); err != nil {
+		if err := errors.Join(w.adopt(ctx), w.sourced(ctx), w.watch.Look(ctx)); err != nil {
+			return err
+		}
+	case typePush:
+		if err := w.sourced(ctx); err != nil {
 			return err
 		}
 	case typeBuildState:
@@ -126,6 +138,7 @@ func (w *road) handle(ctx context.Context, e event.Event) error {
 
 // adopt tells the catalog of images in the repository that it does not know: what
 // `mayfly deploy` had built before there was a catalog, and what a build has just pushed.
+// The newest says what the source is, where nothing else does.
 func (w *road) adopt(ctx context.Context) error {
 	pushed, err := w.images.List(ctx)
 	if err != nil {
@@ -142,11 +155,28 @@ func (w *road) adopt(ctx context.Context) error {
 		if _, err := w.watch.Apply(ctx, image.Built{Digest: image.Digest(i.Digest), Version: image.Version(i.Version), Revision: i.Revision}); err != nil {
 			return err
 		}
+		if w.source != nil {
+			continue
+		}
 		if _, err := w.watch.Apply(ctx, image.Sourced{Revision: i.Revision}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// sourced tells the catalog what the source is now. A push whose event was lost is seen
+// so by the next hour.
+func (w *road) sourced(ctx context.Context) error {
+	if w.source == nil {
+		return nil
+	}
+	head, err := w.source.Head(ctx)
+	if err != nil || head.Commit == "" {
+		return err
+	}
+	_, err = w.watch.Apply(ctx, image.Sourced{Revision: source.Revision(head.Tree)})
+	return err
 }
 
 // A buildState is what CodeBuild says of a build that has ended.
@@ -174,6 +204,9 @@ func (b buildState) variable(name string) string {
 	return ""
 }
 
+func (b buildState) version() image.Version { return image.Version(b.variable("RUNNER_VERSION")) }
+func (b buildState) revision() string       { return b.variable("SOURCE_REVISION") }
+
 // reason says which phase failed, and with what.
 func (b buildState) reason() string {
 	for _, p := range b.More.Phases {
@@ -194,12 +227,27 @@ func (w *road) built(ctx context.Context, e event.Event) error {
 	case b.Project != w.project.Name:
 		return nil
 	case b.Status == "SUCCEEDED":
-		return w.adopt(ctx)
+		if err := w.adopt(ctx); err != nil {
+			return err
+		}
+	default:
+		if _, err := w.watch.Apply(ctx, image.BuildFailed{Version: b.version(), Revision: b.revision(), Reason: b.reason()}); err != nil {
+			return err
+		}
 	}
-	_, err := w.watch.Apply(ctx, image.BuildFailed{
-		Version: image.Version(b.variable("RUNNER_VERSION")), Revision: b.variable("SOURCE_REVISION"), Reason: b.reason(),
-	})
-	return err
+	return w.next(ctx, b)
+}
+
+// next starts the build that has waited for the end of b, if one has: one is built at a time.
+func (w *road) next(ctx context.Context, b buildState) error {
+	c, err := w.store.Catalog(ctx)
+	if err != nil || c.Build == nil || w.config.Now().Before(c.Build.NotBefore) {
+		return err
+	}
+	if c.Build.Release.Version == b.version() && c.Build.Revision == b.revision() {
+		return nil
+	}
+	return w.watch.Do(ctx, image.BuildImage{Release: c.Build.Release, Revision: c.Build.Revision, Why: c.Build.Why})
 }
 
 // refused takes GitHub's refusal of a runner that a task had.
@@ -261,13 +309,29 @@ func (w *road) check(ctx context.Context, e image.CheckRelease) []image.Input {
 	return w.config.Pipeline.CheckRelease(ctx, w.config.Feed, e)
 }
 
-// build starts a build; its end comes as an event.
+// build starts a build of the commit that has the revision; its end comes as an event,
+// and so does that of another build which has to be waited for.
 func (w *road) build(ctx context.Context, e image.BuildImage) (image.Digest, error) {
 	sum := e.Release.SHA256[w.arch]
 	if sum == "" {
 		return "", fmt.Errorf("release %s names no SHA-256 of an archive for %s", e.Release.Version, w.arch)
 	}
-	_, err := w.project.Start(ctx, build.Variables(string(e.Release.Version), sum, e.Revision))
+	var head build.Head
+	if w.source != nil {
+		var err error
+		if head, err = w.source.Head(ctx); err != nil {
+			return "", err
+		}
+		if now := source.Revision(head.Tree); now != e.Revision { // pushed meanwhile: that is to be built
+			_, err := w.watch.Apply(ctx, image.Sourced{Revision: now})
+			return "", err
+		}
+	}
+	_, err := w.project.Start(ctx, head.Commit, build.Variables(string(e.Release.Version), sum, e.Revision))
+	if other := (*build.Busy)(nil); errors.As(err, &other) {
+		w.config.Log.Info("a build waits for another", "runner", string(e.Release.Version), "source", e.Revision, "build", other.Build.ID)
+		return "", nil
+	}
 	return "", err
 }
 

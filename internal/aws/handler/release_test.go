@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -31,6 +32,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/fault"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/image/release"
+	"github.com/mayfly-ci/mayfly/internal/image/source"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/ledger/dynamo"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
@@ -41,6 +43,10 @@ var appToken = secret.New("a token")
 
 const imageURI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/ci-images"
 
+// push is CodeCommit's event of a push.
+var push = event.Event{ID: "push", Source: "aws.codecommit", DetailType: "CodeCommit Repository State Change", Detail: json.RawMessage(
+	`{"event": "referenceUpdated", "repositoryName": "ci-image", "referenceType": "branch", "referenceName": "main"}`)}
+
 // A foundry is the release function with a stack's repository, builds, tasks and table,
 // and a GitHub with releases. Builds are not in moto: awstest.CodeBuild answers.
 type foundry struct {
@@ -48,13 +54,15 @@ type foundry struct {
 	*handler.Release
 	config    aws.Config // past the recorder
 	builds    *awstest.CodeBuild
+	source    *build.Repository // that of the image's source, past the recorder, with one commit
+	commits   []string          // that were built, in turn
 	front     *awstest.Front
 	sim       *githubsim.Sim
 	hub       string // its address
 	began     time.Time
 	passed    atomic.Int64 // since then; the simulated GitHub looks at the clock when it likes
 	fault     string       // of builds; "" when they succeed
-	pushed    int
+	images    int          // pushed
 	published []event.Event
 	ended     []event.Event // of builds, not handled yet
 	runway    float64
@@ -66,9 +74,12 @@ func newFoundry(t *testing.T, edit ...func(*handler.ReleaseConfig)) *foundry {
 	f := &foundry{T: t, config: cloud.Config, began: time.Now().Truncate(time.Second), builds: &awstest.CodeBuild{}}
 	f.builds.SetProject("ci-build", true)
 	f.builds.Run = f.build
-	f.front = cloud.Front(t, map[string]http.Handler{"codebuild": f.builds.Handler()})
+	git := &awstest.CodeCommit{}
+	git.SetRepository("ci-image", true)
+	f.source = build.NewRepository(cloud.Front(t, map[string]http.Handler{"codecommit": git.Handler()}).Config, "ci-image")
+	f.front = cloud.Front(t, map[string]http.Handler{"codebuild": f.builds.Handler(), "codecommit": git.Handler()})
 	t.Cleanup(func() { note(mayfly.HandlerRelease, slices.Collect(maps.Keys(f.front.Calls()))) })
-	f.makeStack()
+	f.makeStack(f.commit("FROM debian"))
 	sim, err := githubsim.New(githubsim.Config{Log: slog.New(slog.DiscardHandler), Now: f.clock, Dir: t.TempDir(), RunnerVersion: "2.300.0", Tokens: []secret.Secret{appToken}})
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +89,7 @@ func newFoundry(t *testing.T, edit ...func(*handler.ReleaseConfig)) *foundry {
 	f.sim, f.hub = sim, hub.URL
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	c := handler.ReleaseConfig{
-		AWS: f.front.Config, Stack: "ci", Table: "ledger", Projects: map[string]string{"amd64": "ci-build"}, Repository: imageURI,
+		AWS: f.front.Config, Stack: "ci", Table: "ledger", Projects: map[string]string{"amd64": "ci-build"}, Repository: imageURI, Source: "ci-image",
 		Feed:     release.Feed{URL: hub.URL + "/api/v3", Now: f.clock},
 		Pipeline: pipeline.New(pipeline.Config{Limits: func() ledger.Limits { return ledger.Limits{} }, Log: log}),
 		Publish: func(_ context.Context, events ...event.Event) error {
@@ -99,8 +110,27 @@ func newFoundry(t *testing.T, edit ...func(*handler.ReleaseConfig)) *foundry {
 
 func (f *foundry) clock() time.Time { return f.began.Add(time.Duration(f.passed.Load())) }
 
+// commit makes the source consist of a Dockerfile, as mayfly deploy does, and returns its revision.
+func (f *foundry) commit(dockerfile string) (revision string) {
+	f.Helper()
+	_, _, err := f.source.Commit(f.Context(), []build.File{{Name: source.Dockerfile, Body: []byte(dockerfile)}}, "a change")
+	if err != nil {
+		f.Fatal(err)
+	}
+	return source.Revision(f.head().Tree)
+}
+
+func (f *foundry) head() build.Head {
+	f.Helper()
+	head, err := f.source.Head(f.Context())
+	if err != nil {
+		f.Fatal(err)
+	}
+	return head
+}
+
 // makeStack makes what the stack has, with an image that mayfly deploy has built.
-func (f *foundry) makeStack() {
+func (f *foundry) makeStack(revision string) {
 	f.Helper()
 	ctx := f.Context()
 	_, err1 := dynamodb.NewFromConfig(f.config).CreateTable(ctx, dynamo.Table("ledger"))
@@ -108,7 +138,7 @@ func (f *foundry) makeStack() {
 	if err1 != nil || err2 != nil {
 		f.Fatal(err1, err2)
 	}
-	first := f.push("2.336.0", "0123456789ab")
+	first := f.push("2.336.0", revision)
 	_, err := ecs.NewFromConfig(f.config).RegisterTaskDefinition(ctx, &ecs.RegisterTaskDefinitionInput{
 		Family: aws.String("ci-small"), RuntimePlatform: &types.RuntimePlatform{CpuArchitecture: types.CPUArchitectureX8664},
 		ContainerDefinitions: []types.ContainerDefinition{{Name: aws.String("runner"), Image: aws.String(imageURI + "@" + first), Memory: aws.Int32(512)}},
@@ -121,9 +151,9 @@ func (f *foundry) makeStack() {
 // push puts an image into the repository, as a build does.
 func (f *foundry) push(version, revision string) (digest string) {
 	f.Helper()
-	f.pushed++
-	tag := fmt.Sprintf("%s-%s-amd64-%d", version, revision, f.pushed)
-	manifest := fmt.Sprintf(`{"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json", "config": {"mediaType": "x", "size": 1, "digest": "sha256:%064x"}, "layers": [{"mediaType": "x", "size": 1, "digest": "sha256:%064x"}]}`, f.pushed, f.pushed)
+	f.images++
+	tag := fmt.Sprintf("%s-%s-amd64-%d", version, revision, f.images)
+	manifest := fmt.Sprintf(`{"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json", "config": {"mediaType": "x", "size": 1, "digest": "sha256:%064x"}, "layers": [{"mediaType": "x", "size": 1, "digest": "sha256:%064x"}]}`, f.images, f.images)
 	out, err := ecr.NewFromConfig(f.config).PutImage(context.Background(), &ecr.PutImageInput{RepositoryName: aws.String("ci-images"), ImageManifest: &manifest, ImageTag: &tag})
 	if err != nil {
 		f.Error(err)
@@ -133,7 +163,8 @@ func (f *foundry) push(version, revision string) (digest string) {
 }
 
 // build is a build of CodeBuild's; its end comes as an event.
-func (f *foundry) build(project string, env map[string]string) awstest.Built {
+func (f *foundry) build(project, commit string, env map[string]string) awstest.Built {
+	f.commits = append(f.commits, commit)
 	status, digest := "SUCCEEDED", ""
 	if f.fault != "" {
 		status = "FAILED"
@@ -151,7 +182,7 @@ func (f *foundry) build(project string, env map[string]string) awstest.Built {
 			"phases":      []map[string]any{{"phase-type": "BUILD", "phase-status": status, "phase-context": []string{f.fault}}},
 		},
 	})
-	f.ended = append(f.ended, event.Event{ID: fmt.Sprint("b", f.pushed), Source: "aws.codebuild", DetailType: "CodeBuild Build State Change", Detail: detail})
+	f.ended = append(f.ended, event.Event{ID: fmt.Sprint("b", f.images), Source: "aws.codebuild", DetailType: "CodeBuild Build State Change", Detail: detail})
 	return awstest.Built{Fault: f.fault, Exported: map[string]string{build.ExportedDigest: digest}}
 }
 
@@ -263,6 +294,102 @@ func (f *foundry) checkCalls() {
 	for call := range f.front.Calls() {
 		if !slices.Contains(mayfly.Calls()[mayfly.HandlerRelease], call) {
 			f.Errorf("the function calls %s: its role allows %v", call, mayfly.Calls()[mayfly.HandlerRelease])
+		}
+	}
+}
+
+// TestPush: a change of the source that was pushed is built, of its commit, and promoted;
+// the same files once more are not.
+func TestPush(t *testing.T) {
+	f := newFoundry(t)
+	f.publish("2.336.0")
+	f.hour()
+	before, _ := f.wantLaunched("2.336.0").Current()
+	f.handle(push) // as mayfly deploy's own commit, whose image is there
+	if f.builds.Started() != 0 {
+		t.Fatalf("%d builds of what is there", f.builds.Started())
+	}
+	revision := f.commit("FROM debian:trixie")
+	f.handle(push)
+	current, _ := f.wantLaunched("2.336.0").Current()
+	if current.Revision != revision || current.Digest == before.Digest || !slices.Equal(f.commits, []string{f.head().Commit}) {
+		t.Errorf("current is of source %s, built of the commits %q: want %s of %s", current.Revision, f.commits, revision, f.head().Commit)
+	}
+	f.handle(push) // twice, and then a commit that changes nothing
+	f.commit("FROM scratch")
+	f.commit("FROM debian:trixie")
+	f.handle(push)
+	if f.builds.Started() != 1 {
+		t.Errorf("%d builds of the same files, want one", f.builds.Started())
+	}
+	f.fault = "codebuild.sh: step 3 of the Dockerfile"
+	broken := f.commit("FROM nothing")
+	f.handle(push)
+	if c := f.wantLaunched("2.336.0"); c.Build == nil || c.Build.Revision != broken || c.Build.Reason != "build FAILED in phase BUILD: "+f.fault {
+		t.Errorf("build: %+v, want that of %s, failed", c.Build, broken)
+	}
+	f.fault = ""
+	f.commit("FROM debian:trixie") // taken back
+	f.handle(push)
+	if c := f.wantLaunched("2.336.0"); c.Build != nil || f.builds.Started() != 2 {
+		t.Errorf("build: %+v, %d started: want none of what was taken back", c.Build, f.builds.Started())
+	}
+	f.checkCalls()
+}
+
+// TestPushWhoseEventIsLost: the next hour sees it.
+func TestPushWhoseEventIsLost(t *testing.T) {
+	f := newFoundry(t)
+	f.publish("2.336.0")
+	f.hour()
+	revision := f.commit("FROM debian:trixie")
+	f.hour()
+	if current, _ := f.wantLaunched("2.336.0").Current(); current.Revision != revision {
+		t.Errorf("current is of source %s, want %s", current.Revision, revision)
+	}
+}
+
+// TestPushDuringABuild: builds come one after another, each of its own commit, and of what
+// was pushed meanwhile the last counts.
+func TestPushDuringABuild(t *testing.T) {
+	f := newFoundry(t)
+	f.publish("2.336.0")
+	f.hour()
+	var want []string
+	for _, dockerfile := range []string{"FROM one", "FROM two"} {
+		f.commit(dockerfile)
+		if err := f.Handle(t.Context(), push); err != nil { // and the end of the build is still to come
+			t.Fatal(err)
+		}
+		want = append(want, f.head().Commit)
+	}
+	if !slices.Equal(f.commits, want[:1]) {
+		t.Fatalf("built commits %q, want %q first", f.commits, want[:1])
+	}
+	revision := f.commit("FROM three")
+	f.handle(push)
+	want[1] = f.head().Commit
+	if current, _ := f.wantLaunched("2.336.0").Current(); current.Revision != revision || !slices.Equal(f.commits, want) {
+		t.Errorf("current is of source %s, built of the commits %q: want %s, of %q", current.Revision, f.commits, revision, want)
+	}
+}
+
+// TestSourceInS3: where the source is a zip, which mayfly deploy builds, the newest image
+// says what it is, and CodeCommit is not asked.
+func TestSourceInS3(t *testing.T) {
+	f := newFoundry(t, func(c *handler.ReleaseConfig) { c.Source = "" })
+	f.publish("2.336.0")
+	f.hour()
+	f.push("2.336.0", "abcdef012345") // by mayfly deploy
+	f.hour()
+	f.publish("2.337.0")
+	f.hour()
+	if current, _ := f.wantLaunched("2.337.0").Current(); current.Revision != "abcdef012345" || !slices.Equal(f.commits, []string{""}) {
+		t.Errorf("current is of source %s, built of commits %q: want abcdef012345, and whatever the project is set to", current.Revision, f.commits)
+	}
+	for call := range f.front.Calls() {
+		if strings.HasPrefix(call, "codecommit:") {
+			t.Errorf("the function calls %s", call)
 		}
 	}
 }

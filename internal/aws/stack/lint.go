@@ -102,6 +102,15 @@ func referred(value any) string {
 	return ""
 }
 
+// where returns what value is where the condition holds that it may depend on.
+func where(value any) any {
+	function, _ := value.(tree)
+	if branches := list(function["Fn::If"]); len(branches) == 3 {
+		return branches[1]
+	}
+	return value
+}
+
 // isRef reports whether value is a Ref, rather than an attribute.
 func isRef(value any) bool {
 	function, _ := value.(tree)

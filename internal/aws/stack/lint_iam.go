@@ -67,10 +67,7 @@ type statement struct {
 func statementsOf(document any) (all []statement) {
 	d, _ := document.(tree)
 	for _, s := range list(d["Statement"]) {
-		s, ok := s.(tree)
-		if branches := list(s["Fn::If"]); len(branches) == 3 {
-			s, ok = branches[1].(tree)
-		}
+		s, ok := where(s).(tree)
 		if !ok {
 			continue
 		}

@@ -86,7 +86,7 @@ func (l *linter) mayBeSent(rule, queue string) bool {
 		}
 		for _, s := range statementsOf(r.properties["PolicyDocument"]) {
 			for _, source := range list(at(s.conditions, "ArnEquals")["aws:SourceArn"]) {
-				if referred(source) == rule && slices.Contains(s.actions, any("sqs:SendMessage")) {
+				if referred(where(source)) == rule && slices.Contains(s.actions, any("sqs:SendMessage")) {
 					return true
 				}
 			}

@@ -54,6 +54,7 @@ func TestPlantedFaults(t *testing.T) {
 		{"rule that may not call", "SourceArn: !GetAtt JobsRule.Arn", "SourceArn: !GetAtt EffectsRule.Arn", "JobsRule: no permission lets this rule call LedgerFunction"},
 		{"rule that may not send its dead letters", "                  - !GetAtt PoolSmallQueued.Arn\n", "", "PoolSmallQueued: dead letters: the policy of DeadLetters does not let this rule send there"},
 		{"rule that may not send to its queue", `"aws:SourceArn": !GetAtt QuarantineRule.Arn`, `"aws:SourceArn": !GetAtt JobsRule.Arn`, "QuarantineRule: the policy of Quarantine does not let this rule send there"},
+		{"rule under a condition that may not", "!If [FromCodeCommit, !GetAtt PushesRule.Arn, !Ref", "!If [FromCodeCommit, !GetAtt BuildsRule.Arn, !Ref", "PushesRule: dead letters: the policy of DeadLetters does not let this rule send there"},
 		{"bus by its name", "Properties: { SourceArn: !GetAtt Bus.Arn, Description", "Properties: { SourceArn: !Ref Bus, Description", "Discoverer: SourceArn is a Ref"},
 
 		// Queues, texts, names.

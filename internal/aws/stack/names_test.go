@@ -22,7 +22,7 @@ func TestEnvironmentOfFunctions(t *testing.T) {
 		aws.HandlerClaim:   {aws.EnvBus, aws.EnvTable, aws.EnvCluster, aws.EnvAppSecret, aws.EnvTaskRoles},
 		aws.HandlerLedger:  {aws.EnvBus, aws.EnvTable},
 		aws.HandlerSweep:   {aws.EnvBus, aws.EnvTable, aws.EnvCluster, aws.EnvAppSecret, aws.EnvDeadLetters, aws.EnvHookURL},
-		aws.HandlerRelease: {aws.EnvProjects, aws.EnvRepository, aws.EnvTable, aws.EnvBus},
+		aws.HandlerRelease: {aws.EnvProjects, aws.EnvSource, aws.EnvRepository, aws.EnvTable, aws.EnvBus},
 	} {
 		_, rest, found := strings.Cut(body, fmt.Sprintf("          %s: %s\n", aws.EnvHandler, handler))
 		if !found {
