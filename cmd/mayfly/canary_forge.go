@@ -122,6 +122,9 @@ func (c *soloClaim) Claim(context.Context, string) (claim.Permit, error) {
 	return c.permit, nil
 }
 
+// PutOff implements claim.Ledger: who may claim may do so again.
+func (c *soloClaim) PutOff(context.Context, string, claim.Permit, time.Duration) error { return nil }
+
 // Registered implements claim.Ledger.
 func (c *soloClaim) Registered(context.Context, string, int64) error {
 	c.mu.Lock()

@@ -19,6 +19,10 @@
 //	 ▼                  ▼      503, the same runner may go on  ▼
 //	refused ◀───────────┘ Refused (404, 422)               refused: 403
 //
+// At Later the grant is given back (Ledger.PutOff) before the answer, so that where each call
+// has to ask the ledger again, the next one is granted when the forge has said it may come.
+// A crash before that leaves the grant to end by itself.
+//
 // The configuration leaves this process only from spent. So whoever asks while a
 // claim is granted has never had one, and a registration of that name found at
 // GitHub ([ErrTaken]) is the runner's own, from an attempt whose answer was lost
@@ -93,10 +97,11 @@ func (r Report) check() error {
 
 // A Permit is the ledger's word that a runner may register for a job.
 type Permit struct {
-	Job        string   // as text, for the log
-	Scope      string   // where to register: a repository, an organisation or an enterprise, as [Forge] reads it
-	Labels     []string // exactly the job's
-	Group      int64    // id of the runner group
+	Granted    time.Time // when, by the ledger's clock: no two grants of a runner have the same
+	Job        string    // as text, for the log
+	Scope      string    // where to register: a repository, an organisation or an enterprise, as [Forge] reads it
+	Labels     []string  // exactly the job's
+	Group      int64     // id of the runner group
 	IdleLimit  time.Duration
 	TotalLimit time.Duration
 }
@@ -110,6 +115,13 @@ type Ledger interface {
 	// grant again a claim that was never [Ledger.Registered], or to refuse it, are
 	// both sound.
 	Claim(ctx context.Context, runner string) (Permit, error)
+
+	// PutOff gives back the grant that p is: nothing has come of it, the caller has
+	// stopped without a registration to hand out, and the forge takes none before after has
+	// passed. Then the runner may be granted its claim again. Of a grant that is not the
+	// runner's last, or after Registered, it changes nothing. After an error, a grant that is
+	// not given back still ends by itself.
+	PutOff(ctx context.Context, runner string, p Permit, after time.Duration) error
 
 	// Registered keeps the id under which the forge knows runner. Only when it
 	// has returned nil, and so is durable, does the runner get its configuration;

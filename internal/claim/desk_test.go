@@ -32,6 +32,8 @@ type book struct {
 	fail       []error          // of Registered, in turn
 	registered map[string]int64 // by runner
 	claims     int
+	putOff     []time.Duration // by PutOff
+	putOffErr  error           // of PutOff
 	reports    []claim.Report
 	answer     error // of Report
 }
@@ -47,6 +49,13 @@ func (b *book) Claim(_ context.Context, runner string) (claim.Permit, error) {
 		return claim.Permit{}, &claim.Refused{Reason: "claimed already"}
 	}
 	return claim.Permit{Job: "acme/web/1/1", Scope: "acme/web", Labels: []string{"small"}, Group: 1, IdleLimit: time.Minute}, nil
+}
+
+func (b *book) PutOff(_ context.Context, _ string, p claim.Permit, after time.Duration) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.putOff = append(b.putOff, after)
+	return b.putOffErr
 }
 
 func (b *book) Registered(_ context.Context, runner string, id int64) error {
@@ -219,19 +228,24 @@ func TestForgeFaults(t *testing.T) {
 		failed []error // of Registered
 		status []int   // of the claims, in turn
 		after  string  // Retry-After of the first
-		id     int64   // registered at the end; 0 for none
+		putOff []time.Duration
+		id     int64 // registered at the end; 0 for none
 	}{
 		"rate limit": {
 			hub:    &hub{fail: []error{&claim.Later{After: 90 * time.Second, Err: errors.New("403")}}},
-			status: []int{503, 200, 403}, after: "90", id: 1,
+			status: []int{503, 200, 403}, after: "90", id: 1, putOff: []time.Duration{90 * time.Second},
 		},
 		"server error": {
 			hub:    &hub{fail: []error{&claim.Later{Err: errors.New("502")}, errors.New("unnamed")}},
-			status: []int{503, 503, 200, 403}, after: "2", id: 1,
+			status: []int{503, 503, 200, 403}, after: "2", id: 1, putOff: []time.Duration{0},
 		},
 		"lost answer": {
 			hub:    &hub{fail: []error{&claim.Later{Err: errLost}}},
-			status: []int{503, 200, 403}, after: "2", id: 2,
+			status: []int{503, 200, 403}, after: "2", id: 2, putOff: []time.Duration{0},
+		},
+		"name taken, and then a rate limit": {
+			hub:    &hub{byName: map[string]int64{"r1": 99}, last: 99, fail: []error{nil, &claim.Later{After: time.Second, Err: errors.New("429")}}},
+			status: []int{503, 200, 403}, after: "1", id: 100, putOff: []time.Duration{time.Second},
 		},
 		"name taken": {hub: taken, status: []int{200, 403}, id: 100},
 		"refused": {
@@ -261,7 +275,21 @@ func TestForgeFaults(t *testing.T) {
 			if b.claims != 1 {
 				t.Errorf("the ledger decided %d times, want once", b.claims)
 			}
+			if diff := cmp.Diff(test.putOff, b.putOff); diff != "" {
+				t.Errorf("grants given back, by when again (-want +got):\n%s", diff)
+			}
 		})
+	}
+}
+
+// TestGrantThatIsNotGivenBack: a ledger that is out of reach when GitHub says no changes nothing
+// of the answer.
+func TestGrantThatIsNotGivenBack(t *testing.T) {
+	b := &book{putOffErr: errors.New("no ledger")}
+	h := &hub{fail: []error{&claim.Later{After: 3 * time.Second, Err: errors.New("429")}}}
+	_, socket := open(t, t.TempDir(), b, h)
+	if res, body := post(t, socket, claim.PathClaim, ""); res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") != "3" {
+		t.Errorf("claim: %s %s, Retry-After %q", res.Status, body, res.Header.Get("Retry-After"))
 	}
 }
 

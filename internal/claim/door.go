@@ -84,18 +84,30 @@ func (d *door) register(ctx context.Context) (Registration, error) {
 		}
 		d.permit = &permit
 	}
-	made, err := d.forge.Register(ctx, *d.permit, d.runner)
-	if errors.Is(err, ErrTaken) {
-		d.log.Info("removing the registration of an attempt that was cut off", "job", d.permit.Job)
-		if err := d.forge.Forget(ctx, *d.permit, d.runner); err != nil {
-			return Registration{}, err
+	made, err := d.make(ctx)
+	if later := (*Later)(nil); errors.As(err, &later) {
+		if kept := d.ledger.PutOff(ctx, d.runner, *d.permit, later.After); kept != nil {
+			d.log.Warn("the grant of a claim that is put off was not given back: it ends by itself", "err", kept)
 		}
-		made, err = d.forge.Register(ctx, *d.permit, d.runner)
 	}
 	if err != nil {
 		return Registration{}, err
 	}
 	return made, d.ledger.Registered(ctx, d.runner, made.ID)
+}
+
+// make has the forge make the registration, in place of one that an attempt has left
+// which was cut off.
+func (d *door) make(ctx context.Context) (Registration, error) {
+	made, err := d.forge.Register(ctx, *d.permit, d.runner)
+	if !errors.Is(err, ErrTaken) {
+		return made, err
+	}
+	d.log.Info("removing the registration of an attempt that was cut off", "job", d.permit.Job)
+	if err := d.forge.Forget(ctx, *d.permit, d.runner); err != nil {
+		return Registration{}, err
+	}
+	return d.forge.Register(ctx, *d.permit, d.runner)
 }
 
 func (d *door) serveReport(w http.ResponseWriter, r *http.Request) {

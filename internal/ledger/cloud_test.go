@@ -110,6 +110,60 @@ func TestContainersOfTheirOwn(t *testing.T) {
 			s.now = s.now.Add(time.Hour)
 			s.refused(ledger.Claim{Runner: first, Container: "a"}, "runner i-small-1-1-1 has claimed before", 0)
 		}},
+		{"a claim that GitHub put off", twoPools(), func(s *story) {
+			s.is(queued(1), "+i-small-1-1-1")
+			s.granted(ledger.Claim{Runner: first, Container: "a"})
+			granted := s.now
+			s.now = s.now.Add(time.Second)
+			s.is(ledger.PutOff{Runner: first, Granted: granted, After: 7 * time.Second})
+			s.now = s.now.Add(6 * time.Second)
+			s.refused(ledger.Claim{Runner: first, Container: "a"}, "runner i-small-1-1-1 is being registered: ask again in 1s", time.Second)
+			s.now = s.now.Add(time.Second)
+			s.refused(ledger.Claim{Runner: first, Container: "b"}, "runner i-small-1-1-1 is container a", 0)
+			s.granted(ledger.Claim{Runner: first, Container: "a"})
+			s.now = s.now.Add(20 * time.Second) // whoever has it now has a lease of its own
+			s.refused(ledger.Claim{Runner: first, Container: "a"}, "runner i-small-1-1-1 is being registered: ask again in 40s", 40*time.Second)
+		}},
+		{"a claim that is put off too late", twoPools(), func(s *story) {
+			s.is(queued(1), "+i-small-1-1-1")
+			s.granted(ledger.Claim{Runner: first, Container: "a"})
+			slow := s.now
+			s.now = s.now.Add(time.Minute)
+			s.granted(ledger.Claim{Runner: first, Container: "a"}) // another call, which is at it now
+			s.now = s.now.Add(time.Second)
+			s.is(ledger.PutOff{Runner: first, Granted: slow})
+			s.now = s.now.Add(time.Second)
+			s.refused(ledger.Claim{Runner: first, Container: "a"}, "runner i-small-1-1-1 is being registered: ask again in 58s", 58*time.Second)
+			s.is(ledger.Registered{Runner: first, GitHubID: 7})
+			s.is(ledger.PutOff{Runner: first, Granted: slow.Add(time.Minute)})
+			s.now = s.now.Add(time.Hour)
+			s.refused(ledger.Claim{Runner: first, Container: "a"}, "runner i-small-1-1-1 has claimed before", 0)
+		}},
+		{"a claim that is put off and made again at once", twoPools(), func(s *story) {
+			s.is(queued(1), "+i-small-1-1-1")
+			s.granted(ledger.Claim{Runner: first, Container: "a"})
+			granted := s.now
+			s.is(ledger.PutOff{Runner: first, Granted: granted})
+			s.refused(ledger.Claim{Runner: first, Container: "a"}, "runner i-small-1-1-1 is being registered: ask again in 1ms", time.Millisecond)
+			s.now = s.now.Add(time.Millisecond)
+			s.granted(ledger.Claim{Runner: first, Container: "a"})
+			s.is(ledger.PutOff{Runner: first, Granted: granted}) // said twice
+			s.now = s.now.Add(time.Second)
+			s.refused(ledger.Claim{Runner: first, Container: "a"}, "runner i-small-1-1-1 is being registered: ask again in 59s", 59*time.Second)
+		}},
+		{"who is told to wait is not late", twoPools(), func(s *story) {
+			s.is(queued(1), "+i-small-1-1-1")
+			s.granted(ledger.Claim{Runner: first, Container: "a"})
+			s.is(ledger.PutOff{Runner: first, Granted: s.now, After: 10 * time.Minute})
+			s.after(11 * time.Minute)
+			s.after(time.Minute, "-i-small-1-1-1")
+		}},
+		{"nobody is put off for more than an hour", twoPools(), func(s *story) {
+			s.is(queued(1), "+i-small-1-1-1")
+			s.granted(ledger.Claim{Runner: first, Container: "a"})
+			s.is(ledger.PutOff{Runner: first, Granted: s.now, After: 1000 * time.Hour})
+			s.after(62*time.Minute, "?1", "-i-small-1-1-1")
+		}},
 		{"a claim of which nothing came, and the job is taken", twoPools(), func(s *story) {
 			s.is(queued(1), "+i-small-1-1-1")
 			s.granted(ledger.Claim{Runner: first, Container: "a"})
@@ -183,19 +237,20 @@ func TestFirstRunner(t *testing.T) {
 }
 
 // TestOneContainerClaims: whatever comes in whatever order, of a runner's containers one is
-// granted its claim, no sooner again than a lease later, and never once it is registered.
+// granted its claim, no sooner again than a lease later, or than it was put off, and never once it
+// is registered.
 func TestOneContainerClaims(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := ledger.NewState("i", twoPools())
 		now := start
 		s.Apply(queued(1), now)
 		var holder string
-		var last time.Time
+		var last, free, retry time.Time // when it was granted, when it may be again, and until when it is put off
 		registered := false
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			container := fmt.Sprint(rapid.IntRange(0, 2).Draw(t, "container"))
 			var in ledger.Input
-			switch rapid.IntRange(0, 6).Draw(t, "act") {
+			switch rapid.IntRange(0, 7).Draw(t, "act") {
 			case 0:
 				in = ledger.Starting{Runner: first, Container: container}
 			case 1:
@@ -208,6 +263,14 @@ func TestOneContainerClaims(t *testing.T) {
 			case 4:
 				in = ledger.Registered{Runner: first, GitHubID: 7}
 				registered = registered || holder != ""
+			case 5:
+				after := time.Duration(rapid.IntRange(0, 90).Draw(t, "after")) * time.Second
+				granted := last.Add(-time.Duration(rapid.IntRange(0, 1).Draw(t, "late")) * time.Minute) // or that of an earlier one
+				in = ledger.PutOff{Runner: first, Granted: granted, After: after}
+				if r, _ := s.Runner(first); granted.Equal(last) && r.State == ledger.RunnerClaimed && !registered && !now.Before(retry) {
+					retry = now.Add(max(after, time.Millisecond))
+					free = retry
+				}
 			default:
 				in = ledger.Claim{Runner: first, Container: container}
 			}
@@ -223,10 +286,10 @@ func TestOneContainerClaims(t *testing.T) {
 				t.Fatalf("container %s is granted a claim of a runner that is registered", container)
 			case holder != "" && holder != container:
 				t.Fatalf("container %s is granted the claim of container %s", container, holder)
-			case holder != "" && now.Sub(last) < time.Minute:
-				t.Fatalf("container %s is granted its claim again after %s", container, now.Sub(last))
+			case holder != "" && now.Before(free):
+				t.Fatalf("container %s is granted its claim again after %s, %s too soon", container, now.Sub(last), free.Sub(now))
 			}
-			holder, last = container, now
+			holder, last, free, retry = container, now, now.Add(time.Minute), time.Time{}
 		}
 	})
 }

@@ -49,10 +49,21 @@ type Started struct {
 //
 // A container with an id of its own may come back for what it never got: while GitHub has not been
 // seen to register the runner, the claim is granted to it again, [Limits].Lease after
-// the last time. Earlier it is refused, with Again: another call may be registering it.
+// the last time, or when [PutOff] says. Earlier it is refused, with Again: another call may be registering it.
 type Claim struct {
 	Runner    RunnerName
 	Container string
+}
+
+// PutOff says that nothing has come of the claim of a runner that was granted at Granted:
+// whoever made it has stopped without a registration to hand out, such as where
+// GitHub limits calls, and may make it again After from now, no sooner and no later. It
+// changes nothing when it was said before, and once another claim of the runner was granted, or the
+// runner is registered: then somebody else is at it, or done.
+type PutOff struct {
+	Runner  RunnerName
+	Granted time.Time // [Runner].Claimed of the grant that is given back
+	After   time.Duration
 }
 
 // Registered says that GitHub has registered a runner, as GitHubID.
@@ -97,6 +108,7 @@ func (in JobLost) about() (JobKey, RunnerName)    { return in.Job, "" }
 func (in Starting) about() (JobKey, RunnerName)   { return JobKey{}, in.Runner }
 func (in Started) about() (JobKey, RunnerName)    { return JobKey{}, in.Runner }
 func (in Claim) about() (JobKey, RunnerName)      { return JobKey{}, in.Runner }
+func (in PutOff) about() (JobKey, RunnerName)     { return JobKey{}, in.Runner }
 func (in Registered) about() (JobKey, RunnerName) { return JobKey{}, in.Runner }
 func (in Idle) about() (JobKey, RunnerName)       { return JobKey{}, in.Runner }
 func (in Busy) about() (JobKey, RunnerName)       { return JobKey{}, in.Runner }

@@ -100,7 +100,7 @@ func (in Claim) apply(t *turn) {
 		return
 	}
 	t.result.Granted = true
-	r.Claimed = t.now
+	r.Claimed, r.Retry = t.now, time.Time{}
 	t.enter(&r, RunnerClaimed, "")
 	t.setRunner(r)
 	j := t.State.jobs[r.MadeFor]
@@ -108,12 +108,38 @@ func (in Claim) apply(t *turn) {
 	t.setJob(j)
 }
 
-// lease is for how long whoever claimed r last may still be registering it.
+// lease is for how long whoever claimed r last may still be registering it, or GitHub
+// takes no registration of it.
 func (t *turn) lease(r Runner) time.Duration {
-	if !r.empty() || r.Leaving != "" {
+	switch {
+	case !r.empty() || r.Leaving != "":
 		return 0
+	case !r.Retry.IsZero():
+		return max(0, -t.since(r.Retry))
 	}
 	return max(0, t.limits.Lease-t.since(r.Claimed))
+}
+
+// maxPutOff is the longest that GitHub puts anybody off: its limits are by the hour.
+const maxPutOff = time.Hour
+
+func (in PutOff) apply(t *turn) {
+	r, ok := t.live(in.Runner)
+	switch {
+	case !ok:
+	case r.State != RunnerClaimed || r.GitHubID != 0 || !r.Claimed.Equal(in.Granted):
+		t.ignore("runner %s has no claim of %s that is open", r.Name, in.Granted.UTC().Format(time.RFC3339Nano))
+	case t.now.Before(r.Retry):
+		t.ignore("the claim of runner %s is put off already", r.Name)
+	default:
+		after := min(max(time.Millisecond, in.After), maxPutOff) // so that no two grants are of one time
+		r.Retry = t.now.Add(after)
+		if !r.Retry.After(r.Claimed) { // a clock that was set back
+			r.Retry = r.Claimed.Add(after)
+		}
+		r.History = remember(r.History, t.now, "put off", fmt.Sprintf("for %s", after.Round(time.Millisecond)))
+		t.setRunner(r)
+	}
 }
 
 // objection says why r may not claim; "" when it may.

@@ -39,6 +39,7 @@ type Runner struct {
 	Since   time.Time `json:"since"`            // when it came into its state, or began to leave
 	Started time.Time `json:"started,omitzero"` // when its container ran
 	Claimed time.Time `json:"claimed,omitzero"` // when its claim was last granted
+	Retry   time.Time `json:"retry,omitzero"`   // when that claim, put off since, may be made again; zero while it is not put off
 	Done    time.Time `json:"done,omitzero"`    // when its job was seen completed
 	Asked   time.Time `json:"asked,omitzero"`   // when its start or removal was last asked for
 

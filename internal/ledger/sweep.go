@@ -74,7 +74,11 @@ func (s *State) deadline(r Runner) (at time.Time, why string) {
 			consider(r.Since, s.limits.Starting, "did not claim within %s of its start")
 		}
 	case RunnerClaimed:
-		consider(r.Since, s.limits.Claimed, "was not listening within %s of its claim")
+		from := r.Since
+		if r.Retry.After(from) { // who is told to wait is not late
+			from = r.Retry
+		}
+		consider(from, s.limits.Claimed, "was not listening within %s of its claim")
 	case RunnerIdle:
 		consider(r.Since, graced(p.IdleLimit, s.limits.Grace), "idle for %s")
 	case RunnerBusy:

@@ -43,9 +43,15 @@ func (p claimLedger) Claim(ctx context.Context, runner string) (claim.Permit, er
 		return claim.Permit{}, &claim.Refused{Reason: err.Error()}
 	}
 	return claim.Permit{
-		Job: r.MadeFor.String(), Scope: scope.String(), Labels: r.Labels.Labels(), Group: pool.RunnerGroup,
+		Granted: r.Claimed, Job: r.MadeFor.String(), Scope: scope.String(), Labels: r.Labels.Labels(), Group: pool.RunnerGroup,
 		IdleLimit: pool.IdleLimit, TotalLimit: pool.TotalLimit,
 	}, nil
+}
+
+// PutOff implements claim.Ledger.
+func (p claimLedger) PutOff(ctx context.Context, runner string, permit claim.Permit, after time.Duration) error {
+	_, err := p.Ledger.Apply(ctx, ledger.PutOff{Runner: ledger.RunnerName(runner), Granted: permit.Granted, After: after})
+	return err
 }
 
 // Registered implements claim.Ledger.
@@ -114,23 +120,31 @@ func (p claimForge) Forget(ctx context.Context, permit claim.Permit, runner stri
 	if err != nil {
 		return err
 	}
-	return p.forget(ctx, scope, runner, 0)
+	if err := p.forget(ctx, scope, runner, 0); err != nil {
+		return p.later(err)
+	}
+	return nil
 }
 
 // answer says what GitHub's refusal to register means for a claim.
 func (p claimForge) answer(ctx context.Context, runner string, err error) error {
-	var limited *github.RateLimited
 	switch {
 	case errors.Is(err, github.ErrConflict):
 		return claim.ErrTaken
-	case errors.As(err, &limited):
-		return &claim.Later{After: time.Until(limited.Until), Err: err}
 	case errors.Is(err, github.ErrNotFound), errors.Is(err, github.ErrUnprocessable),
 		errors.Is(err, github.ErrUnauthorized), errors.Is(err, github.ErrForbidden):
 		if _, lerr := p.Ledger.Apply(ctx, ledger.Failed{Runner: ledger.RunnerName(runner), Reason: err.Error()}); lerr != nil {
 			return lerr
 		}
 		return &claim.Refused{Reason: err.Error()}
+	}
+	return p.later(err)
+}
+
+// later has a call made again, when GitHub said if it did.
+func (p claimForge) later(err error) *claim.Later {
+	if limited := (*github.RateLimited)(nil); errors.As(err, &limited) {
+		return &claim.Later{After: limited.Until.Sub(p.Now()), Err: err}
 	}
 	return &claim.Later{Err: err}
 }

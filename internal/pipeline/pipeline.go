@@ -29,6 +29,7 @@ type Config struct {
 	Forge  *github.Client
 	Limits func() ledger.Limits // those in force
 	Log    *slog.Logger
+	Now    func() time.Time // the clock of Forge; nil: time.Now
 
 	Enterprise string // where runners are registered at [ledger.LevelEnterprise]: enterprises/SLUG
 	HookAt     string // whose webhook it is, as [HookScope] reads it; "" when that is not known
@@ -48,7 +49,12 @@ type Config struct {
 type Pipeline struct{ Config }
 
 // New joins what c has.
-func New(c Config) *Pipeline { return &Pipeline{c} }
+func New(c Config) *Pipeline {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Pipeline{c}
+}
 
 // EventOf returns the event that asks for an effect, said at now. The caller gives it
 // its ID.

@@ -2,11 +2,14 @@ package handler_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +22,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
+	"github.com/mayfly-ci/mayfly/internal/github/githubsim/fault"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/ledger/ledgertest"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
@@ -35,6 +39,7 @@ type site struct {
 	tasks   map[string]task // of the cluster "ci"
 	asked   int             // how often ECS was asked
 	effects []ledger.Effect
+	commit  func(commit func() error) error // of the ledger; nil: it commits
 }
 
 // A task is what ECS tells of one.
@@ -100,7 +105,8 @@ func open(t *testing.T) *site {
 	if err := sim.CreateRepository(githubsim.Repository{Name: "acme/web"}); err != nil {
 		t.Fatal(err)
 	}
-	forge, err := github.New(github.Config{URL: hub.URL, Token: token, Backoff: time.Millisecond})
+	clock := func() time.Time { return s.now }
+	forge, err := github.New(github.Config{URL: hub.URL, Token: token, Backoff: time.Millisecond, Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,9 +114,15 @@ func open(t *testing.T) *site {
 	env := map[string]string{"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": cloud.URL}
 	s.claims = &handler.Claims{
 		Pipeline: pipeline.New(pipeline.Config{
-			Forge: forge, Limits: func() ledger.Limits { return limits }, Log: slog.New(slog.DiscardHandler),
+			Forge: forge, Limits: func() ledger.Limits { return limits }, Log: slog.New(slog.DiscardHandler), Now: clock,
 			Ledger: ledgertest.NewMemory(&ledgertest.Kept{}, ledgertest.Config{
-				Limits: limits, Now: func() time.Time { return s.now },
+				Limits: limits, Now: clock,
+				Commit: func(commit func() error) error {
+					if s.commit != nil {
+						return s.commit(commit)
+					}
+					return commit()
+				},
 				Emit: func(effects []ledger.Effect) error { s.effects = append(s.effects, effects...); return nil },
 			}),
 		}),
@@ -139,6 +151,12 @@ func (s *site) runFor(digit string, env map[string]string) {
 // call makes a call as a session of a role, and returns its status and body.
 func (s *site) call(t *testing.T, user, path, body string) (int, string) {
 	t.Helper()
+	res := s.answer(t, user, path, body)
+	return res.StatusCode, strings.TrimSpace(res.Body)
+}
+
+func (s *site) answer(t *testing.T, user, path, body string) events.LambdaFunctionURLResponse {
+	t.Helper()
 	e := events.LambdaFunctionURLRequest{RawPath: path, Body: body}
 	e.RequestContext.HTTP.Method = "POST"
 	if user != "" {
@@ -150,7 +168,7 @@ func (s *site) call(t *testing.T, user, path, body string) (int, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return res.StatusCode, strings.TrimSpace(res.Body)
+	return res
 }
 
 func TestClaimByTask(t *testing.T) {
@@ -211,6 +229,55 @@ func TestNamedRunner(t *testing.T) {
 	s.runFor("1", map[string]string{"MAYFLY_JOB": want.Job.String(), "MAYFLY_RUNNER": string(want.Runner)})
 	if status, answer := s.call(t, "AROAONE:"+id("1"), "/claim", ""); status != 200 || !strings.Contains(answer, string(want.Runner)) {
 		t.Errorf("%d %s", status, answer)
+	}
+}
+
+// TestRateLimitedClaim has GitHub limit a claim: the agent is told when to come again, and is
+// granted its claim then, once. Each call has a handler of its own, as calls of a function have. A
+// function that ends before the ledger has its word leaves a lease that runs out.
+func TestRateLimitedClaim(t *testing.T) {
+	fails := errors.New("the function ends")
+	for name, test := range map[string]struct {
+		commit  func(commit func() error) error // of the ledger's turn after GitHub's answer
+		granted time.Duration                   // after the first claim
+		tooSoon map[time.Duration]string        // Retry-After of claims before that
+	}{
+		"put off":                    {nil, 7 * time.Second, map[time.Duration]string{0: "7", 5 * time.Second: "2", 6500 * time.Millisecond: "1"}},
+		"crash before it is put off": {func(func() error) error { return fails }, time.Minute, map[time.Duration]string{0: "7", 7 * time.Second: "53"}},
+		"crash after it was put off": {func(commit func() error) error { return errors.Join(commit(), fails) }, 7 * time.Second, map[time.Duration]string{0: "7"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t)
+			s.queue(t, 7)
+			s.run("1", "acme/web/7/1")
+			limit := fault.Rule{Method: "POST", Path: "/repos/*/*/actions/runners/generate-jitconfig", Status: 429, RetryAfter: 7, Count: 1}
+			if _, err := s.sim.Faults().Add(limit); err != nil {
+				t.Fatal(err)
+			}
+			begin, turns := s.now, 0
+			s.commit = func(commit func() error) error {
+				if turns++; turns == 2 && test.commit != nil { // the first is the grant
+					return test.commit(commit)
+				}
+				return commit()
+			}
+			for _, after := range slices.Sorted(maps.Keys(test.tooSoon)) {
+				s.now = begin.Add(after)
+				res := s.answer(t, "AROAONE:"+id("1"), "/claim", "")
+				if res.StatusCode != 503 || res.Headers["Retry-After"] != test.tooSoon[after] {
+					t.Errorf("after %s: %d, Retry-After %q: want 503, %s", after, res.StatusCode, res.Headers["Retry-After"], test.tooSoon[after])
+				}
+			}
+			s.now = begin.Add(test.granted)
+			for _, want := range []int{200, 403} { // a configuration is given once
+				if res := s.answer(t, "AROAONE:"+id("1"), "/claim", ""); res.StatusCode != want {
+					t.Errorf("after %s: %d %s: want %d", test.granted, res.StatusCode, res.Body, want)
+				}
+			}
+			if runners := s.sim.Runners(); len(runners) != 1 {
+				t.Errorf("GitHub has the runners %+v, want one", runners)
+			}
+		})
 	}
 }
 

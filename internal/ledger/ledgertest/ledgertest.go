@@ -46,6 +46,7 @@ func Test(t *testing.T, open Open) {
 		"is sound after a commit that fails": testCommit,
 		"knows why a claim is refused":       testRefusal,
 		"grants one of many claims":          testConcurrent,
+		"takes a grant back":                 testPutOff,
 		"lists newest first, page by page":   testLists,
 		"gives copies":                       testSnapshot,
 	}
@@ -224,6 +225,7 @@ func script(name ledger.RunnerName) []ledger.Input {
 	return []ledger.Input{
 		seen(1, event.ActionQueued),
 		ledger.Starting{Runner: name}, ledger.Started{Runner: name}, ledger.Claim{Runner: name},
+		ledger.PutOff{Runner: name, Granted: at, After: time.Second},
 		ledger.Registered{Runner: name, GitHubID: 7}, ledger.Idle{Runner: name}, ledger.Busy{Runner: name},
 		running, done, ledger.Gone{Runner: name},
 	}
@@ -324,6 +326,33 @@ func testConcurrent(t *testing.T, open Open) {
 	}
 	if n != 1 {
 		t.Errorf("%d claims were granted: want 1", n)
+	}
+}
+
+// testPutOff: a grant that is given back is given again when that was said, and what is said of
+// an earlier grant is no word on a later one.
+func testPutOff(t *testing.T, open Open) {
+	var emitted []ledger.Effect
+	now := at
+	c := config(t, &emitted)
+	c.Now = func() time.Time { return now }
+	s := open(t, c)
+	claim := ledger.Claim{Runner: queue(t, s, 1), Container: "a"}
+	first := apply(t, s, claim)
+	back := ledger.PutOff{Runner: claim.Runner, Granted: first.Runner.Claimed, After: 5 * time.Second}
+	apply(t, s, back)
+	s = open(t, c)
+	for _, step := range []struct {
+		after   time.Duration // since the first grant
+		granted bool
+		again   time.Duration
+	}{{4 * time.Second, false, time.Second}, {5 * time.Second, true, 0}, {6 * time.Second, false, 59 * time.Second}} {
+		now = at.Add(step.after)
+		result := apply(t, s, claim)
+		if result.Granted != step.granted || result.Again != step.again {
+			t.Errorf("after %s: granted %t, again in %s: want %t, %s", step.after, result.Granted, result.Again, step.granted, step.again)
+		}
+		apply(t, s, back) // late, or once more
 	}
 }
 
