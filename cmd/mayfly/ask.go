@@ -24,14 +24,7 @@ type writer struct {
 
 // writer returns one for the database that r names.
 func (r reading) writer(ctx context.Context, c *commands, log *slog.Logger) (*writer, error) {
-	db, err := r.open(c) // also says that there is none
-	if err != nil {
-		return nil, err
-	}
-	if err := db.Close(); err != nil {
-		return nil, err
-	}
-	path, err := r.path(c)
+	path, err := r.database(c)
 	if err != nil {
 		return nil, err
 	}

@@ -39,13 +39,24 @@ func writeConfig(t *testing.T, yaml string) (file, state string) {
 	return file, state
 }
 
-// bury leaves dead letters of the rule in the database of a state folder.
-func bury(t *testing.T, state, rule string, ids ...string) {
+// leftBehind opens the database that mayfly up has left in a state folder.
+func leftBehind(t *testing.T, state string) *disk.DB {
 	t.Helper()
+	m := newMachine(settings{State: state, Log: slog.New(slog.DiscardHandler)})
+	if err := errors.Join(m.openStore(t.Context()), m.shutdown()); err != nil {
+		t.Fatal(err)
+	}
 	db, err := disk.Open(filepath.Join(state, databaseName), disk.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return db
+}
+
+// bury leaves dead letters of the rule in the database of a state folder.
+func bury(t *testing.T, state, rule string, ids ...string) {
+	t.Helper()
+	db := leftBehind(t, state)
 	defer db.Close()
 	p, err := pattern.Parse([]byte(`{"detail-type": ["ping"]}`))
 	if err != nil {
@@ -190,10 +201,7 @@ func TestControlSocket(t *testing.T) {
 // TestControlSilent asks where the database is in use and nobody takes orders.
 func TestControlSilent(t *testing.T) {
 	file, state := writeConfig(t, smallConfig)
-	db, err := disk.Open(filepath.Join(state, databaseName), disk.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := leftBehind(t, state)
 	defer db.Close()
 	if _, errs, code := mayfly(t, "-c", file, "dlq", "drop", "--all"); code != 3 || !strings.Contains(errs, "does not answer") {
 		t.Errorf("exit code %d, want 3\n%s", code, errs)

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"slices"
 	"time"
 
@@ -23,19 +25,48 @@ const followEvery = 200 * time.Millisecond
 
 // open opens the database for reading. It works beside a running mayfly up and after
 // its end.
-func (r reading) open(c *commands) (*disk.DB, error) {
-	if err := r.wantMachine(c); err != nil {
-		return nil, err
-	}
-	path, err := r.path(c)
+func (r reading) open(ctx context.Context, c *commands) (*disk.DB, error) {
+	path, err := r.database(c)
 	if err != nil {
 		return nil, err
 	}
-	db, err := disk.OpenReader(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, cli.Hint(err, "nothing has run with this state folder yet: mayfly up makes it")
+	return openReader(ctx, path)
+}
+
+// database returns where the database is, which must be there.
+func (r reading) database(c *commands) (path string, err error) {
+	if err := r.wantMachine(c); err != nil {
+		return "", err
 	}
-	return db, err
+	if path, err = r.path(c); err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return "", cli.Hint(err, "nothing has run with this state folder yet: mayfly up makes it")
+	}
+	return path, nil
+}
+
+// openReader opens the database at path for reading, unless it is of a version that had
+// not all that is read.
+func openReader(ctx context.Context, path string) (*disk.DB, error) {
+	db, err := disk.OpenReader(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, migrated := range []func(context.Context, *disk.DB) error{bus.Migrated, registry.Migrated, sqlite.Migrated, imagesqlite.Migrated} {
+		if err := migrated(ctx, db); err != nil {
+			err = fmt.Errorf("reading %s: %w", path, errors.Join(err, db.Close()))
+			switch {
+			case !errors.Is(err, disk.ErrOlder):
+				return nil, err
+			case disk.InUse(path):
+				return nil, cli.Hint(err, "the mayfly up that runs is of an older version, or is just starting: start it anew with this version, or try again")
+			}
+			return nil, cli.Hint(err, "mayfly up of this version brings the database up to date: start it once")
+		}
+	}
+	return db, nil
 }
 
 // wantMachine refuses what has no database, for the commands that need one.
@@ -54,12 +85,12 @@ func (r reading) wantMachine(c *commands) error {
 }
 
 // fileSource reads the database of this machine.
-func (r reading) fileSource(all *commands, log *slog.Logger) (*source, error) {
+func (r reading) fileSource(ctx context.Context, all *commands, log *slog.Logger) (*source, error) {
 	limits, err := r.limits(all)
 	if err != nil {
 		return nil, err
 	}
-	db, err := r.open(all)
+	db, err := r.open(ctx, all)
 	if err != nil {
 		return nil, err
 	}

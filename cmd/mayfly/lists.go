@@ -124,7 +124,7 @@ func (r reading) source(ctx context.Context, all *commands, log *slog.Logger) (*
 	case aws:
 		return stackSource(ctx, all, r.architecture)
 	}
-	return r.fileSource(all, log)
+	return r.fileSource(ctx, all, log)
 }
 
 // path returns where the database is.

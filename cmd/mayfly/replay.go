@@ -118,7 +118,7 @@ func (c *replayStartCmd) preview(ctx context.Context, all *commands, screen *cli
 	if err != nil {
 		return err
 	}
-	db, err := c.open(all)
+	db, err := c.open(ctx, all)
 	if err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ type replayListCmd struct{ reading }
 
 // Run lists replays, the newest first.
 func (c *replayListCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
-	db, err := c.open(all)
+	db, err := c.open(ctx, all)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/cli"
-	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
 	"github.com/mayfly-ci/mayfly/internal/event/transform"
@@ -84,7 +83,7 @@ func (c *ruleListCmd) Run(ctx context.Context, all *commands, screen *cli.Screen
 
 // countDeliveries fills in how rules stand in the database at path, if there is one.
 func countDeliveries(ctx context.Context, path string, views []ruleView) error {
-	db, err := disk.OpenReader(path)
+	db, err := openReader(ctx, path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil

@@ -93,7 +93,7 @@ func (c *replayStartCmd) compare(ctx context.Context, all *commands, screen *cli
 
 // work reads the jobs of s.
 func (c *replayStartCmd) work(ctx context.Context, all *commands, s bus.Selection, v *whatIfView) ([]whatif.Work, error) {
-	db, err := c.open(all)
+	db, err := c.open(ctx, all)
 	if err != nil {
 		return nil, err
 	}

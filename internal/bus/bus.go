@@ -114,6 +114,10 @@ type Counters struct {
 	Dead       atomic.Int64 // deliveries that became dead letters
 }
 
+// Migrated returns nil when db has the tables that this package reads, and
+// [disk.ErrOlder] when no bus of this version was opened on it yet.
+func Migrated(ctx context.Context, db *disk.DB) error { return db.Migrated(ctx, "bus", schema) }
+
 // Open makes the bus of c on db, which holds one bus. What is pending of rules that c no longer has
 // goes to the dead letters.
 func Open(ctx context.Context, db *disk.DB, c Config) (*Bus, error) {

@@ -199,6 +199,41 @@ func TestMigrate(t *testing.T) {
 	}
 }
 
+// TestMigrated: a reader is told when tables are behind what it reads, and of which version they
+// are otherwise does not matter.
+func TestMigrated(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	db, err := disk.Open(path, disk.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	reader, err := disk.OpenReader(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	two := append(schema, `CREATE TABLE x (n)`)
+	wants := func(when string, steps []string, want string) {
+		t.Helper()
+		err := reader.Migrated(t.Context(), "test", steps)
+		if want == "" && err != nil || want != "" && (!errors.Is(err, disk.ErrOlder) || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", when, err, want)
+		}
+	}
+	wants("nothing is there", schema, "tables of test are at step 0, want 1")
+	if err := db.Migrate(t.Context(), "another", schema); err != nil {
+		t.Fatal(err)
+	}
+	wants("only another's are there", []string{"CREATE TABLE y (n)"}, "at step 0, want 1")
+	if err := db.Migrate(t.Context(), "test", []string{"CREATE TABLE y (n)"}); err != nil {
+		t.Fatal(err)
+	}
+	wants("as they are read", []string{"CREATE TABLE y (n)"}, "")
+	wants("behind", two, "at step 1, want 2")
+	wants("newer", nil, "")
+}
+
 // TestCloseLeavesNothingOpen looks for handles of closed databases.
 func TestCloseLeavesNothingOpen(t *testing.T) {
 	dir := t.TempDir()

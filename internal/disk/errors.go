@@ -11,10 +11,11 @@ import (
 
 // The errors that callers tell apart.
 var (
-	ErrFull     = errors.New("disk full")                         // nothing was stored; works again when there is space
-	ErrInUse    = errors.New("in use by another process")         // of Open
-	ErrReadOnly = errors.New("database is open for reading only") // of Write after OpenReader
-	ErrClosed   = errors.New("database is closed")                // of Write after Close
+	ErrFull     = errors.New("disk full")                                // nothing was stored; works again when there is space
+	ErrInUse    = errors.New("in use by another process")                // of Open
+	ErrReadOnly = errors.New("database is open for reading only")        // of Write after OpenReader
+	ErrClosed   = errors.New("database is closed")                       // of Write after Close
+	ErrOlder    = errors.New("the file was written by an older version") // of Migrated
 )
 
 // explain gives an error of SQLite or of the system as one of this package's

@@ -32,6 +32,25 @@ func (db *DB) Migrate(ctx context.Context, owner string, steps []string) error {
 	return nil
 }
 
+// Migrated returns nil when the tables of owner are as [DB.Migrate] leaves them with steps, and
+// [ErrOlder] when they are behind: it is for who reads beside the process that writes, or when
+// there is none. Those of a newer version are read as far as this one knows them.
+func (db *DB) Migrated(ctx context.Context, owner string, steps []string) error {
+	var kept bool
+	var done int
+	err := db.QueryRow(ctx, `SELECT count(*) FROM sqlite_schema WHERE name = 'migrations'`).Scan(&kept)
+	if err == nil && kept {
+		err = db.QueryRow(ctx, `SELECT coalesce(max(step), 0) FROM migrations WHERE owner = ?`, owner).Scan(&done)
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("reading the version of the tables of %s: %w", owner, err)
+	case done < len(steps):
+		return fmt.Errorf("tables of %s are at step %d, want %d: %w", owner, done, len(steps), ErrOlder)
+	}
+	return nil
+}
+
 func (db *DB) step(ctx context.Context, owner string, number int, script string) error {
 	return db.Write(ctx, func(tx *Tx) error {
 		if _, err := tx.Exec(script); err != nil {

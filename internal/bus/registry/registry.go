@@ -53,6 +53,10 @@ type Discoverer struct {
 	unsaved  int                         // events observed since
 }
 
+// Migrated returns nil when db has the tables that [Read] reads, and [disk.ErrOlder] when no
+// discoverer of this version was opened on it yet.
+func Migrated(ctx context.Context, db *disk.DB) error { return db.Migrated(ctx, "schemas", tables) }
+
 // Open returns the discoverer of the bus on db, which has been opened on it. It goes on
 // where the one before it was.
 func Open(ctx context.Context, db *disk.DB, log *slog.Logger) (*Discoverer, error) {
@@ -192,12 +196,8 @@ func (d *Discoverer) save(ctx context.Context) error {
 }
 
 // Read reads the schemas in db by name, each with the versions that are kept, the oldest
-// first. It may be used beside a discoverer, and on a database that has none.
+// first. It may be used beside a discoverer.
 func Read(ctx context.Context, db *disk.DB) (map[string][]*schema.Schema, error) {
-	var there bool
-	if err := db.QueryRow(ctx, `SELECT count(*) FROM sqlite_schema WHERE name = 'schemas'`).Scan(&there); err != nil || !there {
-		return nil, err
-	}
 	all, err := read(ctx, db)
 	if err != nil {
 		return nil, err

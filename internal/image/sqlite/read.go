@@ -13,18 +13,14 @@ import (
 
 const selectBody = `SELECT body FROM image_catalog`
 
+// Migrated returns nil when db has the tables that [Read] reads, and [disk.ErrOlder] when no
+// catalog of this version was opened on it yet.
+func Migrated(ctx context.Context, db *disk.DB) error { return db.Migrated(ctx, "image", schema) }
+
 // Read returns the catalog that is kept in db, such as beside the process that keeps
-// it; an empty one when there is none.
+// it; an empty one when nothing was put in yet.
 func Read(ctx context.Context, db *disk.DB) (*image.Catalog, error) {
-	var tables int
-	err := db.QueryRow(ctx, `SELECT count(*) FROM sqlite_master WHERE name = 'image_catalog'`).Scan(&tables)
-	if err == nil && tables == 0 { // a file of a version that had no catalog
-		return &image.Catalog{}, nil
-	}
-	var c *image.Catalog
-	if err == nil {
-		c, err = scan(db.QueryRow(ctx, selectBody))
-	}
+	c, err := scan(db.QueryRow(ctx, selectBody))
 	if err != nil {
 		return nil, fmt.Errorf("reading the image catalog: %w", err)
 	}

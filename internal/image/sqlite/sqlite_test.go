@@ -4,7 +4,6 @@ import (
 	"errors"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/image"
@@ -67,19 +66,20 @@ func TestEffectsCommitWithChanges(t *testing.T) {
 	}
 }
 
-// TestReadWithoutCatalog: a file of an earlier version reads as an empty catalog.
-func TestReadWithoutCatalog(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "mayfly.db")
-	db, err := disk.Open(path, disk.Options{})
+// TestFileOfAnEarlierVersion: a file without a catalog says that it is of one.
+func TestFileOfAnEarlierVersion(t *testing.T) {
+	db, err := disk.Open(filepath.Join(t.TempDir(), "mayfly.db"), disk.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	c, err := sqlite.Read(t.Context(), db)
-	if err != nil {
+	if err := sqlite.Migrated(t.Context(), db); !errors.Is(err, disk.ErrOlder) {
+		t.Errorf("before there is a catalog: %v, want ErrOlder", err)
+	}
+	if _, err := sqlite.Open(t.Context(), db, sqlite.Config{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, some := c.Current(); some || c.Next(time.Now()) == "" {
-		t.Errorf("catalog: %+v", c)
+	if err := sqlite.Migrated(t.Context(), db); err != nil {
+		t.Error(err)
 	}
 }

@@ -20,8 +20,12 @@ type Reader struct {
 	limits atomic.Pointer[ledger.Limits]
 }
 
+// Migrated returns nil when db has the tables that a [Reader] reads, and [disk.ErrOlder]
+// when no ledger of this version was opened on it yet.
+func Migrated(ctx context.Context, db *disk.DB) error { return db.Migrated(ctx, "ledger", schema) }
+
 // NewReader returns the reading side of the ledger in db. Limits are only for
-// what is said about jobs, such as which pool is full. A file that never held a ledger
+// what is said about jobs, such as which pool is full. A file that is not [Migrated]
 // gives an error with the first query.
 func NewReader(db *disk.DB, l ledger.Limits) *Reader {
 	r := &Reader{db: db}
