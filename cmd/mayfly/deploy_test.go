@@ -20,6 +20,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/image/engine"
+	imagesource "github.com/mayfly-ci/mayfly/internal/image/source"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/ledger/dynamo"
 	"github.com/mayfly-ci/mayfly/internal/pool"
@@ -299,6 +300,32 @@ func TestImagesOfStack(t *testing.T) {
 	}
 	if _, errs, code := w.run(t, nil, "image", "promote", "sha256:0000"); code != 1 || !strings.Contains(errs, "hint:") {
 		t.Errorf("promoted what is not there: exit code %d, %s", code, errs)
+	}
+}
+
+// TestPushesStay: what somebody has pushed to the image's source is built by mayfly deploy,
+// and replaced only by a folder that is named.
+func TestPushesStay(t *testing.T) {
+	w := newCloudWorld(t)
+	out, errs, code := w.deploy(t)
+	w.must(t, out, errs, code)
+	pushed := w.git.Push("ci-image", "Dockerfile", "FROM scratch\n")
+	out, errs, code = w.deploy(t)
+	if w.must(t, out, errs, code); !strings.Contains(errs, "ci-image has a commit of Mary Major ("+pushed[:12]+")") {
+		t.Errorf("deploy says: %s: want whose commit stays", errs)
+	}
+	list := asJSON[[]engine.Image](t, w, "image", "list", "--json")
+	if _, commits := w.git.Files("ci-image"); commits != 2 || len(list) != 2 || list[0].Revision == list[1].Revision {
+		t.Errorf("%d commits, images %+v: want what was pushed, built", commits, list)
+	}
+	dir := t.TempDir()
+	if err := imagesource.Embedded().Eject(dir, false); err != nil {
+		t.Fatal(err)
+	}
+	out, errs, code = w.run(t, nil, "image", "build", "--look", "5ms", "--source", dir)
+	w.must(t, out, errs, code)
+	if _, commits := w.git.Files("ci-image"); commits != 3 {
+		t.Errorf("%d commits: want one more, of the folder that was named", commits)
 	}
 }
 

@@ -117,20 +117,30 @@ func (d *deployment) commit(ctx context.Context) (committed, error) {
 	if d.AWS.Source == "s3" {
 		return committed{revision: d.files.Revision}, nil
 	}
-	return d.commitSource(ctx, d.state, d.screen, d.files)
+	return d.commitSource(ctx, d.state, d.screen, d.files, d.Source != "")
 }
 
-// commitSource makes a source what is in CodeCommit.
-func (c *cloud) commitSource(ctx context.Context, state deploy.State, screen *cli.Screen, source imagesource.Source) (committed, error) {
+// commitSource makes a source what is in CodeCommit. A commit that somebody else has
+// pushed there is the source instead, unless over is set.
+func (c *cloud) commitSource(ctx context.Context, state deploy.State, screen *cli.Screen, source imagesource.Source, over bool) (committed, error) {
 	files, err := filesOf(source)
 	if err != nil {
 		return committed{}, err
 	}
-	commit, changed, err := build.NewRepository(c.account.Config, state.Outputs["SourceName"]).Commit(ctx, files, "mayfly: image source "+source.Revision)
-	if changed {
-		screen.Notef("image source %s committed to %s", source.Revision, state.Outputs["SourceName"])
+	name := state.Outputs["SourceName"]
+	head, changed, err := build.NewRepository(c.account.Config, name).Commit(ctx, files, "mayfly: image source "+source.Revision, over)
+	if err != nil {
+		return committed{}, err
 	}
-	return committed{source.Revision, commit}, err
+	there := committed{imagesource.Revision(head.Tree), head.Commit}
+	switch {
+	case changed:
+		screen.Notef("image source %s committed to %s", source.Revision, name)
+	case there.revision != source.Revision:
+		screen.Notef("image source: %s has a commit of %s (%.12s), which is built in place of source %s; --source DIR replaces it",
+			name, cli.Printable(head.By.Name), head.Commit, source.Revision)
+	}
+	return there, nil
 }
 
 // imageFor returns the digest of the image to launch: what is launched, if it is of the

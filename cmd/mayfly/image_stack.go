@@ -79,7 +79,7 @@ func (c *imageBuildCmd) buildOnAWS(ctx context.Context, all *commands, screen *c
 	if cloud.AWS.Source == "s3" {
 		err = isDeployed(state, files)
 	} else {
-		kept, err = cloud.commitSource(ctx, state, screen, files)
+		kept, err = cloud.commitSource(ctx, state, screen, files, c.Source != "")
 	}
 	if err != nil {
 		return err

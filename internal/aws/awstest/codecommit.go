@@ -23,7 +23,13 @@ type CodeCommit struct {
 
 type commit struct {
 	id    string
+	by    person
 	files map[string]gitFile
+}
+
+type person struct {
+	Name  string `json:"name"`
+	Email string `json:"email"`
 }
 
 type gitFile struct{ blob, mode string }
@@ -60,6 +66,25 @@ func (c *CodeCommit) Files(name string) (files []string, commits int) {
 		files = slices.Sorted(maps.Keys(c.repos[name][commits-1].files))
 	}
 	return files, commits
+}
+
+// Push is Mary Major's push of one changed file; it returns the commit.
+func (c *CodeCommit) Push(name, file, content string) (id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	files := map[string]gitFile{}
+	if commits := c.repos[name]; len(commits) > 0 {
+		maps.Copy(files, commits[len(commits)-1].files)
+	}
+	files[file] = gitFile{git.Blob([]byte(content)), "NORMAL"}
+	return c.add(name, commit{by: person{"Mary Major", "mary@example.com"}, files: files}).id
+}
+
+// add puts a commit on the branch of a repository. The caller holds mu.
+func (c *CodeCommit) add(repository string, one commit) commit {
+	one.id = fmt.Sprintf("%x", sha1.Sum(fmt.Append(nil, repository, len(c.repos[repository]), one.files)))
+	c.repos[repository] = append(c.repos[repository], one)
+	return one
 }
 
 // head returns the newest commit. The caller holds mu.
@@ -116,7 +141,7 @@ func (c *CodeCommit) read(in readInput) (any, error) {
 	}
 	for _, one := range commits {
 		if one.id == in.Commit {
-			return map[string]any{"commit": map[string]any{"commitId": one.id, "treeId": one.tree()}}, nil
+			return map[string]any{"commit": map[string]any{"commitId": one.id, "treeId": one.tree(), "author": one.by, "committer": one.by}}, nil
 		}
 	}
 	return nil, refused{"CommitIdDoesNotExistException", in.Commit}
@@ -204,9 +229,8 @@ func (c *CodeCommit) commit(in commitInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	id := fmt.Sprintf("%x", sha1.Sum(fmt.Append(nil, in.Parent, len(c.repos[in.Repository]), files)))
-	c.repos[in.Repository] = append(c.repos[in.Repository], commit{id, files})
-	return map[string]any{"commitId": id}, nil
+	made := c.add(in.Repository, commit{by: person{in.Author, in.Email}, files: files})
+	return map[string]any{"commitId": made.id, "treeId": made.tree()}, nil
 }
 
 // apply changes files.

@@ -51,7 +51,7 @@ func TestCommitOnlyWhatChanged(t *testing.T) {
 		{files("Dockerfile", "FROM b", "README.md", "hello"), true, []string{"Dockerfile", "README.md"}},
 		{[]build.File{{Name: "Dockerfile", Body: []byte("FROM b"), Executable: true}, {Name: "README.md", Body: []byte("hello")}}, true, []string{"Dockerfile", "README.md"}},
 	} {
-		commit, changed, err := r.Commit(t.Context(), step.files, "step")
+		after, changed, err := r.Commit(t.Context(), step.files, "step", false)
 		if err != nil || changed != step.changed {
 			t.Fatalf("commit %d: changed %v, %v: want %v", i+1, changed, err, step.changed)
 		}
@@ -59,8 +59,8 @@ func TestCommitOnlyWhatChanged(t *testing.T) {
 		for _, f := range step.files {
 			tree[f.Name] = git.File{Blob: git.Blob(f.Body), Executable: f.Executable}
 		}
-		if head, err := r.Head(t.Context()); err != nil || head != (build.Head{Commit: commit, Tree: git.Tree(tree)}) {
-			t.Errorf("commit %d: head %+v, %v: want commit %s of these files", i+1, head, err, commit)
+		if head, err := r.Head(t.Context()); err != nil || head != after || head.Tree != git.Tree(tree) {
+			t.Errorf("commit %d: head %+v, %v: want %+v, of these files", i+1, head, err, after)
 		}
 		if got, _ := service.Files("ci-image"); !slices.Equal(got, step.want) {
 			t.Errorf("commit %d: files %q, want %q", i+1, got, step.want)
@@ -69,8 +69,33 @@ func TestCommitOnlyWhatChanged(t *testing.T) {
 	if _, n := service.Files("ci-image"); n != 4 {
 		t.Errorf("%d commits, want 4", n)
 	}
-	if _, _, err := build.NewRepository(front.Config, "none").Commit(t.Context(), files("a", "b"), "x"); err == nil || !strings.Contains(err.Error(), "none") {
+	if _, _, err := build.NewRepository(front.Config, "none").Commit(t.Context(), files("a", "b"), "x", false); err == nil || !strings.Contains(err.Error(), "none") {
 		t.Errorf("no such repository: %v", err)
+	}
+}
+
+// TestCommitLeavesOthersAlone: what somebody has pushed is replaced only when that is
+// wanted; and then the branch is ours again.
+func TestCommitLeavesOthersAlone(t *testing.T) {
+	cloud := awstest.Start(t)
+	service := &awstest.CodeCommit{}
+	service.SetRepository("ci-image", true)
+	front := cloud.Front(t, map[string]http.Handler{"codecommit": service.Handler()})
+	r := build.NewRepository(front.Config, "ci-image")
+	ours, _, err := r.Commit(t.Context(), files("Dockerfile", "FROM a"), "ours", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := service.Push("ci-image", "Dockerfile", "FROM b")
+	head, changed, err := r.Commit(t.Context(), files("Dockerfile", "FROM c"), "ours", false)
+	if err != nil || changed || head.Commit != theirs || head.By.Name != "Mary Major" {
+		t.Errorf("over another's: %+v, changed %v, %v: want %s as it is", head, changed, err, theirs)
+	}
+	if head, changed, err = r.Commit(t.Context(), files("Dockerfile", "FROM c"), "ours", true); err != nil || !changed || head.By != ours.By {
+		t.Errorf("over another's, as wanted: %+v, changed %v, %v", head, changed, err)
+	}
+	if _, changed, err = r.Commit(t.Context(), files("Dockerfile", "FROM d"), "ours", false); err != nil || !changed {
+		t.Errorf("over our own: changed %v, %v", changed, err)
 	}
 }
 

@@ -35,66 +35,70 @@ func NewRepository(c aws.Config, name string) *Repository {
 }
 
 // Commit makes the branch hold files and nothing else, in one commit and without a git
-// here. It returns the branch's commit, and whether there was anything to change.
-func (r *Repository) Commit(ctx context.Context, files []File, message string) (commit string, changed bool, err error) {
+// here. It returns where the branch is then, and whether there was anything to change. What
+// somebody else has committed stays, unless over is set.
+func (r *Repository) Commit(ctx context.Context, files []File, message string, over bool) (head Head, changed bool, err error) {
 	for tries := 0; ; tries++ {
-		head, err := r.head(ctx)
-		if err != nil {
-			return "", false, err
+		head, err := r.Head(ctx)
+		if err != nil || head.Commit != "" && head.By != own && !over {
+			return head, false, err
 		}
-		there, err := r.tree(ctx, head)
+		there, err := r.tree(ctx, head.Commit)
 		if err != nil {
-			return "", false, err
+			return Head{}, false, err
 		}
 		in := change(files, there)
 		if len(in.PutFiles)+len(in.DeleteFiles) == 0 {
 			return head, false, nil
 		}
 		in.RepositoryName, in.BranchName, in.CommitMessage = &r.Name, aws.String(Branch), &message
-		in.AuthorName, in.Email = aws.String("mayfly"), aws.String("mayfly@localhost")
-		if head != "" {
-			in.ParentCommitId = &head
+		in.AuthorName, in.Email = aws.String(own.Name), aws.String(own.Email)
+		if head.Commit != "" {
+			in.ParentCommitId = &head.Commit
 		}
 		made, err := r.api.CreateCommit(ctx, in)
 		switch {
 		case err == nil:
-			return aws.ToString(made.CommitId), true, nil
+			return Head{aws.ToString(made.CommitId), aws.ToString(made.TreeId), own}, true, nil
 		case refusal.Is(err, "ParentCommitIdOutdatedException", "ParentCommitIdRequiredException", "ConcurrentReferenceUpdateException") && tries < 3:
 			continue // another commit came between
 		}
-		return "", false, fmt.Errorf("committing to repository %s: %w", r.Name, err)
+		return Head{}, false, fmt.Errorf("committing to repository %s: %w", r.Name, err)
 	}
-}
-
-// head returns the branch's commit; "" for a repository without one.
-func (r *Repository) head(ctx context.Context) (string, error) {
-	out, err := r.api.GetBranch(ctx, &codecommit.GetBranchInput{RepositoryName: &r.Name, BranchName: aws.String(Branch)})
-	switch {
-	case refusal.Is(err, "BranchDoesNotExistException"):
-		return "", nil
-	case err != nil:
-		return "", fmt.Errorf("reading repository %s: %w", r.Name, err)
-	}
-	return aws.ToString(out.Branch.CommitId), nil
 }
 
 // A Head is where the branch of a repository is.
 type Head struct {
 	Commit string
 	Tree   string // what git calls its files
+	By     Person // who committed it
 }
+
+// A Person is one as commits name them.
+type Person struct{ Name, Email string }
+
+// own is who we are in commits.
+var own = Person{"mayfly", "mayfly@localhost"}
 
 // Head returns where the branch is; a zero one for a repository without a commit on it.
 func (r *Repository) Head(ctx context.Context) (Head, error) {
-	commit, err := r.head(ctx)
-	if commit == "" || err != nil {
-		return Head{}, err
+	branch, err := r.api.GetBranch(ctx, &codecommit.GetBranchInput{RepositoryName: &r.Name, BranchName: aws.String(Branch)})
+	switch {
+	case refusal.Is(err, "BranchDoesNotExistException"):
+		return Head{}, nil
+	case err != nil:
+		return Head{}, fmt.Errorf("reading repository %s: %w", r.Name, err)
 	}
-	out, err := r.api.GetCommit(ctx, &codecommit.GetCommitInput{RepositoryName: &r.Name, CommitId: &commit})
+	id := branch.Branch.CommitId
+	out, err := r.api.GetCommit(ctx, &codecommit.GetCommitInput{RepositoryName: &r.Name, CommitId: id})
 	if err != nil {
-		return Head{}, fmt.Errorf("reading commit %s of repository %s: %w", commit, r.Name, err)
+		return Head{}, fmt.Errorf("reading commit %s of repository %s: %w", aws.ToString(id), r.Name, err)
 	}
-	return Head{commit, aws.ToString(out.Commit.TreeId)}, nil
+	head := Head{Commit: aws.ToString(id), Tree: aws.ToString(out.Commit.TreeId)}
+	if by := out.Commit.Committer; by != nil {
+		head.By = Person{aws.ToString(by.Name), aws.ToString(by.Email)}
+	}
+	return head, nil
 }
 
 // tree reads the files of a commit.

@@ -73,7 +73,7 @@ func Permissions() []string {
 		cloudformation:CreateChangeSet cloudformation:DeleteChangeSet cloudformation:DeleteStack cloudformation:DescribeChangeSet cloudformation:DescribeStackEvents cloudformation:DescribeStacks cloudformation:ExecuteChangeSet cloudformation:ListChangeSets cloudformation:ListStackResources cloudformation:ListStacks
 		cloudwatch:DeleteAlarms cloudwatch:DeleteDashboards cloudwatch:DescribeAlarms cloudwatch:PutDashboard cloudwatch:PutMetricAlarm
 		codebuild:BatchGetBuilds codebuild:BatchGetProjects codebuild:CreateProject codebuild:DeleteProject codebuild:ListBuildsForProject codebuild:StartBuild codebuild:StopBuild codebuild:UpdateProject
-		codecommit:CreateCommit codecommit:CreateRepository codecommit:DeleteRepository codecommit:GetBranch codecommit:GetFolder codecommit:GetRepository
+		codecommit:CreateCommit codecommit:CreateRepository codecommit:DeleteRepository codecommit:GetBranch codecommit:GetCommit codecommit:GetFolder codecommit:GetRepository
 		dynamodb:BatchGetItem dynamodb:CreateTable dynamodb:DeleteTable dynamodb:DescribeTable dynamodb:GetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateTimeToLive
 		ec2:CreateLaunchTemplate ec2:CreateSecurityGroup ec2:DeleteLaunchTemplate ec2:DeleteSecurityGroup ec2:DescribeInstances ec2:DescribeNetworkInterfaces ec2:DescribeRouteTables ec2:DescribeSecurityGroups ec2:DescribeSubnets ec2:DescribeVpcs ec2:RunInstances
 		ecr:BatchDeleteImage ecr:CreateRepository ecr:DeleteRepository ecr:DescribeImages ecr:DescribeRepositories ecr:PutLifecyclePolicy

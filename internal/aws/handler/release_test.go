@@ -113,7 +113,7 @@ func (f *foundry) clock() time.Time { return f.began.Add(time.Duration(f.passed.
 // commit makes the source consist of a Dockerfile, as mayfly deploy does, and returns its revision.
 func (f *foundry) commit(dockerfile string) (revision string) {
 	f.Helper()
-	_, _, err := f.source.Commit(f.Context(), []build.File{{Name: source.Dockerfile, Body: []byte(dockerfile)}}, "a change")
+	_, _, err := f.source.Commit(f.Context(), []build.File{{Name: source.Dockerfile, Body: []byte(dockerfile)}}, "a change", false)
 	if err != nil {
 		f.Fatal(err)
 	}
