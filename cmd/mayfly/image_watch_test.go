@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/image/engine"
+	imagesource "github.com/mayfly-ci/mayfly/internal/image/source"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
@@ -134,6 +136,35 @@ func TestImageWatch(t *testing.T) {
 	}
 	w.nothingLeft(t, 30*time.Second)
 	w.rollback(t, first)
+	w.up.stop(t)
+}
+
+// TestImageSourceChanges: SIGHUP has a folder that has changed built at once. None of its
+// versions can be, which is the fastest way to see that it was tried.
+func TestImageSourceChanges(t *testing.T) {
+	dir := t.TempDir()
+	change := func(dockerfile string) (revision string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, imagesource.Dockerfile), []byte(dockerfile), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		files, err := imagesource.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return files.Revision
+	}
+	change("ONE mistake\n")
+	w := imageWorld(t, fmt.Sprintf("source: %q", dir))
+	w.release(t, "2.999.0")
+	w.serve(t)
+	w.says(t, "image not built", 1)
+	revision := change("ANOTHER mistake\n")
+	w.hangUp(t, "image not built", 2)
+	v := mayflyJSON[imageView](t, "-c", w.config(), "image", "status", "--json")
+	if v.Build == nil || !strings.HasPrefix(v.Build.Revision, revision) {
+		t.Errorf("build: %+v, want that of source %s", v.Build, revision)
+	}
 	w.up.stop(t)
 }
 

@@ -14,7 +14,6 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/image"
 	imageengine "github.com/mayfly-ci/mayfly/internal/image/engine"
 	"github.com/mayfly-ci/mayfly/internal/image/release"
-	imagesource "github.com/mayfly-ci/mayfly/internal/image/source"
 	imagesqlite "github.com/mayfly-ci/mayfly/internal/image/sqlite"
 	"github.com/mayfly-ci/mayfly/internal/image/watch"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
@@ -28,7 +27,6 @@ type images struct {
 	store   *imagesqlite.Catalog
 	watch   *watch.Watch
 	feed    release.Feed
-	source  imagesource.Source
 	builder *imageengine.Builder // nil where there is no engine
 
 	mu      sync.Mutex
@@ -79,7 +77,7 @@ func (m *machine) openBuilder(ctx context.Context) (err error) {
 	if m.engine == nil || !m.Image.Watch {
 		return nil
 	}
-	if m.images.source, err = m.Image.open(); err != nil {
+	if _, err := m.Image.open(); err != nil { // it is read again when it is built
 		return err
 	}
 	if m.images.builder, err = imageengine.New(ctx, m.engineSocket); err != nil {
@@ -94,10 +92,23 @@ func (i *images) run(ctx context.Context) error {
 	if i.builder == nil {
 		return nil
 	}
-	if _, err := i.watch.Apply(ctx, image.Sourced{Revision: i.m.Image.revision(i.source)}); err != nil {
+	if err := i.sourced(ctx); err != nil {
 		return err
 	}
 	return i.watch.Run(ctx)
+}
+
+// sourced reads the source anew and tells the catalog what it is.
+func (i *images) sourced(ctx context.Context) error {
+	if i.builder == nil {
+		return nil
+	}
+	files, err := i.m.Image.open()
+	if err != nil {
+		return err
+	}
+	_, err = i.watch.Apply(ctx, image.Sourced{Revision: i.m.Image.revision(files)})
+	return err
 }
 
 // imageOf returns the image of a pool's runners: its own, or the current one.

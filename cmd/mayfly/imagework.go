@@ -34,18 +34,26 @@ func (i *images) check(ctx context.Context, e image.CheckRelease) []image.Input 
 }
 
 // build is the watch's Build: the archive of a release, as its checksum says, becomes an
-// image in the engine's store.
+// image in the engine's store, with the source as it is now.
 func (i *images) build(ctx context.Context, e image.BuildImage) (image.Digest, error) {
 	s, version, sum := i.m.Image, string(e.Release.Version), e.Release.SHA256[runtime.GOARCH]
 	if sum == "" {
 		return "", fmt.Errorf("release %s names no SHA-256 of an archive for %s", version, runtime.GOARCH)
+	}
+	files, err := s.open()
+	if err != nil {
+		return "", err
+	}
+	if now := s.revision(files); now != e.Revision { // changed meanwhile: that is to be built
+		_, err := i.watch.Apply(ctx, image.Sourced{Revision: now})
+		return "", err
 	}
 	runner, err := s.fetcher(nil).Fetch(ctx, runtime.GOARCH, version, sum)
 	if err != nil {
 		return "", err
 	}
 	built, err := i.builder.Build(ctx, imageengine.Request{
-		Source: i.source, Agent: i.m.Launcher.Agent, Runner: runner, Base: s.Base, Docker: s.Docker,
+		Source: files, Agent: i.m.Launcher.Agent, Runner: runner, Base: s.Base, Docker: s.Docker,
 		Log: logLines{i.m.Log.With("build", version)},
 	})
 	return image.Digest(built.Digest), err

@@ -14,8 +14,9 @@ import (
 // pools are those in force.
 func (m *machine) pools() pool.Set { return m.limits.Load().Pools }
 
-// reload puts other limits and rules in force while the machine runs. The ledger knows
-// new pools before deliveries are routed to them. Runners that are there stay.
+// reload puts other limits and rules in force while the machine runs, and has a source of
+// images built that has changed. The ledger knows new pools before deliveries are routed
+// to them. Runners that are there stay.
 func (m *machine) reload(ctx context.Context, limits ledger.Limits, o outside) error {
 	m.limits.Store(&limits)
 	if err := m.ledger.SetLimits(ctx, limits); err != nil {
@@ -31,7 +32,10 @@ func (m *machine) reload(ctx context.Context, limits ledger.Limits, o outside) e
 	if err != nil {
 		return err
 	}
-	return m.bus.SetRules(ctx, rules, m.targets())
+	if err := m.bus.SetRules(ctx, rules, m.targets()); err != nil {
+		return err
+	}
+	return m.images.sourced(ctx)
 }
 
 // reloadOn reads the configuration at path again with each signal, until ctx ends. With
@@ -58,7 +62,7 @@ func (m *machine) reloadOn(ctx context.Context, signals <-chan os.Signal, path s
 			log.Error("configuration reloaded in part: SIGHUP tries again", "err", err)
 			continue
 		}
-		log.Info("configuration reloaded: pools, host and rules; the rest waits for a restart", "pools", len(s.Pools), "rules", len(s.Rules))
+		log.Info("configuration reloaded: pools, host, rules and the image's source; the rest waits for a restart", "pools", len(s.Pools), "rules", len(s.Rules))
 	}
 }
 

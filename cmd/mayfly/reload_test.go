@@ -56,7 +56,13 @@ func (w *world) hangUp(t *testing.T, said string, n int) {
 	if err := w.up.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); strings.Count(w.up.said(), said) < n; time.Sleep(time.Millisecond) {
+	w.says(t, said, n)
+}
+
+// says waits until the log says something n times in all.
+func (w *world) says(t *testing.T, said string, n int) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); strings.Count(w.up.said(), said) < n; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the log does not say %q %d times:\n%s", said, n, w.up.said())
 		}
