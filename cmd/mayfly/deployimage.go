@@ -172,10 +172,15 @@ func (d *deployment) imageFor(ctx context.Context, from committed, there []build
 func (c *cloud) buildImage(ctx context.Context, state deploy.State, screen *cli.Screen, r image.Release, from committed, arch string) (string, error) {
 	p := build.NewProject(c.account.Config, state.Outputs["BuildName"+stack.Suffix(arch)])
 	p.Look = c.stack.Look
-	started, err := p.Start(ctx, from.commit, build.Variables(string(r.Version), r.SHA256[arch], from.revision))
-	for other := (*build.Busy)(nil); errors.As(err, &other); started, err = p.Start(ctx, from.commit, build.Variables(string(r.Version), r.SHA256[arch], from.revision)) {
+	start := func() (build.Build, error) {
+		return p.Start(ctx, from.commit, build.Variables(string(r.Version), r.SHA256[arch], from.revision))
+	}
+	started, err := start()
+	for other := (*build.Busy)(nil); errors.As(err, &other); started, err = start() {
 		screen.Notef("waiting for build %s, which has begun before", other.Build.ID)
-		_, _ = p.Follow(ctx, other.Build.ID, func(string) {}) // how it ends is not our matter; when AWS does not answer, Start says so
+		if ended, err := p.Follow(ctx, other.Build.ID, func(string) {}); err != nil && !ended.Ended { // how it ends is not our matter
+			return "", err
+		}
 	}
 	if err != nil {
 		return "", err
