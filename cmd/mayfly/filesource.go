@@ -14,6 +14,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/bus/registry"
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/schema"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	imagesqlite "github.com/mayfly-ci/mayfly/internal/image/sqlite"
@@ -126,6 +127,16 @@ type fileEvents struct{ db *disk.DB }
 // Events implements [eventReader].
 func (e fileEvents) Events(ctx context.Context, f bus.Filter) ([]bus.Stored, error) {
 	return bus.Events(ctx, e.db, f)
+}
+
+// Each implements [eventReader].
+func (e fileEvents) Each(ctx context.Context, from, to time.Time, detailType string, f func(event.Event) error) error {
+	return bus.Selection{From: from, To: to}.Each(ctx, e.db, func(s bus.Stored) error {
+		if s.Event.DetailType != detailType {
+			return nil
+		}
+		return f(s.Event)
+	})
 }
 
 type fileSchemas struct{ db *disk.DB }

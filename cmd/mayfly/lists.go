@@ -9,6 +9,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/config"
+	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/schema"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
@@ -76,6 +77,11 @@ type ledgerReader interface {
 // first. Their numbers count for this reader only.
 type eventReader interface {
 	Events(ctx context.Context, f bus.Filter) ([]bus.Stored, error)
+
+	// Each calls f with each event of a type that came from from until to, in about the order in
+	// which they came and maybe twice, until it returns an error; a zero time is now. An event
+	// whose detail was dropped has none.
+	Each(ctx context.Context, from, to time.Time, detailType string, f func(event.Event) error) error
 }
 
 // A letterBox has the dead letters.

@@ -21,7 +21,8 @@ type replayCmd struct {
 	Cancel replayCancelCmd `cmd:"" help:"End a replay that runs. What was delivered stays delivered."`
 }
 
-// A moment is a time on the command line: RFC 3339, or how long ago, such as 2h.
+// A moment is a time on the command line: RFC 3339, a day, which is its first moment by UTC, or
+// how long ago, such as 2h.
 type moment struct{ time.Time }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -30,15 +31,17 @@ func (m *moment) UnmarshalText(text []byte) (err error) {
 		m.Time = time.Now().Add(-ago)
 		return nil
 	}
-	if m.Time, err = time.Parse(time.RFC3339, string(text)); err != nil {
-		return fmt.Errorf("%q: want a time such as 2026-01-31T12:00:00Z, or how long ago, such as 2h", text)
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if m.Time, err = time.Parse(layout, string(text)); err == nil {
+			return nil
+		}
 	}
-	return nil
+	return fmt.Errorf("%q: want a time such as 2026-01-31T12:00:00Z, a day such as 2026-01-31, which begins by UTC, or how long ago, such as 2h", text)
 }
 
 // selecting says what to replay.
 type selecting struct {
-	From    moment   `required:"" help:"Events that were published then or later: a time, or how long ago, such as 2h." placeholder:"TIME"`
+	From    moment   `required:"" help:"Events that were published then or later: a time, a day, or how long ago, such as 2h." placeholder:"TIME"`
 	To      moment   `help:"Events that were published before that; by default all there are." placeholder:"TIME"`
 	Rule    []string `help:"Only to this rule; can be repeated." placeholder:"NAME"`
 	Pattern string   `help:"Only events that match the event pattern in this file; - is standard input." placeholder:"FILE"`

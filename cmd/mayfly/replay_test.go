@@ -60,6 +60,7 @@ func TestReplayCommands(t *testing.T) {
 		"launch":  {"--from 1h --launch --pattern " + pattern, 2},
 		"early":   {"--from 2h --to 1h", 0},
 		"utc":     {"start --from 2026-01-31T12:00:00Z --to " + time.Now().Add(time.Hour).UTC().Format(time.RFC3339) + " --rule pings", 3},
+		"day":     {"--from 2026-01-31 --rule pings", 3},
 	} {
 		args := append([]string{"-c", file, "replay"}, strings.Fields(test.args)...)
 		preview := mayflyJSON[bus.Preview](t, append(args, "--dry-run", "--json")...)
@@ -85,12 +86,12 @@ func TestReplayCommands(t *testing.T) {
 		"replay --from 1h --name all":                   {1, `there is one of that name`},
 		"replay --from 1h --rule no-such":               {1, "hint: mayfly rule list"},
 		"replay --from yesterday":                       {2, "want a time such as"},
+		"replay --from 2026-02-30":                      {2, "a day such as 2026-01-31"},
 		"replay":                                        {2, "--from"},
 		"replay cancel all":                             {1, "want one that runs"},
 		"replay --from 1h --pattern " + file:            {2, "mayfly.yaml"},
 		"replay --from 1h --name ../x --rule pings":     {1, "want letters, digits"},
 		"replay list --platform aws":                    {2, "hint: on AWS EventBridge"},
-		"quarantine drop --all --platform aws":          {2, "hint: on AWS EventBridge"},
 		"replay cancel --state " + t.TempDir() + " all": {1, "hint: nothing has run"},
 	} {
 		if _, errs, code := mayfly(t, append([]string{"-c", file}, strings.Fields(args)...)...); code != want.code || !strings.Contains(errs, want.hint) {

@@ -66,9 +66,8 @@ func stackSource(ctx context.Context, all *commands, architecture string) (*sour
 	}
 	out := eventbus.New(c.account.Config, state.Outputs["BusName"])
 	held := view.NewQuarantine(c.account.Config, state.Outputs["QuarantineUrl"], out, func(e event.Event) (event.Event, error) { return routeAgain(e, c.limits.Pools) })
-	limits := ledger.Limits{Pools: c.limits.Pools, Level: c.limits.Level} // hosts come as they are needed
 	return &source{
-		ledger:  dynamo.Open(c.account.Config, dynamo.Config{Table: state.Outputs["TableName"], Limits: limits}),
+		ledger:  dynamo.Open(c.account.Config, dynamo.Config{Table: state.Outputs["TableName"], Limits: c.stackLimits()}),
 		events:  view.NewEvents(c.account.Config, state.Outputs["EventsLogName"]),
 		letters: view.NewLetters(c.account.Config, state.Outputs["DeadLettersUrl"], out), held: held,
 		schemas: view.NewSchemas(c.account.Config),
@@ -77,6 +76,11 @@ func stackSource(ctx context.Context, all *commands, architecture string) (*sour
 		hook:    hookSite{state.Outputs["WebhookUrl"], "mayfly deploy"},
 		pause:   followStackEvery, close: func() error { return nil },
 	}, nil
+}
+
+// stackLimits are those of a stack, whose hosts come as they are needed.
+func (s *setup) stackLimits() ledger.Limits {
+	return ledger.Limits{Pools: s.limits.Pools, Level: s.limits.Level}
 }
 
 func (c *cloud) catalog(state deploy.State, architecture string) *catalog.Catalog {

@@ -67,22 +67,27 @@ func (c *replayStartCmd) compare(ctx context.Context, all *commands, screen *cli
 	if len(c.Rule) > 0 || c.Launch || c.Name != "" || c.DryRun {
 		return cli.Usage(errors.New("--what-if delivers nothing"), "leave out --rule, --launch, --name and --dry-run; --pattern picks jobs")
 	}
-	v := whatIfView{}
-	work, err := c.work(ctx, all, s, &v)
+	from, err := c.source(ctx, all, log)
 	if err != nil {
 		return err
 	}
-	startup, err := c.startup(ctx, all, log)
+	defer from.close()
+	v := whatIfView{}
+	work, err := readWork(ctx, from.events, s, &v)
+	if err != nil {
+		return err
+	}
+	startup, err := c.startup(ctx, from.ledger)
 	if err != nil {
 		return err
 	}
 	v.Startup, v.Measured = startup.Other.Seconds(), startup.Measured
 	for _, file := range []string{all.Config, c.WhatIf} {
-		config, err := readSetup(file)
+		limits, err := c.limitsOf(file)
 		if err != nil {
 			return err
 		}
-		v.Configurations = append(v.Configurations, viewReport(relative(file), whatif.Run(work, config.limits, startup)))
+		v.Configurations = append(v.Configurations, viewReport(relative(file), whatif.Run(work, limits, startup)))
 	}
 	if c.JSON {
 		return screen.JSON(v)
@@ -91,27 +96,34 @@ func (c *replayStartCmd) compare(ctx context.Context, all *commands, screen *cli
 	return nil
 }
 
-// work reads the jobs of s.
-func (c *replayStartCmd) work(ctx context.Context, all *commands, s bus.Selection, v *whatIfView) ([]whatif.Work, error) {
-	db, err := c.open(ctx, all)
+// limitsOf are those of the configuration in file.
+func (c *replayStartCmd) limitsOf(file string) (ledger.Limits, error) {
+	s, err := readSetup(file)
 	if err != nil {
-		return nil, err
+		return ledger.Limits{}, err
 	}
-	defer db.Close()
+	if aws, err := c.onAWS(&commands{Config: file}); err != nil || aws {
+		return s.stackLimits(), err
+	}
+	return s.limits, nil
+}
+
+// readWork reads the jobs of s.
+func readWork(ctx context.Context, events eventReader, s bus.Selection, v *whatIfView) ([]whatif.Work, error) {
 	var traffic whatif.Traffic
-	err = s.Each(ctx, db, func(e bus.Stored) error {
-		if e.Event.Source != event.SourceGitHub || e.Event.DetailType != event.TypeWorkflowJob {
+	err := events.Each(ctx, s.From, s.To, event.TypeWorkflowJob, func(e event.Event) error {
+		if e.Source != event.SourceGitHub {
 			return nil
 		}
-		if len(e.Event.Detail) == 0 {
+		if len(e.Detail) == 0 {
 			v.Dropped++
 			return nil
 		}
-		if ok, err := picked(s, e.Event); err != nil || !ok {
+		if ok, err := picked(s, e); err != nil || !ok {
 			return err
 		}
-		if job, err := event.ParseWorkflowJob(e.Event.Detail); err == nil { // what cannot be read was no job then, either
-			traffic.Add(job, e.Event.Time)
+		if job, err := event.ParseWorkflowJob(e.Detail); err == nil { // what cannot be read was no job then, either
+			traffic.Add(job, e.Time)
 		}
 		return nil
 	})
@@ -137,16 +149,11 @@ func picked(s bus.Selection, e event.Event) (bool, error) {
 }
 
 // startup is how long runners take, as given or as the ledger has it.
-func (c *replayStartCmd) startup(ctx context.Context, all *commands, log *slog.Logger) (whatif.Startup, error) {
+func (c *replayStartCmd) startup(ctx context.Context, l ledgerReader) (whatif.Startup, error) {
 	if c.Startup > 0 {
 		return whatif.Startup{Other: c.Startup}, nil
 	}
-	from, err := c.source(ctx, all, log)
-	if err != nil {
-		return whatif.Startup{}, err
-	}
-	defer from.close()
-	runners, err := from.ledger.Runners(ctx, ledger.RunnerQuery{Limit: 10_000})
+	runners, err := l.Runners(ctx, ledger.RunnerQuery{Limit: 10_000})
 	return whatif.MeasureStartup(runners, unmeasured), err
 }
 

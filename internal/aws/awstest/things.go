@@ -158,13 +158,16 @@ func (c *Cloud) HasTask(t testing.TB, family string) bool {
 	return len(out.TaskDefinitionArns) > 0
 }
 
-// PutLog writes a line to a log group, in a stream of its own.
-func (c *Cloud) PutLog(t testing.TB, group, line string) {
+// PutLog writes lines to a log group, in a stream of its own.
+func (c *Cloud) PutLog(t testing.TB, group string, lines ...string) {
 	t.Helper()
-	api, stream := cloudwatchlogs.NewFromConfig(c.Config), aws.String("1")
-	_, err1 := api.CreateLogStream(context.Background(), &cloudwatchlogs.CreateLogStreamInput{LogGroupName: &group, LogStreamName: stream})
-	_, err2 := api.PutLogEvents(context.Background(), &cloudwatchlogs.PutLogEventsInput{LogGroupName: &group, LogStreamName: stream,
-		LogEvents: []logtypes.InputLogEvent{{Timestamp: aws.Int64(time.Now().UnixMilli()), Message: &line}}})
+	in := &cloudwatchlogs.PutLogEventsInput{LogGroupName: &group, LogStreamName: aws.String("1")}
+	for _, line := range lines {
+		in.LogEvents = append(in.LogEvents, logtypes.InputLogEvent{Timestamp: aws.Int64(time.Now().UnixMilli()), Message: &line})
+	}
+	api := cloudwatchlogs.NewFromConfig(c.Config)
+	_, err1 := api.CreateLogStream(context.Background(), &cloudwatchlogs.CreateLogStreamInput{LogGroupName: &group, LogStreamName: in.LogStreamName})
+	_, err2 := api.PutLogEvents(context.Background(), in)
 	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
 	}

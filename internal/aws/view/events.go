@@ -7,12 +7,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 
 	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/event"
 )
 
 // Events are those that a rule of the stack writes to a log group, each an envelope. It
@@ -53,27 +55,70 @@ func (e *Events) Events(ctx context.Context, f bus.Filter) (all []bus.Stored, er
 }
 
 func (e *Events) since(ctx context.Context, from time.Time, f bus.Filter) (all []bus.Stored, err error) {
-	in := &cloudwatchlogs.FilterLogEventsInput{LogGroupName: &e.group, StartTime: aws.Int64(from.UnixMilli())}
-	for pages := cloudwatchlogs.NewFilterLogEventsPaginator(e.api, in); pages.HasMorePages(); {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("events in %s: %w", e.group, err)
+	in := &cloudwatchlogs.FilterLogEventsInput{StartTime: aws.Int64(from.UnixMilli())}
+	if err := e.lines(ctx, in, func(line []byte, at time.Time) error {
+		s, ok := e.read(line, at)
+		if !ok || s.Seq <= f.After || f.Source != "" && f.Source != s.Event.Source || f.DetailType != "" && f.DetailType != s.Event.DetailType {
+			return nil
 		}
-		for _, line := range page.Events {
-			s, ok := e.read([]byte(aws.ToString(line.Message)), time.UnixMilli(aws.ToInt64(line.Timestamp)).UTC())
-			if !ok || s.Seq <= f.After || f.Source != "" && f.Source != s.Event.Source || f.DetailType != "" && f.DetailType != s.Event.DetailType {
-				continue
-			}
-			if f.Pattern == nil || f.Pattern.Matches([]byte(aws.ToString(line.Message))) {
-				all = append(all, s)
-			}
+		if f.Pattern == nil || f.Pattern.Matches(line) {
+			all = append(all, s)
 		}
+		return nil
+	}); err != nil {
+		return nil, err
 	}
 	slices.SortStableFunc(all, func(a, b bus.Stored) int { return b.Published.Compare(a.Published) })
 	if f.Limit > 0 {
 		all = all[:min(len(all), f.Limit)]
 	}
 	return all, nil
+}
+
+// Each calls f with each event of one type, a word, that is of the time from from until to, in about the
+// order in which they came, until f returns an error; a zero time is now. An event may come twice.
+// A page of the log is held at a time, which is 1 MB.
+func (e *Events) Each(ctx context.Context, from, to time.Time, detailType string, f func(event.Event) error) error {
+	return e.each(ctx, from, to, detailType, func(one event.Event, _ []byte) error { return f(one) })
+}
+
+// each is Each with the envelopes, too, as EventBridge wrote them; "" is every type. Events of a
+// replay are left out: they have come before.
+func (e *Events) each(ctx context.Context, from, to time.Time, detailType string, f func(e event.Event, envelope []byte) error) error {
+	if to.IsZero() {
+		to = time.Now()
+	}
+	in := &cloudwatchlogs.FilterLogEventsInput{StartTime: aws.Int64(from.UnixMilli()), EndTime: aws.Int64(to.Add(late).UnixMilli())}
+	if detailType != "" {
+		in.FilterPattern = aws.String(strconv.Quote(detailType)) // lines with that word in them: the others need not come here
+	}
+	return e.lines(ctx, in, func(line []byte, _ time.Time) error {
+		var one event.Event
+		if err := json.Unmarshal(line, &one); err != nil || one.ReplayName != "" || one.Time.Before(from) || !one.Time.Before(to) {
+			return nil
+		}
+		if detailType != "" && one.DetailType != detailType {
+			return nil
+		}
+		return f(one, line)
+	})
+}
+
+// lines calls f with each line of the log that in is about, until f returns an error.
+func (e *Events) lines(ctx context.Context, in *cloudwatchlogs.FilterLogEventsInput, f func(line []byte, at time.Time) error) error {
+	in.LogGroupName = &e.group
+	for pages := cloudwatchlogs.NewFilterLogEventsPaginator(e.api, in); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return fmt.Errorf("events in %s: %w", e.group, err)
+		}
+		for _, line := range page.Events {
+			if err := f([]byte(aws.ToString(line.Message)), time.UnixMilli(aws.ToInt64(line.Timestamp)).UTC()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // read reads a line of the log. One that is no event is none of ours.

@@ -85,6 +85,30 @@ func TestEvents(t *testing.T) {
 			t.Errorf("%s: %q, %v: want %q", name, ids(list), err, c.want)
 		}
 	}
+	for name, c := range map[string]struct {
+		from, to time.Duration // ago
+		kind     string
+		want     []string
+	}{
+		"all":         {time.Hour, -time.Hour, "workflow_job", []string{"job"}},
+		"another":     {time.Hour, 0, "workflow_run", []string{"run"}},
+		"none before": {2 * time.Minute, 0, "workflow_job", nil},
+	} {
+		to := time.Time{} // now
+		if c.to != 0 {
+			to = now.Add(-c.to)
+		}
+		var ids []string
+		if err := events.Each(t.Context(), now.Add(-c.from), to, c.kind, func(e event.Event) error {
+			ids = append(ids, e.ID)
+			return nil
+		}); err != nil || !slices.Equal(ids, c.want) {
+			t.Errorf("each of %s: %q, %v: want %q", name, ids, err, c.want)
+		}
+	}
+	if err := events.Each(t.Context(), now.Add(-time.Hour), now.Add(time.Hour), "workflow_job", func(event.Event) error { return http.ErrAbortHandler }); err != http.ErrAbortHandler {
+		t.Errorf("error %v: want that of what is called", err)
+	}
 	list, err := events.Events(t.Context(), bus.Filter{Limit: 1})
 	if err != nil {
 		t.Fatal(err)
