@@ -60,8 +60,9 @@
 // image/engine builds it, through the same docker package by which fleet/engine reaches the engine. image/release reads the
 // feed of releases; image/sqlite keeps the catalog, and image/watch brings about what it
 // asks for. images.go and imagework.go here join them to the machine; canary.go runs a
-// job in a new image; pipeline.ImageNews tells the catalog how runners start. image.go and
-// image_status.go have the commands; ahead.go has images fetched before a job needs them.
+// job in a new image; pipeline.ImageNews tells the catalog which runners did not start, and
+// pipeline.Weigh how often that was. image.go and image_status.go have the commands;
+// ahead.go has images fetched before a job needs them.
 //
 // # GitHub
 //

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/image"
+	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
 // imageReading says of which images there is to read. On AWS each architecture has a
@@ -37,6 +38,10 @@ type imageView struct {
 	Feed    image.Feed    `json:"feed"`
 	Build   *image.Build  `json:"build"`
 	Images  []image.Image `json:"images"`
+
+	// Starts tells how the last runners from each image started, where the ledger has some.
+	// Only `mayfly image status` looks.
+	Starts map[image.Digest]image.Starts `json:"starts,omitempty"`
 }
 
 // A runway is how long GitHub goes on to take the version that runs.
@@ -71,10 +76,30 @@ func (c *imageStatusCmd) Run(ctx context.Context, all *commands, screen *cli.Scr
 		return err
 	}
 	v := viewImages(catalog, time.Now())
+	if err := v.readStarts(ctx, from.ledger); err != nil {
+		return err
+	}
 	if c.JSON {
 		return screen.JSON(v)
 	}
 	printImages(screen, v)
+	return nil
+}
+
+func (v *imageView) readStarts(ctx context.Context, list pipeline.RunnerList) error {
+	v.Starts = map[image.Digest]image.Starts{}
+	for _, i := range v.Images {
+		if i.Promoted.IsZero() {
+			continue
+		}
+		starts, err := pipeline.Starts(ctx, list, i.Digest, time.Time{})
+		if err != nil {
+			return err
+		}
+		if starts.All > 0 {
+			v.Starts[i.Digest] = starts
+		}
+	}
 	return nil
 }
 
@@ -92,7 +117,7 @@ func printImages(screen *cli.Screen, v *imageView) {
 	fmt.Fprintln(screen.Out)
 	var rows [][]cli.Cell
 	for _, i := range v.Images {
-		row := cli.Text(i.Digest.Short(), string(i.Version), i.Revision, string(i.State), cli.Duration(time.Since(i.Since)), startsOf(i), i.Reason)
+		row := cli.Text(i.Digest.Short(), string(i.Version), i.Revision, string(i.State), cli.Duration(time.Since(i.Since)), v.startsOf(i.Digest), i.Reason)
 		row[3].Colour = imageColour(i.State)
 		rows = append(rows, row)
 	}
@@ -128,11 +153,12 @@ func feedLine(f image.Feed) string {
 	return fmt.Sprintf("answered %s, asked again %s", stamp(f.Answered), stamp(f.Next))
 }
 
-func startsOf(i image.Image) string {
-	if i.Starts == "" {
+func (v *imageView) startsOf(digest image.Digest) string {
+	starts, some := v.Starts[digest]
+	if !some {
 		return "-"
 	}
-	return fmt.Sprintf("%d of %d", i.Starts.Failed(), len(i.Starts))
+	return starts.String()
 }
 
 func imageColour(s image.State) cli.Colour {

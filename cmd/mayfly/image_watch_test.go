@@ -126,6 +126,14 @@ func TestImageWatch(t *testing.T) {
 	if !slices.ContainsFunc(runners, func(r ledger.Runner) bool { return r.ExitCode == 7 }) {
 		t.Errorf("no runner ended with exit code 7: %+v", runners)
 	}
+	for _, r := range runners { // those before the first image could not be started
+		if want := v.Current.Digest; !r.Listened.IsZero() && r.Image != string(first) && (r.ExitCode == 7 || r.Image != string(want)) {
+			t.Errorf("runner %s ended with exit code %d and was started from %q: want %s, or %s after it", r.Name, r.ExitCode, r.Image, first, want)
+		}
+	}
+	if starts := v.Starts[v.Current.Digest]; starts.All == 0 || starts.Failed > 0 {
+		t.Errorf("starts from %s failed: %s, want none of some", v.Current.Digest, starts)
+	}
 	for _, j := range w.sim.Jobs() {
 		if j.Conclusion != "success" {
 			t.Errorf("job %s of %s ended with %s", j.Name, j.Repository, j.Conclusion)

@@ -30,13 +30,12 @@ type images struct {
 	builder *imageengine.Builder // nil where there is no engine
 
 	mu      sync.Mutex
-	current image.Digest                       // in force; guarded by mu
-	from    map[ledger.RunnerName]image.Digest // what runners were started from; guarded by mu
+	current image.Digest // in force; guarded by mu
 }
 
 // openCatalog opens the catalog in the machine's database, and reads what is in force.
 func (m *machine) openCatalog(ctx context.Context) (err error) {
-	i := &images{m: m, feed: release.Feed{URL: m.Image.Feed}, from: map[ledger.RunnerName]image.Digest{}}
+	i := &images{m: m, feed: release.Feed{URL: m.Image.Feed}}
 	every := time.Hour - time.Duration(rand.Text()[0]%16)*30*time.Second // not all of the world at once
 	i.store, err = imagesqlite.Open(ctx, m.db, imagesqlite.Config{
 		Settings: func() image.Settings { return image.Settings{Keep: m.Image.Keep, Every: every, Off: !i.wanted()} },
@@ -111,9 +110,13 @@ func (i *images) sourced(ctx context.Context) error {
 	return err
 }
 
-// imageOf returns the image of a pool's runners: its own, or the current one.
+// imageOf returns the image of a pool's runners: its own, or the current one; "" where
+// they need none.
 func (i *images) imageOf(ctx context.Context, p pool.Pool) (string, error) {
-	if p.Image != "" || i.m.engine == nil {
+	switch {
+	case i.m.engine == nil:
+		return "", nil
+	case p.Image != "":
 		return p.Image, nil
 	}
 	i.mu.Lock()
@@ -130,13 +133,6 @@ func (i *images) imageOf(ctx context.Context, p pool.Pool) (string, error) {
 		return "", err
 	}
 	return "", errors.New("no image is current yet: " + c.Next(time.Now()))
-}
-
-// started notes what a runner's container is made from.
-func (i *images) started(runner ledger.RunnerName, from string) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.from[runner] = image.Digest(from)
 }
 
 // A witness is a ledger, of which hear is told what it was told, and what came of it.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"time"
 
 	"github.com/containerd/errdefs"
 
@@ -112,37 +113,33 @@ func (i *images) look(ctx context.Context, known []image.Digest) (used, gone []i
 	return used, gone, nil
 }
 
-// hear tells the catalog what the ledger heard of a runner, where that tells of its image.
+// hear tells the catalog of the end of a runner, where that tells of its image.
 func (i *images) hear(ctx context.Context, in ledger.Input, result ledger.Result) {
-	name := result.Runner.Name
-	i.mu.Lock()
-	from := i.from[name]
-	if !result.Runner.Live() {
-		delete(i.from, name)
-	}
-	i.mu.Unlock()
-	news := pipeline.ImageNews(in, result, from)
-	if news == nil {
+	if _, gone := in.(ledger.Gone); !gone || result.Reason != "" { // it was gone before
 		return
 	}
-	if _, err := i.watch.Apply(ctx, news); err != nil {
-		i.m.Log.Warn("telling the image catalog of a runner", "runner", name, "err", err)
+	if err := i.judge(ctx, pipeline.ImageNews(result.Runner)); err != nil {
+		i.m.Log.Warn("telling the image catalog of a runner", "runner", result.Runner.Name, "err", err)
 	}
 }
 
-// notStarted tells the catalog of a runner whose container could not be started, unless
-// it is the engine that does not answer.
-func (i *images) notStarted(ctx context.Context, runner ledger.RunnerName, cause error) {
-	i.mu.Lock()
-	from := i.from[runner]
-	delete(i.from, runner)
-	i.mu.Unlock()
-	if from == "" || !isEngineAnswer(cause) {
-		return
+// judge gives the catalog news of an image, and with a failed start what the ledger has of
+// others.
+func (i *images) judge(ctx context.Context, news image.Input) error {
+	if failed, ok := news.(image.StartFailed); ok {
+		c, err := i.store.Catalog(ctx)
+		if err != nil {
+			return err
+		}
+		if news, ok, err = pipeline.Weigh(ctx, i.m.ledger, c, failed, time.Now()); !ok || err != nil {
+			return err
+		}
 	}
-	if _, err := i.watch.Apply(ctx, image.StartFailed{Digest: from, Runner: string(runner), Reason: cause.Error()}); err != nil {
-		i.m.Log.Warn("telling the image catalog of a runner", "runner", runner, "err", err)
+	if news == nil {
+		return nil
 	}
+	_, err := i.watch.Apply(ctx, news)
+	return err
 }
 
 // isEngineAnswer reports whether an error is what an engine answered, rather than that it

@@ -181,19 +181,19 @@ func (c *runnersCmd) Run(ctx context.Context, all *commands, screen *cli.Screen,
 func listRunners(screen *cli.Screen, list []ledger.Runner) {
 	var rows [][]cli.Cell
 	for _, r := range list {
-		row := cli.Text(string(r.Name), r.Pool, string(r.State), cli.Duration(time.Since(r.Since)), jobOf(r), r.Reason)
+		note := r.Reason
 		if r.Leaving != "" && r.Live() {
-			row[5].Text = "leaving: " + r.Leaving
+			note = "leaving: " + r.Leaving
 		}
-		rows = append(rows, row)
+		rows = append(rows, cli.Text(string(r.Name), r.Pool, string(r.State), cli.Duration(time.Since(r.Since)), jobOf(r), orDash(image.Digest(r.Image).Short()), note))
 	}
-	screen.Table([]string{"RUNNER", "POOL", "STATE", "FOR", "JOB", "NOTE"}, rows)
+	screen.Table([]string{"RUNNER", "POOL", "STATE", "FOR", "JOB", "IMAGE", "NOTE"}, rows)
 }
 
 func tellRunner(screen *cli.Screen, r ledger.Runner) {
 	facts := [][2]string{
 		{"runner", string(r.Name)}, {"pool", r.Pool}, {"labels", string(r.Labels)}, {"state", string(r.State)},
-		{"made for", r.MadeFor.String()}, {"job", r.Runs.String()}, {"reason", r.Reason},
+		{"made for", r.MadeFor.String()}, {"job", r.Runs.String()}, {"image", r.Image}, {"reason", r.Reason},
 	}
 	if r.Runs.IsZero() {
 		facts[5][1] = ""

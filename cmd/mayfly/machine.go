@@ -204,7 +204,6 @@ func (m *machine) resume(ctx context.Context) error {
 	live := map[string]bool{}
 	for _, c := range containers {
 		names, live[c.Runner] = append(names, ledger.RunnerName(c.Runner)), true
-		m.images.started(ledger.RunnerName(c.Runner), c.Image)
 		if _, err := m.desk.Open(c.Runner); err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/fleet"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
+	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
 // The machine's own rules, as data. They leave events of a replay alone, so that it starts
@@ -82,37 +83,42 @@ func (m *machine) observe(ctx context.Context, e event.Event) error {
 // launch starts a runner that is wanted, unless that has been done or is of no use
 // any more. One that cannot be started is gone, and the ledger decides on.
 func (m *machine) launch(ctx context.Context, want ledger.WantRunner) error {
-	starting, err := m.ledger.Apply(ctx, ledger.Starting{Runner: want.Runner})
+	p, from, cannot := m.poolAndImage(ctx, want.Pool)
+	starting, err := m.ledger.Apply(ctx, ledger.Starting{Runner: want.Runner, Image: from})
 	if err != nil || !starting.Granted {
 		return err
 	}
-	if err := m.start(ctx, want); err != nil {
+	if cannot == nil {
+		cannot = m.start(ctx, want, p, from)
+	}
+	if cannot != nil {
 		if ctx.Err() != nil {
-			return err
+			return cannot
 		}
-		m.Log.Warn("starting a runner", "runner", want.Runner, "job", want.Job, "err", err)
-		m.images.notStarted(ctx, want.Runner, err)
-		return errors.Join(m.desk.Close(string(want.Runner)), m.joins.Gone(ctx, want.Runner, 0, "not started: "+err.Error()))
+		m.Log.Warn("starting a runner", "runner", want.Runner, "job", want.Job, "err", cannot)
+		gone := ledger.Gone{Runner: want.Runner, Reason: "not started: " + cannot.Error(), Outside: !isEngineAnswer(cannot)}
+		return errors.Join(m.desk.Close(string(want.Runner)), m.joins.Gone(ctx, gone))
 	}
 	_, err = m.ledger.Apply(ctx, ledger.Started{Runner: want.Runner})
 	return err
 }
 
-// start opens the runner's claim socket and starts its container.
-func (m *machine) start(ctx context.Context, want ledger.WantRunner) error {
-	p, ok := m.pools().Find(want.Pool)
+// poolAndImage returns a pool by its name, and what its next runner starts from.
+func (m *machine) poolAndImage(ctx context.Context, name string) (p pool.Pool, from string, err error) {
+	p, ok := m.pools().Find(name)
 	if !ok {
-		return fmt.Errorf("pool %q is not configured any more", want.Pool)
+		return p, "", fmt.Errorf("pool %q is not configured any more", name)
 	}
-	from, err := m.images.imageOf(ctx, p)
-	if err != nil {
-		return err
-	}
+	from, err = m.images.imageOf(ctx, p)
+	return p, from, err
+}
+
+// start opens the runner's claim socket and starts its container.
+func (m *machine) start(ctx context.Context, want ledger.WantRunner, p pool.Pool, from string) error {
 	dir, err := m.desk.Open(string(want.Runner))
 	if err != nil {
 		return err
 	}
-	m.images.started(want.Runner, from)
 	return m.fleet.Start(ctx, fleet.Spec{
 		Runner: string(want.Runner), Pool: p.Name, Job: want.Job.String(),
 		Image: from, Command: p.Command, Resources: p.Resources, PIDs: p.PIDs,
@@ -132,7 +138,7 @@ func (m *machine) exited(ctx context.Context, runner string, exit fleet.Exit) er
 	}
 	// In this order: a machine that resumes opens the socket of every container it
 	// found, and has it closed again for those that the ledger knows to be gone.
-	if err := m.joins.Gone(ctx, name, code, reason); err != nil {
+	if err := m.joins.Gone(ctx, ledger.Gone{Runner: name, ExitCode: code, Reason: reason, Outside: exit.Code == fleet.CodeUnknown}); err != nil {
 		return err
 	}
 	m.words.forget(name)

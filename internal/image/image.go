@@ -16,6 +16,7 @@ package image
 
 import (
 	"context"
+	"strings"
 	"time"
 )
 
@@ -23,13 +24,14 @@ import (
 // from: never a tag, which moves. On one machine it is the engine's image id.
 type Digest string
 
-// Short is what a person tells images apart by.
+// Short is what a person tells images apart by; what is no digest stays as it is.
 func (d Digest) Short() string {
-	const prefix, most = len("sha256:"), len("sha256:") + 12
-	if len(d) <= most {
+	const most = 12
+	hex, ok := strings.CutPrefix(string(d), "sha256:")
+	if !ok || len(hex) <= most {
 		return string(d)
 	}
-	return string(d[prefix:most])
+	return hex[:most]
 }
 
 // A Release is one of GitHub's runner.
@@ -68,9 +70,7 @@ type Image struct {
 	Tries     int       `json:"tries,omitempty"`     // canary jobs that failed
 	NotBefore time.Time `json:"not_before,omitzero"` // no canary before
 	Asked     time.Time `json:"asked,omitzero"`      // when its effect was last asked for; zero when there is none to wait for
-	Trial     bool      `json:"trial,omitempty"`     // promoted by itself: its starts are held against those before
-	Before    Record    `json:"before,omitzero"`     // of the image before it, when it was promoted
-	Starts    Record    `json:"starts,omitzero"`     // of runners from it, since it was promoted
+	Against   Digest    `json:"against,omitempty"`   // promoted by itself: the image before it, whose starts its own are held against
 	Lost      bool      `json:"lost,omitempty"`      // current in name only: it is gone from where images are kept
 	Done      bool      `json:"done,omitempty"`      // current: launches use it; removed: nothing is left of it
 }

@@ -57,15 +57,15 @@ type CanaryFailed struct {
 // InForce says that launches use an image.
 type InForce struct{ Digest Digest }
 
-// Started says that a runner from an image is listening for a job, or has one.
-type Started struct{ Digest Digest }
-
 // StartFailed says that a runner from an image could not be started, or ended before it
-// was listening, through no decision of ours.
+// was listening, through no decision of ours. How the last starts went, it among them, is
+// of use where the image is on trial ([Catalog.OnTrial]).
 type StartFailed struct {
 	Digest Digest
 	Runner string
 	Reason string
+	Starts Starts // from the image, since it was promoted
+	Before Starts // from the one that it is held against
 }
 
 // Refused says that GitHub refused a runner because its version is too old: exit code 7.

@@ -16,7 +16,6 @@ const (
 
 // plan decides what is wanted, from what is known alone, and asks for what is due.
 func (t *turn) plan() {
-	t.judge()
 	t.target()
 	if t.Build != nil && due(t.Build.Asked, t.Build.NotBefore, t.now, buildLimit) {
 		t.Build.Asked, t.Build.Tried = t.now, t.now

@@ -45,7 +45,7 @@ func (in Rollback) apply(t *turn) {
 }
 
 // promote makes the image with digest the current one. On trial, its starts are held
-// against those of the image before.
+// against those of the image before, if there was one.
 func (t *turn) promote(digest Digest, reason string, trial bool) {
 	var before Image
 	for n := range t.Images {
@@ -60,8 +60,10 @@ func (t *turn) promote(digest Digest, reason string, trial bool) {
 	}
 	i := t.find(digest)
 	t.enter(i, StateCurrent, reason)
-	i.Promoted, i.Starts, i.Before = t.now, "", before.Starts
-	i.Trial = trial && before.Digest != ""
+	i.Promoted, i.Against = t.now, ""
+	if trial {
+		i.Against = before.Digest
+	}
 	i.Asked = t.now
 	t.emit(PromoteImage{Image: *i, Previous: before.Digest, Reason: i.Reason})
 }

@@ -19,12 +19,13 @@ type world struct {
 	s       image.Settings
 	now     time.Time
 	pending []image.Effect
-	there   map[image.Digest]bool // images that exist
-	used    map[image.Digest]bool // by live containers
-	force   image.Digest          // what launches use
-	ever    bool                  // something was current
-	latest  int                   // newest release at GitHub, 2.LATEST.0
-	oldest  int                   // that GitHub takes
+	there   map[image.Digest]bool   // images that exist
+	used    map[image.Digest]bool   // by live containers
+	starts  map[image.Digest][]bool // of runners, in their order: which failed
+	force   image.Digest            // what launches use
+	ever    bool                    // something was current
+	latest  int                     // newest release at GitHub, 2.LATEST.0
+	oldest  int                     // that GitHub takes
 	made    int
 }
 
@@ -33,7 +34,7 @@ var start = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 func newWorld(t *rapid.T) *world {
 	w := &world{
 		t: t, now: start, latest: 300, oldest: 290, s: image.Settings{Keep: rapid.IntRange(1, 4).Draw(t, "keep")},
-		there: map[image.Digest]bool{}, used: map[image.Digest]bool{},
+		there: map[image.Digest]bool{}, used: map[image.Digest]bool{}, starts: map[image.Digest][]bool{},
 	}
 	w.apply(image.Sourced{Revision: "r0"})
 	return w
@@ -173,10 +174,35 @@ func (w *world) launch() {
 	case minor < w.oldest:
 		w.apply(image.Refused{Digest: i.Digest, Runner: "r"})
 	case w.pick(3) == 0:
-		w.apply(image.StartFailed{Digest: i.Digest, Runner: "r", Reason: "exit code 1"})
+		w.fail(i.Digest)
 	default:
-		w.apply(image.Started{Digest: i.Digest})
+		w.starts[i.Digest] = append(w.starts[i.Digest], false)
 	}
+}
+
+// fail has a runner from an image fail to start.
+func (w *world) fail(d image.Digest) {
+	w.starts[d] = append(w.starts[d], true)
+	before, _ := w.c.Find(d)
+	in := image.StartFailed{Digest: d, Runner: "r", Reason: "exit code 1", Starts: w.last(d), Before: w.last(before.Against)}
+	current, some := w.c.Current()
+	w.apply(in)
+	after, _ := w.c.Current()
+	if blamed := current.Digest == d && in.Starts.Worse(in.Before); some && !blamed && after.Digest != current.Digest {
+		w.t.Fatalf("%+v took image %s back, which is not to blame: %+v", in, current.Digest, current)
+	}
+}
+
+// last is what a ledger tells of an image.
+func (w *world) last(d image.Digest) (s image.Starts) {
+	all := w.starts[d]
+	for _, failed := range all[max(0, len(all)-image.LastStarts):] {
+		s.All++
+		if failed {
+			s.Failed++
+		}
+	}
+	return s
 }
 
 func (w *world) acts() []func() {
@@ -189,7 +215,7 @@ func (w *world) acts() []func() {
 		func() { w.apply(image.Sourced{Revision: fmt.Sprint("r", w.pick(3))}) },
 		func() { w.apply(image.Promote{Digest: w.any(), Force: w.pick(2) == 0}) },
 		func() { w.apply(image.Rollback{}) },
-		func() { w.apply(image.StartFailed{Digest: w.any(), Runner: "r", Reason: "no"}) },
+		func() { w.fail(w.any()) },
 		w.sweep, w.lose,
 	}
 }

@@ -197,53 +197,66 @@ func TestWhatFailedStaysFailed(t *testing.T) {
 }
 
 func TestStartFailuresRollBack(t *testing.T) {
-	fail := func(d image.Digest) image.Input {
-		return image.StartFailed{Digest: d, Runner: "r1", Reason: "exit code 127"}
-	}
 	for _, c := range []struct {
 		name          string
-		before, after string // how starts went
+		before, after image.Starts
 		wait          time.Duration
 		back          bool
 	}{
-		{name: "all fail", before: "....", after: "xxx", back: true},
-		{name: "two fail", before: "....", after: "xx"},
-		{name: "a few of many", before: "....", after: ".....x....x....x..."},
-		{name: "many of many", before: "....", after: "..x..x.x.x.x", back: true},
-		{name: "no worse than before", before: "xxxx.", after: "xxxxxx"},
-		{name: "a day later", before: "....", after: "xxxxxx", wait: 25 * time.Hour},
+		{name: "all fail", before: image.Starts{All: 20}, after: image.Starts{All: 3, Failed: 3}, back: true},
+		{name: "two fail", before: image.Starts{All: 20}, after: image.Starts{All: 2, Failed: 2}},
+		{name: "a few of many", before: image.Starts{All: 20}, after: image.Starts{All: 20, Failed: 3}},
+		{name: "many of many", before: image.Starts{All: 20}, after: image.Starts{All: 12, Failed: 5}, back: true},
+		{name: "no worse than before", before: image.Starts{All: 5, Failed: 4}, after: image.Starts{All: 6, Failed: 6}},
+		{name: "worse than bad", before: image.Starts{All: 20, Failed: 10}, after: image.Starts{All: 20, Failed: 16}, back: true},
+		{name: "nothing is known of before", after: image.Starts{All: 20, Failed: 6}, back: true},
+		{name: "just within a day", after: image.Starts{All: 3, Failed: 3}, wait: 24*time.Hour - time.Second, back: true},
+		{name: "a day later", before: image.Starts{All: 20}, after: image.Starts{All: 20, Failed: 20}, wait: 24 * time.Hour},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newStory(t)
 			s.upTo("2.336.0", "a")
-			starts := func(d image.Digest, how string) {
-				for _, one := range how {
-					if one == 'x' {
-						s.tell(fail(d))
-					} else {
-						s.tell(image.Started{Digest: d})
-					}
-				}
-			}
-			starts("a", c.before)
 			s.upTo("2.337.0", "b")
-			s.pass(c.wait)
-			s.asked()
-			starts("b", c.after)
+			s.now = s.now.Add(c.wait) // and nobody has looked at the time
+			failed := image.StartFailed{Digest: "b", Runner: "r1", Reason: "exit code 127", Starts: c.after, Before: c.before}
+			s.tell(failed)
+			words := s.asked()
 			if !c.back {
 				s.state("b", image.StateCurrent)
 				return
 			}
-			s.want(`promote a after "b"`, "alarm rollback")
-			s.state("a", image.StateCurrent)
-			if i := s.state("b", image.StateFailed); !strings.Contains(i.Reason, "runners did not start; r1: exit code 127") {
-				t.Errorf("reason: %s", i.Reason)
+			if len(words) < 2 || words[0] != `promote a after "b"` || words[1] != "alarm rollback" {
+				t.Fatalf("asked for %q, want a rollback and its alarm", words)
 			}
-			starts("a", "xxxxxx")
+			s.state("a", image.StateCurrent)
+			want := fmt.Sprintf("%s runners did not start, of the image before %s; r1: exit code 127", c.after, c.before)
+			if i := s.state("b", image.StateFailed); i.Reason != want {
+				t.Errorf("reason: %s, want %s", i.Reason, want)
+			}
+			back := failed
+			back.Digest = "a"
+			s.tell(failed, back) // late ones, and those of an image that was rolled back to
 			s.state("a", image.StateCurrent)
 			s.want()
 		})
 	}
+}
+
+// TestNoTrial: what a person promoted, and the first image of all, is taken back by a
+// person only.
+func TestNoTrial(t *testing.T) {
+	failed := func(d image.Digest) image.StartFailed {
+		return image.StartFailed{Digest: d, Runner: "r", Reason: "no", Starts: image.Starts{All: 20, Failed: 20}}
+	}
+	s := newStory(t)
+	s.upTo("2.336.0", "a")
+	s.tell(failed("a"))
+	s.upTo("2.337.0", "b")
+	s.tell(image.Promote{Digest: "a"}, failed("a"))
+	s.state("a", image.StateCurrent)
+	s.tell(failed("b"), failed("none"))
+	s.state("a", image.StateCurrent)
+	s.state("b", image.StateGood)
 }
 
 func TestRefusedVersion(t *testing.T) {
@@ -304,9 +317,7 @@ func TestRefusedVersion(t *testing.T) {
 		s.upTo("2.336.0", "a")
 		s.tell(refused)
 		s.upTo("2.337.0", "b")
-		for range 5 {
-			s.tell(image.StartFailed{Digest: "b", Runner: "r", Reason: "no"})
-		}
+		s.tell(image.StartFailed{Digest: "b", Runner: "r", Reason: "no", Starts: image.Starts{All: 5, Failed: 5}})
 		s.state("b", image.StateCurrent)
 		if r := s.tell(image.Rollback{}); r.Reason == "" {
 			t.Error("rolled back to a version that GitHub refuses")

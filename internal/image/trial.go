@@ -2,35 +2,26 @@ package image
 
 import (
 	"fmt"
-	"strings"
 	"time"
 )
 
-// A Record tells how the last starts from an image went, the newest last: "." for one
-// that went well, "x" for one that did not.
-type Record string
-
-// maxRecord is how many starts a record tells of.
-const maxRecord = 20
-
-func (r Record) add(failed bool) Record {
-	if failed {
-		r += "x"
-	} else {
-		r += "."
-	}
-	return r[max(0, len(r)-maxRecord):]
+// Starts tells how the last starts from an image went, [LastStarts] at most.
+type Starts struct {
+	All    int `json:"all"` // that came out: a runner that listened for jobs, or one that failed
+	Failed int `json:"failed"`
 }
 
-// Failed is how many of the starts failed.
-func (r Record) Failed() int { return strings.Count(string(r), "x") }
+// LastStarts is how many starts from an image are looked at.
+const LastStarts = 20
+
+func (s Starts) String() string { return fmt.Sprintf("%d of %d", s.Failed, s.All) }
 
 // share is the part of the starts that failed.
-func (r Record) share() float64 {
-	if r == "" {
+func (s Starts) share() float64 {
+	if s.All == 0 {
 		return 0
 	}
-	return float64(r.Failed()) / float64(len(r))
+	return float64(s.Failed) / float64(s.All)
 }
 
 // When starts from an image that has just been promoted count as worse than before. A
@@ -41,39 +32,35 @@ const (
 	worseBy    = 0.25
 )
 
-// Worse reports whether runners from i start worse than from the image before it, so
-// much that i is to be blamed: of its last starts, since it was promoted, at least 3
-// failed, and their share is a quarter of all starts more than before.
-func (i Image) Worse() bool {
-	return i.Starts.Failed() >= leastFails && i.Starts.share() > i.Before.share()+worseBy
+// Worse reports whether runners start so much worse than before that their image is to
+// be blamed: at least 3 failed, and their share is a quarter of all starts more. Where
+// nothing is known of before, none had failed: an image that was current had passed its canary.
+func (s Starts) Worse(before Starts) bool {
+	return s.Failed >= leastFails && s.share() > before.share()+worseBy
 }
 
-func (in Started) apply(t *turn) {
-	if i := t.in(in.Digest, StateCurrent); i != nil {
-		i.Starts = i.Starts.add(false)
+// OnTrial returns the image with digest if it is on trial: current, promoted by itself
+// in place of another, and within the last day. Only then failed starts are held against it.
+func (c *Catalog) OnTrial(digest Digest, now time.Time) (Image, bool) {
+	current, some := c.Current()
+	if !some || current.Digest != digest || current.Against == "" || now.Sub(current.Promoted) >= trialTime {
+		return Image{}, false
 	}
+	return current, true
 }
 
 func (in StartFailed) apply(t *turn) {
-	if i := t.in(in.Digest, StateCurrent); i != nil {
-		i.Starts = i.Starts.add(true)
-		if i.Trial && i.Worse() {
-			i.Reason = clean(fmt.Sprintf("%d of %d runners did not start; %s: %s", i.Starts.Failed(), len(i.Starts), in.Runner, in.Reason))
-		}
+	if _, ok := t.OnTrial(in.Digest, t.now); !ok || !in.Starts.Worse(in.Before) {
+		t.ignore("image %s is not to blame", in.Digest.Short())
+		return
 	}
-}
-
-// judge ends the trial of the current image: its time is over, or it is to be blamed.
-func (t *turn) judge() {
-	current, some := t.Current()
-	switch {
-	case !some || !current.Trial:
-	case t.now.Sub(current.Promoted) >= trialTime:
-		t.find(current.Digest).Trial = false
-	case current.Worse():
-		if previous, ok := t.Previous(); ok {
-			t.rollback(current.Digest, previous.Digest, current.Reason)
-			t.alarm(KindRollback, current, fmt.Sprintf("image %s was rolled back to %s: %s", current.Digest.Short(), previous.Digest.Short(), current.Reason))
-		}
+	previous, ok := t.Previous()
+	if !ok {
+		t.ignore("there is no good image to go back to")
+		return
 	}
+	current := *t.find(in.Digest)
+	reason := clean(fmt.Sprintf("%s runners did not start, of the image before %s; %s: %s", in.Starts, in.Before, in.Runner, in.Reason))
+	t.rollback(current.Digest, previous.Digest, reason)
+	t.alarm(KindRollback, current, fmt.Sprintf("image %s was rolled back to %s: %s", current.Digest.Short(), previous.Digest.Short(), reason))
 }

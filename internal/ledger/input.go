@@ -34,6 +34,7 @@ type JobLost struct {
 type Starting struct {
 	Runner    RunnerName
 	Container string // its launcher's id of it; "" where a container is called as its runner is
+	Image     string // what it is to be made from; "" where that is not known yet
 }
 
 // Started says that a runner's container runs; that of one it is not bound to
@@ -41,6 +42,7 @@ type Starting struct {
 type Started struct {
 	Runner    RunnerName
 	Container string
+	Image     string // what it was made from; "" where that was said before
 }
 
 // Claim asks for leave to register a runner for the job that it was made for, and binds
@@ -91,8 +93,10 @@ type Failed struct {
 type Gone struct {
 	Runner    RunnerName
 	Container string
+	Image     string // what it was made from, or was to be; "" where that was said before
 	ExitCode  int
 	Reason    string // why, as far as it is known, such as "idle limit"
+	Outside   bool   // its end came from outside, and says nothing of its image
 }
 
 // Found lists the containers that there are, of this ledger's instance, whoever

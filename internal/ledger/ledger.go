@@ -61,6 +61,7 @@ type RunnerQuery struct {
 	Name  RunnerName // only this one
 	Live  bool       // only those that are not gone
 	Job   JobKey     // only those that were made for this job
+	Image string     // only those whose start from this image came out, well or not ([Runner.Outcome])
 	After RunnerName // only those listed after this one, for the next page
 	Limit int        // at most so many; 0 means DefaultLimit
 }

@@ -22,6 +22,9 @@ func (t *turn) live(name RunnerName) (Runner, bool) {
 // enter brings r into a state.
 func (t *turn) enter(r *Runner, state RunnerState, note string) {
 	r.State, r.Since = state, t.now
+	if state == RunnerIdle || state == RunnerBusy {
+		r.Listened = cmp.Or(r.Listened, t.now)
+	}
 	r.History = remember(r.History, t.now, string(state), note)
 }
 
@@ -37,15 +40,16 @@ func (in Starting) apply(t *turn) {
 		t.ignore("runner %s is %s already", r.Name, r.State)
 		return
 	}
-	bound := r.Container
+	old := r
 	if in.Container != "" && !t.bind(&r, in.Container) {
 		return
 	}
 	t.result.Granted = true
+	r.Image = cmp.Or(in.Image, r.Image)
 	if r.State == RunnerWanted {
 		t.enter(&r, RunnerStarting, "")
 	}
-	if r.State != t.State.runners[r.Name].State || r.Container != bound {
+	if r.State != old.State || r.Container != old.Container || r.Image != old.Image {
 		t.setRunner(r)
 	}
 }
@@ -75,7 +79,7 @@ func (t *turn) foreign(r Runner, container string) bool {
 
 func (in Started) apply(t *turn) {
 	if r, ok := t.live(in.Runner); ok && !t.foreign(r, in.Container) && r.Started.IsZero() {
-		r.Started = t.now
+		r.Started, r.Image = t.now, cmp.Or(in.Image, r.Image)
 		if r.unclaimed() {
 			t.enter(&r, RunnerStarting, "its container runs")
 		}
@@ -220,7 +224,7 @@ func (in Failed) apply(t *turn) {
 
 func (in Gone) apply(t *turn) {
 	if r, ok := t.live(in.Runner); ok && !t.foreign(r, in.Container) {
-		r.ExitCode = in.ExitCode
+		r.ExitCode, r.Outside, r.Image = in.ExitCode, in.Outside, cmp.Or(in.Image, r.Image)
 		t.end(r, in.Reason)
 	}
 }
@@ -239,6 +243,7 @@ func (in Found) apply(t *turn) {
 	for _, r := range t.inOrder(func(r Runner) bool { return r.Live() && !found[r.Name] }) {
 		// One whose start was only asked for has a start coming, or is asked for again.
 		if !r.Started.IsZero() || !r.unclaimed() {
+			r.Outside = true
 			t.end(r, "its container was not found after a restart")
 		}
 	}

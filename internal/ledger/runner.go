@@ -26,6 +26,7 @@ type Runner struct {
 	State   RunnerState `json:"state"`
 
 	Container string `json:"container,omitempty"` // the one that it is bound to; "" while none is, and where it is called as the runner is
+	Image     string `json:"image,omitempty"`     // what its container is made from: a digest, or a name where nobody told more; "" while that is open, and where there are no images
 
 	GitHubID int64  `json:"github_id,omitempty"` // once registered
 	Runs     JobKey `json:"runs,omitzero"`       // the job it runs or ran, by GitHub's word; zero until GitHub says so
@@ -34,14 +35,16 @@ type Runner struct {
 	Leaving  string `json:"leaving,omitempty"` // why it has to go; "" while it may stay
 	Spare    bool   `json:"spare,omitempty"`   // it has to go because it is not needed: no fault of its own
 	Late     bool   `json:"late,omitempty"`    // it has to go because a deadline passed
+	Outside  bool   `json:"outside,omitempty"` // its end came from outside: no fault of its image
 
-	Made    time.Time `json:"made"`             // when it was wanted
-	Since   time.Time `json:"since"`            // when it came into its state, or began to leave
-	Started time.Time `json:"started,omitzero"` // when its container ran
-	Claimed time.Time `json:"claimed,omitzero"` // when its claim was last granted
-	Retry   time.Time `json:"retry,omitzero"`   // when that claim, put off since, may be made again; zero while it is not put off
-	Done    time.Time `json:"done,omitzero"`    // when its job was seen completed
-	Asked   time.Time `json:"asked,omitzero"`   // when its start or removal was last asked for
+	Made     time.Time `json:"made"`              // when it was wanted
+	Since    time.Time `json:"since"`             // when it came into its state, or began to leave
+	Started  time.Time `json:"started,omitzero"`  // when its container ran
+	Claimed  time.Time `json:"claimed,omitzero"`  // when its claim was last granted
+	Retry    time.Time `json:"retry,omitzero"`    // when that claim, put off since, may be made again; zero while it is not put off
+	Listened time.Time `json:"listened,omitzero"` // when it first listened for a job, or ran one without word that it did
+	Done     time.Time `json:"done,omitzero"`     // when its job was seen completed
+	Asked    time.Time `json:"asked,omitzero"`    // when its start or removal was last asked for
 
 	History []Step `json:"history"`
 }
@@ -49,18 +52,20 @@ type Runner struct {
 // Live reports whether something of the runner may exist or come to exist.
 func (r Runner) Live() bool { return r.State != RunnerGone && r.State != "" }
 
-// Listened counts how often r came to listen for a job, or to run one without word that
-// it did: 1 from the first time on, more when it was seen idle again, 0 before.
-func (r Runner) Listened() (n int) {
-	for _, step := range r.History {
-		if step.What == string(RunnerIdle) || step.What == string(RunnerBusy) {
-			n++
-		}
+// Outcome says how the start of r from its image came out: well when it listened for
+// jobs, and not when it ended before through no decision of ours and nothing from
+// outside, or did not get on though its container ran. Known is false while that is
+// open, and where the end of r says nothing of its image.
+func (r Runner) Outcome() (well, known bool) {
+	switch {
+	case r.Image == "":
+		return false, false
+	case !r.Listened.IsZero():
+		return true, true
+	case r.State != RunnerGone || r.Outside:
+		return false, false
 	}
-	if n == 0 && !r.Runs.IsZero() {
-		return 1
-	}
-	return n
+	return false, r.Leaving == "" || r.Late && !r.Started.IsZero()
 }
 
 // HoldsClaim reports whether r holds a live claim on the job it was made for:

@@ -99,7 +99,7 @@ func (t *turn) assign(before RunnerName, j Job) {
 	}
 	old := r
 	if r.Runs.IsZero() {
-		r.Runs = j.Key
+		r.Runs, r.Listened = j.Key, cmp.Or(r.Listened, t.now)
 	}
 	if r.Live() && r.State != RunnerBusy {
 		t.busy(&r)

@@ -3,9 +3,10 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/agent"
-	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/image/release"
@@ -63,42 +64,67 @@ func (p *Pipeline) home() (github.Scope, bool) {
 	return scope, err == nil && where != "app"
 }
 
-// ImageNews returns what an input of the ledger, and what came of it, tell of the image
-// that the runner was started from; nil when they tell nothing. A runner that comes to
-// listen started well. One that ends before, though nobody decided so and it could
-// reach us, did not. One that GitHub refuses for its version ends with a code of its own.
-func ImageNews(in ledger.Input, result ledger.Result, digest image.Digest) image.Input {
-	r := result.Runner
-	if digest == "" || len(result.Runners) == 0 {
+// ImageNews returns what the end of r tells of the image that r was started from; nil when
+// it tells nothing. A runner that GitHub refuses for its version ends with a code of its own.
+func ImageNews(r ledger.Runner) image.Input {
+	digest := image.Digest(r.Image)
+	switch well, known := r.Outcome(); {
+	case digest == "" || r.State != ledger.RunnerGone:
 		return nil
-	}
-	switch in := in.(type) {
-	case ledger.JobSeen: // GitHub may know before the agent has said so
-		if in.Job.Action == event.ActionInProgress && r.Listened() == 1 && r.History[len(r.History)-1].What == string(ledger.RunnerBusy) {
-			return image.Started{Digest: digest}
-		}
-	case ledger.Idle, ledger.Busy:
-		if r.Listened() == 1 {
-			return image.Started{Digest: digest}
-		}
-	case ledger.Gone:
-		switch {
-		case r.State != ledger.RunnerGone:
-		case r.ExitCode == agent.ExitDeprecated:
-			return image.Refused{Digest: digest, Runner: string(r.Name)}
-		case r.Listened() == 0 && blames(r):
-			return image.StartFailed{Digest: digest, Runner: string(r.Name), Reason: r.Reason}
-		}
+	case r.ExitCode == agent.ExitDeprecated:
+		return image.Refused{Digest: digest, Runner: string(r.Name)}
+	case known && !well:
+		return image.StartFailed{Digest: digest, Runner: string(r.Name), Reason: r.Reason}
 	}
 	return nil
 }
 
-// blames reports whether the end of r, which never came to listen, may be its image's
-// fault.
-func blames(r ledger.Runner) bool {
-	switch r.ExitCode {
-	case agent.ExitUnreachable, agent.ExitRefused, agent.ExitTerminated:
-		return false
+// FromOutside reports whether the exit code of a runner's agent says that it ended for
+// no fault of its image: it could not reach us, may not claim, was told to leave, or GitHub
+// refuses its version, which says so in its own way.
+func FromOutside(code int) bool {
+	switch code {
+	case agent.ExitUnreachable, agent.ExitRefused, agent.ExitTerminated, agent.ExitDeprecated:
+		return true
 	}
-	return !r.Started.IsZero() && (r.Leaving == "" || r.Late)
+	return false
+}
+
+// A RunnerList is what is read of a ledger to judge images.
+type RunnerList interface {
+	Runners(ctx context.Context, q ledger.RunnerQuery) ([]ledger.Runner, error)
+}
+
+// Weigh returns in with how the last starts went, by what list has of them, from its
+// image and from the one that it is held against; ok is false when that is of no use, since
+// the image is not on trial in c.
+func Weigh(ctx context.Context, list RunnerList, c *image.Catalog, in image.StartFailed, now time.Time) (_ image.StartFailed, ok bool, err error) {
+	trial, ok := c.OnTrial(in.Digest, now)
+	if !ok {
+		return in, false, nil
+	}
+	if in.Starts, err = Starts(ctx, list, trial.Digest, trial.Promoted); err != nil {
+		return in, false, err
+	}
+	in.Before, err = Starts(ctx, list, trial.Against, time.Time{})
+	return in, err == nil, err
+}
+
+// Starts returns how the last starts from an image went, by what list has of those that
+// came out since then.
+func Starts(ctx context.Context, list RunnerList, digest image.Digest, since time.Time) (s image.Starts, err error) {
+	runners, err := list.Runners(ctx, ledger.RunnerQuery{Image: string(digest), Limit: image.LastStarts})
+	if err != nil {
+		return s, fmt.Errorf("how runners from image %s started: %w", digest.Short(), err)
+	}
+	for _, r := range runners {
+		if r.Since.Before(since) {
+			continue // the same image, when it was current before
+		}
+		s.All++
+		if well, _ := r.Outcome(); !well {
+			s.Failed++
+		}
+	}
+	return s, nil
 }

@@ -1,12 +1,11 @@
 package pipeline_test
 
 import (
+	"context"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/mayfly-ci/mayfly/internal/agent"
 	"github.com/mayfly-ci/mayfly/internal/event"
@@ -19,7 +18,6 @@ import (
 
 // TestImageNews: what the life of a runner tells of its image.
 func TestImageNews(t *testing.T) {
-	const digest = "sha256:a"
 	claimed := func(r ledger.RunnerName) []ledger.Input {
 		return []ledger.Input{ledger.Started{Runner: r}, ledger.Claim{Runner: r}, ledger.Registered{Runner: r, GitHubID: 1}}
 	}
@@ -29,64 +27,132 @@ func TestImageNews(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		life func(ledger.RunnerName) []ledger.Input
-		want []string
+		want string
 	}{
 		"listens, works, ends": {func(r ledger.RunnerName) []ledger.Input {
 			return append(listening(r), ledger.Busy{Runner: r}, gone(r, 0))
-		}, []string{"started"}},
-		"is busy before it said that it listens": {func(r ledger.RunnerName) []ledger.Input {
-			return append(claimed(r), ledger.Busy{Runner: r}, gone(r, 0))
-		}, []string{"started"}},
-		"GitHub's word comes first": {func(r ledger.RunnerName) []ledger.Input {
-			seen := ledger.JobSeen{Job: event.WorkflowJob{Action: event.ActionInProgress, Repository: "acme/web", ID: 7, Attempt: 1, Labels: []string{"linux"}, RunnerName: string(r)}}
-			return append(claimed(r), seen, seen, ledger.Idle{Runner: r}, ledger.Busy{Runner: r}, gone(r, 0))
-		}, []string{"started"}},
-		"ends before it listens": {func(r ledger.RunnerName) []ledger.Input { return append(claimed(r), gone(r, 1)) }, []string{"failed"}},
+		}, ""},
+		"listens and dies":       {func(r ledger.RunnerName) []ledger.Input { return append(listening(r), gone(r, 1)) }, ""},
+		"is not gone":            {claimed, ""},
+		"ends before it listens": {func(r ledger.RunnerName) []ledger.Input { return append(claimed(r), gone(r, 1)) }, "failed"},
 		"has no such program": {func(r ledger.RunnerName) []ledger.Input {
 			return []ledger.Input{ledger.Started{Runner: r}, gone(r, agent.ExitNotFound)}
-		}, []string{"failed"}},
+		}, "failed"},
+		"cannot be started": {func(r ledger.RunnerName) []ledger.Input { return []ledger.Input{gone(r, 0)} }, "failed"},
+		"cannot be started, for want of an engine": {func(r ledger.RunnerName) []ledger.Input {
+			return []ledger.Input{ledger.Gone{Runner: r, Reason: "not started", Outside: true}}
+		}, ""},
 		"is refused by GitHub for its version": {func(r ledger.RunnerName) []ledger.Input {
 			return append(listening(r), gone(r, agent.ExitDeprecated))
-		}, []string{"started", "refused"}},
+		}, "refused"},
+		"is refused before it listens": {func(r ledger.RunnerName) []ledger.Input {
+			return append(claimed(r), gone(r, agent.ExitDeprecated))
+		}, "refused"},
 		"may not claim": {func(r ledger.RunnerName) []ledger.Input {
 			return []ledger.Input{ledger.Started{Runner: r}, gone(r, agent.ExitRefused)}
-		}, nil},
+		}, ""},
 		"cannot reach mayfly": {func(r ledger.RunnerName) []ledger.Input {
 			return []ledger.Input{ledger.Started{Runner: r}, gone(r, agent.ExitUnreachable)}
-		}, nil},
+		}, ""},
+		"is told to leave": {func(r ledger.RunnerName) []ledger.Input {
+			return []ledger.Input{ledger.Started{Runner: r}, gone(r, agent.ExitTerminated)}
+		}, ""},
 		"is not needed": {func(r ledger.RunnerName) []ledger.Input {
 			done := ledger.JobSeen{Job: event.WorkflowJob{Action: event.ActionCompleted, Conclusion: "cancelled", Repository: "acme/web", ID: 7, Attempt: 1, Labels: []string{"linux"}}}
-			return []ledger.Input{ledger.Started{Runner: r}, done, gone(r, 143)}
-		}, nil},
-		"cannot be registered": {func(r ledger.RunnerName) []ledger.Input {
-			return append(claimed(r), ledger.Failed{Runner: r, Reason: "403"}, gone(r, 1))
-		}, nil},
-		"has no container": {func(r ledger.RunnerName) []ledger.Input { return []ledger.Input{gone(r, 0)} }, nil},
+			return []ledger.Input{ledger.Started{Runner: r}, done, gone(r, 1)}
+		}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t)
-			var got []string
-			for _, in := range c.life(s.queue(t)) {
-				result, err := s.Ledger.Apply(t.Context(), in)
-				if err != nil {
-					t.Fatal(err)
-				}
-				switch pipeline.ImageNews(in, result, digest).(type) {
-				case image.Started:
-					got = append(got, "started")
-				case image.StartFailed:
-					got = append(got, "failed")
-				case image.Refused:
-					got = append(got, "refused")
-				}
-				if pipeline.ImageNews(in, result, "") != nil {
-					t.Errorf("%T tells of an image that is none of ours", in)
-				}
+			runner := s.queue(t)
+			s.tell(t, append([]ledger.Input{ledger.Starting{Runner: runner, Image: "sha256:a"}}, c.life(runner)...)...)
+			list, err := s.Ledger.Runners(t.Context(), ledger.RunnerQuery{Name: runner})
+			if err != nil {
+				t.Fatal(err)
 			}
-			if diff := cmp.Diff(c.want, got); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
+			got := ""
+			switch in := pipeline.ImageNews(list[0]).(type) {
+			case image.StartFailed:
+				got = "failed"
+				if in.Digest != "sha256:a" || in.Runner != string(runner) || in.Reason != list[0].Reason {
+					t.Errorf("%+v of %+v", in, list[0])
+				}
+			case image.Refused:
+				got = "refused"
+			}
+			if got != c.want {
+				t.Errorf("tells %q, want %q: %+v", got, c.want, list[0])
+			}
+			list[0].Image = ""
+			if pipeline.ImageNews(list[0]) != nil {
+				t.Error("tells of an image that nobody knows")
 			}
 		})
+	}
+}
+
+// tell gives the ledger inputs, the end of a runner as launchers do.
+func (s *site) tell(t *testing.T, inputs ...ledger.Input) {
+	t.Helper()
+	for _, in := range inputs {
+		err := error(nil)
+		if gone, ended := in.(ledger.Gone); ended {
+			err = s.Gone(t.Context(), gone)
+		} else {
+			_, err = s.Ledger.Apply(t.Context(), in)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// history is a ledger that has runners, the newest first.
+type history []ledger.Runner
+
+func (h history) Runners(_ context.Context, q ledger.RunnerQuery) (list []ledger.Runner, err error) {
+	for _, r := range h {
+		if _, known := r.Outcome(); known && r.Image == q.Image && len(list) < q.Limit {
+			list = append(list, r)
+		}
+	}
+	return list, nil
+}
+
+// TestWeigh: what is held against an image on trial is its own last starts since it was
+// promoted, and those of the image before.
+func TestWeigh(t *testing.T) {
+	at := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	c := &image.Catalog{}
+	for _, in := range []image.Input{
+		image.Built{Digest: "sha256:a", Version: "2.336.0"}, image.CanaryPassed{Digest: "sha256:a"},
+		image.Built{Digest: "sha256:b", Version: "2.337.0"}, image.CanaryPassed{Digest: "sha256:b"},
+	} {
+		c.Apply(in, image.Settings{}, at)
+	}
+	start := func(digest string, well bool, after time.Duration) ledger.Runner {
+		r := ledger.Runner{Image: digest, State: ledger.RunnerGone, Since: at.Add(after)}
+		if well {
+			r.Listened = r.Since
+		}
+		return r
+	}
+	h := history{start("sha256:b", false, time.Hour), start("sha256:a", false, time.Minute), start("sha256:b", true, 0), start("sha256:b", false, -time.Hour)}
+	for range 30 {
+		h = append(h, start("sha256:a", true, -time.Hour))
+	}
+	got, ok, err := pipeline.Weigh(t.Context(), h, c, image.StartFailed{Digest: "sha256:b", Runner: "r"}, at.Add(time.Hour))
+	want := image.StartFailed{Digest: "sha256:b", Runner: "r", Starts: image.Starts{All: 2, Failed: 1}, Before: image.Starts{All: 20, Failed: 1}}
+	if err != nil || !ok || got != want {
+		t.Errorf("%+v, %t, %v: want %+v", got, ok, err, want)
+	}
+	for what, in := range map[string]struct {
+		digest image.Digest
+		after  time.Duration
+	}{"the image before": {"sha256:a", time.Hour}, "another image": {"sha256:c", time.Hour}, "a day later": {"sha256:b", 24 * time.Hour}} {
+		if _, ok, err := pipeline.Weigh(t.Context(), nil, c, image.StartFailed{Digest: in.digest}, at.Add(in.after)); ok || err != nil {
+			t.Errorf("%s: %t, %v: want nothing to weigh", what, ok, err)
+		}
 	}
 }
 

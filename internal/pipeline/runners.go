@@ -29,13 +29,14 @@ func (p *Pipeline) Remove(ctx context.Context, r ledger.RemoveRunner) error {
 			return err
 		}
 	}
-	return p.Gone(ctx, r.Runner, 0, "")
+	return p.Gone(ctx, ledger.Gone{Runner: r.Runner})
 }
 
 // Gone tells the ledger that nothing of a runner's container is left, or that it
-// could not be started.
-func (p *Pipeline) Gone(ctx context.Context, runner ledger.RunnerName, code int, reason string) error {
-	_, err := p.Ledger.Apply(ctx, ledger.Gone{Runner: runner, ExitCode: code, Reason: reason})
+// could not be started. Whether that says something of its image, its exit code may tell, too.
+func (p *Pipeline) Gone(ctx context.Context, in ledger.Gone) error {
+	in.Outside = in.Outside || FromOutside(in.ExitCode)
+	_, err := p.Ledger.Apply(ctx, in)
 	return err
 }
 

@@ -39,7 +39,7 @@ func (s *Sweep) compareTasks(ctx context.Context) error {
 	}
 	for r := range state.Runners() {
 		if lost(r, asOf, there, coming) {
-			_, err := s.Pipeline.Ledger.Apply(ctx, ledger.Gone{Runner: r.Name, Container: r.Container, Reason: "its task is gone"})
+			_, err := s.Pipeline.Ledger.Apply(ctx, ledger.Gone{Runner: r.Name, Container: r.Container, Reason: "its task is gone", Outside: true})
 			faults = errors.Join(faults, err)
 		}
 	}

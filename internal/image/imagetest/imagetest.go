@@ -37,7 +37,7 @@ func inputs() []image.Input {
 	return []image.Input{
 		image.Sourced{Revision: "r"}, image.Released{Release: release, ETag: `"1"`},
 		image.Built{Digest: "sha256:a", Version: "2.336.0", Revision: "r"}, image.CanaryPassed{Digest: "sha256:a"},
-		image.InForce{Digest: "sha256:a"}, image.Started{Digest: "sha256:a"}, image.Deprecated{Version: "2.336.0", At: start.Add(time.Hour)},
+		image.InForce{Digest: "sha256:a"}, image.Deprecated{Version: "2.336.0", At: start.Add(time.Hour)},
 		image.Released{Release: newer}, image.BuildFailed{Version: "2.337.0", Revision: "r", Reason: "no network"},
 		image.Built{Digest: "sha256:b", Version: "2.337.0", Revision: "r"}, image.CanaryFailed{Digest: "sha256:b", Reason: "no"},
 		image.Promote{Digest: "sha256:b", Force: true}, image.InForce{Digest: "sha256:b"}, image.Rollback{},
@@ -150,7 +150,7 @@ func testConcurrent(t *testing.T, c Config, open func(*testing.T, Config) image.
 	errs := make(chan error, many)
 	for range many {
 		wg.Go(func() {
-			_, err := s.Apply(t.Context(), image.Started{Digest: "sha256:a"})
+			_, err := s.Apply(t.Context(), image.Refused{Digest: "sha256:a", Runner: "r"})
 			errs <- err
 		})
 	}
@@ -165,7 +165,7 @@ func testConcurrent(t *testing.T, c Config, open func(*testing.T, Config) image.
 	if err != nil {
 		t.Fatal(err)
 	}
-	if i, _ := got.Current(); len(i.Starts) != many {
-		t.Errorf("%d starts are counted, want %d", len(i.Starts), many)
+	if got.Refusal == nil || got.Refusal.Count != many {
+		t.Errorf("refusals %+v, want %d", got.Refusal, many)
 	}
 }

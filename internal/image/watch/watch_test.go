@@ -273,7 +273,7 @@ func TestStartFailures(t *testing.T) {
 		h.pass(time.Hour + 15*time.Second)
 		h.wantForce("2.337.0")
 		for n := range 3 {
-			h.apply(image.StartFailed{Digest: h.force, Runner: fmt.Sprint("r", n), Reason: "exit code 1"})
+			h.apply(image.StartFailed{Digest: h.force, Runner: fmt.Sprint("r", n), Reason: "exit code 1", Starts: image.Starts{All: n + 1, Failed: n + 1}})
 		}
 		h.pass(time.Second)
 		h.wantForce("2.336.0")

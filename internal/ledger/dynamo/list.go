@@ -47,7 +47,8 @@ func (l *Ledger) Jobs(ctx context.Context, q ledger.JobQuery) ([]ledger.Job, err
 // index and may be a second behind.
 func (l *Ledger) Runners(ctx context.Context, q ledger.RunnerQuery) ([]ledger.Runner, error) {
 	match := func(r ledger.Runner) bool {
-		return (!q.Live || r.Live()) && (q.Job.IsZero() || r.MadeFor == q.Job)
+		_, known := r.Outcome()
+		return (!q.Live || r.Live()) && (q.Job.IsZero() || r.MadeFor == q.Job) && (q.Image == "" || known && r.Image == q.Image)
 	}
 	s := selection{index: IndexNewest, hash: KeyKind, value: kindRunner}
 	switch {
@@ -56,6 +57,8 @@ func (l *Ledger) Runners(ctx context.Context, q ledger.RunnerQuery) ([]ledger.Ru
 		s.prefix = prefixRunner
 	case !q.Job.IsZero():
 		s = selection{index: IndexJob, hash: KeyMadeFor, value: q.Job.String()}
+	case q.Image != "":
+		s = selection{index: IndexImage, hash: KeyImage, value: q.Image}
 	}
 	p := page[ledger.Runner]{of: func(r row) ledger.Runner { return r.runner }, match: match, limit: q.Limit}
 	if q.Name != "" {

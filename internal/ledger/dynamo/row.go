@@ -93,6 +93,9 @@ func (r row) item(expires time.Time) (item, error) {
 	if r.runner.Name != "" {
 		v = r.runner
 		it[KeyKind], it[KeyMadeFor] = text(kindRunner), text(r.runner.MadeFor.String())
+		if _, known := r.runner.Outcome(); known {
+			it[KeyImage] = text(r.runner.Image)
+		}
 	}
 	body, err := json.Marshal(v)
 	if err != nil {

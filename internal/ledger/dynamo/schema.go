@@ -18,8 +18,8 @@ import (
 //	log                    version              which items that version wrote
 //	outbox                 version              effects of that version, until they are sent
 //
-// The two indexes hold jobs and runners wherever they lie, by the order in which
-// they were first written.
+// The indexes hold jobs and runners wherever they lie, by the order in which they were
+// first written.
 const (
 	KeyPartition = "pk" // S, hash key of the table
 	KeySort      = "sk" // S, range key of the table
@@ -28,7 +28,9 @@ const (
 	KeyKind     = "kind"     // S, hash key of IndexNewest: "job" or "runner"
 	IndexJob    = "made_for" // index of a job's runners, all attributes
 	KeyMadeFor  = "made_for" // S, hash key of IndexJob: key of the job
-	KeySequence = "seq"      // N, range key of both indexes
+	IndexImage  = "image"    // index of the runners whose start from an image came out, all attributes
+	KeyImage    = "image"    // S, hash key of IndexImage: what they were started from
+	KeySequence = "seq"      // N, range key of all indexes
 
 	TTL = "expires" // N, seconds since 1970: when DynamoDB may delete the item
 )
@@ -67,12 +69,14 @@ func Table(name string) *dynamodb.CreateTableInput {
 			{AttributeName: aws.String(KeySort), AttributeType: types.ScalarAttributeTypeS},
 			{AttributeName: aws.String(KeyKind), AttributeType: types.ScalarAttributeTypeS},
 			{AttributeName: aws.String(KeyMadeFor), AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: aws.String(KeyImage), AttributeType: types.ScalarAttributeTypeS},
 			{AttributeName: aws.String(KeySequence), AttributeType: types.ScalarAttributeTypeN},
 		},
 		KeySchema: keys(KeyPartition, KeySort),
 		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{
 			{IndexName: aws.String(IndexNewest), KeySchema: keys(KeyKind, KeySequence), Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll}},
 			{IndexName: aws.String(IndexJob), KeySchema: keys(KeyMadeFor, KeySequence), Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll}},
+			{IndexName: aws.String(IndexImage), KeySchema: keys(KeyImage, KeySequence), Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll}},
 		},
 	}
 }

@@ -48,6 +48,7 @@ func Test(t *testing.T, open Open) {
 		"grants one of many claims":          testConcurrent,
 		"takes a grant back":                 testPutOff,
 		"lists newest first, page by page":   testLists,
+		"lists by image, of what came out":   testImages,
 		"gives copies":                       testSnapshot,
 	}
 	for name, test := range tests {
@@ -415,6 +416,55 @@ func testLists(t *testing.T, open Open) {
 	if _, err := s.Runners(t.Context(), ledger.RunnerQuery{Name: "nobody"}); !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("a runner that is not there: %v: want %v", err, ledger.ErrNotFound)
 	}
+}
+
+// testImages: a start counts for its image from the moment that it is known how it went,
+// and still does when the runner has gone.
+func testImages(t *testing.T, open Open) {
+	var emitted []ledger.Effect
+	c := config(t, &emitted)
+	s := open(t, c)
+	const image, other = "sha256:a", "sha256:b"
+	var names []ledger.RunnerName
+	for id := range int64(6) {
+		names = append(names, queue(t, s, id+1))
+	}
+	listening := func(name ledger.RunnerName, image string) []ledger.Input {
+		return []ledger.Input{ledger.Starting{Runner: name}, ledger.Started{Runner: name, Image: image}, ledger.Claim{Runner: name}, ledger.Idle{Runner: name}}
+	}
+	for _, in := range slices.Concat(
+		listening(names[0], image),
+		[]ledger.Input{ledger.Starting{Runner: names[1], Image: image}, ledger.Gone{Runner: names[1], Reason: "not started: no such program"}},
+		[]ledger.Input{ledger.Starting{Runner: names[2], Image: image}, ledger.Gone{Runner: names[2], Reason: "not started: the engine is away", Outside: true}},
+		listening(names[3], other),
+		[]ledger.Input{ledger.Starting{Runner: names[4], Image: image}},
+		listening(names[5], image),
+	) {
+		apply(t, s, in)
+	}
+	check := func(q ledger.RunnerQuery, want ...ledger.RunnerName) {
+		t.Helper()
+		runners, err := s.Runners(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []ledger.RunnerName
+		for _, r := range runners {
+			got = append(got, r.Name)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%+v (-want +got):\n%s", q, diff)
+		}
+	}
+	check(ledger.RunnerQuery{Image: image}, names[5], names[1], names[0])
+	check(ledger.RunnerQuery{Image: image, Limit: 2}, names[5], names[1])
+	check(ledger.RunnerQuery{Image: image, Live: true}, names[5], names[0])
+	check(ledger.RunnerQuery{Image: other}, names[3])
+	check(ledger.RunnerQuery{Image: "sha256:none"})
+	apply(t, s, ledger.Gone{Runner: names[5]})
+	s = open(t, c)
+	check(ledger.RunnerQuery{Image: image}, names[5], names[1], names[0])
+	check(ledger.RunnerQuery{Image: image, After: names[5]}, names[1], names[0])
 }
 
 func testSnapshot(t *testing.T, open Open) {

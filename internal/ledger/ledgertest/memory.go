@@ -177,7 +177,9 @@ func (m *Memory) Runners(_ context.Context, q ledger.RunnerQuery) ([]ledger.Runn
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	found := list(&m.kept.runners, string(q.After), cmp.Or(q.Limit, ledger.DefaultLimit), func(r ledger.Runner) bool {
-		return (q.Name == "" || r.Name == q.Name) && (!q.Live || r.Live()) && (q.Job.IsZero() || r.MadeFor == q.Job)
+		_, known := r.Outcome()
+		return (q.Name == "" || r.Name == q.Name) && (!q.Live || r.Live()) && (q.Job.IsZero() || r.MadeFor == q.Job) &&
+			(q.Image == "" || known && r.Image == q.Image)
 	})
 	if len(found) == 0 && q.Name != "" {
 		return nil, fmt.Errorf("runner %s: %w", q.Name, ledger.ErrNotFound)

@@ -186,6 +186,31 @@ func TestPrune(t *testing.T) {
 	}
 }
 
+// TestFileOfAnEarlierVersion: runners that were kept before their image was stay in the
+// lists, and are of no image.
+func TestFileOfAnEarlierVersion(t *testing.T) {
+	db := openDisk(t)
+	if err := db.Migrate(t.Context(), "ledger", sqlite.Schema[:sqlite.StepsBeforeImages]); err != nil {
+		t.Fatal(err)
+	}
+	body := `{"runner": "i-small-1-1-1", "pool": "small", "made_for": "acme/web/1/1", "state": "gone", "reason": "exit code 1", "started": "2026-01-31T12:00:00Z"}`
+	err := db.Write(t.Context(), func(tx *disk.Tx) error {
+		_, err := tx.Exec(`INSERT INTO ledger_runners (name, live, job, changed, body) VALUES ('i-small-1-1-1', 0, 'acme/web/1/1', ?, ?)`, start.UnixMilli(), body)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := openLedger(t, db, sqlite.Config{Limits: limits(1), Now: func() time.Time { return start }})
+	runners, err := l.Runners(t.Context(), ledger.RunnerQuery{})
+	if err != nil || len(runners) != 1 || runners[0].ExitCode != 0 || runners[0].Reason != "exit code 1" {
+		t.Errorf("%+v, %v: want the runner that was kept", runners, err)
+	}
+	if _, known := runners[0].Outcome(); known {
+		t.Errorf("%+v: want no image blamed", runners[0])
+	}
+}
+
 // TestNewPoolsAfterOpening: a job that fitted no pool gets its runner when the
 // ledger is opened with one that takes it.
 func TestNewPoolsAfterOpening(t *testing.T) {

@@ -135,6 +135,9 @@ func (r *Reader) Runners(ctx context.Context, q ledger.RunnerQuery) ([]ledger.Ru
 	if !q.Job.IsZero() {
 		s.where("job = ?", q.Job.String())
 	}
+	if q.Image != "" {
+		s.where("image = ?", q.Image)
+	}
 	if q.After != "" {
 		s.where("seq < (SELECT seq FROM ledger_runners WHERE name = ?)", string(q.After))
 	}

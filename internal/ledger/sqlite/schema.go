@@ -25,4 +25,8 @@ var schema = []string{
 	`CREATE INDEX ledger_runners_live ON ledger_runners (seq) WHERE live`,
 	`CREATE INDEX ledger_runners_gone ON ledger_runners (changed) WHERE NOT live`,
 	`CREATE INDEX ledger_runners_job ON ledger_runners (job)`,
+
+	// What it was started from, once it is known how that went; null before.
+	`ALTER TABLE ledger_runners ADD COLUMN image TEXT`,
+	`CREATE INDEX ledger_runners_image ON ledger_runners (image, seq) WHERE image IS NOT NULL`,
 }

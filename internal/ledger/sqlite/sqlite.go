@@ -234,9 +234,13 @@ func keepRunner(tx *disk.Tx, r ledger.Runner, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("runner %s: %w", r.Name, err)
 	}
-	_, err = tx.Exec(`INSERT INTO ledger_runners (name, live, job, changed, body) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (name) DO UPDATE SET live = excluded.live, job = excluded.job, changed = excluded.changed, body = excluded.body`,
-		string(r.Name), r.Live(), r.MadeFor.String(), now.UnixMilli(), body)
+	var image any
+	if _, known := r.Outcome(); known {
+		image = r.Image
+	}
+	_, err = tx.Exec(`INSERT INTO ledger_runners (name, live, job, image, changed, body) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (name) DO UPDATE SET live = excluded.live, job = excluded.job, image = excluded.image, changed = excluded.changed, body = excluded.body`,
+		string(r.Name), r.Live(), r.MadeFor.String(), image, now.UnixMilli(), body)
 	return err
 }
 

@@ -1,0 +1,7 @@
+package sqlite
+
+// For tests of files that earlier versions wrote.
+var Schema = schema
+
+// StepsBeforeImages is how many steps of the schema there were before runners had images.
+const StepsBeforeImages = 8
