@@ -26,6 +26,7 @@ func openRelease(_ context.Context, p *place) (any, error) {
 		AWS: p.aws, Stack: p.getenv(aws.EnvStack), Table: p.getenv(aws.EnvTable), Projects: projects, Repository: p.getenv(aws.EnvRepository),
 		Source:   p.getenv(aws.EnvSource),
 		Off:      !slices.ContainsFunc(p.settings.Pools, func(o pool.Pool) bool { return o.Image == "" }),
+		Runners:  p.ledger(nil),
 		Pipeline: pipeline.New(pipeline.Config{Limits: p.limits, Log: p.log}),
 		Publish:  eventbus.New(p.aws, p.getenv(aws.EnvBus)).Put, Now: time.Now, Log: p.log,
 		Measure: func(values map[string]float64) error {

@@ -17,7 +17,7 @@ func Calls() map[string][]string {
 			"secretsmanager:GetSecretValue", "sqs:DeleteMessage", "sqs:ReceiveMessage"),
 		HandlerRelease: {
 			"codebuild:BatchGetBuilds", "codebuild:ListBuildsForProject", "codebuild:StartBuild",
-			"codecommit:GetBranch", "codecommit:GetCommit", "dynamodb:GetItem", "dynamodb:PutItem",
+			"codecommit:GetBranch", "codecommit:GetCommit", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query",
 			"ecr:BatchDeleteImage", "ecr:DescribeImages",
 			"ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitionFamilies", "ecs:RegisterTaskDefinition", "events:PutEvents",
 		},

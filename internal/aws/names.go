@@ -43,6 +43,7 @@ const (
 // Detail types of events between the functions, whose source is "mayfly".
 const (
 	TypeVersionRefused  = "Runner Version Refused" // ledger → release: GitHub no longer takes a runner's version
+	TypeStartFailed     = "Runner Start Failed"    // ledger → release: a runner did not come to listen, and its image may be to blame
 	TypeRunwayUncertain = "Runway Uncertain"       // release → sweep: ask GitHub from when it refuses a version
 	TypeRunwayKnown     = "Runway Known"           // sweep → release: its answer
 )

@@ -1,13 +1,11 @@
 package handler
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -15,6 +13,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/agent"
 	mayfly "github.com/mayfly-ci/mayfly/internal/aws"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
@@ -102,15 +101,15 @@ func (l *Ledger) task(ctx context.Context, e event.Event) error {
 	if away, err := l.turnedAway(ctx, c, runner, task.ID); away || err != nil {
 		return err
 	}
-	if in := c.input(runner, task.ID); in != nil && runner != "" {
-		if _, err := l.Pipeline.Ledger.Apply(ctx, in); err != nil {
-			return err
-		}
+	in := c.input(runner, task.ID)
+	if in == nil || runner == "" {
+		return nil
 	}
-	if c.LastStatus == "STOPPED" && c.code() == agent.ExitDeprecated {
-		return l.refused(ctx, task, c.image())
+	result, err := l.Pipeline.Ledger.Apply(ctx, in)
+	if err != nil || c.LastStatus != "STOPPED" {
+		return err
 	}
-	return nil
+	return l.tell(ctx, task, result.Runner)
 }
 
 // turnedAway reports whether c is the end of a task whose claim was refused and that no
@@ -136,75 +135,28 @@ func standsFor(ctx context.Context, store ledger.Store, task Task, now time.Time
 	return name, err
 }
 
-// refused says that GitHub no longer takes the version of the runner that task had, and
-// from which image it was.
-func (l *Ledger) refused(ctx context.Context, task Task, image string) error {
-	return publish(ctx, l.Publish, l.Now(), mayfly.TypeVersionRefused, map[string]string{"pool": task.Pool, "task": task.ID, "image": image})
+// A news is the detail of an event that tells what the end of a runner means for its image.
+type news struct {
+	Pool   string            `json:"pool"`
+	Task   string            `json:"task"`
+	Runner ledger.RunnerName `json:"runner"`
+	Image  image.Digest      `json:"image"`
+	Reason string            `json:"reason,omitempty"`
 }
 
-// A change is what ECS says of a task, as far as it matters here.
-type change struct {
-	TaskARN           string              `json:"taskArn"`
-	TaskDefinitionARN string              `json:"taskDefinitionArn"`
-	LastStatus        string              `json:"lastStatus"`
-	StopCode          string              `json:"stopCode"`
-	StoppedReason     string              `json:"stoppedReason"`
-	Overrides         *types.TaskOverride `json:"overrides"` // whose fields are called as in the event, but for case
-	Containers        []struct {
-		Name     string `json:"name"`
-		ExitCode *int   `json:"exitCode"`
-		Digest   string `json:"imageDigest"`
-		Reason   string `json:"reason"`
-	} `json:"containers"`
-}
-
-// input returns what c means for the runner that its task stands for; nil for a step
-// between. A task that waits for a host is on its way, and so is a second one for the same runner:
-// the runner is bound to the one that claims.
-//
-// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
-func (c change) input(runner ledger.RunnerName, task string) ledger.Input {
-	switch c.LastStatus {
-	case "PROVISIONING", "PENDING", "ACTIVATING":
-		return ledger.Starting{Runner: runner}
-	case "RUNNING":
-		return ledger.Started{Runner: runner, Container: task}
-	case "STOPPED":
-		return ledger.Gone{Runner: runner, Container: task, ExitCode: c.code(), Reason: c.reason()}
+// tell puts on the bus what the end of r, which was task, tells of its image. It does so
+// again when the task's event comes again, since the first time may have failed.
+func (l *Ledger) tell(ctx context.Context, task Task, r ledger.Runner) error {
+	if r.Container != "" && r.Container != task.ID {
+		return nil
 	}
-	return nil
-}
-
-// image is the digest of what the runner's container was made from.
-func (c change) image() string {
-	for _, one := range c.Containers {
-		if one.Name == mayfly.ContainerName {
-			return one.Digest
-		}
+	about, kind := news{Pool: task.Pool, Task: task.ID, Runner: r.Name, Image: image.Digest(r.Image)}, mayfly.TypeVersionRefused
+	switch in := pipeline.ImageNews(r).(type) {
+	case image.Refused:
+	case image.StartFailed:
+		kind, about.Reason = mayfly.TypeStartFailed, in.Reason
+	default:
+		return nil
 	}
-	return ""
-}
-
-// code is the exit code of the runner's container; 0 when it had none.
-func (c change) code() int {
-	for _, one := range c.Containers {
-		if one.Name == mayfly.ContainerName && one.ExitCode != nil {
-			return *one.ExitCode
-		}
-	}
-	return 0
-}
-
-// reason is why the task stopped; "" when its program just ended.
-func (c change) reason() string {
-	var parts []string
-	if c.StopCode != string(types.TaskStopCodeEssentialContainerExited) {
-		parts = append(parts, cmp.Or(c.StoppedReason, c.StopCode, "its task stopped"))
-	}
-	for _, one := range c.Containers {
-		if one.Reason != "" {
-			parts = append(parts, one.Reason) // such as OutOfMemoryError
-		}
-	}
-	return strings.Join(parts, "; ")
+	return publish(ctx, l.Publish, l.Now(), kind, about)
 }

@@ -1,6 +1,8 @@
 package handler_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -88,8 +90,105 @@ func TestVersionRefused(t *testing.T) {
 	s.must(s.ledger.Handle(t.Context(), s.aboutJob(1, "queued")))
 	s.must(s.ledger.Handle(t.Context(), s.aboutTask("a", "STOPPED", "ci-small", env("acme/web/1/1"),
 		`,"stopCode":"EssentialContainerExited","containers":[{"name":"runner","exitCode":7,"imageDigest":"sha256:00"}]`)))
-	if len(s.published) != 1 || s.published[0].DetailType != mayfly.TypeVersionRefused || string(s.published[0].Detail) != `{"image":"sha256:00","pool":"small","task":"a"}` {
-		t.Errorf("published %+v: want one event of a refused version", s.published)
+	want := fmt.Sprintf(`{"pool":"small","task":"a","runner":%q,"image":"sha256:00"}`, s.first(1))
+	if len(s.published) != 1 || s.published[0].DetailType != mayfly.TypeVersionRefused || string(s.published[0].Detail) != want {
+		t.Errorf("published %+v: want one event of a refused version, %s", s.published, want)
+	}
+}
+
+// stopped is the rest of the event of a task that stopped; a code below 0 stands for none.
+func stopped(code, why string, exit int, reason string) string {
+	container := map[string]any{"name": "runner", "image": imageURI + "@sha256:00"}
+	if exit >= 0 {
+		container["exitCode"] = exit
+	}
+	if reason != "" {
+		container["reason"] = reason
+	}
+	list, _ := json.Marshal([]any{map[string]any{"name": "other", "image": "x@sha256:99", "exitCode": 0}, container})
+	return fmt.Sprintf(`,"stopCode":%q,"stoppedReason":%q,"containers":%s`, code, why, list)
+}
+
+// TestStartFailed: which ends of a task are held against its image, and told of. The texts
+// are those of ECS and Docker.
+func TestStartFailed(t *testing.T) {
+	s := newStage(t)
+	const exited, notStarted = "EssentialContainerExited", "TaskFailedToStart"
+	const own = "Essential container in task exited"
+	id := int64(0)
+	for what, test := range map[string]struct {
+		rest   string
+		blamed bool
+	}{
+		"the agent ends":                  {stopped(exited, own, 1, ""), true},
+		"there is no runner in the image": {stopped(exited, own, 127, ""), true},
+		"it has no memory":                {stopped(exited, own, 137, "OutOfMemoryError: Container killed due to memory usage"), true},
+		"no such image":                   {stopped(notStarted, "CannotPullContainerError: Error response from daemon: manifest for x@sha256:00 not found: manifest unknown: Requested image not found", -1, ""), true},
+		"no such image, says containerd":  {stopped(notStarted, "Task failed to start", -1, `CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref x@sha256:00: not found`), true},
+		"of another processor":            {stopped(notStarted, "CannotPullContainerError: pull image manifest has been retried 7 time(s): image Manifest does not contain descriptor matching platform 'linux/arm64'", -1, ""), true},
+		"no entry point":                  {stopped(notStarted, "Task failed to start", -1, `CannotStartContainerError: Error response from daemon: failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "/opt/mayfly/mayfly-agent": stat /opt/mayfly/mayfly-agent: no such file or directory: unknown`), true},
+		"an entry point of another kind":  {stopped(notStarted, "Task failed to start", -1, `CannotStartContainerError: Error response from daemon: exec /opt/mayfly/mayfly-agent: exec format error`), true},
+		"it cannot reach us":              {stopped(exited, own, 69, ""), false},
+		"it was told to leave":            {stopped(exited, own, 143, ""), false},
+		"a registry out of reach":         {stopped(notStarted, `CannotPullContainerError: ref pull has been retried 5 time(s): failed to copy: httpReadSeeker: failed open: failed to do request: Get "https://x": dial tcp 52.219.199.138:443: i/o timeout`, -1, ""), false},
+		"a name that does not resolve":    {stopped(notStarted, `CannotPullContainerError: Error response from daemon: Get "https://x/v2/": dial tcp: lookup x on 10.0.0.2:53: no such host`, -1, ""), false},
+		"a registry that is busy":         {stopped(notStarted, "CannotPullContainerError: inspect image has been retried 5 time(s): unexpected status code Too Many Requests - Server message: toomanyrequests", -1, ""), false},
+		"no permission to pull":           {stopped(notStarted, "CannotPullECRContainerError: AccessDeniedException: User is not authorized to perform: ecr:GetAuthorizationToken", -1, ""), false},
+		"a full disk":                     {stopped(notStarted, "Task failed to start", -1, "CannotPullContainerError: failed to register layer: write /x: no space left on device"), false},
+		"a log that cannot be opened":     {stopped(notStarted, "Task failed to start", -1, "CannotStartContainerError: Error response from daemon: failed to initialize logging driver: failed to create Cloudwatch log stream: ResourceNotFoundException: The specified log group does not exist."), false},
+		"a container that is not made":    {stopped(notStarted, "Task failed to start", -1, "CannotCreateContainerError: Error response from daemon: no space left on device"), false},
+		"a host that ended":               {stopped("TerminationNotice", "Host EC2 (instance i-0123456789abcdef0) terminated.", -1, ""), false},
+		"a spot interruption":             {stopped("SpotInterruption", "Your Spot Task was interrupted.", 1, ""), false},
+		"a host that is not well":         {stopped("InfrastructureHealth", "", -1, ""), false},
+		"somebody stopped it":             {stopped("UserInitiated", "Task stopped by user", 1, ""), false},
+		"a word of ECS that is not known": {stopped("Tomorrow", "", 1, ""), false},
+	} {
+		id++
+		s.published = nil
+		s.must(s.ledger.Handle(t.Context(), s.aboutJob(id, "queued")))
+		end := s.aboutTask(fmt.Sprint("t", id), "STOPPED", "ci-small", env(fmt.Sprintf("acme/web/%d/1", id)), test.rest)
+		s.must(s.ledger.Handle(t.Context(), end))
+		r := s.runner(s.first(id))
+		if well, known := r.Outcome(); well || known != test.blamed || r.Image != "sha256:00" {
+			t.Errorf("%s: image %s, blamed %t: want %t of sha256:00", what, r.Image, known, test.blamed)
+		}
+		s.must(s.ledger.Handle(t.Context(), end)) // Lambda gives it again when the event could not be put
+		want := 0
+		if test.blamed {
+			want = 2
+		}
+		for _, e := range s.published {
+			if e.DetailType != mayfly.TypeStartFailed || !strings.Contains(string(e.Detail), fmt.Sprintf(`"runner":%q,"image":"sha256:00","reason":`, r.Name)) {
+				t.Errorf("%s: published %s %s", what, e.DetailType, e.Detail)
+			}
+		}
+		if len(s.published) != want {
+			t.Errorf("%s: %d events, want %d", what, len(s.published), want)
+		}
+	}
+}
+
+// TestStartThatWentWell: what comes after a runner has listened says nothing of its start,
+// and the end of a task that a runner is not bound to nothing at all.
+func TestStartThatWentWell(t *testing.T) {
+	s := newStage(t)
+	s.must(s.ledger.Handle(t.Context(), s.aboutJob(1, "queued")))
+	name := s.first(1)
+	about := func(task, status, rest string) {
+		s.must(s.ledger.Handle(t.Context(), s.aboutTask(task, status, "ci-small", env("acme/web/1/1"), rest)))
+	}
+	about("a", "RUNNING", `,"containers":[{"name":"runner","image":"ghcr.io/acme/runner:1"}]`)
+	if r := s.runner(name); r.Image != "ghcr.io/acme/runner:1" {
+		t.Errorf("image %q: want the name, since ECS finds no digest", r.Image)
+	}
+	for _, in := range []ledger.Input{ledger.Claim{Runner: name, Container: "a"}, ledger.Idle{Runner: name}} {
+		_, err := s.store.Apply(t.Context(), in)
+		s.must(err)
+	}
+	about("a", "STOPPED", stopped("EssentialContainerExited", "", 1, ""))
+	about("b", "STOPPED", stopped("EssentialContainerExited", "", 1, ""))
+	if well, known := s.runner(name).Outcome(); !well || !known || len(s.published) > 0 {
+		t.Errorf("well %t, known %t, published %v: want a start that went well", well, known, s.published)
 	}
 }
 

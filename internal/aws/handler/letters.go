@@ -123,7 +123,7 @@ func (s *Sweep) settle(ctx context.Context, l letter) error {
 			err = fmt.Errorf("%w: %w", errKeep, err)
 		}
 		return err
-	case l.DetailType == mayfly.TypeVersionRefused:
+	case l.DetailType == mayfly.TypeVersionRefused, l.DetailType == mayfly.TypeStartFailed:
 		return s.Publish(ctx, l.Event)
 	case l.DetailType == event.TypeRunnerUnwanted, l.DetailType == event.TypeJobUncertain, l.DetailType == typeSchedule,
 		l.DetailType == mayfly.TypeRunwayUncertain, l.DetailType == mayfly.TypeRunwayKnown, l.DetailType == typePush:

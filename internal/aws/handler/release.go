@@ -32,7 +32,8 @@ type ReleaseConfig struct {
 	Repository string            // of ECR, as URI: ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME
 	Source     string            // CodeCommit's repository of the image's source; "" where that is a zip, which comes with mayfly deploy
 
-	Off      bool // every pool has an image of its own: nothing is built
+	Off      bool                // every pool has an image of its own: nothing is built
+	Runners  pipeline.RunnerList // the ledger's
 	Feed     release.Feed
 	Pipeline *pipeline.Pipeline                          // asks the feed; it needs no ledger and no GitHub
 	Publish  func(context.Context, ...event.Event) error // puts events on the stack's bus
@@ -93,8 +94,8 @@ const (
 	typePush       = "CodeCommit Repository State Change" // https://docs.aws.amazon.com/codecommit/latest/userguide/monitoring-events.html
 )
 
-// Handle takes one event: the hour has come, the source was pushed, a build has ended,
-// GitHub refused a runner, or has said from when it does.
+// Handle takes one event: the hour has come, the source was pushed, a build has ended, a
+// runner did not start, or GitHub refused one, or has said from when it does.
 func (r *Release) Handle(ctx context.Context, e event.Event) error {
 	var errs []error
 	for _, w := range r.roads {
@@ -122,8 +123,8 @@ func (w *road) handle(ctx context.Context, e event.Event) error {
 		if err := w.built(ctx, e); err != nil {
 			return err
 		}
-	case mayfly.TypeVersionRefused:
-		if err := w.refused(ctx, e); err != nil {
+	case mayfly.TypeVersionRefused, mayfly.TypeStartFailed:
+		if err := w.hear(ctx, e); err != nil {
 			return err
 		}
 	case mayfly.TypeRunwayKnown:
@@ -250,9 +251,10 @@ func (w *road) next(ctx context.Context, b buildState) error {
 	return w.watch.Do(ctx, image.BuildImage{Release: c.Build.Release, Revision: c.Build.Revision, Why: c.Build.Why})
 }
 
-// refused takes GitHub's refusal of a runner that a task had.
-func (w *road) refused(ctx context.Context, e event.Event) error {
-	var d struct{ Task, Image string }
+// hear takes what the end of a runner tells of its image, unless that is of another
+// architecture, or of a pool's own.
+func (w *road) hear(ctx context.Context, e event.Event) error {
+	var d news
 	if err := json.Unmarshal(e.Detail, &d); err != nil {
 		return fmt.Errorf("detail of %q: %w: %w", e.DetailType, pipeline.ErrUseless, err)
 	}
@@ -260,10 +262,19 @@ func (w *road) refused(ctx context.Context, e event.Event) error {
 	if err != nil {
 		return err
 	}
-	if _, ours := known.Find(image.Digest(d.Image)); !ours {
-		return nil // of another architecture, or of the pool's own
+	if _, ours := known.Find(d.Image); !ours {
+		return nil
 	}
-	_, err = w.watch.Apply(ctx, image.Refused{Digest: image.Digest(d.Image), Runner: d.Task})
+	var in image.Input = image.Refused{Digest: d.Image, Runner: string(d.Runner)}
+	if e.DetailType == mayfly.TypeStartFailed {
+		failed := image.StartFailed{Digest: d.Image, Runner: string(d.Runner), Reason: d.Reason}
+		failed, onTrial, err := pipeline.Weigh(ctx, w.config.Runners, known, failed, w.config.Now())
+		if !onTrial || err != nil {
+			return err
+		}
+		in = failed
+	}
+	_, err = w.watch.Apply(ctx, in)
 	return err
 }
 

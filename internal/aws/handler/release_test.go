@@ -36,6 +36,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/ledger/dynamo"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
+	"github.com/mayfly-ci/mayfly/internal/pool"
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
@@ -65,6 +66,7 @@ type foundry struct {
 	images    int          // pushed
 	published []event.Event
 	ended     []event.Event // of builds, not handled yet
+	told      []event.Event // by the ledger function, not handled yet
 	runway    float64
 }
 
@@ -96,6 +98,7 @@ func newFoundry(t *testing.T, edit ...func(*handler.ReleaseConfig)) *foundry {
 			f.published = append(f.published, events...)
 			return nil
 		},
+		Runners: dynamo.New(dynamodb.NewFromConfig(f.front.Config), dynamo.Config{Table: "ledger"}),
 		Measure: func(values map[string]float64) error { f.runway = values[mayfly.MetricRunway]; return nil },
 		Now:     f.clock, Log: log,
 	}
@@ -106,6 +109,25 @@ func newFoundry(t *testing.T, edit ...func(*handler.ReleaseConfig)) *foundry {
 		t.Fatal(err)
 	}
 	return f
+}
+
+// books is the ledger function over the same table. What it tells is kept until the release
+// function has handled it.
+func (f *foundry) books() *handler.Ledger {
+	limits := ledger.Limits{Pools: pool.Set{pool.Pool{Name: "small", Labels: []string{"linux"}}.WithDefaults()}}
+	log := slog.New(slog.NewTextHandler(f.Output(), nil))
+	store := dynamo.New(dynamodb.NewFromConfig(f.config), dynamo.Config{
+		Table: "ledger", Limits: limits, Told: handler.StartedByRule, Log: log, Now: f.clock,
+		Emit: func(context.Context, []ledger.Effect) error { return nil },
+	})
+	return &handler.Ledger{
+		Pipeline: pipeline.New(pipeline.Config{Ledger: store, Limits: func() ledger.Limits { return limits }, Log: log}),
+		Tasks:    handler.NewTasks(nil, "ci", "ci"), Now: f.clock, Log: log,
+		Publish: func(_ context.Context, events ...event.Event) error {
+			f.told = append(f.told, events...)
+			return nil
+		},
+	}
 }
 
 func (f *foundry) clock() time.Time { return f.began.Add(time.Duration(f.passed.Load())) }
@@ -267,7 +289,7 @@ func TestRelease(t *testing.T) {
 	f.fault = ""
 	current, _ := c.Current()
 	f.passed.Add(int64(time.Minute))
-	detail, _ := json.Marshal(map[string]string{"pool": "small", "task": "t1", "image": string(current.Digest)})
+	detail, _ := json.Marshal(map[string]string{"pool": "small", "task": "t1", "runner": "r1", "image": string(current.Digest)})
 	f.handle(event.Event{ID: "refused", Source: "mayfly", DetailType: mayfly.TypeVersionRefused, Detail: detail})
 	f.wantLaunched("2.338.0")
 	f.wantPublished(event.TypeImagePromoted, 3)
@@ -497,6 +519,83 @@ func TestRunwayIsGitHubs(t *testing.T) {
 		t.Errorf("a question that cannot be read: %v", err)
 	}
 	f.checkCalls()
+}
+
+// launched has tasks of the newest revision started for jobs, which all claim, listen and
+// end well but those that fail, and has the release function handle what is told of them.
+func (f *foundry) launched(books *handler.Ledger, first int64, how string) {
+	f.Helper()
+	digests, err := build.NewTasks(f.config, "ci", imageURI).Current(f.Context())
+	if err != nil {
+		f.Fatal(err)
+	}
+	s := &stage{T: f.T, now: f.clock()} // for its events
+	for i, one := range how {
+		id, from := first+int64(i), fmt.Sprintf(`,"containers":[{"name":"runner","image":"%s@%s","exitCode":1}]`, imageURI, digests["amd64"])
+		about := func(status, rest string) {
+			s.must(books.Handle(f.Context(), s.aboutTask(fmt.Sprint("t", id), status, "ci-small", env(fmt.Sprintf("acme/web/%d/1", id)), from+rest)))
+		}
+		s.must(books.Handle(f.Context(), s.aboutJob(id, "queued")))
+		about("RUNNING", "")
+		name, _, err := ledger.FirstRunner(f.Context(), books.Pipeline.Ledger, ledger.NewJobKey("acme/web", id, 1), s.now)
+		s.must(err)
+		inputs := []ledger.Input{ledger.Claim{Runner: name, Container: fmt.Sprint("t", id)}, ledger.Idle{Runner: name}}
+		if one == 'x' {
+			inputs = inputs[:1]
+		}
+		for _, in := range inputs {
+			_, err := books.Pipeline.Ledger.Apply(f.Context(), in)
+			s.must(err)
+		}
+		about("STOPPED", `,"stopCode":"EssentialContainerExited"`)
+		s.must(books.Handle(f.Context(), s.aboutJob(id, "completed")))
+		for len(f.told) > 0 {
+			e := f.told[0]
+			f.told = f.told[1:]
+			f.handle(e)
+		}
+	}
+}
+
+// TestStartFailures: after a promotion, the tasks of the new revision fail to start, more
+// often than before: the tasks after them start from the image before, by a revision of its own.
+func TestStartFailures(t *testing.T) {
+	for _, test := range []struct {
+		name          string
+		before, after string // how starts went
+		back          bool
+	}{
+		{name: "too many fail", before: "....", after: "..xxx", back: true},
+		{name: "few fail", before: "....", after: ".........xxx"},
+		{name: "as often as before", before: "xxx.", after: "xxxx"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := newFoundry(t)
+			books := f.books()
+			f.publish("2.336.0")
+			f.hour()
+			first := f.wantLaunched("2.336.0").Images[0].Digest
+			f.launched(books, 100, test.before)
+			f.publish("2.337.0")
+			f.hour()
+			fresh := f.wantLaunched("2.337.0").Images[0].Digest
+			f.launched(books, 200, test.after)
+			if !test.back {
+				f.wantLaunched("2.337.0")
+				return
+			}
+			c := f.wantLaunched("2.336.0")
+			failed, _ := c.Find(fresh)
+			if current, _ := c.Current(); current.Digest != first || failed.State != image.StateFailed || !strings.Contains(failed.Reason, "runners did not start") {
+				t.Errorf("current %s, the new one: %+v: want %s, and the new one failed", current.Digest, failed, first)
+			}
+			f.wantPublished(event.TypeImageAlarm, 1)
+			f.hour()
+			f.launched(books, 300, "xxx") // of the image that was rolled back to
+			f.wantLaunched("2.336.0")
+			f.checkCalls()
+		})
+	}
 }
 
 // TestOldImages: of the good images the last three are kept in the repository.

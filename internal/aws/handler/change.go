@@ -1,0 +1,113 @@
+package handler
+
+import (
+	"cmp"
+	"regexp"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	mayfly "github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/pipeline"
+)
+
+// A change is what ECS says of a task, as far as it matters here.
+type change struct {
+	TaskARN           string              `json:"taskArn"`
+	TaskDefinitionARN string              `json:"taskDefinitionArn"`
+	LastStatus        string              `json:"lastStatus"`
+	StopCode          string              `json:"stopCode"`
+	StoppedReason     string              `json:"stoppedReason"`
+	Overrides         *types.TaskOverride `json:"overrides"` // whose fields are called as in the event, but for case
+	Containers        []struct {
+		Name     string `json:"name"`
+		ExitCode *int   `json:"exitCode"`
+		Image    string `json:"image"`       // as in the task definition
+		Digest   string `json:"imageDigest"` // of images in ECR only, and once it was pulled
+		Reason   string `json:"reason"`
+	} `json:"containers"`
+}
+
+// input returns what c means for the runner that its task stands for; nil for a step
+// between. A task that waits for a host is on its way, and so is a second one for the same runner:
+// the runner is bound to the one that claims.
+//
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
+func (c change) input(runner ledger.RunnerName, task string) ledger.Input {
+	switch c.LastStatus {
+	case "PROVISIONING", "PENDING", "ACTIVATING":
+		return ledger.Starting{Runner: runner}
+	case "RUNNING":
+		return ledger.Started{Runner: runner, Container: task, Image: c.image()}
+	case "STOPPED":
+		return ledger.Gone{Runner: runner, Container: task, Image: c.image(), ExitCode: c.code(), Reason: c.reason(), Outside: c.outside()}
+	}
+	return nil
+}
+
+// image is what the runner's container was made from, or was to be: the digest by which
+// the task definition names it, which is the one that was promoted, or else the one that ECS found.
+// An image of a pool's own may have neither, and is called by its name.
+func (c change) image() string {
+	for _, one := range c.Containers {
+		if one.Name != mayfly.ContainerName {
+			continue
+		}
+		if _, digest, ok := strings.Cut(one.Image, "@"); ok {
+			return digest
+		}
+		return cmp.Or(one.Digest, one.Image)
+	}
+	return ""
+}
+
+// imageFaults are in what ECS says of a task that it could not start because of what its
+// image is: the registry has none of that digest, or none for this kind of processor, or the
+// entry point in it cannot be run. All else that begins with these errors has a cause elsewhere:
+// a registry out of reach or busy, permissions, a full disk, a log that cannot be opened.
+//
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/cannot-start-container.html
+// https://github.com/aws/amazon-ecs-agent/blob/master/agent/dockerclient/dockerapi/errors.go
+var imageFaults = regexp.MustCompile(`(?i)CannotPull\w*Error: .*(manifest unknown|\bnot found\b|no matching manifest|matching platform)|CannotStartContainerError: .*(exec: |exec format error)`)
+
+// outside reports whether the end of a task says nothing of its image: AWS or a person brought it
+// about (StopTask, a host that ended, a spot interruption), or its start failed for a cause elsewhere. What
+// ECS will say that is not known yet is taken for such, so that no image is rolled back for it.
+//
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html#ECS-Type-Task-stopCode
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
+func (c change) outside() bool {
+	switch types.TaskStopCode(c.StopCode) {
+	case types.TaskStopCodeEssentialContainerExited:
+		return pipeline.FromOutside(c.code())
+	case types.TaskStopCodeTaskFailedToStart:
+		return !imageFaults.MatchString(c.reason())
+	}
+	return true
+}
+
+// code is the exit code of the runner's container; 0 when it had none.
+func (c change) code() int {
+	for _, one := range c.Containers {
+		if one.Name == mayfly.ContainerName && one.ExitCode != nil {
+			return *one.ExitCode
+		}
+	}
+	return 0
+}
+
+// reason is why the task stopped; "" when its program just ended.
+func (c change) reason() string {
+	var parts []string
+	if c.StopCode != string(types.TaskStopCodeEssentialContainerExited) {
+		parts = append(parts, cmp.Or(c.StoppedReason, c.StopCode, "its task stopped"))
+	}
+	for _, one := range c.Containers {
+		if one.Reason != "" {
+			parts = append(parts, one.Reason) // such as OutOfMemoryError
+		}
+	}
+	return strings.Join(parts, "; ")
+}
