@@ -66,7 +66,7 @@ func (p *place) forge(ctx context.Context) (*github.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := github.Config{URL: p.settings.GitHub.URL, Log: p.log}
+	c := github.Config{URL: p.settings.GitHub.URL, CA: []byte(p.settings.GitHub.CA), Log: p.log}
 	if id := p.settings.GitHub.AppID; id != 0 {
 		c.App = &github.App{ID: id, PrivateKey: value}
 	} else {

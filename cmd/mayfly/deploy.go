@@ -250,7 +250,7 @@ func (d *deployment) keep(ctx context.Context) error {
 func (d *deployment) handlerSettings() aws.Settings {
 	return aws.Settings{
 		Pools: d.PoolSet(), Events: d.Webhook.Events, MaxBody: int64(d.Webhook.MaxBody),
-		GitHub:    aws.GitHub{URL: d.GitHub.URL, AppID: d.GitHub.App.ID},
+		GitHub:    aws.GitHub{URL: d.GitHub.URL, CA: string(d.ca), AppID: d.GitHub.App.ID},
 		RunnersAt: d.GitHub.RunnersAt, HookAt: d.Webhook.At,
 	}
 }

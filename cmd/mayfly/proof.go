@@ -133,7 +133,7 @@ func (c *testCmd) connect(s setup) (forge, person *github.Client, err error) {
 	if c.Token == "" {
 		return forge, forge, nil
 	}
-	person, err = github.New(github.Config{URL: s.GitHub.URL, Token: secret.New(c.Token)})
+	person, err = github.New(github.Config{URL: s.GitHub.URL, CA: s.ca, Token: secret.New(c.Token)})
 	if forge == nil {
 		forge = person
 	}

@@ -22,6 +22,7 @@ import (
 type setup struct {
 	*config.Config
 	secrets config.Secrets
+	ca      []byte        // of GitHub, beside the system's; read with the secrets
 	limits  ledger.Limits // pools, and what the host has for them
 }
 
@@ -43,8 +44,11 @@ func readSetup(path string) (s setup, err error) {
 	return s, nil
 }
 
-// resolve gets the secrets.
+// resolve gets the secrets, and the certificates of GitHub's CA, which are none.
 func (s *setup) resolve() (err error) {
+	if s.ca, err = s.CA(); err != nil {
+		return cli.Usage(err, "write the certificates of the server's CA there, or remove the key where the system has them")
+	}
 	if s.secrets, err = s.Resolve(os.LookupEnv); err != nil {
 		return cli.Usage(err, "set the variable or write the file, readable by mayfly only")
 	}
@@ -53,7 +57,7 @@ func (s *setup) resolve() (err error) {
 
 // forge is how to reach GitHub, and as whom.
 func (s *setup) forge() github.Config {
-	c := github.Config{URL: s.GitHub.URL, Token: s.secrets.Token}
+	c := github.Config{URL: s.GitHub.URL, CA: s.ca, Token: s.secrets.Token}
 	if s.GitHub.App.ID != 0 {
 		c.App = &github.App{ID: s.GitHub.App.ID, PrivateKey: s.secrets.AppKey}
 	}

@@ -39,7 +39,8 @@ type Settings struct {
 // GitHub is where GitHub is, and as whom its API is called.
 type GitHub struct {
 	URL   string `json:"url"`
-	AppID int64  `json:"app_id"` // 0: the App's secret holds a token instead of a key
+	CA    string `json:"ca,omitempty"` // certificates in PEM that are trusted besides the system's
+	AppID int64  `json:"app_id"`       // 0: the App's secret holds a token instead of a key
 }
 
 // Write writes s: the same bytes for the same settings, since the name of the zip

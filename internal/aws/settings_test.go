@@ -20,7 +20,7 @@ func settings() aws.Settings {
 			Name: "small", Labels: []string{"self-hosted", "small"}, Repositories: []string{"acme/*"}, Max: 3,
 			Resources: pool.Resources{CPUs: 0.5, Memory: 1 << 30}, IdleLimit: 90 * time.Second, ReadOnlyRoot: true,
 		}.WithDefaults()},
-		Events: []string{"workflow_job"}, MaxBody: 25 << 20, GitHub: aws.GitHub{URL: "https://github.com", AppID: 7},
+		Events: []string{"workflow_job"}, MaxBody: 25 << 20, GitHub: aws.GitHub{URL: "https://github.com", CA: "-----BEGIN CERTIFICATE-----\n", AppID: 7},
 		RunnersAt: "repository", HookAt: "acme",
 	}
 }

@@ -56,6 +56,7 @@ type GitHub struct {
 	URL       string    `yaml:"url" default:"https://github.com" doc:"github.com, an Enterprise Server (https://ghe.example.com), an enterprise with data residency (https://acme.ghe.com), or a simulator (http://127.0.0.1:8090)."`
 	App       App       `yaml:"app" doc:"The GitHub App to call the API as. Either this or token."`
 	Token     SecretRef `yaml:"token" doc:"A personal access token to call the API with. Either this or app."`
+	CAFile    string    `yaml:"ca_file" doc:"A file with certificates (PEM) that are trusted besides the system's: of the CA of an Enterprise Server. The image of runners must have them too; see docs/image.md."`
 	RunnersAt string    `yaml:"runners_at" default:"repository" doc:"The level where runners are registered: repository, organization, or enterprises/SLUG."`
 }
 

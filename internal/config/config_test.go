@@ -20,6 +20,7 @@ const whole = `
 github:
   url: https://ghe.example.com
   app: {id: 12345, private_key: file:app.pem}
+  ca_file: ca.pem
   runners_at: enterprises/acme
 webhook:
   at: acme/web
@@ -73,7 +74,7 @@ func parse(t *testing.T, src string) *config.Config {
 func TestParse(t *testing.T) {
 	c := parse(t, whole)
 	want := config.Config{
-		GitHub:   config.GitHub{URL: "https://ghe.example.com", App: config.App{ID: 12345, PrivateKey: "file:app.pem"}, RunnersAt: "enterprises/acme"},
+		GitHub:   config.GitHub{URL: "https://ghe.example.com", App: config.App{ID: 12345, PrivateKey: "file:app.pem"}, CAFile: "ca.pem", RunnersAt: "enterprises/acme"},
 		Webhook:  config.Webhook{At: "acme/web", URL: "https://mayfly.example.com/webhook", Secrets: []config.SecretRef{"env:NEW", "file:/etc/mayfly/old"}, Events: []string{"workflow_job"}, MaxBody: 1e6},
 		Listen:   "[::1]:8080",
 		State:    "state",

@@ -41,7 +41,7 @@ func TestFaults(t *testing.T) {
 		{"none of", "github:", "launcher: docker\ngithub:", `1:11: launcher "docker": want auto, engine or sandbox`},
 		{"near key", "labels", "lables", "4:6: reading pool \"small\": labels is missing: want what the pool has\n4:19: reading pool \"small\": key \"lables\" is not known: did you mean labels?"},
 		{"far key", "github:", "kubernetes: x\ngithub:", `1:1: key "kubernetes" is not known: want github, webhook, platform, aws, listen, state, launcher, engine, sandbox, image, host, archive, metrics, rules or pools`},
-		{"near no key", "{token: env:T}", "{token: env:T, e: 1}", `1:24: reading github: key "e" is not known: want url, app, token or runners_at`},
+		{"near no key", "{token: env:T}", "{token: env:T, e: 1}", `1:24: reading github: key "e" is not known: want url, app, token, ca_file or runners_at`},
 		{"text for a list", "[linux]", "linux", `4:27: reading pool "small": labels: want a list`},
 		{"list for a text", "small", "[small]", `4:12: reading pool 1: name: want a text`},
 		{"text for a section", "{token: env:T}", "nobody", `1:9: reading github: want keys and values`},

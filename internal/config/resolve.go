@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,7 +20,7 @@ type Secrets struct {
 	Rules   []secret.Secret // in the order of the file; zero for a rule without one
 }
 
-// maxSecret is more than any key or token has.
+// maxSecret is more than any key or token has, or the certificates of a CA.
 const maxSecret = 64 << 10
 
 // Resolve gets the secrets: from variables, with lookup, such as [os.LookupEnv],
@@ -40,6 +41,24 @@ func (c *Config) Resolve(lookup func(name string) (string, bool)) (Secrets, erro
 		return Secrets{}, r.found.sorted()
 	}
 	return s, nil
+}
+
+// CA returns the certificates of github.ca_file, in PEM; nil when there is no such file
+// in the configuration. The error is [Faults].
+func (c *Config) CA() ([]byte, error) {
+	if c.GitHub.CAFile == "" {
+		return nil, nil
+	}
+	text, err := readSmall(c.Abs(c.GitHub.CAFile))
+	if err == nil && !x509.NewCertPool().AppendCertsFromPEM(text) {
+		err = errors.New("no certificate in it: want PEM, from -----BEGIN CERTIFICATE----- on")
+	}
+	if err != nil {
+		d := decoder{file: c.path, positions: c.positions}
+		d.faultAt("github.ca_file", "github.ca_file %s: %v", c.GitHub.CAFile, err)
+		return nil, d.faults
+	}
+	return text, nil
 }
 
 type resolver struct {
@@ -73,25 +92,28 @@ func (r *resolver) get(path string, ref SecretRef) secret.Secret {
 
 // readSecret reads a file without the line end that editors put there.
 func readSecret(path string) (string, error) {
-	info, err := os.Stat(path)
-	var why *fs.PathError
-	switch {
-	case errors.As(err, &why):
-		return "", why.Err
-	case err != nil:
-		return "", err
-	case !info.Mode().IsRegular() || info.Size() > maxSecret:
-		return "", fmt.Errorf("want a file of at most %d bytes", maxSecret)
-	}
-	content, err := os.ReadFile(path)
+	content, err := readSmall(path)
 	value := strings.TrimRight(string(content), "\r\n")
-	switch {
-	case errors.As(err, &why):
-		return "", why.Err
-	case value == "":
-		return "", errors.New("the file is empty: want the secret in it")
+	if err == nil && value == "" {
+		err = errors.New("the file is empty: want the secret in it")
 	}
 	return value, err
+}
+
+// readSmall reads a file that is no larger than what mayfly.yaml may refer to.
+func readSmall(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err == nil && (!info.Mode().IsRegular() || info.Size() > maxSecret) {
+		return nil, fmt.Errorf("want a file of at most %d bytes", maxSecret)
+	}
+	var content []byte
+	if err == nil {
+		content, err = os.ReadFile(path)
+	}
+	if why := (*fs.PathError)(nil); errors.As(err, &why) { // the path is said already
+		err = why.Err
+	}
+	return content, err
 }
 
 // Abs returns path, taken from the folder of the file that c was read from unless

@@ -1,7 +1,9 @@
 package config_test
 
 import (
+	"encoding/pem"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,6 +70,35 @@ func TestResolveFaults(t *testing.T) {
 				t.Errorf("%s: %v\nwant %s", c.ref, err, want)
 			}
 		}
+	}
+}
+
+func TestCA(t *testing.T) {
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	certificate := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	dir := t.TempDir()
+	path := filepath.Join(dir, "mayfly.yaml")
+	for name, content := range map[string]string{"good": certificate, "several": "# of acme\n" + certificate + certificate, "key": "-----BEGIN RSA PRIVATE KEY-----\nAA==\n-----END RSA PRIVATE KEY-----\n", "empty": "", "large": strings.Repeat("x", 64<<10+1)} {
+		write(t, filepath.Join(dir, name), content)
+	}
+	for name, want := range map[string]string{
+		"good": "", "several": "", "key": "no certificate in it", "empty": "no certificate in it", "large": "at most 65536 bytes", "gone": "no such file", ".": "want a file",
+	} {
+		c, err := config.Parse(path, []byte("github: {ca_file: "+name+", token: env:T}\nwebhook: {secrets: [env:S]}\npools: [{name: a, labels: [a]}]\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := c.CA()
+		switch {
+		case want == "" && (err != nil || !strings.HasSuffix(string(got), certificate)):
+			t.Errorf("%s: %q, %v", name, got, err)
+		case want != "" && (err == nil || !strings.HasPrefix(err.Error(), path+":1:19: github.ca_file "+name) || !strings.Contains(err.Error(), want)):
+			t.Errorf("%s: %v, want %s", name, err, want)
+		}
+	}
+	if got, err := parse(t, good).CA(); got != nil || err != nil {
+		t.Errorf("without ca_file: %q, %v", got, err)
 	}
 }
 

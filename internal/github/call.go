@@ -2,6 +2,7 @@ package github
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -171,6 +172,9 @@ func (c *Client) failed(ctx context.Context, cred *credential, r request, res *h
 		e.Kind = ctx.Err()
 	default:
 		e.Message = networkMessage(err)
+		if errors.As(err, new(x509.UnknownAuthorityError)) {
+			e.hint = "if the server's certificate is of a CA of your own, name that CA's certificates in github.ca_file"
+		}
 	}
 	return e
 }

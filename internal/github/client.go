@@ -31,6 +31,10 @@ type Config struct {
 	App   *App
 	Token secret.Secret // personal access token, classic or fine-grained
 
+	// CA are certificates, in PEM, that are trusted besides the system's: of the CA of an
+	// Enterprise Server. They are for a Transport of the client's own.
+	CA []byte
+
 	Transport http.RoundTripper // nil: one of its own, with the environment's proxy
 	Timeout   time.Duration     // of one attempt of a call, with reading its answer; 0 means 20 s
 	Backoff   time.Duration     // before the first of at most three retries, doubled each time; 0 means 250 ms
@@ -69,7 +73,11 @@ func New(c Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	client := &Client{config: withDefaults(c), at: at, transport: newTransport(c.Transport)}
+	transport, err := newTransport(c.Transport, c.CA)
+	if err != nil {
+		return nil, err
+	}
+	client := &Client{config: withDefaults(c), at: at, transport: transport}
 	switch {
 	case c.App != nil && !c.Token.IsZero():
 		return nil, errors.New("GitHub credential: both an App and a token: want one")

@@ -1,6 +1,10 @@
 package github
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/mayfly-ci/mayfly/internal/secret"
@@ -10,14 +14,25 @@ import (
 // here, takes some hundred kilobytes.
 const maxAnswer = 16 << 20
 
-// newTransport returns base, or one of its own, with answers bounded.
-func newTransport(base http.RoundTripper) http.RoundTripper {
+// newTransport returns base, or one of its own that trusts the certificates in ca, too, with
+// answers bounded.
+func newTransport(base http.RoundTripper, ca []byte) (http.RoundTripper, error) {
 	if base == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		t.MaxIdleConnsPerHost = urgentSlots + housekeepingSlots
+		if len(ca) > 0 {
+			roots, err := x509.SystemCertPool()
+			if err != nil {
+				return nil, fmt.Errorf("reading the system's certificates: %w", err)
+			}
+			if !roots.AppendCertsFromPEM(ca) {
+				return nil, errors.New("GitHub's CA: no certificate in it: want PEM, from -----BEGIN CERTIFICATE----- on")
+			}
+			t.TLSClientConfig = &tls.Config{RootCAs: roots}
+		}
 		base = t
 	}
-	return bounded{base}
+	return bounded{base}, nil
 }
 
 type bounded struct{ next http.RoundTripper }
