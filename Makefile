@@ -3,6 +3,7 @@
 GO       ?= go
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
+STATIC   := CGO_ENABLED=0 GOFLAGS='$(GOFLAGS) -trimpath' # also of lint and of what tests build: Go compiles once what they share
 BINARIES := mayfly mayfly-agent mayfly-minirunner mayfly-webhook mayfly-lambda
 
 .PHONY: help demo build release test lint bench clean
@@ -17,7 +18,7 @@ demo: ## set up, build, and run sample workflows end to end on this machine
 
 build: ## static binaries in bin/
 	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ $(addprefix ./cmd/,$(BINARIES))
+	$(STATIC) $(GO) build -ldflags '$(LDFLAGS)' -o bin/ $(addprefix ./cmd/,$(BINARIES))
 
 # What goes to AWS, for the release to carry.
 ON_AWS := $(foreach arch,amd64 arm64,$(foreach program,mayfly mayfly-agent mayfly-webhook mayfly-lambda,internal/aws/program/linux/$(arch)/$(program).gz))
@@ -25,23 +26,23 @@ ON_AWS := $(foreach arch,amd64 arm64,$(foreach program,mayfly mayfly-agent mayfl
 .PHONY: $(ON_AWS)
 $(ON_AWS):
 	@mkdir -p $(@D)
-	CGO_ENABLED=0 GOOS=linux GOARCH=$(notdir $(@D)) $(GO) build -trimpath -tags lambda.norpc -ldflags '$(LDFLAGS)' -o $(@:.gz=) ./cmd/$(notdir $(@:.gz=))
+	$(STATIC) GOOS=linux GOARCH=$(notdir $(@D)) $(GO) build -tags lambda.norpc -ldflags '$(LDFLAGS)' -o $(@:.gz=) ./cmd/$(notdir $(@:.gz=))
 	gzip -n9f $(@:.gz=)
 
 release: $(ON_AWS) ## bin/mayfly with all that mayfly deploy needs in it
 	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -tags release -ldflags '$(LDFLAGS)' -o bin/ ./cmd/mayfly
+	$(STATIC) $(GO) build -tags release -ldflags '$(LDFLAGS)' -o bin/ ./cmd/mayfly
 
 test: ## set up, lint, and run every test with the race detector
 	@scripts/setup test
 	@$(MAKE) --no-print-directory lint
-	$(GO) test -race -timeout 20m ./...
+	$(GO) test -race -timeout 40m ./...
 
 lint: ## gofmt, vet, staticcheck, and the Dockerfile of runners
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 	  [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted"; exit 1; }
-	$(GO) vet ./...
-	$(GO) tool staticcheck ./...
+	$(STATIC) $(GO) vet ./...
+	$(STATIC) $(GO) tool staticcheck ./...
 	cd internal/image/source/lint && $(GO) test ./...
 
 bench: build ## intake, launch and start of the webhook on AWS, beside their baselines

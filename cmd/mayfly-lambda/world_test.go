@@ -120,7 +120,7 @@ pools:
 func buildAll(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", dir, "../mayfly-webhook", "../mayfly-lambda", "../mayfly-agent", "../mayfly-minirunner")
+	build := exec.Command("go", "build", "-trimpath", "-tags", "lambda.norpc", "-o", dir, "../mayfly-webhook", "../mayfly-lambda", "../mayfly-agent", "../mayfly-minirunner")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building the programs: %v\n%s", err, out)

@@ -35,7 +35,7 @@ func testMain(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	build := exec.Command("go", "build", "-o", dir, "../mayfly", "../mayfly-agent", "../mayfly-minirunner")
+	build := exec.Command("go", "build", "-trimpath", "-o", dir, "../mayfly", "../mayfly-agent", "../mayfly-minirunner")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building the programs: %v\n%s", err, out)

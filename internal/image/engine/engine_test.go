@@ -50,7 +50,7 @@ func testMain(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	programs = dir
-	build := exec.Command("go", "build", "-o", dir, "../../../cmd/mayfly-agent", "../../../cmd/mayfly-minirunner")
+	build := exec.Command("go", "build", "-trimpath", "-o", dir, "../../../cmd/mayfly-agent", "../../../cmd/mayfly-minirunner")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	pack := exec.Command("../../../scripts/standin-archive", filepath.Join(dir, "mayfly-minirunner"), version, standin())
 	for _, step := range []*exec.Cmd{build, pack} {
