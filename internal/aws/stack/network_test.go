@@ -2,10 +2,12 @@ package stack_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mayfly-ci/mayfly/internal/aws"
 	"github.com/mayfly-ci/mayfly/internal/aws/stack"
 	"github.com/mayfly-ci/mayfly/internal/config"
 )
@@ -59,6 +61,23 @@ func TestEndpoints(t *testing.T) {
 		slices.Sort(want)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", more, diff)
+		}
+	}
+}
+
+// TestEndpointsOfFunctions: whatever a function in the VPC calls has an endpoint, but for
+// DynamoDB, whose gateway is not the stack's to make.
+func TestEndpointsOfFunctions(t *testing.T) {
+	there := []string{"dynamodb"}
+	for _, p := range properties(t, settings(t, inVPC, small), "AWS::EC2::VPCEndpoint") {
+		name := p["ServiceName"].(map[string]any)["Fn::Sub"].(string)
+		there = append(there, strings.TrimPrefix(name, "com.amazonaws.${AWS::Region}."))
+	}
+	for handler, calls := range aws.Calls() {
+		for _, call := range calls {
+			if service, _, _ := strings.Cut(call, ":"); aws.GivenInVPC(handler) != nil && !slices.Contains(there, service) {
+				t.Errorf("%s calls %s, and there is no endpoint for that: %v", handler, call, there)
+			}
 		}
 	}
 }
