@@ -70,6 +70,8 @@ func TestWay(t *testing.T) {
 	w.again(queued, agent.ExitRefused) // an event that was delivered late
 	w.settle()
 	w.nothingStarts(queued)
+	w.replayLaunches(queued)
+	w.jobWent(job.ID, task)
 	w.noPool(g)
 	if wanted := w.bus.events("Runner Wanted"); len(wanted) > 0 {
 		t.Errorf("the ledger wanted %s: want none, since the rule starts a job's first runner", wanted)
@@ -293,16 +295,7 @@ func (w *world) nothingStarts(queued json.RawMessage) {
 	if status != http.StatusUnauthorized {
 		w.t.Errorf("a wrong signature: %d %s, want 401", status, answer)
 	}
-	var replayed map[string]any
-	if err := json.Unmarshal(queued, &replayed); err != nil {
-		w.t.Fatal(err)
-	}
-	replayed["replay-name"] = "of-yesterday" // which EventBridge adds
-	event, err := json.Marshal(replayed)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	for _, to := range w.bus.match("ci", event) {
+	for _, to := range w.bus.match("ci", w.replayed(queued, "of-yesterday")) {
 		if w.bus.send[to.rule.arn] != nil {
 			w.t.Errorf("a replayed event leads to %s", to.rule.id)
 		}
@@ -310,6 +303,40 @@ func (w *world) nothingStarts(queued json.RawMessage) {
 	w.settle()
 	if len(w.ecs.all()) != tasks || len(w.bus.events("workflow_job")) != events {
 		w.t.Errorf("%d tasks and %d events more: want none", len(w.ecs.all())-tasks, len(w.bus.events("workflow_job"))-events)
+	}
+}
+
+// replayed returns an event as EventBridge delivers it in a replay of that name.
+func (w *world) replayed(event json.RawMessage, name string) json.RawMessage {
+	w.t.Helper()
+	var e map[string]any
+	if err := json.Unmarshal(event, &e); err != nil {
+		w.t.Fatal(err)
+	}
+	e["replay-name"] = name
+	event, err := json.Marshal(e)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return event
+}
+
+// replayLaunches replays the event of a job that is over with --launch: it comes to the pool's rule, whose
+// task is turned away, and to the ledger, which starts nothing for it.
+func (w *world) replayLaunches(queued json.RawMessage) {
+	w.t.Helper()
+	event := w.replayed(queued, aws.LaunchPrefix+"again")
+	w.again(event, agent.ExitRefused)
+	told := 0
+	for _, to := range w.bus.match("ci", event) {
+		if to.rule.family == "" && w.bus.send[to.rule.arn] != nil {
+			w.bus.work.Go(func() { w.bus.send[to.rule.arn](context.Background(), to) })
+			told++
+		}
+	}
+	w.settle()
+	if told != 1 {
+		w.t.Errorf("%d functions are told of a replayed event: want the ledger's", told)
 	}
 }
 

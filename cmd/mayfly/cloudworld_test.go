@@ -27,7 +27,7 @@ import (
 )
 
 // A cloudWorld is AWS and GitHub for one test. AWS is moto, with stand-ins of ours
-// before it for what moto has none of: CodeCommit, CodeBuild, the schema registry, the
+// before it for what moto has none of: CodeCommit, CodeBuild, the schema registry, replays that run, the
 // simulation of policies, and what awstest.CloudFormation tells. GitHub is githubsim.
 type cloudWorld struct {
 	*world
@@ -37,6 +37,7 @@ type cloudWorld struct {
 	git      *awstest.CodeCommit
 	builds   *awstest.CodeBuild
 	schemas  *awstest.Schemas
+	replays  *awstest.Replays
 	network  awstest.Network
 	programs string
 	denied   atomic.Value // a permission that IAM says is missing; ""
@@ -59,6 +60,7 @@ func newCloudWorld(t *testing.T) *cloudWorld {
 	hook := httptest.NewServer(http.HandlerFunc(w.receive))
 	t.Cleanup(hook.Close)
 	formation := w.cloud.CloudFormation()
+	w.replays = w.cloud.Replays()
 	w.stack = formation
 	formation.Made, formation.Gone = func(string) { w.setAbsent(t, true) }, func(string) { w.setAbsent(t, false) }
 	formation.Outputs = map[string]string{
@@ -68,7 +70,7 @@ func newCloudWorld(t *testing.T) *cloudWorld {
 	w.builds.Run = w.runBuild(t)
 	w.front = w.cloud.Front(t, map[string]http.Handler{
 		"cloudformation": formation, "codecommit": w.git.Handler(), "codebuild": w.builds.Handler(), "schemas": w.schemas.Handler(),
-		"iam": http.HandlerFunc(w.iam), "monitoring": awstest.Alarms(),
+		"iam": http.HandlerFunc(w.iam), "monitoring": awstest.Alarms(), "events": w.replays,
 	})
 	for _, arch := range []string{"amd64", "arm64"} {
 		for _, name := range []string{program.Webhook, program.Handlers, program.Agent, program.Tool} {

@@ -83,7 +83,7 @@
 // aws/stack is the stack's template, which it renders from the configuration and judges.
 // deploy.go here brings the stack up (deployimage.go its image, deployhook.go its webhook)
 // and destroy.go takes it down, with aws/deploy and aws/build; stacksource.go lets the
-// commands that list read it.
+// commands that list read it, and replay_stack.go has EventBridge replay its archive.
 //
 // # The machine
 //

@@ -80,7 +80,7 @@ func (r reading) wantMachine(c *commands) error {
 		return err
 	case aws:
 		return cli.Usage(errors.New("platform aws: this command is for the bus of one machine"),
-			"on AWS EventBridge has the archive and its replays: aws events start-replay")
+			"--platform machine or --state say that this machine is meant")
 	}
 	return nil
 }

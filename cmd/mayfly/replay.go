@@ -49,19 +49,18 @@ type selecting struct {
 }
 
 // selection reads what was selected.
-func (s selecting) selection() (bus.Selection, error) {
-	out := bus.Selection{From: s.From.Time, To: s.To.Time, Rules: s.Rule, Launch: s.Launch}
-	for _, own := range ownRules {
-		if slices.Contains(s.Rule, own.name) && !s.Launch {
-			return out, cli.Usage(fmt.Errorf("rule %q leaves replayed events alone", own.name),
-				"--launch gives them to it, as if they were new; jobs that are known to be over start no runner even then")
-		}
-	}
-	var err error
+func (s selecting) selection() (out bus.Selection, err error) {
+	out = bus.Selection{From: s.From.Time, To: s.To.Time, Rules: s.Rule, Launch: s.Launch}
 	if s.Pattern != "" {
 		out.Pattern, err = readPattern(s.Pattern)
 	}
 	return out, err
+}
+
+// leftAlone refuses a replay without --launch to a rule of mayfly's own.
+func leftAlone(rule string) error {
+	return cli.Usage(fmt.Errorf("rule %q leaves replayed events alone", rule),
+		"--launch gives them to it, as if they were new; jobs that are known to be over get no runner even then")
 }
 
 type replayStartCmd struct {
@@ -87,11 +86,22 @@ func (c *replayStartCmd) Run(ctx context.Context, all *commands, screen *cli.Scr
 	if c.WhatIf != "" {
 		return c.compare(ctx, all, screen, log, o.Selection)
 	}
-	if c.DryRun {
-		return c.preview(ctx, all, screen, o.Selection)
-	}
 	if o.Name == "" {
 		o.Name = "replay-" + time.Now().UTC().Format("20060102-150405.000")
+	}
+	switch aws, err := c.onAWS(all); {
+	case err != nil:
+		return err
+	case aws:
+		return c.startOnAWS(ctx, all, screen, o)
+	}
+	for _, own := range ownRules {
+		if slices.Contains(o.Rules, own.name) && !o.Launch {
+			return leftAlone(own.name)
+		}
+	}
+	if c.DryRun {
+		return c.preview(ctx, all, screen, o.Selection)
 	}
 	path, err := c.path(all)
 	if err != nil {
@@ -104,10 +114,14 @@ func (c *replayStartCmd) Run(ctx context.Context, all *commands, screen *cli.Scr
 	if !running {
 		screen.Notef("mayfly up is not running: it delivers when it does")
 	}
+	return c.printBegun(screen, o)
+}
+
+func (c *replayStartCmd) printBegun(screen *cli.Screen, o replayOrder) error {
 	if c.JSON {
 		return screen.JSON(o)
 	}
-	_, err = fmt.Fprintf(screen.Out, "replay %s has begun: mayfly replay list shows how far it is\n", o.Name)
+	_, err := fmt.Fprintf(screen.Out, "replay %s has begun: mayfly replay list shows how far it is\n", o.Name)
 	return err
 }
 
@@ -127,10 +141,14 @@ func (c *replayStartCmd) preview(ctx context.Context, all *commands, screen *cli
 	}
 	defer db.Close()
 	p, err := s.Preview(ctx, db, rules)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case c.JSON:
+	}
+	return c.printPreview(screen, p)
+}
+
+func (c *replayStartCmd) printPreview(screen *cli.Screen, p bus.Preview) error {
+	if c.JSON {
 		return screen.JSON(p)
 	}
 	var rows [][]cli.Cell
@@ -149,6 +167,12 @@ type replayListCmd struct{ reading }
 
 // Run lists replays, the newest first.
 func (c *replayListCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
+	switch aws, err := c.onAWS(all); {
+	case err != nil:
+		return err
+	case aws:
+		return c.listOnAWS(ctx, all, screen)
+	}
 	db, err := c.open(ctx, all)
 	if err != nil {
 		return err
@@ -177,13 +201,27 @@ type replayCancelCmd struct {
 
 // Run cancels a replay.
 func (c *replayCancelCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
-	if _, err := askFor[string](ctx, c.reading, all, log, "/replay/cancel", c.Name); err != nil {
-		return hintIfNone(err, "mayfly replay list shows what there is")
+	if err := c.cancel(ctx, all, log); err != nil {
+		return err
 	}
 	if c.JSON {
 		return screen.JSON(map[string]string{"cancelled": c.Name})
 	}
 	_, err := fmt.Fprintf(screen.Out, "replay %s is cancelled\n", c.Name)
+	return err
+}
+
+func (c *replayCancelCmd) cancel(ctx context.Context, all *commands, log *slog.Logger) error {
+	switch aws, err := c.onAWS(all); {
+	case err != nil:
+		return err
+	case aws:
+		return c.cancelOnAWS(ctx, all)
+	}
+	_, err := askFor[string](ctx, c.reading, all, log, "/replay/cancel", c.Name)
+	if err != nil {
+		err = hintIfNone(err, "mayfly replay list shows what there is")
+	}
 	return err
 }
 

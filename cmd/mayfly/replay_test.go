@@ -91,7 +91,6 @@ func TestReplayCommands(t *testing.T) {
 		"replay cancel all":                             {1, "want one that runs"},
 		"replay --from 1h --pattern " + file:            {2, "mayfly.yaml"},
 		"replay --from 1h --name ../x --rule pings":     {1, "want letters, digits"},
-		"replay list --platform aws":                    {2, "hint: on AWS EventBridge"},
 		"replay cancel --state " + t.TempDir() + " all": {1, "hint: nothing has run"},
 	} {
 		if _, errs, code := mayfly(t, append([]string{"-c", file}, strings.Fields(args)...)...); code != want.code || !strings.Contains(errs, want.hint) {

@@ -48,6 +48,10 @@ const (
 	TypeRunwayKnown     = "Runway Known"           // sweep → release: its answer
 )
 
+// LaunchPrefix begins the name of a replay whose events are matched as if they were new:
+// the stack's rules that start and remove runners take no others. mayfly replay --launch gives it.
+const LaunchPrefix = "launch-"
+
 // The metrics of a stack: what CloudWatch has of it beyond what AWS measures itself.
 const (
 	MetricsNamespace  = "Mayfly"

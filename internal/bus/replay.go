@@ -42,14 +42,22 @@ var ErrReplay = errors.New("replay refused")
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_StartReplay.html
 var replayName = regexp.MustCompile(`^[-._A-Za-z0-9]{1,64}$`)
 
+// CheckReplayName says what keeps a replay from being called so, here and by EventBridge.
+func CheckReplayName(name string) error {
+	if !replayName.MatchString(name) {
+		return fmt.Errorf("%w: name %q: want letters, digits, dots, dashes and underscores, 64 at most", ErrReplay, name)
+	}
+	return nil
+}
+
 // Replay begins a replay: the events of s, as they are in the log now, are delivered once
 // more, in their order. It returns when that is on disk; [Bus.Run] does the rest, also
 // after a crash, behind all that is new. An event comes to a rule once for each name, and
 // as any delivery at least once. An error of [ErrReplay] says what is wrong; a name that
 // was given before is, so that asking again after another error does nothing twice.
 func (b *Bus) Replay(ctx context.Context, name string, s Selection) error {
-	if !replayName.MatchString(name) {
-		return fmt.Errorf("%w: name %q: want letters, digits, dots, dashes and underscores, 64 at most", ErrReplay, name)
+	if err := CheckReplayName(name); err != nil {
+		return err
 	}
 	queues := b.routes.Load().queues
 	for _, rule := range s.Rules {

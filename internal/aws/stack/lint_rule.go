@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/aws"
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
 	"github.com/mayfly-ci/mayfly/internal/event/transform"
 )
@@ -86,8 +87,13 @@ func (l *linter) launch(id string, target tree, matches *pattern.Pattern) {
 	if role := referred(target["RoleArn"]); role != "" && tags && !slices.Contains(actionsOf(l.statements(role)), "ecs:TagResource") {
 		l.fault(id, "tasks with tags, and %s has no ecs:TagResource", role)
 	}
-	if matches != nil && matchesReplay(matches, at(l.resources[id].properties, "EventPattern")) {
-		l.fault(id, `replayed events start tasks: want "replay-name": [{"exists": false}] in the pattern`)
+	if said := at(l.resources[id].properties, "EventPattern"); matches != nil {
+		if matchesReplay(matches, said, "again") {
+			l.fault(id, `replayed events start tasks: want "replay-name": [{"exists": false}, {"prefix": %q}] in the pattern`, aws.LaunchPrefix)
+		}
+		if !matchesReplay(matches, said, aws.LaunchPrefix+"again") {
+			l.fault(id, `events of mayfly replay --launch start no task: want {"prefix": %q} beside {"exists": false}`, aws.LaunchPrefix)
+		}
 	}
 	l.overrides(id, target)
 }
@@ -195,13 +201,13 @@ func inputOf(in tree) (*transform.Transformer, error) {
 }
 
 // matchesReplay reports whether a pattern of plain values matches, with them, an
-// event that is replayed.
-func matchesReplay(p *pattern.Pattern, said tree) bool {
+// event of the replay of a name.
+func matchesReplay(p *pattern.Pattern, said tree, name string) bool {
 	event, ok := sample(said).(tree)
 	if !ok {
 		return false
 	}
-	event["replay-name"] = "again"
+	event["replay-name"] = name
 	src, err := json.Marshal(event)
 	return err == nil && p.Matches(src)
 }

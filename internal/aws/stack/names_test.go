@@ -51,6 +51,7 @@ func TestNamesInTasks(t *testing.T) {
 		fmt.Sprintf(`{"name": %q, "environment": [{"name": %q, "value": "<job>"}]}`, aws.ContainerName, aws.EnvJob),
 		fmt.Sprintf(`{"name": %q, "environment": [{"name": %q, "value": "<job>"}, {"name": %q, "value": "<runner>"}]}`, aws.ContainerName, aws.EnvJob, aws.EnvRunner),
 		fmt.Sprintf("EntryPoint: [%q]\n", aws.AgentPath),
+		fmt.Sprintf("detail-type: [%s], replay-name: [{ exists: false }] }", aws.TypeDeliveryQuarantined),
 		fmt.Sprintf("detail-type: [%s, %s, %s]", aws.TypeVersionRefused, aws.TypeStartFailed, aws.TypeRunwayKnown),
 		fmt.Sprintf("detail-type: [%s, %s, %s]", event.TypeRunnerUnwanted, event.TypeJobUncertain, aws.TypeRunwayUncertain),
 	} {

@@ -1,5 +1,5 @@
 // Package view reads what there is to read of a stack, in the words of one machine: its
-// events, dead letters, quarantine and schemas. Its jobs and runners are ledger/dynamo's.
+// events, dead letters, quarantine, replays and schemas. Its jobs and runners are ledger/dynamo's.
 package view
 
 import (

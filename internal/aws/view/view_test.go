@@ -292,3 +292,68 @@ func TestSchemas(t *testing.T) {
 		t.Errorf("left %q: want what is not ours", left)
 	}
 }
+
+// TestReplay has moto's own archive deliver events again: to a rule that takes replayed events, to one that
+// takes those of --launch only, and to one that takes none.
+func TestReplay(t *testing.T) {
+	cloud := awstest.Start(t)
+	queues := map[string]string{}
+	for name, names := range map[string]string{"all": `[{"exists":true}]`, "new": `[{"exists":false},{"prefix":"launch-"}]`, "once": `[{"exists":false}]`} {
+		queues[name] = cloud.RuleToQueue(t, "ci", name, `{"source":["github.com"],"replay-name":`+names+`}`)
+	}
+	at := "arn:aws:events:" + awstest.Region + ":" + awstest.Account
+	made, err := eventbridge.NewFromConfig(cloud.Config).CreateArchive(t.Context(), &eventbridge.CreateArchiveInput{ArchiveName: aws.String("ci"), EventSourceArn: aws.String(at + ":event-bus/ci")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := eventbus.New(cloud.Config, "ci").Publish(t.Context(), event.Event{ID: "one", Source: event.SourceGitHub, DetailType: "ping", Time: time.Now(), Detail: []byte(`{"zen":"x"}`)}); err != nil {
+		t.Fatal(err)
+	}
+	replays := view.NewReplays(cloud.Config, *made.ArchiveArn, at+":event-bus/ci")
+	rules, err := replays.Rules(t.Context())
+	if err != nil || len(rules) != 3 { // and not the archive's own
+		t.Fatalf("rules %+v, %v: want three", rules, err)
+	}
+	taken := map[string]string{}
+	for _, r := range rules {
+		for _, name := range []string{"again", "launch-again"} {
+			if takes, err := r.TakesReplay(name); err != nil || takes {
+				taken[r.Name] += name + " "
+			}
+		}
+	}
+	if diff := cmp.Diff(map[string]string{"all": "again launch-again ", "new": "launch-again "}, taken); diff != "" {
+		t.Errorf("rules that take replays (-want +got):\n%s", diff)
+	}
+	hour := bus.Selection{From: time.Now().Add(-time.Hour), To: time.Now()}
+	for _, name := range []string{"again", "launch-again"} {
+		if err := replays.Start(t.Context(), name, hour, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := replays.Start(t.Context(), "again", hour, rules); err == nil || !strings.Contains(err.Error(), "there is one of that name") {
+		t.Errorf("a name for the second time: %v", err)
+	}
+	got := map[string]string{}
+	for name, queue := range queues {
+		for _, body := range cloud.Received(t, queue) {
+			var e event.Event
+			if err := e.UnmarshalJSON([]byte(body)); err != nil {
+				t.Fatal(err)
+			}
+			got[name] += "(" + e.ReplayName + ")"
+		}
+	}
+	if diff := cmp.Diff(map[string]string{"all": "(again)(launch-again)", "new": "()(launch-again)", "once": "()"}, got); diff != "" {
+		t.Errorf("delivered, by the names of replays (-want +got):\n%s", diff)
+	}
+	list, err := replays.List(t.Context())
+	if err != nil || len(list) != 2 || list[0].State != "completed" || list[0].From.Unix() != hour.From.Unix() || list[0].Ended.IsZero() {
+		t.Errorf("replays %+v, %v", list, err)
+	}
+	for _, name := range []string{"again", "none"} {
+		if err := replays.Cancel(t.Context(), name); !errors.Is(err, view.ErrNoReplay) {
+			t.Errorf("cancelling %s, which does not run: %v", name, err)
+		}
+	}
+}
