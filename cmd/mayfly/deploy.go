@@ -142,13 +142,15 @@ func (c *deployCmd) open(ctx context.Context, all *commands, screen *cli.Screen)
 	return d, err
 }
 
-// tell says what AWS does with a resource: what has ended on a line that stays.
+// tell says what AWS does with a resource: what has ended, or takes long, on a line that stays.
 func (d *deployment) tell(p deploy.Progress) {
 	switch {
 	case strings.HasSuffix(p.Status, "_FAILED"):
 		d.screen.Notef("  %s %s (%s): %s", d.screen.Paint(cli.Red, p.Status), p.Resource, p.Type, cli.Printable(p.Reason))
 	case strings.HasSuffix(p.Status, "_COMPLETE"):
 		d.screen.Notef("  %s %s (%s)", p.Status, p.Resource, p.Type)
+	case p.Waits():
+		d.screen.Notef("  %s %s (%s): %s", p.Status, p.Resource, p.Type, cli.Printable(p.Reason))
 	}
 }
 

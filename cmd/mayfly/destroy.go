@@ -80,7 +80,7 @@ func (c *destroyCmd) open(ctx context.Context, all *commands, screen *cli.Screen
 	}
 	d.stack.Look = c.Look
 	d.stack.Tell = func(p deploy.Progress) {
-		if !strings.HasSuffix(p.Status, "_IN_PROGRESS") {
+		if p.Waits() || !strings.HasSuffix(p.Status, "_IN_PROGRESS") {
 			screen.Notef("  %s %s (%s) %s", p.Status, p.Resource, p.Type, cli.Printable(p.Reason))
 		}
 	}

@@ -33,7 +33,7 @@ resource "aws_cloudformation_stack" "mayfly" {
 
   timeouts {
     create = "30m"
-    update = "30m"
+    update = "60m" # functions that leave a VPC take their time
     delete = "60m" # hosts end their jobs first
   }
 

@@ -33,7 +33,13 @@ type Progress struct {
 	Resource string // its logical id
 	Type     string // such as AWS::ECS::Cluster
 	Status   string // such as CREATE_COMPLETE
-	Reason   string // of a failure
+	Reason   string // of a failure, or what it waits for
+}
+
+// Waits reports whether AWS says of work that goes on what it waits for, as it does, for
+// half an hour perhaps, where functions leave a VPC.
+func (p Progress) Waits() bool {
+	return strings.HasSuffix(p.Status, "_IN_PROGRESS") && strings.Contains(p.Reason, "is waiting for")
 }
 
 // A State is how a stack stands. Its zero value is a stack that is not there.

@@ -85,6 +85,22 @@ func TestProposalChangesNothing(t *testing.T) {
 	}
 }
 
+// TestWaits: of work that goes on, only what makes a person wait is worth a line. The words are CloudFormation's.
+func TestWaits(t *testing.T) {
+	const waiting = "CloudFormation is waiting for NetworkInterfaces associated with the Lambda Function to be cleaned up."
+	for p, want := range map[deploy.Progress]bool{
+		{Resource: "ClaimFunction", Status: "DELETE_IN_PROGRESS", Reason: waiting}:                       true,
+		{Resource: "ClaimFunction", Status: "UPDATE_IN_PROGRESS", Reason: waiting}:                       true,
+		{Resource: "ClaimFunction", Status: "DELETE_IN_PROGRESS"}:                                        false,
+		{Resource: "ClaimFunction", Status: "CREATE_IN_PROGRESS", Reason: "Resource creation Initiated"}: false,
+		{Resource: "ClaimFunction", Status: "DELETE_FAILED", Reason: waiting}:                            false,
+	} {
+		if got := p.Waits(); got != want {
+			t.Errorf("%+v: %t", p, got)
+		}
+	}
+}
+
 func TestStatesThatCannotBeDeployedTo(t *testing.T) {
 	s := deploy.NewStack(awstest.Start(t).Config, "ci")
 	for status, ok := range map[string]bool{
