@@ -70,7 +70,7 @@ func (c change) image() string {
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/cannot-start-container.html
 // https://github.com/aws/amazon-ecs-agent/blob/master/agent/dockerclient/dockerapi/errors.go
-var imageFaults = regexp.MustCompile(`(?i)CannotPull\w*Error: .*(manifest unknown|\bnot found\b|no matching manifest|matching platform)|CannotStartContainerError: .*(exec: |exec format error)`)
+var imageFaults = regexp.MustCompile(`(?is)CannotPull\w*Error: .*(manifest unknown|\bnot found\b|no matching manifest|matching platform)|CannotStartContainerError: .*(exec: |exec format error)`)
 
 // outside reports whether the end of a task says nothing of its image: AWS or a person brought it
 // about (StopTask, a host that ended, a spot interruption), or its start failed for a cause elsewhere. What

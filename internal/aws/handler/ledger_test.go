@@ -192,6 +192,30 @@ func TestStartThatWentWell(t *testing.T) {
 	}
 }
 
+// TestStartThatHangs: a runner whose task runs and does not claim in time is removed by the
+// sweep, and the end of its task tells of it all the same.
+func TestStartThatHangs(t *testing.T) {
+	s := newStage(t)
+	s.must(s.ledger.Handle(t.Context(), s.aboutJob(1, "queued")))
+	s.must(s.ledger.Handle(t.Context(), s.aboutTask("a", "RUNNING", "ci-small", env("acme/web/1/1"), stopped("", "", -1, ""))))
+	name := s.first(1)
+	s.now = s.now.Add(10 * time.Minute)
+	result, err := s.store.Apply(t.Context(), ledger.Tick{})
+	s.must(err)
+	for _, e := range result.Effects {
+		if remove, ok := e.(ledger.RemoveRunner); ok && remove.Runner == name {
+			s.must(s.sweep.Pipeline.Remove(t.Context(), remove))
+		}
+	}
+	if r := s.runner(name); r.State != ledger.RunnerGone || len(s.published) > 0 {
+		t.Fatalf("runner is %s, published %v: want it gone, and nothing told yet", r.State, s.published)
+	}
+	s.must(s.ledger.Handle(t.Context(), s.aboutTask("a", "STOPPED", "ci-small", env("acme/web/1/1"), stopped("UserInitiated", "no runner of the ledger needs it", 137, ""))))
+	if len(s.published) != 1 || s.published[0].DetailType != mayfly.TypeStartFailed || !strings.Contains(string(s.published[0].Detail), "did not claim within 2m0s of its start") {
+		t.Errorf("published %+v: want one event of a start that failed", s.published)
+	}
+}
+
 // TestEventsOfNoUse: what cannot be taken is an error, which Lambda brings to the dead
 // letters; what is none of ours is not.
 func TestEventsOfNoUse(t *testing.T) {
