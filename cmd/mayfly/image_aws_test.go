@@ -26,6 +26,7 @@ func TestImageOnAWS(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	queue := w.cloud.RuleToQueue(t, "ci", "promoted", `{"source": ["mayfly"], "detail-type": ["Image Promoted"], "detail": {"image": {"digest": ["`+string(old)+`"]}, "previous": ["`+string(fresh)+`"]}}`)
 	if v := asJSON[imageView](t, w, "image", "status", "--json"); v.Current == nil || v.Current.Digest != fresh {
 		t.Errorf("status %+v: want %s to be current", v, fresh)
 	}
@@ -38,6 +39,9 @@ func TestImageOnAWS(t *testing.T) {
 			t.Errorf("%v says %s: want %s", c.args, out, c.want)
 		}
 		w.wantLaunched(t, c.want)
+	}
+	if said := w.cloud.Received(t, queue); len(said) != 1 {
+		t.Errorf("said of the rollback: %v; want one event", said)
 	}
 	arm := catalog.New(w.cloud.Config, catalog.Config{Table: "ci-ledger", Architecture: "arm64"})
 	if _, err := arm.Apply(t.Context(), image.Built{Digest: "sha256:" + image.Digest(strings.Repeat("c", 64)), Version: "2.337.0", Revision: "r"}); err != nil {

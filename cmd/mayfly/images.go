@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -163,12 +162,12 @@ func (i *images) emit(tx *disk.Tx, effects []image.Effect) error {
 		default:
 			continue
 		}
-		detail, err := json.Marshal(e)
+		said, err := event.Say(kind, e, time.Now())
 		if err != nil {
 			return err
 		}
-		_, err = i.m.bus.PublishTx(tx, event.Event{ID: rand.Text(), Source: event.SourceMayfly, DetailType: kind, Time: time.Now().UTC(), Detail: detail})
-		if err != nil {
+		said.ID = rand.Text()
+		if _, err := i.m.bus.PublishTx(tx, said); err != nil {
 			return err
 		}
 	}

@@ -88,7 +88,7 @@ func (c *cloud) catalog(state deploy.State, architecture string) *catalog.Catalo
 }
 
 // orderOnAWS carries out an order of the stack's catalog for architecture, and returns the
-// digest of the image that is current then. What more follows from it, the release function does.
+// digest of the image that is current then. What else follows from it, the release function does.
 func orderOnAWS(ctx context.Context, all *commands, architecture string, o imageOrder) (image.Digest, error) {
 	c, err := openCloud(ctx, all)
 	if err != nil {
@@ -111,17 +111,25 @@ func orderOnAWS(ctx context.Context, all *commands, architecture string, o image
 	if err != nil {
 		return "", err
 	}
-	known, err := store.Catalog(ctx)
+	var promoted image.PromoteImage
+	for _, e := range result.Effects {
+		if p, ok := e.(image.PromoteImage); ok {
+			promoted = p
+		}
+	}
+	tasks := build.NewTasks(c.account.Config, c.stack.Name, state.Outputs["RepositoryUri"])
+	if _, err := tasks.Promote(ctx, architecture, string(promoted.Image.Digest)); err != nil {
+		return "", err
+	}
+	said, err := event.Say(event.TypeImagePromoted, promoted, time.Now())
 	if err != nil {
 		return "", err
 	}
-	current, _ := known.Current()
-	tasks := build.NewTasks(c.account.Config, c.stack.Name, state.Outputs["RepositoryUri"])
-	if _, err := tasks.Promote(ctx, architecture, string(current.Digest)); err != nil {
+	if err := eventbus.New(c.account.Config, state.Outputs["BusName"]).Put(ctx, said); err != nil {
 		return "", err
 	}
-	_, err = store.Apply(ctx, image.InForce{Digest: current.Digest})
-	return current.Digest, err
+	_, err = store.Apply(ctx, image.InForce{Digest: promoted.Image.Digest})
+	return promoted.Image.Digest, err
 }
 
 // architecture is the one that is wanted, or else that of the first pool whose image

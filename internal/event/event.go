@@ -46,6 +46,16 @@ type Event struct {
 	ReplayName string
 }
 
+// Say returns what Mayfly itself says at now: an event of that detail type with about as its
+// detail, which is JSON of an object. The caller gives it its ID, where the bus does not.
+func Say(detailType string, about any, now time.Time) (Event, error) {
+	detail, err := json.Marshal(about)
+	if err != nil {
+		return Event{}, fmt.Errorf("event %q: %w", detailType, err)
+	}
+	return Event{Source: SourceMayfly, DetailType: detailType, Time: now.UTC(), Detail: detail}, nil
+}
+
 // envelope is the wire form of an Event. Version, account and region are there
 // because rules and consumers written for EventBridge expect them. Detail comes
 // last, see [Event.AppendEnvelope].

@@ -59,10 +59,7 @@ func New(c Config) *Pipeline {
 // EventOf returns the event that asks for an effect, said at now. The caller gives it
 // its ID.
 func EventOf(effect ledger.Effect, now time.Time) (event.Event, error) {
-	detail, err := json.Marshal(effect)
-	return event.Event{
-		Source: event.SourceMayfly, DetailType: effect.DetailType(), Time: now.UTC(), Detail: detail,
-	}, err
+	return event.Say(effect.DetailType(), effect, now)
 }
 
 // EffectOf reads the effect that e asks for, of a kind that the caller knows by e's

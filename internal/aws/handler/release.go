@@ -388,9 +388,9 @@ func (w *road) publish(ctx context.Context, kind string, detail any) error {
 
 // publish puts an event of Mayfly's own on the bus.
 func publish(ctx context.Context, put func(context.Context, ...event.Event) error, now time.Time, kind string, detail any) error {
-	text, err := json.Marshal(detail)
+	e, err := event.Say(kind, detail, now)
 	if err != nil {
 		return err
 	}
-	return put(ctx, event.Event{Source: event.SourceMayfly, DetailType: kind, Time: now.UTC(), Detail: text})
+	return put(ctx, e)
 }
