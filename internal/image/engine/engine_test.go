@@ -96,11 +96,7 @@ func open(t *testing.T) workshop {
 	if err := errors.Join(hosttools.Write(&packed, w.base, image), b.Load(t.Context(), &packed)); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := b.RemoveImage(context.Background(), w.base); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { remove(t, b.RemoveImage, w.base) })
 	return w
 }
 
@@ -121,12 +117,22 @@ func (w workshop) build(t *testing.T, r Request) Image {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := w.Remove(context.Background(), i.Digest); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { remove(t, w.Remove, i.Digest) })
 	return i
+}
+
+// remove removes an image. Podman has a container of it for a moment yet after a build that was
+// given up, and after the last container of others has gone.
+func remove(t *testing.T, do func(context.Context, string) error, image string) {
+	t.Helper()
+	for begun := time.Now(); ; <-time.After(100 * time.Millisecond) {
+		if err := do(context.Background(), image); err == nil {
+			return
+		} else if time.Since(begun) > 30*time.Second {
+			t.Error(err)
+			return
+		}
+	}
 }
 
 // inside returns what script prints in a container of image.
