@@ -12,6 +12,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/aws/eventbus"
 	"github.com/mayfly-ci/mayfly/internal/aws/function"
 	"github.com/mayfly-ci/mayfly/internal/aws/handler"
+	"github.com/mayfly-ci/mayfly/internal/image/release"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
@@ -24,8 +25,8 @@ func openRelease(_ context.Context, p *place) (any, error) {
 	}
 	r, err := handler.NewRelease(handler.ReleaseConfig{
 		AWS: p.aws, Stack: p.getenv(aws.EnvStack), Table: p.getenv(aws.EnvTable), Projects: projects, Repository: p.getenv(aws.EnvRepository),
-		Source:   p.getenv(aws.EnvSource),
-		Off:      !slices.ContainsFunc(p.settings.Pools, func(o pool.Pool) bool { return o.Image == "" }),
+		Source: p.getenv(aws.EnvSource), Feed: release.Feed{URL: p.settings.Image.Feed}, Keep: p.settings.Image.Keep,
+		Off:      !p.settings.Image.Watch || !slices.ContainsFunc(p.settings.Pools, func(o pool.Pool) bool { return o.Image == "" }),
 		Runners:  p.ledger(nil),
 		Pipeline: pipeline.New(pipeline.Config{Limits: p.limits, Log: p.log}),
 		Publish:  eventbus.New(p.aws, p.getenv(aws.EnvBus)).Put, Now: time.Now, Log: p.log,

@@ -47,7 +47,6 @@ type deployment struct {
 	template   stack.Template
 	forge      *github.Client
 	files      imagesource.Source
-	bucket     *deploy.Bucket
 	artifacts  []deploy.Artifact
 	parameters map[string]string
 	state      deploy.State // as last seen
@@ -81,7 +80,7 @@ func (c *deployCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) 
 		return err
 	}
 	if c.NoStack && !d.state.Exists() {
-		screen.Notef("the artifacts are in %s; make stack %s, and run this again", d.bucket.Name, d.stack.Name)
+		screen.Notef("the artifacts are in %s; make stack %s, and run this again", d.bucket().Name, d.stack.Name)
 		return nil
 	}
 	if c.NoStack {
@@ -130,6 +129,9 @@ func (c *deployCmd) open(ctx context.Context, all *commands, screen *cli.Screen)
 	if err := cloud.resolve(); err != nil {
 		return nil, err
 	}
+	if err := c.look(); err != nil {
+		return nil, err
+	}
 	d := &deployment{cloud: cloud, imageOnAWS: c.imageOnAWS, NoStack: c.NoStack, Programs: c.Programs, screen: screen}
 	if d.settings, d.template, err = render(cloud.setup); err != nil {
 		return nil, err
@@ -161,7 +163,6 @@ func (d *deployment) check(ctx context.Context) (err error) {
 	if d.state, err = deploy.Preflight(ctx, d.account, d.stack, network); err != nil {
 		return err
 	}
-	d.bucket = deploy.NewBucket(d.account.Config, d.account.ID, d.stack.Name)
 	return d.checkHook(ctx)
 }
 
@@ -169,7 +170,7 @@ func (d *deployment) check(ctx context.Context) (err error) {
 func (d *deployment) prepare(ctx context.Context) error {
 	d.screen.Notef("preparing the programs")
 	d.parameters = d.configured()
-	d.parameters[deploy.ArtifactBucket] = d.bucket.Name
+	d.parameters[deploy.ArtifactBucket] = d.bucket().Name
 	var settings bytes.Buffer
 	if err := d.handlerSettings().Write(&settings); err != nil {
 		return err
@@ -254,6 +255,7 @@ func (d *deployment) handlerSettings() aws.Settings {
 		Pools: d.PoolSet(), Events: d.Webhook.Events, MaxBody: int64(d.Webhook.MaxBody),
 		GitHub:    aws.GitHub{URL: d.GitHub.URL, CA: string(d.ca), AppID: d.GitHub.App.ID},
 		RunnersAt: d.GitHub.RunnersAt, HookAt: d.Webhook.At,
+		Image: aws.Image{Watch: d.Image.Watch, Keep: d.Image.Keep, Feed: d.Image.Feed},
 	}
 }
 
@@ -268,15 +270,15 @@ func (d *deployment) writeParameters(file string) error {
 
 // upload makes the bucket and brings what is missing there.
 func (d *deployment) upload(ctx context.Context) error {
-	d.screen.Notef("bucket %s", d.bucket.Name)
-	if err := d.bucket.Make(ctx); err != nil {
+	d.screen.Notef("bucket %s", d.bucket().Name)
+	if err := d.bucket().Make(ctx); err != nil {
 		return err
 	}
 	if !d.template.Inline {
 		d.artifacts = append(d.artifacts, d.templateArtifact())
 	}
 	for _, a := range d.artifacts {
-		uploaded, err := d.bucket.Put(ctx, a)
+		uploaded, err := d.bucket().Put(ctx, a)
 		if err != nil {
 			return err
 		}
@@ -318,7 +320,7 @@ func (d *deployment) apply(ctx context.Context) error {
 
 func (d *deployment) wanted() deploy.Wanted {
 	return deploy.Wanted{
-		Template: d.template.Body, URL: d.bucket.URL(d.templateArtifact().Key), Parameters: d.parameters,
+		Template: d.template.Body, URL: d.bucket().URL(d.templateArtifact().Key), Parameters: d.parameters,
 		Tags: map[string]string{deploy.StackTag: d.stack.Name},
 	}
 }
@@ -415,7 +417,7 @@ func (d *deployment) propose(ctx context.Context) ([]deploy.Change, error) {
 		return nil, cli.Hint(fmt.Errorf("stack %s is in state %s", d.stack.Name, d.state.Status), "wait for its end")
 	}
 	if !d.template.Inline {
-		if _, err := d.bucket.Put(ctx, d.templateArtifact()); err != nil { // AWS reads it from there
+		if _, err := d.bucket().Put(ctx, d.templateArtifact()); err != nil { // AWS reads it from there
 			return nil, err
 		}
 	}

@@ -3,22 +3,28 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
 	"github.com/mayfly-ci/mayfly/internal/aws/build"
 	"github.com/mayfly-ci/mayfly/internal/aws/catalog"
 	"github.com/mayfly-ci/mayfly/internal/aws/deploy"
 	"github.com/mayfly-ci/mayfly/internal/aws/stack"
-
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/image"
+	"github.com/mayfly-ci/mayfly/internal/image/archive"
 	"github.com/mayfly-ci/mayfly/internal/image/engine"
 	imagesource "github.com/mayfly-ci/mayfly/internal/image/source"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
@@ -300,6 +306,51 @@ func TestImagesOfStack(t *testing.T) {
 	}
 	if _, errs, code := w.run(t, nil, "image", "promote", "sha256:0000"); code != 1 || !strings.Contains(errs, "hint:") {
 		t.Errorf("promoted what is not there: exit code %d, %s", code, errs)
+	}
+}
+
+// TestImageOfStackFromFile builds from an archive that is here: the build finds it in the
+// bucket, by its checksum.
+func TestImageOfStackFromFile(t *testing.T) {
+	w := newCloudWorld(t)
+	out, errs, code := w.deploy(t)
+	w.must(t, out, errs, code)
+	run, archived := w.builds.Run, ""
+	w.builds.Run = func(project, commit string, env map[string]string) awstest.Built {
+		bucket, key := "ci-artifacts-"+awstest.Account+"-"+awstest.Region, "archives/runner-"+env["RUNNER_SHA256"]+".tar.gz"
+		object, err := s3.NewFromConfig(w.cloud.Config).GetObject(context.Background(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+		if err != nil {
+			t.Errorf("%s: %v", key, err)
+			return run(project, commit, env)
+		}
+		defer object.Body.Close()
+		hash := sha256.New()
+		io.Copy(hash, object.Body)
+		archived = fmt.Sprintf("%s %x", env["RUNNER_VERSION"], hash.Sum(nil))
+		return run(project, commit, env)
+	}
+	file := standin(t)
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, errs, code = w.run(t, nil, "image", "build", "--agent-archive", file, "--look", "5ms")
+	if want := fmt.Sprintf("%s %x", standinVersion, sha256.Sum256(content)); w.must(t, out, errs, code) == "" || archived != want {
+		t.Errorf("built from %s, want %s", archived, want)
+	}
+	other := filepath.Join(t.TempDir(), archive.Name(standinVersion, "arm64"))
+	if err := os.WriteFile(other, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for says, args := range map[string][]string{
+		"for which no pool has hosts": {"image", "build", "--agent-archive", other},
+		"does not say for which":      {"image", "build", "--agent-archive", w.config()},
+		"wrong checksum":              {"image", "build", "--agent-archive", file, "--sha256", strings.Repeat("0", 64)},
+		"image.base and image.docker": {"image", "build", "--docker"},
+	} {
+		if out, errs, code := w.run(t, nil, args...); code == 0 || !strings.Contains(errs, says) || !strings.Contains(errs, "hint:") {
+			t.Errorf("%v: exit code %d, want %q\n%s%s", args, code, says, out, errs)
+		}
 	}
 }
 

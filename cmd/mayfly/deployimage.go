@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 
 	"github.com/mayfly-ci/mayfly/internal/aws/build"
 	"github.com/mayfly-ci/mayfly/internal/aws/deploy"
 	"github.com/mayfly-ci/mayfly/internal/aws/stack"
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/image"
+	"github.com/mayfly-ci/mayfly/internal/image/archive"
 	imagesource "github.com/mayfly-ci/mayfly/internal/image/source"
 )
 
@@ -20,6 +22,22 @@ type imageOnAWS struct {
 	Source  string `help:"Folder with the image's source, in place of the configuration's." type:"existingdir" placeholder:"DIR"`
 	Version string `name:"runner-version" help:"Version of GitHub's runner to build, such as 2.336.0; the newest by default." placeholder:"VERSION"`
 	SHA256  string `name:"sha256" help:"SHA-256 of that runner's archive." placeholder:"HEX"`
+	Archive string `name:"agent-archive" help:"That runner's archive, in place of a download in AWS: actions-runner-linux-x64-VERSION.tar.gz." type:"existingfile" placeholder:"FILE"`
+
+	file archive.File // the archive, once it has been looked at
+	arch string       // what it is for
+}
+
+// look looks at the archive, if one was given.
+func (c *imageOnAWS) look() (err error) {
+	if c.Archive == "" {
+		return nil
+	}
+	if c.arch = archive.Architecture(c.Archive); c.arch == "" {
+		return cli.Usage(fmt.Errorf("archive %s: its name does not say for which processor it is", c.Archive), "name it as GitHub does, such as %s", archive.Name("2.336.0", "amd64"))
+	}
+	c.file, err = archive.Open(c.Archive, c.arch, c.Version, c.SHA256)
+	return explainArchive(err)
 }
 
 // source opens the image's source.
@@ -34,10 +52,18 @@ func (c imageOnAWS) source(s setup) (imagesource.Source, error) {
 	return settings.open()
 }
 
-// runner returns the release of GitHub's runner that is to be in the image.
-func (c imageOnAWS) runner(ctx context.Context, feed string) (image.Release, error) {
+// runner returns the release of GitHub's runner that is to be in the image. An archive that
+// was given is brought to where builds look first.
+func (c imageOnAWS) runner(ctx context.Context, to *cloud) (image.Release, error) {
+	if c.Archive != "" {
+		body, err := os.ReadFile(c.file.Path)
+		if err == nil {
+			_, err = to.bucket().Put(ctx, deploy.NewArtifact("archives/runner", body, ".tar.gz"))
+		}
+		return image.Release{Version: image.Version(c.file.Version), SHA256: map[string]string{c.arch: c.file.SHA256}}, err
+	}
 	if c.Version == "" {
-		return newestRunner(ctx, feed)
+		return newestRunner(ctx, to.Image.Feed)
 	}
 	v, err := image.ParseVersion(c.Version)
 	if err != nil || c.SHA256 == "" {
@@ -66,6 +92,11 @@ func sourceZip(s imagesource.Source) ([]byte, error) {
 		contents[f.Name] = f.Body
 	}
 	return deploy.Zip(contents)
+}
+
+// bucket has what the stack is made from.
+func (c *cloud) bucket() *deploy.Bucket {
+	return deploy.NewBucket(c.account.Config, c.account.ID, c.stack.Name)
 }
 
 // tasks are what launches images.
@@ -160,7 +191,7 @@ func (d *deployment) imageFor(ctx context.Context, from committed, there []build
 	if newest != "" {
 		return newest, nil
 	}
-	runner, err := d.runner(ctx, d.Image.Feed)
+	runner, err := d.runner(ctx, d.cloud)
 	if err != nil {
 		return "", err
 	}
@@ -170,6 +201,9 @@ func (d *deployment) imageFor(ctx context.Context, from committed, there []build
 // buildImage builds an image of the source in AWS, with its log on standard error, and
 // returns its digest. A build of something else that is running is waited for.
 func (c *cloud) buildImage(ctx context.Context, state deploy.State, screen *cli.Screen, r image.Release, from committed, arch string) (string, error) {
+	if r.SHA256[arch] == "" {
+		return "", cli.Hint(fmt.Errorf("runner %s: there is no archive for %s", r.Version, arch), runnerHint)
+	}
 	p := build.NewProject(c.account.Config, state.Outputs["BuildName"+stack.Suffix(arch)])
 	p.Look = c.stack.Look
 	start := func() (build.Build, error) {

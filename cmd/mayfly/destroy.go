@@ -252,7 +252,7 @@ func (d *destruction) keepData(ctx context.Context) error {
 	}
 	d.screen.Notef("marking the data to be kept")
 	a := deploy.NewArtifact("template", template.Body, ".yaml")
-	bucket := deploy.NewBucket(d.account.Config, d.account.ID, d.stack.Name)
+	bucket := d.bucket()
 	if !template.Inline {
 		if _, err := bucket.Put(ctx, a); err != nil {
 			return err
@@ -279,7 +279,7 @@ func (d *destruction) deleteStack(ctx context.Context) error {
 // removeRest removes what the stack does not know.
 func (d *destruction) removeRest(ctx context.Context) error {
 	d.screen.Notef("removing the bucket, schemas and what else is left")
-	if err := deploy.NewBucket(d.account.Config, d.account.ID, d.stack.Name).Remove(ctx); err != nil {
+	if err := d.bucket().Remove(ctx); err != nil {
 		return err
 	}
 	if err := view.NewSchemas(d.account.Config).Remove(ctx); err != nil && !deploy.IsGone(err) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/aws/deploy"
@@ -54,15 +56,18 @@ func listInStack(ctx context.Context, all *commands) (images []engine.Image, err
 // buildOnAWS builds in CodeBuild, with the log on standard error. Whether the image is to
 // be current is for the stack's release function, which hears of the build's end.
 func (c *imageBuildCmd) buildOnAWS(ctx context.Context, all *commands, screen *cli.Screen) error {
-	if c.Archive != "" || c.Base != "" || c.Docker {
-		return cli.Usage(errors.New("--agent-archive, --base and --docker: want them on this machine only"), "change the source of the image instead: mayfly image eject DIR, then --source DIR")
+	if c.Base != "" || c.Docker {
+		return cli.Usage(errors.New("--base and --docker: want them on this machine only"), "image.base and image.docker in mayfly.yaml say it to the stack, with the next mayfly deploy")
+	}
+	from := imageOnAWS{Source: c.Source, Version: c.Version, SHA256: c.SHA256, Archive: c.Archive}
+	if err := from.look(); err != nil {
+		return err
 	}
 	cloud, state, err := openStack(ctx, all)
 	if err != nil {
 		return err
 	}
 	cloud.stack.Look = c.Look
-	from := imageOnAWS{Source: c.Source, Version: c.Version, SHA256: c.SHA256}
 	files, err := from.source(cloud.setup)
 	if err != nil {
 		return err
@@ -71,7 +76,14 @@ func (c *imageBuildCmd) buildOnAWS(ctx context.Context, all *commands, screen *c
 	if err != nil {
 		return err
 	}
-	runner, err := from.runner(ctx, cloud.Image.Feed)
+	architectures := settings.Architectures()
+	if c.Archive != "" { // of one only
+		if !slices.Contains(architectures, from.arch) {
+			return cli.Usage(fmt.Errorf("archive %s is for %s, for which no pool has hosts", c.Archive, from.arch), "the pools' architectures are %s", strings.Join(architectures, ", "))
+		}
+		architectures = []string{from.arch}
+	}
+	runner, err := from.runner(ctx, cloud)
 	if err != nil {
 		return err
 	}
@@ -85,7 +97,7 @@ func (c *imageBuildCmd) buildOnAWS(ctx context.Context, all *commands, screen *c
 		return err
 	}
 	begin, built := time.Now(), map[string]string{}
-	for _, arch := range settings.Architectures() {
+	for _, arch := range architectures {
 		if built[arch], err = cloud.buildImage(ctx, state, screen, runner, kept, arch); err != nil {
 			return err
 		}

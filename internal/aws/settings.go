@@ -34,6 +34,14 @@ type Settings struct {
 	GitHub    GitHub   `json:"github"`
 	RunnersAt string   `json:"runners_at"` // repository, organization, or enterprises/SLUG
 	HookAt    string   `json:"hook_at"`    // whose webhook it is: app, an organization, a repository, or enterprises/SLUG; "" for none
+	Image     Image    `json:"image"`
+}
+
+// Image is how the image of runners is kept up to date.
+type Image struct {
+	Watch bool   `json:"watch"` // build it of each new release of the runner, and of each push
+	Keep  int    `json:"keep"`  // how many good ones are kept
+	Feed  string `json:"feed"`  // GitHub's API or a mirror of it, which has the releases
 }
 
 // GitHub is where GitHub is, and as whom its API is called.

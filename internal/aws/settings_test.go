@@ -21,7 +21,7 @@ func settings() aws.Settings {
 			Resources: pool.Resources{CPUs: 0.5, Memory: 1 << 30}, IdleLimit: 90 * time.Second, ReadOnlyRoot: true,
 		}.WithDefaults()},
 		Events: []string{"workflow_job"}, MaxBody: 25 << 20, GitHub: aws.GitHub{URL: "https://github.com", CA: "-----BEGIN CERTIFICATE-----\n", AppID: 7},
-		RunnersAt: "repository", HookAt: "acme",
+		RunnersAt: "repository", HookAt: "acme", Image: aws.Image{Watch: true, Keep: 3, Feed: "https://api.github.com"},
 	}
 }
 

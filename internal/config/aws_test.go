@@ -105,6 +105,7 @@ func TestLintAWS(t *testing.T) {
 		{"arm", "hosts: {arm64_types: [m7g.medium]}", ", aws: {architecture: arm64}", `more than a m7g.medium has`},
 		{"base without spot", "hosts: {on_demand_base: 1}", "", `on_demand_base 1 without spot`},
 		{"one subnet", "vpc: vpc-01234567, subnets: [subnet-01234567]", "", `aws: one subnet`},
+		{"canary at the forge", "}\nimage: {canary_repository: acme/canary", "", `none runs in acme/canary`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			src := strings.Replace(onAWS(c.aws, c.inPool), "webhook: {", "webhook: {at: acme, ", 1)

@@ -15,6 +15,9 @@ func (l *linter) aws() {
 	if l.config.AWS.VPC != "" && len(l.config.AWS.Subnets) == 1 {
 		l.warn("aws.subnets", "aws: one subnet: no host starts while its availability zone has none to give: want two")
 	}
+	if l.config.Image.Canary != "" {
+		l.warn("image.canary_repository", "image.canary_repository: on AWS the canary is the one in the build, and none runs in %s", l.config.Image.Canary)
+	}
 	for i := range l.config.Pools {
 		l.fitsHost(i)
 	}

@@ -32,7 +32,8 @@ type ReleaseConfig struct {
 	Repository string            // of ECR, as URI: ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME
 	Source     string            // CodeCommit's repository of the image's source; "" where that is a zip, which comes with mayfly deploy
 
-	Off      bool                // every pool has an image of its own: nothing is built
+	Off      bool                // nothing is built by itself
+	Keep     int                 // good images that are kept
 	Runners  pipeline.RunnerList // the ledger's
 	Feed     release.Feed
 	Pipeline *pipeline.Pipeline                          // asks the feed; it needs no ledger and no GitHub
@@ -73,7 +74,7 @@ func NewRelease(c ReleaseConfig) (*Release, error) {
 	for arch, project := range c.Projects {
 		w := &road{
 			Release: r, arch: arch, project: build.NewProject(c.AWS, project), images: build.NewImages(c.AWS, name),
-			store: catalog.New(c.AWS, catalog.Config{Table: c.Table, Architecture: arch, Now: c.Now, Settings: image.Settings{Every: 50 * time.Minute, Off: c.Off}}),
+			store: catalog.New(c.AWS, catalog.Config{Table: c.Table, Architecture: arch, Now: c.Now, Settings: image.Settings{Every: 50 * time.Minute, Keep: c.Keep, Off: c.Off}}),
 			tasks: build.NewTasks(c.AWS, c.Stack, c.Repository),
 		}
 		if c.Source != "" {

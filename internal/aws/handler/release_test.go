@@ -624,7 +624,7 @@ func TestOldImages(t *testing.T) {
 	}
 }
 
-// TestReleaseOff: nothing is built where every pool has an image of its own.
+// TestReleaseOff: nothing is built where that is turned off.
 func TestReleaseOff(t *testing.T) {
 	f := newFoundry(t, func(c *handler.ReleaseConfig) { c.Off = true })
 	f.publish("2.337.0")

@@ -26,6 +26,7 @@ import (
 type Settings struct {
 	config.AWS
 	Pools []Pool
+	Image config.Image // that the stack builds
 
 	// GitHubPort is where GitHub listens, if not at 443: functions in the VPC have a way
 	// out to these only.
@@ -48,7 +49,7 @@ func Of(c *config.Config) (Settings, error) {
 	if faults := c.CheckAWS(); len(faults) > 0 {
 		return Settings{}, faults
 	}
-	s := Settings{AWS: c.AWS}
+	s := Settings{AWS: c.AWS, Image: c.Image}
 	if u, err := url.Parse(c.GitHub.URL); err == nil { // the client of GitHub says what is wrong with it
 		s.GitHubPort = u.Port()
 	}

@@ -168,6 +168,20 @@ func TestCloudFormationLint(t *testing.T) {
 }
 
 // TestKeepData: what is kept is the bus with its archive, and every log group.
+// TestImageOfConfiguration: what the configuration says of the image reaches its builds.
+func TestImageOfConfiguration(t *testing.T) {
+	const base = "registry.example.com/debian@sha256:00"
+	plain := string(render(t, settings(t, "", small)))
+	set := string(render(t, settings(t, "}\nimage: {base: '"+base+"', docker: true, downloads: 'https://mirror.example.com/runners'", small)))
+	for _, variable := range []string{
+		`{ Name: BASE, Value: "` + base + `" }`, `{ Name: DOCKER, Value: "yes" }`, `{ Name: DOWNLOADS, Value: "https://mirror.example.com/runners" }`,
+	} {
+		if !strings.Contains(set, variable) || strings.Contains(plain, variable) {
+			t.Errorf("%s: want it where it is configured, and there only", variable)
+		}
+	}
+}
+
 func TestKeepData(t *testing.T) {
 	kept := settings(t, "", small)
 	kept.KeepData = true

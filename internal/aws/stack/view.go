@@ -46,6 +46,7 @@ type hostsView struct {
 	Types                 []string
 	ImageParameter        string // name of the SSM parameter with the id of the machine image
 	BuildType, BuildImage string
+	Image                 config.Image
 	PIDs                  int   // of a task: as many as the pool with the most
 	DiskGiB               int64 // of a host
 	PublicIPs             bool
@@ -122,7 +123,7 @@ func poolViewOf(p Pool) poolView {
 func hostsOf(s Settings, architecture string) hostsView {
 	h := hostsView{
 		Hosts: s.Hosts, ID: Suffix(architecture), Architecture: architecture, Types: s.Hosts.Types(architecture),
-		DiskGiB: int64(s.Hosts.Disk >> 30), PublicIPs: s.PublicIPs,
+		DiskGiB: int64(s.Hosts.Disk >> 30), PublicIPs: s.PublicIPs, Image: s.Image,
 		ImageParameter: "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id",
 		BuildType:      "LINUX_CONTAINER", BuildImage: "aws/codebuild/amazonlinux-x86_64-standard:5.0",
 	}

@@ -46,6 +46,19 @@ func Name(version, arch string) string {
 	return "actions-runner-" + platform + "-" + version + ".tar.gz"
 }
 
+// Architecture returns what an archive called as GitHub calls it is for (as in GOARCH); ""
+// for another name.
+func Architecture(file string) string {
+	if named := names.FindStringSubmatch(filepath.Base(file)); named != nil {
+		for arch, platform := range platforms {
+			if platform == named[1] {
+				return arch
+			}
+		}
+	}
+	return ""
+}
+
 var names = regexp.MustCompile(`^actions-runner-(linux-[a-z0-9]+)-(\d+\.\d+\.\d+)\.tar\.gz$`)
 
 // Open looks at an archive that is to run on arch. An empty version is taken from the

@@ -8,7 +8,8 @@
 #   REPOSITORY_URI   of the image repository, ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME
 #   AGENT_URI        s3://BUCKET/KEY of mayfly-agent for this processor
 #   TOOL_URI         s3://BUCKET/KEY of mayfly for this processor
-#   ARCHIVES_URI     s3://BUCKET/PREFIX with archives of actions/runner, asked before GitHub; may be empty
+#   ARCHIVES_URI     s3://BUCKET/PREFIX with archives of actions/runner as runner-SHA256.tar.gz, asked before DOWNLOADS; may be empty
+#   DOWNLOADS        where archives are, in folders such as v2.336.0; by default GitHub's releases
 #   SOURCE_REVISION  of this source; by default what git calls its tree
 #   BASE, DOCKER     as in the Dockerfile; by default its own
 set -euo pipefail
@@ -46,14 +47,13 @@ fetch() {
 # fetch_runner tries the bucket and then GitHub, which may refuse for a while (403, 429)
 # where many ask from one address: curl waits as long as it says, ten minutes at most.
 fetch_runner() {
-	local file url
-	file=$(archive)
-	if [ -n "${ARCHIVES_URI:-}" ] && aws s3 cp --only-show-errors "$ARCHIVES_URI/$file" actions-runner.tar.gz; then
+	local url
+	if [ -n "${ARCHIVES_URI:-}" ] && aws s3 cp --only-show-errors "$ARCHIVES_URI/runner-$RUNNER_SHA256.tar.gz" actions-runner.tar.gz; then
 		return
 	fi
-	url=https://github.com/actions/runner/releases/download/v$RUNNER_VERSION/$file
+	url=${DOWNLOADS:-https://github.com/actions/runner/releases/download}/v$RUNNER_VERSION/$(archive)
 	curl -fsSL --retry 8 --retry-all-errors --retry-max-time 600 -o actions-runner.tar.gz "$url" ||
-		fail "GitHub does not give $url: put it at ARCHIVES_URI (${ARCHIVES_URI:-not set})"
+		fail "$url is not to be had: mayfly image build --agent-archive FILE takes it from a file"
 }
 
 build() {

@@ -120,7 +120,7 @@ func codebuild(t *testing.T, programs map[string]string, steps ...string) (asked
 		run.Dir = dir
 		run.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"),
 			"RUNNER_VERSION=2.336.0", "RUNNER_SHA256="+sumOfX, "AGENT_URI=s3://b/agent", "TOOL_URI=s3://b/tool", "ARCHIVES_URI=s3://b/archives",
-			"REPOSITORY_URI=1.dkr.ecr.eu-west-1.amazonaws.com/ci", "CODEBUILD_BUILD_NUMBER=7", "ARCHITECTURE=amd64")
+			"DOWNLOADS="+programs["DOWNLOADS"], "REPOSITORY_URI=1.dkr.ecr.eu-west-1.amazonaws.com/ci", "CODEBUILD_BUILD_NUMBER=7", "ARCHITECTURE=amd64")
 		if out, err := run.CombinedOutput(); err != nil {
 			return string(out), err
 		}
@@ -155,15 +155,19 @@ func TestCodebuild(t *testing.T) {
 	}{
 		"from the bucket": {
 			map[string]string{"aws": copies, "uname": "echo x86_64"}, []string{"fetch"},
-			[]string{"s3://b/agent mayfly-agent", "s3://b/tool mayfly\n", "s3://b/archives/actions-runner-linux-x64-2.336.0.tar.gz actions-runner.tar.gz"}, false,
+			[]string{"s3://b/agent mayfly-agent", "s3://b/tool mayfly\n", "s3://b/archives/runner-" + sumOfX + ".tar.gz actions-runner.tar.gz"}, false,
 		},
 		"from GitHub": {
 			map[string]string{"aws": noCopies, "curl": curls, "uname": arm}, []string{"fetch"},
 			[]string{"--retry", "https://github.com/actions/runner/releases/download/v2.336.0/actions-runner-linux-arm64-2.336.0.tar.gz"}, false,
 		},
+		"from a mirror": {
+			map[string]string{"aws": noCopies, "curl": curls, "uname": arm, "DOWNLOADS": "https://mirror.example.com/runners"}, []string{"fetch"},
+			[]string{"https://mirror.example.com/runners/v2.336.0/actions-runner-linux-arm64-2.336.0.tar.gz"}, false,
+		},
 		"GitHub refuses": {
 			map[string]string{"aws": noCopies, "curl": "exit 22", "uname": arm}, []string{"fetch"},
-			[]string{"GitHub does not give https://github.com/", "put it at ARCHIVES_URI (s3://b/archives)"}, true,
+			[]string{"https://github.com/actions/runner/releases/download/v2.336.0/actions-runner-linux-arm64-2.336.0.tar.gz is not to be had", "--agent-archive"}, true,
 		},
 		"wrong checksum": {
 			map[string]string{"aws": strings.ReplaceAll(copies, "printf x", "printf y"), "uname": arm}, []string{"fetch", "build"},
