@@ -54,7 +54,7 @@ func TestWay(t *testing.T) {
 	w.push(g.workflow("small"))
 	select {
 	case <-g.arrived:
-	case <-time.After(3 * time.Minute):
+	case <-time.After(10 * time.Minute):
 		t.Fatalf("the job did not run: %+v\n%s", w.sim.Jobs(), w.told())
 	}
 	job, task := w.sim.Jobs()[0], w.ecs.all()[0]
@@ -189,7 +189,7 @@ func (w *world) push(files map[string]string) {
 // completed waits until n jobs have.
 func (w *world) completed(n int) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(w.t.Context(), 10*time.Minute)
 	defer cancel()
 	if err := w.sim.Wait(ctx, func(jobs []githubsim.Job) bool {
 		return len(slices.DeleteFunc(jobs, func(j githubsim.Job) bool { return j.Status != githubsim.StatusCompleted })) >= n

@@ -287,7 +287,7 @@ func (w *world) sweep() {
 // settle waits until nothing is under way: no delivery, no event, no task.
 func (w *world) settle() {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(w.t.Context(), 10*time.Minute)
 	defer cancel()
 	for range 2 { // what a task did last is delivered, too
 		if err := w.sim.WaitDelivered(ctx); err != nil {
