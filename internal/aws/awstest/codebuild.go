@@ -82,6 +82,13 @@ func (c *CodeBuild) Started() int {
 	return len(c.builds)
 }
 
+// Last returns the variables that the last build was started with.
+func (c *CodeBuild) Last() map[string]string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.builds[len(c.builds)-1].env
+}
+
 type variable struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
