@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -42,14 +43,14 @@ const (
 	secret = "test"
 )
 
-// A Cloud is one moto_server, with nothing in it at first.
+// A Cloud is a moto_server, with nothing in it at first.
 type Cloud struct {
 	URL      string     // http://127.0.0.1:PORT, for every service
 	Config   aws.Config // for clients; what they call is recorded
 	Recorder *Recorder
 }
 
-// Start starts a moto_server that ends with t. Without one on this machine t is
+// Start returns a cloud that ends with t. Without a moto_server on this machine t is
 // skipped; with CI=true it fails.
 func Start(t testing.TB) *Cloud {
 	t.Helper()
@@ -78,9 +79,60 @@ func (c *Cloud) Env() []string {
 // running is what moto_server says once it listens, on its standard error.
 var running = regexp.MustCompile(`Running on (http://127\.0\.0\.1:\d+)`)
 
-// serve starts moto_server on a free port, waits until it says that it listens, and
-// returns its address.
+// A moto is a moto_server. It ends with this process, whatever becomes of that: it reads
+// from us until there is nobody any more.
+type moto struct {
+	url string
+	end io.Closer
+}
+
+// idle are those that no test has. To start one and to have it read all that it needs takes
+// seconds, so the next test gets one of these, with nothing in it.
+var idle struct {
+	sync.Mutex
+	motos []moto
+}
+
+// serve returns the address of a moto_server that is t's until its end.
 func serve(t testing.TB) string {
+	t.Helper()
+	idle.Lock()
+	var m moto
+	if last := len(idle.motos) - 1; last >= 0 {
+		m, idle.motos = idle.motos[last], idle.motos[:last]
+	}
+	idle.Unlock()
+	if m.url == "" {
+		m = newMoto(t)
+	}
+	t.Cleanup(func() {
+		if err := m.reset(); err != nil {
+			t.Error(errors.Join(err, m.end.Close()))
+			return
+		}
+		idle.Lock()
+		defer idle.Unlock()
+		idle.motos = append(idle.motos, m)
+	})
+	return m.url
+}
+
+// reset has a moto forget all that it was told.
+// https://docs.getmoto.org/en/latest/docs/server_mode.html#reset-api
+func (m moto) reset() error {
+	answer, err := http.Post(m.url+"/moto-api/reset", "", nil)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("resetting moto: %s", answer.Status)
+	}
+	return nil
+}
+
+// newMoto starts moto_server on a free port, and waits until it says that it listens.
+func newMoto(t testing.TB) moto {
 	t.Helper()
 	program, err := exec.LookPath("moto_server")
 	if err != nil {
@@ -88,32 +140,27 @@ func serve(t testing.TB) string {
 	}
 	cmd := exec.Command(program, "-H", "127.0.0.1", "-p", "0")
 	cmd.Env = append(os.Environ(), "PYTHONPATH="+customized(t))
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
+	stdin, errIn := cmd.StdinPipe()
+	stderr, errOut := cmd.StderrPipe()
+	if err := errors.Join(errIn, errOut); err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	lines := bufio.NewReader(stderr)
-	drained := make(chan struct{})
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it keeps nothing that a gentler end would save
-		<-drained
-		_ = cmd.Wait() // "signal: killed"
-	})
 	url, err := address(lines)
-	go func() { // so that its log of requests never blocks it
-		defer close(drained)
-		_, _ = io.Copy(io.Discard, lines)
+	go func() {
+		_, _ = io.Copy(io.Discard, lines) // so that its log of requests never blocks it
+		_ = cmd.Wait()
 	}()
 	if err != nil {
 		t.Fatalf("starting %s: %v", program, err)
 	}
-	return url
+	return moto{url, stdin}
 }
 
-// customize mends what keeps moto from making stacks.
+// customize mends what keeps moto from making stacks, and has it end with who started it.
 //
 //go:embed sitecustomize.py
 var customize []byte

@@ -1,9 +1,13 @@
-# Python reads this before it starts moto_server. moto 5 cannot make a stack in which something refers to a resource of a
+# Python reads this before it starts moto_server, which then ends when nobody is left who could write to it. moto 5 cannot make a stack in which something refers to a resource of a
 # type that it does not know, although it passes over the resource itself; here such a reference is the resource's
 # name. And of a bus, Ref is its name, as on AWS. What a rule writes to a log is of a whole millisecond, which the SDK insists on.
+import os
 import sys
+import threading
 
 if sys.argv[0].endswith("moto_server") or not sys.argv[0]:
+    threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(0)), daemon=True).start()
+
     import moto.cloudformation.parsing as parsing
     import moto.events.models as events
     from moto.events.models import EventBus
