@@ -147,12 +147,14 @@ func TestDestroy(t *testing.T) {
 	if runners := asJSON[[]ledger.Runner](t, w, "runners", "--json"); len(runners) != 1 || runners[0].Name != runner.Name {
 		t.Errorf("runners %+v: want %s", runners, runner.Name)
 	}
+	out, errs, code = w.run(t, nil, "replay", "--from", "1h", "--name", "again")
+	w.must(t, out, errs, code)
 	if _, errs, code := w.run(t, nil, "destroy"); code != 2 || !strings.Contains(errs, "nothing was removed") {
 		t.Errorf("without its name: exit code %d, %s", code, errs)
 	}
-	for range 2 {
+	for round := range 2 {
 		out, errs, code := w.run(t, nil, "destroy", "--yes", "--look", "5ms")
-		if w.must(t, out, errs, code); !strings.Contains(out, "nothing else is left of stack ci") {
+		if w.must(t, out, errs, code); !strings.Contains(out, "nothing else is left of stack ci") || strings.Contains(errs, "cancelling replay again") != (round == 0) {
 			t.Errorf("destroyed: %s%s", out, errs)
 		}
 	}

@@ -110,6 +110,9 @@ func (d *destruction) stop(ctx context.Context) error {
 	if err := deploy.DisableRules(ctx, d.account, d.stack.Name); err != nil {
 		return err
 	}
+	if err := d.stopReplays(ctx); err != nil {
+		return err
+	}
 	n, err := deploy.StopTasks(ctx, d.account, d.stack.Name)
 	if err != nil {
 		return err
@@ -121,6 +124,28 @@ func (d *destruction) stop(ctx context.Context) error {
 		return err
 	}
 	return deploy.EmptyGroups(ctx, d.account, d.stack)
+}
+
+// stopReplays cancels replays of the archive that goes with the stack.
+func (d *destruction) stopReplays(ctx context.Context) error {
+	archive, bus := d.state.Outputs["ArchiveArn"], d.state.Outputs["BusArn"]
+	if archive == "" {
+		return nil
+	}
+	replays := view.NewReplays(d.account.Config, archive, bus)
+	all, err := replays.List(ctx)
+	if deploy.IsGone(err) {
+		return nil
+	}
+	for _, r := range all {
+		if err == nil && r.Ended.IsZero() {
+			d.screen.Notef("  cancelling replay %s", r.Name)
+			if err = replays.Cancel(ctx, r.Name); errors.Is(err, view.ErrNoReplay) { // it has just ended
+				err = nil
+			}
+		}
+	}
+	return err
 }
 
 // leaveGitHub removes the webhook, and the registrations of runners of the ledger.
