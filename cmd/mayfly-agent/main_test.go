@@ -352,7 +352,7 @@ const enough = time.Second
 func TestIdleLimit(t *testing.T) {
 	s := &side{permit: claim.Permit{IdleLimit: enough}, leaving: []error{errors.New("away"), claim.ErrBusy}}
 	socket, _ := open(t, t.TempDir(), s)
-	_, wait := start(t, socket, listening+`trap 'exit 0' TERM; sleep 60 & wait`)
+	_, wait := start(t, socket, `trap 'exit 0' TERM;`+listening+`sleep 60 & wait`)
 	if end := wait(); end.code != 0 {
 		t.Errorf("exit code %d: %s", end.code, end.stderr)
 	}
@@ -381,7 +381,7 @@ func TestBusyRunnerHasNoIdleLimit(t *testing.T) {
 func TestTotalLimitKills(t *testing.T) {
 	s := &side{permit: claim.Permit{TotalLimit: enough}}
 	socket, _ := open(t, t.TempDir(), s)
-	_, wait := start(t, socket, running+`trap '' TERM; while :; do sleep 60; done`)
+	_, wait := start(t, socket, `trap '' TERM;`+running+`while :; do sleep 60; done`)
 	if end := wait(); end.code != 137 {
 		t.Errorf("exit code %d, want 137: %s", end.code, end.stderr)
 	}

@@ -380,7 +380,7 @@ func testList(t *testing.T, s Subject) {
 }
 
 func testFoundAgain(t *testing.T, s Subject) {
-	r := s.NewRunner(t, "echo ready; trap 'exit 9' TERM; while :; do sleep 0.1; done")
+	r := s.NewRunner(t, "trap 'exit 9' TERM; echo ready; while :; do sleep 0.1; done")
 	r.Start(t, s.New(t))
 	r.Line(t)
 	again := s.New(t)
