@@ -88,13 +88,13 @@ func Run(t *testing.T, s Subject) {
 }
 
 // NothingLeft fails t when something of s is left. A process that has already let
-// go of everything may still be on its way out, so it looks for up to a second.
+// go of everything may still be on its way out, so it looks again for a while.
 func (s Subject) NothingLeft(t testing.TB) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	left := s.Leftover()
-	for end := time.Now().Add(time.Second); left != "" && time.Now().Before(end); left = s.Leftover() {
+	for end := time.Now().Add(patience); left != "" && time.Now().Before(end); left = s.Leftover() {
 		<-tick.C
 	}
 	if left != "" {
