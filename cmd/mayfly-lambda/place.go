@@ -27,19 +27,7 @@ type place struct {
 	log      *slog.Logger
 }
 
-// limits are what the ledger decides by. The stack's hosts grow as tasks need them, so
-// that what a pool may have is its own limit only; and where there is no room, ECS starts a
-// host first, and keeps tasks waiting for 10 to 30 minutes before it gives up.
-func (p *place) limits() ledger.Limits {
-	return ledger.Limits{
-		Pools: p.settings.Pools, Level: pipeline.LevelOf(p.settings.RunnersAt),
-		Wanted:   10 * time.Minute, // of a thousand tasks at once, the last are started minutes later: RunTask's rate
-		Launch:   35 * time.Minute,
-		Starting: 5 * time.Minute,
-		Claimed:  5 * time.Minute,
-		Checks:   20, // the sweep comes once a minute
-	}
-}
+func (p *place) limits() ledger.Limits { return p.settings.Limits() }
 
 // ledger opens the stack's ledger. What told reports as told is not put on the bus.
 func (p *place) ledger(told func(ledger.Input, ledger.Effect) bool) *dynamo.Ledger {

@@ -14,7 +14,6 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/fleet"
 	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
-	"github.com/mayfly-ci/mayfly/internal/pipeline"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
 )
 
@@ -40,7 +39,7 @@ func readSetup(path string) (s setup, err error) {
 		return s, err
 	}
 	s.State = s.Abs(s.State)
-	s.limits = ledger.Limits{Pools: s.PoolSet(), Level: pipeline.LevelOf(s.GitHub.RunnersAt), Host: s.Host.Resources(machine)}
+	s.limits = ledger.Limits{Pools: s.PoolSet(), Level: ledger.LevelOf(s.GitHub.RunnersAt), Host: s.Host.Resources(machine)}
 	return s, nil
 }
 
