@@ -345,8 +345,8 @@ func TestImageOfStackFromFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for says, args := range map[string][]string{
-		"for which no pool has hosts": {"image", "build", "--agent-archive", other},
-		"does not say for which":      {"image", "build", "--agent-archive", w.config()},
+		"and no pool has such hosts": {"image", "build", "--agent-archive", other},
+		"does not say which processor":      {"image", "build", "--agent-archive", w.config()},
 		"wrong checksum":              {"image", "build", "--agent-archive", file, "--sha256", strings.Repeat("0", 64)},
 		"image.base and image.docker": {"image", "build", "--docker"},
 	} {

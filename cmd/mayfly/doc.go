@@ -81,8 +81,8 @@
 // the real programs, the rules of the rendered template and a real container.
 //
 // aws/stack is the stack's template, which it renders from the configuration and judges.
-// deploy.go here brings the stack up (deployimage.go its image, deployhook.go its webhook)
-// and destroy.go takes it down, with aws/deploy and aws/build; stacksource.go lets the
+// aws/rollout brings the stack up and takes it down, with aws/deploy and aws/build; deploy.go
+// (deployimage.go for its image) and destroy.go here are its commands. stacksource.go lets the
 // commands that list read it, and replay_stack.go has EventBridge replay its archive.
 //
 // # The machine

@@ -20,8 +20,8 @@ func openReplays(ctx context.Context, all *commands) (*view.Replays, *view.Event
 	if err != nil {
 		return nil, nil, err
 	}
-	state, err := c.running(ctx)
-	return view.NewReplays(c.account.Config, state.Outputs["ArchiveArn"], state.Outputs["BusArn"]), view.NewEvents(c.account.Config, state.Outputs["EventsLogName"]), err
+	state, err := c.Running(ctx)
+	return view.NewReplays(c.Account.Config, state.Outputs["ArchiveArn"], state.Outputs["BusArn"]), view.NewEvents(c.Account.Config, state.Outputs["EventsLogName"]), err
 }
 
 // startOnAWS has EventBridge begin a replay, or counts what it would deliver.
