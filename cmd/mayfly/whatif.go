@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/event"
@@ -104,7 +104,7 @@ func (c *replayStartCmd) limitsOf(file string) (ledger.Limits, error) {
 		return ledger.Limits{}, err
 	}
 	if onAWS, err := c.onAWS(&commands{Config: file}); err != nil || onAWS {
-		return aws.Limits(s.PoolSet(), s.GitHub.RunnersAt), err
+		return contract.Limits(s.PoolSet(), s.GitHub.RunnersAt), err
 	}
 	return s.limits, nil
 }

@@ -28,22 +28,22 @@ var nouns = []string{"internal/event", "internal/pool", "internal/secret"}
 var plain = []string{
 	"internal/event", "internal/event/pattern", "internal/event/schema", "internal/event/transform", "internal/ledger", "internal/ledger/whatif",
 	"internal/pool", "internal/secret", "internal/agent", "internal/agent/signed", "internal/claim", "cmd/mayfly-agent",
-	"internal/aws", "internal/image",
+	"internal/aws/contract", "internal/image",
 }
 
 // allowed lists, for packages that are neither stage nor noun, what of Mayfly
 // they may import besides the nouns and their own parts.
 var allowed = map[string][]string{
-	"internal/disk":       {},
-	"internal/docker":     {},
-	"internal/bus":        {"internal/disk"},
-	"internal/agent":      {"internal/claim"},
-	"internal/aws":        {"internal/ledger"},
-	"internal/pipeline":   {"internal/agent", "internal/claim", "internal/github", "internal/image", "internal/ledger"},
-	"internal/proof":      {"internal/bus", "internal/github", "internal/ledger", "internal/pipeline"},
-	"internal/config":     {},
-	"internal/cli":        {},
-	"internal/importtest": {},
+	"internal/disk":         {},
+	"internal/docker":       {},
+	"internal/bus":          {"internal/disk"},
+	"internal/agent":        {"internal/claim"},
+	"internal/aws/contract": {"internal/ledger"},
+	"internal/pipeline":     {"internal/agent", "internal/claim", "internal/github", "internal/image", "internal/ledger"},
+	"internal/proof":        {"internal/bus", "internal/github", "internal/ledger", "internal/pipeline"},
+	"internal/config":       {},
+	"internal/cli":          {},
+	"internal/importtest":   {},
 }
 
 type goPackage struct {

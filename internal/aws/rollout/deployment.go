@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/mayfly-ci/mayfly/internal/aws"
 	"github.com/mayfly-ci/mayfly/internal/aws/build"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/deploy"
 	"github.com/mayfly-ci/mayfly/internal/aws/program"
 	"github.com/mayfly-ci/mayfly/internal/aws/stack"
@@ -89,7 +89,7 @@ func (d *Deployment) addFunctions(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		zip, err := deploy.Zip(map[string][]byte{"bootstrap": body, aws.SettingsFile: settings.Bytes()})
+		zip, err := deploy.Zip(map[string][]byte{"bootstrap": body, contract.SettingsFile: settings.Bytes()})
 		if err != nil {
 			return err
 		}
@@ -149,12 +149,12 @@ func (d *Deployment) keep(ctx context.Context) error {
 }
 
 // handlerSettings are what the functions need of the configuration.
-func (d *Deployment) handlerSettings() aws.Settings {
-	return aws.Settings{
+func (d *Deployment) handlerSettings() contract.Settings {
+	return contract.Settings{
 		Pools: d.PoolSet(), Events: d.Webhook.Events, MaxBody: int64(d.Webhook.MaxBody),
-		GitHub:    aws.GitHub{URL: d.GitHub.URL, CA: string(d.CA), AppID: d.GitHub.App.ID},
+		GitHub:    contract.GitHub{URL: d.GitHub.URL, CA: string(d.CA), AppID: d.GitHub.App.ID},
 		RunnersAt: d.GitHub.RunnersAt, HookAt: d.Webhook.At,
-		Image: aws.Image{Watch: d.Config.Image.Watch, Keep: d.Config.Image.Keep, Feed: d.Config.Image.Feed},
+		Image: contract.Image{Watch: d.Config.Image.Watch, Keep: d.Config.Image.Keep, Feed: d.Config.Image.Feed},
 	}
 }
 

@@ -10,9 +10,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/mayfly-ci/mayfly/internal/aws"
 	"github.com/mayfly-ci/mayfly/internal/aws/build"
 	"github.com/mayfly-ci/mayfly/internal/aws/catalog"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/deploy"
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/config"
@@ -67,7 +67,7 @@ func (s *Site) Running(ctx context.Context) (deploy.State, error) {
 }
 
 // Limits are those by which the stack's ledger decides.
-func (s *Site) Limits() ledger.Limits { return aws.Limits(s.PoolSet(), s.GitHub.RunnersAt) }
+func (s *Site) Limits() ledger.Limits { return contract.Limits(s.PoolSet(), s.GitHub.RunnersAt) }
 
 // Catalog is the image catalog of the stack for one architecture.
 func (s *Site) Catalog(state deploy.State, architecture string) *catalog.Catalog {
