@@ -66,7 +66,7 @@ func (c *imageBuildCmd) Run(ctx context.Context, all *commands, screen *cli.Scre
 	if err != nil {
 		return err
 	}
-	agent, err := companion("mayfly-agent")
+	agent, err := cli.Companion("mayfly-agent")
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (c *imageBuildCmd) enter(ctx context.Context, all *commands, log *slog.Logg
 	_, err := askFor[image.Digest](ctx, r, all, log, "/image", imageOrder{Built: &image.Built{
 		Digest: image.Digest(built.Digest), Version: image.Version(built.Version), Revision: s.revision(files),
 	}})
-	return hintIfNone(err, "the image is built, and mayfly does not know of it; build it again while mayfly up runs")
+	return cli.HintIfNone(err, "the image is built, and mayfly does not know of it; build it again while mayfly up runs")
 }
 
 func (c *imageBuildCmd) override(i *config.Image) {

@@ -54,6 +54,9 @@ func (s *setup) resolve() (err error) {
 	return nil
 }
 
+// outside is what the configuration's rules lead to.
+func (s *setup) outside() outside { return outsideOf(s.Config, s.secrets.Rules) }
+
 // forge is how to reach GitHub, and as whom.
 func (s *setup) forge() github.Config {
 	c := github.Config{URL: s.GitHub.URL, CA: s.ca, Token: s.secrets.Token}
@@ -78,7 +81,7 @@ func clientFor(path string) (setup, *github.Client, error) {
 
 // settings are what a machine is made of.
 func (s *setup) settings() (settings, error) {
-	agent, err := companion("mayfly-agent")
+	agent, err := cli.Companion("mayfly-agent")
 	if err != nil {
 		return settings{}, err
 	}
@@ -89,7 +92,7 @@ func (s *setup) settings() (settings, error) {
 		Launcher: launcherSettings{
 			Kind: s.Launcher, Sockets: s.sockets(), Programs: s.programs(), Agent: agent,
 		},
-		Image: s.image(),
+		Image: s.image(), Version: version,
 	}, nil
 }
 
