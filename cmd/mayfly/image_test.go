@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,17 +46,9 @@ func imageStoreAt(t *testing.T, socket string) (_ *engine.Builder, base string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	base = fmt.Sprintf("localhost/mayfly-base-test-%d:latest", os.Getpid())
-	t.Cleanup(func() {
-		if err := errors.Join(b.RemoveImage(context.Background(), base), b.Close()); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := loadTools(t.Context(), b.Images, base, hosttools.Config{
-		Tools: append(hosttools.Tools(), "jq", "zstd"), Trees: hosttools.Trees(),
-	}); err != nil {
-		t.Fatal(err)
-	}
+	t.Cleanup(func() { b.Close() })
+	base = hosttools.NewName("base-test")
+	dockertest.Load(t, socket, base, hosttools.Config{Tools: append(hosttools.Tools(), "jq", "zstd"), Trees: hosttools.Trees()})
 	return b, base
 }
 
