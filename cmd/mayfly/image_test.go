@@ -53,9 +53,12 @@ func imageStoreAt(t *testing.T, socket string) (_ *engine.Builder, base string) 
 }
 
 // TestImage builds an image without GitHub and without a registry, and has the demo
-// run its jobs in it.
-func TestImage(t *testing.T) {
-	b, base := imageStore(t)
+// run its jobs in it, and the canary its own; on both engines.
+func TestImage(t *testing.T) { dockertest.Each(t, testImage) }
+
+func testImage(t *testing.T, socket string) {
+	t.Setenv("DOCKER_HOST", "unix://"+socket)
+	b, base := imageStoreAt(t, socket)
 	built := mayflyJSON[engine.Image](t, "image", "build", "--agent-archive", standin(t), "--base", base, "--json")
 	t.Cleanup(func() {
 		if err := b.Remove(context.Background(), built.Digest); err != nil {

@@ -12,8 +12,6 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/mayfly-ci/mayfly/internal/docker"
-
 	_ "github.com/mayfly-ci/mayfly/internal/agent"             // in the programs that testMain builds, which
 	_ "github.com/mayfly-ci/mayfly/internal/github/minirunner" // go test's cache of results does not see
 )
@@ -80,25 +78,6 @@ func need(t *testing.T, program string) {
 	t.Helper()
 	if _, err := exec.LookPath(program); err != nil {
 		lacking(t, program+" is not installed: scripts/setup test installs it")
-	}
-}
-
-// needEngine is need for a container engine that works: Podman may be there and be
-// of no use to an ordinary user.
-func needEngine(t *testing.T) {
-	t.Helper()
-	need(t, "podman")
-	dir, err := os.MkdirTemp("", "mayfly-need-") // not t.TempDir: its name is too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	service, err := docker.Serve(t.Context(), filepath.Join(dir, "podman.sock"))
-	if err != nil {
-		lacking(t, "podman does not work for this user: "+err.Error())
-	}
-	if err := service.Close(); err != nil {
-		t.Fatal(err)
 	}
 }
 
