@@ -94,5 +94,5 @@
 // has a file of its own: up.go (reload.go for SIGHUP, trim.go for its memory), demo.go, sim.go,
 // proof.go (mayfly test, which package proof does), jobs.go,
 // status.go, events.go and event.go, rule.go, schema.go, drift.go, dlq.go (dead letters), quarantine.go, replay.go, whatif.go, token.go, hook.go,
-// bench_*.go, and main.go for the command line.
+// bench_*.go (processes.go is how it reads /proc), and main.go for the command line.
 package main

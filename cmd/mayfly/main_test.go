@@ -47,7 +47,7 @@ func testMain(m *testing.M) int {
 func tool(name string) string { return filepath.Join(binaries, name) }
 
 // mayfly runs the tool to its end and returns what it printed and its exit code.
-func mayfly(t *testing.T, args ...string) (stdout, stderr string, code int) {
+func mayfly(t testing.TB, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, errs bytes.Buffer
 	cmd := exec.Command(tool("mayfly"), args...) // not with t.Context: clean-ups ask it, too
@@ -61,7 +61,7 @@ func mayfly(t *testing.T, args ...string) (stdout, stderr string, code int) {
 }
 
 // mayflyJSON runs the tool and reads the JSON it prints.
-func mayflyJSON[T any](t *testing.T, args ...string) (v T) {
+func mayflyJSON[T any](t testing.TB, args ...string) (v T) {
 	t.Helper()
 	out, errs, code := mayfly(t, args...)
 	if code != 0 {
