@@ -49,10 +49,11 @@ func inSandbox(t *testing.T) worldConfig {
 	return worldConfig{}
 }
 
-// inEngine has a Podman of the test's own run runners, from an image of the few tools
-// that a thief needs.
-func inEngine(t *testing.T) worldConfig {
-	socket := dockertest.Serve(t)
+// inEngine has a Podman of the test's own run runners.
+func inEngine(t *testing.T) worldConfig { return onEngine(t, dockertest.Serve(t)) }
+
+// onEngine has an engine run runners, from an image of the few tools that a thief needs.
+func onEngine(t *testing.T, socket string) worldConfig {
 	image := hosttools.NewName("secrets-test")
 	open := func(ctx context.Context, instance string) (*engine.Launcher, error) {
 		return engine.New(ctx, engine.Config{Socket: socket, Instance: instance, Agent: tool("mayfly-agent")})

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -23,9 +24,9 @@ type Relay struct {
 	server *http.Server // of the time since it was made or mended; owned by the test
 
 	mu       sync.Mutex
-	requests []string        // guarded by mu
-	silent   map[string]bool // paths that are not answered; guarded by mu
-	news     chan struct{}   // closed and made anew with each request; guarded by mu
+	requests []string      // guarded by mu
+	silent   string        // ends the paths that are not answered; "" for none; guarded by mu
+	news     chan struct{} // closed and made anew with each request; guarded by mu
 }
 
 // NewRelay relays to the engine on socket until the test is over.
@@ -37,7 +38,7 @@ func NewRelay(t testing.TB, socket string) *Relay {
 	proxy.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}
-	r := &Relay{Socket: filepath.Join(socketDir(t), "relay.sock"), to: proxy, silent: map[string]bool{}, news: make(chan struct{})}
+	r := &Relay{Socket: filepath.Join(socketDir(t), "relay.sock"), to: proxy, news: make(chan struct{})}
 	r.Mend(t)
 	t.Cleanup(r.Cut)
 	return r
@@ -59,11 +60,12 @@ func (r *Relay) Mend(t testing.TB) {
 	go server.Serve(l)
 }
 
-// Silence keeps a path, such as /events, from being answered.
-func (r *Relay) Silence(path string) {
+// Silence keeps calls from being made and answered whose paths end in suffix, such as
+// /events; with "" no more.
+func (r *Relay) Silence(suffix string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.silent[path] = true
+	r.silent = suffix
 }
 
 // version is what begins the path of a request, which says nothing here.
@@ -74,7 +76,7 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	path := version.ReplaceAllString(request.URL.Path, "")
 	r.mu.Lock()
 	r.requests = append(r.requests, request.Method+" "+path)
-	silent := r.silent[path]
+	silent := r.silent != "" && strings.HasSuffix(path, r.silent)
 	close(r.news)
 	r.news = make(chan struct{})
 	r.mu.Unlock()

@@ -96,7 +96,7 @@ func (l *Launcher) start(ctx context.Context, spec fleet.Spec) error {
 	if err != nil {
 		there, inspectErr := l.inspectTaken(ctx, spec.Runner, err)
 		switch {
-		case inspectErr == nil && there.State.Status != container.StateCreated:
+		case inspectErr == nil && !isFresh(there.State.Status):
 			return nil // it runs, or has run: left alone
 		case inspectErr == nil: // a crash, or another Start, is between create and start
 		case errdefs.IsNotFound(err):
@@ -192,11 +192,13 @@ func (l *Launcher) Wait(ctx context.Context, runner string) (fleet.Exit, error) 
 // hasEnded reports whether a container will not run any more. To Podman one that is
 // paused is not running; Docker says that it is both.
 func hasEnded(s container.State) bool {
-	switch s.Status {
-	case container.StateCreated, container.StatePaused, "initialized", "stopping":
-		return false
-	}
-	return !s.Running
+	return !s.Running && !isFresh(s.Status) && s.Status != container.StatePaused && s.Status != "stopping"
+}
+
+// isFresh reports whether a container was made and never started. Podman has two more
+// words for that.
+func isFresh(s container.ContainerState) bool {
+	return s == container.StateCreated || s == "configured" || s == "initialized"
 }
 
 // exitOf reads how a container ended. Podman never sets OOMKilled, nor does Docker
@@ -270,7 +272,7 @@ func (l *Launcher) List(ctx context.Context) ([]fleet.Container, error) {
 	for _, c := range found.Items {
 		all = append(all, fleet.Container{
 			Runner: c.Labels[labelRunner], Pool: c.Labels[labelPool], Job: c.Labels[labelJob], Image: c.ImageID,
-			Running: c.State == container.StateRunning, Started: time.Unix(c.Created, 0),
+			Running: c.State == container.StateRunning, Fresh: isFresh(c.State), Started: time.Unix(c.Created, 0),
 		})
 	}
 	return all, nil
