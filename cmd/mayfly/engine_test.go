@@ -77,6 +77,54 @@ func TestEngineRestarted(t *testing.T) {
 	w.up.stop(t)
 }
 
+// TestEngineIsTold: what a person should know of the engine is told at the start, by
+// config check and by status.
+func TestEngineIsTold(t *testing.T) {
+	socket := dockertest.Serve(t)
+	c, relay := onEngine(t, socket), dockertest.NewRelay(t, socket)
+	relay.Replace("/libpod/info", `{"host": {"cgroupControllers": ["memory", "pids"]}}`)
+	c.launcher = strings.ReplaceAll(c.launcher, socket, relay.Socket)
+	w := newWorld(t, c)
+	const limits = "does not hold runners to cpus: a job can take more"
+	out, errs, code := mayfly(t, "config", "check", "--no-secrets", "--config", w.config())
+	if code != 0 || !strings.Contains(out, limits) || !strings.Contains(out, "mayfly.yaml:") {
+		t.Errorf("config check: exit code %d, want a warning that it %s\n%s%s", code, limits, out, errs)
+	}
+	w.serve(t)
+	if said := w.up.whole(); !strings.Contains(said, limits) {
+		t.Errorf("mayfly up, want that the engine %s:\n%s", limits, said)
+	}
+	if out, _, _ := mayfly(t, "status", "--config", w.config()); !strings.Contains(out, limits) {
+		t.Errorf("status, want that the engine %s:\n%s", limits, out)
+	}
+	relay.Cut()
+	out, _, _ = mayfly(t, "status", "--config", w.config())
+	if !strings.Contains(out, "the container engine does not answer") || !strings.Contains(out, "start Podman") {
+		t.Errorf("status without an engine:\n%s", out)
+	}
+	relay.Mend(t)
+	w.up.stop(t)
+}
+
+// TestHowToStart: what is installed is not to be installed.
+func TestHowToStart(t *testing.T) {
+	for _, c := range []struct {
+		installed []string
+		root      bool
+		want      string
+	}{
+		{nil, true, "install podman"},
+		{[]string{"podman", "dockerd"}, true, "systemctl enable --now podman.socket"},
+		{[]string{"podman"}, false, "systemctl --user enable --now podman.socket"},
+		{[]string{"dockerd"}, true, "systemctl enable --now docker"},
+	} {
+		got := howToStartWith(func(program string) bool { return slices.Contains(c.installed, program) }, c.root)
+		if !strings.Contains(got, c.want) || len(c.installed) > 0 && strings.Contains(got, "install ") {
+			t.Errorf("%v, root %t: %q, want %q", c.installed, c.root, got, c.want)
+		}
+	}
+}
+
 // inProgress waits until so many jobs are.
 func (w *world) inProgress(t *testing.T, jobs int) {
 	t.Helper()

@@ -63,7 +63,8 @@ type machine struct {
 	engine   *engine.Launcher // nil unless it is the launcher
 	images   *images
 
-	engineSocket string // where the engine answers
+	engineSocket string    // where the engine answers
+	unheld       []trouble // limits that do not hold
 	desk         *claim.Desk
 	hook         *webhook.Handler
 	close        []func() error // in the order of opening

@@ -24,9 +24,10 @@ type Relay struct {
 	server *http.Server // of the time since it was made or mended; owned by the test
 
 	mu       sync.Mutex
-	requests []string      // guarded by mu
-	silent   string        // ends the paths that are not answered; "" for none; guarded by mu
-	news     chan struct{} // closed and made anew with each request; guarded by mu
+	requests []string          // guarded by mu
+	silent   string            // ends the paths that are not answered; "" for none; guarded by mu
+	replaced map[string]string // what is answered in the engine's place, by what ends the path; guarded by mu
+	news     chan struct{}     // closed and made anew with each request; guarded by mu
 }
 
 // NewRelay relays to the engine on socket until the test is over.
@@ -38,7 +39,7 @@ func NewRelay(t testing.TB, socket string) *Relay {
 	proxy.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}
-	r := &Relay{Socket: filepath.Join(socketDir(t), "relay.sock"), to: proxy, news: make(chan struct{})}
+	r := &Relay{Socket: filepath.Join(socketDir(t), "relay.sock"), to: proxy, replaced: map[string]string{}, news: make(chan struct{})}
 	r.Mend(t)
 	t.Cleanup(r.Cut)
 	return r
@@ -68,6 +69,13 @@ func (r *Relay) Silence(suffix string) {
 	r.silent = suffix
 }
 
+// Replace has calls answered with JSON in the engine's place whose paths end in suffix.
+func (r *Relay) Replace(suffix, json string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.replaced[suffix] = json
+}
+
 // version is what begins the path of a request, which says nothing here.
 var version = regexp.MustCompile(`^/v[0-9.]+`)
 
@@ -77,11 +85,22 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	r.mu.Lock()
 	r.requests = append(r.requests, request.Method+" "+path)
 	silent := r.silent != "" && strings.HasSuffix(path, r.silent)
+	answer := ""
+	for suffix, json := range r.replaced {
+		if strings.HasSuffix(path, suffix) {
+			answer = json
+		}
+	}
 	close(r.news)
 	r.news = make(chan struct{})
 	r.mu.Unlock()
-	if silent {
+	switch {
+	case silent:
 		<-request.Context().Done()
+		return
+	case answer != "":
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, answer)
 		return
 	}
 	r.to.ServeHTTP(w, request)

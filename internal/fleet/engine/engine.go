@@ -3,8 +3,7 @@
 //
 // A runner's container has no capability and no way to gain one, limits of
 // processors, memory and processes, and a network of this Mayfly's own, the host's,
-// or none. Under rootless Podman without delegated control groups the limits do not
-// hold. Work-arounds for Podman's side of the API say so where they are.
+// or none. Which limits an engine does not hold, [docker.Unheld] tells. Work-arounds for Podman's side of the API say so where they are.
 // https://docs.docker.com/reference/api/engine/
 package engine
 
