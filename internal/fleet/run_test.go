@@ -360,3 +360,31 @@ func TestNeverStartedIsRemoved(t *testing.T) {
 		})
 	}
 }
+
+// TestStraysAreRemoved: a start that fails and cannot be undone leaves a container that
+// nobody watches; those that somebody does stay.
+func TestStraysAreRemoved(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host, f *Fleet, e *ends) {
+		if err := f.Start(t.Context(), Spec{Runner: "known"}); err != nil {
+			t.Fatal(err)
+		}
+		away := errors.New("engine is away")
+		h.fail("Start", away)
+		h.fail("Stop", away)
+		if err := f.Start(t.Context(), Spec{Runner: "stray"}); !errors.Is(err, away) {
+			t.Errorf("%v, want %v", err, away)
+		}
+		if err := f.RemoveStrays(t.Context()); !errors.Is(err, away) {
+			t.Errorf("%v, want %v", err, away)
+		}
+		h.fail("Stop", nil)
+		if err := f.RemoveStrays(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff([]string{"known"}, h.names()); diff != "" {
+			t.Error(diff)
+		}
+		f.wait(t)
+		e.want(t, map[string][]Exit{"known": {{Code: 3}}})
+	})
+}
