@@ -95,7 +95,11 @@ func (e *ends) follow(ctx context.Context) {
 		if time.Since(begun) > lastPause {
 			pause = firstPause
 		}
-		e.log.Warn("events of the container engine: trying again", "err", err, "after", pause)
+		level := slog.LevelWarn
+		if pause == lastPause { // it has been said
+			level = slog.LevelDebug
+		}
+		e.log.Log(ctx, level, "events of the container engine: trying again", "err", err, "after", pause)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
