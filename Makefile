@@ -45,9 +45,10 @@ lint: ## gofmt, vet, staticcheck, and the Dockerfile of runners
 	$(STATIC) $(GO) tool staticcheck ./...
 	cd internal/image/source/lint && $(GO) test ./...
 
-bench: build ## intake, launch and start of the webhook on AWS, beside their baselines
+bench: build ## intake, launch, sleeping jobs, and start of the webhook on AWS, beside their baselines
 	bin/mayfly bench intake
 	bin/mayfly bench launch
+	$(GO) test ./cmd/mayfly -run '^$$' -bench Idle -benchtime 1x
 	bin/mayfly bench lambda
 
 clean: ## remove what make built

@@ -39,9 +39,11 @@ import (
 
 const (
 	repository = "acme/web"
-	testImage  = "localhost/mayfly-lambda-test:latest"
 	runnerPath = "/opt/runner/mayfly-minirunner"
 )
+
+// testImage is what this process starts runners from.
+var testImage = hosttools.NewName("lambda-test")
 
 // A world is the whole stack on the loopback. What is real: the functions' programs,
 // the agent, the runner's stand-in, containers, signatures, and all of the template that is
@@ -195,25 +197,9 @@ func (w *world) openECS(socket, programs string) {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { api.Close() })
-	image, err := hosttools.Build(hosttools.Config{Tools: hosttools.Tools(), Files: map[string]string{
+	dockertest.Load(w.t, socket, testImage, hosttools.Config{Tools: hosttools.Tools(), Files: map[string]string{
 		contract.AgentPath: filepath.Join(programs, "mayfly-agent"), runnerPath: filepath.Join(programs, "mayfly-minirunner"),
 	}})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	var archive bytes.Buffer
-	if err := hosttools.Write(&archive, testImage, image); err != nil {
-		w.t.Fatal(err)
-	}
-	store := docker.NewImages(api)
-	if err := store.Load(w.t.Context(), &archive); err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() {
-		if err := store.RemoveImage(context.Background(), testImage); err != nil {
-			w.t.Error(err)
-		}
-	})
 	w.ecs = newECS(w.stack, api, w.bus)
 }
 

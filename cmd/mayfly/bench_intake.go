@@ -42,6 +42,7 @@ var sampleDelivery []byte
 type benchCmd struct {
 	Intake benchIntakeCmd `cmd:"" help:"Signed deliveries over HTTP, each on disk before its 202, beside bare SQLite."`
 	Launch benchLaunchCmd `cmd:"" help:"From queued to the runner's process, beside the launcher alone."`
+	Idle   benchIdleCmd   `cmd:"" help:"Processor time that sleeping jobs cost, of Mayfly and the container engine."`
 	Lambda benchLambdaCmd `cmd:"" help:"First answer of the webhook's function on AWS after its start, beside a bare one."`
 }
 

@@ -132,7 +132,7 @@ func oneJob(ctx context.Context, s *simulated, i int) (j githubsim.Job, err erro
 // bare starts and removes one runner with the launcher alone. Its agent finds no
 // claim socket; its first process runs all the same.
 func (c *benchLaunchCmd) bare(ctx context.Context, s *simulated, spec fleet.Spec, i int) (d time.Duration, err error) {
-	spec.Runner = fmt.Sprintf("bare-%d", i)
+	spec.Runner = fmt.Sprintf("%s-bare-%d", s.ledger.Instance(), i)
 	if spec.ClaimDir, err = os.MkdirTemp("", "mayfly-bare-"); err != nil {
 		return 0, err
 	}

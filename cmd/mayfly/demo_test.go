@@ -18,31 +18,42 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mayfly-ci/mayfly/internal/docker/dockertest"
 	"github.com/mayfly-ci/mayfly/internal/event"
 )
 
-// TestDemo runs the main job as a person does, on both launchers.
+// TestDemo runs the main job as a person does, on both launchers and both engines.
 func TestDemo(t *testing.T) {
-	for _, launcher := range []string{"sandbox", "engine"} {
-		t.Run(launcher, func(t *testing.T) {
-			if launcher == "engine" {
-				needEngine(t)
-			} else {
-				need(t, "bwrap")
-			}
-			got := mayflyJSON[demoSummary](t, "demo", "--json", "--launcher", launcher)
-			if got.QueuedToStarted.P50 <= 0 || got.QueuedToStarted.P99 < got.QueuedToStarted.P50 {
-				t.Errorf("queued to started: %+v", got.QueuedToStarted)
-			}
-			if got.RunnersStarted < got.Jobs {
-				t.Errorf("%d runners for %d jobs", got.RunnersStarted, got.Jobs)
-			}
-			got.QueuedToStarted, got.RunnersStarted = quantiles{}, 0
-			if diff := cmp.Diff(demoSummary{Jobs: 6, AsExpected: 6}, got); diff != "" {
-				t.Error(diff)
-			}
-		})
+	t.Run("sandbox", func(t *testing.T) {
+		need(t, "bwrap")
+		testDemo(t, launcherSandbox)
+	})
+	dockertest.Each(t, func(t *testing.T, socket string) {
+		t.Setenv("DOCKER_HOST", "unix://"+socket)
+		testDemo(t, launcherEngine)
+	})
+}
+
+func testDemo(t *testing.T, launcher string) {
+	got := mayflyJSON[demoSummary](t, "demo", "--json", "--launcher", launcher)
+	if got.QueuedToStarted.P50 <= 0 || got.QueuedToStarted.P99 < got.QueuedToStarted.P50 {
+		t.Errorf("queued to started: %+v", got.QueuedToStarted)
 	}
+	if got.RunnersStarted < got.Jobs {
+		t.Errorf("%d runners for %d jobs", got.RunnersStarted, got.Jobs)
+	}
+	got.QueuedToStarted, got.RunnersStarted = quantiles{}, 0
+	if diff := cmp.Diff(demoSummary{Jobs: 6, AsExpected: 6}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestDemosSideBySide ends one demo while another goes on on the same engine.
+func TestDemosSideBySide(t *testing.T) {
+	t.Setenv("DOCKER_HOST", "unix://"+dockertest.Serve(t))
+	stays := keepDemo(t, launcherEngine, giteaSecret)
+	testDemo(t, launcherEngine)
+	stays.pushAgain(t)
 }
 
 // A keptDemo is a demo that stays up, as a process.
@@ -59,16 +70,18 @@ var (
 
 // keepDemo starts one and stops it when the test is over. It returns when the
 // sample's jobs are done.
-func keepDemo(t *testing.T, secret string) (d keptDemo) {
+func keepDemo(t *testing.T, launcher, secret string) (d keptDemo) {
 	t.Helper()
-	need(t, "bwrap")
+	if launcher == launcherSandbox {
+		need(t, "bwrap")
+	}
 	dir, err := os.MkdirTemp("", "mayfly-kept-") // not t.TempDir: its name is too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	d.state = filepath.Join(dir, "mayfly")
-	cmd := exec.Command(tool("mayfly"), "demo", "--keep", "--launcher", "sandbox", "--listen", "127.0.0.1:0", "--state", dir)
+	cmd := exec.Command(tool("mayfly"), "demo", "--keep", "--launcher", launcher, "--listen", "127.0.0.1:0", "--state", dir)
 	cmd.Env = append(os.Environ(), "MAYFLY_WEBHOOK_SECRET="+secret)
 	errs, err := cmd.StderrPipe()
 	if err != nil {
@@ -175,7 +188,7 @@ func (d keptDemo) post(t *testing.T, header http.Header, body []byte) int {
 // TestReplay posts what a real forge sent, in order: the jobs come out as they
 // were; one byte changed is refused; sent twice changes nothing.
 func TestReplay(t *testing.T) {
-	d := keepDemo(t, giteaSecret)
+	d := keepDemo(t, launcherSandbox, giteaSecret)
 	want := map[string]listedJob{}
 	for _, c := range captures(t) {
 		changed := bytes.Clone(c.body)
@@ -252,7 +265,7 @@ func (d keptDemo) waitForJobs(t *testing.T, want map[string]listedJob) map[strin
 
 // TestGitHubExamples posts the payloads that GitHub's own examples show, signed.
 func TestGitHubExamples(t *testing.T) {
-	d := keepDemo(t, giteaSecret)
+	d := keepDemo(t, launcherSandbox, giteaSecret)
 	files, err := filepath.Glob("../../testdata/webhooks/github/*.json")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no examples: %v", err)
@@ -279,8 +292,12 @@ func TestGitHubExamples(t *testing.T) {
 }
 
 // TestGitPush pushes to the demo's simulator with git, which starts further jobs.
-func TestGitPush(t *testing.T) {
-	d := keepDemo(t, giteaSecret)
+func TestGitPush(t *testing.T) { keepDemo(t, launcherSandbox, giteaSecret).pushAgain(t) }
+
+// pushAgain pushes to the demo's simulator with git, and waits until the sample's jobs
+// have run once more.
+func (d keptDemo) pushAgain(t *testing.T) {
+	t.Helper()
 	before := len(d.jobs(t))
 	dir := filepath.Join(t.TempDir(), "web")
 	for _, args := range [][]string{
@@ -292,9 +309,11 @@ func TestGitPush(t *testing.T) {
 			t.Fatalf("git %v: %v\n%s", args, err, out)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	for done := 0; done < before+6; {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for done := 0; done < before+6; <-tick.C {
 		if done = 0; ctx.Err() != nil {
 			t.Fatalf("%d jobs done, want %d", done, before+6)
 		}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -113,6 +114,7 @@ func (r reading) fileHealth(ctx context.Context, all *commands, db *disk.DB) (h 
 	h.Words = "mayfly up is not running: this is what the last run left"
 	if h.Running = disk.InUse(path); h.Running {
 		h.Words = "mayfly up is running"
+		h.Troubles = troublesOf(ctx, filepath.Dir(path))
 	}
 	backlogs, err1 := bus.Backlogs(ctx, db)
 	quarantined, err2 := bus.CountQuarantined(ctx, db)
@@ -120,6 +122,18 @@ func (r reading) fileHealth(ctx context.Context, all *commands, db *disk.DB) (h 
 	h.Backlogs, h.Quarantined = backlogs, quarantined
 	h.Replays = slices.DeleteFunc(replays, func(r bus.Replay) bool { return r.State != bus.ReplayRunning })
 	return h, errors.Join(err1, err2, err3)
+}
+
+// troublesOf asks the mayfly up that runs with a state folder. One that does not answer
+// is starting or ending: there will be another status.
+func troublesOf(ctx context.Context, state string) []trouble {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	s, err := ask[standing](ctx, &writer{client: controlClient(state)}, "/standing", struct{}{})
+	if err != nil {
+		return nil
+	}
+	return s.Troubles
 }
 
 type fileEvents struct{ db *disk.DB }

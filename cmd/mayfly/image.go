@@ -70,7 +70,7 @@ func (s imageSettings) builder(ctx context.Context) (_ *engine.Builder, close fu
 	socket, closeSocket, err := engineSocket(ctx, s.sockets, filepath.Join(dir, "podman.sock"))
 	if err != nil {
 		err = errors.Join(err, os.RemoveAll(dir))
-		return nil, nil, cli.Hint(err, "images are built by a container engine: start Docker or Podman, or name its socket with engine.socket")
+		return nil, nil, cli.Hint(err, "images are built by a container engine: %s", howToStart())
 	}
 	clean := func() error { return errors.Join(closeSocket(), os.RemoveAll(dir)) }
 	b, err := engine.New(ctx, socket)

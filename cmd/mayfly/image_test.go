@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,24 +46,19 @@ func imageStoreAt(t *testing.T, socket string) (_ *engine.Builder, base string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	base = fmt.Sprintf("localhost/mayfly-base-test-%d:latest", os.Getpid())
-	t.Cleanup(func() {
-		if err := errors.Join(b.RemoveImage(context.Background(), base), b.Close()); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := loadTools(t.Context(), b.Images, base, hosttools.Config{
-		Tools: append(hosttools.Tools(), "jq", "zstd"), Trees: hosttools.Trees(),
-	}); err != nil {
-		t.Fatal(err)
-	}
+	t.Cleanup(func() { b.Close() })
+	base = hosttools.NewName("base-test")
+	dockertest.Load(t, socket, base, hosttools.Config{Tools: append(hosttools.Tools(), "jq", "zstd"), Trees: hosttools.Trees()})
 	return b, base
 }
 
 // TestImage builds an image without GitHub and without a registry, and has the demo
-// run its jobs in it.
-func TestImage(t *testing.T) {
-	b, base := imageStore(t)
+// run its jobs in it, and the canary its own; on both engines.
+func TestImage(t *testing.T) { dockertest.Each(t, testImage) }
+
+func testImage(t *testing.T, socket string) {
+	t.Setenv("DOCKER_HOST", "unix://"+socket)
+	b, base := imageStoreAt(t, socket)
 	built := mayflyJSON[engine.Image](t, "image", "build", "--agent-archive", standin(t), "--base", base, "--json")
 	t.Cleanup(func() {
 		if err := b.Remove(context.Background(), built.Digest); err != nil {

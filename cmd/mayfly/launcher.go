@@ -24,6 +24,7 @@ const (
 type launcherSettings struct {
 	Kind     string              // auto, engine or sandbox
 	Sockets  []string            // where an engine may answer, the first that does is used
+	Named    bool                // somebody named the socket, and so means an engine
 	Serve    string              // socket for Podman's API, served by us when none of Sockets answers; "" for not
 	Programs map[string]string   // for the sandbox: host path → path inside
 	Agent    string              // mayfly-agent on this host
@@ -50,7 +51,7 @@ func (m *machine) openFleet(ctx context.Context) (err error) {
 }
 
 // openLauncher returns the launcher that the settings name; for auto the engine if
-// one answers, else the sandbox.
+// one answers, else the sandbox, unless somebody named the engine's socket.
 func (m *machine) openLauncher(ctx context.Context) (purger, error) {
 	if m.Launcher.Kind == launcherSandbox {
 		return m.openSandbox(ctx)
@@ -59,13 +60,15 @@ func (m *machine) openLauncher(ctx context.Context) (purger, error) {
 	if m.engine, err = m.openEngine(ctx); err == nil {
 		return m.engine, nil
 	}
-	if m.Launcher.Kind == launcherEngine {
-		return nil, cli.Hint(err, "start Docker or Podman (systemctl start podman.socket), name its socket with engine.socket, or use launcher: sandbox")
+	if m.Launcher.Kind == launcherEngine || m.Launcher.Named {
+		return nil, noEngine(err, m.Launcher.Named)
 	}
-	m.Log.Debug("no container engine", "err", err)
 	l, sandboxErr := m.openSandbox(ctx)
 	if sandboxErr != nil {
-		return nil, cli.Hint(errors.Join(err, sandboxErr), "install podman and runc, or bubblewrap; make demo does it on Debian and Ubuntu")
+		return nil, cli.Hint(errors.Join(err, sandboxErr), "%s; or install bubblewrap", howToStart())
+	}
+	if isInstalled("podman") || isInstalled("dockerd") {
+		m.Log.Warn("no container engine answers: runners are sandboxes", "err", err, "hint", howToStart())
 	}
 	return l, nil
 }
@@ -78,10 +81,15 @@ func (m *machine) openEngine(ctx context.Context) (*engine.Launcher, error) {
 	m.engineSocket = socket
 	m.close = append(m.close, closeSocket)
 	l, err := engine.New(ctx, engine.Config{Socket: socket, Instance: m.ledger.Instance(), Agent: m.Launcher.Agent, Log: m.Log})
-	if err == nil {
-		m.close = append(m.close, l.Close)
+	if err != nil {
+		return nil, err
 	}
-	return l, err
+	m.close = append(m.close, l.Close)
+	if m.unheld, err = engineLimits(ctx, socket); err != nil {
+		m.Log.Warn("limits of runners cannot be checked", "err", err)
+	}
+	m.noteTroubles(m.unheld)
+	return l, nil
 }
 
 // engineSocket returns where an engine answers: one of sockets, or serve, where Podman's
@@ -102,10 +110,14 @@ func (m *machine) openSandbox(ctx context.Context) (*sandbox.Launcher, error) {
 	if err := checkForSandbox(m.Limits.Pools); err != nil {
 		return nil, err
 	}
-	return sandbox.New(ctx, sandbox.Config{
+	l, err := sandbox.New(ctx, sandbox.Config{
 		Folder: filepath.Join(m.State, "runners"), Instance: m.ledger.Instance(),
 		Agent: m.Launcher.Agent, Programs: m.Launcher.Programs, Log: m.Log,
 	})
+	if err == nil {
+		m.unheld = sandboxLimits(l.Limited()) // it has said so itself
+	}
+	return l, err
 }
 
 // checkForSandbox finds a pool that the sandbox cannot run.

@@ -120,6 +120,7 @@ type health struct {
 
 	Quarantined int          // deliveries that lack what routing needs
 	Replays     []bus.Replay // that run
+	Troubles    []trouble    // of what runs runners, as a running mayfly up sees them
 }
 
 // source opens what c reads.

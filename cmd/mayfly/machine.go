@@ -68,7 +68,8 @@ type machine struct {
 	engine   *engine.Launcher // nil unless it is the launcher
 	images   *images
 
-	engineSocket string // where the engine answers
+	engineSocket string    // where the engine answers
+	unheld       []trouble // limits that do not hold
 	desk         *claim.Desk
 	hook         *webhook.Handler
 	close        []func() error // in the order of opening
@@ -175,6 +176,7 @@ func (m *machine) run(ctx context.Context, listener net.Listener) error {
 	g.Go(func() error { return m.tick(ctx) })
 	g.Go(func() error { return m.sweepDeliveries(ctx) })
 	g.Go(func() error { return m.sweepJobs(ctx) })
+	g.Go(func() error { return m.sweepStrays(ctx) })
 	g.Go(func() error { return m.serveControl(ctx) })
 	g.Go(func() error { return m.images.run(ctx) })
 	g.Go(func() error { return m.schemas.Run(ctx) })

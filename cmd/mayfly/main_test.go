@@ -12,8 +12,6 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/mayfly-ci/mayfly/internal/docker"
-
 	_ "github.com/mayfly-ci/mayfly/internal/agent"             // in the programs that testMain builds, which
 	_ "github.com/mayfly-ci/mayfly/internal/github/minirunner" // go test's cache of results does not see
 )
@@ -49,7 +47,7 @@ func testMain(m *testing.M) int {
 func tool(name string) string { return filepath.Join(binaries, name) }
 
 // mayfly runs the tool to its end and returns what it printed and its exit code.
-func mayfly(t *testing.T, args ...string) (stdout, stderr string, code int) {
+func mayfly(t testing.TB, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, errs bytes.Buffer
 	cmd := exec.Command(tool("mayfly"), args...) // not with t.Context: clean-ups ask it, too
@@ -63,7 +61,7 @@ func mayfly(t *testing.T, args ...string) (stdout, stderr string, code int) {
 }
 
 // mayflyJSON runs the tool and reads the JSON it prints.
-func mayflyJSON[T any](t *testing.T, args ...string) (v T) {
+func mayflyJSON[T any](t testing.TB, args ...string) (v T) {
 	t.Helper()
 	out, errs, code := mayfly(t, args...)
 	if code != 0 {
@@ -80,25 +78,6 @@ func need(t *testing.T, program string) {
 	t.Helper()
 	if _, err := exec.LookPath(program); err != nil {
 		lacking(t, program+" is not installed: scripts/setup test installs it")
-	}
-}
-
-// needEngine is need for a container engine that works: Podman may be there and be
-// of no use to an ordinary user.
-func needEngine(t *testing.T) {
-	t.Helper()
-	need(t, "podman")
-	dir, err := os.MkdirTemp("", "mayfly-need-") // not t.TempDir: its name is too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	service, err := docker.Serve(t.Context(), filepath.Join(dir, "podman.sock"))
-	if err != nil {
-		lacking(t, "podman does not work for this user: "+err.Error())
-	}
-	if err := service.Close(); err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/docker"
+	"github.com/mayfly-ci/mayfly/internal/docker/dockertest"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
 	"github.com/mayfly-ci/mayfly/internal/fleet/engine"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
@@ -49,42 +49,21 @@ func inSandbox(t *testing.T) worldConfig {
 	return worldConfig{}
 }
 
-// inEngine has a Podman of the test's own run runners, from an image of the few tools
-// that a thief needs.
-func inEngine(t *testing.T) worldConfig {
-	needEngine(t)
-	dir, err := os.MkdirTemp("", "mayfly-engine-") // not t.TempDir: its name is too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	service, err := docker.Serve(t.Context(), filepath.Join(dir, "engine.sock"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { service.Close() })
-	const image = "localhost/mayfly-secrets-test:latest"
+// inEngine has a Podman of the test's own run runners.
+func inEngine(t *testing.T) worldConfig { return onEngine(t, dockertest.Serve(t)) }
+
+// onEngine has an engine run runners, from an image of the few tools that a thief needs.
+func onEngine(t *testing.T, socket string) worldConfig {
+	image := hosttools.NewName("secrets-test")
 	open := func(ctx context.Context, instance string) (*engine.Launcher, error) {
-		return engine.New(ctx, engine.Config{Socket: service.Socket, Instance: instance, Agent: tool("mayfly-agent")})
+		return engine.New(ctx, engine.Config{Socket: socket, Instance: instance, Agent: tool("mayfly-agent")})
 	}
-	l, err := open(t.Context(), "secrets-test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := l.RemoveImage(context.Background(), image); err != nil {
-			t.Error(err)
-		}
-		l.Close()
-	})
-	if err := loadTools(t.Context(), l.Images, image, hosttools.Config{
+	dockertest.Load(t, socket, image, hosttools.Config{
 		Tools: []string{"bash", "env", "grep", "ls", "rm", "sed", "sleep", "touch"},
 		Files: map[string]string{minirunner: tool("mayfly-minirunner")},
-	}); err != nil {
-		t.Fatal(err)
-	}
+	})
 	return worldConfig{
-		launcher: fmt.Sprintf("launcher: engine\nengine: {socket: %s}", service.Socket),
+		launcher: fmt.Sprintf("launcher: engine\nengine: {socket: %s}", socket),
 		pool:     "image: " + image,
 		purge: func(ctx context.Context, _ *world, instance string) error {
 			l, err := open(ctx, instance)

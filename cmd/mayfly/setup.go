@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -90,7 +91,7 @@ func (s *setup) settings() (settings, error) {
 		Webhook: webhook.Config{Secrets: s.secrets.Webhook, MaxBody: int64(s.Webhook.MaxBody), Events: s.Webhook.Events},
 		Forge:   s.forge(), Enterprise: s.GitHub.RunnersAt, HookAt: s.Webhook.At, HookURL: s.Webhook.URL,
 		Launcher: launcherSettings{
-			Kind: s.Launcher, Sockets: s.sockets(), Programs: s.programs(), Agent: agent,
+			Kind: s.Launcher, Sockets: s.sockets(), Named: s.Engine.Socket != "", Programs: s.programs(), Agent: agent,
 		},
 		Image: s.image(), Version: version,
 	}, nil
@@ -185,7 +186,7 @@ type configCheckCmd struct {
 }
 
 // Run reads the configuration as mayfly up does.
-func (c *configCheckCmd) Run(all *commands, screen *cli.Screen) error {
+func (c *configCheckCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
 	s, err := readSetup(all.Config)
 	if err != nil {
 		return err
@@ -199,7 +200,7 @@ func (c *configCheckCmd) Run(all *commands, screen *cli.Screen) error {
 	if err != nil {
 		return err
 	}
-	warnings := s.Lint(machine)
+	warnings := append(s.Lint(machine), s.checkEngine(ctx)...)
 	if c.JSON {
 		return screen.JSON(map[string]any{"file": all.Config, "warnings": append(config.Faults{}, warnings...)})
 	}

@@ -126,7 +126,7 @@ func (s *simulated) openMachine(ctx context.Context, c simulatedSettings, settin
 		}
 		programs[runner] = minirunner
 	}
-	const image = "localhost/mayfly-demo:latest"
+	image := hosttools.NewName("demo") // of this simulation alone: others on the same engine come and go
 	for i := range settings.Limits.Pools {
 		p := &settings.Limits.Pools[i]
 		p.Network, p.Image = pool.NetworkHost, cmp.Or(c.Image, image)
@@ -166,9 +166,10 @@ func (s *simulated) checkImage(ctx context.Context, image string) error {
 	return cli.Usage(fmt.Errorf("image %s is not there", image), "mayfly image list has those that mayfly image build made")
 }
 
-// loadTools builds an image from this machine's own programs and loads it: there
-// may be no registry in reach.
+// loadTools builds an image from this machine's own programs and loads it as ref, which
+// owns it: there may be no registry in reach.
 func loadTools(ctx context.Context, store *docker.Images, ref string, c hosttools.Config) error {
+	c.Owner = ref
 	image, err := hosttools.Build(c)
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ type statusCmd struct{ reading }
 type statusView struct {
 	Running  bool            `json:"running"` // whether a mayfly up has the state folder open, or the stack's rules are on
 	Words    string          `json:"standing"`
+	Troubles []trouble       `json:"troubles"` // of what runs runners
 	Pools    []poolView      `json:"pools"`
 	Waiting  []jobView       `json:"waiting"` // queued and unroutable jobs, the oldest first
 	Backlogs []bus.Backlog   `json:"backlogs"`
@@ -73,6 +74,7 @@ func statusOf(ctx context.Context, from *source, limits ledger.Limits) (v status
 	health, err1 := from.health(ctx)
 	dead, err2 := from.letters.Letters(ctx, bus.LetterFilter{}, 1000)
 	v.Running, v.Words, v.Backlogs, v.Dead = health.Running, health.Words, health.Backlogs, len(dead)
+	v.Troubles = append([]trouble{}, health.Troubles...)
 	v.Held, v.Replays = health.Quarantined, health.Replays
 	v.Pools = poolViews(state, limits)
 	images, err := from.images(ctx)
@@ -132,6 +134,9 @@ func printStatus(screen *cli.Screen, v statusView) {
 		colour = cli.Green
 	}
 	fmt.Fprintln(screen.Out, screen.Paint(colour, cli.Printable(v.Words)))
+	for _, t := range v.Troubles {
+		fmt.Fprintln(screen.Out, screen.Paint(cli.Yellow, "warning:"), cli.Printable(t.String()))
+	}
 	fmt.Fprintln(screen.Out)
 	var rows [][]cli.Cell
 	for _, p := range v.Pools {

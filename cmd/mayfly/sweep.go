@@ -12,6 +12,7 @@ const (
 	tickEvery       = time.Second
 	deliveriesEvery = time.Minute
 	jobsEvery       = 5 * time.Minute
+	straysEvery     = time.Minute
 	deliveriesBack  = 3 * 24 * time.Hour // GitHub redelivers no older ones
 )
 
@@ -26,6 +27,11 @@ func (m *machine) tick(ctx context.Context) error {
 // sweepJobs holds GitHub's own list of jobs against the ledger's.
 func (m *machine) sweepJobs(ctx context.Context) error {
 	return m.every(ctx, jobsEvery, "comparing jobs with GitHub", m.joins.CompareJobs)
+}
+
+// sweepStrays removes containers that no runner has.
+func (m *machine) sweepStrays(ctx context.Context) error {
+	return m.every(ctx, straysEvery, "removing containers that no runner has", m.fleet.RemoveStrays)
 }
 
 // sweepDeliveries asks for deliveries again that failed.

@@ -77,7 +77,7 @@ type Webhook struct {
 
 // Engine is a container engine.
 type Engine struct {
-	Socket string `yaml:"socket" doc:"The socket of the API, such as /run/podman/podman.sock. By default what DOCKER_HOST names, or the first of the usual places that answers."`
+	Socket string `yaml:"socket" doc:"The socket of the API, such as /run/podman/podman.sock. Where it is named, an engine must answer there. By default what DOCKER_HOST names, or the first of the usual places that answers."`
 }
 
 // Sandbox is what sandboxes have besides the machine's /usr.

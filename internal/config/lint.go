@@ -44,9 +44,15 @@ type linter struct {
 }
 
 func (l *linter) warn(path, format string, args ...any) {
-	d := decoder{file: l.config.path, positions: l.config.positions}
+	l.found = append(l.found, l.config.FaultAt(path, format, args...)...)
+}
+
+// FaultAt returns one fault, at the place of a key such as engine.socket, or at what of
+// it the file has.
+func (c *Config) FaultAt(path, format string, args ...any) Faults {
+	d := decoder{file: c.path, positions: c.positions}
 	d.faultAt(path, format, args...)
-	l.found = append(l.found, d.faults...)
+	return d.faults
 }
 
 // exposure warns of credentials and deliveries that cross a network in the clear.

@@ -6,6 +6,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,22 +58,28 @@ func Sockets(dockerHost, runtimeDir string) []string {
 
 // Dial returns a client of the engine on socket; it connects when it is used.
 func Dial(socket string) (*client.Client, error) {
-	path, isUnix := strings.CutPrefix(socket, "unix://")
-	if !isUnix && strings.Contains(socket, "://") {
+	if strings.Contains(path(socket), "://") {
 		// A remote engine could not mount a claim folder of this host.
 		return nil, fmt.Errorf("engine %s: want a unix socket of this host", socket)
 	}
-	transport := &http.Transport{
+	return client.New(
+		client.WithHTTPClient(&http.Client{Transport: transport(path(socket)), CheckRedirect: client.CheckRedirect}),
+		client.WithHost("unix://"+path(socket)),
+	)
+}
+
+// path returns the path of a socket in either form.
+func path(socket string) string { return strings.TrimPrefix(socket, "unix://") }
+
+// transport goes to a unix socket, whatever the address.
+func transport(path string) *http.Transport {
+	return &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", path)
 		},
 		DisableCompression: true,
 		MaxIdleConns:       16, MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute,
 	}
-	return client.New(
-		client.WithHTTPClient(&http.Client{Transport: transport, CheckRedirect: client.CheckRedirect}),
-		client.WithHost("unix://"+path),
-	)
 }
 
 // Ping returns the version of the API that engine and client agree on.
@@ -87,14 +94,20 @@ func Ping(ctx context.Context, api *client.Client) (string, error) {
 
 // IsPodman tells the two engines apart by the name of a part of theirs.
 func IsPodman(ctx context.Context, api *client.Client) (bool, error) {
+	version, err := podmanVersion(ctx, api)
+	return version != "", err
+}
+
+// podmanVersion returns the version of Podman's own API; "" with Docker.
+func podmanVersion(ctx context.Context, api *client.Client) (string, error) {
 	version, err := api.ServerVersion(ctx, client.ServerVersionOptions{})
 	if err != nil {
-		return false, fmt.Errorf("version of the engine: %w", err)
+		return "", fmt.Errorf("version of the engine: %w", err)
 	}
 	for _, c := range version.Components {
 		if strings.Contains(c.Name, "Podman") {
-			return true, nil
+			return cmp.Or(c.Details["APIVersion"], c.Version), nil
 		}
 	}
-	return false, nil
+	return "", nil
 }

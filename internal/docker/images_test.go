@@ -12,8 +12,16 @@ import (
 )
 
 func TestImages(t *testing.T) {
-	registry := dockertest.NewRegistry(t)
-	api, err := docker.Dial(dockertest.Serve(t))
+	for engine, serve := range dockertest.Engines {
+		t.Run(engine, func(t *testing.T) {
+			registry := dockertest.NewRegistry(t)
+			testImages(t, registry, serve(t))
+		})
+	}
+}
+
+func testImages(t *testing.T, registry dockertest.Registry, socket string) {
+	api, err := docker.Dial(socket)
 	if err != nil {
 		t.Fatal(err)
 	}

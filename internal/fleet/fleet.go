@@ -101,6 +101,7 @@ type Container struct {
 	Job     string
 	Image   string // what it was made from: its digest, where the launcher has images
 	Running bool
+	Fresh   bool      // made, and never started: whoever made it ended in between
 	Started time.Time // made, to the second
 }
 

@@ -211,12 +211,15 @@ func (f *Fleet) Remove(ctx context.Context, name string) error {
 // Adopt watches every container that the launcher has, whoever started it: those
 // that run until they end, those that have ended to be told of and removed. Call it
 // once, before the first Start after a restart. It returns what it found; a runner
-// that is not among them has no container.
+// that is not among them has no container. One that was made and never started, as by a
+// crash in between, is removed at once and not among them: nobody has seen it, and its
+// start is asked for again.
 func (f *Fleet) Adopt(ctx context.Context) ([]Container, error) {
 	found, err := f.config.Launcher.List(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("finding runners: %w", err)
 	}
+	found = slices.DeleteFunc(found, func(c Container) bool { return c.Fresh && f.discard(ctx, c) })
 	for _, c := range found {
 		r, fresh, err := f.enter(c.Runner)
 		if err != nil {
@@ -228,6 +231,16 @@ func (f *Fleet) Adopt(ctx context.Context) ([]Container, error) {
 		}
 	}
 	return found, nil
+}
+
+// discard removes a container that has never run, and reports whether it is gone.
+func (f *Fleet) discard(ctx context.Context, c Container) bool {
+	if err := f.config.Launcher.Stop(ctx, c.Runner, 0); err != nil {
+		f.config.Log.Warn("removing a runner that was never started", "runner", c.Runner, "err", err)
+		return false
+	}
+	f.config.Log.Info("removed a runner that was made and never started", "runner", c.Runner, "pool", c.Pool, "job", c.Job)
+	return true
 }
 
 // Runners returns the names of those that are starting or watched, sorted.

@@ -335,3 +335,56 @@ func TestRestart(t *testing.T) {
 		}
 	})
 }
+
+// TestNeverStartedIsRemoved: a crash between the making of a container and its start
+// leaves one that nobody may wait for.
+func TestNeverStartedIsRemoved(t *testing.T) {
+	for _, broken := range []error{nil, errors.New("engine is away")} {
+		inBubble(t, func(t *testing.T, h *host, f *Fleet, e *ends) {
+			h.containers["fresh"] = &container{Container: Container{Runner: "fresh", Fresh: true}, ends: make(chan struct{})}
+			h.fail("Stop", broken)
+			found, err := f.Adopt(t.Context())
+			if err != nil || (len(found) == 0) != (broken == nil) {
+				t.Errorf("found %v, %v", found, err)
+			}
+			if broken == nil {
+				if left := h.names(); len(left) != 0 {
+					t.Errorf("left: %v", left)
+				}
+				if err := f.Start(t.Context(), Spec{Runner: "fresh"}); err != nil {
+					t.Error(err)
+				}
+				f.wait(t)
+				e.want(t, map[string][]Exit{"fresh": {{Code: 3}}})
+			}
+		})
+	}
+}
+
+// TestStraysAreRemoved: a start that fails and cannot be undone leaves a container that
+// nobody watches; those that somebody does stay.
+func TestStraysAreRemoved(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host, f *Fleet, e *ends) {
+		if err := f.Start(t.Context(), Spec{Runner: "known"}); err != nil {
+			t.Fatal(err)
+		}
+		away := errors.New("engine is away")
+		h.fail("Start", away)
+		h.fail("Stop", away)
+		if err := f.Start(t.Context(), Spec{Runner: "stray"}); !errors.Is(err, away) {
+			t.Errorf("%v, want %v", err, away)
+		}
+		if err := f.RemoveStrays(t.Context()); !errors.Is(err, away) {
+			t.Errorf("%v, want %v", err, away)
+		}
+		h.fail("Stop", nil)
+		if err := f.RemoveStrays(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff([]string{"known"}, h.names()); diff != "" {
+			t.Error(diff)
+		}
+		f.wait(t)
+		e.want(t, map[string][]Exit{"known": {{Code: 3}}})
+	})
+}

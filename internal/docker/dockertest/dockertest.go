@@ -1,5 +1,5 @@
-// Package dockertest gives tests a Podman of their own and a registry on loopback that
-// it pulls from.
+// Package dockertest gives tests a Podman and a Docker of their own, images of this
+// machine's tools in them, and a registry on loopback that they pull from.
 package dockertest
 
 import (
@@ -23,22 +23,16 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/mayfly-ci/mayfly/internal/docker"
+	"github.com/mayfly-ci/mayfly/internal/image/hosttools"
 )
 
 // Serve returns a socket on which Podman answers until the test is over. Where it cannot,
 // the test is skipped, loudly; in CI, where everything is there, that is a failure.
 func Serve(t testing.TB) (socket string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "mayfly-engine-") // not t.TempDir: its name is too long for a socket
+	service, err := docker.Serve(t.Context(), filepath.Join(socketDir(t), "engine.sock"))
 	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	service, err := docker.Serve(t.Context(), filepath.Join(dir, "engine.sock"))
-	if err != nil && os.Getenv("CI") == "true" {
-		t.Fatalf("CI must be able to test this: %v", err)
-	} else if err != nil {
-		t.Skipf("NOT TESTED HERE: %v", err)
+		lacking(t, err)
 	}
 	t.Cleanup(func() {
 		if err := service.Close(); err != nil {
@@ -48,7 +42,60 @@ func Serve(t testing.TB) (socket string) {
 	return service.Socket
 }
 
-// A Registry is one of images, on loopback, that a Podman served after it pulls from.
+// socketDir returns a folder that is removed with the test. It is not of t.TempDir, whose
+// names are too long for a socket.
+func socketDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "mayfly-engine-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// lacking skips a test that cannot run here, loudly; in CI that is a failure.
+func lacking(t testing.TB, err error) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("CI must be able to test this: %v", err)
+	}
+	t.Skipf("NOT TESTED HERE: %v", err)
+}
+
+// Load gives the engine on socket an image of this machine's programs until the test is
+// over. It is to have a name as from [hosttools.NewName].
+func Load(t testing.TB, socket, image string, config hosttools.Config) {
+	t.Helper()
+	api, err := docker.Dial(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { api.Close() })
+	store := docker.NewImages(api)
+	config.Owner = image
+	built, err := hosttools.Build(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	archive, into := io.Pipe()
+	go func() { into.CloseWithError(hosttools.Write(into, image, built)) }()
+	if err := store.Load(t.Context(), archive); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.RemoveImage(context.Background(), image); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A Registry is one of images, on loopback, that an engine served after it pulls from:
+// Podman because its configuration says so, Docker because it trusts loopback.
 type Registry struct{ Address string }
 
 // NewRegistry serves a registry until the test is over.

@@ -3,8 +3,7 @@
 //
 // A runner's container has no capability and no way to gain one, limits of
 // processors, memory and processes, and a network of this Mayfly's own, the host's,
-// or none. Under rootless Podman without delegated control groups the limits do not
-// hold. Work-arounds for Podman's side of the API say so where they are.
+// or none. Which limits an engine does not hold, [docker.Unheld] tells. Work-arounds for Podman's side of the API say so where they are.
 // https://docs.docker.com/reference/api/engine/
 package engine
 
@@ -40,6 +39,7 @@ type Launcher struct {
 	config Config
 	api    *client.Client
 	podman bool
+	ends   *ends
 
 	network sync.Mutex // held while the network is made
 }
@@ -60,11 +60,17 @@ func New(ctx context.Context, config Config) (*Launcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Launcher{Images: docker.NewImages(api), config: config, api: api, podman: podman}, nil
+	l := &Launcher{Images: docker.NewImages(api), config: config, api: api, podman: podman}
+	l.ends = newEnds(api, l.mine(), config.Log)
+	return l, nil
 }
 
-// Close closes idle connections to the engine; containers go on.
-func (l *Launcher) Close() error { return l.api.Close() }
+// Close ends what waits for containers, and closes the connections to the engine;
+// containers go on.
+func (l *Launcher) Close() error {
+	l.ends.close()
+	return l.api.Close()
+}
 
 // Start implements [fleet.Launcher]. An image that is not there is pulled.
 func (l *Launcher) Start(ctx context.Context, spec fleet.Spec) error {
@@ -87,9 +93,9 @@ func (l *Launcher) start(ctx context.Context, spec fleet.Spec) error {
 	}
 	_, err = l.api.ContainerCreate(ctx, options)
 	if err != nil {
-		there, inspectErr := l.inspect(ctx, spec.Runner)
+		there, inspectErr := l.inspectTaken(ctx, spec.Runner, err)
 		switch {
-		case inspectErr == nil && there.State.Status != container.StateCreated:
+		case inspectErr == nil && !isFresh(there.State.Status):
 			return nil // it runs, or has run: left alone
 		case inspectErr == nil: // a crash, or another Start, is between create and start
 		case errdefs.IsNotFound(err):
@@ -130,13 +136,16 @@ func (l *Launcher) removeUnlessRunning(ctx context.Context, runner string) error
 	return l.remove(ctx, runner)
 }
 
+// errNotThere says that no container has a name, of this instance or another.
+var errNotThere = fmt.Errorf("%w", fleet.ErrNotFound)
+
 // inspect returns what the engine knows of runner; [fleet.ErrNotFound] when it is
 // not there or is not of this instance.
 func (l *Launcher) inspect(ctx context.Context, runner string) (container.InspectResponse, error) {
 	there, err := l.api.ContainerInspect(ctx, runner, client.ContainerInspectOptions{})
 	switch {
 	case errdefs.IsNotFound(err):
-		return container.InspectResponse{}, fmt.Errorf("runner %q: %w", runner, fleet.ErrNotFound)
+		return container.InspectResponse{}, fmt.Errorf("runner %q: %w", runner, errNotThere)
 	case err != nil:
 		return container.InspectResponse{}, fmt.Errorf("looking at runner %s: %w", runner, err)
 	case there.Container.Config.Labels[labelInstance] != l.config.Instance:
@@ -145,35 +154,50 @@ func (l *Launcher) inspect(ctx context.Context, runner string) (container.Inspec
 	return there.Container, nil
 }
 
-// Wait implements [fleet.Launcher].
-func (l *Launcher) Wait(ctx context.Context, runner string) (fleet.Exit, error) {
-	for {
-		there, err := l.inspect(ctx, runner)
-		if err != nil {
-			return fleet.Exit{}, err
+// inspectTaken is inspect after an attempt to make runner's container that ended with err.
+// Docker takes the name first and shows the container when it is made, so while another
+// call makes it, the name is taken by nothing.
+func (l *Launcher) inspectTaken(ctx context.Context, runner string, err error) (container.InspectResponse, error) {
+	for try := 1; ; try++ {
+		there, inspectErr := l.inspect(ctx, runner)
+		if !errdefs.IsConflict(err) || !errors.Is(inspectErr, errNotThere) || try == tries {
+			return there, inspectErr
 		}
-		if s := there.State; !s.Running && s.Status != container.StateCreated && s.Status != "stopping" {
-			return exitOf(*s), nil
-		}
-		if err := l.untilEnd(ctx, runner); err != nil {
-			return fleet.Exit{}, fmt.Errorf("waiting for runner %s: %w", runner, err)
+		if err := pause(ctx); err != nil {
+			return there, err
 		}
 	}
 }
 
-// untilEnd blocks until runner has ended. Podman looks every 250 ms; attaching would
-// tell at once, but brings a container that has just ended back to its beginning.
-func (l *Launcher) untilEnd(ctx context.Context, runner string) error {
-	wait := l.api.ContainerWait(ctx, runner, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
-	select {
-	case <-wait.Result:
-		return nil
-	case err := <-wait.Error:
-		if errdefs.IsNotFound(err) {
-			return nil // the next look says so
+// Wait implements [fleet.Launcher]. It goes on while the engine restarts.
+func (l *Launcher) Wait(ctx context.Context, runner string) (fleet.Exit, error) {
+	for {
+		told := l.ends.of(runner)
+		there, err := l.inspect(ctx, runner)
+		if err != nil {
+			return fleet.Exit{}, err
 		}
-		return err
+		if hasEnded(*there.State) {
+			return exitOf(*there.State), nil
+		}
+		select {
+		case <-told:
+		case <-ctx.Done():
+			return fleet.Exit{}, fmt.Errorf("waiting for runner %s: %w", runner, context.Cause(ctx))
+		}
 	}
+}
+
+// hasEnded reports whether a container will not run any more. To Podman one that is
+// paused is not running; Docker says that it is both.
+func hasEnded(s container.State) bool {
+	return !s.Running && !isFresh(s.Status) && s.Status != container.StatePaused && s.Status != "stopping"
+}
+
+// isFresh reports whether a container was made and never started. Podman has two more
+// words for that.
+func isFresh(s container.ContainerState) bool {
+	return s == container.StateCreated || s == "configured" || s == "initialized"
 }
 
 // exitOf reads how a container ended. Podman never sets OOMKilled, nor does Docker
@@ -208,12 +232,19 @@ func (l *Launcher) Stop(ctx context.Context, runner string, grace time.Duration)
 	return l.remove(ctx, runner)
 }
 
-// removeTries and removePause are for engines that refuse to remove a container
-// in the moment of its end, or while another removal of it is at work.
-const (
-	removeTries = 20
-	removePause = 100 * time.Millisecond
-)
+// tries are how often something is done that an engine refuses while it is at work on a
+// container: one that is being made, is in the moment of its end, or is removed already.
+const tries = 20
+
+// pause is between tries; an error when ctx ends.
+func pause(ctx context.Context) error {
+	select {
+	case <-time.After(100 * time.Millisecond):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
 
 // remove removes a container, and kills it when it runs.
 func (l *Launcher) remove(ctx context.Context, runner string) error {
@@ -221,13 +252,11 @@ func (l *Launcher) remove(ctx context.Context, runner string) error {
 		_, err := l.api.ContainerRemove(ctx, runner, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 		if err == nil || errdefs.IsNotFound(err) {
 			return nil
-		} else if try == removeTries {
+		} else if try == tries {
 			return fmt.Errorf("removing runner %s: %w", runner, err)
 		}
-		select {
-		case <-time.After(removePause):
-		case <-ctx.Done():
-			return fmt.Errorf("removing runner %s: %w", runner, errors.Join(context.Cause(ctx), err))
+		if given := pause(ctx); given != nil {
+			return fmt.Errorf("removing runner %s: %w", runner, errors.Join(given, err))
 		}
 	}
 }
@@ -242,7 +271,7 @@ func (l *Launcher) List(ctx context.Context) ([]fleet.Container, error) {
 	for _, c := range found.Items {
 		all = append(all, fleet.Container{
 			Runner: c.Labels[labelRunner], Pool: c.Labels[labelPool], Job: c.Labels[labelJob], Image: c.ImageID,
-			Running: c.State == container.StateRunning, Started: time.Unix(c.Created, 0),
+			Running: c.State == container.StateRunning, Fresh: isFresh(c.State), Started: time.Unix(c.Created, 0),
 		})
 	}
 	return all, nil

@@ -1,8 +1,8 @@
 package engine
 
 import (
-	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"net"
@@ -14,9 +14,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
 	"golang.org/x/sys/unix"
 
 	"github.com/mayfly-ci/mayfly/internal/docker"
+	"github.com/mayfly-ci/mayfly/internal/docker/dockertest"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
 	"github.com/mayfly-ci/mayfly/internal/fleet/fleettest"
 	"github.com/mayfly-ci/mayfly/internal/image/hosttools"
@@ -25,31 +28,17 @@ import (
 
 func TestMain(m *testing.M) { fleettest.Main(m, nil) }
 
-const testImage = "localhost/mayfly-engine-test:latest"
+// A subject is the launcher of a test, and the engine that it is on.
+type subject struct {
+	fleettest.Subject
+	socket, instance string
+}
 
-// subject returns containers of a Podman service of the test's own, with an image
-// of this machine's tools.
-func subject(t testing.TB) fleettest.Subject {
+// on returns containers of the engine on socket, with an image of this machine's tools.
+func on(t testing.TB, socket string) subject {
 	t.Helper()
-	folder := t.TempDir()
-	service, err := docker.Serve(t.Context(), filepath.Join(folder, "engine.sock"))
-	fleettest.Require(t, err)
-	t.Cleanup(func() {
-		if err := service.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	instance := fmt.Sprintf("test%d", os.Getpid())
-	open := func(t testing.TB) fleet.Launcher {
-		t.Helper()
-		l, err := New(t.Context(), Config{Socket: service.Socket, Instance: instance, Agent: fleettest.Self(t)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { l.Close() })
-		return l
-	}
-	l := open(t).(*Launcher)
+	s, image := subject{socket: socket, instance: "t" + strings.ToLower(rand.Text()[:10])}, hosttools.NewName("engine-test")
+	l := s.open(t, socket)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
@@ -57,57 +46,57 @@ func subject(t testing.TB) fleettest.Subject {
 			t.Error(err)
 		}
 	})
-	load(t, l)
-	return fleettest.Subject{
-		New: open, Image: testImage, Limited: os.Geteuid() == 0,
-		Hidden: []string{folder, service.Socket, "/root", "/boot", "/var/lib/containers"},
+	dockertest.Load(t, socket, image, hosttools.Config{Tools: hosttools.Tools()})
+	s.Subject = fleettest.Subject{
+		New:     func(t testing.TB) fleet.Launcher { return s.open(t, socket) },
+		Image:   image,
+		Limited: os.Geteuid() == 0,
+		Hidden:  []string{filepath.Dir(socket), socket, "/root", "/boot", "/var/lib/containers"},
 		Leftover: func() string {
-			names, err := exec.Command("podman", append(docker.Flags(), "ps", "-aq", "--filter", "label="+labelInstance+"="+instance)...).Output()
-			if err != nil {
-				return err.Error()
+			all, err := l.List(context.Background())
+			if len(all) == 0 && err == nil {
+				return ""
 			}
-			return string(names)
+			return fmt.Sprint(all, err)
 		},
 	}
+	return s
 }
 
-// load gives the engine the image of the tests, once per change of the tools.
-func load(t testing.TB, l *Launcher) {
+// open returns a launcher of the instance on a socket of its engine.
+func (s subject) open(t testing.TB, socket string) *Launcher {
 	t.Helper()
-	image, err := hosttools.Build(hosttools.Config{Tools: hosttools.Tools()})
+	l, err := New(t.Context(), Config{Socket: socket, Instance: s.instance, Agent: fleettest.Self(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var archive bytes.Buffer
-	if err := hosttools.Write(&archive, testImage, image); err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Load(t.Context(), &archive); err != nil {
-		t.Fatal(err)
-	}
-	if has, err := l.Has(t.Context(), testImage); err != nil || !has {
-		t.Fatalf("Has = %v, %v after Load", has, err)
-	}
+	t.Cleanup(func() { l.Close() })
+	return l
 }
 
 func TestEngine(t *testing.T) {
-	s := subject(t)
-	t.Run("contract", func(t *testing.T) { fleettest.Run(t, s) })
-	for name, test := range map[string]func(*testing.T, fleettest.Subject){
-		"host tools":        testHostTools,
-		"own network":       testOwnNetwork,
-		"half made":         testHalfMade,
-		"names of others":   testNamesOfOthers,
-		"image not there":   testImageNotThere,
-		"service restarted": testServiceRestarted,
-		"purge":             testPurge,
-	} {
-		t.Run(name, func(t *testing.T) { test(t, s) })
-	}
+	dockertest.Each(t, func(t *testing.T, socket string) {
+		s := on(t, socket)
+		t.Run("contract", func(t *testing.T) { fleettest.Run(t, s.Subject) })
+		for name, test := range map[string]func(*testing.T, subject){
+			"host tools":      testHostTools,
+			"own network":     testOwnNetwork,
+			"half made":       testHalfMade,
+			"names of others": testNamesOfOthers,
+			"image not there": testImageNotThere,
+			"asks for no end": testAsksForNoEnd,
+			"engine lost":     testEngineLost,
+			"no events":       testNoEvents,
+			"paused":          testPaused,
+			"purge":           testPurge,
+		} {
+			t.Run(name, func(t *testing.T) { test(t, s) })
+		}
+	})
 }
 
 // testHostTools uses some of the image's programs together.
-func testHostTools(t *testing.T, s fleettest.Subject) {
+func testHostTools(t *testing.T, s subject) {
 	l, r := s.New(t), s.NewRunner(t, "echo ok | sed s/o/0/; git --version | cut -d' ' -f1-2")
 	r.Start(t, l)
 	if got, want := r.Rest(t), "0k\ngit version\n"; got != want {
@@ -116,8 +105,8 @@ func testHostTools(t *testing.T, s fleettest.Subject) {
 }
 
 // testOwnNetwork reaches the host by the network's gateway and not its loopback.
-func testOwnNetwork(t *testing.T, s fleettest.Subject) {
-	l := s.New(t).(*Launcher)
+func testOwnNetwork(t *testing.T, s subject) {
+	l := s.open(t, s.socket)
 	gateway, err := l.Gateway(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -150,8 +139,8 @@ func testOwnNetwork(t *testing.T, s fleettest.Subject) {
 }
 
 // testHalfMade leaves what a crash between create and start leaves.
-func testHalfMade(t *testing.T, s fleettest.Subject) {
-	l, r := s.New(t).(*Launcher), s.NewRunner(t, "exit 5")
+func testHalfMade(t *testing.T, s subject) {
+	l, r := s.open(t, s.socket), s.NewRunner(t, "exit 5")
 	options, err := l.options(r.Spec)
 	if err != nil {
 		t.Fatal(err)
@@ -166,10 +155,10 @@ func testHalfMade(t *testing.T, s fleettest.Subject) {
 }
 
 // testNamesOfOthers leaves containers of other instances alone.
-func testNamesOfOthers(t *testing.T, s fleettest.Subject) {
-	l, r := s.New(t).(*Launcher), s.NewRunner(t, "sleep 60")
+func testNamesOfOthers(t *testing.T, s subject) {
+	l, r := s.open(t, s.socket), s.NewRunner(t, "sleep 60")
 	r.Start(t, l)
-	other := s.New(t).(*Launcher)
+	other := s.open(t, s.socket)
 	other.config.Instance = "another"
 	if err := other.Start(t.Context(), r.Spec); err == nil {
 		t.Error("started a container of a name that is taken by another Mayfly")
@@ -185,8 +174,8 @@ func testNamesOfOthers(t *testing.T, s fleettest.Subject) {
 	}
 }
 
-func testImageNotThere(t *testing.T, s fleettest.Subject) {
-	l, r := s.New(t).(*Launcher), s.NewRunner(t, "true")
+func testImageNotThere(t *testing.T, s subject) {
+	l, r := s.open(t, s.socket), s.NewRunner(t, "true")
 	r.Spec.Image = "127.0.0.1:1/mayfly/none:1" // nothing listens there
 	if err := l.Start(t.Context(), r.Spec); err == nil || !strings.Contains(err.Error(), "pulling image 127.0.0.1:1/mayfly/none:1") {
 		t.Errorf("%v, want one of pulling", err)
@@ -197,46 +186,8 @@ func testImageNotThere(t *testing.T, s fleettest.Subject) {
 	}
 }
 
-// testServiceRestarted loses the engine's API, but no container.
-func testServiceRestarted(t *testing.T, s fleettest.Subject) {
-	socket := filepath.Join(t.TempDir(), "engine.sock")
-	first, err := docker.Serve(t.Context(), socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	open := func() *Launcher {
-		l, err := New(t.Context(), Config{Socket: socket, Instance: s.New(t).(*Launcher).config.Instance, Agent: fleettest.Self(t)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return l
-	}
-	l, r := open(), s.NewRunner(t, "trap 'exit 8' TERM; echo ready; while :; do sleep 0.1; done")
-	r.Start(t, s.New(t))
-	r.Line(t)
-	waited := make(chan error)
-	go func() {
-		_, err := l.Wait(t.Context(), r.Spec.Runner)
-		waited <- err
-	}()
-	if err := first.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-waited; err == nil {
-		t.Error("Wait returned without an error from an engine that went away")
-	}
-	second, err := docker.Serve(t.Context(), socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer second.Close()
-	if all, err := l.List(t.Context()); err != nil || len(all) != 1 || !all[0].Running {
-		t.Errorf("%v, %v: want the runner", all, err)
-	}
-}
-
-func testPurge(t *testing.T, s fleettest.Subject) {
-	l := s.New(t).(*Launcher)
+func testPurge(t *testing.T, s subject) {
+	l := s.open(t, s.socket)
 	for _, script := range []string{"sleep 60", "true"} {
 		r := s.NewRunner(t, script)
 		r.Spec.Network = pool.NetworkOwn
@@ -246,16 +197,15 @@ func testPurge(t *testing.T, s fleettest.Subject) {
 		t.Error(err)
 	}
 	s.NothingLeft(t)
-	networks, err := exec.Command("podman", append(docker.Flags(), "network", "ls", "-q")...).Output()
-	if err != nil || strings.Contains(string(networks), l.networkName()) {
-		t.Errorf("%v, networks left: %s", err, networks)
+	if _, err := l.api.NetworkInspect(t.Context(), l.networkName(), client.NetworkInspectOptions{}); !errdefs.IsNotFound(err) {
+		t.Errorf("%v: want that the network is gone", err)
 	}
 }
 
 // BenchmarkStart measures Start until the agent runs, and a whole container, beside
 // podman's own command.
 func BenchmarkStart(b *testing.B) {
-	s := subject(b)
+	s := on(b, dockertest.Serve(b))
 	l := s.New(b)
 	b.Run("launcher", func(b *testing.B) {
 		for b.Loop() {
@@ -280,7 +230,7 @@ func BenchmarkStart(b *testing.B) {
 		}
 	})
 	b.Run("bare whole", func(b *testing.B) {
-		args := append(docker.Flags(), "run", "--rm", "--network=none", "--ulimit=nofile=8192:16384", "--ulimit=nproc=16384:32768", testImage, "true")
+		args := append(docker.Flags(), "run", "--rm", "--network=none", "--ulimit=nofile=8192:16384", "--ulimit=nproc=16384:32768", s.Image, "true")
 		for b.Loop() {
 			cmd := exec.Command("podman", args...)
 			cmd.Stdout = io.Discard

@@ -78,8 +78,8 @@ func open(t *testing.T) workshop {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.Close() })
-	w := workshop{b, fmt.Sprintf("localhost/mayfly-image-test-%d:latest", os.Getpid())}
-	image, err := hosttools.Build(hosttools.Config{Tools: append(hosttools.Tools(), "jq", "zstd"), Trees: hosttools.Trees()})
+	w := workshop{b, hosttools.NewName("image-test")}
+	image, err := hosttools.Build(hosttools.Config{Tools: append(hosttools.Tools(), "jq", "zstd"), Trees: hosttools.Trees(), Owner: w.base})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,13 +3,14 @@
 // git if there, the shared libraries that they need, and programs of the caller's.
 //
 // The image is as good as this machine: its programs, for its processor. The same
-// programs give the same image, byte for byte.
+// programs with the same owner give the same image, byte for byte.
 package hosttools
 
 import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ import (
 	"path"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -33,6 +35,11 @@ type Config struct {
 	Tools []string          // names, looked up in PATH; those that are not there are left out
 	Trees []string          // folders or files of this host, at the same place in the image; left out likewise
 	Files map[string]string // path in the image → file of this host, which must be there
+
+	// Owner is written into the image, so that images of two owners have no layer in
+	// common: an engine that removes the one while it loads the other takes from it
+	// what both have.
+	Owner string
 }
 
 // Tools returns what scripts of a workflow commonly use.
@@ -66,12 +73,19 @@ const (
 	nsswitch = "passwd: files\ngroup: files\nhosts: files dns\n"
 )
 
+// NewName returns a name of an image that nothing else on this host has, and so a good
+// owner, too.
+func NewName(kind string) string {
+	return "localhost/mayfly-" + kind + ":" + strings.ToLower(rand.Text())
+}
+
 // Build returns the image.
 func Build(config Config) (v1.Image, error) {
 	t := newTree()
 	if err := t.furnish(); err != nil {
 		return nil, err
 	}
+	t.put("/etc/mayfly-image", []byte(config.Owner+"\n"))
 	for _, tool := range config.Tools {
 		if file, err := exec.LookPath(tool); err == nil {
 			if err := t.add(file); err != nil {

@@ -11,24 +11,37 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 )
 
 func TestSameToolsSameImage(t *testing.T) {
-	var digests []string
-	for range 2 {
-		image, err := Build(Config{Tools: []string{"bash", "sed"}})
+	digests := func(owner string) (image, layer v1.Hash) {
+		t.Helper()
+		built, err := Build(Config{Tools: []string{"bash", "sed"}, Owner: owner})
 		if err != nil {
 			t.Fatal(err)
 		}
-		digest, err := image.Digest()
+		image, err = built.Digest()
 		if err != nil {
 			t.Fatal(err)
 		}
-		digests = append(digests, digest.String())
+		layers, err := built.Layers()
+		if err != nil || len(layers) != 1 {
+			t.Fatalf("%d layers, %v", len(layers), err)
+		}
+		layer, err = layers[0].DiffID()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return image, layer
 	}
-	if digests[0] != digests[1] {
-		t.Errorf("two builds, two images: %v", digests)
+	image, layer := digests("a")
+	if again, _ := digests("a"); again != image {
+		t.Errorf("two builds, two images: %v, %v", image, again)
+	}
+	if _, other := digests("b"); other == layer {
+		t.Errorf("images of two owners have layer %v in common: removing one takes it from the other", layer)
 	}
 }
 

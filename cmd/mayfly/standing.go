@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/config"
+	"github.com/mayfly-ci/mayfly/internal/docker"
+)
+
+// A trouble is something that a person should know of what runs runners, and what can be
+// done.
+type trouble struct {
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+// String is both, for a line.
+func (t trouble) String() string {
+	if t.Hint == "" {
+		return t.Message
+	}
+	return t.Message + ": " + t.Hint
+}
+
+// A standing is how what runs runners stands, as mayfly up sees it.
+type standing struct {
+	Troubles []trouble `json:"troubles"`
+}
+
+// standing is what commands that only read ask of a running machine.
+func (m *machine) standing(ctx context.Context, _ struct{}) (s standing, err error) {
+	if m.engine != nil {
+		if _, err := docker.Find(ctx, m.engineSocket); err != nil {
+			s.Troubles = append(s.Troubles, trouble{
+				"the container engine does not answer: no runner can start, those that run go on: " + err.Error(), howToStart(),
+			})
+		}
+	}
+	return standing{append(s.Troubles, m.unheld...)}, nil
+}
+
+// engineLimits tells of the limits that the engine on socket does not hold.
+func engineLimits(ctx context.Context, socket string) ([]trouble, error) {
+	unheld, err := docker.Unheld(ctx, socket)
+	if err != nil || len(unheld) == 0 {
+		return nil, err
+	}
+	return []trouble{{
+		fmt.Sprintf("the container engine on %s does not hold runners to %s: a job can take more of this machine than its pool says", socket, strings.Join(unheld, ", ")),
+		"run the engine as root, or with control groups of version 2 delegate cpu, memory and pids to its user (docs/operate.md)",
+	}}, nil
+}
+
+// sandboxLimits tells of sandboxes without limits.
+func sandboxLimits(limited bool) []trouble {
+	if limited {
+		return nil
+	}
+	return []trouble{{"sandboxes are not held to cpus, memory, pids: a job can take more of this machine than its pool says", "run mayfly up as root"}}
+}
+
+// noteTroubles logs troubles at the start.
+func (m *machine) noteTroubles(list []trouble) {
+	for _, t := range list {
+		m.Log.Warn(t.Message, "hint", t.Hint)
+	}
+}
+
+// noEngine gives an error that no engine answers the hint that fits this machine.
+func noEngine(err error, named bool) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return cli.Hint(err, "run mayfly as a user who may use the socket: root, or for Docker a member of the group docker")
+	case named:
+		return cli.Hint(err, "%s; engine.socket names another socket, and without it the usual places are tried", howToStart())
+	}
+	return cli.Hint(err, "%s", howToStart())
+}
+
+// howToStart says how to get an engine that answers: it may be installed and not run.
+func howToStart() string { return howToStartWith(isInstalled, os.Geteuid() == 0) }
+
+func isInstalled(program string) bool {
+	_, err := exec.LookPath(program)
+	return err == nil
+}
+
+func howToStartWith(installed func(program string) bool, root bool) string {
+	switch {
+	case installed("podman") && root:
+		return "start Podman's service: systemctl enable --now podman.socket (without systemd: podman system service --time=0 unix:///run/podman/podman.sock)"
+	case installed("podman"):
+		return "start Podman's service: systemctl --user enable --now podman.socket (without systemd: podman system service --time=0 unix://$XDG_RUNTIME_DIR/podman/podman.sock)"
+	case installed("dockerd"):
+		return "start Docker: systemctl enable --now docker"
+	}
+	return "install podman and runc, and start Podman's service: systemctl enable --now podman.socket"
+}
+
+// checkEngine says what is questionable about the engine that a configuration means, as
+// far as it can be asked now.
+func (s *setup) checkEngine(ctx context.Context) config.Faults {
+	if s.Platform == config.PlatformAWS || s.Launcher == launcherSandbox {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	socket, err := docker.Find(ctx, s.sockets()...)
+	if err != nil && s.Engine.Socket == "" && s.Launcher == launcherAuto {
+		return nil // runners are sandboxes then
+	} else if err != nil {
+		return s.Config.FaultAt("engine.socket", "%s: mayfly up will not start: %s", cli.Printable(err.Error()), howToStart())
+	}
+	troubles, err := engineLimits(ctx, socket)
+	if err != nil {
+		return s.Config.FaultAt("engine.socket", "limits of runners cannot be checked: %v", err)
+	}
+	var found config.Faults
+	for _, t := range troubles {
+		found = append(found, s.Config.FaultAt("engine.socket", "%s", t)...)
+	}
+	return found
+}
