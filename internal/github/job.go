@@ -1,6 +1,7 @@
 package github
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -166,14 +167,9 @@ func (c *Client) newJob(ctx context.Context, s Scope, organization string, raw j
 	return Job{parsed, data}, err
 }
 
-// actionOf is the action of the delivery that told of status.
-func actionOf(status string) string {
-	switch status {
-	case "queued", "in_progress", "completed":
-		return status
-	}
-	return event.ActionWaiting // waiting, pending, requested: no runner may take it yet
-}
+// actionOf is the action of the delivery that told of status. No runner may take a job of
+// an unknown one yet.
+func actionOf(status string) string { return cmp.Or(event.StateOf(status), event.ActionWaiting) }
 
 func parseRepository(s string) (Scope, error) {
 	scope, err := ParseScope(s)

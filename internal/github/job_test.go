@@ -40,14 +40,15 @@ func TestJob(t *testing.T) {
 	c := s.client(t)
 	noon := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 	queued := event.WorkflowJob{
-		Action: "queued", Repository: "acme/web", ID: 1, RunID: 7, Attempt: 2, Name: "build", Workflow: "CI",
+		Action: "queued", Status: "queued", Repository: "acme/web", ID: 1, RunID: 7, Attempt: 2, Name: "build", Workflow: "CI",
 		Labels: []string{"linux", "gpu"}, URL: "https://github.com/acme/web/job/1", Created: noon, Started: noon,
 	}
 	failed := queued
+	failed.Status = "completed"
 	failed.ID, failed.Action, failed.Conclusion, failed.RunnerID, failed.RunnerName = 2, "completed", "failure", 42, "r42"
 	failed.Completed = noon.Add(5 * time.Minute)
 	waiting := queued
-	waiting.ID, waiting.Action = 3, "waiting"
+	waiting.ID, waiting.Action, waiting.Status = 3, "waiting", "pending"
 	for _, want := range []event.WorkflowJob{queued, failed, waiting} {
 		got, err := c.Job(t.Context(), "acme/web", want.ID)
 		if err != nil {

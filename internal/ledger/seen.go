@@ -10,16 +10,19 @@ import (
 )
 
 func (in JobSeen) apply(t *turn) {
-	told, ok := stateOf(in.Job.Action)
+	told, ok := stateOf(in.Job)
 	if !ok {
 		t.ignore("unknown action %q of job %s: want queued, waiting, in_progress or completed", in.Job.Action, KeyOf(in.Job))
 		return
 	}
-	at := in.At.UTC().Truncate(time.Millisecond)
-	if in.At.IsZero() {
-		at = t.now
+	if in.At = in.At.UTC().Truncate(time.Millisecond); in.At.IsZero() {
+		in.At = t.now
 	}
-	old, j := t.told(in.Job, told, at)
+	old, j, doubt := t.told(in, told)
+	if doubt {
+		t.doubt(j.Key, told)
+		return
+	}
 	if reflect.DeepEqual(old, j) {
 		t.ignore("nothing new: job %s is %s", j.Key, j.State)
 		return
@@ -29,21 +32,49 @@ func (in JobSeen) apply(t *turn) {
 	t.watch(j.Key)
 }
 
-// told returns the job before and after GitHub's word w.
-func (t *turn) told(w event.WorkflowJob, told JobState, at time.Time) (old, j Job) {
-	key := KeyOf(w)
+// told returns the job before and after GitHub's word. In doubt that changes nothing.
+func (t *turn) told(in JobSeen, told JobState) (old, j Job, doubt bool) {
+	key := KeyOf(in.Job)
 	old = t.State.jobs[key]
 	j = old
 	j.Key = key
-	j.merge(w, told, at)
-	t.route(&j, w.Routing.Pool)
+	j.known()
+	v := j.judge(in.Job, told, in.At, in.Asked)
+	if v == doubtful {
+		return old, old, true
+	}
+	before := j.Word
+	j.merge(in.Job, told, in.At, in.Asked, v)
+	t.route(&j, in.Job.Routing.Pool)
+	if v == newer && !told.begun() && before != "" {
+		j.afresh()
+	}
 	if j.State == JobQueued && t.now.Sub(j.Queued) >= t.limits.Queue {
-		j.abandon()
+		j.giveUp(ConclusionAbandoned, t.now)
 	}
 	if j.State != old.State || j.RunnerName != old.RunnerName || j.Conclusion != old.Conclusion {
 		j.History = remember(j.History, t.now, string(j.State), j.note())
 	}
-	return old, j
+	return old, j, false
+}
+
+// afresh has the next runner of a job that waits or is queued again made like its first, and
+// without what failures before have put on it.
+func (j *Job) afresh() { j.First, j.NotBefore = "", time.Time{} }
+
+// doubt asks GitHub how the job of key stands, of which it was told something that may be
+// of before or after what is known.
+func (t *turn) doubt(key JobKey, told JobState) {
+	j := t.State.jobs[key]
+	at := t.now.Add(t.limits.Settle)
+	if j.State.begun() || !j.CheckAt.IsZero() && !at.Before(j.CheckAt) && t.now.Before(j.CheckAt) {
+		t.ignore("job %s is %s: GitHub is asked whether it is %s again", key, j.State, told)
+		return
+	}
+	t.emit(CheckJob{Job: key, Scope: j.Scope, Reason: fmt.Sprintf("%s, and told that it is %s", j.State, told)})
+	j.CheckAt = at // if no answer comes
+	j.History = remember(j.History, t.now, "in doubt", fmt.Sprintf("told that it is %s: asking GitHub", told))
+	t.setJob(j)
 }
 
 // route finds the pool of a job that has none: the one it was routed to, if
@@ -57,17 +88,18 @@ func (t *turn) route(j *Job, routed string) {
 		}
 	}
 	switch {
-	case j.Pool == "" && j.State.rank() <= JobQueued.rank():
+	case j.State.begun():
+	case j.Pool == "":
 		j.State = JobUnroutable
-	case j.Pool != "" && j.State == JobUnroutable && j.Queued.IsZero():
-		j.State = JobWaiting
-	case j.Pool != "" && j.State == JobUnroutable:
-		j.State = JobQueued
+	default:
+		j.State = j.Word
 	}
 }
 
-// abandon ends a job as GitHub does that has been queued for too long.
-func (j *Job) abandon() { j.State, j.Conclusion = JobCompleted, ConclusionAbandoned }
+// giveUp ends a job of which GitHub says nothing more. What GitHub says of it after that counts.
+func (j *Job) giveUp(conclusion string, now time.Time) {
+	j.State, j.Conclusion, j.GaveUp = JobCompleted, conclusion, now
+}
 
 // note says of a job's state what the state alone does not.
 func (j Job) note() string {
@@ -122,17 +154,26 @@ func (t *turn) watch(key JobKey) {
 	at := j.CheckAt
 	r, ours := t.State.runners[j.RunnerName]
 	switch {
-	case j.Settled() || j.State == JobWaiting || j.State == JobRunning && ours && r.Live():
+	case j.Settled() || j.State == JobRunning && ours && r.Live():
 		at = time.Time{}
 	case j.State == JobRunning && ours:
 		earliest(&at, t.now.Add(t.limits.Settle))
 	case at.IsZero():
-		at = t.now.Add(t.limits.Stale)
+		at = t.now.Add(t.silence(j))
 	}
 	if !at.Equal(j.CheckAt) {
 		j.CheckAt = at
 		t.setJob(j)
 	}
+}
+
+// silence is how long nothing may be heard of j before GitHub is asked. One that waits for
+// an approval may do so for days.
+func (t *turn) silence(j Job) time.Duration {
+	if j.State == JobWaiting {
+		return 12 * t.limits.Stale
+	}
+	return t.limits.Stale
 }
 
 func (in JobLost) apply(t *turn) {
@@ -141,7 +182,8 @@ func (in JobLost) apply(t *turn) {
 		t.ignore("job %s is not open", in.Job)
 		return
 	}
-	j.State, j.Conclusion = JobCompleted, ConclusionLost
+	j.known()
+	j.giveUp(ConclusionLost, t.now)
 	j.History = remember(j.History, t.now, string(j.State), in.Reason)
 	t.setJob(j)
 	t.watch(j.Key)
