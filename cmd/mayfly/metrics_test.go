@@ -100,6 +100,7 @@ func TestMetrics(t *testing.T) {
 		`mayfly_rule_failing{rule="broken"}`:                                    "0",
 		`mayfly_rule_oldest_seconds{rule="broken"}`:                             "0",
 		`mayfly_jobs{pool="",state="unroutable"}`:                               "1",
+		`mayfly_jobs{pool="",state="hosted"}`:                                   "0",
 		`mayfly_jobs{pool="small",state="queued"}`:                              "0",
 		`mayfly_runners{pool="small",state="busy"}`:                             "0",
 		`mayfly_oldest_waiting_job_seconds`:                                     "0",

@@ -23,6 +23,7 @@ type statusView struct {
 	Words    string          `json:"standing"`
 	Pools    []poolView      `json:"pools"`
 	Waiting  []jobView       `json:"waiting"` // queued and unroutable jobs, the oldest first
+	Hosted   int             `json:"hosted"`  // jobs that wait for GitHub's own runners; of the newest 1,000
 	Backlogs []bus.Backlog   `json:"backlogs"`
 	Dead     int             `json:"dead_letters"` // of the newest 1,000
 	Held     int             `json:"quarantined"`
@@ -80,6 +81,8 @@ func statusOf(ctx context.Context, from *source, limits ledger.Limits) (v status
 		return v, err
 	}
 	v.Images = viewImages(images, time.Now())
+	hosted, err4 := from.ledger.Jobs(ctx, ledger.JobQuery{States: []ledger.JobState{ledger.JobHosted}, Limit: 1000})
+	v.Hosted = len(hosted)
 	unroutable, err3 := from.ledger.Jobs(ctx, ledger.JobQuery{States: []ledger.JobState{ledger.JobUnroutable}})
 	for _, j := range append(slices.Collect(state.Jobs()), unroutable...) {
 		if j.State == ledger.JobQueued || j.State == ledger.JobUnroutable {
@@ -89,7 +92,7 @@ func statusOf(ctx context.Context, from *source, limits ledger.Limits) (v status
 	slices.SortFunc(v.Waiting, func(a, b jobView) int { return a.Queued.Compare(b.Queued) })
 	v.Runners = slices.SortedFunc(state.Runners(), func(a, b ledger.Runner) int { return a.Made.Compare(b.Made) })
 	v.Drift, err = drift(ctx, from.schemas, time.Now())
-	return v, errors.Join(err1, err2, err3, err)
+	return v, errors.Join(err1, err2, err3, err4, err)
 }
 
 func poolViews(state *ledger.State, limits ledger.Limits) (views []poolView) {
@@ -145,6 +148,9 @@ func printStatus(screen *cli.Screen, v statusView) {
 	if len(v.Waiting) > 0 {
 		fmt.Fprintln(screen.Out)
 		listJobs(screen, v.Waiting)
+	}
+	if v.Hosted > 0 {
+		screen.Notef("%s jobs are for GitHub's own runners: mayfly jobs --in hosted lists them", atMost(v.Hosted, 1000))
 	}
 	if v.Images.Current != nil {
 		screen.Notef("image %s", currentLine(v.Images))

@@ -14,22 +14,23 @@ import (
 // between waiting and queued as GitHub's approvals and protection rules have it.
 type JobState string
 
-// The states of a job, in their order. An unroutable job is one that is queued
-// or waiting and fits no pool.
+// The states of a job, in their order. An unroutable or hosted job is one that is queued
+// or waiting and fits no pool; a hosted one needs none, because GitHub's own runners take it.
 const (
 	JobWaiting    JobState = "waiting"
 	JobQueued     JobState = "queued"
 	JobUnroutable JobState = "unroutable"
+	JobHosted     JobState = "hosted"
 	JobRunning    JobState = "running"
 	JobCompleted  JobState = "completed"
 )
 
-// rank gives the order of states; unroutable stands where queued does.
+// rank gives the order of states; unroutable and hosted stand where queued does.
 func (s JobState) rank() int {
 	switch s {
 	case JobWaiting:
 		return 1
-	case JobQueued, JobUnroutable:
+	case JobQueued, JobUnroutable, JobHosted:
 		return 2
 	case JobRunning:
 		return 3

@@ -198,7 +198,7 @@ func (t *turn) want(j Job) {
 // call asks for r to be started.
 func (t *turn) call(r Runner) {
 	t.emit(WantRunner{
-		Runner: r.Name, Pool: r.Pool, Job: r.MadeFor, Labels: r.Labels, Scope: r.Scope,
+		Runner: r.Name, Pool: r.Pool, Job: r.MadeFor, Labels: string(r.Labels), Scope: r.Scope,
 		First: t.State.jobs[r.MadeFor].First == r.Name,
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
 func (in JobSeen) apply(t *turn) {
@@ -83,17 +84,24 @@ func (t *turn) route(j *Job, routed string) {
 	if j.Pool == "" {
 		if p, ok := t.limits.Pools.Find(routed); ok {
 			j.Pool = p.Name
-		} else if p, ok := t.limits.Pools.Route(event.WorkflowJob{Repository: j.Scope.Repository, Labels: j.Labels.Labels()}); ok {
+		} else if p, ok := t.limits.Pools.Route(j.wanted()); ok {
 			j.Pool = p.Name
 		}
 	}
 	switch {
 	case j.State.begun():
+	case j.Pool == "" && pool.Hosted(j.Labels.Labels()):
+		j.State = JobHosted
 	case j.Pool == "":
 		j.State = JobUnroutable
 	default:
 		j.State = j.Word
 	}
+}
+
+// wanted is what routing goes by.
+func (j Job) wanted() event.WorkflowJob {
+	return event.WorkflowJob{Repository: j.Scope.Repository, Organization: j.Scope.Organization, Labels: j.Labels.Labels()}
 }
 
 // giveUp ends a job of which GitHub says nothing more. What GitHub says of it after that counts.

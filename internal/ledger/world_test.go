@@ -158,7 +158,7 @@ func (w *world) launch(e ledger.WantRunner) {
 		return
 	}
 	if w.containers[name] == nil {
-		w.containers[name] = &machine{name: name, labels: e.Labels}
+		w.containers[name] = &machine{name: name, labels: ledger.LabelSet(e.Labels)}
 		w.made++
 	}
 	if w.pick(4) > 0 { // or the word is lost
