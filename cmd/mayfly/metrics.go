@@ -114,6 +114,7 @@ var metrics = []metric{
 	{"mayfly_runner_image_info", "The image that runners start from; the value is 1.", []string{"image", "runner"}, gauge, currentImage},
 	{"mayfly_runner_runway_days", "Days until GitHub refuses the version of the runner; not there while no end is known. Alert on less than 7.", nil, gauge, runwayDays},
 	{"mayfly_image_alarms", "Alarms of the image catalog, by kind: 1 while one lasts. Alert on more than 0.", []string{"kind"}, gauge, imageAlarms},
+	{"mayfly_ledger_unreadable_rows", "Rows of the ledger that could not be read and are set aside: mayfly status names them.", nil, gauge, unreadable},
 	{"mayfly_oldest_waiting_job_seconds", "How long the oldest queued job has waited; 0 when none is.", nil, gauge, oldestWaiting},
 }
 
@@ -218,6 +219,8 @@ func backlog(read func(b bus.Backlog, now time.Time) float64) func(f figures) []
 		return list
 	}
 }
+
+func unreadable(f figures) []point { return []point{{value: float64(len(f.state.Unreadable()))}} }
 
 func jobs(f figures) []point {
 	states := []ledger.JobState{ledger.JobWaiting, ledger.JobQueued, ledger.JobRunning}

@@ -103,6 +103,7 @@ func TestMetrics(t *testing.T) {
 		`mayfly_jobs{pool="",state="hosted"}`:                                   "0",
 		`mayfly_jobs{pool="small",state="queued"}`:                              "0",
 		`mayfly_runners{pool="small",state="busy"}`:                             "0",
+		`mayfly_ledger_unreadable_rows`:                                         "0",
 		`mayfly_oldest_waiting_job_seconds`:                                     "0",
 		`go_goroutines`:                                                         `[0-9]+`,
 		`process_open_fds`:                                                      `[0-9]+`,

@@ -15,6 +15,7 @@ type State struct {
 	limits   Limits
 	jobs     map[JobKey]Job
 	runners  map[RunnerName]Runner
+	aside    []Unreadable
 	totals
 }
 

@@ -7,7 +7,6 @@ import (
 	"path"
 	"strings"
 	"time"
-
 )
 
 // A Pool is a named kind of runner: which jobs it takes, what its runners are
