@@ -28,6 +28,23 @@ func runDoc(id int, status, ownerType string) map[string]any {
 	})
 }
 
+// TestJobOfRenamedRepository: GitHub sends who asks by the old name on, to /repositories/ID/actions/jobs/1, which its
+// description does not have. The job there tells the new one.
+func TestJobOfRenamedRepository(t *testing.T) {
+	doc := jobDoc(1, 7, "queued")
+	doc["run_url"] = "https://api.github.com/repos/acme/site/actions/runs/7"
+	s := serve(t, map[string]http.HandlerFunc{
+		"GET /repos/acme/web/actions/jobs/1": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/api/v3/repos/acme/site/actions/jobs/1", http.StatusMovedPermanently)
+		},
+		"GET /repos/acme/site/actions/jobs/1": func(w http.ResponseWriter, r *http.Request) { reply(w, 200, doc) },
+	})
+	job, err := s.client(t).Job(t.Context(), "acme/web", 1)
+	if err != nil || job.Repository != "acme/site" {
+		t.Errorf("%s, %v: want the new name", job.Repository, err)
+	}
+}
+
 func TestJob(t *testing.T) {
 	done := jobDoc(2, 7, "completed")
 	done["conclusion"], done["completed_at"], done["runner_id"], done["runner_name"] = "failure", "2026-01-31T12:05:00Z", 42, "r42"

@@ -233,9 +233,9 @@ func TestScenarios(t *testing.T) {
 			s.up("i-small-2-1-1")
 			s.is(done(2, "conclusion=cancelled"), "-i-small-2-1-1")
 		}},
-		{"a job id in two repositories", twoPools(), func(s *story) {
+		{"two attempts of a job", twoPools(), func(s *story) {
 			s.is(queued(1), "+i-small-1-1-1")
-			s.is(queued(1, "repository=acme/api"), "+i-small-1-1-2")
+			s.is(queued(1, "attempt=2"), "+i-small-1-2-1")
 		}},
 		{"told a day late", twoPools(), func(s *story) {
 			in := queued(1)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/event"
@@ -29,13 +30,34 @@ func (in JobSeen) apply(t *turn) {
 		return
 	}
 	t.setJob(j)
+	t.follow(old, j)
 	t.assign(old.RunnerName, j)
 	t.watch(j.Key)
 }
 
+// renamed reports whether j's repository has another name than before.
+func (j Job) renamed(before Job) bool {
+	was := before.Scope.Repository
+	return was != "" && !strings.EqualFold(was, j.Scope.Repository)
+}
+
+// follow has the runners that were made for j know the new name of its repository: what
+// is registered goes with the repository, and what is not is to be registered there.
+func (t *turn) follow(before, j Job) {
+	if !j.renamed(before) {
+		return
+	}
+	for _, name := range t.made[j.Key] {
+		if r := t.State.runners[name]; r.Live() && (r.unclaimed() || t.limits.Level == LevelRepository) {
+			r.Scope = j.Scope
+			t.setRunner(r)
+		}
+	}
+}
+
 // told returns the job before and after GitHub's word. In doubt that changes nothing.
 func (t *turn) told(in JobSeen, told JobState) (old, j Job, doubt bool) {
-	key := KeyOf(in.Job)
+	key := t.keyOf(KeyOf(in.Job))
 	old = t.State.jobs[key]
 	j = old
 	j.Key = key
@@ -52,6 +74,9 @@ func (t *turn) told(in JobSeen, told JobState) (old, j Job, doubt bool) {
 	}
 	if j.State == JobQueued && t.now.Sub(j.Queued) >= t.limits.Queue {
 		j.giveUp(ConclusionAbandoned, t.now)
+	}
+	if j.renamed(old) {
+		j.History = remember(j.History, t.now, "renamed", fmt.Sprintf("repository %s is now %s", old.Scope.Repository, j.Scope.Repository))
 	}
 	if j.State != old.State || j.RunnerName != old.RunnerName || j.Conclusion != old.Conclusion {
 		j.History = remember(j.History, t.now, string(j.State), j.note())
