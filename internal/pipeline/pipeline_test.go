@@ -128,6 +128,66 @@ func TestClaimAndRemoval(t *testing.T) {
 	}
 }
 
+// TestBusyRunnerStays: GitHub has given a runner a job that nobody has told of yet. It refuses to remove the registration,
+// so nothing of the runner is taken away, by id and, where the answer to the registration was lost, by name.
+func TestBusyRunnerStays(t *testing.T) {
+	for _, told := range []bool{true, false} {
+		s := open(t)
+		runner := s.queue(t)
+		permit, err := s.ClaimLedger("").Claim(t.Context(), string(runner))
+		if err != nil {
+			t.Fatal(err)
+		}
+		made, err := s.ClaimForge().Register(t.Context(), permit, string(runner))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !told {
+			made.ID = 0
+		}
+		refusal := fault.Rule{Method: "DELETE", Path: "/repos/*/*/actions/runners/*", Status: 422}
+		if _, err := s.sim.Faults().Add(refusal); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Remove(t.Context(), ledger.RemoveRunner{
+			Runner: runner, GitHubID: made.ID, Registered: true, Scope: ledger.Scope{Repository: "acme/web"},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if len(s.vanished) != 0 || len(s.sim.Runners()) != 1 {
+			t.Errorf("containers taken away %v, registrations %v: want the busy runner left alone", s.vanished, s.sim.Runners())
+		}
+		if state := s.state(t, runner); state != ledger.RunnerBusy {
+			t.Errorf("the runner is %s: want busy", state)
+		}
+	}
+}
+
+// TestLostAnswer: GitHub registered a runner and the answer was lost. When its claim is over its
+// registration goes, by its name.
+func TestLostAnswer(t *testing.T) {
+	s := open(t)
+	runner := s.queue(t)
+	permit, err := s.ClaimLedger("").Claim(t.Context(), string(runner))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.ClaimForge().Register(t.Context(), permit, string(runner)); err != nil { // and nobody hears of it
+		t.Fatal(err)
+	}
+	if _, err := s.Ledger.Apply(t.Context(), ledger.Failed{Runner: runner, Reason: "no answer"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range s.effects {
+		if err := s.Remove(t.Context(), e.(ledger.RemoveRunner)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left := s.sim.Runners(); len(left) != 0 || len(s.effects) != 1 {
+		t.Errorf("effects %v, registrations %v: want one removal that leaves none", s.effects, left)
+	}
+}
+
 // TestRegistrationRefused has GitHub refuse a registration in each way there is.
 func TestRegistrationRefused(t *testing.T) {
 	var later *claim.Later
