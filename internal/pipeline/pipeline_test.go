@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"testing"
@@ -28,6 +29,15 @@ type site struct {
 	sim      *githubsim.Sim
 	effects  []ledger.Effect
 	vanished []ledger.RunnerName
+	called   func(*http.Request) // told of each call of GitHub
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (s *site) RoundTrip(r *http.Request) (*http.Response, error) {
+	if s.called != nil {
+		s.called(r)
+	}
+	return http.DefaultTransport.RoundTrip(r)
 }
 
 func open(t *testing.T) *site {
@@ -49,11 +59,11 @@ func open(t *testing.T) *site {
 	if err := sim.CreateRepository(githubsim.Repository{Name: "acme/web"}); err != nil {
 		t.Fatal(err)
 	}
-	forge, err := github.New(github.Config{URL: server.URL, Token: token, Backoff: time.Millisecond})
+	s := &site{sim: sim}
+	forge, err := github.New(github.Config{URL: server.URL, Token: token, Backoff: time.Millisecond, Transport: s})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{sim: sim}
 	limits := ledger.Limits{Pools: pool.Set{pool.Pool{Name: "small", Labels: []string{"linux"}}.WithDefaults()}}
 	s.Pipeline = pipeline.New(pipeline.Config{
 		Forge: forge, Limits: func() ledger.Limits { return limits }, Log: slog.New(slog.DiscardHandler),
