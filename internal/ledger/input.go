@@ -88,8 +88,9 @@ type Busy struct{ Runner RunnerName }
 // Failed says that a runner will be of no use, such as when GitHub
 // refuses to register it. The runner has to go.
 type Failed struct {
-	Runner RunnerName
-	Reason string
+	Runner  RunnerName
+	Reason  string
+	Refused bool // GitHub refuses to register it, and so will do the next one: those are made at growing pauses
 }
 
 // Gone says that nothing of a runner's container is left, or that it could not

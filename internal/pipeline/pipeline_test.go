@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,10 +80,15 @@ func open(t *testing.T) *site {
 	return s
 }
 
-// queue has a job queued and the runner that is wanted for it started.
+// queue has a job of acme/web queued and the runner that is wanted for it started.
 func (s *site) queue(t *testing.T) ledger.RunnerName {
 	t.Helper()
-	detail := `{"action":"queued","workflow_job":{"id":7,"run_attempt":1,"labels":["linux"]},"repository":{"full_name":"acme/web"},"mayfly":{"pool":"small"}}`
+	return s.queueAt(t, "acme/web")
+}
+
+func (s *site) queueAt(t *testing.T, repository string) ledger.RunnerName {
+	t.Helper()
+	detail := `{"action":"queued","workflow_job":{"id":7,"run_attempt":1,"labels":["linux"]},"repository":{"full_name":"` + repository + `"},"mayfly":{"pool":"small"}}`
 	_, err := s.Observe(t.Context(), event.Event{Time: time.Now(), Detail: json.RawMessage(detail)})
 	if err != nil || len(s.effects) != 1 {
 		t.Fatalf("effects %v, %v: want a runner wanted", s.effects, err)
@@ -195,6 +201,33 @@ func TestLostAnswer(t *testing.T) {
 	}
 	if left := s.sim.Runners(); len(left) != 0 || len(s.effects) != 1 {
 		t.Errorf("effects %v, registrations %v: want one removal that leaves none", s.effects, left)
+	}
+}
+
+// TestRepositoryOutOfSight: GitHub says 404 to all that is asked of a repository which the credential does not see. The
+// runner goes, nothing is asked for that can only get another 404, and the next one is made later.
+func TestRepositoryOutOfSight(t *testing.T) {
+	s := open(t)
+	runner := s.queueAt(t, "acme/not-installed")
+	permit, err := s.ClaimLedger("").Claim(t.Context(), string(runner))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.ClaimForge().Register(t.Context(), permit, string(runner)); !errors.As(err, new(*claim.Refused)) {
+		t.Fatalf("%v: want a refusal", err)
+	}
+	if len(s.effects) != 1 {
+		t.Fatalf("effects %v: want the runner removed", s.effects)
+	}
+	if err := s.Remove(t.Context(), s.effects[0].(ledger.RemoveRunner)); err != nil {
+		t.Errorf("%v: it is asked for again and again", err)
+	}
+	jobs, err := s.Ledger.Jobs(t.Context(), ledger.JobQuery{})
+	if err != nil || jobs[0].Refused != 1 || time.Until(jobs[0].NotBefore) < 30*time.Second || !strings.Contains(jobs[0].LastFailure, "404") {
+		t.Errorf("%+v, %v: want the reason, and a pause of a minute", jobs, err)
+	}
+	if len(s.vanished) != 1 || s.state(t, runner) != ledger.RunnerGone {
+		t.Errorf("containers taken away: %v: want the runner's", s.vanished)
 	}
 }
 
