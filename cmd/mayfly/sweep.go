@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
 // How often the machine looks for what was missed. The first look is at once.
 const (
 	tickEvery       = time.Second
 	deliveriesEvery = time.Minute
-	jobsEvery       = 5 * time.Minute
+	jobsEvery       = pipeline.SweepEvery
 	straysEvery     = time.Minute
 	deliveriesBack  = 3 * 24 * time.Hour // GitHub redelivers no older ones
 )

@@ -18,6 +18,10 @@ type Input interface {
 type JobSeen struct {
 	Job event.WorkflowJob
 	At  time.Time // when it was said; the ledger's own time if zero
+
+	// Asked says that it is GitHub's answer to a question which was asked at At, and so how the job stood
+	// then, whatever its times say. Deliveries come late, twice and in disorder.
+	Asked bool
 }
 
 // JobLost is GitHub's word that there is no such job (any more).
@@ -84,8 +88,9 @@ type Busy struct{ Runner RunnerName }
 // Failed says that a runner will be of no use, such as when GitHub
 // refuses to register it. The runner has to go.
 type Failed struct {
-	Runner RunnerName
-	Reason string
+	Runner  RunnerName
+	Reason  string
+	Refused bool // GitHub refuses to register it, and so will do the next one: those are made at growing pauses
 }
 
 // Gone says that nothing of a runner's container is left, or that it could not

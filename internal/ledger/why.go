@@ -16,7 +16,9 @@ func (s *State) Why(j Job, now time.Time) string {
 	case JobWaiting:
 		return "GitHub holds it back: it waits for jobs that it needs or for somebody's approval"
 	case JobUnroutable:
-		return s.whyUnroutable(j)
+		return s.limits.Pools.Unfit(j.wanted())
+	case JobHosted:
+		return whyHosted(j)
 	case JobQueued:
 		return s.whyQueued(j, now) + failures(j)
 	case JobRunning:
@@ -27,36 +29,11 @@ func (s *State) Why(j Job, now time.Time) string {
 	return fmt.Sprintf("no job %s is known", j.Key)
 }
 
-func (s *State) whyUnroutable(j Job) string {
-	var nearest pool.Pool
-	var missing []string
-	for _, p := range s.limits.Pools {
-		lacks := labelsBeyond(p, j.Labels.Labels())
-		if len(lacks) == 0 && j.Labels != "" {
-			return fmt.Sprintf("pool %s has its labels but does not serve repository %s", p.Name, j.Scope.Repository)
-		}
-		if nearest.Name == "" || len(lacks) < len(missing) {
-			nearest, missing = p, lacks
-		}
+func whyHosted(j Job) string {
+	if j.Labels == "" {
+		return "it has no labels: GitHub's own runners take it, or those of the runner group that it names"
 	}
-	switch {
-	case j.Labels == "":
-		return "it has no labels, so that no pool takes it"
-	case nearest.Name == "":
-		return "there are no pools"
-	}
-	return fmt.Sprintf("no pool takes label %s: the nearest is %s, with labels %s",
-		strings.Join(missing, ", "), nearest.Name, strings.Join(nearest.Labels, ", "))
-}
-
-// labelsBeyond returns those of labels that p does not have.
-func labelsBeyond(p pool.Pool, labels []string) (beyond []string) {
-	for _, l := range labels {
-		if !p.Takes([]string{l}) {
-			beyond = append(beyond, l)
-		}
-	}
-	return beyond
+	return fmt.Sprintf("GitHub's own runners take it: no pool has label %s", j.Labels)
 }
 
 func (s *State) whyRunning(j Job, now time.Time) string {
@@ -124,6 +101,10 @@ func describe(r Runner, now time.Time) string {
 
 // failures tells of the runners that failed a job.
 func failures(j Job) string {
+	if j.Ignored > 0 && !j.State.begun() {
+		return fmt.Sprintf("; GitHub has not given %s this job: check its runner group (runs-on.group) against runner_group of pool %s, and the group's repositories",
+			counted(j.Ignored, "runner"), j.Pool)
+	}
 	switch j.Failures {
 	case 0:
 		return ""
@@ -131,6 +112,13 @@ func failures(j Job) string {
 		return "; 1 runner failed: " + j.LastFailure
 	}
 	return fmt.Sprintf("; %d runners failed, the last: %s", j.Failures, j.LastFailure)
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // lasting is the time between, as precise as a reader wants it.

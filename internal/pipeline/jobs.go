@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ func (p *Pipeline) Observe(ctx context.Context, e event.Event) (ledger.Result, e
 
 // Check asks GitHub how the job of q stands, and tells the ledger.
 func (p *Pipeline) Check(ctx context.Context, q ledger.CheckJob) error {
+	at := p.Now()
 	job, err := p.Forge.Job(ctx, q.Scope.Repository, q.Job.ID)
 	switch {
 	case errors.Is(err, github.ErrNotFound):
@@ -30,72 +32,18 @@ func (p *Pipeline) Check(ctx context.Context, q ledger.CheckJob) error {
 	case err != nil:
 		return err
 	}
-	return p.seen(ctx, job.WorkflowJob, q.Scope)
+	return p.seen(ctx, job.WorkflowJob, q.Scope, at)
 }
 
-// seen tells the ledger of a job that GitHub was asked about. What an answer lacks
+// seen tells the ledger of a job that GitHub was asked about at a time. What an answer lacks
 // beside a delivery is filled in from what is known: scope and pool.
-func (p *Pipeline) seen(ctx context.Context, job event.WorkflowJob, known ledger.Scope) error {
-	job.Organization, job.Enterprise, job.Installation = known.Organization, known.Enterprise, known.Installation
+func (p *Pipeline) seen(ctx context.Context, job event.WorkflowJob, known ledger.Scope, at time.Time) error {
+	job.Organization = cmp.Or(known.Organization, job.Organization)
+	job.Enterprise = cmp.Or(known.Enterprise, job.Enterprise)
+	job.Installation = cmp.Or(known.Installation, job.Installation)
 	if pool, ok := p.Limits().Pools.Route(job); ok {
 		job.Routing.Pool = pool.Name
 	}
-	_, err := p.Ledger.Apply(ctx, ledger.JobSeen{Job: job})
+	_, err := p.Ledger.Apply(ctx, ledger.JobSeen{Job: job, At: at, Asked: true})
 	return err
-}
-
-// CompareJobs tells the ledger of the jobs that GitHub has queued in the
-// repositories of its own open jobs: where one delivery came from, others may
-// have been lost.
-func (p *Pipeline) CompareJobs(ctx context.Context) error {
-	state, err := p.Ledger.Snapshot(ctx)
-	if err != nil {
-		return err
-	}
-	scopes := map[string]ledger.Scope{}
-	for j := range state.Jobs() {
-		scopes[j.Scope.Repository] = j.Scope
-	}
-	var faults error
-	for repository, scope := range scopes {
-		jobs, err := p.Forge.QueuedJobs(ctx, repository)
-		if err != nil {
-			faults = errors.Join(faults, err)
-			continue
-		}
-		for _, job := range jobs {
-			if err := p.seen(ctx, job.WorkflowJob, scope); err != nil {
-				return err
-			}
-		}
-	}
-	return faults
-}
-
-// Redeliver asks GitHub for every delivery again that failed since then. A GUID
-// that arrived all the same does nothing twice. Where it is not known whose webhook it
-// is, there is nothing to ask.
-func (p *Pipeline) Redeliver(ctx context.Context, since time.Time) error {
-	if p.HookAt == "" {
-		return nil
-	}
-	at, err := HookScope(p.HookAt)
-	if err != nil {
-		return err
-	}
-	hook, err := p.Forge.Webhook(ctx, at, p.HookURL)
-	if err != nil {
-		return err
-	}
-	failed, err := p.Forge.FailedDeliveries(ctx, at, hook.ID, since)
-	if err != nil {
-		return err
-	}
-	for _, d := range failed {
-		if err := p.Forge.Redeliver(ctx, at, hook.ID, d.ID); err != nil {
-			return err
-		}
-		p.Log.Info("asked for a failed delivery again", "delivery", d.GUID)
-	}
-	return nil
 }

@@ -40,7 +40,7 @@ const (
 	overlap   = 2 * time.Minute
 	firstLook = time.Hour
 	// comparing is how often GitHub's own list of jobs is asked for, in minutes.
-	comparing = 5
+	comparing = int(pipeline.SweepEvery / time.Minute)
 )
 
 // Handle takes one event.

@@ -29,4 +29,13 @@ var schema = []string{
 	// What it was started from, once it is known how that went; null before.
 	`ALTER TABLE ledger_runners ADD COLUMN image TEXT`,
 	`CREATE INDEX ledger_runners_image ON ledger_runners (image, seq) WHERE image IS NOT NULL`,
+
+	// Rows of the two above that could not be read, moved here as they were.
+	`CREATE TABLE ledger_unreadable (
+		seq     INTEGER PRIMARY KEY AUTOINCREMENT,
+		source  TEXT NOT NULL,        -- the table that it was in
+		key     TEXT NOT NULL,
+		body    BLOB,
+		reason  TEXT NOT NULL,
+		changed INTEGER NOT NULL)`,
 }
