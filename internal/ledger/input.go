@@ -46,12 +46,13 @@ type Started struct {
 }
 
 // Claim asks for leave to register a runner for the job that it was made for, and binds
-// the runner to Container. Granted once in a runner's life, and only while the job is queued and no
-// other runner holds a live claim on it.
+// the runner to Container. Granted only while the job is queued and no other runner holds a live
+// claim on it.
 //
-// A container with an id of its own may come back for what it never got: while GitHub has not been
-// seen to register the runner, the claim is granted to it again, [Limits].Lease after
-// the last time, or when [PutOff] says. Earlier it is refused, with Again: another call may be registering it.
+// A runner may come back for what it never got: while GitHub has not been seen to register it, the
+// claim is granted to it again, when [PutOff] says. Where containers have ids of their own and
+// nothing was put off, another call may be registering it: the claim is refused, with Again, until
+// [Limits].Lease after the last grant.
 type Claim struct {
 	Runner    RunnerName
 	Container string

@@ -120,6 +120,8 @@ func (t *turn) lease(r Runner) time.Duration {
 		return 0
 	case !r.Retry.IsZero():
 		return max(0, -t.since(r.Retry))
+	case r.Container == "": // one process serves it, one call at a time: whoever claimed before has ended
+		return 0
 	}
 	return max(0, t.limits.Lease-t.since(r.Claimed))
 }

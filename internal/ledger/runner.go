@@ -77,9 +77,9 @@ func (r Runner) HoldsClaim() bool {
 // unclaimed reports whether r has yet to claim.
 func (r Runner) unclaimed() bool { return r.State == RunnerWanted || r.State == RunnerStarting }
 
-// empty reports whether r has claimed and nothing came of it yet, as far as is known, and
-// is a container that may come back for that.
-func (r Runner) empty() bool { return r.State == RunnerClaimed && r.GitHubID == 0 && r.Container != "" }
+// empty reports whether r has claimed and nothing came of it yet, as far as is known: its
+// configuration is handed out only after its registration is on record, so that it may come back for it.
+func (r Runner) empty() bool { return r.State == RunnerClaimed && r.GitHubID == 0 }
 
 // supplies reports whether r is, or will be, there for a queued job. An
 // unclaimed runner is only while the job it was made for is queued, because its
