@@ -170,6 +170,7 @@ func (m *machine) run(ctx context.Context, listener net.Listener) error {
 	g.Go(func() error { return m.tick(ctx) })
 	g.Go(func() error { return m.sweepDeliveries(ctx) })
 	g.Go(func() error { return m.sweepJobs(ctx) })
+	g.Go(func() error { return m.sweepStrays(ctx) })
 	g.Go(func() error { return m.serveControl(ctx) })
 	g.Go(func() error { return m.images.run(ctx) })
 	g.Go(func() error { return m.schemas.Run(ctx) })

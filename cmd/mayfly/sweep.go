@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
 // How often the machine looks for what was missed. The first look is at once.
@@ -13,6 +14,7 @@ const (
 	deliveriesEvery = time.Minute
 	jobsEvery       = 5 * time.Minute
 	deliveriesBack  = 3 * 24 * time.Hour // GitHub redelivers no older ones
+	straysEvery     = 5 * time.Minute
 )
 
 // tick tells the ledger that time passes.
@@ -34,6 +36,19 @@ func (m *machine) sweepDeliveries(ctx context.Context) error {
 	return m.every(ctx, deliveriesEvery, "looking for failed deliveries", func(ctx context.Context) error {
 		next := time.Now().Add(-2 * deliveriesEvery) // those under way now are looked at again
 		if err := m.joins.Redeliver(ctx, since); err != nil {
+			return err
+		}
+		since = next
+		return nil
+	})
+}
+
+// sweepStrays removes registrations that runners have left.
+func (m *machine) sweepStrays(ctx context.Context) error {
+	since := time.Now().Add(-pipeline.StraysBack)
+	return m.every(ctx, straysEvery, "looking for registrations that are left", func(ctx context.Context) error {
+		next := time.Now().Add(-4 * straysEvery) // what is not removed now is looked at again
+		if err := m.joins.RemoveStrays(ctx, since); err != nil {
 			return err
 		}
 		since = next
