@@ -35,6 +35,7 @@ var plain = []string{
 // they may import besides the nouns and their own parts.
 var allowed = map[string][]string{
 	"internal/disk":       {},
+	"internal/clock":      {},
 	"internal/docker":     {},
 	"internal/bus":        {"internal/disk"},
 	"internal/agent":      {"internal/claim"},

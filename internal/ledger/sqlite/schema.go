@@ -29,4 +29,8 @@ var schema = []string{
 	// What it was started from, once it is known how that went; null before.
 	`ALTER TABLE ledger_runners ADD COLUMN image TEXT`,
 	`CREATE INDEX ledger_runners_image ON ledger_runners (image, seq) WHERE image IS NOT NULL`,
+
+	// The mark of the clock ([clock.Mark]) by which the deadlines that are kept were set.
+	`ALTER TABLE ledger_instance ADD COLUMN boot TEXT NOT NULL DEFAULT ''`,
+	`ALTER TABLE ledger_instance ADD COLUMN ahead INTEGER NOT NULL DEFAULT 0`,
 }
