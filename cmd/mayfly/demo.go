@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/pool"
@@ -192,7 +193,7 @@ func (t *teller) change(at time.Time, j githubsim.Job) {
 	what, colour := j.Status, cli.Grey
 	switch j.Status {
 	case githubsim.StatusQueued:
-		what = "queued for " + strings.Join(j.Labels, ", ")
+		what = "queued for " + event.ShowLabels(j.Labels)
 	case githubsim.StatusInProgress:
 		what, colour = "running on "+j.Runner, cli.Yellow
 	case githubsim.StatusCompleted:

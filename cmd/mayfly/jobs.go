@@ -18,7 +18,7 @@ type jobsCmd struct {
 	reading
 	Job   string            `arg:"" optional:"" help:"One job, such as acme/web/123/1: its story and why it waits."`
 	Open  bool              `help:"Only jobs that are not over."`
-	Match []ledger.JobState `help:"Only jobs in these states: waiting, queued, unroutable, running, completed." enum:"waiting,queued,unroutable,running,completed" placeholder:"STATE" name:"in"`
+	Match []ledger.JobState `help:"Only jobs in these states: waiting, queued, unroutable, hosted (for GitHub's own runners), running, completed." enum:"waiting,queued,unroutable,hosted,running,completed" placeholder:"STATE" name:"in"`
 	Limit int               `help:"The newest, at most so many." default:"50"`
 }
 
@@ -104,7 +104,7 @@ func listJobs(screen *cli.Screen, jobs []jobView) {
 // tellJob prints a job's story: each step it took, when, and where it stands.
 func tellJob(screen *cli.Screen, j jobView) {
 	facts := [][2]string{
-		{"job", j.Key.String()}, {"name", j.Name}, {"workflow", j.Workflow}, {"labels", string(j.Labels)},
+		{"job", j.Key.String()}, {"name", j.Name}, {"workflow", j.Workflow}, {"labels", j.Labels.String()},
 		{"pool", j.Pool}, {"state", string(j.State)}, {"result", j.Conclusion}, {"runner", string(j.RunnerName)},
 		{"page", j.URL}, {"why", j.Why},
 	}
@@ -192,7 +192,7 @@ func listRunners(screen *cli.Screen, list []ledger.Runner) {
 
 func tellRunner(screen *cli.Screen, r ledger.Runner) {
 	facts := [][2]string{
-		{"runner", string(r.Name)}, {"pool", r.Pool}, {"labels", string(r.Labels)}, {"state", string(r.State)},
+		{"runner", string(r.Name)}, {"pool", r.Pool}, {"labels", r.Labels.String()}, {"state", string(r.State)},
 		{"made for", r.MadeFor.String()}, {"job", r.Runs.String()}, {"image", r.Image}, {"reason", r.Reason},
 	}
 	if r.Runs.IsZero() {

@@ -45,6 +45,7 @@ type figures struct {
 	answered    webhook.Counts
 	state       *ledger.State
 	unroutable  []ledger.Job // the newest, which the state does not have
+	hosted      []ledger.Job // as unroutable
 	backlogs    []bus.Backlog
 	letters     map[string]int // by rule
 	quarantined int
@@ -54,7 +55,7 @@ type figures struct {
 
 // look reads the figures.
 func (m *machine) look(ctx context.Context) (f figures, err error) {
-	var errs [7]error
+	var errs [8]error
 	f = figures{m: m, now: time.Now(), answered: m.hook.Counts()}
 	f.state, errs[0] = m.ledger.Snapshot(ctx)
 	f.backlogs, errs[1] = bus.Backlogs(ctx, m.db)
@@ -63,6 +64,7 @@ func (m *machine) look(ctx context.Context) (f figures, err error) {
 	f.replays, errs[4] = bus.Replays(ctx, m.db)
 	f.unroutable, errs[5] = m.ledger.Jobs(ctx, ledger.JobQuery{States: []ledger.JobState{ledger.JobUnroutable}, Limit: 1000})
 	f.images, errs[6] = m.images.store.Catalog(ctx)
+	f.hosted, errs[7] = m.ledger.Jobs(ctx, ledger.JobQuery{States: []ledger.JobState{ledger.JobHosted}, Limit: 1000})
 	return f, errors.Join(errs[:]...)
 }
 
@@ -107,11 +109,12 @@ var metrics = []metric{
 		backlog(func(b bus.Backlog, _ time.Time) float64 { return float64(b.Failing) })},
 	{"mayfly_rule_oldest_seconds", "Age of the oldest pending delivery of a rule; 0 when nothing is pending.", []string{"rule"}, gauge,
 		backlog(func(b bus.Backlog, now time.Time) float64 { return age(b.Oldest, now) })},
-	{"mayfly_jobs", "Jobs that are not over, by pool and state; those that fit no pool are unroutable, the newest 1000 of them.", []string{"pool", "state"}, gauge, jobs},
+	{"mayfly_jobs", "Jobs that are not over, by pool and state; those that fit no pool are unroutable, or hosted where GitHub's own runners take them, the newest 1000 of each.", []string{"pool", "state"}, gauge, jobs},
 	{"mayfly_runners", "Runners that are not gone, by pool and state.", []string{"pool", "state"}, gauge, runners},
 	{"mayfly_runner_image_info", "The image that runners start from; the value is 1.", []string{"image", "runner"}, gauge, currentImage},
 	{"mayfly_runner_runway_days", "Days until GitHub refuses the version of the runner; not there while no end is known. Alert on less than 7.", nil, gauge, runwayDays},
 	{"mayfly_image_alarms", "Alarms of the image catalog, by kind: 1 while one lasts. Alert on more than 0.", []string{"kind"}, gauge, imageAlarms},
+	{"mayfly_ledger_unreadable_rows", "Rows of the ledger that could not be read and are set aside: mayfly status names them.", nil, gauge, unreadable},
 	{"mayfly_oldest_waiting_job_seconds", "How long the oldest queued job has waited; 0 when none is.", nil, gauge, oldestWaiting},
 }
 
@@ -217,9 +220,11 @@ func backlog(read func(b bus.Backlog, now time.Time) float64) func(f figures) []
 	}
 }
 
+func unreadable(f figures) []point { return []point{{value: float64(len(f.state.Unreadable()))}} }
+
 func jobs(f figures) []point {
 	states := []ledger.JobState{ledger.JobWaiting, ledger.JobQueued, ledger.JobRunning}
-	count := map[[2]string]int{{"", string(ledger.JobUnroutable)}: len(f.unroutable)}
+	count := map[[2]string]int{{"", string(ledger.JobUnroutable)}: len(f.unroutable), {"", string(ledger.JobHosted)}: len(f.hosted)}
 	for _, p := range f.m.pools() {
 		for _, state := range states {
 			count[[2]string{p.Name, string(state)}] = 0

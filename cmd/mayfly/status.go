@@ -19,17 +19,19 @@ type statusCmd struct{ reading }
 
 // A statusView is what there is to say at a glance.
 type statusView struct {
-	Running  bool            `json:"running"` // whether a mayfly up has the state folder open, or the stack's rules are on
-	Words    string          `json:"standing"`
-	Pools    []poolView      `json:"pools"`
-	Waiting  []jobView       `json:"waiting"` // queued and unroutable jobs, the oldest first
-	Backlogs []bus.Backlog   `json:"backlogs"`
-	Dead     int             `json:"dead_letters"` // of the newest 1,000
-	Held     int             `json:"quarantined"`
-	Replays  []bus.Replay    `json:"replays"` // that run
-	Runners  []ledger.Runner `json:"runners"`
-	Images   *imageView      `json:"images"`
-	Drift    []driftGist     `json:"drift"` // schemas that have changed in the last 24 hours
+	Running  bool                `json:"running"` // whether a mayfly up has the state folder open, or the stack's rules are on
+	Words    string              `json:"standing"`
+	Pools    []poolView          `json:"pools"`
+	Waiting  []jobView           `json:"waiting"`    // queued and unroutable jobs, the oldest first
+	Hosted   int                 `json:"hosted"`     // jobs that wait for GitHub's own runners; of the newest 1,000
+	Aside    []ledger.Unreadable `json:"unreadable"` // rows of the ledger that cannot be read
+	Backlogs []bus.Backlog       `json:"backlogs"`
+	Dead     int                 `json:"dead_letters"` // of the newest 1,000
+	Held     int                 `json:"quarantined"`
+	Replays  []bus.Replay        `json:"replays"` // that run
+	Runners  []ledger.Runner     `json:"runners"`
+	Images   *imageView          `json:"images"`
+	Drift    []driftGist         `json:"drift"` // schemas that have changed in the last 24 hours
 }
 
 // A poolView is a pool's demand and supply.
@@ -73,6 +75,7 @@ func statusOf(ctx context.Context, from *source, limits ledger.Limits) (v status
 	health, err1 := from.health(ctx)
 	dead, err2 := from.letters.Letters(ctx, bus.LetterFilter{}, 1000)
 	v.Running, v.Words, v.Backlogs, v.Dead = health.Running, health.Words, health.Backlogs, len(dead)
+	v.Aside = state.Unreadable()
 	v.Held, v.Replays = health.Quarantined, health.Replays
 	v.Pools = poolViews(state, limits)
 	images, err := from.images(ctx)
@@ -80,6 +83,8 @@ func statusOf(ctx context.Context, from *source, limits ledger.Limits) (v status
 		return v, err
 	}
 	v.Images = viewImages(images, time.Now())
+	hosted, err4 := from.ledger.Jobs(ctx, ledger.JobQuery{States: []ledger.JobState{ledger.JobHosted}, Limit: 1000})
+	v.Hosted = len(hosted)
 	unroutable, err3 := from.ledger.Jobs(ctx, ledger.JobQuery{States: []ledger.JobState{ledger.JobUnroutable}})
 	for _, j := range append(slices.Collect(state.Jobs()), unroutable...) {
 		if j.State == ledger.JobQueued || j.State == ledger.JobUnroutable {
@@ -89,7 +94,7 @@ func statusOf(ctx context.Context, from *source, limits ledger.Limits) (v status
 	slices.SortFunc(v.Waiting, func(a, b jobView) int { return a.Queued.Compare(b.Queued) })
 	v.Runners = slices.SortedFunc(state.Runners(), func(a, b ledger.Runner) int { return a.Made.Compare(b.Made) })
 	v.Drift, err = drift(ctx, from.schemas, time.Now())
-	return v, errors.Join(err1, err2, err3, err)
+	return v, errors.Join(err1, err2, err3, err4, err)
 }
 
 func poolViews(state *ledger.State, limits ledger.Limits) (views []poolView) {
@@ -146,6 +151,9 @@ func printStatus(screen *cli.Screen, v statusView) {
 		fmt.Fprintln(screen.Out)
 		listJobs(screen, v.Waiting)
 	}
+	if v.Hosted > 0 {
+		screen.Notef("%s jobs are for GitHub's own runners: mayfly jobs --in hosted lists them", atMost(v.Hosted, 1000))
+	}
 	if v.Images.Current != nil {
 		screen.Notef("image %s", currentLine(v.Images))
 	}
@@ -162,6 +170,9 @@ func printStatus(screen *cli.Screen, v statusView) {
 	}
 	if v.Held > 0 {
 		screen.Notef("%d deliveries in quarantine, for lack of what routing needs: mayfly quarantine list shows them", v.Held)
+	}
+	for _, r := range v.Aside {
+		screen.Notef("%s the ledger cannot read %s and goes on without it: %s", screen.Paint(cli.Red, "alarm:"), cli.Printable(r.Row), cli.Printable(r.Reason))
 	}
 	for _, r := range v.Replays {
 		screen.Notef("replay %s runs: %d deliveries pending, %d events ahead", r.Name, r.Pending, r.Ahead)

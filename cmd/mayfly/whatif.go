@@ -188,7 +188,7 @@ func printWhatIf(screen *cli.Screen, v whatIfView) {
 	screen.Table([]string{"POOL", "", now.File, other.File}, rows)
 	for _, c := range v.Configurations {
 		for _, u := range c.Unroutable[:min(len(c.Unroutable), 5)] {
-			screen.Notef("%s: no pool takes %d jobs with labels %s", c.File, u.Jobs, cli.Printable(string(u.Labels)))
+			screen.Notef("%s: no pool takes %d jobs with labels %s", c.File, u.Jobs, u.Labels)
 		}
 	}
 	screen.Notef("%d jobs, of which %d have no length in the log and are taken to be as long as others", v.Jobs, v.Assumed)

@@ -191,7 +191,7 @@ func (c *Config) PoolSet() pool.Set {
 			Name: p.Name, Labels: p.Labels, Repositories: p.Repositories, Max: p.Max,
 			Resources: pool.Resources{CPUs: p.CPUs, Memory: int64(p.Memory)}, PIDs: p.PIDs,
 			Image: p.Image, Command: p.Command, Network: pool.Network(p.Network), ReadOnlyRoot: p.ReadOnlyRoot,
-			RunnerGroup: p.RunnerGroup, IdleLimit: p.IdleLimit, TotalLimit: p.TotalLimit,
+			OfOrganization: c.GitHub.RunnersAt == "organization", RunnerGroup: p.RunnerGroup, IdleLimit: p.IdleLimit, TotalLimit: p.TotalLimit,
 		}
 	}
 	return set

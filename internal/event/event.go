@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -141,7 +140,7 @@ func (e Event) Validate() error {
 // EventBridge input transformer can pass them on and any rule may see them.
 type Routing struct {
 	Pool     string `json:"pool"`     // the pool the job fits; "" if it fits none
-	Labels   string `json:"labels"`   // the job's labels, joined by commas
+	Labels   string `json:"labels"`   // the job's labels, as FlatLabels gives them
 	Delivery string `json:"delivery"` // GUID of the delivery
 	Job      string `json:"job"`      // the job's key, as [WorkflowJob.Key] gives it
 }
@@ -172,6 +171,3 @@ func WithRouting(payload json.RawMessage, r Routing) (json.RawMessage, error) {
 	b.WriteByte('}')
 	return b.Bytes(), nil
 }
-
-// JoinLabels gives labels as one flat string for [Routing].
-func JoinLabels(labels []string) string { return strings.Join(labels, ",") }

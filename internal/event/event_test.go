@@ -84,7 +84,7 @@ func TestUnmarshalFaults(t *testing.T) {
 }
 
 func TestWithRouting(t *testing.T) {
-	r := Routing{Pool: "small", Labels: JoinLabels([]string{"self-hosted", "linux"}), Delivery: "guid", Job: "acme/web/7/1"}
+	r := Routing{Pool: "small", Labels: FlatLabels([]string{"self-hosted", "linux"}), Delivery: "guid", Job: "acme/web/7/1"}
 	const member = `"mayfly":{"pool":"small","labels":"self-hosted,linux","delivery":"guid","job":"acme/web/7/1"}`
 	tests := []struct{ payload, want string }{
 		{`{}`, `{` + member + `}`},

@@ -1,8 +1,13 @@
 package event
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,6 +28,7 @@ const (
 // both become the zero value.
 type WorkflowJob struct {
 	Action       string
+	Status       string // how the job stood when the payload was made; see State
 	Repository   string // owner/name
 	Organization string // login; "" for a repository of a user
 	Enterprise   string // slug; "" outside an enterprise
@@ -50,23 +56,42 @@ func (w WorkflowJob) Key() string {
 	return fmt.Sprintf("%s/%d/%d", strings.ToLower(w.Repository), w.ID, w.Attempt)
 }
 
+// State returns how the job stands by this payload, as the action that tells of it; "" for an
+// action that is not known. A job that waits for an approval is sent as queued with the
+// status waiting, so below in_progress the status decides; of other two the further one.
+// https://docs.github.com/en/webhooks/webhook-events-and-payloads#workflow_job (example queued.with-deployment)
+func (w WorkflowJob) State() string {
+	action, status := stage(w.Action), stage(StateOf(w.Status))
+	switch {
+	case action < 0:
+		return ""
+	case status >= 0 && (action <= stage(ActionQueued) || status > action):
+		return stages[status]
+	}
+	return w.Action
+}
+
+// stages are the actions in the order of a job's life.
+var stages = []string{ActionWaiting, ActionQueued, ActionInProgress, ActionCompleted}
+
+func stage(action string) int { return slices.Index(stages, action) }
+
+// StateOf returns the action that tells of a job whose status is status, in a payload or
+// from the API; "" for an unknown one. A job that is pending or requested waits, too.
+// https://docs.github.com/en/rest/actions/workflow-jobs#get-a-job-for-a-workflow-run
+func StateOf(status string) string {
+	switch status {
+	case ActionWaiting, "pending", "requested":
+		return ActionWaiting
+	case ActionQueued, ActionInProgress, ActionCompleted:
+		return status
+	}
+	return ""
+}
+
 type wireJob struct {
-	Action string `json:"action"`
-	Job    *struct {
-		ID         int64    `json:"id"`
-		RunID      int64    `json:"run_id"`
-		Attempt    int      `json:"run_attempt"`
-		Name       string   `json:"name"`
-		Workflow   string   `json:"workflow_name"`
-		Labels     []string `json:"labels"`
-		Conclusion string   `json:"conclusion"`
-		RunnerID   int64    `json:"runner_id"`
-		RunnerName string   `json:"runner_name"`
-		URL        string   `json:"html_url"`
-		Created    string   `json:"created_at"`
-		Started    string   `json:"started_at"`
-		Completed  string   `json:"completed_at"`
-	} `json:"workflow_job"`
+	Action     string       `json:"action"`
+	Job        *wireJobPart `json:"workflow_job"`
 	Repository struct {
 		FullName string `json:"full_name"`
 	} `json:"repository"`
@@ -78,16 +103,70 @@ type wireJob struct {
 		Slug string `json:"slug"`
 	} `json:"enterprise"`
 	Installation struct {
-		ID int64 `json:"id"`
+		ID number `json:"id"`
 	} `json:"installation"`
 	Mayfly Routing `json:"mayfly"`
 }
+
+type wireJobPart struct {
+	ID         number   `json:"id"`
+	RunID      number   `json:"run_id"`
+	Attempt    number   `json:"run_attempt"`
+	Status     string   `json:"status"`
+	Name       string   `json:"name"`
+	Workflow   string   `json:"workflow_name"`
+	Labels     []string `json:"labels"`
+	Conclusion string   `json:"conclusion"`
+	RunnerID   number   `json:"runner_id"`
+	RunnerName string   `json:"runner_name"`
+	URL        string   `json:"html_url"`
+	Created    string   `json:"created_at"`
+	Started    string   `json:"started_at"`
+	Completed  string   `json:"completed_at"`
+}
+
+// A number is the text of an integer in JSON, "" when it is absent or null. It decodes
+// from anything, so that what is wrong with it is said in words of this package.
+type number string
+
+// UnmarshalJSON keeps the text.
+func (n *number) UnmarshalJSON(text []byte) error {
+	if *n = number(text); *n == "null" {
+		*n = ""
+	}
+	return nil
+}
+
+// within returns n, called name, if it is an integer from least to most; 0 when it is absent.
+func (n number) within(name string, least, most int64) (int64, error) {
+	if n == "" {
+		return 0, nil
+	}
+	v, err := strconv.ParseInt(string(n), 10, 64)
+	if err != nil || v < least || v > most {
+		return 0, fmt.Errorf("%s %.40s: want an integer from %d to %d", name, n, least, most)
+	}
+	return v, nil
+}
+
+// orZero is for numbers that nothing rests on: what is no sound one is 0.
+func (n number) orZero() int64 {
+	v, _ := n.within("", 0, math.MaxInt64)
+	return v
+}
+
+// Bounds of what names a job. An id is exact in JSON wherever it is read, as a float64, too; an
+// attempt is far below its bound (GitHub allows 50 re-runs).
+const (
+	MaxID      = 1<<53 - 1
+	MaxAttempt = math.MaxInt32
+)
 
 // wanted is what wireJob reads, which is little of a payload.
 var wanted = scan.Shape{
 	"action": nil,
 	"workflow_job": {
-		"id": nil, "run_id": nil, "run_attempt": nil, "name": nil, "workflow_name": nil, "labels": nil,
+		"id": nil, "run_id": nil, "run_attempt": nil, "status": nil, "name": nil, "workflow_name": nil, "labels": nil,
 		"conclusion": nil, "runner_id": nil, "runner_name": nil, "html_url": nil,
 		"created_at": nil, "started_at": nil, "completed_at": nil,
 	},
@@ -115,11 +194,18 @@ func ParseWorkflowJob(payload []byte) (WorkflowJob, error) {
 	if err != nil {
 		return WorkflowJob{}, fmt.Errorf("workflow_job payload: %w", err)
 	}
+	if w.Job == nil {
+		w.Job = new(wireJobPart)
+	}
+	id, idErr := w.Job.ID.within("workflow_job.id", 1, MaxID)
+	attempt, attemptErr := w.Job.Attempt.within("workflow_job.run_attempt", 0, MaxAttempt)
 	switch {
 	case w.Action == "":
-		return WorkflowJob{}, fmt.Errorf("workflow_job payload: action is missing: want queued, waiting, in_progress or completed")
-	case w.Job == nil || w.Job.ID == 0:
-		return WorkflowJob{}, fmt.Errorf("workflow_job payload: workflow_job.id is missing: want the id of a job")
+		return WorkflowJob{}, errors.New("workflow_job payload: action is missing: want queued, waiting, in_progress or completed")
+	case w.Job.ID == "":
+		return WorkflowJob{}, errors.New("workflow_job payload: workflow_job.id is missing: want the id of a job")
+	case idErr != nil || attemptErr != nil:
+		return WorkflowJob{}, fmt.Errorf("workflow_job payload: %w", cmp.Or(idErr, attemptErr))
 	case !isFullName(w.Repository.FullName):
 		return WorkflowJob{}, fmt.Errorf("workflow_job payload: repository.full_name %q: want owner/name", w.Repository.FullName)
 	}
@@ -129,18 +215,27 @@ func ParseWorkflowJob(payload []byte) (WorkflowJob, error) {
 	}
 	j := w.Job
 	return WorkflowJob{
-		Action: w.Action, Repository: w.Repository.FullName, Organization: organization,
-		Enterprise: w.Enterprise.Slug, Installation: w.Installation.ID,
-		ID: j.ID, RunID: j.RunID, Attempt: j.Attempt, Name: j.Name, Workflow: j.Workflow,
-		Labels: j.Labels, Conclusion: j.Conclusion, RunnerID: j.RunnerID, RunnerName: j.RunnerName, URL: j.URL,
+		Action: w.Action, Status: j.Status, Repository: w.Repository.FullName, Organization: organization,
+		Enterprise: w.Enterprise.Slug, Installation: w.Installation.ID.orZero(),
+		ID: id, RunID: j.RunID.orZero(), Attempt: int(attempt), Name: j.Name, Workflow: j.Workflow,
+		Labels: j.Labels, Conclusion: j.Conclusion, RunnerID: j.RunnerID.orZero(), RunnerName: j.RunnerName, URL: j.URL,
 		Created: parseTime(j.Created), Started: parseTime(j.Started), Completed: parseTime(j.Completed),
 		Routing: w.Mayfly,
 	}, nil
 }
 
+// isFullName reports whether s is owner/name in the letters that GitHub gives both. It
+// ends in keys, paths and on terminals.
 func isFullName(s string) bool {
 	owner, name, found := strings.Cut(s, "/")
-	return found && owner != "" && name != "" && !strings.Contains(name, "/")
+	return found && isPlain(owner) && isPlain(name)
+}
+
+func isPlain(s string) bool {
+	odd := func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_' || r == '.')
+	}
+	return s != "" && len(s) <= 100 && !strings.ContainsFunc(s, odd) // GitHub: 39 and 100 characters
 }
 
 // parseTime reads a timestamp; one that is absent, broken or of 1970 is zero,

@@ -1,6 +1,7 @@
 package github
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -141,12 +142,15 @@ func (c *Client) jobsOf(ctx context.Context, s Scope, run workflowRun) ([]Job, e
 
 // newJob puts around raw, the API's job, what a delivery has around it.
 func (c *Client) newJob(ctx context.Context, s Scope, organization string, raw json.RawMessage) (Job, error) {
-	var job struct{ Status string }
+	var job struct {
+		Status string
+		RunURL string `json:"run_url"`
+	}
 	if err := json.Unmarshal(raw, &job); err != nil {
 		return Job{}, fmt.Errorf("job of %s: %w", s, err)
 	}
 	payload := map[string]any{
-		"action": actionOf(job.Status), "workflow_job": raw, "repository": map[string]string{"full_name": s.String()},
+		"action": actionOf(job.Status), "workflow_job": raw, "repository": map[string]string{"full_name": cmp.Or(repositoryIn(job.RunURL), s.String())},
 	}
 	if organization != "" {
 		payload["organization"] = map[string]string{"login": organization}
@@ -166,13 +170,19 @@ func (c *Client) newJob(ctx context.Context, s Scope, organization string, raw j
 	return Job{parsed, data}, err
 }
 
-// actionOf is the action of the delivery that told of status.
-func actionOf(status string) string {
-	switch status {
-	case "queued", "in_progress", "completed":
-		return status
+// actionOf is the action of the delivery that told of status. No runner may take a job of
+// an unknown one yet.
+func actionOf(status string) string { return cmp.Or(event.StateOf(status), event.ActionWaiting) }
+
+// repositoryIn returns the owner/name in the API's address of a run, which is the one of now where the
+// repository that was asked for was renamed; "" when there is none.
+func repositoryIn(runURL string) string {
+	_, path, _ := strings.Cut(runURL, "/repos/")
+	parts := strings.Split(path, "/")
+	if len(parts) < 3 || parts[2] != "actions" {
+		return ""
 	}
-	return event.ActionWaiting // waiting, pending, requested: no runner may take it yet
+	return parts[0] + "/" + parts[1]
 }
 
 func parseRepository(s string) (Scope, error) {

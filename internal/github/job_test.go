@@ -28,6 +28,23 @@ func runDoc(id int, status, ownerType string) map[string]any {
 	})
 }
 
+// TestJobOfRenamedRepository: GitHub sends who asks by the old name on, to /repositories/ID/actions/jobs/1, which its
+// description does not have. The job there tells the new one.
+func TestJobOfRenamedRepository(t *testing.T) {
+	doc := jobDoc(1, 7, "queued")
+	doc["run_url"] = "https://api.github.com/repos/acme/site/actions/runs/7"
+	s := serve(t, map[string]http.HandlerFunc{
+		"GET /repos/acme/web/actions/jobs/1": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/api/v3/repos/acme/site/actions/jobs/1", http.StatusMovedPermanently)
+		},
+		"GET /repos/acme/site/actions/jobs/1": func(w http.ResponseWriter, r *http.Request) { reply(w, 200, doc) },
+	})
+	job, err := s.client(t).Job(t.Context(), "acme/web", 1)
+	if err != nil || job.Repository != "acme/site" {
+		t.Errorf("%s, %v: want the new name", job.Repository, err)
+	}
+}
+
 func TestJob(t *testing.T) {
 	done := jobDoc(2, 7, "completed")
 	done["conclusion"], done["completed_at"], done["runner_id"], done["runner_name"] = "failure", "2026-01-31T12:05:00Z", 42, "r42"
@@ -40,14 +57,15 @@ func TestJob(t *testing.T) {
 	c := s.client(t)
 	noon := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 	queued := event.WorkflowJob{
-		Action: "queued", Repository: "acme/web", ID: 1, RunID: 7, Attempt: 2, Name: "build", Workflow: "CI",
+		Action: "queued", Status: "queued", Repository: "acme/web", ID: 1, RunID: 7, Attempt: 2, Name: "build", Workflow: "CI",
 		Labels: []string{"linux", "gpu"}, URL: "https://github.com/acme/web/job/1", Created: noon, Started: noon,
 	}
 	failed := queued
+	failed.Status = "completed"
 	failed.ID, failed.Action, failed.Conclusion, failed.RunnerID, failed.RunnerName = 2, "completed", "failure", 42, "r42"
 	failed.Completed = noon.Add(5 * time.Minute)
 	waiting := queued
-	waiting.ID, waiting.Action = 3, "waiting"
+	waiting.ID, waiting.Action, waiting.Status = 3, "waiting", "pending"
 	for _, want := range []event.WorkflowJob{queued, failed, waiting} {
 		got, err := c.Job(t.Context(), "acme/web", want.ID)
 		if err != nil {

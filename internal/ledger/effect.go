@@ -22,8 +22,8 @@ type Effect interface {
 type WantRunner struct {
 	Runner RunnerName `json:"runner"`
 	Pool   string     `json:"pool"`
-	Job    JobKey     `json:"job"` // the job that it is made for
-	Labels LabelSet   `json:"labels"`
+	Job    JobKey     `json:"job"`             // the job that it is made for
+	Labels string     `json:"labels"`          // the text of a [LabelSet]
 	First  bool       `json:"first,omitempty"` // it is the first that was made for the job
 	Scope
 }

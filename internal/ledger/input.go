@@ -18,6 +18,10 @@ type Input interface {
 type JobSeen struct {
 	Job event.WorkflowJob
 	At  time.Time // when it was said; the ledger's own time if zero
+
+	// Asked says that it is GitHub's answer to a question which was asked at At, and so how the job stood
+	// then, whatever its times say. Deliveries come late, twice and in disorder.
+	Asked bool
 }
 
 // JobLost is GitHub's word that there is no such job (any more).

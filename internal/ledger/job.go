@@ -9,26 +9,28 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event"
 )
 
-// A JobState says how far a job has come. It only ever moves forward, so that
-// events may arrive in any order and any number of times.
+// A JobState says how far a job has come. Once it runs it only moves forward, so that
+// events may arrive in any order and any number of times. Before, it goes
+// between waiting and queued as GitHub's approvals and protection rules have it.
 type JobState string
 
-// The states of a job, in their order. An unroutable job is one that is queued
-// or waiting and fits no pool.
+// The states of a job, in their order. An unroutable or hosted job is one that is queued
+// or waiting and fits no pool; a hosted one needs none, because GitHub's own runners take it.
 const (
 	JobWaiting    JobState = "waiting"
 	JobQueued     JobState = "queued"
 	JobUnroutable JobState = "unroutable"
+	JobHosted     JobState = "hosted"
 	JobRunning    JobState = "running"
 	JobCompleted  JobState = "completed"
 )
 
-// rank gives the order of states; unroutable stands where queued does.
+// rank gives the order of states; unroutable and hosted stand where queued does.
 func (s JobState) rank() int {
 	switch s {
 	case JobWaiting:
 		return 1
-	case JobQueued, JobUnroutable:
+	case JobQueued, JobUnroutable, JobHosted:
 		return 2
 	case JobRunning:
 		return 3
@@ -38,9 +40,12 @@ func (s JobState) rank() int {
 	return 0
 }
 
-// stateOf returns the state that an action of a workflow_job event tells of.
-func stateOf(action string) (JobState, bool) {
-	switch action {
+// begun reports whether a job in state s needs no runner any more.
+func (s JobState) begun() bool { return s.rank() >= JobRunning.rank() }
+
+// stateOf returns the state that a workflow_job payload tells of.
+func stateOf(w event.WorkflowJob) (JobState, bool) {
+	switch w.State() {
 	case event.ActionWaiting:
 		return JobWaiting, true
 	case event.ActionQueued:
@@ -74,8 +79,14 @@ type Job struct {
 	Conclusion string     `json:"conclusion,omitempty"` // once completed: success, failure, cancelled …
 	RunnerName RunnerName `json:"runner,omitempty"`     // who runs it, by GitHub's word; may be no runner of ours
 
+	// Word is whether it waited or was queued by GitHub's last word of that, whatever became of it since; Said
+	// is GitHub's own time of that word: started_at, which moves when it is queued again.
+	Word   JobState  `json:"word,omitempty"`
+	Said   time.Time `json:"said,omitzero"`
+	GaveUp time.Time `json:"gave_up,omitzero"` // when the ledger ended it without GitHub's word; zero unless it did
+
 	Created   time.Time `json:"created"`            // by GitHub's clock, as Started and Completed
-	Queued    time.Time `json:"queued,omitzero"`    // when it was first called queued
+	Queued    time.Time `json:"queued,omitzero"`    // when the word that it is queued came; zero while it waits
 	Started   time.Time `json:"started,omitzero"`   // zero unless it ran
 	Completed time.Time `json:"completed,omitzero"` // zero until then
 
@@ -93,32 +104,136 @@ type Job struct {
 // no pool of ours takes it.
 func (j Job) Settled() bool { return j.State == JobCompleted || j.Pool == "" }
 
-// merge takes over what w, sent at, tells. Whatever the order of a job's events, the
-// outcome is the same: of two that disagree the one further on counts, of two
-// times of the same thing the earlier.
-func (j *Job) merge(w event.WorkflowJob, told JobState, at time.Time) {
-	newer := told.rank() >= j.State.rank()
-	adopt(&j.Scope.Repository, w.Repository, newer)
-	adopt(&j.Scope.Organization, w.Organization, newer)
-	adopt(&j.Scope.Enterprise, w.Enterprise, newer)
-	adopt(&j.Scope.Installation, w.Installation, newer)
-	adopt(&j.Labels, NewLabelSet(w.Labels), newer)
-	adopt(&j.Name, w.Name, newer)
-	adopt(&j.Workflow, w.Workflow, newer)
-	adopt(&j.URL, w.URL, newer)
-	adopt(&j.RunnerName, RunnerName(w.RunnerName), newer)
+// known fills in what jobs that were kept by earlier versions lack.
+func (j *Job) known() {
+	switch {
+	case j.Word != "" || j.State == "":
+		return
+	case j.Queued.IsZero() && (j.State == JobUnroutable || j.State == JobWaiting):
+		j.Word = JobWaiting
+	case j.Queued.IsZero():
+		return
+	default:
+		j.Word = JobQueued
+	}
+	j.Said = j.Created
+	if j.ended() && j.GaveUp.IsZero() {
+		j.GaveUp = j.Created
+	}
+}
+
+// ended reports whether j was given up without GitHub's word.
+func (j Job) ended() bool {
+	return j.Conclusion == ConclusionAbandoned || j.Conclusion == ConclusionLost
+}
+
+// A verdict says what a word on a job is to what was heard of it before.
+type verdict int
+
+const (
+	older    verdict = iota // it tells of the past
+	same                    // it tells of the same
+	newer                   // it tells how the job stands
+	doubtful                // nothing in it tells whether it is older or newer
+)
+
+// judge says what w, a word of the time at, is to j. Once a job has begun the word that is further on is the newer.
+func (j *Job) judge(w event.WorkflowJob, told JobState, at time.Time, asked bool) verdict {
+	stands := j.State
+	if !j.GaveUp.IsZero() {
+		stands = j.Word
+	}
+	if told.begun() || stands.begun() {
+		return compared(told.rank() - stands.rank())
+	}
+	return j.judgeWait(w, told, at, asked)
+}
+
+// judgeWait is judge for a word that the job waits or is queued, by what was heard of that.
+// GitHub's own time of the word decides. Where that is the same, queued counts, since a
+// runner too many is a smaller fault than a job without one; but it may have come to wait
+// after that. What GitHub answers when it is asked is never in doubt.
+func (j *Job) judgeWait(w event.WorkflowJob, told JobState, at time.Time, asked bool) verdict {
+	said := stamp(w)
+	switch {
+	case asked && at.Before(j.Queued):
+		return older
+	case asked && told != j.Word, j.Word == "", j.late(at):
+		return newer
+	case !said.IsZero() && !said.Equal(j.Said):
+		return compared(said.Compare(j.Said))
+	case told.rank() < j.Word.rank():
+		return doubtful
+	}
+	return compared(told.rank() - j.Word.rank())
+}
+
+// late reports whether a word of the time at came after j was given up.
+func (j *Job) late(at time.Time) bool { return !j.GaveUp.IsZero() && at.After(j.GaveUp) }
+
+func compared(c int) verdict {
+	switch {
+	case c < 0:
+		return older
+	case c > 0:
+		return newer
+	}
+	return same
+}
+
+// stamp is GitHub's time of a word that a job waits or is queued.
+func stamp(w event.WorkflowJob) time.Time {
+	if w.Started.After(w.Created) {
+		return w.Started
+	}
+	return w.Created
+}
+
+// merge takes over what w, sent at, tells. Whatever the order of a job's events, the outcome is the
+// same, unless they are in doubt: of two that disagree the newer counts, of two times of the same thing the earlier.
+func (j *Job) merge(w event.WorkflowJob, told JobState, at time.Time, asked bool, v verdict) {
+	fresh := v == newer || v == same
+	adopt(&j.Scope.Repository, w.Repository, fresh)
+	adopt(&j.Scope.Organization, w.Organization, fresh)
+	adopt(&j.Scope.Enterprise, w.Enterprise, fresh)
+	adopt(&j.Scope.Installation, w.Installation, fresh)
+	adopt(&j.Labels, NewLabelSet(w.Labels), fresh)
+	adopt(&j.Name, w.Name, fresh)
+	adopt(&j.Workflow, w.Workflow, fresh)
+	adopt(&j.URL, w.URL, fresh)
+	adopt(&j.RunnerName, RunnerName(w.RunnerName), fresh)
 	earliest(&j.Created, cmp.Or(w.Created, at))
 	switch told {
-	case JobQueued:
-		earliest(&j.Queued, at)
+	case JobWaiting, JobQueued:
+		j.wait(w, told, at, j.judgeWait(w, told, at, asked))
 	case JobRunning:
 		earliest(&j.Started, w.Started)
 	case JobCompleted:
 		adopt(&j.Conclusion, w.Conclusion, true)
 		earliest(&j.Completed, cmp.Or(w.Completed, at))
 	}
-	if newer {
-		j.State = told
+	if v != newer {
+		return
+	}
+	if !told.begun() {
+		j.Conclusion = "" // of one that was given up
+	}
+	j.State, j.GaveUp = told, time.Time{}
+}
+
+// wait takes over a word that j waits or is queued.
+func (j *Job) wait(w event.WorkflowJob, told JobState, at time.Time, v verdict) {
+	switch {
+	case v == newer:
+		j.Word, j.Queued = told, time.Time{}
+		if said := stamp(w); said.After(j.Said) {
+			j.Said = said
+		}
+		if told == JobQueued {
+			j.Queued = at
+		}
+	case v == same && told == JobQueued:
+		earliest(&j.Queued, at)
 	}
 }
 

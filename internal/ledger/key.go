@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -81,8 +82,9 @@ func (k JobKey) compare(o JobKey) int {
 // [a-z0-9-], 64 characters at most. No two runners ever have the same.
 type RunnerName string
 
-// A LabelSet is the labels of a job or runner in one form: lower case, sorted,
-// each once, joined by commas. Jobs with equal sets can take each other's runners.
+// A LabelSet is the labels of a job or runner in one form that can be compared: lower case, sorted,
+// each once, as [event.FlatLabels] joins them. Jobs with equal sets can take each other's runners.
+// Its JSON form is a list.
 type LabelSet string
 
 // NewLabelSet brings labels into that form.
@@ -92,15 +94,32 @@ func NewLabelSet(labels []string) LabelSet {
 		folded[i] = strings.ToLower(l)
 	}
 	slices.Sort(folded)
-	return LabelSet(strings.Join(slices.Compact(folded), ","))
+	return LabelSet(event.FlatLabels(slices.Compact(folded)))
 }
 
 // Labels returns the single labels.
-func (s LabelSet) Labels() []string {
-	if s == "" {
-		return nil
+func (s LabelSet) Labels() []string { return event.ParseLabels(string(s)) }
+
+// String gives the labels for a person.
+func (s LabelSet) String() string { return event.ShowLabels(s.Labels()) }
+
+// MarshalJSON gives the list.
+func (s LabelSet) MarshalJSON() ([]byte, error) {
+	return json.Marshal(append([]string{}, s.Labels()...))
+}
+
+// UnmarshalJSON reads a list, or the one text that earlier versions kept.
+func (s *LabelSet) UnmarshalJSON(text []byte) error {
+	if len(text) > 0 && text[0] == '"' {
+		var flat string
+		err := json.Unmarshal(text, &flat)
+		*s = LabelSet(flat)
+		return err
 	}
-	return strings.Split(string(s), ",")
+	var labels []string
+	err := json.Unmarshal(text, &labels)
+	*s = NewLabelSet(labels)
+	return err
 }
 
 // A Level says where runners are registered: runners of one place serve the jobs of

@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"testing"
 
@@ -50,11 +51,24 @@ func TestLabelSet(t *testing.T) {
 		labels []string
 		want   ledger.LabelSet
 	}{
-		{nil, ""}, {[]string{"Linux"}, "linux"}, {[]string{"x64", "Linux", "linux", "X64"}, "linux,x64"},
+		{nil, ""}, {[]string{""}, "%"}, {[]string{"Linux"}, "linux"}, {[]string{"d", "a,B,c", "e"}, "a%2Cb%2Cc,d,e"}, {[]string{"b", "a%2Cb", "a,b"}, "a%252cb,a%2Cb,b"}, {[]string{"x64", "Linux", "linux", "X64"}, "linux,x64"},
 	} {
 		if got := ledger.NewLabelSet(test.labels); got != test.want {
 			t.Errorf("%q: %q: want %q", test.labels, got, test.want)
 		}
+		text, err := json.Marshal(test.want)
+		var again ledger.LabelSet
+		if err := cmp.Or(err, json.Unmarshal(text, &again)); err != nil || again != test.want || text[0] != '[' {
+			t.Errorf("%q: in JSON %s, read as %q, %v", test.labels, text, again, err)
+		}
+	}
+}
+
+// TestLabelsOfEarlierVersions were one text.
+func TestLabelsOfEarlierVersions(t *testing.T) {
+	var j ledger.Job
+	if err := json.Unmarshal([]byte(`{"job":"acme/web/1/1","labels":"linux,self-hosted"}`), &j); err != nil || j.Labels != ledger.NewLabelSet([]string{"self-hosted", "linux"}) {
+		t.Errorf("%q, %v: want two labels", j.Labels, err)
 	}
 }
 

@@ -40,6 +40,16 @@ func lifeOf(t *rapid.T) []ledger.JobSeen {
 	if rapid.Bool().Draw(t, "queued again") { // as when GitHub takes a job back from a runner
 		say(event.ActionQueued)
 	}
+	for range rapid.IntRange(0, 2).Draw(t, "waits again") {
+		w.Started = start.Add(time.Duration(len(life)) * time.Minute)
+		w.Status = event.ActionWaiting
+		say(rapid.SampledFrom([]string{event.ActionQueued, event.ActionWaiting}).Draw(t, "told as"))
+		w.Status = ""
+		if rapid.Bool().Draw(t, "approved later") {
+			w.Started = w.Started.Add(time.Second)
+		}
+		say(event.ActionQueued)
+	}
 	w.RunnerName = rapid.SampledFrom([]string{"", "foreign", "i-small-1-1-1"}).Draw(t, "runner")
 	if w.RunnerName != "" {
 		w.Started = start.Add(time.Minute)
@@ -79,20 +89,24 @@ func TestOrderDoesNotMatter(t *testing.T) {
 	})
 }
 
-// TestStateOnlyMovesForward: no event takes a job back.
-func TestStateOnlyMovesForward(t *testing.T) {
-	order := map[ledger.JobState]int{"": 0, ledger.JobWaiting: 1, ledger.JobQueued: 2, ledger.JobUnroutable: 2, ledger.JobRunning: 3, ledger.JobCompleted: 4}
+// TestBegunOnlyMovesForward: no event takes a job back that runs or is over, and none of before takes one
+// that is queued back to waiting.
+func TestBegunOnlyMovesForward(t *testing.T) {
+	order := map[ledger.JobState]int{"": 0, ledger.JobWaiting: 1, ledger.JobQueued: 1, ledger.JobUnroutable: 1, ledger.JobRunning: 3, ledger.JobCompleted: 4}
 	rapid.Check(t, func(t *rapid.T) {
 		s := ledger.NewState("i", twoPools())
 		life := lifeOf(t)
-		last := ledger.JobState("")
+		var last ledger.Job
 		for _, in := range rapid.SliceOfN(rapid.SampledFrom(life), 1, 12).Draw(t, "events") {
 			s.Apply(in, start)
 			j, _ := s.Job(ledger.KeyOf(in.Job))
-			if order[j.State] < order[last] {
-				t.Fatalf("%s takes the job from %s back to %s", in.Job.Action, last, j.State)
+			if order[j.State] < order[last.State] {
+				t.Fatalf("%s takes the job from %s back to %s", in.Job.Action, last.State, j.State)
 			}
-			last = j.State
+			if j.State == ledger.JobWaiting && last.State == ledger.JobQueued && !j.Said.After(last.Said) {
+				t.Fatalf("%s of %s takes the job from queued back to waiting", in.Job.Action, in.Job.Started)
+			}
+			last = j
 		}
 	})
 }

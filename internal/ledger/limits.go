@@ -24,7 +24,7 @@ type Limits struct {
 	Leaving  time.Duration // a removal of which nothing is heard is taken as done; default 10 min
 
 	Settle   time.Duration // events may be late by this: a job whose runner has gone is asked about after it; default 30 s
-	Stale    time.Duration // a job of which nothing is heard is asked about; default 30 min
+	Stale    time.Duration // a job of which nothing is heard is asked about, one that waits for an approval after 12 times this; default 30 min
 	Checks   int           // questions about jobs per sweep; default 4
 	Patience time.Duration // a job that waited for room on the host longer than this is let in before others; default 10 min
 	Queue    time.Duration // a queued job older than this has been failed by GitHub; default 24 h, GitHub's own

@@ -42,12 +42,12 @@ func (t *turn) dismiss() {
 	}
 }
 
-// heir returns the job that can use r, whose own job runs on another runner: the
+// heir returns the job that can use r, whose own job runs on another runner or waits again: the
 // oldest of its set that has no runner of its own, while the set lacks runners. GitHub
 // gives runners to jobs in an order of its own, so of several equal jobs most get another's.
 func (t *turn) heir(r Runner) (Job, bool) {
 	total := t.sets[t.setOfRunner(r)]
-	if total == nil || total.supply >= total.demand || t.State.jobs[r.MadeFor].State != JobRunning {
+	if total == nil || total.supply >= total.demand || !t.passes(r.MadeFor) {
 		return Job{}, false
 	}
 	var best place
@@ -57,6 +57,12 @@ func (t *turn) heir(r Runner) (Job, bool) {
 		}
 	}
 	return t.State.jobs[best.key], !best.key.IsZero()
+}
+
+// passes reports whether a runner that was made for the job of key can be another's.
+func (t *turn) passes(key JobKey) bool {
+	state := t.State.jobs[key].State
+	return state == JobRunning || state == JobWaiting
 }
 
 // pass makes r, which has not claimed, the runner of j.
@@ -192,7 +198,7 @@ func (t *turn) want(j Job) {
 // call asks for r to be started.
 func (t *turn) call(r Runner) {
 	t.emit(WantRunner{
-		Runner: r.Name, Pool: r.Pool, Job: r.MadeFor, Labels: r.Labels, Scope: r.Scope,
+		Runner: r.Name, Pool: r.Pool, Job: r.MadeFor, Labels: string(r.Labels), Scope: r.Scope,
 		First: t.State.jobs[r.MadeFor].First == r.Name,
 	})
 }

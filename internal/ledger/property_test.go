@@ -18,7 +18,7 @@ func (w *world) acts() []func() {
 		func() { w.deliver(true) }, func() { w.deliver(true) }, func() { w.deliver(true) },
 		func() { w.grant(true) }, func() { w.grant(true) }, func() { w.grant(true) },
 		w.claim, w.claim, w.claim, w.assign, w.assign, w.assign, w.finish, w.finish,
-		w.cancel, w.steal, w.crash, w.restart,
+		w.cancel, w.steal, w.crash, w.restart, w.gate, w.gate,
 		func() { w.pass(time.Second) }, func() { w.pass(20 * time.Second) }, func() { w.pass(time.Duration(w.pick(900)) * time.Second) },
 	}
 }

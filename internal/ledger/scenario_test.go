@@ -111,11 +111,22 @@ func about(id int64, action string, edits ...string) ledger.JobSeen {
 			w.Conclusion = value
 		case "repository":
 			w.Repository = value
+		case "status":
+			w.Status = value
+		case "started":
+			d, _ := time.ParseDuration(value)
+			w.Started = start.Add(d)
 		case "attempt":
 			fmt.Sscan(value, &w.Attempt)
 		}
 	}
 	return ledger.JobSeen{Job: w}
+}
+
+// asked is in as an answer to a question of the time at.
+func asked(in ledger.JobSeen, at time.Time) ledger.JobSeen {
+	in.Asked, in.At = true, at
+	return in
 }
 
 func queued(id int64, edits ...string) ledger.JobSeen  { return about(id, "queued", edits...) }
@@ -222,9 +233,9 @@ func TestScenarios(t *testing.T) {
 			s.up("i-small-2-1-1")
 			s.is(done(2, "conclusion=cancelled"), "-i-small-2-1-1")
 		}},
-		{"a job id in two repositories", twoPools(), func(s *story) {
+		{"two attempts of a job", twoPools(), func(s *story) {
 			s.is(queued(1), "+i-small-1-1-1")
-			s.is(queued(1, "repository=acme/api"), "+i-small-1-1-2")
+			s.is(queued(1, "attempt=2"), "+i-small-1-2-1")
 		}},
 		{"told a day late", twoPools(), func(s *story) {
 			in := queued(1)
@@ -457,7 +468,10 @@ func TestScenarios(t *testing.T) {
 			s.is(about(1, "waiting"))
 			s.is(about(1, "waiting"))
 			s.is(queued(1), "+i-small-1-1-1")
+			s.is(about(1, "waiting"), "?1") // late, or true: its times do not say
 			s.is(about(1, "waiting"))
+			s.is(asked(queued(1), start))
+			s.runner("i-small-1-1-1", ledger.RunnerWanted)
 		}},
 		{"after a restart", twoPools(), func(s *story) {
 			for id := range int64(3) {

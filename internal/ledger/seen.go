@@ -4,46 +4,103 @@ import (
 	"cmp"
 	"fmt"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
 func (in JobSeen) apply(t *turn) {
-	told, ok := stateOf(in.Job.Action)
+	told, ok := stateOf(in.Job)
 	if !ok {
 		t.ignore("unknown action %q of job %s: want queued, waiting, in_progress or completed", in.Job.Action, KeyOf(in.Job))
 		return
 	}
-	at := in.At.UTC().Truncate(time.Millisecond)
-	if in.At.IsZero() {
-		at = t.now
+	if in.At = in.At.UTC().Truncate(time.Millisecond); in.At.IsZero() {
+		in.At = t.now
 	}
-	old, j := t.told(in.Job, told, at)
+	old, j, doubt := t.told(in, told)
+	if doubt {
+		t.doubt(j.Key, told)
+		return
+	}
 	if reflect.DeepEqual(old, j) {
 		t.ignore("nothing new: job %s is %s", j.Key, j.State)
 		return
 	}
 	t.setJob(j)
+	t.follow(old, j)
 	t.assign(old.RunnerName, j)
 	t.watch(j.Key)
 }
 
-// told returns the job before and after GitHub's word w.
-func (t *turn) told(w event.WorkflowJob, told JobState, at time.Time) (old, j Job) {
-	key := KeyOf(w)
+// renamed reports whether j's repository has another name than before.
+func (j Job) renamed(before Job) bool {
+	was := before.Scope.Repository
+	return was != "" && !strings.EqualFold(was, j.Scope.Repository)
+}
+
+// follow has the runners that were made for j know the new name of its repository: what
+// is registered goes with the repository, and what is not is to be registered there.
+func (t *turn) follow(before, j Job) {
+	if !j.renamed(before) {
+		return
+	}
+	for _, name := range t.made[j.Key] {
+		if r := t.State.runners[name]; r.Live() && (r.unclaimed() || t.limits.Level == LevelRepository) {
+			r.Scope = j.Scope
+			t.setRunner(r)
+		}
+	}
+}
+
+// told returns the job before and after GitHub's word. In doubt that changes nothing.
+func (t *turn) told(in JobSeen, told JobState) (old, j Job, doubt bool) {
+	key := t.keyOf(KeyOf(in.Job))
 	old = t.State.jobs[key]
 	j = old
 	j.Key = key
-	j.merge(w, told, at)
-	t.route(&j, w.Routing.Pool)
+	j.known()
+	v := j.judge(in.Job, told, in.At, in.Asked)
+	if v == doubtful {
+		return old, old, true
+	}
+	before := j.Word
+	j.merge(in.Job, told, in.At, in.Asked, v)
+	t.route(&j, in.Job.Routing.Pool)
+	if v == newer && !told.begun() && before != "" {
+		j.afresh()
+	}
 	if j.State == JobQueued && t.now.Sub(j.Queued) >= t.limits.Queue {
-		j.abandon()
+		j.giveUp(ConclusionAbandoned, t.now)
+	}
+	if j.renamed(old) {
+		j.History = remember(j.History, t.now, "renamed", fmt.Sprintf("repository %s is now %s", old.Scope.Repository, j.Scope.Repository))
 	}
 	if j.State != old.State || j.RunnerName != old.RunnerName || j.Conclusion != old.Conclusion {
 		j.History = remember(j.History, t.now, string(j.State), j.note())
 	}
-	return old, j
+	return old, j, false
+}
+
+// afresh has the next runner of a job that waits or is queued again made like its first, and
+// without what failures before have put on it.
+func (j *Job) afresh() { j.First, j.NotBefore = "", time.Time{} }
+
+// doubt asks GitHub how the job of key stands, of which it was told something that may be
+// of before or after what is known.
+func (t *turn) doubt(key JobKey, told JobState) {
+	j := t.State.jobs[key]
+	at := t.now.Add(t.limits.Settle)
+	if j.State.begun() || !j.CheckAt.IsZero() && !at.Before(j.CheckAt) && t.now.Before(j.CheckAt) {
+		t.ignore("job %s is %s: GitHub is asked whether it is %s again", key, j.State, told)
+		return
+	}
+	t.emit(CheckJob{Job: key, Scope: j.Scope, Reason: fmt.Sprintf("%s, and told that it is %s", j.State, told)})
+	j.CheckAt = at // if no answer comes
+	j.History = remember(j.History, t.now, "in doubt", fmt.Sprintf("told that it is %s: asking GitHub", told))
+	t.setJob(j)
 }
 
 // route finds the pool of a job that has none: the one it was routed to, if
@@ -52,22 +109,30 @@ func (t *turn) route(j *Job, routed string) {
 	if j.Pool == "" {
 		if p, ok := t.limits.Pools.Find(routed); ok {
 			j.Pool = p.Name
-		} else if p, ok := t.limits.Pools.Route(event.WorkflowJob{Repository: j.Scope.Repository, Labels: j.Labels.Labels()}); ok {
+		} else if p, ok := t.limits.Pools.Route(j.wanted()); ok {
 			j.Pool = p.Name
 		}
 	}
 	switch {
-	case j.Pool == "" && j.State.rank() <= JobQueued.rank():
+	case j.State.begun():
+	case j.Pool == "" && pool.Hosted(j.Labels.Labels()):
+		j.State = JobHosted
+	case j.Pool == "":
 		j.State = JobUnroutable
-	case j.Pool != "" && j.State == JobUnroutable && j.Queued.IsZero():
-		j.State = JobWaiting
-	case j.Pool != "" && j.State == JobUnroutable:
-		j.State = JobQueued
+	default:
+		j.State = j.Word
 	}
 }
 
-// abandon ends a job as GitHub does that has been queued for too long.
-func (j *Job) abandon() { j.State, j.Conclusion = JobCompleted, ConclusionAbandoned }
+// wanted is what routing goes by.
+func (j Job) wanted() event.WorkflowJob {
+	return event.WorkflowJob{Repository: j.Scope.Repository, Organization: j.Scope.Organization, Labels: j.Labels.Labels()}
+}
+
+// giveUp ends a job of which GitHub says nothing more. What GitHub says of it after that counts.
+func (j *Job) giveUp(conclusion string, now time.Time) {
+	j.State, j.Conclusion, j.GaveUp = JobCompleted, conclusion, now
+}
 
 // note says of a job's state what the state alone does not.
 func (j Job) note() string {
@@ -122,17 +187,26 @@ func (t *turn) watch(key JobKey) {
 	at := j.CheckAt
 	r, ours := t.State.runners[j.RunnerName]
 	switch {
-	case j.Settled() || j.State == JobWaiting || j.State == JobRunning && ours && r.Live():
+	case j.Settled() || j.State == JobRunning && ours && r.Live():
 		at = time.Time{}
 	case j.State == JobRunning && ours:
 		earliest(&at, t.now.Add(t.limits.Settle))
 	case at.IsZero():
-		at = t.now.Add(t.limits.Stale)
+		at = t.now.Add(t.silence(j))
 	}
 	if !at.Equal(j.CheckAt) {
 		j.CheckAt = at
 		t.setJob(j)
 	}
+}
+
+// silence is how long nothing may be heard of j before GitHub is asked. One that waits for
+// an approval may do so for days.
+func (t *turn) silence(j Job) time.Duration {
+	if j.State == JobWaiting {
+		return 12 * t.limits.Stale
+	}
+	return t.limits.Stale
 }
 
 func (in JobLost) apply(t *turn) {
@@ -141,7 +215,8 @@ func (in JobLost) apply(t *turn) {
 		t.ignore("job %s is not open", in.Job)
 		return
 	}
-	j.State, j.Conclusion = JobCompleted, ConclusionLost
+	j.known()
+	j.giveUp(ConclusionLost, t.now)
 	j.History = remember(j.History, t.now, string(j.State), in.Reason)
 	t.setJob(j)
 	t.watch(j.Key)

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"iter"
 	"maps"
 	"slices"
@@ -14,7 +15,9 @@ type State struct {
 	instance string
 	limits   Limits
 	jobs     map[JobKey]Job
+	known    map[attempt]JobKey // jobs by what GitHub knows them by, whatever their repository is called
 	runners  map[RunnerName]Runner
+	aside    []Unreadable
 	totals
 }
 
@@ -24,7 +27,7 @@ type State struct {
 func NewState(instance string, l Limits) *State {
 	return &State{
 		instance: instance, limits: l.WithDefaults(),
-		jobs: map[JobKey]Job{}, runners: map[RunnerName]Runner{}, totals: newTotals(),
+		jobs: map[JobKey]Job{}, known: map[attempt]JobKey{}, runners: map[RunnerName]Runner{}, totals: newTotals(),
 	}
 }
 
@@ -38,6 +41,24 @@ func (s *State) Limits() Limits { return s.limits }
 func (s *State) Job(key JobKey) (Job, bool) {
 	j, ok := s.jobs[key]
 	return j, ok
+}
+
+// An attempt is a job without its repository, whose name may change while the job lives: ids of
+// jobs are unique in all of a GitHub.
+type attempt struct {
+	id int64
+	n  int
+}
+
+func (k JobKey) attempt() attempt { return attempt{k.ID, k.Attempt} }
+
+// keyOf returns the key by which s has the job of key: one with the repository's earlier name, if
+// it was renamed or transferred since.
+func (s *State) keyOf(key JobKey) JobKey {
+	if _, ok := s.jobs[key]; ok {
+		return key
+	}
+	return cmp.Or(s.known[key.attempt()], key)
 }
 
 // Runner returns the runner called name and whether the state has it.
@@ -70,7 +91,7 @@ func (s *State) Missing(in Input) (jobs []JobKey, runners []RunnerName) {
 	if name != "" && !ok {
 		runners = append(runners, name)
 	}
-	for _, k := range []JobKey{key, r.MadeFor} {
+	for _, k := range []JobKey{s.keyOf(key), r.MadeFor} {
 		if _, ok := s.jobs[k]; !k.IsZero() && !ok {
 			jobs = append(jobs, k)
 		}
@@ -95,13 +116,16 @@ func (s *State) Compact() {
 
 func (s *State) putJob(j Job) {
 	s.count(j.Key, -1)
-	s.jobs[j.Key] = j
+	s.jobs[j.Key], s.known[j.Key.attempt()] = j, j.Key
 	s.count(j.Key, +1)
 }
 
 func (s *State) dropJob(key JobKey) {
 	s.count(key, -1)
 	delete(s.jobs, key)
+	if s.known[key.attempt()] == key {
+		delete(s.known, key.attempt())
+	}
 	s.count(key, +1)
 }
 

@@ -126,7 +126,8 @@ func (t *turn) sweepJobs() {
 // expire ends a job that GitHub has failed by its own limits.
 func (t *turn) expire(j Job) {
 	j.History = remember(j.History, t.now, ConclusionAbandoned, fmt.Sprintf("%s for more than %s", j.State, t.patience(j)))
-	j.abandon()
+	j.known()
+	j.giveUp(ConclusionAbandoned, t.now)
 	t.setJob(j)
 	t.watch(j.Key)
 }
@@ -151,6 +152,7 @@ func (s *State) patience(j Job) time.Duration {
 // reroute finds a pool for a job that had none, or whose pool has gone.
 func (t *turn) reroute(j Job) {
 	was := j.Pool
+	j.known()
 	j.Pool = ""
 	if t.route(&j, ""); j.Pool == was {
 		return
@@ -175,7 +177,7 @@ func (t *turn) check(silent []Job) {
 	slices.SortStableFunc(silent, func(a, b Job) int { return a.CheckAt.Compare(b.CheckAt) })
 	for _, j := range silent[:min(len(silent), t.limits.Checks)] {
 		t.emit(CheckJob{Job: j.Key, Scope: j.Scope, Reason: fmt.Sprintf("%s, and nothing more was heard", j.State)})
-		j.CheckAt = t.now.Add(t.limits.Stale)
+		j.CheckAt = t.now.Add(t.silence(j))
 		t.setJob(j)
 	}
 }

@@ -16,7 +16,9 @@ func (s *State) Why(j Job, now time.Time) string {
 	case JobWaiting:
 		return "GitHub holds it back: it waits for jobs that it needs or for somebody's approval"
 	case JobUnroutable:
-		return s.whyUnroutable(j)
+		return s.limits.Pools.Unfit(j.wanted())
+	case JobHosted:
+		return whyHosted(j)
 	case JobQueued:
 		return s.whyQueued(j, now) + failures(j)
 	case JobRunning:
@@ -27,36 +29,11 @@ func (s *State) Why(j Job, now time.Time) string {
 	return fmt.Sprintf("no job %s is known", j.Key)
 }
 
-func (s *State) whyUnroutable(j Job) string {
-	var nearest pool.Pool
-	var missing []string
-	for _, p := range s.limits.Pools {
-		lacks := labelsBeyond(p, j.Labels.Labels())
-		if len(lacks) == 0 && j.Labels != "" {
-			return fmt.Sprintf("pool %s has its labels but does not serve repository %s", p.Name, j.Scope.Repository)
-		}
-		if nearest.Name == "" || len(lacks) < len(missing) {
-			nearest, missing = p, lacks
-		}
+func whyHosted(j Job) string {
+	if j.Labels == "" {
+		return "it has no labels: GitHub's own runners take it, or those of the runner group that it names"
 	}
-	switch {
-	case j.Labels == "":
-		return "it has no labels, so that no pool takes it"
-	case nearest.Name == "":
-		return "there are no pools"
-	}
-	return fmt.Sprintf("no pool takes label %s: the nearest is %s, with labels %s",
-		strings.Join(missing, ", "), nearest.Name, strings.Join(nearest.Labels, ", "))
-}
-
-// labelsBeyond returns those of labels that p does not have.
-func labelsBeyond(p pool.Pool, labels []string) (beyond []string) {
-	for _, l := range labels {
-		if !p.Takes([]string{l}) {
-			beyond = append(beyond, l)
-		}
-	}
-	return beyond
+	return fmt.Sprintf("GitHub's own runners take it: no pool has label %s", j.Labels)
 }
 
 func (s *State) whyRunning(j Job, now time.Time) string {

@@ -39,7 +39,8 @@ type world struct {
 
 // A job is one at GitHub.
 type job struct {
-	seen event.WorkflowJob // as GitHub would describe it now
+	seen   event.WorkflowJob // as GitHub would describe it now
+	queued time.Time         // when it was last queued
 }
 
 // A machine is a runner's container, and the runner in it.
@@ -108,7 +109,7 @@ func (w *world) push() {
 	j := &job{seen: event.WorkflowJob{
 		Repository: fmt.Sprintf("acme/r%d", w.pick(3)), ID: int64(len(w.jobs) + 1), Attempt: 1,
 		Name: "build", Labels: w.label[w.pick(len(w.label))], Created: w.now,
-	}}
+	}, queued: w.now}
 	w.jobs, w.open = append(w.jobs, j), append(w.open, j)
 	w.say(j, event.ActionQueued)
 }
@@ -157,7 +158,7 @@ func (w *world) launch(e ledger.WantRunner) {
 		return
 	}
 	if w.containers[name] == nil {
-		w.containers[name] = &machine{name: name, labels: e.Labels}
+		w.containers[name] = &machine{name: name, labels: ledger.LabelSet(e.Labels)}
 		w.made++
 	}
 	if w.pick(4) > 0 { // or the word is lost
@@ -193,9 +194,37 @@ func (w *world) vanish(name string) {
 }
 
 func (w *world) check(e ledger.CheckJob) {
-	if j := w.jobs[e.Job.ID-1]; j.seen.Action != event.ActionQueued {
-		w.tell(ledger.JobSeen{Job: j.seen, At: w.now})
+	w.tell(ledger.JobSeen{Job: w.jobs[e.Job.ID-1].seen, At: w.now, Asked: true})
+}
+
+// gate has a job wait for an approval that no runner runs, or approves one that waits.
+func (w *world) gate() {
+	var can []*job
+	for _, j := range w.open {
+		if j.seen.RunnerName == "" {
+			can = append(can, j)
+		}
 	}
+	j := choose(w, can)
+	if j == nil {
+		return
+	}
+	if w.pick(2) == 0 { // GitHub's times may be the same
+		j.seen.Started = w.now
+	}
+	if j.seen.Action == event.ActionWaiting {
+		w.approve(j)
+		return
+	}
+	j.seen.Status = event.ActionWaiting
+	w.say(j, []string{event.ActionQueued, event.ActionWaiting}[w.pick(2)])
+	j.seen.Action = event.ActionWaiting
+}
+
+// approve has GitHub queue a job that waits.
+func (w *world) approve(j *job) {
+	j.seen.Status, j.queued = "", w.now
+	w.say(j, event.ActionQueued)
 }
 
 // machines returns those of m that match, in one order.
@@ -348,7 +377,7 @@ func (w *world) crash() {
 func (w *world) pass(d time.Duration) {
 	w.now = w.now.Add(d)
 	for _, j := range w.queued() {
-		if w.now.Sub(j.seen.Created) >= 24*time.Hour {
+		if w.now.Sub(j.queued) >= 24*time.Hour {
 			w.complete(j, "failure")
 		}
 	}
@@ -381,6 +410,11 @@ func (w *world) settle() {
 	limit := w.now.Add(48 * time.Hour)
 	for step := 10 * time.Second; w.now.Before(limit) && !w.quiet(); w.pass(step) {
 		step = min(step+10*time.Second, 4*time.Minute) // a sweep at the end of a long wait is as good as many
+		for _, j := range w.open {
+			if j.seen.Action == event.ActionWaiting {
+				w.approve(j)
+			}
+		}
 		w.redeliver()
 		for len(w.mail) > 0 {
 			w.deliver(false)
@@ -412,12 +446,10 @@ func (w *world) settle() {
 	}
 }
 
-// redeliver brings the queued events that were lost, as the webhook's sweep does.
+// redeliver tells of the jobs that GitHub has queued, as the sweep does.
 func (w *world) redeliver() {
 	for _, j := range w.queued() {
-		if !w.store.Has(ledger.KeyOf(j.seen)) {
-			w.tell(ledger.JobSeen{Job: j.seen, At: w.now})
-		}
+		w.tell(ledger.JobSeen{Job: j.seen, At: w.now, Asked: true})
 	}
 }
 

@@ -22,6 +22,7 @@ func (p *Pipeline) Observe(ctx context.Context, e event.Event) (ledger.Result, e
 
 // Check asks GitHub how the job of q stands, and tells the ledger.
 func (p *Pipeline) Check(ctx context.Context, q ledger.CheckJob) error {
+	at := p.Now()
 	job, err := p.Forge.Job(ctx, q.Scope.Repository, q.Job.ID)
 	switch {
 	case errors.Is(err, github.ErrNotFound):
@@ -30,17 +31,17 @@ func (p *Pipeline) Check(ctx context.Context, q ledger.CheckJob) error {
 	case err != nil:
 		return err
 	}
-	return p.seen(ctx, job.WorkflowJob, q.Scope)
+	return p.seen(ctx, job.WorkflowJob, q.Scope, at)
 }
 
-// seen tells the ledger of a job that GitHub was asked about. What an answer lacks
+// seen tells the ledger of a job that GitHub was asked about at a time. What an answer lacks
 // beside a delivery is filled in from what is known: scope and pool.
-func (p *Pipeline) seen(ctx context.Context, job event.WorkflowJob, known ledger.Scope) error {
+func (p *Pipeline) seen(ctx context.Context, job event.WorkflowJob, known ledger.Scope, at time.Time) error {
 	job.Organization, job.Enterprise, job.Installation = known.Organization, known.Enterprise, known.Installation
 	if pool, ok := p.Limits().Pools.Route(job); ok {
 		job.Routing.Pool = pool.Name
 	}
-	_, err := p.Ledger.Apply(ctx, ledger.JobSeen{Job: job})
+	_, err := p.Ledger.Apply(ctx, ledger.JobSeen{Job: job, At: at, Asked: true})
 	return err
 }
 
@@ -58,13 +59,14 @@ func (p *Pipeline) CompareJobs(ctx context.Context) error {
 	}
 	var faults error
 	for repository, scope := range scopes {
+		at := p.Now()
 		jobs, err := p.Forge.QueuedJobs(ctx, repository)
 		if err != nil {
 			faults = errors.Join(faults, err)
 			continue
 		}
 		for _, job := range jobs {
-			if err := p.seen(ctx, job.WorkflowJob, scope); err != nil {
+			if err := p.seen(ctx, job.WorkflowJob, scope, at); err != nil {
 				return err
 			}
 		}

@@ -7,8 +7,6 @@ import (
 	"path"
 	"strings"
 	"time"
-
-	"github.com/mayfly-ci/mayfly/internal/event"
 )
 
 // A Pool is a named kind of runner: which jobs it takes, what its runners are
@@ -17,6 +15,10 @@ type Pool struct {
 	Name         string
 	Labels       []string // a job fits when each of its runs-on labels is here, ignoring case
 	Repositories []string // allowed owner/name patterns as in path.Match; empty allows all
+
+	// OfOrganization says that its runners are registered at the organization of a job's repository:
+	// that of a user has none.
+	OfOrganization bool
 
 	Max       int       // runners at once, at most; 0 means no limit of its own
 	Resources Resources // of one runner
@@ -65,16 +67,6 @@ const (
 // A Set is the pools of one configuration, in the order of its file.
 type Set []Pool
 
-// Route returns the first pool that job fits, and whether there is one.
-func (s Set) Route(job event.WorkflowJob) (Pool, bool) {
-	for _, p := range s {
-		if p.Takes(job.Labels) && p.Allows(job.Repository) {
-			return p, true
-		}
-	}
-	return Pool{}, false
-}
-
 // Find returns the pool called name.
 func (s Set) Find(name string) (Pool, bool) {
 	for _, p := range s {
@@ -88,12 +80,7 @@ func (s Set) Find(name string) (Pool, bool) {
 // Takes reports whether each of labels is among p's, ignoring case. A job
 // without labels is taken by no pool: GitHub sends none for such jobs.
 func (p Pool) Takes(labels []string) bool {
-	for _, l := range labels {
-		if !containsFold(p.Labels, l) {
-			return false
-		}
-	}
-	return len(labels) > 0
+	return len(labels) > 0 && len(p.lacks(labels)) == 0
 }
 
 // Allows reports whether p serves repository, an owner/name; GitHub ignores

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/pool"
@@ -34,13 +33,15 @@ func Route(e event.Event, pools pool.Set) (Routed, error) {
 		return Routed{}, errors.New("workflow_job payload: workflow_job.labels is missing: want a list of labels")
 	}
 	p, ok := pools.Route(job)
-	labels := event.JoinLabels(job.Labels)
 	r := about(e, job.Repository)
 	r.Pool = p.Name
-	if !ok {
-		r.Note = "no pool takes a job of " + job.Repository + " with the labels " + strconv.Quote(labels)
+	switch {
+	case !ok && pool.Hosted(job.Labels):
+		r.Note = "it is for GitHub's own runners"
+	case !ok:
+		r.Note = pools.Unfit(job)
 	}
-	r.Event.Detail, err = event.WithRouting(e.Detail, event.Routing{Pool: p.Name, Labels: labels, Delivery: e.ID, Job: job.Key()})
+	r.Event.Detail, err = event.WithRouting(e.Detail, event.Routing{Pool: p.Name, Labels: event.FlatLabels(job.Labels), Delivery: e.ID, Job: job.Key()})
 	return r, err
 }
 

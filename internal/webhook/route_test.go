@@ -15,7 +15,11 @@ func TestQuarantine(t *testing.T) {
 	for body, reason := range map[string]string{
 		`{"action":"queued"}`: "workflow_job.id is missing",
 		`{"action":"queued","workflow_job":{"id":7,"labels":["linux"]}}`:                                                              `repository.full_name ""`,
-		`{"action":"queued","workflow_job":{"id":"7","labels":["linux"]},"repository":{"full_name":"acme/web"}}`:                      "cannot unmarshal string",
+		`{"action":"queued","workflow_job":{"id":"7","labels":["linux"]},"repository":{"full_name":"acme/web"}}`:                      `workflow_job.id "7": want an integer`,
+		`{"action":"queued","workflow_job":{"id":4611686018427387904,"labels":["linux"]},"repository":{"full_name":"acme/web"}}`:      "workflow_job.id 4611686018427387904: want an integer",
+		`{"action":"queued","workflow_job":{"id":-7,"labels":["linux"]},"repository":{"full_name":"acme/web"}}`:                       "workflow_job.id -7: want an integer",
+		`{"action":"queued","workflow_job":{"id":7,"run_attempt":-1,"labels":["linux"]},"repository":{"full_name":"acme/web"}}`:       "workflow_job.run_attempt -1: want an integer",
+		`{"action":"queued","workflow_job":null,"repository":{"full_name":"acme/web"},"sender":{"login":"x"}}`:                        "workflow_job.id is missing",
 		`{"action":"queued","workflow_job":{"id":7},"repository":{"full_name":"acme/web"}}`:                                           "labels is missing",
 		`{"action":"waiting","workflow_job":{"id":7,"labels":null},"repository":{"full_name":"acme/web"}}`:                            "labels is missing",
 		`{"action":"queued","workflow_job":{"id":7,"labels":"linux"},"repository":{"full_name":"acme/web"}}`:                          "cannot unmarshal string",

@@ -121,7 +121,7 @@ func TestJobThatFitsNoPoolIsKept(t *testing.T) {
 	body := []byte(`{"action":"queued","workflow_job":{"id":7,"labels":["arm64"]},"repository":{"full_name":"acme/web"}}`)
 	h, b := newHandler(t, nil)
 	got := do(t, delivery(serve(t, h), "workflow_job", "d-1", body))
-	want := said{Status: 202, Event: "d-1", Note: `no pool takes a job of acme/web with the labels "arm64"`}
+	want := said{Status: 202, Event: "d-1", Note: "no pool takes label arm64: the nearest is small, with labels self-hosted, linux, small, m"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -218,10 +218,7 @@ func (l *Ledger) rows(ctx context.Context, where []item) (map[string]row, error)
 	}
 	found := map[string]row{}
 	for _, it := range items {
-		r, err := rowOf(it)
-		if err != nil {
-			return nil, err
-		}
+		r := rowOf(it)
 		if r.version > found[r.name].version {
 			found[r.name] = r
 		}
@@ -234,11 +231,10 @@ func (l *Ledger) rows(ctx context.Context, where []item) (map[string]row, error)
 func (l *Ledger) unroutable(ctx context.Context, found map[string]row) error {
 	since := l.config.Now().Add(-l.config.Limits.WithDefaults().Queue)
 	err := l.table.query(ctx, partition(partUnroutable), func(it item) (bool, error) {
-		r, err := rowOf(it)
-		if err == nil && r.job.Created.After(since) {
+		if r := rowOf(it); r.job.Created.After(since) {
 			found[r.name] = r
 		}
-		return true, err
+		return true, nil
 	})
 	l.checked = err == nil
 	return err

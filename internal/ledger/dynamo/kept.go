@@ -19,9 +19,12 @@ type kept struct {
 
 // give adds r to a state.
 func (r row) give(s *ledger.State) {
-	if r.runner.Name != "" {
+	switch {
+	case r.fault != nil:
+		s.SetAside(ledger.Unreadable{Row: r.name, Reason: r.fault.Error()})
+	case r.runner.Name != "":
 		s.Load(nil, []ledger.Runner{r.runner})
-	} else {
+	default:
 		s.Load([]ledger.Job{r.job}, nil)
 	}
 }
@@ -125,9 +128,9 @@ func (l *Ledger) read(ctx context.Context) error {
 			k.head = headOf(it)
 			return true, nil
 		}
-		r, err := rowOf(it)
+		r := rowOf(it)
 		k.rows[r.name] = r
-		return true, err
+		return true, nil
 	})
 	switch {
 	case err != nil:

@@ -98,7 +98,9 @@ func (p page[T]) single(ctx context.Context, l *Ledger) ([]T, error) {
 	if err != nil {
 		return nil, err
 	}
-	if v := p.of(r); p.match(v) {
+	if v := p.of(r); r.fault != nil {
+		return nil, r.fault
+	} else if p.match(v) {
 		return []T{v}, nil
 	}
 	return nil, fmt.Errorf("%s: %w", p.name, ledger.ErrNotFound)
@@ -135,11 +137,8 @@ func (p page[T]) list(ctx context.Context, l *Ledger, s selection) (list []T, er
 	var rows []row
 	seen := map[string]bool{} // a row that moves may be in an index twice
 	err = l.table.query(ctx, s, func(it item) (bool, error) {
-		r, err := rowOf(it)
-		if err != nil {
-			return false, err
-		}
-		if !seen[r.name] && (below == 0 || r.seq < below) && p.match(p.of(r)) {
+		r := rowOf(it)
+		if r.fault == nil && !seen[r.name] && (below == 0 || r.seq < below) && p.match(p.of(r)) {
 			rows, seen[r.name] = append(rows, r), true
 		}
 		return s.index == "" || len(rows) < limit, nil

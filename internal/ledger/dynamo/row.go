@@ -48,7 +48,7 @@ func numberOf(it item, name string) uint64 {
 // byVersion is the sort key of what is kept by version, in whose order such keys are.
 func byVersion(v uint64) string { return fmt.Sprintf("%020d", v) }
 
-// A row is a job or a runner as it is kept: one of the two is zero.
+// A row is a job or a runner as it is kept: one of the two is zero, and both of one that cannot be read.
 type row struct {
 	name    string // its sort key
 	place   string // its partition
@@ -56,6 +56,7 @@ type row struct {
 	seq     uint64 // where it stands in lists: the newer the higher
 	job     ledger.Job
 	runner  ledger.Runner
+	fault   error // why it cannot be read; nil if it can
 }
 
 func jobName(key ledger.JobKey) string         { return prefixJob + key.String() }
@@ -108,8 +109,9 @@ func (r row) item(expires time.Time) (item, error) {
 	return it, nil
 }
 
-// rowOf reads what item wrote.
-func rowOf(it item) (r row, err error) {
+// rowOf reads what item wrote. One that cannot be read stays where it is, and counts for nothing
+// but the sum of what is open.
+func rowOf(it item) (r row) {
 	r = row{
 		name: textOf(it, KeySort), place: textOf(it, KeyPartition),
 		version: numberOf(it, attrVersion), seq: numberOf(it, KeySequence),
@@ -119,9 +121,9 @@ func rowOf(it item) (r row, err error) {
 		v = &r.runner
 	}
 	if err := json.Unmarshal([]byte(textOf(it, attrBody)), v); err != nil {
-		return row{}, fmt.Errorf("decoding %s: %w", r.name, err)
+		r.job, r.runner, r.fault = ledger.Job{}, ledger.Runner{}, fmt.Errorf("decoding %s: %w", r.name, err)
 	}
-	return r, nil
+	return r
 }
 
 // A head is what all that is open hangs on: who writes replaces it, and only the one

@@ -144,13 +144,6 @@ func (m *Memory) Snapshot(context.Context) (*ledger.State, error) {
 	return m.read(), nil
 }
 
-// Has reports whether the job of key was ever seen.
-func (m *Memory) Has(key ledger.JobKey) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.kept.jobs.rows[key.String()] != nil
-}
-
 // State returns the state itself, for tests that look at it after every step.
 func (m *Memory) State() *ledger.State { return m.state }
 

@@ -34,9 +34,10 @@ func NewReader(db *disk.DB, l ledger.Limits) *Reader {
 }
 
 // selectState selects what is in memory, in one statement so that it is of one moment.
-const selectState = `SELECT 'instance', name FROM ledger_instance
-	UNION ALL SELECT 'job', body FROM ledger_jobs WHERE open
-	UNION ALL SELECT 'runner', body FROM ledger_runners WHERE live`
+const selectState = `SELECT 'instance', '', name FROM ledger_instance
+	UNION ALL SELECT 'ledger_jobs', key, body FROM ledger_jobs WHERE open
+	UNION ALL SELECT 'ledger_runners', name, body FROM ledger_runners WHERE live
+	UNION ALL SELECT 'ledger_unreadable', key, reason FROM ledger_unreadable`
 
 // Snapshot implements [ledger.Store].
 func (r *Reader) Snapshot(ctx context.Context) (*ledger.State, error) {
@@ -44,55 +45,68 @@ func (r *Reader) Snapshot(ctx context.Context) (*ledger.State, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the ledger: %w", err)
 	}
-	return scanState(rows, *r.limits.Load())
+	state, bad, err := scanState(rows, *r.limits.Load())
+	if err != nil {
+		return nil, fmt.Errorf("reading the ledger: %w", err)
+	}
+	for _, b := range bad { // whoever writes moves them when it reads them
+		state.SetAside(b.told())
+	}
+	return state, nil
 }
 
-func scanState(rows *sql.Rows, l ledger.Limits) (*ledger.State, error) {
+// scanState reads what selectState selects, and returns the rows that it cannot read.
+func scanState(rows *sql.Rows, l ledger.Limits) (_ *ledger.State, bad []broken, err error) {
 	defer rows.Close()
 	var instance string
 	var jobs []ledger.Job
 	var runners []ledger.Runner
+	var aside []ledger.Unreadable
 	for rows.Next() {
-		var kind string
-		var body []byte
-		err := rows.Scan(&kind, &body)
-		switch {
-		case err != nil:
-		case kind == "instance":
-			instance = string(body)
-		case kind == "job":
-			jobs, err = decode(jobs, body)
-		default:
-			runners, err = decode(runners, body)
+		var b broken
+		if err := rows.Scan(&b.table, &b.key, &b.body); err != nil {
+			return nil, nil, err
 		}
-		if err != nil {
-			return nil, fmt.Errorf("reading the ledger: %w", err)
+		switch b.table {
+		case "instance":
+			instance = string(b.body)
+		case "ledger_jobs":
+			jobs, b.err = decode(jobs, b.body)
+		case "ledger_runners":
+			runners, b.err = decode(runners, b.body)
+		default:
+			aside = append(aside, ledger.Unreadable{Row: b.key, Reason: string(b.body)})
+		}
+		if b.err != nil {
+			bad = append(bad, b)
 		}
 	}
 	state := ledger.NewState(instance, l)
 	state.Load(jobs, runners)
-	return state, rows.Err()
+	state.SetAside(aside...)
+	return state, bad, rows.Err()
 }
 
-// scan reads rows of bodies.
-func scan[T any](rows *sql.Rows) (list []T, err error) {
+// scan reads rows of keys and bodies, and returns those of table that it cannot read.
+func scan[T any](rows *sql.Rows, table string) (list []T, bad []broken, err error) {
 	defer rows.Close()
 	for rows.Next() {
-		var body []byte
-		if err := rows.Scan(&body); err != nil {
-			return nil, err
+		b := broken{table: table}
+		if err := rows.Scan(&b.key, &b.body); err != nil {
+			return nil, nil, err
 		}
-		if list, err = decode(list, body); err != nil {
-			return nil, err
+		if list, b.err = decode(list, b.body); b.err != nil {
+			bad = append(bad, b)
 		}
 	}
-	return list, rows.Err()
+	return list, bad, rows.Err()
 }
 
+// decode appends what body says to list, or nothing and why it cannot be read.
 func decode[T any](list []T, body []byte) ([]T, error) {
 	var v T
 	if err := json.Unmarshal(body, &v); err != nil {
-		return nil, fmt.Errorf("decoding %s: %w", body, err)
+		return list, fmt.Errorf("%w, in %.80q", err, body)
 	}
 	return append(list, v), nil
 }
@@ -161,7 +175,7 @@ func (s *selection) where(condition string, args ...any) {
 }
 
 func query[T any](ctx context.Context, db *disk.DB, s selection, limit int) ([]T, error) {
-	text := "SELECT body FROM " + s.table
+	text := "SELECT " + keys[s.table] + ", body FROM " + s.table
 	if len(s.conditions) > 0 {
 		text += " WHERE " + strings.Join(s.conditions, " AND ")
 	}
@@ -169,7 +183,11 @@ func query[T any](ctx context.Context, db *disk.DB, s selection, limit int) ([]T
 	if err != nil {
 		return nil, fmt.Errorf("reading the ledger: %w", err)
 	}
-	return scan[T](rows)
+	list, bad, err := scan[T](rows, s.table)
+	if err == nil && len(list) == 0 && len(bad) > 0 { // a longer list goes on without them
+		err = fmt.Errorf("reading %s: %w", bad[0].key, bad[0].err)
+	}
+	return list, err
 }
 
 var _ ledger.Store = (*Ledger)(nil)

@@ -30,6 +30,15 @@ var schema = []string{
 	`ALTER TABLE ledger_runners ADD COLUMN image TEXT`,
 	`CREATE INDEX ledger_runners_image ON ledger_runners (image, seq) WHERE image IS NOT NULL`,
 
+	// Rows of the two above that could not be read, moved here as they were.
+	`CREATE TABLE ledger_unreadable (
+		seq     INTEGER PRIMARY KEY AUTOINCREMENT,
+		source  TEXT NOT NULL,        -- the table that it was in
+		key     TEXT NOT NULL,
+		body    BLOB,
+		reason  TEXT NOT NULL,
+		changed INTEGER NOT NULL)`,
+
 	// The mark of the clock ([clock.Mark]) by which the deadlines that are kept were set.
 	`ALTER TABLE ledger_instance ADD COLUMN boot TEXT NOT NULL DEFAULT ''`,
 	`ALTER TABLE ledger_instance ADD COLUMN ahead INTEGER NOT NULL DEFAULT 0`,

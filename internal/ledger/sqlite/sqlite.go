@@ -174,15 +174,18 @@ func (l *Ledger) read(tx *disk.Tx) (*ledger.State, error) {
 	if err != nil {
 		return nil, err
 	}
-	state, err := scanState(rows, *l.limits.Load())
+	state, bad, err := scanState(rows, *l.limits.Load())
 	if err != nil {
 		return nil, err
 	}
 	if err := tx.QueryRow(`SELECT boot, ahead FROM ledger_instance`).Scan(&l.mark.Boot, &l.mark.Ahead); err != nil {
 		return nil, err
 	}
+	if err := l.putAside(tx, state, bad); err != nil {
+		return nil, err
+	}
 	since := l.config.Clock.Now().Add(-state.Limits().Queue).UnixMilli()
-	jobs, err := find[ledger.Job](tx, `SELECT body FROM ledger_jobs WHERE NOT open AND changed > ? AND state = ?`, since, string(ledger.JobUnroutable))
+	jobs, err := find[ledger.Job](l, tx, state, "ledger_jobs", `NOT open AND changed > ? AND state = ?`, since, string(ledger.JobUnroutable))
 	state.Load(jobs, nil)
 	return state, err
 }
@@ -191,14 +194,14 @@ func (l *Ledger) read(tx *disk.Tx) (*ledger.State, error) {
 func (l *Ledger) load(tx *disk.Tx, in ledger.Input) error {
 	keys, names := l.state.Missing(in)
 	for _, key := range keys {
-		jobs, err := find[ledger.Job](tx, `SELECT body FROM ledger_jobs WHERE key = ?`, key.String())
+		jobs, err := find[ledger.Job](l, tx, l.state, "ledger_jobs", `key = ?`, key.String())
 		if err != nil {
 			return err
 		}
 		l.state.Load(jobs, nil)
 	}
 	for _, name := range names {
-		runners, err := find[ledger.Runner](tx, `SELECT body FROM ledger_runners WHERE name = ?`, string(name))
+		runners, err := find[ledger.Runner](l, tx, l.state, "ledger_runners", `name = ?`, string(name))
 		if err != nil {
 			return err
 		}
@@ -207,13 +210,25 @@ func (l *Ledger) load(tx *disk.Tx, in ledger.Input) error {
 	return nil
 }
 
-// find reads bodies as tx sees them.
-func find[T any](tx *disk.Tx, query string, args ...any) ([]T, error) {
-	rows, err := tx.Query(query, args...)
+// find reads those of table as tx sees them that meet a condition, and sets aside what cannot be read.
+func find[T any](l *Ledger, tx *disk.Tx, state *ledger.State, table, condition string, args ...any) ([]T, error) {
+	rows, err := tx.Query(`SELECT `+keys[table]+`, body FROM `+table+` WHERE `+condition, args...)
 	if err != nil {
 		return nil, err
 	}
-	return scan[T](rows)
+	list, bad, err := scan[T](rows, table)
+	if err != nil {
+		return nil, err
+	}
+	return list, l.putAside(tx, state, bad)
+}
+
+// putAside moves rows that cannot be read out of the way, and notes them in state.
+func (l *Ledger) putAside(tx *disk.Tx, state *ledger.State, bad []broken) error {
+	for _, b := range bad {
+		state.SetAside(b.told())
+	}
+	return setAside(tx, bad, l.config.Clock.Now().UnixMilli())
 }
 
 // keep writes what changed and passes the effects on.

@@ -115,7 +115,10 @@ func (w *world) arrive(i int) {
 	}
 	w.say(i, event.ActionQueued, "")
 	seen, _ := w.state.Job(w.work[i].Key)
-	if seen.Pool == "" {
+	switch {
+	case seen.State == ledger.JobHosted:
+		return
+	case seen.Pool == "":
 		w.unroutable[w.work[i].Labels]++
 		return
 	}

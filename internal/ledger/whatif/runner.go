@@ -48,7 +48,7 @@ func (w *world) launch(e ledger.WantRunner) {
 		return
 	}
 	p, _ := w.limits.Pools.Find(e.Pool)
-	r := &runner{name: e.Runner, pool: p, labels: e.Labels.Labels(), place: w.place(e.Scope), job: -1}
+	r := &runner{name: e.Runner, pool: p, labels: ledger.LabelSet(e.Labels).Labels(), place: w.place(e.Scope), job: -1}
 	w.runners[r.name] = r
 	w.counts[p.Name].runner(+1)
 	w.total.runner(+1)

@@ -67,7 +67,7 @@ func (t *Traffic) Add(job event.WorkflowJob, at time.Time) {
 	}
 	s.labels = cmp.Or(s.labels, ledger.NewLabelSet(job.Labels))
 	earliest(&s.created, job.Created)
-	switch job.Action {
+	switch job.State() {
 	case event.ActionQueued:
 		earliest(&s.queued, at)
 	case event.ActionInProgress:

@@ -67,7 +67,7 @@ func TestRun(t *testing.T) {
 			big: 0 jobs, 0 started, waits 0s 0s 0s, 0 runners, 0 at once, at max 0s, at host 0s
 			: 0 jobs, 0 started, waits 0s 0s 0s, 0 runners, 0 at once, at max 0s, at host 0s
 			unroutable macos: 2
-			unroutable linux,macos: 1
+			unroutable linux, macos: 1
 			until 0`},
 		// 1 is cancelled at 4 s, when its runner is still coming: that goes to nobody.
 		{"cancelled", []Work{{Key: ledger.NewJobKey("acme/web", 1, 1), Scope: ledger.Scope{Repository: "acme/web"}, Labels: "linux", Created: start, Arrived: start, Leaves: 4 * time.Second}}, ledger.Limits{Pools: pools(0)}, `
