@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/event"
@@ -58,8 +60,8 @@ func (p *Pipeline) CompareJobs(ctx context.Context) error {
 		scopes[j.Scope.Repository] = j.Scope
 	}
 	var faults error
-	for repository, scope := range scopes {
-		at := p.Now()
+	for _, repository := range slices.Sorted(maps.Keys(scopes)) {
+		scope, at := scopes[repository], p.Now()
 		jobs, err := p.Forge.QueuedJobs(ctx, repository)
 		if err != nil {
 			faults = errors.Join(faults, err)
@@ -74,12 +76,18 @@ func (p *Pipeline) CompareJobs(ctx context.Context) error {
 	return faults
 }
 
+// underWay is how long a delivery may be under way: those of as long ago are always looked at again.
+const underWay = 2 * time.Minute
+
 // Redeliver asks GitHub for every delivery again that failed since then. A GUID
 // that arrived all the same does nothing twice. Where it is not known whose webhook it
 // is, there is nothing to ask.
 func (p *Pipeline) Redeliver(ctx context.Context, since time.Time) error {
 	if p.HookAt == "" {
 		return nil
+	}
+	if latest := p.Now().Add(-underWay); since.After(latest) { // of a clock that was set back since
+		since = latest
 	}
 	at, err := HookScope(p.HookAt)
 	if err != nil {

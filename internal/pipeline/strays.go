@@ -1,8 +1,11 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,12 +32,15 @@ const (
 // place where a runner may have left one since then, and takes none that is busy, none of a runner that lives, and
 // none of another Mayfly: their names begin with another instance.
 func (p *Pipeline) RemoveStrays(ctx context.Context, since time.Time) error {
+	if latest := p.Now().Add(-madeBefore); since.After(latest) { // of a clock that was set back since
+		since = latest
+	}
 	places, err := p.straying(ctx, since)
 	if err != nil {
 		return err
 	}
 	var faults error
-	for place := range places {
+	for _, place := range slices.SortedFunc(maps.Keys(places), func(a, b github.Scope) int { return cmp.Compare(a.String(), b.String()) }) {
 		if err := p.removeStrays(ctx, place); err != nil {
 			faults = errors.Join(faults, err)
 		}
@@ -103,5 +109,9 @@ func (p *Pipeline) isStray(ctx context.Context, state *ledger.State, name ledger
 	if errors.Is(err, ledger.ErrNotFound) {
 		return true, nil
 	}
-	return err == nil && !list[0].Live() && p.Now().Sub(list[0].Since) >= strayGrace, err
+	if err != nil || list[0].Live() {
+		return false, err
+	}
+	age := p.Now().Sub(list[0].Since)
+	return age >= strayGrace || age < 0, nil // or the clock was set back
 }

@@ -49,8 +49,8 @@ type process struct {
 	woken    time.Duration           // when the bus is stepped next
 	events   int                     // that were made, for their ids
 	mirror   *ledger.State           // what the ledger holds; nil while that is not known
-	swept    time.Duration           // up to when failed deliveries were looked for, by the steady clock
-	strays   time.Duration           // and registrations that are left
+	swept    time.Time               // since when failed deliveries are looked for
+	strays   time.Time               // and registrations that are left
 }
 
 var (
@@ -116,7 +116,10 @@ func (p *process) limit(name string) int {
 // boot starts Mayfly, and again until it serves.
 func (w *world) boot() {
 	w.process++
-	p := &process{world: w, doors: map[string]http.Handler{}, starting: map[string]bool{}, woken: math.MaxInt64}
+	p := &process{
+		world: w, doors: map[string]http.Handler{}, starting: map[string]bool{}, woken: math.MaxInt64,
+		swept: w.wall().Add(-redeliverable), strays: w.wall().Add(-pipeline.StraysBack),
+	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	err := p.open()
 	if err == nil {
@@ -296,13 +299,10 @@ func (p *process) redeliver() error {
 	if p.broken == "failed deliveries are not asked for again" {
 		return nil
 	}
-	since, now := p.wall().Add(-redeliverable), p.steady()
-	if p.swept > 0 {
-		since = p.wall().Add(p.swept - now - 10*time.Minute)
-	}
-	err := p.joins.Redeliver(p.ctx, since)
+	next := p.wall().Add(-2 * time.Minute)
+	err := p.joins.Redeliver(p.ctx, p.swept)
 	if err == nil {
-		p.swept = now
+		p.swept = next
 	}
 	return err
 }
@@ -311,13 +311,10 @@ func (p *process) removeStrays() error {
 	if p.broken == "registrations that are left stay" {
 		return nil
 	}
-	since, now := p.wall().Add(-pipeline.StraysBack), p.steady()
-	if p.strays > 0 {
-		since = p.wall().Add(p.strays - now - time.Hour)
-	}
-	err := p.joins.RemoveStrays(p.ctx, since)
+	next := p.wall().Add(-time.Hour)
+	err := p.joins.RemoveStrays(p.ctx, p.strays)
 	if err == nil {
-		p.strays = now
+		p.strays = next
 	}
 	return err
 }
