@@ -56,7 +56,7 @@ type machine struct {
 	settings
 	db       *disk.DB
 	bus      *bus.Bus
-	ledger   *sqlite.Ledger
+	ledger   observed
 	joins    *pipeline.Pipeline
 	fleet    *fleet.Fleet
 	launcher purger
@@ -68,7 +68,6 @@ type machine struct {
 	hook         *webhook.Handler
 	close        []func() error // in the order of opening
 	schemas      *registry.Discoverer
-	words        lastWords
 	limits       atomic.Pointer[ledger.Limits] // in force; those of the settings until they are changed
 
 	poolsChanged chan struct{} // has room for one: pools may want other images
@@ -83,7 +82,7 @@ func newMachine(s settings) *machine {
 	m.limits.Store(&s.Limits)
 	m.joins = pipeline.New(pipeline.Config{
 		Limits: func() ledger.Limits { return *m.limits.Load() }, Enterprise: m.Enterprise,
-		HookAt: m.HookAt, HookURL: m.HookURL, Vanish: m.vanish, LastWords: m.words.keep, Log: m.Log,
+		HookAt: m.HookAt, HookURL: m.HookURL, Vanish: m.vanish, Log: m.Log,
 	})
 	return m
 }
@@ -146,10 +145,12 @@ func (m *machine) openStore(ctx context.Context) error {
 	if m.schemas, err = registry.Open(ctx, m.db, m.Log); err != nil {
 		return err
 	}
-	m.ledger, err = sqlite.Open(ctx, m.db, sqlite.Config{Limits: m.Limits, Emit: m.emit})
+	kept, err := sqlite.Open(ctx, m.db, sqlite.Config{Limits: m.Limits, Emit: m.emit})
 	if err != nil {
 		return err
 	}
+	m.ledger = observed{kept, m.hear}
+	m.joins.Ledger = m.ledger
 	return m.openCatalog(ctx)
 }
 

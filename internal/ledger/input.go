@@ -93,6 +93,12 @@ type Failed struct {
 	Reason string
 }
 
+// LastWords is what a runner's agent says of the runner's end, which comes soon: it becomes the reason of [Gone].
+type LastWords struct {
+	Runner RunnerName
+	Reason string
+}
+
 // Gone says that nothing of a runner's container is left, or that it could not
 // be started. That of one which the runner is not bound to changes nothing.
 type Gone struct {
@@ -122,6 +128,7 @@ func (in Registered) about() (JobKey, RunnerName) { return JobKey{}, in.Runner }
 func (in Idle) about() (JobKey, RunnerName)       { return JobKey{}, in.Runner }
 func (in Busy) about() (JobKey, RunnerName)       { return JobKey{}, in.Runner }
 func (in Failed) about() (JobKey, RunnerName)     { return JobKey{}, in.Runner }
+func (in LastWords) about() (JobKey, RunnerName)  { return JobKey{}, in.Runner }
 func (in Gone) about() (JobKey, RunnerName)       { return JobKey{}, in.Runner }
 func (in Found) about() (JobKey, RunnerName)      { return JobKey{}, "" }
 func (in Tick) about() (JobKey, RunnerName)       { return JobKey{}, "" }

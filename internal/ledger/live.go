@@ -228,7 +228,14 @@ func (in Failed) apply(t *turn) {
 func (in Gone) apply(t *turn) {
 	if r, ok := t.live(in.Runner); ok && !t.foreign(r, in.Container) {
 		r.ExitCode, r.Outside, r.Image = in.ExitCode, in.Outside, cmp.Or(in.Image, r.Image)
-		t.end(r, in.Reason)
+		t.end(r, cmp.Or(r.LastWords, in.Reason))
+	}
+}
+
+func (in LastWords) apply(t *turn) {
+	if r, ok := t.live(in.Runner); ok && r.LastWords != clean(in.Reason) {
+		r.LastWords = clean(in.Reason)
+		t.setRunner(r)
 	}
 }
 
@@ -320,6 +327,8 @@ func reason(r Runner, why string) string {
 		why = fmt.Sprintf("%s (exit code %d)", why, r.ExitCode)
 	case r.ExitCode != 0:
 		why = fmt.Sprintf("exit code %d", r.ExitCode)
+	case why == "" && !r.Runs.IsZero():
+		why = "job done"
 	case why == "":
 		why = "its program ended"
 	}

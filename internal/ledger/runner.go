@@ -28,14 +28,15 @@ type Runner struct {
 	Container string `json:"container,omitempty"` // the one that it is bound to; "" while none is, and where it is called as the runner is
 	Image     string `json:"image,omitempty"`     // what its container is made from: a digest, or a name where nobody told more; "" while that is open, and where there are no images
 
-	GitHubID int64  `json:"github_id,omitempty"` // once registered
-	Runs     JobKey `json:"runs,omitzero"`       // the job it runs or ran, by GitHub's word; zero until GitHub says so
-	ExitCode int    `json:"exit_code,omitempty"`
-	Reason   string `json:"reason,omitempty"`  // why it is gone
-	Leaving  string `json:"leaving,omitempty"` // why it has to go; "" while it may stay
-	Spare    bool   `json:"spare,omitempty"`   // it has to go because it is not needed: no fault of its own
-	Late     bool   `json:"late,omitempty"`    // it has to go because a deadline passed
-	Outside  bool   `json:"outside,omitempty"` // its end came from outside: no fault of its image
+	GitHubID  int64  `json:"github_id,omitempty"` // once registered
+	Runs      JobKey `json:"runs,omitzero"`       // the job it runs or ran, by GitHub's word; zero until GitHub says so
+	ExitCode  int    `json:"exit_code,omitempty"`
+	Reason    string `json:"reason,omitempty"`     // why it is gone
+	LastWords string `json:"last_words,omitempty"` // why it is about to end, by its agent's word; "" where that said nothing
+	Leaving   string `json:"leaving,omitempty"`    // why it has to go; "" while it may stay
+	Spare     bool   `json:"spare,omitempty"`      // it has to go because it is not needed: no fault of its own
+	Late      bool   `json:"late,omitempty"`       // it has to go because a deadline passed
+	Outside   bool   `json:"outside,omitempty"`    // its end came from outside: no fault of its image
 
 	Made     time.Time `json:"made"`              // when it was wanted
 	Since    time.Time `json:"since"`             // when it came into its state, or began to leave

@@ -168,8 +168,7 @@ func (p *process) open() (err error) {
 	}
 	p.joins = pipeline.New(pipeline.Config{
 		Ledger: watched{p.ledger, p}, Forge: forge, Limits: p.limits, Log: quietLog, Now: p.wall, HookAt: "acme", HookURL: hookURL,
-		Vanish:    func(_ context.Context, name ledger.RunnerName) error { return p.vanish(string(name)) },
-		LastWords: func(context.Context, ledger.RunnerName, string) error { return nil },
+		Vanish: func(_ context.Context, name ledger.RunnerName) error { return p.vanish(string(name)) },
 	})
 	p.hook, err = webhook.New(webhook.Config{Secrets: []secret.Secret{hookKey}, Pools: p.limits().Pools, Publish: p.publish, Now: p.wall, Log: quietLog})
 	return err
