@@ -8,7 +8,6 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/function"
 	"github.com/mayfly-ci/mayfly/internal/aws/handler"
-	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
@@ -17,11 +16,6 @@ func openClaims(ctx context.Context, p *place) (any, error) {
 	config, err := p.pipeline(ctx, p.ledger(handler.StartedByRule))
 	if err != nil {
 		return nil, err
-	}
-	// That a task has ended, and with which code, ECS says; here is the agent's reason.
-	config.LastWords = func(_ context.Context, runner ledger.RunnerName, reason string) error {
-		p.log.Info("runner gone", "runner", runner, "reason", reason)
-		return nil
 	}
 	return function.Serve(&handler.Claims{
 		Pipeline: pipeline.New(config),

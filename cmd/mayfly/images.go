@@ -15,7 +15,6 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/image/release"
 	imagesqlite "github.com/mayfly-ci/mayfly/internal/image/sqlite"
 	"github.com/mayfly-ci/mayfly/internal/image/watch"
-	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
@@ -52,7 +51,6 @@ func (m *machine) openCatalog(ctx context.Context) (err error) {
 	}
 	current, _ := known.Current()
 	i.current, m.images = current.Digest, i
-	m.joins.Ledger = witness{m.ledger, i.hear}
 	return nil
 }
 
@@ -132,21 +130,6 @@ func (i *images) imageOf(ctx context.Context, p pool.Pool) (string, error) {
 		return "", err
 	}
 	return "", errors.New("no image is current yet: " + c.Next(time.Now()))
-}
-
-// A witness is a ledger, of which hear is told what it was told, and what came of it.
-type witness struct {
-	ledger.Store
-	hear func(context.Context, ledger.Input, ledger.Result)
-}
-
-// Apply implements [ledger.Store].
-func (w witness) Apply(ctx context.Context, in ledger.Input) (ledger.Result, error) {
-	result, err := w.Store.Apply(ctx, in)
-	if err == nil {
-		w.hear(ctx, in, result)
-	}
-	return result, err
 }
 
 // emit puts what people should know of images on the bus, for rules of their own, in the

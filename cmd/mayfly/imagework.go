@@ -98,12 +98,9 @@ func (i *images) look(ctx context.Context, known []image.Digest) (used, gone []i
 }
 
 // hear tells the catalog of the end of a runner, where that tells of its image.
-func (i *images) hear(ctx context.Context, in ledger.Input, result ledger.Result) {
-	if _, gone := in.(ledger.Gone); !gone || result.Reason != "" { // it was gone before
-		return
-	}
-	if err := i.judge(ctx, pipeline.ImageNews(result.Runner)); err != nil {
-		i.m.Log.Warn("telling the image catalog of a runner", "runner", result.Runner.Name, "err", err)
+func (i *images) hear(ctx context.Context, r ledger.Runner) {
+	if err := i.judge(ctx, pipeline.ImageNews(r)); err != nil {
+		i.m.Log.Warn("telling the image catalog of a runner", "runner", r.Name, "err", err)
 	}
 }
 

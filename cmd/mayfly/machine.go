@@ -61,7 +61,7 @@ type machine struct {
 	settings
 	db       *disk.DB
 	bus      *bus.Bus
-	ledger   *sqlite.Ledger
+	ledger   observed
 	joins    *pipeline.Pipeline
 	fleet    *fleet.Fleet
 	launcher purger
@@ -74,7 +74,6 @@ type machine struct {
 	hook         *webhook.Handler
 	close        []func() error // in the order of opening
 	schemas      *registry.Discoverer
-	words        lastWords
 	limits       atomic.Pointer[ledger.Limits] // in force; those of the settings until they are changed
 
 	poolsChanged chan struct{} // has room for one: pools may want other images
@@ -89,7 +88,7 @@ func newMachine(s settings) *machine {
 	m.limits.Store(&s.Limits)
 	m.joins = pipeline.New(pipeline.Config{
 		Limits: func() ledger.Limits { return *m.limits.Load() }, Enterprise: m.Enterprise,
-		HookAt: m.HookAt, HookURL: m.HookURL, Vanish: m.vanish, LastWords: m.words.keep, Log: m.Log,
+		HookAt: m.HookAt, HookURL: m.HookURL, Vanish: m.vanish, Log: m.Log,
 	})
 	return m
 }
@@ -152,10 +151,12 @@ func (m *machine) openStore(ctx context.Context) error {
 	if m.schemas, err = registry.Open(ctx, m.db, m.Log); err != nil {
 		return err
 	}
-	m.ledger, err = sqlite.Open(ctx, m.db, sqlite.Config{Limits: m.Limits, Emit: m.emit})
+	kept, err := sqlite.Open(ctx, m.db, sqlite.Config{Limits: m.Limits, Emit: m.emit})
 	if err != nil {
 		return err
 	}
+	m.ledger = observed{kept, m.hear}
+	m.joins.Ledger = m.ledger
 	return m.openCatalog(ctx)
 }
 
@@ -176,7 +177,8 @@ func (m *machine) run(ctx context.Context, listener net.Listener) error {
 	g.Go(func() error { return m.tick(ctx) })
 	g.Go(func() error { return m.sweepDeliveries(ctx) })
 	g.Go(func() error { return m.sweepJobs(ctx) })
-	g.Go(func() error { return m.sweepStrays(ctx) })
+	g.Go(func() error { return m.sweepContainers(ctx) })
+	g.Go(func() error { return m.sweepRegistrations(ctx) })
 	g.Go(func() error { return m.serveControl(ctx) })
 	g.Go(func() error { return m.images.run(ctx) })
 	g.Go(func() error { return m.schemas.Run(ctx) })

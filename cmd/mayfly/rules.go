@@ -129,19 +129,15 @@ func (m *machine) start(ctx context.Context, want ledger.WantRunner, p pool.Pool
 // exited is told by the fleet that nothing of a container is left.
 func (m *machine) exited(ctx context.Context, runner string, exit fleet.Exit) error {
 	name := ledger.RunnerName(runner)
-	code, reason := exit.Code, m.words.of(name)
-	if reason == "" {
-		reason = exit.Note
-	}
+	code := exit.Code
 	if code == fleet.CodeUnknown {
 		code = 0
 	}
 	// In this order: a machine that resumes opens the socket of every container it
 	// found, and has it closed again for those that the ledger knows to be gone.
-	if err := m.joins.Gone(ctx, ledger.Gone{Runner: name, ExitCode: code, Reason: reason, Outside: exit.Code == fleet.CodeUnknown}); err != nil {
+	if err := m.joins.Gone(ctx, ledger.Gone{Runner: name, ExitCode: code, Reason: exit.Note, Outside: exit.Code == fleet.CodeUnknown}); err != nil {
 		return err
 	}
-	m.words.forget(name)
 	return m.desk.Close(runner)
 }
 

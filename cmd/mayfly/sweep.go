@@ -10,11 +10,12 @@ import (
 
 // How often the machine looks for what was missed. The first look is at once.
 const (
-	tickEvery       = time.Second
-	deliveriesEvery = time.Minute
-	jobsEvery       = pipeline.SweepEvery
-	straysEvery     = time.Minute
-	deliveriesBack  = 3 * 24 * time.Hour // GitHub redelivers no older ones
+	tickEvery          = time.Second
+	deliveriesEvery    = time.Minute
+	jobsEvery          = pipeline.SweepEvery
+	containersEvery    = time.Minute
+	deliveriesBack     = 3 * 24 * time.Hour // GitHub redelivers no older ones
+	registrationsEvery = 5 * time.Minute
 )
 
 // tick tells the ledger that time passes.
@@ -30,9 +31,9 @@ func (m *machine) sweepJobs(ctx context.Context) error {
 	return m.every(ctx, jobsEvery, "comparing jobs with GitHub", m.joins.CompareJobs)
 }
 
-// sweepStrays removes containers that no runner has.
-func (m *machine) sweepStrays(ctx context.Context) error {
-	return m.every(ctx, straysEvery, "removing containers that no runner has", m.fleet.RemoveStrays)
+// sweepContainers removes containers that no runner has.
+func (m *machine) sweepContainers(ctx context.Context) error {
+	return m.every(ctx, containersEvery, "removing containers that no runner has", m.fleet.RemoveStrays)
 }
 
 // sweepDeliveries asks for deliveries again that failed.
@@ -41,6 +42,19 @@ func (m *machine) sweepDeliveries(ctx context.Context) error {
 	return m.every(ctx, deliveriesEvery, "looking for failed deliveries", func(ctx context.Context) error {
 		next := time.Now().Add(-2 * deliveriesEvery) // those under way now are looked at again
 		if err := m.joins.Redeliver(ctx, since); err != nil {
+			return err
+		}
+		since = next
+		return nil
+	})
+}
+
+// sweepRegistrations removes registrations that runners have left.
+func (m *machine) sweepRegistrations(ctx context.Context) error {
+	since := time.Now().Add(-pipeline.RegistrationsBack)
+	return m.every(ctx, registrationsEvery, "looking for registrations that are left", func(ctx context.Context) error {
+		next := time.Now().Add(-4 * registrationsEvery) // what is not removed now is looked at again
+		if err := m.joins.RemoveRegistrations(ctx, since); err != nil {
 			return err
 		}
 		since = next

@@ -218,5 +218,5 @@ type retryAfter struct {
 func (r retryAfter) Unwrap() error { return r.error }
 
 // RetryAfter marks err as one that another attempt would meet again before pause is
-// over. The rule's own pause counts when it is longer.
+// over, of which an hour counts at most. The rule's own pause counts when it is longer.
 func RetryAfter(err error, pause time.Duration) error { return retryAfter{err, pause} }

@@ -122,7 +122,7 @@ func (b *Bus) fail(ctx context.Context, d delivery, rule Rule, s Stored, cause e
 	later.attempts++
 	pause := rule.Backoff.pause(later.attempts, b.rand())
 	if after := (retryAfter{}); errors.As(cause, &after) {
-		pause = max(pause, after.pause)
+		pause = max(pause, min(after.pause, maxPutOff))
 	}
 	next := now.Add(pause)
 	later.due = next.UnixMilli()
@@ -188,16 +188,21 @@ func (b *Bus) settle(ctx context.Context) {
 		for len(b.completed) > 0 && len(done) < maxSettled {
 			done = append(done, <-b.completed)
 		}
-		b.store(ctx, "settling deliveries", func(tx *disk.Tx) error {
-			for _, d := range done {
-				tx.OnCommit(func() { b.settled(d) })
-				if err := deletePending(tx, d); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		b.settleAll(ctx, done)
 	}
+}
+
+// settleAll takes deliveries off the disk in one write.
+func (b *Bus) settleAll(ctx context.Context, done []delivery) {
+	b.store(ctx, "settling deliveries", func(tx *disk.Tx) error {
+		for _, d := range done {
+			tx.OnCommit(func() { b.settled(d) })
+			if err := deletePending(tx, d); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // store makes a write until it succeeds. It is tried once even when ctx has

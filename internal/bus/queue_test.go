@@ -108,3 +108,23 @@ func TestQueue(t *testing.T) {
 		})
 	})
 }
+
+// TestClockSetBack: a delivery that was put off by a clock which has been set back since is tried again soon.
+func TestClockSetBack(t *testing.T) {
+	at := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+	for name, test := range map[string]struct {
+		putOff time.Duration
+		due    bool
+	}{
+		"as long as a target may ask for": {maxPutOff, false},
+		"longer than anything is put off": {maxPutOff + time.Millisecond, true},
+	} {
+		q := newQueue(Rule{Name: "jobs", Workers: 1}.withDefaults(), nil)
+		d := newDelivery(q, 1)
+		d.due = at.Add(test.putOff).UnixMilli()
+		q.add(d)
+		if _, ok, wait, _ := q.take(at); ok != test.due || !ok && wait != test.putOff {
+			t.Errorf("%s: taken %t, wait %v: want %t", name, ok, wait, test.due)
+		}
+	}
+}

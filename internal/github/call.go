@@ -126,7 +126,7 @@ func (c *Client) attempt(ctx context.Context, cred *credential, r request) (*gh.
 		return nil, c.failed(ctx, cred, r, httpResponse(res), err, sent.Load())
 	}
 	defer res.Body.Close()
-	cred.budget.observe(res.Header, c.config.Now())
+	c.observe(cred, res.Header)
 	if err != nil { // go-github's word for a 202, which it has read already
 		return res, nil
 	}
@@ -134,6 +134,13 @@ func (c *Client) attempt(ctx context.Context, cred *credential, r request) (*gh.
 		return nil, c.failed(ctx, cred, r, nil, err, true)
 	}
 	return res, nil
+}
+
+// observe reads what the header of an answer says of GitHub's limits and of its clock.
+func (c *Client) observe(cred *credential, h http.Header) {
+	now := c.config.Now()
+	cred.budget.observe(h, now)
+	c.ahead.Store(int64(skew(h, now)))
 }
 
 var errTimeout = errors.New("no answer in time")
@@ -159,7 +166,7 @@ func httpResponse(res *gh.Response) *http.Response {
 func (c *Client) failed(ctx context.Context, cred *credential, r request, res *http.Response, err error, sent bool) *Error {
 	if res != nil {
 		e := answerError(r, res, c.config.Now())
-		cred.budget.observe(res.Header, c.config.Now())
+		c.observe(cred, res.Header)
 		var limit *RateLimited
 		if errors.As(e, &limit) {
 			cred.budget.limited(limit.Until)

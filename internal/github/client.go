@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -65,6 +66,7 @@ type Client struct {
 	key       *rsa.PrivateKey // of the App; nil with a token
 	main      *credential     // the token, or the App itself
 	installed installations
+	ahead     atomic.Int64 // nanoseconds that this machine's clock is ahead of GitHub's, by its last answer
 }
 
 // New returns a Client. It makes no call.

@@ -23,7 +23,8 @@ type Delivery struct {
 
 // FailedDeliveries returns the deliveries of webhook hook of s since then that
 // failed, newest first; for an App hook is not used. GitHub keeps deliveries for
-// three days and never sends one again by itself.
+// three days and never sends one again by itself. since is by this machine's clock, which GitHub's last answer
+// is held against: one that is ahead by hours would else see no delivery as late enough.
 //
 // All attempts are read, not only those that failed: one that was redelivered
 // with success is no failure any more.
@@ -34,6 +35,7 @@ func (c *Client) FailedDeliveries(ctx context.Context, s Scope, hook int64, sinc
 		return nil, err
 	}
 	r := hookRequest("listing the deliveries of "+s.String(), s, http.MethodGet, path, nil, nil)
+	since = since.Add(-time.Duration(c.ahead.Load()))
 	var attempts []*gh.HookDelivery
 	err = list(ctx, c.do, r, func(page []*gh.HookDelivery) bool {
 		attempts = append(attempts, page...)

@@ -44,6 +44,7 @@ var allowed = map[string][]string{
 	"internal/config":       {},
 	"internal/cli":          {},
 	"internal/importtest":   {},
+	"internal/clock":        {},
 }
 
 type goPackage struct {

@@ -170,12 +170,18 @@ func TestContainersOfTheirOwn(t *testing.T) {
 			s.is(done(1, "conclusion=cancelled"), "-i-small-1-1-1")
 			s.refused(ledger.Claim{Runner: first, Container: "a"}, "job acme/web/1/1 is completed: cancelled", 0)
 		}},
-		{"a runner without a container of its own claims once", twoPools(), func(s *story) {
+		{"a runner without a container of its own claims until it is registered", twoPools(), func(s *story) {
 			s.is(queued(1), "+i-small-1-1-1")
 			s.granted(ledger.Claim{Runner: first})
-			s.now = s.now.Add(time.Hour)
-			s.refused(ledger.Claim{Runner: first}, "runner i-small-1-1-1 has claimed before", 0)
+			s.granted(ledger.Claim{Runner: first}) // after a crash: whoever asked before has ended
+			s.is(ledger.PutOff{Runner: first, Granted: s.now, After: 7 * time.Second})
+			s.now = s.now.Add(6 * time.Second)
+			s.refused(ledger.Claim{Runner: first}, "runner i-small-1-1-1 is being registered: ask again in 1s", time.Second)
+			s.now = s.now.Add(time.Second)
+			s.granted(ledger.Claim{Runner: first})
 			s.refused(ledger.Claim{Runner: first, Container: "a"}, "runner i-small-1-1-1 is container of its own name", 0)
+			s.is(ledger.Registered{Runner: first, GitHubID: 7})
+			s.refused(ledger.Claim{Runner: first}, "runner i-small-1-1-1 has claimed before", 0)
 		}},
 		{"the first runner is passed on with its container", twoPools(), func(s *story) {
 			s.is(queued(1), "+i-small-1-1-1")

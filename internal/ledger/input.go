@@ -50,12 +50,13 @@ type Started struct {
 }
 
 // Claim asks for leave to register a runner for the job that it was made for, and binds
-// the runner to Container. Granted once in a runner's life, and only while the job is queued and no
-// other runner holds a live claim on it.
+// the runner to Container. Granted only while the job is queued and no other runner holds a live
+// claim on it.
 //
-// A container with an id of its own may come back for what it never got: while GitHub has not been
-// seen to register the runner, the claim is granted to it again, [Limits].Lease after
-// the last time, or when [PutOff] says. Earlier it is refused, with Again: another call may be registering it.
+// A runner may come back for what it never got: while GitHub has not been seen to register it, the
+// claim is granted to it again, when [PutOff] says. Where containers have ids of their own and
+// nothing was put off, another call may be registering it: the claim is refused, with Again, until
+// [Limits].Lease after the last grant.
 type Claim struct {
 	Runner    RunnerName
 	Container string
@@ -93,6 +94,12 @@ type Failed struct {
 	Refused bool // GitHub refuses to register it, and so will do the next one: those are made at growing pauses
 }
 
+// LastWords is what a runner's agent says of the runner's end, which comes soon: it becomes the reason of [Gone].
+type LastWords struct {
+	Runner RunnerName
+	Reason string
+}
+
 // Gone says that nothing of a runner's container is left, or that it could not
 // be started. That of one which the runner is not bound to changes nothing.
 type Gone struct {
@@ -122,6 +129,7 @@ func (in Registered) about() (JobKey, RunnerName) { return JobKey{}, in.Runner }
 func (in Idle) about() (JobKey, RunnerName)       { return JobKey{}, in.Runner }
 func (in Busy) about() (JobKey, RunnerName)       { return JobKey{}, in.Runner }
 func (in Failed) about() (JobKey, RunnerName)     { return JobKey{}, in.Runner }
+func (in LastWords) about() (JobKey, RunnerName)  { return JobKey{}, in.Runner }
 func (in Gone) about() (JobKey, RunnerName)       { return JobKey{}, in.Runner }
 func (in Found) about() (JobKey, RunnerName)      { return JobKey{}, "" }
 func (in Tick) about() (JobKey, RunnerName)       { return JobKey{}, "" }

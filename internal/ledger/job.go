@@ -81,9 +81,11 @@ type Job struct {
 
 	// Word is whether it waited or was queued by GitHub's last word of that, whatever became of it since; Said
 	// is GitHub's own time of that word: started_at, which moves when it is queued again.
-	Word   JobState  `json:"word,omitempty"`
-	Said   time.Time `json:"said,omitzero"`
-	GaveUp time.Time `json:"gave_up,omitzero"` // when the ledger ended it without GitHub's word; zero unless it did
+	Word      JobState  `json:"word,omitempty"`
+	Said      time.Time `json:"said,omitzero"`
+	Overdue   time.Time `json:"overdue,omitzero"`   // since when GitHub is asked whether it still waits, past GitHub's own limit; zero unless it is
+	Confirmed time.Time `json:"confirmed,omitzero"` // when GitHub, asked, last said that it still waits
+	GaveUp    time.Time `json:"gave_up,omitzero"`   // when the ledger ended it without GitHub's word; zero unless it did
 
 	Created   time.Time `json:"created"`            // by GitHub's clock, as Started and Completed
 	Queued    time.Time `json:"queued,omitzero"`    // when the word that it is queued came; zero while it waits

@@ -104,7 +104,11 @@ func (in Claim) apply(t *turn) {
 		return
 	}
 	t.result.Granted = true
+	before, givenBack := r.Claimed, !r.Retry.IsZero()
 	r.Claimed, r.Retry = t.now, time.Time{}
+	if givenBack && !r.Claimed.After(before) { // no two grants are of one time, also when the clock was set back
+		r.Claimed = before.Add(time.Millisecond)
+	}
 	t.enter(&r, RunnerClaimed, "")
 	t.setRunner(r)
 	j := t.State.jobs[r.MadeFor]
@@ -119,9 +123,11 @@ func (t *turn) lease(r Runner) time.Duration {
 	case !r.empty() || r.Leaving != "":
 		return 0
 	case !r.Retry.IsZero():
-		return max(0, -t.since(r.Retry))
+		return min(max(0, -t.since(r.Retry)), maxPutOff)
+	case r.Container == "": // one process serves it, one call at a time: whoever claimed before has ended
+		return 0
 	}
-	return max(0, t.limits.Lease-t.since(r.Claimed))
+	return min(max(0, t.limits.Lease-t.since(r.Claimed)), t.limits.Lease) // the clock may have been set back
 }
 
 // maxPutOff is the longest that GitHub puts anybody off: its limits are by the hour.
@@ -136,11 +142,8 @@ func (in PutOff) apply(t *turn) {
 	case t.now.Before(r.Retry):
 		t.ignore("the claim of runner %s is put off already", r.Name)
 	default:
-		after := min(max(time.Millisecond, in.After), maxPutOff) // so that no two grants are of one time
+		after := min(max(time.Millisecond, in.After), maxPutOff)
 		r.Retry = t.now.Add(after)
-		if !r.Retry.After(r.Claimed) { // a clock that was set back
-			r.Retry = r.Claimed.Add(after)
-		}
 		r.History = remember(r.History, t.now, "put off", fmt.Sprintf("for %s", after.Round(time.Millisecond)))
 		t.setRunner(r)
 	}
@@ -226,7 +229,14 @@ func (in Failed) apply(t *turn) {
 func (in Gone) apply(t *turn) {
 	if r, ok := t.live(in.Runner); ok && !t.foreign(r, in.Container) {
 		r.ExitCode, r.Outside, r.Image = in.ExitCode, in.Outside, cmp.Or(in.Image, r.Image)
-		t.end(r, in.Reason)
+		t.end(r, cmp.Or(r.LastWords, in.Reason))
+	}
+}
+
+func (in LastWords) apply(t *turn) {
+	if r, ok := t.live(in.Runner); ok && r.LastWords != clean(in.Reason) {
+		r.LastWords = clean(in.Reason)
+		t.setRunner(r)
 	}
 }
 
@@ -321,6 +331,8 @@ func reason(r Runner, why string) string {
 		why = fmt.Sprintf("%s (exit code %d)", why, r.ExitCode)
 	case r.ExitCode != 0:
 		why = fmt.Sprintf("exit code %d", r.ExitCode)
+	case why == "" && !r.Runs.IsZero():
+		why = "job done"
 	case why == "":
 		why = "its program ended"
 	}

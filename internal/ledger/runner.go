@@ -28,15 +28,16 @@ type Runner struct {
 	Container string `json:"container,omitempty"` // the one that it is bound to; "" while none is, and where it is called as the runner is
 	Image     string `json:"image,omitempty"`     // what its container is made from: a digest, or a name where nobody told more; "" while that is open, and where there are no images
 
-	GitHubID int64  `json:"github_id,omitempty"` // once registered
-	Runs     JobKey `json:"runs,omitzero"`       // the job it runs or ran, by GitHub's word; zero until GitHub says so
-	ExitCode int    `json:"exit_code,omitempty"`
-	Reason   string `json:"reason,omitempty"`  // why it is gone
-	Leaving  string `json:"leaving,omitempty"` // why it has to go; "" while it may stay
-	Spare    bool   `json:"spare,omitempty"`   // it has to go because it is not needed: no fault of its own
-	Late     bool   `json:"late,omitempty"`    // it has to go because a deadline passed
-	Refused  bool   `json:"refused,omitempty"` // GitHub refused to register it
-	Outside  bool   `json:"outside,omitempty"` // its end came from outside: no fault of its image
+	GitHubID  int64  `json:"github_id,omitempty"` // once registered
+	Runs      JobKey `json:"runs,omitzero"`       // the job it runs or ran, by GitHub's word; zero until GitHub says so
+	ExitCode  int    `json:"exit_code,omitempty"`
+	Reason    string `json:"reason,omitempty"`     // why it is gone
+	LastWords string `json:"last_words,omitempty"` // why it is about to end, by its agent's word; "" where that said nothing
+	Leaving   string `json:"leaving,omitempty"`    // why it has to go; "" while it may stay
+	Spare     bool   `json:"spare,omitempty"`      // it has to go because it is not needed: no fault of its own
+	Late      bool   `json:"late,omitempty"`       // it has to go because a deadline passed
+	Refused   bool   `json:"refused,omitempty"`    // GitHub refused to register it
+	Outside   bool   `json:"outside,omitempty"`    // its end came from outside: no fault of its image
 
 	Made     time.Time `json:"made"`              // when it was wanted
 	Since    time.Time `json:"since"`             // when it came into its state, or began to leave
@@ -78,9 +79,9 @@ func (r Runner) HoldsClaim() bool {
 // unclaimed reports whether r has yet to claim.
 func (r Runner) unclaimed() bool { return r.State == RunnerWanted || r.State == RunnerStarting }
 
-// empty reports whether r has claimed and nothing came of it yet, as far as is known, and
-// is a container that may come back for that.
-func (r Runner) empty() bool { return r.State == RunnerClaimed && r.GitHubID == 0 && r.Container != "" }
+// empty reports whether r has claimed and nothing came of it yet, as far as is known: its
+// configuration is handed out only after its registration is on record, so that it may come back for it.
+func (r Runner) empty() bool { return r.State == RunnerClaimed && r.GitHubID == 0 }
 
 // ignoredFor is how long a runner listens until it is said that GitHub does not give it its job: jobs
 // that a runner can take come within seconds.

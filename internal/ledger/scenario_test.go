@@ -241,7 +241,9 @@ func TestScenarios(t *testing.T) {
 			in := queued(1)
 			in.At = start.Add(-24 * time.Hour)
 			s.is(in)
-			s.why(1, "completed: abandoned")
+			s.is(ledger.Tick{}, "?1") // before it gets a runner
+			s.is(done(1, "conclusion=cancelled"))
+			s.why(1, "completed: cancelled")
 		}},
 		{"few questions at once", twoPools(), func(s *story) {
 			for id := range int64(6) {
@@ -455,10 +457,13 @@ func TestScenarios(t *testing.T) {
 		{"a day in the queue", max1, func(s *story) {
 			s.is(queued(1), "+i-small-1-1-1")
 			s.is(queued(2))
-			s.now = s.now.Add(24 * time.Hour)
-			s.is(ledger.Tick{})
-			s.why(2, "completed: abandoned")
-			s.is(queued(3, "on="), "+i-small-3-1-1")
+			s.after(24*time.Hour, "?1", "?2", "+i-small-1-1-1") // which is asked for again
+			s.is(asked(queued(2), s.now))
+			s.after(29*time.Minute, "+i-small-1-1-1")
+			s.why(2, "pool small is full: 1 of 1")
+			s.after(time.Minute, "?2", "+i-small-2-1-1") // of job 1 GitHub says nothing
+			s.why(1, "completed: abandoned")
+
 		}},
 		{"fits no pool", twoPools(), func(s *story) {
 			s.is(queued(1, "label=riscv"))

@@ -72,8 +72,12 @@ func (t *turn) told(in JobSeen, told JobState) (old, j Job, doubt bool) {
 	if v == newer && !told.begun() && before != "" {
 		j.afresh()
 	}
-	if j.State == JobQueued && t.now.Sub(j.Queued) >= t.limits.Queue {
-		j.giveUp(ConclusionAbandoned, t.now)
+	switch {
+	case j.State.begun():
+	case in.Asked:
+		j.Confirmed, j.Overdue = t.now, time.Time{}
+	case old.State != JobQueued && t.expired(j): // GitHub is asked about it before it gets a runner
+		j.NotBefore = t.now.Add(t.limits.Settle)
 	}
 	if j.renamed(old) {
 		j.History = remember(j.History, t.now, "renamed", fmt.Sprintf("repository %s is now %s", old.Scope.Repository, j.Scope.Repository))

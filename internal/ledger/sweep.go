@@ -112,6 +112,9 @@ func (t *turn) sweepJobs() {
 			return
 		}
 		switch {
+		case t.expired(j) && j.Overdue.IsZero(): // the clock may be wrong, and a job that is given up gets no runner
+			j.Overdue, j.CheckAt = t.now, t.now
+			silent = append(silent, j)
 		case t.expired(j):
 			t.expire(j)
 		case t.misrouted(j):
@@ -123,7 +126,7 @@ func (t *turn) sweepJobs() {
 	t.check(silent)
 }
 
-// expire ends a job that GitHub has failed by its own limits.
+// expire ends a job that GitHub should have ended by its own limits, and of which it says nothing when it is asked.
 func (t *turn) expire(j Job) {
 	j.History = remember(j.History, t.now, ConclusionAbandoned, fmt.Sprintf("%s for more than %s", j.State, t.patience(j)))
 	j.known()
@@ -132,14 +135,19 @@ func (t *turn) expire(j Job) {
 	t.watch(j.Key)
 }
 
-// expired reports whether GitHub has given up waiting for j to run.
+// expired reports whether GitHub should have given up waiting for j to run, and neither said that it has not, nor
+// is being asked.
 func (t *turn) expired(j Job) bool {
 	from := j.Queued
 	if from.IsZero() {
 		from = j.Created
 	}
-	return j.State.rank() < JobRunning.rank() && t.since(from) >= t.patience(j)
+	return !j.State.begun() && t.since(from) >= t.patience(j) &&
+		t.longAgo(j.Confirmed) && t.longAgo(j.Overdue)
 }
+
+// longAgo reports whether at was a while ago, if ever.
+func (t *turn) longAgo(at time.Time) bool { return at.IsZero() || t.since(at) >= t.limits.Stale }
 
 // patience is how long GitHub lets j wait.
 func (s *State) patience(j Job) time.Duration {

@@ -72,7 +72,10 @@ func (p claimLedger) Report(ctx context.Context, runner string, r claim.Report) 
 	case claim.PhaseLeaving:
 		return p.dismiss(ctx, name)
 	case claim.PhaseGone:
-		return p.LastWords(ctx, name, r.Reason)
+		if r.Ran && r.ExitCode == 0 { // as nearly all do: that it has ended, who runs containers says
+			return nil
+		}
+		in = ledger.LastWords{Runner: name, Reason: r.Reason}
 	}
 	_, err := p.Ledger.Apply(ctx, in)
 	return err

@@ -92,12 +92,18 @@ func (f *failing) refused(guid string) (left bool) {
 	return f.list[guid].refusals >= maxRefusals
 }
 
+// underWay is how long a delivery may be under way: those of as long ago are always looked at again.
+const underWay = 2 * time.Minute
+
 // Redeliver asks GitHub for every delivery again that failed since then. A GUID
 // that arrived all the same does nothing twice. Where it is not known whose webhook it
 // is, there is nothing to ask. One that cannot be asked for keeps no other from it; a rate limit does.
 func (p *Pipeline) Redeliver(ctx context.Context, since time.Time) error {
 	if p.HookAt == "" {
 		return nil
+	}
+	if latest := p.Now().Add(-underWay); since.After(latest) { // of a clock that was set back since
+		since = latest
 	}
 	at, err := HookScope(p.HookAt)
 	if err != nil {

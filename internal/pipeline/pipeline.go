@@ -38,10 +38,6 @@ type Config struct {
 	// Vanish ends the container of a runner and removes what is left of it; nil
 	// when nothing is, also when there was nothing.
 	Vanish func(ctx context.Context, runner ledger.RunnerName) error
-
-	// LastWords takes what an agent says of the end of its runner. That the container
-	// has ended, who runs containers says.
-	LastWords func(ctx context.Context, runner ledger.RunnerName, reason string) error
 }
 
 // A Pipeline is stages, joined. Its methods may be called from several goroutines and,

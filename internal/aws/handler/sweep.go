@@ -31,6 +31,7 @@ type Sweep struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 
+	stray       time.Time // when registrations that are left were last looked for; owned as redelivered is
 	redelivered time.Time // up to when failed deliveries were looked for; owned by the one call that a function has at a time
 }
 
@@ -88,6 +89,7 @@ func (s *Sweep) sweep(ctx context.Context, at time.Time) error {
 	do("looking for failed deliveries", s.redeliver)
 	if at.Minute()%comparing == 0 {
 		do("comparing jobs with GitHub", s.Pipeline.CompareJobs)
+		do("looking for registrations that are left", s.removeRegistrations)
 	}
 	return faults
 }
@@ -102,6 +104,20 @@ func (s *Sweep) redeliver(ctx context.Context) error {
 	err := s.Pipeline.Redeliver(ctx, since)
 	if err == nil {
 		s.redelivered = now
+	}
+	return err
+}
+
+// removeRegistrations removes registrations that runners have left since the last look but one.
+func (s *Sweep) removeRegistrations(ctx context.Context) error {
+	now := s.Now()
+	since := s.stray.Add(-2 * pipeline.SweepEvery)
+	if s.stray.IsZero() {
+		since = now.Add(-pipeline.RegistrationsBack)
+	}
+	err := s.Pipeline.RemoveRegistrations(ctx, since)
+	if err == nil {
+		s.stray = now
 	}
 	return err
 }

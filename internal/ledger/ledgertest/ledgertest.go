@@ -140,8 +140,13 @@ func testReopening(t *testing.T, open Open) {
 	if diff := cmp.Diff(wantRunner, runner(t, s, name)); diff != "" {
 		t.Errorf("runner after opening again (-before +after):\n%s", diff)
 	}
+	if result := apply(t, s, ledger.Claim{Runner: name}); !result.Granted { // nothing came of the first one
+		t.Errorf("the claim is refused after opening again: %s", result.Reason)
+	}
+	apply(t, s, ledger.Registered{Runner: name, GitHubID: 7})
+	s = open(t, c)
 	if result := apply(t, s, ledger.Claim{Runner: name}); result.Granted {
-		t.Error("a second claim was granted after opening again")
+		t.Error("a claim was granted that is spent")
 	}
 	if len(emitted) != 1 {
 		t.Errorf("effects: %v: want one runner wanted", emitted)
@@ -313,7 +318,7 @@ func testConcurrent(t *testing.T, open Open) {
 	granted := make(chan bool, 8)
 	for range cap(granted) {
 		wg.Go(func() {
-			result, err := s.Apply(context.Background(), ledger.Claim{Runner: name})
+			result, err := s.Apply(context.Background(), ledger.Claim{Runner: name, Container: "a"})
 			granted <- err == nil && result.Granted
 		})
 	}

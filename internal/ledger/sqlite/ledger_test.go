@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mayfly-ci/mayfly/internal/clock"
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
@@ -166,7 +167,7 @@ func TestInstance(t *testing.T) {
 func TestPrune(t *testing.T) {
 	db := openDisk(t)
 	now := start
-	l := openLedger(t, db, sqlite.Config{Limits: limits(1), Now: func() time.Time { return now }, Keep: time.Hour})
+	l := openLedger(t, db, sqlite.Config{Limits: limits(1), Clock: clock.Of(func() time.Time { return now }), Keep: time.Hour})
 	for _, in := range []ledger.Input{seen(1, "queued"), seen(1, "completed"), seen(2, "queued")} {
 		if _, err := l.Apply(t.Context(), in); err != nil {
 			t.Fatal(err)
@@ -201,7 +202,7 @@ func TestFileOfAnEarlierVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := openLedger(t, db, sqlite.Config{Limits: limits(1), Now: func() time.Time { return start }})
+	l := openLedger(t, db, sqlite.Config{Limits: limits(1), Clock: clock.Of(func() time.Time { return start })})
 	runners, err := l.Runners(t.Context(), ledger.RunnerQuery{})
 	if err != nil || len(runners) != 1 || runners[0].ExitCode != 0 || runners[0].Reason != "exit code 1" {
 		t.Errorf("%+v, %v: want the runner that was kept", runners, err)
@@ -235,7 +236,7 @@ func TestReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	l := openLedger(t, db, sqlite.Config{Limits: limits(1), Instance: "i", Now: func() time.Time { return start }})
+	l := openLedger(t, db, sqlite.Config{Limits: limits(1), Instance: "i", Clock: clock.Of(func() time.Time { return start })})
 	for id := range int64(2) {
 		if _, err := l.Apply(t.Context(), seen(id+1, "queued")); err != nil {
 			t.Fatal(err)

@@ -38,4 +38,8 @@ var schema = []string{
 		body    BLOB,
 		reason  TEXT NOT NULL,
 		changed INTEGER NOT NULL)`,
+
+	// The mark of the clock ([clock.Mark]) by which the deadlines that are kept were set.
+	`ALTER TABLE ledger_instance ADD COLUMN boot TEXT NOT NULL DEFAULT ''`,
+	`ALTER TABLE ledger_instance ADD COLUMN ahead INTEGER NOT NULL DEFAULT 0`,
 }

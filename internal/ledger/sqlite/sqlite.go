@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/clock"
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
@@ -25,9 +26,9 @@ type Config struct {
 	// its error nothing of either is kept. It runs in the writer's goroutine, one call at a time.
 	Emit func(tx *disk.Tx, effects []ledger.Effect) error
 
-	Now      func() time.Time // the clock; time.Now if nil
-	Keep     time.Duration    // how long settled jobs and gone runners are kept; 0 means [DefaultKeep]
-	Instance string           // what a new ledger calls itself; chosen at random if empty
+	Clock    clock.Clock   // the machine's; [clock.System] if zero
+	Keep     time.Duration // how long settled jobs and gone runners are kept; 0 means [DefaultKeep]
+	Instance string        // what a new ledger calls itself; chosen at random if empty
 }
 
 // DefaultKeep is how long settled jobs and gone runners are kept.
@@ -43,14 +44,15 @@ type Ledger struct {
 
 	state  *ledger.State // nil when it is to be read anew
 	tx     *disk.Tx      // the transaction with state's last changes, until it is committed
+	mark   clock.Mark    // of the clock by which state's deadlines are set
 	pruned time.Time     // when old rows were last deleted
 }
 
 // Open returns the ledger that is kept in db, or begins one, and sweeps it once:
 // time has passed, and the limits may be other ones.
 func Open(ctx context.Context, db *disk.DB, c Config) (*Ledger, error) {
-	if c.Now == nil {
-		c.Now = time.Now
+	if c.Clock.Now == nil {
+		c.Clock = clock.System()
 	}
 	if c.Keep == 0 {
 		c.Keep = DefaultKeep
@@ -125,13 +127,32 @@ func (l *Ledger) apply(tx *disk.Tx, in ledger.Input) (result ledger.Result, err 
 	if err := l.load(tx, in); err != nil {
 		return ledger.Result{}, err
 	}
-	now := l.config.Now()
+	now, mark := l.config.Clock.Read()
+	if err := l.follow(tx, now, mark); err != nil {
+		return ledger.Result{}, err
+	}
 	result = l.state.Apply(in, now)
 	if err := l.keep(tx, in, result, now); err != nil {
 		return ledger.Result{}, err
 	}
 	l.state.Compact()
 	return result, nil
+}
+
+// follow moves deadlines when the clock was stepped, and keeps its mark, which is the mark of what is kept.
+func (l *Ledger) follow(tx *disk.Tx, now time.Time, mark clock.Mark) error {
+	if by := l.mark.Step(mark); by != 0 {
+		in := ledger.Stepped{By: by}
+		if err := l.keep(tx, in, l.state.Apply(in, now), now); err != nil {
+			return err
+		}
+	}
+	if !l.mark.Worth(mark) {
+		return nil
+	}
+	_, err := tx.Exec(`UPDATE ledger_instance SET boot = ?, ahead = ?`, mark.Boot, mark.Ahead)
+	l.mark = mark
+	return err
 }
 
 // join makes the state that tx sees the one in memory. They differ when the last
@@ -157,10 +178,13 @@ func (l *Ledger) read(tx *disk.Tx) (*ledger.State, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := tx.QueryRow(`SELECT boot, ahead FROM ledger_instance`).Scan(&l.mark.Boot, &l.mark.Ahead); err != nil {
+		return nil, err
+	}
 	if err := l.putAside(tx, state, bad); err != nil {
 		return nil, err
 	}
-	since := l.config.Now().Add(-state.Limits().Queue).UnixMilli()
+	since := l.config.Clock.Now().Add(-state.Limits().Queue).UnixMilli()
 	jobs, err := find[ledger.Job](l, tx, state, "ledger_jobs", `NOT open AND changed > ? AND state = ?`, since, string(ledger.JobUnroutable))
 	state.Load(jobs, nil)
 	return state, err
@@ -204,7 +228,7 @@ func (l *Ledger) putAside(tx *disk.Tx, state *ledger.State, bad []broken) error 
 	for _, b := range bad {
 		state.SetAside(b.told())
 	}
-	return setAside(tx, bad, l.config.Now().UnixMilli())
+	return setAside(tx, bad, l.config.Clock.Now().UnixMilli())
 }
 
 // keep writes what changed and passes the effects on.

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/mayfly-ci/mayfly/internal/clock"
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/ledger/ledgertest"
@@ -30,7 +31,7 @@ func TestContract(t *testing.T) {
 			}
 		})
 		l, err := sqlite.Open(t.Context(), db, sqlite.Config{
-			Limits: c.Limits, Now: c.Now,
+			Limits: c.Limits, Clock: clock.Of(c.Now),
 			Emit: func(_ *disk.Tx, effects []ledger.Effect) error { return c.Emit(effects) },
 		})
 		if err != nil {

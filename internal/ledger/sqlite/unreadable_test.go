@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/clock"
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/ledger/sqlite"
@@ -14,7 +15,7 @@ import (
 // set aside and told of; all else goes on, also after the next start.
 func TestUnreadableRows(t *testing.T) {
 	db := openDisk(t)
-	config := sqlite.Config{Limits: limits(0), Instance: "i", Now: func() time.Time { return start }}
+	config := sqlite.Config{Limits: limits(0), Instance: "i", Clock: clock.Of(func() time.Time { return start })}
 	l := openLedger(t, db, config)
 	for id := range int64(4) {
 		if _, err := l.Apply(t.Context(), seen(id+1, "queued")); err != nil {

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"context"
+
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/ledger/sqlite"
+)
+
+// An observed ledger is the machine's one ledger: hear is told of each input, and of what came of it.
+type observed struct {
+	*sqlite.Ledger
+	hear func(context.Context, ledger.Input, ledger.Result)
+}
+
+// Apply implements [ledger.Store].
+func (o observed) Apply(ctx context.Context, in ledger.Input) (ledger.Result, error) {
+	result, err := o.Ledger.Apply(ctx, in)
+	if err == nil {
+		o.hear(ctx, in, result)
+	}
+	return result, err
+}
+
+// hear tells the images of the end of a runner, where that tells of its image.
+func (m *machine) hear(ctx context.Context, in ledger.Input, result ledger.Result) {
+	if _, gone := in.(ledger.Gone); gone && result.Reason == "" { // and it was not gone before
+		m.images.hear(ctx, result.Runner)
+	}
+}

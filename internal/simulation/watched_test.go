@@ -1,0 +1,133 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+
+	"github.com/mayfly-ci/mayfly/internal/claim"
+	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+)
+
+// A watched ledger is held against its invariants after each input.
+type watched struct {
+	ledger.Store
+	p *process
+}
+
+func (s watched) Apply(ctx context.Context, in ledger.Input) (ledger.Result, error) {
+	if s.p.dead {
+		return ledger.Result{}, errPower
+	}
+	switch in := in.(type) {
+	case ledger.Tick:
+		if s.p.broken == "time does not pass" {
+			return ledger.Result{}, nil
+		}
+	case ledger.JobSeen:
+		if in.Job.Action == event.ActionCompleted && s.p.broken == "the end of a job is not heard" {
+			return ledger.Result{}, nil
+		}
+	}
+	result, err := s.Store.Apply(ctx, in)
+	if s.p.dead {
+		return ledger.Result{}, errPower
+	}
+	if err != nil {
+		s.p.fault("%T: %v", in, err)
+		return result, err
+	}
+	s.reflect(result)
+	if faults := s.p.mirror.Invariants(s.p.wall()); faults != nil {
+		s.p.fault("after %T %+v: %v", in, in, faults)
+	}
+	return result, nil
+}
+
+// reflect brings the mirror to what the ledger holds now.
+func (s watched) reflect(result ledger.Result) {
+	if s.p.mirror == nil {
+		state, err := s.Store.Snapshot(context.Background())
+		if err != nil {
+			s.p.fault("reading the ledger: %v", err)
+		}
+		s.p.mirror = state
+	}
+	s.p.mirror.Load(result.Jobs, result.Runners)
+	s.p.mirror.Compact()
+	for _, r := range result.Runners {
+		s.p.note("ledger: %s %s %s", r.Name, r.State, r.Reason+r.Leaving)
+	}
+	for _, j := range result.Jobs {
+		s.p.note("ledger: job %d %s %s", j.Key.ID, j.State, j.Conclusion)
+	}
+}
+
+// claims is the ledger as the claim stage sees it, and forge GitHub.
+func (p *process) claims() claim.Ledger { return brokenClaims{p.joins.ClaimLedger(""), p} }
+func (p *process) forge() claim.Forge   { return brokenForge{p.joins.ClaimForge(), p} }
+
+// brokenClaims has the faults of a claim stage that is broken on purpose.
+type brokenClaims struct {
+	claim.Ledger
+	p *process
+}
+
+func (b brokenClaims) Claim(ctx context.Context, runner string) (claim.Permit, error) {
+	permit, err := b.Ledger.Claim(ctx, runner)
+	if _, refused := err.(*claim.Refused); refused && b.p.broken == "every claim is granted" {
+		list, err := b.p.ledger.Runners(ctx, ledger.RunnerQuery{Name: ledger.RunnerName(runner)})
+		if err == nil {
+			r := list[0]
+			return claim.Permit{Job: r.MadeFor.String(), Scope: r.Scope.Repository, Labels: r.Labels.Labels(), Group: 1}, nil
+		}
+	}
+	if b.p.broken == "runners have the labels of another pool" {
+		permit.Labels = []string{"linux", "gpu"}
+	}
+	return permit, err
+}
+
+func (b brokenClaims) Report(ctx context.Context, runner string, r claim.Report) error {
+	if r.Phase == claim.PhaseLeaving && b.p.broken == "idle runners leave without asking" {
+		return nil
+	}
+	return b.Ledger.Report(ctx, runner, r)
+}
+
+type brokenForge struct {
+	claim.Forge
+	p *process
+}
+
+// claimed fails the world unless GitHub may register name: by the ledger it has claimed, for a job with these labels.
+func (w *world) claimed(name string, labels []string) {
+	p := w.mayfly
+	if p == nil || p.mirror == nil {
+		return
+	}
+	r, ok := p.mirror.Runner(ledger.RunnerName(name))
+	switch {
+	case ok && r.Live() && r.Claimed.IsZero():
+		w.fault("%s is registered and has not claimed", name)
+	case ok && r.Live() && fmt.Sprint(r.Labels.Labels()) != fmt.Sprint(labels):
+		w.fault("%s is registered with the labels %v: want those of its job, %v", name, labels, r.Labels.Labels())
+	case !ok && w.running(name):
+		w.fault("%s is registered, and the ledger says that it is gone", name)
+	}
+}
+
+func (w *world) running(name string) bool {
+	c := w.container(name)
+	return c != nil && c.running
+}
+
+// lose removes the database.
+func (w *world) lose() {
+	os.RemoveAll(w.dir)
+	os.Mkdir(w.dir, 0o700)
+}
+
+var _ http.RoundTripper = line{}
