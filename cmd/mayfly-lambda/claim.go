@@ -8,6 +8,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/aws"
 	"github.com/mayfly-ci/mayfly/internal/aws/function"
 	"github.com/mayfly-ci/mayfly/internal/aws/handler"
+	"github.com/mayfly-ci/mayfly/internal/claim"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
@@ -19,8 +20,8 @@ func openClaims(ctx context.Context, p *place) (any, error) {
 		return nil, err
 	}
 	// That a task has ended, and with which code, ECS says; here is the agent's reason.
-	config.LastWords = func(_ context.Context, runner ledger.RunnerName, reason string) error {
-		p.log.Info("runner gone", "runner", runner, "reason", reason)
+	config.LastWords = func(_ context.Context, runner ledger.RunnerName, gone claim.Report) error {
+		p.log.Info("runner gone", "runner", runner, "reason", gone.Reason, "memory", gone.Memory.Told(), "output", gone.Output)
 		return nil
 	}
 	return function.Serve(&handler.Claims{

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/claim"
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
@@ -126,23 +128,34 @@ func (m *machine) start(ctx context.Context, want ledger.WantRunner, p pool.Pool
 	})
 }
 
-// exited is told by the fleet that nothing of a container is left.
+// exited is told by the fleet that a container has ended.
 func (m *machine) exited(ctx context.Context, runner string, exit fleet.Exit) error {
 	name := ledger.RunnerName(runner)
-	code, reason := exit.Code, m.words.of(name)
-	if reason == "" {
-		reason = exit.Note
-	}
-	if code == fleet.CodeUnknown {
-		code = 0
-	}
 	// In this order: a machine that resumes opens the socket of every container it
 	// found, and has it closed again for those that the ledger knows to be gone.
-	if err := m.joins.Gone(ctx, ledger.Gone{Runner: name, ExitCode: code, Reason: reason, Outside: exit.Code == fleet.CodeUnknown}); err != nil {
+	err := m.joins.Gone(ctx, endOf(name, exit, m.words.of(name)))
+	if errors.Is(err, disk.ErrFull) {
+		return fmt.Errorf("%w: %w", fleet.ErrFull, err)
+	} else if err != nil {
 		return err
 	}
 	m.words.forget(name)
 	return m.desk.Close(runner)
+}
+
+// endOf puts together what the launcher saw of a runner's end and what its agent said.
+func endOf(name ledger.RunnerName, exit fleet.Exit, words claim.Report) ledger.Gone {
+	gone := ledger.Gone{
+		Runner: name, ExitCode: exit.Code, Reason: cmp.Or(words.Reason, exit.Note), Outside: exit.Code == fleet.CodeUnknown,
+		Memory: exit.Memory, Output: words.Output,
+	}
+	if gone.Memory == (pool.MemoryUse{}) {
+		gone.Memory = words.Memory
+	}
+	if exit.Code == fleet.CodeUnknown {
+		gone.ExitCode = 0
+	}
+	return gone
 }
 
 // vanish is the pipeline's: nothing is left of a runner here after it.

@@ -4,35 +4,37 @@ import (
 	"context"
 	"sync"
 
+	"github.com/mayfly-ci/mayfly/internal/claim"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// lastWords keeps what agents gave as the reason for their end, until the fleet
-// sees that end. The zero value is ready.
+// lastWords keeps what agents said of the end of their runner, until the fleet sees that
+// end. The zero value is ready.
 type lastWords struct {
-	mu      sync.Mutex
-	reasons map[ledger.RunnerName]string
+	mu   sync.Mutex
+	said map[ledger.RunnerName]claim.Report
 }
 
 // keep is the pipeline's LastWords.
-func (w *lastWords) keep(_ context.Context, runner ledger.RunnerName, reason string) error {
+func (w *lastWords) keep(_ context.Context, runner ledger.RunnerName, gone claim.Report) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.reasons == nil {
-		w.reasons = map[ledger.RunnerName]string{}
+	if w.said == nil {
+		w.said = map[ledger.RunnerName]claim.Report{}
 	}
-	w.reasons[runner] = reason
+	w.said[runner] = gone
 	return nil
 }
 
-func (w *lastWords) of(runner ledger.RunnerName) string {
+// of returns what runner's agent said; the zero report when that was nothing.
+func (w *lastWords) of(runner ledger.RunnerName) claim.Report {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.reasons[runner]
+	return w.said[runner]
 }
 
 func (w *lastWords) forget(runner ledger.RunnerName) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.reasons, runner)
+	delete(w.said, runner)
 }

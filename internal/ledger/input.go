@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
 // An Input is one thing that happened. Every input may come late, twice, or
@@ -81,6 +82,9 @@ type Idle struct{ Runner RunnerName }
 // it would not remove a busy runner. Which job it is comes with [JobSeen].
 type Busy struct{ Runner RunnerName }
 
+// Restarting says that a runner leaves its session and comes again, such as to update itself.
+type Restarting struct{ Runner RunnerName }
+
 // Failed says that a runner will be of no use, such as when GitHub
 // refuses to register it. The runner has to go.
 type Failed struct {
@@ -97,6 +101,8 @@ type Gone struct {
 	ExitCode  int
 	Reason    string // why, as far as it is known, such as "idle limit"
 	Outside   bool   // its end came from outside, and says nothing of its image
+	Memory    pool.MemoryUse
+	Output    string // the last lines that it printed; "" where they tell nothing
 }
 
 // Found lists the containers that there are, of this ledger's instance, whoever
@@ -116,6 +122,7 @@ func (in PutOff) about() (JobKey, RunnerName)     { return JobKey{}, in.Runner }
 func (in Registered) about() (JobKey, RunnerName) { return JobKey{}, in.Runner }
 func (in Idle) about() (JobKey, RunnerName)       { return JobKey{}, in.Runner }
 func (in Busy) about() (JobKey, RunnerName)       { return JobKey{}, in.Runner }
+func (in Restarting) about() (JobKey, RunnerName) { return JobKey{}, in.Runner }
 func (in Failed) about() (JobKey, RunnerName)     { return JobKey{}, in.Runner }
 func (in Gone) about() (JobKey, RunnerName)       { return JobKey{}, in.Runner }
 func (in Found) about() (JobKey, RunnerName)      { return JobKey{}, "" }

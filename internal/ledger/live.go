@@ -216,6 +216,13 @@ func (t *turn) busy(r *Runner) {
 	t.enter(r, RunnerBusy, note)
 }
 
+func (in Restarting) apply(t *turn) {
+	if r, ok := t.live(in.Runner); ok {
+		r.History = remember(r.History, t.now, "restarting", "to update itself, or after an error")
+		t.setRunner(r)
+	}
+}
+
 func (in Failed) apply(t *turn) {
 	if r, ok := t.live(in.Runner); ok && r.Leaving == "" && r.State != RunnerBusy {
 		t.leave(r, in.Reason, false)
@@ -225,6 +232,7 @@ func (in Failed) apply(t *turn) {
 func (in Gone) apply(t *turn) {
 	if r, ok := t.live(in.Runner); ok && !t.foreign(r, in.Container) {
 		r.ExitCode, r.Outside, r.Image = in.ExitCode, in.Outside, cmp.Or(in.Image, r.Image)
+		r.Memory, r.Output = in.Memory, in.Output
 		t.end(r, in.Reason)
 	}
 }
@@ -319,6 +327,9 @@ func reason(r Runner, why string) string {
 		why = fmt.Sprintf("exit code %d", r.ExitCode)
 	case why == "":
 		why = "its program ended"
+	}
+	if told := r.Memory.Told(); told != "" {
+		why = told + "; " + why // first: what is long is cut
 	}
 	return clean(why)
 }

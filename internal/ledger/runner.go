@@ -1,6 +1,10 @@
 package ledger
 
-import "time"
+import (
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/pool"
+)
 
 // A RunnerState says how far a runner has come.
 type RunnerState string
@@ -36,6 +40,9 @@ type Runner struct {
 	Spare    bool   `json:"spare,omitempty"`   // it has to go because it is not needed: no fault of its own
 	Late     bool   `json:"late,omitempty"`    // it has to go because a deadline passed
 	Outside  bool   `json:"outside,omitempty"` // its end came from outside: no fault of its image
+
+	Memory pool.MemoryUse `json:"memory,omitzero"`  // what its container had of it, by the end
+	Output string         `json:"output,omitempty"` // its last lines, where no job of it ran well
 
 	Made     time.Time `json:"made"`              // when it was wanted
 	Since    time.Time `json:"since"`             // when it came into its state, or began to leave

@@ -69,10 +69,12 @@ func (p claimLedger) Report(ctx context.Context, runner string, r claim.Report) 
 		in = ledger.Idle{Runner: name}
 	case claim.PhaseBusy:
 		in = ledger.Busy{Runner: name}
+	case claim.PhaseRestarting:
+		in = ledger.Restarting{Runner: name}
 	case claim.PhaseLeaving:
 		return p.dismiss(ctx, name)
 	case claim.PhaseGone:
-		return p.LastWords(ctx, name, r.Reason)
+		return p.LastWords(ctx, name, r)
 	}
 	_, err := p.Ledger.Apply(ctx, in)
 	return err

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/claim"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
@@ -41,7 +42,7 @@ type Config struct {
 
 	// LastWords takes what an agent says of the end of its runner. That the container
 	// has ended, who runs containers says.
-	LastWords func(ctx context.Context, runner ledger.RunnerName, reason string) error
+	LastWords func(ctx context.Context, runner ledger.RunnerName, gone claim.Report) error
 }
 
 // A Pipeline is stages, joined. Its methods may be called from several goroutines and,

@@ -193,8 +193,10 @@ func (l *Launcher) Wait(ctx context.Context, runner string) (fleet.Exit, error) 
 		return fleet.Exit{}, fmt.Errorf("waiting for runner %s: %w", runner, err)
 	}
 	exit := r.exit()
-	if l.limited && l.group(runner).OOMKills() > 0 {
-		exit.Note = fleet.NoteOutOfMemory
+	if l.limited {
+		if exit.Memory = l.group(runner).Memory(); exit.Memory.Kills > 0 && exit.Note == fleet.NoteKilled {
+			exit.Note = fleet.NoteOutOfMemory
+		}
 	}
 	return exit, nil
 }
