@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
 // errStart is of a program that could not be started.
@@ -82,7 +84,6 @@ func (p *process) signal(s syscall.Signal) { syscall.Kill(-p.pid, s) }
 // Where the runner's environment takes them from when the container has none.
 const (
 	defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-	defaultHome = "/home/runner"
 	defaultLang = "C.UTF-8"
 )
 
@@ -96,7 +97,7 @@ var withheld = []string{"ACTIONS_RUNNER_INPUT_", "AWS_CONTAINER_", "MAYFLY_"}
 // Constants.cs and run.sh: without the last one SIGTERM ends run.sh at once, and its
 // listener lives on and takes jobs.
 func environment(container []string, jit string) []string {
-	env := []string{"PATH=" + defaultPath, "HOME=" + defaultHome, "LANG=" + defaultLang}
+	env := []string{"PATH=" + defaultPath, "HOME=" + pool.Home, "LANG=" + defaultLang}
 	for _, v := range container {
 		if !slices.ContainsFunc(withheld, func(begin string) bool { return strings.HasPrefix(v, begin) }) {
 			env = set(env, v)
