@@ -78,7 +78,7 @@ func inEngine(t *testing.T) worldConfig {
 		l.Close()
 	})
 	if err := loadTools(t.Context(), l.Images, image, hosttools.Config{
-		Tools: []string{"bash", "env", "grep", "ls", "rm", "sed", "sleep", "touch"},
+		Tools: []string{"bash", "env", "grep", "head", "ls", "rm", "sed", "sleep", "tail", "touch", "wc"},
 		Files: map[string]string{minirunner: tool("mayfly-minirunner")},
 	}); err != nil {
 		t.Fatal(err)
