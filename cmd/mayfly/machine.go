@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -204,7 +205,8 @@ func (m *machine) resume(ctx context.Context) error {
 	live := map[string]bool{}
 	for _, c := range containers {
 		names, live[c.Runner] = append(names, ledger.RunnerName(c.Runner)), true
-		if _, err := m.desk.Open(c.Runner); err != nil {
+		open := func() error { _, err := m.desk.Open(c.Runner); return err }
+		if err := m.untilRoom(ctx, open); err != nil {
 			return err
 		}
 	}
@@ -219,8 +221,28 @@ func (m *machine) resume(ctx context.Context) error {
 			}
 		}
 	}
-	_, err = m.ledger.Apply(ctx, ledger.Found{Runners: names})
-	return err
+	return m.untilRoom(ctx, func() error {
+		_, err := m.ledger.Apply(ctx, ledger.Found{Runners: names})
+		return err
+	})
+}
+
+// untilRoom does do until the disk has room for it: the fleet removes containers meanwhile
+// that have ended, which may be what fills it.
+func (m *machine) untilRoom(ctx context.Context, do func() error) error {
+	const pause = time.Second
+	for {
+		err := do()
+		if !errors.Is(err, disk.ErrFull) && !errors.Is(err, syscall.ENOSPC) {
+			return err
+		}
+		m.Log.Warn("the disk is full: trying again", "err", err, "after", pause)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // shutdown closes what was opened, the last first.
