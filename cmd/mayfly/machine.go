@@ -72,6 +72,7 @@ type machine struct {
 	words        lastWords
 	limits       atomic.Pointer[ledger.Limits] // in force; those of the settings until they are changed
 
+	stop         func()        // ends mayfly up; nil where that does not run
 	poolsChanged chan struct{} // has room for one: pools may want other images
 }
 
