@@ -137,8 +137,9 @@ func (l *linter) size(i int) {
 func (l *linter) network(i int) {
 	p := l.config.Pools[i]
 	if p.Network == string(pool.NetworkHost) {
-		l.warn(fmt.Sprintf("pools[%d].network", i), "pool %q: network host: its jobs reach this machine's loopback and, on a cloud's machine, "+
-			"the metadata address 169.254.169.254 with the machine's credentials: docs/operate.md tells how to close it", p.Name)
+		l.warn(fmt.Sprintf("pools[%d].network", i), "pool %q: network host: its jobs reach this machine's loopback and, "+
+			"on a cloud's machine, the metadata address 169.254.169.254 with the machine's credentials: "+
+			"docs/operate.md tells how to close it", p.Name)
 	}
 }
 

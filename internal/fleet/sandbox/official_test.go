@@ -35,10 +35,13 @@ func officialAt(t *testing.T, inside string) (fleettest.Subject, *Launcher, stri
 func TestOfficialRunner(t *testing.T) {
 	s, l, host := officialAt(t, pool.Home)
 	before := tree(t, host)
-	r := s.NewRunner(t, `grep -q somebody .runner .credentials 2>/dev/null && echo LEAK; /home/runner/run.sh; echo "code $?"; ls -A | tr '\n' ' '; echo >> bin/Runner.Listener && echo "program written"; mv externals e && echo renamed; e/node24/bin/node && echo node`)
+	r := s.NewRunner(t, `grep -q somebody .runner .credentials 2>/dev/null && echo LEAK; /home/runner/run.sh; echo "code $?"
+		ls -A | tr '\n' ' '; echo >> bin/Runner.Listener && echo "program written"; mv externals e && echo renamed; e/node24/bin/node && echo node`)
 	r.Start(t, l)
 	out := r.Rest(t)
-	for _, line := range []string{"Listening for Jobs", "Runner listener exit with 0 return code", "Exiting runner...", "code 0", "_diag", "run-helper.sh", "renamed", "node"} {
+	for _, line := range []string{
+		"Listening for Jobs", "Runner listener exit with 0 return code", "Exiting runner...", "code 0", "_diag", "run-helper.sh", "renamed", "node",
+	} {
 		if !strings.Contains(out, line) {
 			t.Errorf("output lacks %q:\n%s", line, out)
 		}

@@ -45,7 +45,7 @@ type Config struct {
 	Folder   string            // absolute; runners have their folders here; this launcher's alone
 	Instance string            // names the control groups: one per Mayfly on a host, [a-z0-9-]
 	Agent    string            // mayfly-agent on the host
-	Programs map[string]string // more of the host's files or folders: host path → path inside, not below /usr; read-only, but the runner's own in its home
+	Programs map[string]string // more of the host's: host path → path inside, not below /usr; read-only, but the runner's own in its home
 	Log      *slog.Logger
 }
 
