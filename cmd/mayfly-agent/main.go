@@ -22,6 +22,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/agent"
 	"github.com/mayfly-ci/mayfly/internal/agent/signed"
 	"github.com/mayfly-ci/mayfly/internal/claim"
+	"github.com/mayfly-ci/mayfly/internal/fleet/cgroup"
 )
 
 // version is set when building.
@@ -38,7 +39,7 @@ func run() int {
 	socket := flags.String("socket", "/run/mayfly/"+claim.SocketName, "`path` of the claim socket")
 	url := flags.String("url", "", "`address` of the claim function on AWS, instead of a socket")
 	within := flags.Duration("claim-within", 2*time.Minute, "`time` for the claim to be answered")
-	grace := flags.Duration("grace", 10*time.Second, "`time` between asking the runner to end and killing it")
+	grace := flags.Duration("grace", 30*time.Second, "`time` between asking the runner to end and killing it")
 	printVersion := flags.Bool("version", false, "print the version")
 	switch err := flags.Parse(os.Args[1:]); {
 	case err == flag.ErrHelp:
@@ -50,6 +51,11 @@ func run() int {
 		return 0
 	case flags.NArg() == 0:
 		flags.Usage()
+		return agent.ExitUsage
+	}
+	// Neither the keys on AWS nor the container's log, which is bounded here, are the job's.
+	if err := signed.Hide(); err != nil {
+		fmt.Fprintln(flags.Output(), "mayfly-agent:", err)
 		return agent.ExitUsage
 	}
 	channel, err := channelTo(*socket, *url)
@@ -68,6 +74,7 @@ func run() int {
 		Within:  *within,
 		Grace:   *grace,
 		Log:     slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Memory:  cgroup.Container,
 	})
 }
 
@@ -75,9 +82,6 @@ func run() int {
 func channelTo(socket, url string) (agent.Channel, error) {
 	if url == "" {
 		return agent.Socket(socket), nil
-	}
-	if err := signed.Hide(); err != nil {
-		return agent.Channel{}, err
 	}
 	transport, err := signed.New(url, os.Getenv)
 	return agent.Channel{URL: url, Transport: transport}, err

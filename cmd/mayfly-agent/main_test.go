@@ -241,6 +241,9 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{"exit 0", claim.Report{Reason: "ended without a job"}},
 		{"exit 1", claim.Report{ExitCode: 1, Reason: "terminated error"}},
+		{`echo 'cp: read-only' >&2; echo 'Exiting runner...' >&2`,
+			claim.Report{Reason: "ended without a job: cp: read-only", Output: "cp: read-only\nExiting runner..."}},
+		{"echo boom; exit 1", claim.Report{ExitCode: 1, Reason: "terminated error: boom", Output: "boom"}},
 		{"exit 2", claim.Report{ExitCode: 2, Reason: "retryable error"}},
 		{"exit 3", claim.Report{ExitCode: 3, Reason: "runner wants to update itself: its version is too old"}},
 		{"exit 5", claim.Report{ExitCode: 5, Reason: "session conflict: another runner uses this registration"}},
@@ -248,7 +251,7 @@ func TestExitCodes(t *testing.T) {
 		{listening + deprecated + "exit 0", claim.Report{ExitCode: 7, Reason: "runner version deprecated: GitHub no longer takes it"}},
 		{running + deprecated + "exit 0", claim.Report{Reason: "job done", Ran: true}},
 		{running + "exit 42", claim.Report{ExitCode: 42, Reason: "exit code 42", Ran: true}},
-		{"kill -KILL $$", claim.Report{ExitCode: 137, Reason: "killed by signal 9"}},
+		{"kill -KILL $$", claim.Report{ExitCode: 137, Reason: "killed by SIGKILL"}},
 	} {
 		t.Run(test.script, func(t *testing.T) {
 			s := &side{}
@@ -258,7 +261,11 @@ func TestExitCodes(t *testing.T) {
 				t.Errorf("exit code %d, want %d\n%s", end.code, test.want.ExitCode, end.stdout)
 			}
 			test.want.Phase = claim.PhaseGone
-			if diff := cmp.Diff(test.want, s.last(t)); diff != "" {
+			got := s.last(t)
+			if test.want.Output == "" { // the lines of the script
+				got.Output = ""
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("last report (-want +got):\n%s", diff)
 			}
 		})

@@ -39,7 +39,18 @@ func (m *machine) orders() http.Handler {
 	mux.Handle("POST /standing", order(m.standing))
 	mux.Handle("POST /replay/start", order(m.startReplay))
 	mux.Handle("POST /replay/cancel", order(m.cancelReplay))
+	mux.Handle("POST /stop", order(m.stopServing))
 	return mux
+}
+
+// stopServing ends mayfly up, as SIGTERM does: runners that are at work go on.
+func (m *machine) stopServing(context.Context, struct{}) (struct{}, error) {
+	if m.stop == nil {
+		return struct{}{}, errors.New("no mayfly up runs here")
+	}
+	m.Log.Info("stopping: mayfly down asks for it")
+	m.stop()
+	return struct{}{}, nil
 }
 
 // A complaint is the answer to an order that could not be carried out.

@@ -92,7 +92,7 @@
 // orders.go and ask.go let commands change the database beside a running machine; metrics.go tells
 // Prometheus how it stands, and standing.go people how what runs runners stands. Each command
 // has a file of its own: up.go (reload.go for SIGHUP, trim.go for its memory), demo.go, sim.go,
-// proof.go (mayfly test, which package proof does), jobs.go,
+// down.go (with takedown.go), proof.go (mayfly test, which package proof does), jobs.go,
 // status.go, events.go and event.go, rule.go, schema.go, drift.go, dlq.go (dead letters), quarantine.go, replay.go, whatif.go, token.go, hook.go,
 // bench_*.go (processes.go is how it reads /proc), and main.go for the command line.
 package main

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
 // jobsCmd is `mayfly jobs`.
@@ -25,13 +27,14 @@ type jobsCmd struct {
 // A jobView is a job as it is listed: with the answer to why.
 type jobView struct {
 	ledger.Job
-	Why string `json:"why"`
+	Why    string         `json:"why"`
+	Memory pool.MemoryUse `json:"memory,omitzero"` // of its runner, where one job is asked for
 }
 
 // viewJob says why j stands where it stands: what the ledger knows, and what the image of
 // its runners has to do with it.
 func viewJob(state *ledger.State, images *image.Catalog, j ledger.Job, now time.Time) jobView {
-	v := jobView{j, state.Why(j, now)}
+	v := jobView{Job: j, Why: state.Why(j, now)}
 	p, ok := state.Limits().Pools.Find(j.Pool)
 	if j.State != ledger.JobQueued || !ok || p.Image != "" {
 		return v
@@ -77,6 +80,11 @@ func (c *jobsCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, lo
 	for i, j := range jobs {
 		views[i] = viewJob(state, images, j, time.Now())
 	}
+	if c.Job != "" {
+		if views[0].Memory, err = memoryOf(ctx, from.ledger, jobs[0]); err != nil {
+			return err
+		}
+	}
 	switch {
 	case c.JSON:
 		return screen.JSON(views)
@@ -86,6 +94,20 @@ func (c *jobsCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, lo
 		listJobs(screen, views)
 	}
 	return nil
+}
+
+// memoryOf returns what the runner that has run j had of memory.
+func memoryOf(ctx context.Context, from ledgerReader, j ledger.Job) (pool.MemoryUse, error) {
+	if j.RunnerName == "" {
+		return pool.MemoryUse{}, nil
+	}
+	list, err := from.Runners(ctx, ledger.RunnerQuery{Name: j.RunnerName})
+	if errors.Is(err, ledger.ErrNotFound) { // not ours
+		return pool.MemoryUse{}, nil
+	} else if err != nil {
+		return pool.MemoryUse{}, err
+	}
+	return list[0].Memory, nil
 }
 
 func listJobs(screen *cli.Screen, jobs []jobView) {
@@ -106,7 +128,7 @@ func tellJob(screen *cli.Screen, j jobView) {
 	facts := [][2]string{
 		{"job", j.Key.String()}, {"name", j.Name}, {"workflow", j.Workflow}, {"labels", j.Labels.String()},
 		{"pool", j.Pool}, {"state", string(j.State)}, {"result", j.Conclusion}, {"runner", string(j.RunnerName)},
-		{"page", j.URL}, {"why", j.Why},
+		{"page", j.URL}, {"why", j.Why}, {"memory", tellMemory(j.Memory)},
 	}
 	tell(screen, facts, j.History)
 }
@@ -194,11 +216,31 @@ func tellRunner(screen *cli.Screen, r ledger.Runner) {
 	facts := [][2]string{
 		{"runner", string(r.Name)}, {"pool", r.Pool}, {"labels", r.Labels.String()}, {"state", string(r.State)},
 		{"made for", r.MadeFor.String()}, {"job", r.Runs.String()}, {"image", r.Image}, {"reason", r.Reason},
+		{"memory", tellMemory(r.Memory)},
 	}
 	if r.Runs.IsZero() {
 		facts[5][1] = ""
 	}
 	tell(screen, facts, r.History)
+	if r.Output != "" {
+		fmt.Fprintf(screen.Out, "\n%s\n", screen.Paint(cli.Grey, "it printed last:"))
+		for line := range strings.SplitSeq(r.Output, "\n") {
+			fmt.Fprintln(screen.Out, "  "+cli.Printable(line))
+		}
+	}
+}
+
+// tellMemory says what a runner had of memory; "" where nobody counted.
+func tellMemory(m pool.MemoryUse) string {
+	switch {
+	case m.Kills > 0 && m.Peak > 0:
+		return m.Told() + ", the peak was " + pool.Size(m.Peak)
+	case m.Kills > 0:
+		return m.Told()
+	case m.Peak > 0 && m.Limit > 0:
+		return fmt.Sprintf("at most %s of %s", pool.Size(m.Peak), pool.Size(m.Limit))
+	}
+	return ""
 }
 
 // jobOf is the job that r runs, or else the one that it was made for.

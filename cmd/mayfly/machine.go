@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -76,6 +77,7 @@ type machine struct {
 	schemas      *registry.Discoverer
 	limits       atomic.Pointer[ledger.Limits] // in force; those of the settings until they are changed
 
+	stop         func()        // ends mayfly up; nil where that does not run
 	poolsChanged chan struct{} // has room for one: pools may want other images
 }
 
@@ -213,7 +215,8 @@ func (m *machine) resume(ctx context.Context) error {
 	live := map[string]bool{}
 	for _, c := range containers {
 		names, live[c.Runner] = append(names, ledger.RunnerName(c.Runner)), true
-		if _, err := m.desk.Open(c.Runner); err != nil {
+		open := func() error { _, err := m.desk.Open(c.Runner); return err }
+		if err := m.untilRoom(ctx, open); err != nil {
 			return err
 		}
 	}
@@ -228,8 +231,28 @@ func (m *machine) resume(ctx context.Context) error {
 			}
 		}
 	}
-	_, err = m.ledger.Apply(ctx, ledger.Found{Runners: names})
-	return err
+	return m.untilRoom(ctx, func() error {
+		_, err := m.ledger.Apply(ctx, ledger.Found{Runners: names})
+		return err
+	})
+}
+
+// untilRoom does do until the disk has room for it: the fleet removes containers meanwhile
+// that have ended, which may be what fills it.
+func (m *machine) untilRoom(ctx context.Context, do func() error) error {
+	const pause = time.Second
+	for {
+		err := do()
+		if !errors.Is(err, disk.ErrFull) && !errors.Is(err, syscall.ENOSPC) {
+			return err
+		}
+		m.Log.Warn("the disk is full: trying again", "err", err, "after", pause)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // shutdown closes what was opened, the last first.

@@ -24,6 +24,7 @@ type commands struct {
 	LogLevel string `help:"What to log: ${enum}." default:"info" enum:"debug,info,warn,error" env:"MAYFLY_LOG_LEVEL"`
 
 	Up         upCmd             `cmd:"" help:"Serve the webhook and run jobs, until stopped."`
+	Down       downCmd           `cmd:"" help:"Stop mayfly on this machine, remove all that it made, and prove that nothing is left."`
 	Test       testCmd           `cmd:"" help:"Prove on a repository of yours that its jobs get their runners: a test workflow on a branch of its own, followed hop by hop."`
 	Demo       demoCmd           `cmd:"" help:"Run sample workflows end to end against a simulated GitHub."`
 	Sim        simCmd            `cmd:"" help:"Serve a simulated GitHub for trying runner set-ups."`

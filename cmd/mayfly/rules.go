@@ -126,19 +126,27 @@ func (m *machine) start(ctx context.Context, want ledger.WantRunner, p pool.Pool
 	})
 }
 
-// exited is told by the fleet that nothing of a container is left.
+// exited is told by the fleet that a container has ended.
 func (m *machine) exited(ctx context.Context, runner string, exit fleet.Exit) error {
 	name := ledger.RunnerName(runner)
-	code := exit.Code
-	if code == fleet.CodeUnknown {
-		code = 0
-	}
 	// In this order: a machine that resumes opens the socket of every container it
 	// found, and has it closed again for those that the ledger knows to be gone.
-	if err := m.joins.Gone(ctx, ledger.Gone{Runner: name, ExitCode: code, Reason: exit.Note, Outside: exit.Code == fleet.CodeUnknown}); err != nil {
+	err := m.joins.Gone(ctx, endOf(name, exit))
+	if errors.Is(err, disk.ErrFull) {
+		return fmt.Errorf("%w: %w", fleet.ErrFull, err)
+	} else if err != nil {
 		return err
 	}
 	return m.desk.Close(runner)
+}
+
+// endOf is what the launcher saw of a runner's end.
+func endOf(name ledger.RunnerName, exit fleet.Exit) ledger.Gone {
+	gone := ledger.Gone{Runner: name, ExitCode: exit.Code, Reason: exit.Note, Outside: exit.Code == fleet.CodeUnknown, Memory: exit.Memory}
+	if exit.Code == fleet.CodeUnknown {
+		gone.ExitCode = 0
+	}
+	return gone
 }
 
 // vanish is the pipeline's: nothing is left of a runner here after it.

@@ -48,6 +48,8 @@ func (c *upCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log 
 		return err
 	}
 	log.Info("serving", "webhook", "http://"+listener.Addr().String()+"/webhook", "pools", len(s.Pools), "launcher", m.launcherName(), "state", s.State)
+	ctx, m.stop = context.WithCancel(ctx)
+	defer m.stop()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return m.run(ctx, listener) })
 	g.Go(func() error { return trim(ctx, log) })

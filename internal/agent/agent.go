@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/claim"
+	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
 // Exit codes, all but the first the agent's own. Any other is the runner's, passed on;
@@ -41,11 +42,13 @@ type Config struct {
 	Claim   Channel       // over which it claims and reports
 	Command []string      // the runner's program and its arguments
 	Env     []string      // of the container, passed on to the runner
-	Stdout  io.Writer     // gets what the runner prints
-	Stderr  *os.File      // handed to the runner as it is
+	Stdout  io.Writer     // gets what the runner prints, within bounds
+	Stderr  io.Writer     // gets what the runner prints there, within the same bounds
 	Within  time.Duration // for the claim to be answered
 	Grace   time.Duration // between asking the runner to end and killing it
 	Log     *slog.Logger
+
+	Memory func() pool.MemoryUse // of the container until now; nil where that is not known
 }
 
 // lastWords is how long the agent tries to say that its runner is gone. The
@@ -69,6 +72,7 @@ func Run(ctx context.Context, c Config) int {
 	c.Log.Info("runner started", "runner", grant.Runner)
 	grant.JIT = ""
 	gone := supervise(ctx, c, d, p, grant)
+	p.output.finish(c.Stdout)
 	c.Log.Info("runner gone", "runner", grant.Runner, "code", gone.ExitCode, "reason", gone.Reason)
 	say(c, d, gone)
 	return gone.ExitCode

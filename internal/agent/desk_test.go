@@ -92,9 +92,9 @@ func TestLines(t *testing.T) {
 // TestLeaveAnsweredTooLate has a job begin while the agent waits to hear whether
 // its runner may go.
 func TestLeaveAnsweredTooLate(t *testing.T) {
-	s := &supervision{tell: make(chan claim.Report, 1)}
+	s := &supervision{tell: make(chan claim.Report, 1), limit: time.Second}
 	s.saw(claim.PhaseBusy)
-	s.answered(nil, claim.Grant{IdleLimit: time.Second})
+	s.answered(nil)
 	if s.reason != "" || s.idle != nil {
 		t.Errorf("the runner is being stopped for %q, idle limit %v", s.reason, s.idle)
 	}

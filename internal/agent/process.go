@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
 // errStart is of a program that could not be started.
@@ -18,10 +20,14 @@ type process struct {
 	pid    int
 	ended  chan syscall.WaitStatus // gets one
 	phases chan string             // what its output tells; closed at the output's end
+	output output
 }
 
 // start starts the runner. Besides the container's environment it gets the JIT
-// configuration, and the wish to be told when its version is too old.
+// configuration, and the wishes to be told when its version is too old and to be ended
+// by SIGTERM.
+//
+// Its outputs are pipes: neither it nor a job has the container's log open.
 func start(c Config, jit string) (*process, error) {
 	path, err := exec.LookPath(c.Command[0])
 	if err != nil {
@@ -32,24 +38,28 @@ func start(c Config, jit string) (*process, error) {
 		return nil, fmt.Errorf("%w: %w", errStart, err)
 	}
 	defer nothing.Close()
-	output, input, err := os.Pipe()
+	out, toOut, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errStart, err)
 	}
+	defer toOut.Close()
+	errs, toErrs, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %w", errStart, err), out.Close())
+	}
+	defer toErrs.Close()
 	started, err := os.StartProcess(path, c.Command, &os.ProcAttr{
 		Env:   environment(c.Env, jit),
-		Files: []*os.File{nothing, input, c.Stderr},
+		Files: []*os.File{nothing, toOut, toErrs},
 		Sys:   &syscall.SysProcAttr{Setpgid: true},
 	})
-	input.Close()
 	if err != nil {
-		output.Close()
-		return nil, fmt.Errorf("%w: %w", errStart, err)
+		return nil, errors.Join(fmt.Errorf("%w: %w", errStart, err), out.Close(), errs.Close())
 	}
 	p := &process{pid: started.Pid, ended: make(chan syscall.WaitStatus, 1), phases: make(chan string)}
 	started.Release() // reap waits for it
 	go p.reap()
-	go p.watch(output, c.Stdout)
+	go p.follow(watched{out, c.Stdout}, watched{errs, c.Stderr})
 	return p, nil
 }
 
@@ -74,7 +84,6 @@ func (p *process) signal(s syscall.Signal) { syscall.Kill(-p.pid, s) }
 // Where the runner's environment takes them from when the container has none.
 const (
 	defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-	defaultHome = "/home/runner"
 	defaultLang = "C.UTF-8"
 )
 
@@ -84,16 +93,18 @@ const (
 var withheld = []string{"ACTIONS_RUNNER_INPUT_", "AWS_CONTAINER_", "MAYFLY_"}
 
 // environment is the container's, with what a program may rely on filled in, without
-// what is withheld and with what only the runner gets. The names are of actions/runner, CommandSettings.cs
-// and Constants.cs.
+// what is withheld and with what only the runner gets. The names are of actions/runner, CommandSettings.cs,
+// Constants.cs and run.sh: without the last one SIGTERM ends run.sh at once, and its
+// listener lives on and takes jobs.
 func environment(container []string, jit string) []string {
-	env := []string{"PATH=" + defaultPath, "HOME=" + defaultHome, "LANG=" + defaultLang}
+	env := []string{"PATH=" + defaultPath, "HOME=" + pool.Home, "LANG=" + defaultLang}
 	for _, v := range container {
 		if !slices.ContainsFunc(withheld, func(begin string) bool { return strings.HasPrefix(v, begin) }) {
 			env = set(env, v)
 		}
 	}
 	env = set(env, "ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE=1")
+	env = set(env, "RUNNER_MANUALLY_TRAP_SIG=1")
 	return set(env, "ACTIONS_RUNNER_INPUT_JITCONFIG="+jit)
 }
 

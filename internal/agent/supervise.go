@@ -24,27 +24,31 @@ type supervision struct {
 	phase  string           // last one seen
 	ran    bool             // a job ran
 	old    bool             // GitHub refused the runner's version
+	again  int              // how often the runner restarted
 	reason string           // why the runner was asked to end, if it was
-	idle   <-chan time.Time // the idle limit, while it counts
+	limit  time.Duration    // the idle limit
+	idle   <-chan time.Time // its end, while it counts
 	kill   <-chan time.Time // the end of the grace
 	tell   chan claim.Report
 }
 
 // supervise sees the runner to its end and returns the report of that.
 func supervise(ctx context.Context, c Config, d *desk, p *process, g claim.Grant) claim.Report {
-	s := &supervision{config: c, desk: d, runner: p, idle: after(g.IdleLimit), tell: make(chan claim.Report, 2)}
+	s := &supervision{
+		config: c, desk: d, runner: p, limit: g.IdleLimit, idle: after(g.IdleLimit), tell: make(chan claim.Report, 2),
+	}
 	telling, stop := context.WithCancel(context.WithoutCancel(ctx))
 	told := make(chan struct{})
 	go func() { s.teller(telling); close(told) }()
-	gone := s.run(ctx, telling, g)
+	gone := s.run(ctx, telling, after(g.TotalLimit))
 	stop() // the report of the end says all that an earlier one could
 	close(s.tell)
 	<-told
 	return gone
 }
 
-func (s *supervision) run(ctx, telling context.Context, g claim.Grant) claim.Report {
-	total, order, phases := after(g.TotalLimit), ctx.Done(), s.runner.phases
+func (s *supervision) run(ctx, telling context.Context, total <-chan time.Time) claim.Report {
+	order, phases := ctx.Done(), s.runner.phases
 	leave := make(chan error, 1)
 	for {
 		select {
@@ -57,7 +61,7 @@ func (s *supervision) run(ctx, telling context.Context, g claim.Grant) claim.Rep
 			s.idle = nil
 			go func() { leave <- s.desk.report(telling, claim.Report{Phase: claim.PhaseLeaving}) }()
 		case err := <-leave:
-			s.answered(err, g)
+			s.answered(err)
 		case <-total:
 			s.stop("total limit")
 		case <-order:
@@ -80,9 +84,15 @@ func (s *supervision) saw(phase string) {
 	if phase == "" || phase == s.phase {
 		return
 	}
+	back := s.phase == claim.PhaseRestarting
 	s.phase = phase
-	if phase == claim.PhaseBusy {
+	switch {
+	case phase == claim.PhaseBusy:
 		s.ran, s.idle = true, nil
+	case phase == claim.PhaseRestarting:
+		s.restarts()
+	case back && !s.ran:
+		s.idle = after(s.limit)
 	}
 	select {
 	case s.tell <- claim.Report{Phase: phase}:
@@ -90,18 +100,38 @@ func (s *supervision) saw(phase string) {
 	}
 }
 
+// A runner that goes to come again has these, of which GitHub's own takes 12 s for an
+// update and 5 s after an error.
+const (
+	restartLimit = 10 * time.Minute // for one restart, a slow download with it
+	maxRestarts  = 12               // one that never comes to listen for long restarts for ever
+)
+
+// restarts has the time that a restart takes not count as idle.
+func (s *supervision) restarts() {
+	s.again++
+	s.config.Log.Info("the runner restarts", "times", s.again)
+	switch {
+	case s.ran:
+	case s.again > maxRestarts:
+		s.stop(fmt.Sprintf("restarted %d times without a job", s.again))
+	default:
+		s.idle = after(restartLimit)
+	}
+}
+
 // answered acts on the answer to the wish to leave. An idle runner may be given a
 // job at any moment, so that only GitHub can say that it is not busy.
-func (s *supervision) answered(err error, g claim.Grant) {
+func (s *supervision) answered(err error) {
 	switch {
 	case s.ran:
 	case err == nil:
 		s.stop("idle limit")
 	case errors.Is(err, claim.ErrBusy):
-		s.idle = after(g.IdleLimit) // in case the job never comes
+		s.idle = after(s.limit) // in case the job never comes
 	default:
 		s.config.Log.Warn("idle limit passed, but not allowed to leave yet", "err", err)
-		s.idle = after(min(longPause, g.IdleLimit))
+		s.idle = after(min(longPause, s.limit))
 	}
 }
 
@@ -137,10 +167,18 @@ func (s *supervision) ended(status syscall.WaitStatus, phases <-chan string) cla
 	if s.old {
 		code, s.reason = ExitDeprecated, ""
 	}
-	if s.reason == "" {
-		s.reason = reasonOf(code, s.ran)
+	gone := claim.Report{Phase: claim.PhaseGone, ExitCode: code, Ran: s.ran}
+	if s.config.Memory != nil {
+		gone.Memory = s.config.Memory()
 	}
-	return claim.Report{Phase: claim.PhaseGone, ExitCode: code, Reason: clip(s.reason), Ran: s.ran}
+	if ownEnd := s.reason == "" || s.again > maxRestarts; ownEnd && (!s.ran || code != 0) {
+		gone.Output = s.runner.output.last()
+	}
+	if s.reason == "" {
+		s.reason = reasonOf(code, s.ran, lastLine(gone.Output))
+	}
+	gone.Reason = clip(s.reason)
+	return gone
 }
 
 // teller reports phases in their order, each until it is taken.
@@ -153,8 +191,17 @@ func (s *supervision) teller(ctx context.Context) {
 }
 
 // reasonOf says in words what the exit code of GitHub's runner means
-// (actions/runner, Constants.cs, Runner.ReturnCode).
-func reasonOf(code int, ran bool) string {
+// (actions/runner, Constants.cs, Runner.ReturnCode). That is little, as run.sh makes 0 of
+// most: where no job ran, what it printed last says more.
+func reasonOf(code int, ran bool, last string) string {
+	meaning := meaningOf(code, ran)
+	if ran || last == "" || code == ExitDeprecated {
+		return meaning
+	}
+	return meaning + ": " + last
+}
+
+func meaningOf(code int, ran bool) string {
 	switch {
 	case code == 0 && ran:
 		return "job done"
@@ -171,9 +218,23 @@ func reasonOf(code int, ran bool) string {
 	case code == ExitDeprecated:
 		return "runner version deprecated: GitHub no longer takes it"
 	case code > 128:
-		return fmt.Sprintf("killed by signal %d", code-128)
+		return "killed by " + signalName(syscall.Signal(code-128))
 	}
 	return fmt.Sprintf("exit code %d", code)
+}
+
+// signalName returns the name of the signals that a runner commonly dies of.
+func signalName(s syscall.Signal) string {
+	names := map[syscall.Signal]string{
+		syscall.SIGHUP: "SIGHUP", syscall.SIGINT: "SIGINT", syscall.SIGQUIT: "SIGQUIT", syscall.SIGILL: "SIGILL",
+		syscall.SIGTRAP: "SIGTRAP", syscall.SIGABRT: "SIGABRT", syscall.SIGBUS: "SIGBUS", syscall.SIGFPE: "SIGFPE",
+		syscall.SIGKILL: "SIGKILL", syscall.SIGSEGV: "SIGSEGV", syscall.SIGPIPE: "SIGPIPE", syscall.SIGTERM: "SIGTERM",
+		syscall.SIGXCPU: "SIGXCPU", syscall.SIGXFSZ: "SIGXFSZ", syscall.SIGSYS: "SIGSYS",
+	}
+	if name := names[s]; name != "" {
+		return name
+	}
+	return fmt.Sprintf("signal %d", int(s))
 }
 
 // after is time.After with 0 for never.

@@ -3,16 +3,32 @@ package agent
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/mayfly-ci/mayfly/internal/claim"
 )
 
-// watch copies the runner's output to out as it comes and says what phase its
-// lines tell of. It ends with the output and then closes p.phases.
-func (p *process) watch(output io.ReadCloser, out io.Writer) {
+// A watched is one of the runner's outputs and where it goes.
+type watched struct {
+	from io.ReadCloser
+	to   io.Writer
+}
+
+// follow copies the runner's outputs as they come and says what phase their lines tell
+// of. It ends with the last output and then closes p.phases.
+func (p *process) follow(outputs ...watched) {
 	defer close(p.phases)
-	defer output.Close()
+	var all sync.WaitGroup
+	for _, o := range outputs {
+		all.Go(func() { p.watch(o.from, p.output.to(o.to)) })
+	}
+	all.Wait()
+}
+
+func (p *process) watch(from io.ReadCloser, to io.Writer) {
+	defer from.Close()
 	lines := lineReader{each: func(line string) {
 		if phase := phaseOf(line); phase != "" {
 			p.phases <- phase
@@ -20,8 +36,8 @@ func (p *process) watch(output io.ReadCloser, out io.Writer) {
 	}}
 	buf := make([]byte, 32<<10)
 	for {
-		n, err := output.Read(buf)
-		out.Write(buf[:n]) // if nobody can see it, the runner still runs
+		n, err := from.Read(buf)
+		to.Write(buf[:n])
 		lines.write(buf[:n])
 		if err != nil {
 			return
@@ -38,6 +54,8 @@ func phaseOf(line string) string {
 	switch {
 	case deprecated(line):
 		return phaseDeprecated
+	case slices.Contains(restarts, line):
+		return claim.PhaseRestarting
 	case !ok || len(at) != stamp:
 		return ""
 	case strings.HasPrefix(text, "Listening for Jobs"):
@@ -46,6 +64,13 @@ func phaseOf(line string) string {
 		return claim.PhaseBusy
 	}
 	return ""
+}
+
+// restarts are the lines by which the runner says that it goes and comes again: to update
+// itself (actions/runner, SelfUpdater.cs), and run.sh's own after that or after an error.
+var restarts = []string{
+	"Runner will exit shortly for update, should be back online within 10 seconds.",
+	"Restarting runner...",
 }
 
 // phaseDeprecated is not one that is reported: GitHub has no jobs for so old a runner.

@@ -37,6 +37,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/pool"
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
@@ -64,10 +65,11 @@ type Refusal struct {
 
 // Phases that a Report can tell of.
 const (
-	PhaseIdle    = "idle"    // registered and listening for a job
-	PhaseBusy    = "busy"    // running a job
-	PhaseLeaving = "leaving" // idle for too long: may it go? 204 says yes, 409 that GitHub has given it a job
-	PhaseGone    = "gone"    // the runner's program has ended, or never started
+	PhaseIdle       = "idle"       // registered and listening for a job
+	PhaseBusy       = "busy"       // running a job
+	PhaseRestarting = "restarting" // away for a moment, to update itself or after an error; idle comes again
+	PhaseLeaving    = "leaving"    // idle for too long: may it go? 204 says yes, 409 that GitHub has given it a job
+	PhaseGone       = "gone"       // the runner's program has ended, or never started
 )
 
 // A Report is what an agent says of its runner. A job shares its container with
@@ -77,17 +79,26 @@ type Report struct {
 	ExitCode int    `json:"exit_code,omitempty"` // with PhaseGone: of the runner's program; 128+n when signal n ended it
 	Reason   string `json:"reason,omitempty"`    // with PhaseGone: why, such as "idle limit"
 	Ran      bool   `json:"ran,omitempty"`       // with PhaseGone: a job ran; if not, the registration is still there
+	Output   string `json:"output,omitempty"`    // with PhaseGone, unless a job ran to its end: the last lines that the runner printed
+
+	Memory pool.MemoryUse `json:"memory,omitzero"` // with PhaseGone: of the whole container, where the agent can see it
 }
 
-// maxReason is what a report's reason may take, in bytes: it is kept for good.
-const maxReason = 1000
+// What a report's texts may take, in bytes: they are kept for good.
+const (
+	maxReason = 1000
+	MaxOutput = 4 << 10
+)
 
 // check returns what is wrong with r.
 func (r Report) check() error {
 	switch r.Phase {
-	case PhaseIdle, PhaseBusy, PhaseLeaving, PhaseGone:
+	case PhaseIdle, PhaseBusy, PhaseRestarting, PhaseLeaving, PhaseGone:
 	default:
-		return fmt.Errorf("phase %q: want %s, %s, %s or %s", r.Phase, PhaseIdle, PhaseBusy, PhaseLeaving, PhaseGone)
+		return fmt.Errorf("phase %q: want %s, %s, %s, %s or %s", r.Phase, PhaseIdle, PhaseBusy, PhaseRestarting, PhaseLeaving, PhaseGone)
+	}
+	if len(r.Output) > MaxOutput {
+		return fmt.Errorf("output of %d bytes: want at most %d", len(r.Output), MaxOutput)
 	}
 	if len(r.Reason) > maxReason {
 		return fmt.Errorf("reason of %d bytes: want at most %d", len(r.Reason), maxReason)

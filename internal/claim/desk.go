@@ -33,7 +33,13 @@ type Desk struct {
 	folder *os.File // Dir, open: sockets are bound through it
 
 	mu      sync.Mutex
-	servers map[string]*http.Server // by runner, of the sockets that are open
+	servers map[string]*socket // by runner, of the sockets that are open
+}
+
+// A socket is one that is open: its server, and who answers.
+type socket struct {
+	*http.Server
+	door *door
 }
 
 // New makes the folder and returns a Desk with no socket open.
@@ -48,7 +54,7 @@ func New(c Config) (*Desk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the folder of claim sockets: %w", err)
 	}
-	return &Desk{config: c, folder: folder, servers: map[string]*http.Server{}}, nil
+	return &Desk{config: c, folder: folder, servers: map[string]*socket{}}, nil
 }
 
 // runnerName is what may be the name of a folder and of a container.
@@ -112,6 +118,7 @@ func (d *Desk) Close(runner string) error {
 	defer d.mu.Unlock()
 	if server := d.servers[runner]; server != nil {
 		server.Close() // of connections that are being dropped, an error means nothing
+		server.door.log.finish()
 		delete(d.servers, runner)
 	}
 	// A crash in the middle of listen leaves the socket beside the folder.
@@ -171,10 +178,15 @@ const (
 	retryAfter     = 2 * time.Second // where nobody said
 )
 
-// serve serves runner's claim on l until the server is closed.
-func serve(c Config, runner string, l net.Listener) *http.Server {
-	server := &http.Server{
-		Handler:           Handler(c, runner),
+// serve serves runner's claim on l until the server is closed, which it is for good after too
+// many calls.
+func serve(c Config, runner string, l net.Listener) *socket {
+	s := &socket{door: newDoor(c, runner)}
+	s.Server = &http.Server{
+		Handler: guard(s.door.handler(), func() {
+			c.Log.Warn("claim socket closed: the job floods it with calls", "runner", runner)
+			s.Close()
+		}),
 		ReadHeaderTimeout: readLimit,
 		ReadTimeout:       readLimit,
 		WriteTimeout:      readLimit + claimLimit,
@@ -183,9 +195,9 @@ func serve(c Config, runner string, l net.Listener) *http.Server {
 		ErrorLog:          slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug),
 	}
 	go func() {
-		if err := server.Serve(limit(l, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.Serve(limit(l, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
 			c.Log.Error("claim socket ended", "runner", runner, "err", err)
 		}
 	}()
-	return server
+	return s
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"net/http"
 	"strconv"
@@ -17,7 +16,7 @@ type door struct {
 	runner string
 	ledger Ledger
 	forge  Forge
-	log    *slog.Logger
+	log    *sparing
 
 	mu      sync.Mutex // held for a whole claim: they are decided one by one
 	permit  *Permit    // when granted
@@ -32,8 +31,13 @@ type door struct {
 // where no process lives as long as a runner, each call may be given a Handler of its own.
 // Of such calls the ledger has to hold apart those that come at once: it must not
 // grant a claim again while another call may still be at it.
-func Handler(c Config, runner string) http.Handler {
-	d := &door{runner: runner, ledger: c.Ledger, forge: c.Forge, log: c.Log.With("runner", runner)}
+func Handler(c Config, runner string) http.Handler { return newDoor(c, runner).handler() }
+
+func newDoor(c Config, runner string) *door {
+	return &door{runner: runner, ledger: c.Ledger, forge: c.Forge, log: &sparing{Logger: c.Log.With("runner", runner)}}
+}
+
+func (d *door) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+PathClaim, d.serveClaim)
 	mux.HandleFunc("POST "+PathReport, d.serveReport)
@@ -46,7 +50,7 @@ func (d *door) serveClaim(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	grant, err := d.claim(ctx)
 	if err != nil {
-		d.log.Warn("claim not granted", "err", err)
+		d.log.warn("claim not granted", "err", err)
 		Refuse(w, err)
 		return
 	}
@@ -87,7 +91,7 @@ func (d *door) register(ctx context.Context) (Registration, error) {
 	made, err := d.make(ctx)
 	if later := (*Later)(nil); errors.As(err, &later) {
 		if kept := d.ledger.PutOff(ctx, d.runner, *d.permit, later.After); kept != nil {
-			d.log.Warn("the grant of a claim that is put off was not given back: it ends by itself", "err", kept)
+			d.log.warn("the grant of a claim that is put off was not given back: it ends by itself", "err", kept)
 		}
 	}
 	if err != nil {
@@ -144,7 +148,7 @@ func (d *door) report(ctx context.Context, w http.ResponseWriter, r Report) {
 		d.reports++
 		answer(w, http.StatusConflict, Refusal{err.Error()})
 	default:
-		d.log.Warn("report put off", "phase", r.Phase, "err", err)
+		d.log.warn("report put off", "phase", r.Phase, "err", err)
 		Refuse(w, err)
 	}
 }

@@ -82,7 +82,7 @@ type Engine struct {
 
 // Sandbox is what sandboxes have besides the machine's /usr.
 type Sandbox struct {
-	Programs map[string]string `yaml:"programs" doc:"Files or folders of this machine that runners can read: path here, path inside. At least where the runner's program is."`
+	Programs map[string]string `yaml:"programs" doc:"Files or folders of this machine that runners can read: path here, path inside. At least GitHub's runner, at /home/runner, where it can write beside itself."`
 }
 
 // Image is the image of runners that mayfly builds.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 
@@ -30,6 +31,10 @@ func (c *Config) Lint(machine pool.Resources) Faults {
 		l.shadow(i)
 		l.size(i)
 		l.labels(i)
+		if c.Platform == PlatformMachine {
+			l.network(i)
+			l.program(i)
+		}
 	}
 	if c.Webhook.At == "" {
 		l.warn("webhook", "webhook.at is missing: deliveries that fail are not asked for again, and their jobs wait until someone does")
@@ -133,6 +138,42 @@ func (l *linter) size(i int) {
 		l.warn(at+".idle_limit", "pool %q: idle_limit %v is longer than total_limit %v", p.Name, p.IdleLimit, p.TotalLimit)
 	}
 }
+
+// network warns of what a job can reach that shares the machine's network.
+func (l *linter) network(i int) {
+	p := l.config.Pools[i]
+	if p.Network == string(pool.NetworkHost) {
+		l.warn(fmt.Sprintf("pools[%d].network", i), "pool %q: network host: its jobs reach this machine's loopback and, "+
+			"on a cloud's machine, the metadata address 169.254.169.254 with the machine's credentials: "+
+			"docs/operate.md tells how to close it", p.Name)
+	}
+}
+
+// program warns of GitHub's runner where the sandbox has it read-only, or not at all: it writes
+// beside itself.
+func (l *linter) program(i int) {
+	p := l.config.Pools[i]
+	if l.config.Launcher != "sandbox" || path.Base(p.Command[0]) != "run.sh" {
+		return
+	}
+	program, at := path.Clean(p.Command[0]), fmt.Sprintf("pools[%d].command", i)
+	for _, inside := range l.config.Sandbox.Programs {
+		switch inside = path.Clean(inside); {
+		case !below(program, inside):
+		case below(inside, pool.Home):
+			return
+		default:
+			l.warn(at, "pool %q: command %q is read-only in the sandbox, and GitHub's runner writes beside itself: "+
+				"want its folder at %s in sandbox.programs", p.Name, p.Command[0], pool.Home)
+			return
+		}
+	}
+	l.warn(at, "pool %q: command %q is not in the sandbox: want the folder of GitHub's runner in sandbox.programs, "+
+		"such as /opt/actions-runner: %s", p.Name, p.Command[0], pool.Home)
+}
+
+// below reports whether file is folder or in it.
+func below(file, folder string) bool { return file == folder || strings.HasPrefix(file, folder+"/") }
 
 // labels warns of labels that GitHub's own runners have.
 // https://docs.github.com/en/actions/reference/runners/github-hosted-runners

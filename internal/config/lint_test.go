@@ -44,6 +44,12 @@ func TestLint(t *testing.T) {
 		{"unsigned rule", quiet + "- {name: a, labels: [linux]}\nrules:\n- {name: r, pattern: {source: [a]}, target: http, url: 'https://h/'}", `7:4: rule "r": secret is missing`},
 		{"plain rule", quiet + "- {name: a, labels: [linux]}\nrules:\n- {name: r, pattern: {source: [a]}, target: http, secret: env:S, url: 'http://h/'}", `rule "r": url "http://h/": events go over the network unencrypted`},
 		{"local rule", quiet + "- {name: a, labels: [linux]}\nrules:\n- {name: r, pattern: {source: [a]}, target: http, secret: env:S, url: 'http://127.0.0.1/'}", nothing},
+		{"host's network", quiet + "- {name: a, labels: [linux], network: host}", `pool "a": network host: its jobs reach this machine's loopback and, on a cloud's machine, the metadata address`},
+		{"runner read-only", "launcher: sandbox\nsandbox: {programs: {/opt/r: /opt/r}}" + quiet + "- {name: a, labels: [linux], network: none, command: [/opt/r/run.sh]}", `command "/opt/r/run.sh" is read-only in the sandbox`},
+		{"runner missing", "launcher: sandbox" + quiet + "- {name: a, labels: [linux], network: none}", `command "/home/runner/run.sh" is not in the sandbox`},
+		{"runner in home", "launcher: sandbox\nsandbox: {programs: {/opt/r: /home/runner}}" + quiet + "- {name: a, labels: [linux], network: none}", nothing},
+		{"runner below home", "launcher: sandbox\nsandbox: {programs: {/opt/r: /home/runner/r/}}" + quiet + "- {name: a, labels: [linux], network: none, command: [/home/runner/r/run.sh]}", nothing},
+		{"another program", "launcher: sandbox" + quiet + "- {name: a, labels: [linux], network: none, command: [/opt/mine]}", nothing},
 		{"simulator", strings.Replace(quiet, "{token", "{url: 'http://127.0.0.1:8090', token", 1) + "- {name: a, labels: [linux]}", nothing},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -63,6 +63,7 @@ var (
 	ErrUnsupported = errors.New("not supported by this launcher")
 	ErrRemoved     = errors.New("runner was removed")
 	ErrClosed      = errors.New("fleet is closed")
+	ErrFull        = errors.New("no room on the disk")
 )
 
 // names are those that are safe as a folder, a control group and a container.
@@ -109,6 +110,8 @@ type Container struct {
 type Exit struct {
 	Code int    // exit code of the first process; 128+n when signal n ended it; [CodeUnknown]
 	Note string // what else is known, such as "out of memory"; may be empty
+
+	Memory pool.MemoryUse // zero where the launcher cannot tell
 }
 
 // CodeUnknown is the code of a container that is known to have ended but not how.

@@ -19,12 +19,14 @@ type Config struct {
 
 	// Exited is told how each container ended, before what is left of it is removed.
 	// It is asked again after an error and, when this process died in between, by the
-	// next one: at least once per runner, for several runners at once. It must not
-	// call the fleet's Wait or Close.
+	// next one: at least once per runner, for several runners at once. After an
+	// [ErrFull] the container, which may be what fills the disk, is removed first and
+	// its end told then; should this process die in between, nobody tells it.
+	// It must not call the fleet's Wait or Close.
 	Exited func(ctx context.Context, runner string, exit Exit) error
 
 	Starts int           // containers that may be starting at once; 0 means 4 per processor
-	Grace  time.Duration // between SIGTERM and SIGKILL; 0 means 10 s
+	Grace  time.Duration // between SIGTERM and SIGKILL; 0 means 40 s: the agent takes 30 s of it for the runner, which takes 12 s for a stubborn step
 	Log    *slog.Logger
 }
 
@@ -53,7 +55,7 @@ type runner struct {
 // New returns a Fleet without runners; [Fleet.Adopt] finds those of an earlier one.
 func New(config Config) *Fleet {
 	config.Starts = cmp.Or(config.Starts, 4*runtime.NumCPU())
-	config.Grace = cmp.Or(config.Grace, 10*time.Second)
+	config.Grace = cmp.Or(config.Grace, 40*time.Second)
 	config.Log = cmp.Or(config.Log, slog.New(slog.DiscardHandler))
 	f := &Fleet{config: config, slots: make(chan struct{}, config.Starts), runners: map[string]*runner{}}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
@@ -141,18 +143,22 @@ func (f *Fleet) watch(name string, r *runner) {
 	defer f.leave(name, r)
 	log := f.config.Log.With("runner", name)
 	var exit Exit
-	steps := []struct {
-		name string
-		do   func() error
-	}{
-		{"waiting for runner", func() (err error) { exit, err = f.await(name); return err }},
-		{"telling of runner's end", func() error { return f.config.Exited(f.ctx, name, exit) }},
-		{"removing runner", func() error { return f.config.Launcher.Stop(f.ctx, name, 0) }},
-	}
-	for _, step := range steps {
-		if !f.persist(step.do, log.With("step", step.name)) {
-			return
+	wait := step{"waiting for runner", func() (err error) { exit, err = f.await(name); return err }}
+	tell := step{"telling of runner's end", func() error { return f.config.Exited(f.ctx, name, exit) }}
+	remove := step{"removing runner", func() error { return f.config.Launcher.Stop(f.ctx, name, 0) }}
+	freeFirst := false
+	tellUnlessFull := step{tell.name, func() error {
+		err := tell.do()
+		if freeFirst = errors.Is(err, ErrFull); freeFirst {
+			return nil
 		}
+		return err
+	}}
+	if !f.persist(wait, log) || !f.persist(tellUnlessFull, log) || !f.persist(remove, log) {
+		return
+	}
+	if freeFirst && !f.persist(tell, log) {
+		return
 	}
 	log.Info("runner gone", "code", exit.Code, "note", exit.Note)
 }
@@ -171,17 +177,23 @@ const (
 	lastPause  = 10 * time.Second
 )
 
-// persist does do until it succeeds; false when the fleet was closed before.
-func (f *Fleet) persist(do func() error, log *slog.Logger) bool {
+// A step is one thing that must succeed in the end.
+type step struct {
+	name string
+	do   func() error
+}
+
+// persist does s until it succeeds; false when the fleet was closed before.
+func (f *Fleet) persist(s step, log *slog.Logger) bool {
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
-		err := do()
+		err := s.do()
 		if err == nil {
 			return true
 		}
 		if f.ctx.Err() != nil {
 			return false
 		}
-		log.Warn("runner: trying again", "err", err, "after", pause)
+		log.Warn("runner: trying again", "step", s.name, "err", err, "after", pause)
 		select {
 		case <-time.After(pause):
 		case <-f.ctx.Done():

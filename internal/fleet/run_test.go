@@ -225,6 +225,26 @@ func TestEndIsToldUntilItIsTaken(t *testing.T) {
 	})
 }
 
+// TestFullDiskIsFreedBeforeTheEndIsTold has the container itself fill the disk.
+func TestFullDiskIsFreedBeforeTheEndIsTold(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host, f *Fleet, e *ends) {
+		e.fail(fmt.Errorf("keeping the end: %w", ErrFull))
+		if err := f.Start(t.Context(), Spec{Runner: "a"}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(jobTakes + firstPause/2)
+		if got := h.names(); len(got) != 0 {
+			t.Errorf("%v: still there, and the disk still full", got)
+		}
+		if got := f.Runners(); len(got) != 1 {
+			t.Errorf("%v, want a: its end is not told yet", got)
+		}
+		e.fail(nil)
+		f.wait(t)
+		e.want(t, map[string][]Exit{"a": {{Code: 3}, {Code: 3}, {Code: 3}}})
+	})
+}
+
 func TestLauncherThatFailsIsTriedAgain(t *testing.T) {
 	for _, method := range []string{"Wait", "Stop"} {
 		inBubble(t, func(t *testing.T, h *host, f *Fleet, e *ends) {

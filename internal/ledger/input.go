@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
 // An Input is one thing that happened. Every input may come late, twice, or
@@ -86,6 +87,9 @@ type Idle struct{ Runner RunnerName }
 // it would not remove a busy runner. Which job it is comes with [JobSeen].
 type Busy struct{ Runner RunnerName }
 
+// Restarting says that a runner leaves its session and comes again, such as to update itself.
+type Restarting struct{ Runner RunnerName }
+
 // Failed says that a runner will be of no use, such as when GitHub
 // refuses to register it. The runner has to go.
 type Failed struct {
@@ -98,6 +102,8 @@ type Failed struct {
 type LastWords struct {
 	Runner RunnerName
 	Reason string
+	Memory pool.MemoryUse
+	Output string // the last lines that the runner printed; "" where they tell nothing
 }
 
 // Gone says that nothing of a runner's container is left, or that it could not
@@ -107,8 +113,9 @@ type Gone struct {
 	Container string
 	Image     string // what it was made from, or was to be; "" where that was said before
 	ExitCode  int
-	Reason    string // why, as far as it is known, such as "idle limit"
-	Outside   bool   // its end came from outside, and says nothing of its image
+	Reason    string         // why, as far as it is known, such as "idle limit"
+	Outside   bool           // its end came from outside, and says nothing of its image
+	Memory    pool.MemoryUse // where who runs containers sees it
 }
 
 // Found lists the containers that there are, of this ledger's instance, whoever
@@ -128,6 +135,7 @@ func (in PutOff) about() (JobKey, RunnerName)     { return JobKey{}, in.Runner }
 func (in Registered) about() (JobKey, RunnerName) { return JobKey{}, in.Runner }
 func (in Idle) about() (JobKey, RunnerName)       { return JobKey{}, in.Runner }
 func (in Busy) about() (JobKey, RunnerName)       { return JobKey{}, in.Runner }
+func (in Restarting) about() (JobKey, RunnerName) { return JobKey{}, in.Runner }
 func (in Failed) about() (JobKey, RunnerName)     { return JobKey{}, in.Runner }
 func (in LastWords) about() (JobKey, RunnerName)  { return JobKey{}, in.Runner }
 func (in Gone) about() (JobKey, RunnerName)       { return JobKey{}, in.Runner }

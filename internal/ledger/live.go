@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
 // live returns the runner called name; when it is not live, the input is ignored.
@@ -219,6 +221,13 @@ func (t *turn) busy(r *Runner) {
 	t.enter(r, RunnerBusy, note)
 }
 
+func (in Restarting) apply(t *turn) {
+	if r, ok := t.live(in.Runner); ok {
+		r.History = remember(r.History, t.now, "restarting", "to update itself, or after an error")
+		t.setRunner(r)
+	}
+}
+
 func (in Failed) apply(t *turn) {
 	if r, ok := t.live(in.Runner); ok && r.Leaving == "" && r.State != RunnerBusy {
 		r.Refused = in.Refused
@@ -229,13 +238,16 @@ func (in Failed) apply(t *turn) {
 func (in Gone) apply(t *turn) {
 	if r, ok := t.live(in.Runner); ok && !t.foreign(r, in.Container) {
 		r.ExitCode, r.Outside, r.Image = in.ExitCode, in.Outside, cmp.Or(in.Image, r.Image)
+		if in.Memory != (pool.MemoryUse{}) {
+			r.Memory = in.Memory
+		}
 		t.end(r, cmp.Or(r.LastWords, in.Reason))
 	}
 }
 
 func (in LastWords) apply(t *turn) {
-	if r, ok := t.live(in.Runner); ok && r.LastWords != clean(in.Reason) {
-		r.LastWords = clean(in.Reason)
+	if r, ok := t.live(in.Runner); ok {
+		r.LastWords, r.Memory, r.Output = clean(in.Reason), in.Memory, in.Output
 		t.setRunner(r)
 	}
 }
@@ -335,6 +347,9 @@ func reason(r Runner, why string) string {
 		why = "job done"
 	case why == "":
 		why = "its program ended"
+	}
+	if told := r.Memory.Told(); told != "" {
+		why = told + "; " + why // first: what is long is cut
 	}
 	return clean(why)
 }

@@ -1,6 +1,10 @@
 package ledger
 
-import "time"
+import (
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/pool"
+)
 
 // A RunnerState says how far a runner has come.
 type RunnerState string
@@ -38,6 +42,9 @@ type Runner struct {
 	Late      bool   `json:"late,omitempty"`       // it has to go because a deadline passed
 	Refused   bool   `json:"refused,omitempty"`    // GitHub refused to register it
 	Outside   bool   `json:"outside,omitempty"`    // its end came from outside: no fault of its image
+
+	Memory pool.MemoryUse `json:"memory,omitzero"`  // what its container had of it, by the end
+	Output string         `json:"output,omitempty"` // its last lines, where no job of it ran well
 
 	Made     time.Time `json:"made"`              // when it was wanted
 	Since    time.Time `json:"since"`             // when it came into its state, or began to leave

@@ -69,13 +69,15 @@ func (p claimLedger) Report(ctx context.Context, runner string, r claim.Report) 
 		in = ledger.Idle{Runner: name}
 	case claim.PhaseBusy:
 		in = ledger.Busy{Runner: name}
+	case claim.PhaseRestarting:
+		in = ledger.Restarting{Runner: name}
 	case claim.PhaseLeaving:
 		return p.dismiss(ctx, name)
 	case claim.PhaseGone:
-		if r.Ran && r.ExitCode == 0 { // as nearly all do: that it has ended, who runs containers says
+		if r.Ran && r.ExitCode == 0 && r.Memory.Kills == 0 { // as nearly all do: whoever runs containers tells of the end
 			return nil
 		}
-		in = ledger.LastWords{Runner: name, Reason: r.Reason}
+		in = ledger.LastWords{Runner: name, Reason: r.Reason, Memory: r.Memory, Output: r.Output}
 	}
 	_, err := p.Ledger.Apply(ctx, in)
 	return err

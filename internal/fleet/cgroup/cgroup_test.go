@@ -149,8 +149,8 @@ func TestGroup(t *testing.T) {
 	if !strings.Contains(string(out), "mayfly-cgroup-test") || !strings.Contains(strings.ToLower(string(out)), "fork") {
 		t.Errorf("the child said %q: want its group, and a fork that was refused", out)
 	}
-	if n := g.OOMKills(); n != 0 {
-		t.Errorf("OOMKills = %d, want 0", n)
+	if m := g.Memory(); m.Kills != 0 || m.Limit != 64<<20 {
+		t.Errorf("Memory = %+v, want no kills at a limit of 64 MiB", m)
 	}
 	for range 2 { // the second has nothing to remove
 		if err := g.Remove(); err != nil {

@@ -1,13 +1,11 @@
 package cgroup
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -34,27 +32,6 @@ func (g Group) Enter(thread int, attr *syscall.SysProcAttr) (release func(), err
 		}
 	}
 	return func() {}, nil
-}
-
-// OOMKills returns how many processes of g the kernel killed because memory ran
-// out; 0 when that cannot be told.
-func (g Group) OOMKills() int {
-	file := "memory.oom_control"
-	if g.tree.v2 != "" {
-		file = "memory.events"
-	}
-	f, err := os.Open(filepath.Join(g.folder("memory"), file))
-	if err != nil {
-		return 0
-	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if n, ok := strings.CutPrefix(lines.Text(), "oom_kill "); ok {
-			count, _ := strconv.Atoi(n)
-			return count
-		}
-	}
-	return 0
 }
 
 // removeTries × removePause is how long a group may take to empty after its last

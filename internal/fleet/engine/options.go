@@ -63,6 +63,9 @@ func (l *Launcher) hostConfig(spec fleet.Spec, network container.NetworkMode) *c
 		SecurityOpt: []string{"no-new-privileges"},
 		// Of a runner's output the last megabyte is kept, and only until it is removed.
 		LogConfig: container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "1m"}},
+		// An image of a user's own lacks it, as GitHub's does. Where an image has it, runtimes give
+		// the mount that folder's mode and the owner root; so ours has it for everybody.
+		Tmpfs: map[string]string{pool.CacheFolder: "rw,nosuid,nodev,noexec,mode=1777"},
 		Mounts: []mount.Mount{
 			readOnly(l.config.Agent, fleet.AgentPath),
 			readOnly(spec.ClaimDir, fleet.ClaimMount),
@@ -94,8 +97,8 @@ func (l *Launcher) hostConfig(spec fleet.Spec, network container.NetworkMode) *c
 // and goes with the container.
 func scratch(host *container.HostConfig) {
 	const options = "rw,nosuid,nodev,exec,mode=1777"
-	host.Tmpfs = map[string]string{"/tmp": options, "/var/tmp": options}
-	host.Mounts = append(host.Mounts, mount.Mount{Type: mount.TypeVolume, Target: "/home/runner"})
+	host.Tmpfs["/tmp"], host.Tmpfs["/var/tmp"] = options, options
+	host.Mounts = append(host.Mounts, mount.Mount{Type: mount.TypeVolume, Target: pool.Home})
 }
 
 func readOnly(host, inside string) mount.Mount {

@@ -28,6 +28,7 @@ type Subject struct {
 	New      func(t testing.TB) fleet.Launcher // another value each time, for the same instance
 	Image    string
 	Limited  bool          // limits of processors, memory and processes hold
+	NoCache  bool          // runners have no pool.CacheFolder
 	Hidden   []string      // paths of this host that no runner may see
 	Leftover func() string // what of the instance is left on this host; "" for nothing
 }
@@ -76,6 +77,7 @@ func Run(t *testing.T, s Subject) {
 		"sees nothing of other runners": testNeighbours,
 		"network":                       testNetwork,
 		"read-only root":                testReadOnlyRoot,
+		"runner's cache":                testCache,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -227,6 +229,7 @@ func (s Subject) run(t *testing.T, script string, change ...func(*fleet.Spec)) (
 	r.Start(t, l)
 	out, exit := r.Rest(t), r.Wait(t, l)
 	r.Stop(t, l, 0)
+	exit.Memory.Peak, exit.Memory.Limit = 0, 0 // as they happen to be
 	return out, exit
 }
 

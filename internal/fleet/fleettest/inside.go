@@ -126,3 +126,16 @@ for d in ~ /tmp /var/tmp; do touch $d/x || echo $d; done; echo end`, func(s *fle
 		t.Errorf("to be written, or not, against expectation: %s", out)
 	}
 }
+
+// testCache writes where GitHub's runner keeps its cache, which takes it a second when it cannot.
+func testCache(t *testing.T, s Subject) {
+	if s.NoCache {
+		t.Skip("NOT TESTED HERE: runners have no folder for the runner's cache")
+	}
+	for _, readOnly := range []bool{false, true} {
+		out, _ := s.run(t, "touch "+pool.CacheFolder+"/x && echo cache; ls /usr/share | wc -l", func(s *fleet.Spec) { s.ReadOnlyRoot = readOnly })
+		if !strings.HasPrefix(out, "cache\n") {
+			t.Errorf("read-only root %v: %q, want a folder to write to", readOnly, out)
+		}
+	}
+}

@@ -13,7 +13,7 @@ import (
 // The user inside every sandbox, as in GitHub's runner images.
 const (
 	id     = "1001"
-	home   = "/home/runner"
+	home   = pool.Home
 	passwd = "root:x:0:0:root:/nonexistent:/usr/sbin/nologin\nrunner:x:" + id + ":" + id + ":runner:" + home + ":/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
 	group  = "root:x:0:\nrunner:x:" + id + ":\nnogroup:x:65534:\n"
 )
@@ -23,12 +23,13 @@ func programs() []string {
 	return []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}
 }
 
-// settings are the files of /etc that programs need to work at all: names, time,
-// certificates, and where libraries and alternatives are. None is a secret.
+// settings are the files of /etc that programs need to work at all: names, time, which
+// system this is, certificates, and where libraries and alternatives are. None is a secret.
 func settings() []string {
 	return []string{
 		"/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d",
 		"/etc/hosts", "/etc/host.conf", "/etc/gai.conf", "/etc/nsswitch.conf", "/etc/resolv.conf",
+		"/etc/os-release", "/etc/debian_version", "/etc/lsb-release",
 		"/etc/protocols", "/etc/services", "/etc/localtime", "/etc/mime.types",
 		"/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/ssl/openssl.cnf", "/etc/ca-certificates", "/etc/pki/ca-trust", "/etc/pki/tls/certs",
 	}
@@ -36,7 +37,7 @@ func settings() []string {
 
 // arguments returns bubblewrap's arguments up to and with "--". Files that the
 // sandbox's user may not be able to reach go through sources.
-func (l *Launcher) arguments(r run, spec fleet.Spec, sources *stage) []string {
+func (l *Launcher) arguments(r run, spec fleet.Spec, laid []binding, sources *stage) []string {
 	args := []string{
 		"--json-status-fd", "3", "--as-pid-1", "--new-session",
 		"--unshare-user", "--unshare-all", "--hostname", spec.Runner, "--uid", id, "--gid", id,
@@ -47,13 +48,13 @@ func (l *Launcher) arguments(r run, spec fleet.Spec, sources *stage) []string {
 	if spec.Network == pool.NetworkHost {
 		args = append(args, "--share-net")
 	}
-	args = append(args, l.files(r, spec, sources)...)
+	args = append(args, l.files(r, spec, laid, sources)...)
 	args = append(args, environment()...)
 	return append(args, "--chdir", home, "--")
 }
 
 // files are the mounts, from the root down.
-func (l *Launcher) files(r run, spec fleet.Spec, sources *stage) []string {
+func (l *Launcher) files(r run, spec fleet.Spec, laid []binding, sources *stage) []string {
 	var args []string
 	add := func(words ...string) { args = append(args, words...) }
 	for _, folder := range programs() {
@@ -66,13 +67,24 @@ func (l *Launcher) files(r run, spec fleet.Spec, sources *stage) []string {
 	for _, file := range settings() {
 		add("--ro-bind-try", file, file)
 	}
+	if l.cache != cacheNone {
+		if l.cache == cacheStaged {
+			add("--ro-bind", sources.share(), "/usr/share")
+		}
+		add("--tmpfs", pool.CacheFolder)
+	}
 	add("--ro-bind", sources.path(r.path("passwd")), "/etc/passwd")
 	add("--ro-bind", sources.path(r.path("group")), "/etc/group")
 	add("--proc", "/proc", "--dev", "/dev")
 	add("--perms", "1777", "--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/var", "--perms", "1777", "--dir", "/var/tmp")
 	add("--bind", sources.path(r.path("home")), home)
+	for _, m := range laid {
+		add("--ro-bind", sources.path(m.host), m.inside)
+	}
 	for _, host := range slices.Sorted(maps.Keys(l.config.Programs)) {
-		add("--ro-bind", sources.path(host), l.config.Programs[host])
+		if inside := l.config.Programs[host]; !inHome(inside) { // those are laid there
+			add("--ro-bind", sources.path(host), inside)
+		}
 	}
 	add("--ro-bind", sources.path(l.config.Agent), fleet.AgentPath)
 	add("--ro-bind", sources.path(spec.ClaimDir), fleet.ClaimMount)

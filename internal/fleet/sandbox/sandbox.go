@@ -45,7 +45,7 @@ type Config struct {
 	Folder   string            // absolute; runners have their folders here; this launcher's alone
 	Instance string            // names the control groups: one per Mayfly on a host, [a-z0-9-]
 	Agent    string            // mayfly-agent on the host
-	Programs map[string]string // more of the host's files or folders, read-only: host path → path inside, not below /usr
+	Programs map[string]string // more of the host's: host path → path inside, not below /usr; read-only, but the runner's own in its home
 	Log      *slog.Logger
 }
 
@@ -55,6 +55,7 @@ type Launcher struct {
 	bwrap   string // path of bubblewrap
 	noNest  bool   // bubblewrap can forbid further user namespaces
 	asRoot  bool
+	cache   cache
 	groups  cgroup.Tree
 	limited bool // runners are put into control groups
 
@@ -83,6 +84,7 @@ func New(ctx context.Context, config Config) (*Launcher, error) {
 		return nil, err
 	}
 	l.findGroups()
+	l.findCache()
 	return l, nil
 }
 
@@ -193,8 +195,10 @@ func (l *Launcher) Wait(ctx context.Context, runner string) (fleet.Exit, error) 
 		return fleet.Exit{}, fmt.Errorf("waiting for runner %s: %w", runner, err)
 	}
 	exit := r.exit()
-	if l.limited && l.group(runner).OOMKills() > 0 {
-		exit.Note = fleet.NoteOutOfMemory
+	if l.limited {
+		if exit.Memory = l.group(runner).Memory(); exit.Memory.Kills > 0 && exit.Note == fleet.NoteKilled {
+			exit.Note = fleet.NoteOutOfMemory
+		}
 	}
 	return exit, nil
 }

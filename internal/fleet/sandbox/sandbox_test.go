@@ -33,7 +33,7 @@ func subject(t testing.TB) fleettest.Subject {
 	}
 	first := open(t).(*Launcher)
 	return fleettest.Subject{
-		New: open, Limited: first.Limited(), Hidden: []string{folder, "/root", "/etc/shadow", "/sys", "/boot"},
+		New: open, Limited: first.Limited(), NoCache: first.cache == cacheNone, Hidden: []string{folder, "/root", "/etc/shadow", "/sys", "/boot"},
 		Leftover: func() string {
 			folders, _ := filepath.Glob(folder + "/*")
 			groups, _ := filepath.Glob("/sys/fs/cgroup/*/mayfly-" + instance + "*")

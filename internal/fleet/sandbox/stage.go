@@ -1,12 +1,15 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
 // stageFolder is covered by the stage. It is on every host, and nothing of it is
@@ -20,6 +23,13 @@ const stageFolder = "/tmp"
 type stage struct {
 	folder string
 	files  []string // host paths; number n is at folder/n
+	shared bool     // a /usr/share with pool.CacheFolder in it is wanted, too
+}
+
+// share returns where bubblewrap finds the host's /usr/share with [pool.CacheFolder] in it.
+func (s *stage) share() string {
+	s.shared = true
+	return filepath.Join(s.folder, "share")
 }
 
 // path returns where bubblewrap finds the host's file.
@@ -66,7 +76,25 @@ func (s *stage) mount() error {
 			return fmt.Errorf("showing %s: %w", file, err)
 		}
 	}
+	if s.shared {
+		if err := s.mountShare(); err != nil {
+			return fmt.Errorf("mounting /usr/share with %s: %w", pool.CacheFolder, err)
+		}
+	}
 	return nil
+}
+
+// mountShare puts the host's /usr/share and a folder with nothing but the cache's over each other,
+// read-only. https://docs.kernel.org/filesystems/overlayfs.html#multiple-lower-layers
+func (s *stage) mountShare() error {
+	share := filepath.Dir(pool.CacheFolder)
+	upper, at := filepath.Join(s.folder, "cache"), s.share()
+	for _, folder := range []string{upper, filepath.Join(upper, filepath.Base(pool.CacheFolder)), at} {
+		if err := errors.Join(os.Mkdir(folder, 0o755), os.Chmod(folder, 0o755)); err != nil { // whatever the umask
+			return err
+		}
+	}
+	return unix.Mount("overlay", at, "overlay", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, "lowerdir="+upper+":"+share)
 }
 
 // show puts tree at a new file or folder.

@@ -49,13 +49,17 @@ func (l *Launcher) start(ctx context.Context, r run, spec fleet.Spec) error {
 	if err := l.furnish(r, spec, uid); err != nil {
 		return err
 	}
+	laid, err := l.layAll(ctx, r, uid)
+	if err != nil {
+		return fmt.Errorf("laying the runner's program into its home: %w", err)
+	}
 	if l.limited {
 		limits := cgroup.Limits{CPUs: spec.Resources.CPUs, Memory: spec.Resources.Memory, PIDs: spec.PIDs}
 		if err := l.group(spec.Runner).Create(limits); err != nil {
 			return err
 		}
 	}
-	if err := l.launch(r, spec, uid); err != nil {
+	if err := l.launch(r, spec, laid, uid); err != nil {
 		return err
 	}
 	return r.started(ctx)
@@ -85,7 +89,7 @@ func (l *Launcher) furnish(r run, spec fleet.Spec, uid uint32) error {
 }
 
 // launch starts bubblewrap for r.
-func (l *Launcher) launch(r run, spec fleet.Spec, uid uint32) error {
+func (l *Launcher) launch(r run, spec fleet.Spec, laid []binding, uid uint32) error {
 	log, err := os.OpenFile(r.path("log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
@@ -105,7 +109,7 @@ func (l *Launcher) launch(r run, spec fleet.Spec, uid uint32) error {
 	if l.asRoot {
 		sources.folder = stageFolder
 	}
-	args := l.arguments(r, spec, &sources)
+	args := l.arguments(r, spec, laid, &sources)
 	cmd := exec.Command(l.bwrap, append(args, spec.Args()...)...)
 	cmd.Env = []string{} // not nil, which would mean all of ours
 	cmd.Dir = "/"

@@ -28,6 +28,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
 // Config says what is in the image.
@@ -63,7 +65,7 @@ func Trees() []string {
 
 // Home is the home of the image's user, runner, whose ids are 1001.
 const (
-	Home = "/home/runner"
+	Home = pool.Home
 	id   = 1001
 )
 
@@ -111,7 +113,7 @@ func (t *tree) furnish() error {
 	for _, folder := range []string{"/dev", "/proc", "/sys", "/run", "/var/log", "/opt", "/mnt", "/usr/bin", "/usr/local/bin", "/home"} {
 		t.mkdir(folder)
 	}
-	for _, folder := range []string{"/tmp", "/var/tmp"} {
+	for _, folder := range []string{"/tmp", "/var/tmp", pool.CacheFolder} {
 		t.mkdir(folder)
 		t.entries[folder].mode = 0o1777
 	}

@@ -9,6 +9,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -64,7 +65,9 @@ func Open(ctx context.Context, db *disk.DB, c Config) (*Ledger, error) {
 	if err := db.Write(ctx, l.begin); err != nil {
 		return nil, fmt.Errorf("opening the ledger: %w", err)
 	}
-	if _, err := l.Apply(ctx, ledger.Tick{}); err != nil {
+	// On a full disk the ledger is opened all the same: what is to be removed may be what
+	// fills it, and the next tick decides what this one could not.
+	if _, err := l.Apply(ctx, ledger.Tick{}); err != nil && !errors.Is(err, disk.ErrFull) {
 		return nil, fmt.Errorf("sweeping the ledger: %w", err)
 	}
 	return l, nil

@@ -1,0 +1,241 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/github"
+	imageengine "github.com/mayfly-ci/mayfly/internal/image/engine"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/pipeline"
+)
+
+// A takedown says how a machine is taken down.
+type takedown struct {
+	Within     time.Duration // for jobs that run
+	KeepImages bool
+	Webhook    bool // remove it
+	Say        func(format string, args ...any)
+}
+
+// takeDown removes all that the machine made, here and at GitHub, and returns what is left
+// of that, by listing it. The machine is open and does not run: nothing new is started.
+func (m *machine) takeDown(ctx context.Context, t takedown) (left []string, err error) {
+	if err := m.drain(ctx, t); err != nil {
+		return nil, err
+	}
+	places, err := m.places(ctx)
+	if err != nil {
+		return nil, err
+	}
+	errs := []error{m.launcher.Purge(ctx), m.deregisterAll(ctx, places, t)}
+	if t.Webhook {
+		errs = append(errs, m.removeHook(ctx, t))
+	}
+	if !t.KeepImages {
+		errs = append(errs, m.removeImages(ctx, t))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return m.leftovers(ctx, places, t)
+}
+
+// allRunners is more than a ledger has.
+const allRunners = 1 << 20
+
+// drain ends runners: those that are idle or on their way at once, the busy ones when their job
+// is done or its time is up.
+func (m *machine) drain(ctx context.Context, t takedown) error {
+	if err := m.resume(ctx); err != nil {
+		return err
+	}
+	if err := m.removeRunners(ctx, false); err != nil {
+		return err
+	}
+	if busy := len(m.fleet.Runners()); busy > 0 {
+		t.Say("waiting for %d runners to end their jobs, %v at most", busy, t.Within)
+	}
+	waiting, cancel := context.WithTimeout(ctx, t.Within)
+	defer cancel()
+	if err := m.fleet.Wait(waiting); err == nil {
+		return nil
+	} else if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	t.Say("stopping %d runners", len(m.fleet.Runners()))
+	if err := m.removeRunners(ctx, true); err != nil {
+		return err
+	}
+	return m.fleet.Wait(ctx)
+}
+
+// removeRunners removes the runners that are not busy, or with force all.
+func (m *machine) removeRunners(ctx context.Context, force bool) error {
+	live, err := m.ledger.Runners(ctx, ledger.RunnerQuery{Live: true, Limit: allRunners})
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, r := range live {
+		if r.State == ledger.RunnerBusy && !force {
+			continue
+		}
+		errs = append(errs, m.joins.Remove(ctx, ledger.RemoveRunner{
+			Runner: r.Name, Pool: r.Pool, GitHubID: r.GitHubID, Registered: !r.Claimed.IsZero(), Force: force,
+			Scope: r.Scope, Reason: "mayfly down",
+		}))
+	}
+	return errors.Join(errs...)
+}
+
+// places are where runners of this machine can be registered, as far as the ledger knows.
+func (m *machine) places(ctx context.Context) (map[github.Scope]bool, error) {
+	runners, err := m.ledger.Runners(ctx, ledger.RunnerQuery{Limit: allRunners})
+	if err != nil {
+		return nil, err
+	}
+	places := map[github.Scope]bool{}
+	for _, r := range runners {
+		if at, err := pipeline.ScopeOf(m.Limits.Level, r.Scope, m.Enterprise); err == nil { // else it never was
+			places[at] = true
+		}
+	}
+	return places, nil
+}
+
+// registered calls f for each runner of this machine's that GitHub knows.
+func (m *machine) registered(ctx context.Context, places map[github.Scope]bool, f func(github.Scope, github.Runner) error) error {
+	for at := range places {
+		there, err := m.joins.Forge.Runners(ctx, at)
+		if errors.Is(err, github.ErrNotFound) { // the repository is gone, and they with it
+			continue
+		} else if err != nil {
+			return err
+		}
+		for _, r := range there {
+			if strings.HasPrefix(r.Name, m.ledger.Instance()+"-") {
+				if err := f(at, r); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (m *machine) deregisterAll(ctx context.Context, places map[github.Scope]bool, t takedown) error {
+	return m.registered(ctx, places, func(at github.Scope, r github.Runner) error {
+		t.Say("removing the registration of %s from %s", r.Name, at)
+		err := m.joins.Forge.RemoveRunner(ctx, at, r.ID)
+		if errors.Is(err, github.ErrBusy) { // GitHub has yet to hear of its end; it is listed
+			return nil
+		}
+		return err
+	})
+}
+
+func (m *machine) removeHook(ctx context.Context, t takedown) error {
+	at, hook, err := m.findHook(ctx)
+	if err != nil || hook == nil {
+		return err
+	}
+	err = m.joins.Forge.RemoveWebhook(ctx, at, hook.ID)
+	if errors.Is(err, github.ErrByHand) {
+		t.Say("GitHub has no call to remove the webhook of %s to %s: do it on its settings page", at, hook.URL)
+		return nil
+	}
+	return err
+}
+
+// findHook returns the webhook that sends here; nil when there is none, or nobody said where.
+func (m *machine) findHook(ctx context.Context) (github.Scope, *github.Hook, error) {
+	if m.HookAt == "" || m.HookURL == "" {
+		return github.Scope{}, nil, nil
+	}
+	at, err := pipeline.HookScope(m.HookAt)
+	if err != nil {
+		return at, nil, err
+	}
+	hook, err := m.joins.Forge.Webhook(ctx, at, m.HookURL)
+	switch {
+	case errors.Is(err, github.ErrNotFound), errors.Is(err, github.ErrByHand):
+		return at, nil, nil
+	case err != nil:
+		return at, nil, err
+	}
+	return at, &hook, nil
+}
+
+// built calls f for the digest of each image that the catalog knows and the engine has.
+func (m *machine) built(ctx context.Context, f func(b *imageengine.Builder, digest string) error) (err error) {
+	if m.engine == nil {
+		return nil
+	}
+	known, err := m.images.store.Catalog(ctx)
+	if err != nil {
+		return err
+	}
+	b, err := imageengine.New(ctx, m.engineSocket)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	for _, i := range known.Images {
+		has, err := m.engine.Has(ctx, string(i.Digest))
+		if err != nil {
+			return err
+		}
+		if has {
+			if err := f(b, string(i.Digest)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (m *machine) removeImages(ctx context.Context, t takedown) error {
+	return m.built(ctx, func(b *imageengine.Builder, digest string) error {
+		t.Say("removing image %s", digest)
+		return b.Remove(ctx, digest)
+	})
+}
+
+// leftovers lists what should be gone.
+func (m *machine) leftovers(ctx context.Context, places map[github.Scope]bool, t takedown) (left []string, err error) {
+	containers, err := m.launcher.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range containers {
+		left = append(left, "container "+c.Runner)
+	}
+	claims, err := m.desk.Runners()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range claims {
+		left = append(left, "claim folder "+name)
+	}
+	err = m.registered(ctx, places, func(at github.Scope, r github.Runner) error {
+		left = append(left, fmt.Sprintf("registration %s at %s", r.Name, at))
+		return nil
+	})
+	if err == nil && t.Webhook {
+		var hook *github.Hook
+		if _, hook, err = m.findHook(ctx); hook != nil {
+			left = append(left, "webhook to "+hook.URL)
+		}
+	}
+	if err == nil && !t.KeepImages {
+		err = m.built(ctx, func(_ *imageengine.Builder, digest string) error {
+			left = append(left, "image "+digest)
+			return nil
+		})
+	}
+	return left, err
+}

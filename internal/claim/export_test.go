@@ -1,0 +1,4 @@
+package claim
+
+// Guard is guard, for its tests.
+var Guard = guard

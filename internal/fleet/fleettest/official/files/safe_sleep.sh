@@ -1,0 +1,3 @@
+#!/bin/bash
+# A stand-in for safe_sleep.sh of actions/runner.
+sleep "$1"
