@@ -36,7 +36,7 @@ func (f LetterFilter) values() []any {
 // DeadLetters reads the dead letters that pass f, the newest first, limit at most.
 func DeadLetters(ctx context.Context, db *disk.DB, f LetterFilter, limit int) ([]DeadLetter, error) {
 	rows, err := db.Query(ctx, `SELECT `+columns+`, rule, replay, attempts, reason, died
-		FROM dead_letters JOIN events ON events.seq = dead_letters.seq
+		FROM `+whole+` JOIN dead_letters ON dead_letters.seq = events.seq
 		WHERE `+picked+` ORDER BY died DESC, events.seq DESC, rule, replay LIMIT ?`, append(f.values(), limit)...)
 	if err != nil {
 		return nil, err

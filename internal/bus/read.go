@@ -30,9 +30,9 @@ type Filter struct {
 // database that a bus was opened on, beside that bus or without it; so may the
 // other functions that read.
 func Events(ctx context.Context, db *disk.DB, f Filter) ([]Stored, error) {
-	rows, err := db.Query(ctx, `SELECT `+columns+` FROM events
-		WHERE seq > ? AND (? = '' OR source = ?) AND (? = '' OR detail_type = ?) AND published >= ?
-		ORDER BY seq DESC`,
+	rows, err := db.Query(ctx, `SELECT `+columns+` FROM `+whole+`
+		WHERE events.seq > ? AND (? = '' OR source = ?) AND (? = '' OR detail_type = ?) AND published >= ?
+		ORDER BY events.seq DESC`,
 		f.After, f.Source, f.Source, f.DetailType, f.DetailType, unixMilli(f.Since))
 	if err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func Events(ctx context.Context, db *disk.DB, f Filter) ([]Stored, error) {
 // EventsAfter reads the events with numbers greater than after, the oldest first, limit
 // at most: what who follows the log reads next.
 func EventsAfter(ctx context.Context, db *disk.DB, after int64, limit int) ([]Stored, error) {
-	rows, err := db.Query(ctx, `SELECT `+columns+` FROM events WHERE seq > ? ORDER BY seq LIMIT ?`, after, limit)
+	rows, err := db.Query(ctx, `SELECT `+columns+` FROM `+whole+` WHERE events.seq > ? ORDER BY events.seq LIMIT ?`, after, limit)
 	if err != nil {
 		return nil, err
 	}
