@@ -44,6 +44,7 @@ const (
 	unsigned
 	large
 	busy
+	slow
 	mediaType
 	malformed
 	full
@@ -62,6 +63,7 @@ var meanings = [reasons]struct {
 	unsigned:  {"signature", http.StatusUnauthorized, "give the webhook the secret that mayfly has (webhook.secrets in mayfly.yaml); SHA-1 signatures are not accepted"},
 	large:     {"size", http.StatusRequestEntityTooLarge, "raise webhook.max_body in mayfly.yaml (on AWS an event is less than 1 MB, whatever it says), or send fewer event types"},
 	busy:      {"busy", http.StatusServiceUnavailable, "redeliver it later"},
+	slow:      {"slow", http.StatusRequestTimeout, "send a body at once: GitHub itself gives up after 10 seconds"},
 	mediaType: {"content type", http.StatusUnsupportedMediaType, "set the webhook's content type to application/json: form-encoded webhooks must be changed"},
 	malformed: {"malformed", http.StatusBadRequest, "want a webhook of GitHub, or of what sends the same"},
 	full:      {"disk full", http.StatusServiceUnavailable, "make room where mayfly keeps its state; what was refused can be redelivered"},
