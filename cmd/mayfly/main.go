@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -88,6 +89,7 @@ func logLevel(name string) (level slog.Level) {
 // explain gives the errors of parts, which know no hints, theirs.
 func explain(err error) error {
 	var fault *cli.Fault
+	err = disk.Explain(err)
 	switch {
 	case errors.As(err, &fault):
 		return err
@@ -97,6 +99,10 @@ func explain(err error) error {
 		return cli.Hint(cli.WithCode(err, cli.ExitBusy), "something else listens there: choose another address with --listen")
 	case errors.Is(err, disk.ErrFull):
 		return cli.Hint(err, "make room on the disk; nothing that was acknowledged is lost")
+	case errors.Is(err, disk.ErrDamaged):
+		return cli.Hint(err, "put mayfly.db aside (with its -wal and -shm) and run mayfly up: it makes a new one, and the sweep asks GitHub for jobs that are open; sqlite3 mayfly.db .recover saves what can be read")
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOTDIR):
+		return cli.Hint(err, "give it to the user that runs mayfly (chown -R), or name another place: state: is the folder that mayfly writes to")
 	}
 	return explainForge(explainAWS(err))
 }

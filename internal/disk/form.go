@@ -47,13 +47,13 @@ func (w *writer) compact(ctx context.Context) error {
 		return err
 	}
 	_, err := w.conn.ExecContext(ctx, "VACUUM")
-	return explain(err)
+	return Explain(err)
 }
 
 func (w *writer) pragmas(ctx context.Context, all ...string) error {
 	for _, p := range all {
 		if _, err := w.conn.ExecContext(ctx, "PRAGMA "+p); err != nil {
-			return explain(err)
+			return Explain(err)
 		}
 	}
 	return nil
@@ -61,7 +61,7 @@ func (w *writer) pragmas(ctx context.Context, all ...string) error {
 
 // ask reads the value of a pragma.
 func (w *writer) ask(ctx context.Context, pragma string, into *int64) error {
-	return explain(w.conn.QueryRowContext(ctx, "PRAGMA "+pragma).Scan(into))
+	return Explain(w.conn.QueryRowContext(ctx, "PRAGMA "+pragma).Scan(into))
 }
 
 // limit bounds the file to max bytes, rounded down to whole pages.

@@ -68,7 +68,7 @@ func startWriter(path string, o Options) (*writer, error) {
 	}
 	conn, err := db.Conn(context.Background())
 	if err != nil {
-		return nil, errors.Join(explain(err), db.Close())
+		return nil, errors.Join(Explain(err), db.Close())
 	}
 	w := &writer{conn: conn, commit: o.Commit, wake: make(chan struct{}, 1)}
 	if w.commit == nil {
