@@ -14,6 +14,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/event"
 )
 
 // version is set by the linker.
@@ -72,11 +73,26 @@ func run(args []string) int {
 	if err != nil {
 		return screen.Fail(cli.Usage(err, "mayfly --help shows what there is"))
 	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: logLevel(c.LogLevel)}))
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: logLevel(c.LogLevel), ReplaceAttr: shortened}))
 	if err := command.Run(screen, log, &c, parser); err != nil {
 		return screen.Fail(explain(err))
 	}
 	return cli.ExitOK
+}
+
+// maxLogged is how much of one value a line of the log has, in bytes.
+const maxLogged = 2000
+
+// shortened bounds what the log has of values from outside; the handler writes what is hidden
+// in them as Go does.
+func shortened(_ []string, a slog.Attr) slog.Attr {
+	switch a.Value.Kind() {
+	case slog.KindString, slog.KindAny:
+		if text := a.Value.String(); len(text) > maxLogged {
+			a.Value = slog.StringValue(event.Clip(text, maxLogged))
+		}
+	}
+	return a
 }
 
 func logLevel(name string) (level slog.Level) {

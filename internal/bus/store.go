@@ -197,14 +197,14 @@ func deletePending(tx *disk.Tx, d delivery) error {
 // postpone moves d to a later time. It does nothing when it was done before.
 func postpone(tx *disk.Tx, d, later delivery, reason string) error {
 	_, err := tx.Exec(`UPDATE deliveries SET due = ?, attempts = ?, last_error = ? WHERE rule = ? AND due = ? AND seq = ? AND replay = ?`,
-		later.due, later.attempts, reason, d.queue.name, d.due, d.seq, d.replay)
+		later.due, later.attempts, event.Clip(reason, event.MaxSaid), d.queue.name, d.due, d.seq, d.replay)
 	return err
 }
 
 // bury makes d a dead letter. It does nothing when it was done before.
 func bury(tx *disk.Tx, d delivery, attempts int, reason string, now time.Time) error {
 	_, err := tx.Exec(`INSERT INTO dead_letters (seq, rule, replay, attempts, reason, died) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-		d.seq, d.queue.name, d.replay, attempts, reason, now.UnixMilli())
+		d.seq, d.queue.name, d.replay, attempts, event.Clip(reason, event.MaxSaid), now.UnixMilli())
 	if err != nil {
 		return err
 	}

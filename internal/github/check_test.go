@@ -10,7 +10,9 @@ import (
 )
 
 func TestCheck(t *testing.T) {
-	refused := func(w http.ResponseWriter, _ *http.Request) { reply(w, 401, map[string]any{"message": "Bad credentials"}) }
+	refused := func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, 401, map[string]any{"message": "Bad credentials"})
+	}
 	for _, c := range []struct {
 		name  string
 		app   bool

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/event"
 )
 
 // An outcome is why a delivery was answered with 2xx.
@@ -79,7 +81,7 @@ type refusal struct {
 	detail string // with the value that was wrong; seen by whoever sent it, unless the fault is ours
 }
 
-func refuse(r reason, detail string) *refusal { return &refusal{r, detail} }
+func refuse(r reason, detail string) *refusal { return &refusal{r, event.Clip(detail, event.MaxSaid)} }
 
 func (no *refusal) write(w http.ResponseWriter) {
 	meaning := meanings[no.reason]

@@ -143,12 +143,13 @@ func (h *Handler) publish(ctx context.Context, e event.Event) (answer, *refusal)
 	routed, err := Route(e, *h.pools.Load())
 	switch {
 	case err == nil:
-		return h.keep(ctx, h.c.Publish, routed.Event, answer{Event: e.ID, Pool: routed.Pool, Note: routed.Note})
+		return h.keep(ctx, h.c.Publish, routed.Event, answer{Event: e.ID, Pool: routed.Pool, Note: event.Clip(routed.Note, event.MaxSaid)})
 	case h.c.Quarantine == nil || !isObject(e.Detail):
 		return answer{}, refuse(malformed, err.Error())
 	}
-	aside := func(ctx context.Context, e event.Event) (bool, error) { return h.c.Quarantine(ctx, e, err.Error()) }
-	return h.keep(ctx, aside, e, answer{outcome: quarantined, Event: e.ID, Note: "in quarantine: " + err.Error()})
+	why := event.Clip(err.Error(), event.MaxSaid)
+	aside := func(ctx context.Context, e event.Event) (bool, error) { return h.c.Quarantine(ctx, e, why) }
+	return h.keep(ctx, aside, e, answer{outcome: quarantined, Event: e.ID, Note: "in quarantine: " + why})
 }
 
 // keep has e kept by publish, and says in a what came of it.
