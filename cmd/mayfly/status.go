@@ -21,6 +21,7 @@ type statusCmd struct{ reading }
 type statusView struct {
 	Running  bool            `json:"running"` // whether a mayfly up has the state folder open, or the stack's rules are on
 	Words    string          `json:"standing"`
+	Unknown  bool            `json:"limits_unknown"` // then max says nothing
 	Pools    []poolView      `json:"pools"`
 	Waiting  []jobView       `json:"waiting"` // queued and unroutable jobs, the oldest first
 	Backlogs []bus.Backlog   `json:"backlogs"`
@@ -45,16 +46,12 @@ type poolView struct {
 
 // Run prints the status.
 func (c *statusCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
-	limits, err := c.limits(all)
-	if err != nil {
-		return err
-	}
 	from, err := c.source(ctx, all, log)
 	if err != nil {
 		return err
 	}
 	defer from.close()
-	v, err := statusOf(ctx, from, limits)
+	v, err := statusOf(ctx, from)
 	if err != nil {
 		return err
 	}
@@ -65,7 +62,7 @@ func (c *statusCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, 
 	return nil
 }
 
-func statusOf(ctx context.Context, from *source, limits ledger.Limits) (v statusView, err error) {
+func statusOf(ctx context.Context, from *source) (v statusView, err error) {
 	state, err := from.ledger.Snapshot(ctx)
 	if err != nil {
 		return v, err
@@ -74,7 +71,7 @@ func statusOf(ctx context.Context, from *source, limits ledger.Limits) (v status
 	dead, err2 := from.letters.Letters(ctx, bus.LetterFilter{}, 1000)
 	v.Running, v.Words, v.Backlogs, v.Dead = health.Running, health.Words, health.Backlogs, len(dead)
 	v.Held, v.Replays = health.Quarantined, health.Replays
-	v.Pools = poolViews(state, limits)
+	v.Pools, v.Unknown = poolViews(state), len(state.Limits().Pools) == 0
 	images, err := from.images(ctx)
 	if err != nil {
 		return v, err
@@ -92,7 +89,7 @@ func statusOf(ctx context.Context, from *source, limits ledger.Limits) (v status
 	return v, errors.Join(err1, err2, err3, err)
 }
 
-func poolViews(state *ledger.State, limits ledger.Limits) (views []poolView) {
+func poolViews(state *ledger.State) (views []poolView) {
 	index := map[string]int{}
 	at := func(pool string) *poolView {
 		i, ok := index[pool]
@@ -102,7 +99,7 @@ func poolViews(state *ledger.State, limits ledger.Limits) (views []poolView) {
 		}
 		return &views[i]
 	}
-	for _, p := range limits.Pools {
+	for _, p := range state.Limits().Pools {
 		at(p.Name).Max = p.Max
 	}
 	for j := range state.Jobs() {
@@ -136,12 +133,17 @@ func printStatus(screen *cli.Screen, v statusView) {
 	var rows [][]cli.Cell
 	for _, p := range v.Pools {
 		limit := "-"
-		if p.Max > 0 {
+		if v.Unknown {
+			limit = "?"
+		} else if p.Max > 0 {
 			limit = fmt.Sprint(p.Max)
 		}
 		rows = append(rows, cli.Text(p.Pool, fmt.Sprint(p.Queued), fmt.Sprint(p.Running), fmt.Sprint(p.Coming), fmt.Sprint(p.Idle), fmt.Sprint(p.Busy), limit))
 	}
 	screen.Table([]string{"POOL", "JOBS QUEUED", "RUNNING", "RUNNERS COMING", "IDLE", "BUSY", "MAX"}, rows)
+	if v.Unknown {
+		screen.Notef(limitsUnknown)
+	}
 	if len(v.Waiting) > 0 {
 		fmt.Fprintln(screen.Out)
 		listJobs(screen, v.Waiting)

@@ -17,24 +17,22 @@ import (
 // that keeps it.
 type Reader struct {
 	db     *disk.DB
-	limits atomic.Pointer[ledger.Limits]
+	limits atomic.Pointer[ledger.Limits] // of the process that decides by them; nil beside it
 }
 
 // Migrated returns nil when db has the tables that a [Reader] reads, and [disk.ErrOlder]
 // when no ledger of this version was opened on it yet.
 func Migrated(ctx context.Context, db *disk.DB) error { return db.Migrated(ctx, "ledger", schema) }
 
-// NewReader returns the reading side of the ledger in db. Limits are only for
-// what is said about jobs, such as which pool is full. A file that is not [Migrated]
-// gives an error with the first query.
-func NewReader(db *disk.DB, l ledger.Limits) *Reader {
-	r := &Reader{db: db}
-	r.limits.Store(&l)
-	return r
-}
+// NewReader returns the reading side of the ledger in db, which also has the limits that are
+// in force, or were last: what is said of a job, such as that its pool is full, follows from
+// them and not from what a file says by now. A state without pools has limits that are not
+// known. A file that is not [Migrated] gives an error with the first query.
+func NewReader(db *disk.DB) *Reader { return &Reader{db: db} }
 
 // selectState selects what is in memory, in one statement so that it is of one moment.
 const selectState = `SELECT 'instance', name FROM ledger_instance
+	UNION ALL SELECT 'limits', body FROM ledger_limits
 	UNION ALL SELECT 'job', body FROM ledger_jobs WHERE open
 	UNION ALL SELECT 'runner', body FROM ledger_runners WHERE live`
 
@@ -44,11 +42,13 @@ func (r *Reader) Snapshot(ctx context.Context) (*ledger.State, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the ledger: %w", err)
 	}
-	return scanState(rows, *r.limits.Load())
+	return scanState(rows, r.limits.Load())
 }
 
-func scanState(rows *sql.Rows, l ledger.Limits) (*ledger.State, error) {
+// scanState reads a state; with own limits, or with those of the rows.
+func scanState(rows *sql.Rows, own *ledger.Limits) (*ledger.State, error) {
 	defer rows.Close()
+	var limits ledger.Limits
 	var instance string
 	var jobs []ledger.Job
 	var runners []ledger.Runner
@@ -60,6 +60,8 @@ func scanState(rows *sql.Rows, l ledger.Limits) (*ledger.State, error) {
 		case err != nil:
 		case kind == "instance":
 			instance = string(body)
+		case kind == "limits":
+			err = json.Unmarshal(body, &limits)
 		case kind == "job":
 			jobs, err = decode(jobs, body)
 		default:
@@ -69,7 +71,10 @@ func scanState(rows *sql.Rows, l ledger.Limits) (*ledger.State, error) {
 			return nil, fmt.Errorf("reading the ledger: %w", err)
 		}
 	}
-	state := ledger.NewState(instance, l)
+	if own != nil {
+		limits = *own
+	}
+	state := ledger.NewState(instance, limits)
 	state.Load(jobs, runners)
 	return state, rows.Err()
 }

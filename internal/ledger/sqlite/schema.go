@@ -29,4 +29,7 @@ var schema = []string{
 	// What it was started from, once it is known how that went; null before.
 	`ALTER TABLE ledger_runners ADD COLUMN image TEXT`,
 	`CREATE INDEX ledger_runners_image ON ledger_runners (image, seq) WHERE image IS NOT NULL`,
+
+	// The limits in force, for those who read beside the process that decides by them.
+	`CREATE TABLE ledger_limits (one INTEGER PRIMARY KEY CHECK (one = 1), body BLOB NOT NULL)`,
 }
