@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/github"
@@ -57,45 +55,19 @@ func (d *deployment) installHook(ctx context.Context) error {
 	return d.ping(ctx, at, hook)
 }
 
-// How long a ping may take, and how far apart looks for it are.
-const (
-	pingWithin = time.Minute
-	pingLook   = time.Second
-)
-
-// ping has GitHub send a ping, and waits until GitHub says how it was answered. An App's
-// webhook cannot be pinged.
+// ping has GitHub ping the stack's webhook.
 func (d *deployment) ping(ctx context.Context, at github.Scope, hook github.Hook) error {
-	before, _, err := d.forge.LatestDelivery(ctx, at, hook.ID, "ping")
-	if err != nil {
-		return err
-	}
-	if err := d.forge.PingWebhook(ctx, at, hook.ID); errors.Is(err, github.ErrByHand) {
+	code, err := pingHook(ctx, d.forge, at, hook)
+	switch refused := (*pingRefused)(nil); {
+	case errors.Is(err, github.ErrByHand):
 		d.screen.Notef("GitHub has no call to ping an App's webhook: the first delivery will tell")
 		return nil
-	} else if err != nil {
-		return err
+	case errors.As(err, &refused):
+		return cli.Hint(err, "the log of function %s-webhook says why; then deploy again", d.stack.Name)
+	case errors.Is(err, errNoPing):
+		return cli.Hint(err, "GitHub lists it under the webhook's deliveries; deploy again asks for another")
+	case err == nil:
+		d.screen.Notef("a ping came through: %d", code)
 	}
-	limited, cancel := context.WithTimeout(ctx, pingWithin)
-	defer cancel()
-	for {
-		latest, found, err := d.forge.LatestDelivery(limited, at, hook.ID, "ping")
-		switch {
-		case err != nil && limited.Err() == nil:
-			return err
-		case found && latest.ID != before.ID && latest.Code/100 == 2:
-			d.screen.Notef("a ping came through: %d", latest.Code)
-			return nil
-		case found && latest.ID != before.ID && latest.Code != 0:
-			return cli.Hint(fmt.Errorf("a ping was answered with %d %s", latest.Code, latest.Status), "the log of function %s-webhook says why; then deploy again", d.stack.Name)
-		}
-		select {
-		case <-limited.Done():
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return cli.Hint(fmt.Errorf("no ping came through within %s", pingWithin), "GitHub lists it under the webhook's deliveries; deploy again asks for another")
-		case <-time.After(pingLook):
-		}
-	}
+	return err
 }

@@ -13,10 +13,10 @@ const letterBatch = 100
 // A DeadLetter is a delivery that was given up. Its event has the name of the replay that made the delivery, if one did.
 type DeadLetter struct {
 	Stored
-	Rule     string
-	Attempts int
-	Reason   string    // why it was given up, with the last error
-	Died     time.Time // when it was given up
+	Rule     string    `json:"rule"`
+	Attempts int       `json:"attempts"`
+	Reason   string    `json:"reason"` // why it was given up, with the last error
+	Died     time.Time `json:"died"`   // when it was given up
 }
 
 // A LetterFilter picks dead letters; its zero value picks all. Empty fields do not count.

@@ -15,9 +15,9 @@ import (
 // routing needs. It is kept as it came until somebody releases or drops it, or its
 // retention ends, which is that of dead letters.
 type Quarantined struct {
-	Event  event.Event
-	At     time.Time // when it was put there
-	Reason string    // what it lacks
+	Event  event.Event `json:"event"`
+	At     time.Time   `json:"at"`     // when it was put there
+	Reason string      `json:"reason"` // what it lacks
 }
 
 // A QuarantineFilter picks events in quarantine; its zero value picks all.

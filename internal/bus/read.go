@@ -11,9 +11,9 @@ import (
 
 // A Stored is an event as the bus keeps it.
 type Stored struct {
-	Seq       int64     // its number in the order of publishing
-	Published time.Time // by the bus's clock, in UTC; Event.Time is the sender's
-	Event     event.Event
+	Seq       int64       `json:"seq"`       // its number in the order of publishing
+	Published time.Time   `json:"published"` // by the bus's clock, in UTC; Event.Time is the sender's
+	Event     event.Event `json:"event"`
 }
 
 // A Filter picks events; its zero value picks all. Empty fields do not count.
@@ -111,10 +111,10 @@ func PendingDeliveries(ctx context.Context, db *disk.DB, limit int) ([]Pending, 
 
 // A Backlog is how much is pending for a rule.
 type Backlog struct {
-	Rule    string
-	Pending int
-	Failing int       // of these, with an attempt that failed
-	Oldest  time.Time // when the oldest of these was published, or a replay made it
+	Rule    string    `json:"rule"`
+	Pending int       `json:"pending"`
+	Failing int       `json:"failing"` // of these, with an attempt that failed
+	Oldest  time.Time `json:"oldest"`  // when the oldest of these was published, or a replay made it
 }
 
 // Backlogs reads the backlog of each rule that has one, by name. What a replay made counts

@@ -21,7 +21,10 @@ func (c *Config) Lint(machine pool.Resources) Faults {
 		l.aws()
 	} else {
 		l.host = c.Host.Resources(machine)
+		l.machine(machine)
+		l.hookPath()
 	}
+	l.secrets()
 	l.exposure()
 	for i := range c.Rules {
 		l.rule(i)
@@ -44,9 +47,7 @@ type linter struct {
 }
 
 func (l *linter) warn(path, format string, args ...any) {
-	d := decoder{file: l.config.path, positions: l.config.positions}
-	d.faultAt(path, format, args...)
-	l.found = append(l.found, d.faults...)
+	l.found = append(l.found, l.config.FaultAt(path, format, args...)...)
 }
 
 // exposure warns of credentials and deliveries that cross a network in the clear.
