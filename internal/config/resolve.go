@@ -29,7 +29,7 @@ func (c *Config) Resolve(lookup func(name string) (string, bool)) (Secrets, erro
 	r := resolver{config: c, lookup: lookup, found: Faults{}}
 	s := Secrets{
 		AppKey: r.get("github.app.private_key", c.GitHub.App.PrivateKey),
-		Token:  r.get("github.token", c.GitHub.Token),
+		Token:  secret.New(strings.TrimSpace(r.get("github.token", c.GitHub.Token).Reveal())), // no token has spaces around it
 	}
 	for i, ref := range c.Webhook.Secrets {
 		s.Webhook = append(s.Webhook, r.get(fmt.Sprintf("webhook.secrets[%d]", i), ref))

@@ -146,7 +146,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, b *body) *refusal
 		return h.tooLarge()
 	}
 	err := b.readFrom(io.LimitReader(r.Body, h.c.MaxBody+1), func() {
-		// A deadline holds for one request; what has none, such as a function, has a limit of its own.
+		// The deadline ends with the body. What has none, such as a function, has a limit of its own.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(largeLimit))
 	})
 	switch {

@@ -3,6 +3,7 @@ package webhook_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
 )
 
@@ -242,4 +244,26 @@ func TestRefusalsAreReadByProxies(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSlowDisk: the time limit of a body is over once it is there; what keeps it has its own.
+func TestSlowDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, _ := newHandler(t, func(c *webhook.Config) {
+			c.Publish = func(ctx context.Context, _ event.Event) (bool, error) {
+				select {
+				case <-time.After(8 * time.Second):
+					return true, nil
+				case <-ctx.Done():
+					return false, ctx.Err()
+				}
+			}
+		})
+		client, resp := pipeServer(t, h)
+		r := delivery("mayfly.example.com", "ping", "d-1", []byte(`{"zen":"`+strings.Repeat("z", 300<<10)+`"}`))
+		go func() { _ = r.Write(client) }()
+		if got := read(t, resp(r), nil); got.Status != http.StatusAccepted {
+			t.Errorf("%+v, want 202", got)
+		}
+	})
 }
