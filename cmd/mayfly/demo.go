@@ -199,7 +199,7 @@ func (t *teller) change(at time.Time, j githubsim.Job) {
 	case githubsim.StatusCompleted:
 		what, colour = j.Conclusion, resultColour(j)
 	}
-	t.screen.Notef("%8s  %-10s  %s", cli.Duration(at.Sub(t.begin)), j.Name, t.screen.Paint(colour, what))
+	t.screen.Notef("%8s  %-10s  %s", cli.Duration(at.Sub(t.begin)), cli.Printable(j.Name), t.screen.Paint(colour, what))
 }
 
 func resultColour(j githubsim.Job) cli.Colour {

@@ -20,13 +20,13 @@ type dlqCmd struct {
 
 type dlqListCmd struct {
 	reading
-	Rule  string `help:"Only those of this rule." placeholder:"RULE"`
-	Limit int    `help:"The newest, at most so many." default:"50"`
+	Rule  string     `help:"Only those of this rule." placeholder:"RULE"`
+	Limit atLeastOne `help:"The newest, at most so many." default:"50"`
 }
 
 // Run lists dead letters, the newest first.
 func (c *dlqListCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
-	list, err := c.letters(ctx, all, log, bus.LetterFilter{Rule: c.Rule}, c.Limit)
+	list, err := c.letters(ctx, all, log, bus.LetterFilter{Rule: c.Rule}, int(c.Limit))
 	if err != nil {
 		return err
 	}

@@ -90,9 +90,9 @@
 // machine.go joins all of this; what AWS joins in the same way is in package pipeline,
 // such as what is asked of GitHub about jobs and runners. sweep.go makes good what no delivery told. control.go,
 // orders.go and ask.go let commands change the database beside a running machine; metrics.go tells
-// Prometheus how it stands, and standing.go people how what runs runners stands. Each command
+// Prometheus how it stands, health.go whoever probes it, and standing.go people how what runs runners stands. Each command
 // has a file of its own: up.go (reload.go for SIGHUP, trim.go for its memory), demo.go, sim.go,
-// down.go (with takedown.go), proof.go (mayfly test, which package proof does), jobs.go,
+// down.go (with takedown.go), proof.go (mayfly test, which package proof does), config_check.go, jobs.go,
 // status.go, events.go and event.go, rule.go, schema.go, drift.go, dlq.go (dead letters), quarantine.go, replay.go, whatif.go, token.go, hook.go,
 // bench_*.go (processes.go is how it reads /proc), and main.go for the command line.
 package main

@@ -157,6 +157,10 @@ func completed(members map[string]json.RawMessage, now time.Time) (e event.Event
 		return e, fmt.Errorf("source %q: want another one: what mayfly says to itself nobody says for it", e.Source)
 	case e.ReplayName != "":
 		return e, fmt.Errorf("replay-name %q: want none: it is given by mayfly replay", e.ReplayName)
+	case e.Source == event.SourceGitHub && e.DetailType == event.TypeWorkflowJob:
+		if _, err := event.ParseWorkflowJob(e.Detail); err != nil {
+			return e, fmt.Errorf("a job's event without what the ledger reads of it: %w", err)
+		}
 	}
 	return e, nil
 }

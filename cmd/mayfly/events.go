@@ -20,7 +20,7 @@ type eventsCmd struct {
 	Type  string        `help:"Only events of this detail type, such as workflow_job." placeholder:"TYPE"`
 	From  string        `help:"Only events of this source, such as github.com." placeholder:"SOURCE"`
 	Since time.Duration `help:"Only events of this last while, such as 1h." placeholder:"TIME"`
-	Limit int           `help:"The newest, at most so many." default:"50"`
+	Limit atLeastOne    `help:"The newest, at most so many." default:"50"`
 	Full  bool          `help:"Print whole events, one envelope a line."`
 
 	Pattern string `help:"Only events that match the event pattern in this file; - is standard input." placeholder:"FILE"`
@@ -34,7 +34,7 @@ func (c *eventsCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, 
 		return err
 	}
 	defer from.close()
-	filter := bus.Filter{Source: c.From, DetailType: c.Type, Limit: c.Limit}
+	filter := bus.Filter{Source: c.From, DetailType: c.Type, Limit: int(c.Limit)}
 	if c.Since > 0 {
 		filter.Since = time.Now().Add(-c.Since)
 	}

@@ -88,17 +88,13 @@ func (r reading) wantMachine(c *commands) error {
 
 // fileSource reads the database of this machine.
 func (r reading) fileSource(ctx context.Context, all *commands, log *slog.Logger) (*source, error) {
-	limits, err := r.limits(all)
-	if err != nil {
-		return nil, err
-	}
 	db, err := r.open(ctx, all)
 	if err != nil {
 		return nil, err
 	}
 	writing := fileWriting{db: db, reading: r, all: all, log: log}
 	return &source{
-		ledger: sqlite.NewReader(db, limits), events: fileEvents{db},
+		ledger: sqlite.NewReader(db), events: fileEvents{db},
 		letters: fileLetters{writing}, held: fileQuarantine{writing}, schemas: fileSchemas{db},
 		images: func(ctx context.Context) (*image.Catalog, error) { return imagesqlite.Read(ctx, db) },
 		health: func(ctx context.Context) (health, error) { return r.fileHealth(ctx, all, db) },

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
@@ -90,13 +91,21 @@ func printManual(screen *cli.Screen, m github.Manual) {
 
 type hookPingCmd struct{ hookAt }
 
-// Run has GitHub send a ping to the webhook.
+// Run has GitHub send a ping to the webhook, and tells how it was answered.
 func (c *hookPingCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
 	return c.onHook(ctx, all, func(forge *github.Client, at github.Scope, hook github.Hook) error {
-		if err := forge.PingWebhook(ctx, at, hook.ID); err != nil {
+		code, err := forge.Ping(ctx, at, hook)
+		switch refused := (*github.PingRefused)(nil); {
+		case errors.As(err, &refused) && refused.Answer.Code == http.StatusUnauthorized:
+			return cli.Hint(err, "GitHub signs with another secret than mayfly has: mayfly webhook install gives it the first of webhook.secrets")
+		case errors.As(err, &refused):
+			return cli.Hint(err, "see that mayfly up runs, and that %s reaches it", hook.URL)
+		case errors.Is(err, github.ErrNoPing):
+			return cli.Hint(err, "GitHub lists it under the webhook's deliveries; see that mayfly up runs, and that %s reaches it", hook.URL)
+		case err != nil:
 			return err
 		}
-		fmt.Fprintf(screen.Out, "GitHub sends a ping to %s\n", hook.URL)
+		fmt.Fprintf(screen.Out, "GitHub's ping to %s was answered with %d\n", hook.URL, code)
 		screen.Notef("mayfly events --type ping shows its arrival")
 		return nil
 	})

@@ -21,7 +21,7 @@ type jobsCmd struct {
 	Job   string            `arg:"" optional:"" help:"One job, such as acme/web/123/1: its story and why it waits."`
 	Open  bool              `help:"Only jobs that are not over."`
 	Match []ledger.JobState `help:"Only jobs in these states: waiting, queued, unroutable, hosted (for GitHub's own runners), running, completed." enum:"waiting,queued,unroutable,hosted,running,completed" placeholder:"STATE" name:"in"`
-	Limit int               `help:"The newest, at most so many." default:"50"`
+	Limit atLeastOne        `help:"The newest, at most so many." default:"50"`
 }
 
 // A jobView is a job as it is listed: with the answer to why.
@@ -35,6 +35,9 @@ type jobView struct {
 // its runners has to do with it.
 func viewJob(state *ledger.State, images *image.Catalog, j ledger.Job, now time.Time) jobView {
 	v := jobView{Job: j, Why: state.Why(j, now)}
+	if len(state.Limits().Pools) == 0 && !j.Settled() {
+		v.Why = limitsUnknown
+	}
 	p, ok := state.Limits().Pools.Find(j.Pool)
 	if j.State != ledger.JobQueued || !ok || p.Image != "" {
 		return v
@@ -49,7 +52,7 @@ func viewJob(state *ledger.State, images *image.Catalog, j ledger.Job, now time.
 
 // Run lists jobs, or tells of one.
 func (c *jobsCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
-	query := ledger.JobQuery{Open: c.Open, States: c.Match, Limit: c.Limit}
+	query := ledger.JobQuery{Open: c.Open, States: c.Match, Limit: int(c.Limit)}
 	if c.Job != "" {
 		key, err := ledger.ParseJobKey(c.Job)
 		if err != nil {
@@ -167,9 +170,9 @@ func jobColour(j ledger.Job) cli.Colour {
 // runnersCmd is `mayfly runners`.
 type runnersCmd struct {
 	reading
-	Runner string `arg:"" optional:"" help:"One runner: its story."`
-	All    bool   `help:"Those that are gone, too."`
-	Limit  int    `help:"The newest, at most so many." default:"50"`
+	Runner string     `arg:"" optional:"" help:"One runner: its story."`
+	All    bool       `help:"Those that are gone, too."`
+	Limit  atLeastOne `help:"The newest, at most so many." default:"50"`
 }
 
 // Run lists runners, or tells of one.
@@ -179,7 +182,7 @@ func (c *runnersCmd) Run(ctx context.Context, all *commands, screen *cli.Screen,
 		return err
 	}
 	defer from.close()
-	query := ledger.RunnerQuery{Live: !c.All, Limit: c.Limit}
+	query := ledger.RunnerQuery{Live: !c.All, Limit: int(c.Limit)}
 	if c.Runner != "" {
 		query = ledger.RunnerQuery{Name: ledger.RunnerName(c.Runner)}
 	}

@@ -124,10 +124,14 @@ func (m *machine) openSandbox(ctx context.Context) (*sandbox.Launcher, error) {
 func checkForSandbox(pools pool.Set) error {
 	for _, p := range pools {
 		if err := sandbox.Check(p); err != nil {
-			return cli.Hint(err, "set network: host or network: none for the pool, or use a container engine")
+			return sandboxFault(err)
 		}
 	}
 	return nil
+}
+
+func sandboxFault(err error) error {
+	return cli.Usage(err, "set network: host or network: none for the pool, or use a container engine")
 }
 
 // launcherName says what runs runners.

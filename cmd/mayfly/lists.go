@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"time"
@@ -146,14 +147,18 @@ func (r reading) path(c *commands) (string, error) {
 	return filepath.Join(s.State, databaseName), nil
 }
 
-// limits are those of the configuration, which tell why a job waits. A state folder
-// that was named needs no configuration.
-func (r reading) limits(c *commands) (ledger.Limits, error) {
-	s, err := readSetup(c.Config)
-	if err != nil && r.State == "" {
-		return ledger.Limits{}, err
+// limitsUnknown is what there is to say of a job where nobody has written what limits are in force.
+const limitsUnknown = "limits unknown: mayfly up of this version writes them when it starts"
+
+// atLeastOne is a number on the command line.
+type atLeastOne int
+
+// Validate is called by kong.
+func (n atLeastOne) Validate() error {
+	if n < 1 {
+		return fmt.Errorf("%d: want 1 or more", n)
 	}
-	return s.limits, nil
+	return nil
 }
 
 // stamp prints a time for a list, by the reader's clock.

@@ -75,6 +75,7 @@ type machine struct {
 	hook         *webhook.Handler
 	close        []func() error // in the order of opening
 	schemas      *registry.Discoverer
+	vitals       vitals
 	limits       atomic.Pointer[ledger.Limits] // in force; those of the settings until they are changed
 
 	stop         func()        // ends mayfly up; nil where that does not run
@@ -172,7 +173,7 @@ func (m *machine) run(ctx context.Context, listener net.Listener) error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/webhook", m.hook)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	m.vitals.routes(mux)
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return m.bus.Run(ctx) })
@@ -186,6 +187,7 @@ func (m *machine) run(ctx context.Context, listener net.Listener) error {
 	g.Go(func() error { return m.schemas.Run(ctx) })
 	g.Go(func() error { return m.fetchImages(ctx) })
 	g.Go(func() error { return m.serveMetrics(ctx) })
+	m.watchParts(ctx, g)
 	g.Go(func() error { return serveUntil(ctx, webhook.Server(mux, m.Log), listener) })
 	return g.Wait()
 }

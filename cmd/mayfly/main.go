@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/event"
 )
 
 // version is set by the linker.
@@ -72,11 +74,26 @@ func run(args []string) int {
 	if err != nil {
 		return screen.Fail(cli.Usage(err, "mayfly --help shows what there is"))
 	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: logLevel(c.LogLevel)}))
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: logLevel(c.LogLevel), ReplaceAttr: shortened}))
 	if err := command.Run(screen, log, &c, parser); err != nil {
 		return screen.Fail(explain(err))
 	}
 	return cli.ExitOK
+}
+
+// maxLogged is how much of one value a line of the log has, in bytes.
+const maxLogged = 2000
+
+// shortened bounds what the log has of values from outside; the handler writes what is hidden
+// in them as Go does.
+func shortened(_ []string, a slog.Attr) slog.Attr {
+	switch a.Value.Kind() {
+	case slog.KindString, slog.KindAny:
+		if text := a.Value.String(); len(text) > maxLogged {
+			a.Value = slog.StringValue(event.Clip(text, maxLogged))
+		}
+	}
+	return a
 }
 
 func logLevel(name string) (level slog.Level) {
@@ -89,6 +106,7 @@ func logLevel(name string) (level slog.Level) {
 // explain gives the errors of parts, which know no hints, theirs.
 func explain(err error) error {
 	var fault *cli.Fault
+	err = disk.Explain(err)
 	switch {
 	case errors.As(err, &fault):
 		return err
@@ -98,6 +116,10 @@ func explain(err error) error {
 		return cli.Hint(cli.WithCode(err, cli.ExitBusy), "something else listens there: choose another address with --listen")
 	case errors.Is(err, disk.ErrFull):
 		return cli.Hint(err, "make room on the disk; nothing that was acknowledged is lost")
+	case errors.Is(err, disk.ErrDamaged):
+		return cli.Hint(err, "put mayfly.db aside (with its -wal and -shm) and run mayfly up: it makes a new one, and the sweep asks GitHub for jobs that are open; sqlite3 mayfly.db .recover saves what can be read")
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOTDIR):
+		return cli.Hint(err, "give it to the user that runs mayfly (chown -R), or name another place: state: is the folder that mayfly writes to")
 	}
 	return explainForge(explainAWS(err))
 }

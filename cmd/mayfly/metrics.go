@@ -35,6 +35,7 @@ func (m *machine) serveMetrics(ctx context.Context) error {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(m.Log.Handler(), slog.LevelWarn), MaxRequestsInFlight: 4,
 	}))
+	m.vitals.routes(mux)
 	m.Log.Info("serving metrics", "metrics", "http://"+l.Addr().String()+"/metrics")
 	return serveUntil(ctx, webhook.Server(mux, m.Log), l)
 }

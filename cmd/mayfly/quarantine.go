@@ -22,7 +22,7 @@ type quarantineCmd struct {
 
 type quarantineListCmd struct {
 	reading
-	Limit int `help:"The newest, at most so many." default:"50"`
+	Limit atLeastOne `help:"The newest, at most so many." default:"50"`
 }
 
 // quarantined reads what is in quarantine and passes f.
@@ -38,7 +38,7 @@ func (r reading) quarantined(ctx context.Context, all *commands, log *slog.Logge
 
 // Run lists what is in quarantine, the newest first.
 func (c *quarantineListCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
-	list, err := c.quarantined(ctx, all, log, bus.QuarantineFilter{}, c.Limit)
+	list, err := c.quarantined(ctx, all, log, bus.QuarantineFilter{}, int(c.Limit))
 	switch {
 	case err != nil:
 		return err

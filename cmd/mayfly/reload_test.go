@@ -26,6 +26,16 @@ import (
 // its job.
 func (w *world) deliver(t *testing.T, name string, body []byte) string {
 	t.Helper()
+	var answer struct{ Pool string }
+	if err := json.Unmarshal(w.post(t, name, body), &answer); err != nil {
+		t.Fatal(err)
+	}
+	return answer.Pool
+}
+
+// post posts a signed delivery, which must be accepted, and returns the answer.
+func (w *world) post(t *testing.T, name string, body []byte) []byte {
+	t.Helper()
 	mac := hmac.New(sha256.New, []byte(w.secret))
 	mac.Write(body)
 	r, err := http.NewRequest(http.MethodPost, w.hookURL(), bytes.NewReader(body))
@@ -43,11 +53,11 @@ func (w *world) deliver(t *testing.T, name string, body []byte) string {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	var answer struct{ Pool string }
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || resp.StatusCode != http.StatusAccepted {
-		t.Fatalf("delivery answered with %s, %v", resp.Status, err)
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusAccepted {
+		t.Fatalf("delivery answered with %s, %v: %s", resp.Status, err, answer)
 	}
-	return answer.Pool
+	return answer
 }
 
 // hangUp sends SIGHUP and waits until the log says n times in all what comes of it.

@@ -50,6 +50,12 @@ type selecting struct {
 
 // selection reads what was selected.
 func (s selecting) selection() (out bus.Selection, err error) {
+	switch now := time.Now(); {
+	case s.From.After(now):
+		return out, cli.Usage(fmt.Errorf("--from %s: want a time that is over", s.From.Format(time.RFC3339)), "mayfly events lists what there is to replay")
+	case !s.To.IsZero() && !s.From.Before(s.To.Time):
+		return out, cli.Usage(fmt.Errorf("--to %s: want a time after --from, %s", s.To.Format(time.RFC3339), s.From.Format(time.RFC3339)), "mayfly events lists what there is to replay")
+	}
 	out = bus.Selection{From: s.From.Time, To: s.To.Time, Rules: s.Rule, Launch: s.Launch}
 	if s.Pattern != "" {
 		out.Pattern, err = readPattern(s.Pattern)

@@ -143,7 +143,7 @@ func (c *schemaShowCmd) Run(ctx context.Context, all *commands, screen *cli.Scre
 	if c.JSON {
 		return screen.JSON(s)
 	}
-	fmt.Fprintf(screen.Out, "%s, version %d since %s\n", s.Name(), s.Version, stamp(s.Since))
+	fmt.Fprintf(screen.Out, "%s, version %d since %s\n", cli.Printable(s.Name()), s.Version, stamp(s.Since))
 	if s.Tentative {
 		fmt.Fprintln(screen.Out, "tentative: few events were seen, so exports take every field for optional")
 	}

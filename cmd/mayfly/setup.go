@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -51,6 +50,9 @@ func (s *setup) resolve() (err error) {
 	}
 	if s.secrets, err = s.Resolve(os.LookupEnv); err != nil {
 		return cli.Usage(err, "set the variable or write the file, readable by mayfly only")
+	}
+	if err := s.checkKey(); err != nil {
+		return cli.Usage(err, "docs/operate.md, A GitHub App, tells where the key comes from")
 	}
 	return nil
 }
@@ -178,37 +180,6 @@ type configCmd struct {
 	Check     configCheckCmd     `cmd:"" help:"Read the configuration and say what is wrong or questionable."`
 	Schema    configSchemaCmd    `cmd:"" help:"Print the JSON Schema, for editors."`
 	Reference configReferenceCmd `cmd:"" help:"Print the reference page, in Markdown."`
-}
-
-type configCheckCmd struct {
-	JSON    bool `help:"Print JSON."`
-	Secrets bool `help:"Look up the secrets, too." negatable:"" default:"true"`
-}
-
-// Run reads the configuration as mayfly up does.
-func (c *configCheckCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
-	s, err := readSetup(all.Config)
-	if err != nil {
-		return err
-	}
-	if c.Secrets {
-		if err := s.resolve(); err != nil {
-			return err
-		}
-	}
-	machine, err := fleet.Host()
-	if err != nil {
-		return err
-	}
-	warnings := append(s.Lint(machine), s.checkEngine(ctx)...)
-	if c.JSON {
-		return screen.JSON(map[string]any{"file": all.Config, "warnings": append(config.Faults{}, warnings...)})
-	}
-	for _, w := range warnings {
-		fmt.Fprintln(screen.Out, screen.Paint(cli.Yellow, "warning:"), w)
-	}
-	fmt.Fprintf(screen.Out, "%s: no faults, pools: %d\n", relative(all.Config), len(s.Pools))
-	return nil
 }
 
 type configSchemaCmd struct{}

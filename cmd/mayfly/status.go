@@ -21,7 +21,8 @@ type statusCmd struct{ reading }
 type statusView struct {
 	Running  bool                `json:"running"` // whether a mayfly up has the state folder open, or the stack's rules are on
 	Words    string              `json:"standing"`
-	Troubles []trouble           `json:"troubles"` // of what runs runners
+	Unknown  bool                `json:"limits_unknown"` // then max says nothing
+	Troubles []trouble           `json:"troubles"`       // of what runs runners
 	Pools    []poolView          `json:"pools"`
 	Waiting  []jobView           `json:"waiting"`    // queued and unroutable jobs, the oldest first
 	Hosted   int                 `json:"hosted"`     // jobs that wait for GitHub's own runners; of the newest 1,000
@@ -48,16 +49,12 @@ type poolView struct {
 
 // Run prints the status.
 func (c *statusCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
-	limits, err := c.limits(all)
-	if err != nil {
-		return err
-	}
 	from, err := c.source(ctx, all, log)
 	if err != nil {
 		return err
 	}
 	defer from.close()
-	v, err := statusOf(ctx, from, limits)
+	v, err := statusOf(ctx, from)
 	if err != nil {
 		return err
 	}
@@ -68,7 +65,7 @@ func (c *statusCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, 
 	return nil
 }
 
-func statusOf(ctx context.Context, from *source, limits ledger.Limits) (v statusView, err error) {
+func statusOf(ctx context.Context, from *source) (v statusView, err error) {
 	state, err := from.ledger.Snapshot(ctx)
 	if err != nil {
 		return v, err
@@ -79,7 +76,7 @@ func statusOf(ctx context.Context, from *source, limits ledger.Limits) (v status
 	v.Troubles = append([]trouble{}, health.Troubles...)
 	v.Aside = state.Unreadable()
 	v.Held, v.Replays = health.Quarantined, health.Replays
-	v.Pools = poolViews(state, limits)
+	v.Pools, v.Unknown = poolViews(state), len(state.Limits().Pools) == 0
 	images, err := from.images(ctx)
 	if err != nil {
 		return v, err
@@ -99,7 +96,7 @@ func statusOf(ctx context.Context, from *source, limits ledger.Limits) (v status
 	return v, errors.Join(err1, err2, err3, err4, err)
 }
 
-func poolViews(state *ledger.State, limits ledger.Limits) (views []poolView) {
+func poolViews(state *ledger.State) (views []poolView) {
 	index := map[string]int{}
 	at := func(pool string) *poolView {
 		i, ok := index[pool]
@@ -109,7 +106,7 @@ func poolViews(state *ledger.State, limits ledger.Limits) (views []poolView) {
 		}
 		return &views[i]
 	}
-	for _, p := range limits.Pools {
+	for _, p := range state.Limits().Pools {
 		at(p.Name).Max = p.Max
 	}
 	for j := range state.Jobs() {
@@ -146,12 +143,17 @@ func printStatus(screen *cli.Screen, v statusView) {
 	var rows [][]cli.Cell
 	for _, p := range v.Pools {
 		limit := "-"
-		if p.Max > 0 {
+		if v.Unknown {
+			limit = "?"
+		} else if p.Max > 0 {
 			limit = fmt.Sprint(p.Max)
 		}
 		rows = append(rows, cli.Text(p.Pool, fmt.Sprint(p.Queued), fmt.Sprint(p.Running), fmt.Sprint(p.Coming), fmt.Sprint(p.Idle), fmt.Sprint(p.Busy), limit))
 	}
 	screen.Table([]string{"POOL", "JOBS QUEUED", "RUNNING", "RUNNERS COMING", "IDLE", "BUSY", "MAX"}, rows)
+	if v.Unknown {
+		screen.Notef(limitsUnknown)
+	}
 	if len(v.Waiting) > 0 {
 		fmt.Fprintln(screen.Out)
 		listJobs(screen, v.Waiting)

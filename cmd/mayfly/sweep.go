@@ -67,10 +67,12 @@ func (m *machine) sweepRegistrations(ctx context.Context) error {
 func (m *machine) every(ctx context.Context, period time.Duration, what string, f func(context.Context) error) error {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
+	m.vitals.turn(what, period) // it has begun
 	for {
 		if err := f(ctx); err != nil && ctx.Err() == nil {
 			m.Log.Warn(what, "err", err)
 		}
+		m.vitals.turn(what, period)
 		select {
 		case <-ctx.Done():
 			return nil

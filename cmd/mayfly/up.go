@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/config"
 )
 
 // upCmd is `mayfly up`.
@@ -25,6 +27,15 @@ func (c *upCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log 
 	if err != nil {
 		return err
 	}
+	if err := s.checkSandbox(); err != nil {
+		return err
+	}
+	if c.Listen != "" {
+		if err := config.CheckListen(c.Listen); err != nil {
+			return cli.Usage(fmt.Errorf("--listen %w", err), "give it an address and a port, or leave it to listen: in the configuration")
+		}
+		s.Listen = c.Listen
+	}
 	if err := s.resolve(); err != nil {
 		return err
 	}
@@ -33,9 +44,6 @@ func (c *upCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log 
 		return err
 	}
 	settings.Log, settings.Try = log, tryWith(log)
-	if c.Listen != "" {
-		s.Listen = c.Listen
-	}
 	signals, stop := hangups() // before anyone is told to send one
 	defer stop()
 	m, err := openMachine(ctx, settings)

@@ -112,7 +112,7 @@ func (b *Bus) load(ctx context.Context, seq int64) (Stored, error) {
 	if s, ok := b.recent.get(seq); ok {
 		return s, nil
 	}
-	return scan(b.db.QueryRow(ctx, `SELECT `+columns+` FROM events WHERE seq = ?`, seq))
+	return scan(b.db.QueryRow(ctx, `SELECT `+columns+` FROM `+whole+` WHERE events.seq = ?`, seq))
 }
 
 // fail postpones d after an attempt that failed, or buries it when there is no hope.

@@ -94,7 +94,7 @@ const free = `seq < (SELECT coalesce(min(seq), 9223372036854775807) FROM deliver
 	AND seq <= (SELECT coalesce(min(cursor), 9223372036854775807) FROM replays WHERE ended = 0)`
 
 // noLetter is the condition of events without a dead letter, whose retry needs them.
-const noLetter = `NOT EXISTS (SELECT 1 FROM dead_letters WHERE dead_letters.seq = events.seq)`
+const noLetter = `seq NOT IN (SELECT seq FROM dead_letters)`
 
 // nextFree looks at the free events after number from, up to last, and of them at those
 // published before limit. It returns the last one it looked at, and whether there may be more.
@@ -115,8 +115,9 @@ func expireEvents(tx *disk.Tx, from int64, limit time.Time) (to int64, more bool
 		return to, false, err
 	}
 	_, err1 := tx.Exec(`DELETE FROM events WHERE seq > ? AND seq <= ? AND published < ? AND `+noLetter, from, to, limit.UnixMilli())
-	_, err2 := tx.Exec(`UPDATE log SET removed = max(removed, ?)`, to)
-	return to, more, errors.Join(err1, err2)
+	_, err2 := tx.Exec(`DELETE FROM details WHERE seq > ? AND seq <= ? AND seq NOT IN (SELECT seq FROM events)`, from, to)
+	_, err3 := tx.Exec(`UPDATE log SET removed = max(removed, ?)`, to)
+	return to, more, errors.Join(err1, err2, err3)
 }
 
 // cutEvents looks at the events after number from, up to last, and takes their details off.
@@ -126,13 +127,13 @@ func cutEvents(tx *disk.Tx, from, last int64) (to int64, more bool, err error) {
 	if err != nil || to == 0 {
 		return to, false, err
 	}
-	_, err1 := tx.Exec(`UPDATE events SET detail = x'' WHERE seq > ? AND seq <= ? AND `+noLetter, from, to)
+	_, err1 := tx.Exec(`DELETE FROM details WHERE seq > ? AND seq <= ? AND `+noLetter, from, to)
 	_, err2 := tx.Exec(`UPDATE log SET cut = ?`, to)
 	return to, more, errors.Join(err1, err2)
 }
 
 // logEnd returns how many bytes of details have been published, as far as there are events.
 func logEnd(query func(string, ...any) *sql.Row) (end int64, err error) {
-	err = query(`SELECT coalesce(max(start + length(detail)), 0) FROM (SELECT start, detail FROM events ORDER BY seq DESC LIMIT 1)`).Scan(&end)
+	err = query(`SELECT coalesce(max(start + size), 0) FROM (SELECT start, size FROM events ORDER BY seq DESC LIMIT 1)`).Scan(&end)
 	return end, err
 }

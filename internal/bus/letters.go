@@ -13,10 +13,10 @@ const letterBatch = 100
 // A DeadLetter is a delivery that was given up. Its event has the name of the replay that made the delivery, if one did.
 type DeadLetter struct {
 	Stored
-	Rule     string
-	Attempts int
-	Reason   string    // why it was given up, with the last error
-	Died     time.Time // when it was given up
+	Rule     string    `json:"rule"`
+	Attempts int       `json:"attempts"`
+	Reason   string    `json:"reason"` // why it was given up, with the last error
+	Died     time.Time `json:"died"`   // when it was given up
 }
 
 // A LetterFilter picks dead letters; its zero value picks all. Empty fields do not count.
@@ -36,7 +36,7 @@ func (f LetterFilter) values() []any {
 // DeadLetters reads the dead letters that pass f, the newest first, limit at most.
 func DeadLetters(ctx context.Context, db *disk.DB, f LetterFilter, limit int) ([]DeadLetter, error) {
 	rows, err := db.Query(ctx, `SELECT `+columns+`, rule, replay, attempts, reason, died
-		FROM dead_letters JOIN events ON events.seq = dead_letters.seq
+		FROM `+whole+` JOIN dead_letters ON dead_letters.seq = events.seq
 		WHERE `+picked+` ORDER BY died DESC, events.seq DESC, rule, replay LIMIT ?`, append(f.values(), limit)...)
 	if err != nil {
 		return nil, err

@@ -15,9 +15,9 @@ import (
 // routing needs. It is kept as it came until somebody releases or drops it, or its
 // retention ends, which is that of dead letters.
 type Quarantined struct {
-	Event  event.Event
-	At     time.Time // when it was put there
-	Reason string    // what it lacks
+	Event  event.Event `json:"event"`
+	At     time.Time   `json:"at"`     // when it was put there
+	Reason string      `json:"reason"` // what it lacks
 }
 
 // A QuarantineFilter picks events in quarantine; its zero value picks all.
@@ -38,7 +38,7 @@ func (b *Bus) Quarantine(ctx context.Context, e event.Event, reason string) (fre
 	err = b.db.Write(ctx, func(tx *disk.Tx) error {
 		n, err := tx.Exec(`INSERT INTO quarantine (id, source, detail_type, time, resources, detail, at, reason)
 			SELECT ?, ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM events WHERE id = ?) ON CONFLICT DO NOTHING`,
-			e.ID, e.Source, e.DetailType, e.Time.UnixMilli(), texts(e.Resources), []byte(e.Detail), b.now().UnixMilli(), reason, e.ID)
+			e.ID, e.Source, e.DetailType, e.Time.UnixMilli(), texts(e.Resources), []byte(e.Detail), b.now().UnixMilli(), event.Clip(reason, event.MaxSaid), e.ID)
 		fresh = n == 1
 		return err
 	})
@@ -115,7 +115,7 @@ func (b *Bus) release(tx *disk.Tx, id string, mend func(event.Event) (event.Even
 	}
 	mended, err := mend(q.Event)
 	if err != nil {
-		_, err = tx.Exec(`UPDATE quarantine SET reason = ? WHERE id = ?`, err.Error(), id)
+		_, err = tx.Exec(`UPDATE quarantine SET reason = ? WHERE id = ?`, event.Clip(err.Error(), event.MaxSaid), id)
 		return false, false, err
 	}
 	if _, err := b.PublishTx(tx, mended); err != nil {

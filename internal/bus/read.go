@@ -11,9 +11,9 @@ import (
 
 // A Stored is an event as the bus keeps it.
 type Stored struct {
-	Seq       int64     // its number in the order of publishing
-	Published time.Time // by the bus's clock, in UTC; Event.Time is the sender's
-	Event     event.Event
+	Seq       int64       `json:"seq"`       // its number in the order of publishing
+	Published time.Time   `json:"published"` // by the bus's clock, in UTC; Event.Time is the sender's
+	Event     event.Event `json:"event"`
 }
 
 // A Filter picks events; its zero value picks all. Empty fields do not count.
@@ -30,9 +30,9 @@ type Filter struct {
 // database that a bus was opened on, beside that bus or without it; so may the
 // other functions that read.
 func Events(ctx context.Context, db *disk.DB, f Filter) ([]Stored, error) {
-	rows, err := db.Query(ctx, `SELECT `+columns+` FROM events
-		WHERE seq > ? AND (? = '' OR source = ?) AND (? = '' OR detail_type = ?) AND published >= ?
-		ORDER BY seq DESC`,
+	rows, err := db.Query(ctx, `SELECT `+columns+` FROM `+whole+`
+		WHERE events.seq > ? AND (? = '' OR source = ?) AND (? = '' OR detail_type = ?) AND published >= ?
+		ORDER BY events.seq DESC`,
 		f.After, f.Source, f.Source, f.DetailType, f.DetailType, unixMilli(f.Since))
 	if err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func Events(ctx context.Context, db *disk.DB, f Filter) ([]Stored, error) {
 // EventsAfter reads the events with numbers greater than after, the oldest first, limit
 // at most: what who follows the log reads next.
 func EventsAfter(ctx context.Context, db *disk.DB, after int64, limit int) ([]Stored, error) {
-	rows, err := db.Query(ctx, `SELECT `+columns+` FROM events WHERE seq > ? ORDER BY seq LIMIT ?`, after, limit)
+	rows, err := db.Query(ctx, `SELECT `+columns+` FROM `+whole+` WHERE events.seq > ? ORDER BY events.seq LIMIT ?`, after, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -111,10 +111,10 @@ func PendingDeliveries(ctx context.Context, db *disk.DB, limit int) ([]Pending, 
 
 // A Backlog is how much is pending for a rule.
 type Backlog struct {
-	Rule    string
-	Pending int
-	Failing int       // of these, with an attempt that failed
-	Oldest  time.Time // when the oldest of these was published, or a replay made it
+	Rule    string    `json:"rule"`
+	Pending int       `json:"pending"`
+	Failing int       `json:"failing"` // of these, with an attempt that failed
+	Oldest  time.Time `json:"oldest"`  // when the oldest of these was published, or a replay made it
 }
 
 // Backlogs reads the backlog of each rule that has one, by name. What a replay made counts

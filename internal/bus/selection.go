@@ -73,7 +73,7 @@ func (s Selection) Each(ctx context.Context, db *disk.DB, f func(Stored) error) 
 // batchAfter reads the next events after a number, up to another, and returns the number
 // to go on after.
 func batchAfter(ctx context.Context, db *disk.DB, after, last int64) ([]Stored, int64, error) {
-	rows, err := db.Query(ctx, `SELECT `+columns+` FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?`, after, last, selectionBatch)
+	rows, err := db.Query(ctx, `SELECT `+columns+` FROM `+whole+` WHERE events.seq > ? AND events.seq <= ? ORDER BY events.seq LIMIT ?`, after, last, selectionBatch)
 	if err != nil {
 		return nil, after, err
 	}

@@ -16,8 +16,10 @@ import (
 // of its key is the order of work. One that a replay made has the replay's name and
 // the time when it was made: it is due then, behind all that is new. A row of replays
 // runs while ended is 0, and has handed on the events up to cursor. start is how many bytes
-// of details were published before an event; the one row of log says up to which number
-// events were removed and up to which they have lost their details.
+// of details were published before an event, size how many it brought; the one row of log says
+// up to which number events were removed and up to which they have lost their details. Details
+// are a table of their own, in the order of its pages: what is taken off frees whole pages, which
+// the next details fill, while a row that is only made shorter keeps its page.
 var schema = []string{`
 CREATE TABLE events (
 	seq         INTEGER PRIMARY KEY,
@@ -105,17 +107,44 @@ CREATE TABLE log (
 	removed INTEGER NOT NULL,
 	cut     INTEGER NOT NULL
 );
-INSERT INTO log (one, removed, cut) VALUES (1, 0, 0);`}
+INSERT INTO log (one, removed, cut) VALUES (1, 0, 0);`, `
+ALTER TABLE events RENAME TO events_4;
+CREATE TABLE events (
+	seq         INTEGER PRIMARY KEY,
+	id          TEXT NOT NULL UNIQUE,
+	published   INTEGER NOT NULL,
+	source      TEXT NOT NULL,
+	detail_type TEXT NOT NULL,
+	time        INTEGER NOT NULL,
+	resources   TEXT NOT NULL,
+	start       INTEGER NOT NULL,
+	size        INTEGER NOT NULL
+);
+CREATE TABLE details (
+	seq    INTEGER PRIMARY KEY,
+	detail BLOB NOT NULL
+);
+INSERT INTO events SELECT seq, id, published, source, detail_type, time, resources, start, length(detail) FROM events_4 ORDER BY seq;
+INSERT INTO details SELECT seq, detail FROM events_4 WHERE length(detail) > 0 ORDER BY seq;
+DROP TABLE events_4;`}
 
 // insert stores e as number seq; false when its id is known.
 func insert(tx *disk.Tx, seq, start int64, e event.Event, now time.Time) (bool, error) {
-	n, err := tx.Exec(`INSERT INTO events (seq, start, id, published, source, detail_type, time, resources, detail)
+	n, err := tx.Exec(`INSERT INTO events (seq, start, size, id, published, source, detail_type, time, resources)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
-		seq, start, e.ID, now.UnixMilli(), e.Source, e.DetailType, e.Time.UnixMilli(), texts(e.Resources), []byte(e.Detail))
-	return n == 1, err
+		seq, start, len(e.Detail), e.ID, now.UnixMilli(), e.Source, e.DetailType, e.Time.UnixMilli(), texts(e.Resources))
+	if err != nil || n == 0 {
+		return false, err
+	}
+	_, err = tx.Exec(`INSERT INTO details (seq, detail) VALUES (?, ?)`, seq, []byte(e.Detail))
+	return err == nil, err
 }
 
-const columns = `events.seq, events.id, published, source, detail_type, time, resources, detail`
+// An event is read as columns FROM whole.
+const (
+	columns = `events.seq, events.id, published, source, detail_type, time, resources, detail`
+	whole   = `events LEFT JOIN details ON details.seq = events.seq`
+)
 
 // A row is anything that has the columns of an event.
 type row interface{ Scan(dest ...any) error }
@@ -168,14 +197,14 @@ func deletePending(tx *disk.Tx, d delivery) error {
 // postpone moves d to a later time. It does nothing when it was done before.
 func postpone(tx *disk.Tx, d, later delivery, reason string) error {
 	_, err := tx.Exec(`UPDATE deliveries SET due = ?, attempts = ?, last_error = ? WHERE rule = ? AND due = ? AND seq = ? AND replay = ?`,
-		later.due, later.attempts, reason, d.queue.name, d.due, d.seq, d.replay)
+		later.due, later.attempts, event.Clip(reason, event.MaxSaid), d.queue.name, d.due, d.seq, d.replay)
 	return err
 }
 
 // bury makes d a dead letter. It does nothing when it was done before.
 func bury(tx *disk.Tx, d delivery, attempts int, reason string, now time.Time) error {
 	_, err := tx.Exec(`INSERT INTO dead_letters (seq, rule, replay, attempts, reason, died) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-		d.seq, d.queue.name, d.replay, attempts, reason, now.UnixMilli())
+		d.seq, d.queue.name, d.replay, attempts, event.Clip(reason, event.MaxSaid), now.UnixMilli())
 	if err != nil {
 		return err
 	}

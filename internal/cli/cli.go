@@ -83,21 +83,32 @@ type Screen struct {
 // NewScreen returns the screen of the process. noColour is the NO_COLOR convention
 // (https://no-color.org).
 func NewScreen(out, err *os.File, noColour bool) *Screen {
+	toTerminal, errToTerminal := term.IsTerminal(int(out.Fd())), term.IsTerminal(int(err.Fd()))
 	return &Screen{
-		Out: out, Err: err,
-		Colour: term.IsTerminal(int(out.Fd())) && !noColour,
-		Live:   term.IsTerminal(int(err.Fd())),
+		Out: plain{out, toTerminal}, Err: plain{err, toTerminal || errToTerminal}, // which has colours where Out has
+		Colour: toTerminal && !noColour,
+		Live:   errToTerminal,
 	}
 }
 
 // Fail prints err, with the hint of the outermost [Fault] that has one, and returns
 // the exit code.
 func (s *Screen) Fail(err error) int {
-	fmt.Fprintf(s.Err, "%s %s\n", s.Paint(Red, "error:"), strings.ReplaceAll(err.Error(), "\n", "\n       "))
+	fmt.Fprintf(s.Err, "%s %s\n", s.Paint(Red, "error:"), indented(err.Error(), "       "))
 	if hint := hintOf(err); hint != "" {
-		fmt.Fprintf(s.Err, "%s %s\n", s.Paint(Blue, "hint:"), strings.ReplaceAll(hint, "\n", "\n      "))
+		fmt.Fprintf(s.Err, "%s %s\n", s.Paint(Blue, "hint:"), indented(hint, "      "))
 	}
 	return Code(err)
+}
+
+// indented returns text, each line of it [Printable] and those after the first behind margin. What
+// is one line's, such as one of many faults in a file, looks like no other line.
+func indented(text, margin string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = Printable(lines[i])
+	}
+	return strings.Join(lines, "\n"+margin)
 }
 
 func hintOf(err error) string {

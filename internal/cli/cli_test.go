@@ -48,8 +48,8 @@ func TestTableAlignsAndCleans(t *testing.T) {
 		colour bool
 		want   string
 	}{
-		{false, "REPOSITORY  RESULT\nacme/web    ok\né           a?[2Jb?\n"},
-		{true, "\x1b[90mREPOSITORY\x1b[0m  \x1b[90mRESULT\x1b[0m\nacme/web    ok\né           \x1b[31ma?[2Jb?\x1b[0m\n"},
+		{false, "REPOSITORY  RESULT\nacme/web    ok\né           a\\u001b[2Jb\\n\n"},
+		{true, "\x1b[90mREPOSITORY\x1b[0m  \x1b[90mRESULT\x1b[0m\nacme/web    ok\né           \x1b[31ma\\u001b[2Jb\\n\x1b[0m\n"},
 	} {
 		var out bytes.Buffer
 		(&cli.Screen{Out: &out, Colour: test.colour}).Table([]string{"REPOSITORY", "RESULT"}, rows())

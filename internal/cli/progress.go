@@ -27,7 +27,7 @@ func (p *Progress) Set(format string, args ...any) {
 	text := Printable(fmt.Sprintf(format, args...))
 	switch now := p.now(); {
 	case p.screen.Live:
-		fmt.Fprintf(p.screen.Err, "\r\x1b[K%s", text)
+		fmt.Fprintf(p.screen.Err, eraseLine+"%s", text)
 		p.open = true
 	case now.Sub(p.last) >= quietFor:
 		p.screen.Notef("%s", text)
@@ -38,7 +38,7 @@ func (p *Progress) Set(format string, args ...any) {
 // End clears the line; what came of the work is for the caller to say.
 func (p *Progress) End() {
 	if p.open {
-		fmt.Fprint(p.screen.Err, "\r\x1b[K")
+		fmt.Fprint(p.screen.Err, eraseLine)
 		p.open = false
 	}
 }

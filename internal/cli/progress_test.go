@@ -16,7 +16,7 @@ func TestProgress(t *testing.T) {
 		live bool
 		want string
 	}{
-		{"terminal", true, "\r\x1b[K1 of 3\r\x1b[K2 of 3 ?x\r\x1b[K3 of 3\r\x1b[K"},
+		{"terminal", true, "\r\x1b[K1 of 3\r\x1b[K2 of 3 \\nx\r\x1b[K3 of 3\r\x1b[K"},
 		{"file", false, "1 of 3\n3 of 3\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -43,8 +43,8 @@ func Text(words ...string) []Cell {
 	return cells
 }
 
-// Table prints rows under head with aligned columns, two spaces apart. Control
-// characters in cells, which may come from a repository, are shown as "?".
+// Table prints rows under head with aligned columns, two spaces apart. Cells may come
+// from a repository: what they show is [Printable].
 func (s *Screen) Table(head []string, rows [][]Cell) {
 	width := make([]int, len(head))
 	for i, h := range head {
@@ -74,17 +74,6 @@ func (s *Screen) row(row []Cell, width []int) {
 		}
 	}
 	fmt.Fprintln(s.Out, strings.TrimRight(line.String(), " "))
-}
-
-// Printable returns text on one line and without control characters, so that it
-// cannot move the cursor or colour what follows.
-func Printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == utf8.RuneError {
-			return '?'
-		}
-		return r
-	}, text)
 }
 
 // Duration prints d in the two figures that matter: 812ms, 4.2s, 3m07s, 5h12m, 2d3h.

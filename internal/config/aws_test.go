@@ -72,7 +72,7 @@ func TestAWSFaults(t *testing.T) {
 		{"no network", "", ", network: none", `on AWS a runner claims over the network`},
 		{"little", "", ", cpus: 0.1", `cpus 0.1: ECS has 0.125 to 192`},
 		{"much", "", ", cpus: 193", `cpus 193: ECS has 0.125 to 192`},
-		{"odd memory", "", ", memory: 4GB", `memory 3906250KiB: ECS counts in MiB`},
+		{"odd memory", "", ", memory: 4GB", `memory 4GB: ECS counts in MiB`},
 		{"policy", "", ", aws: {policies: [AdministratorAccess]}", `policy "AdministratorAccess": want the ARN of an IAM policy`},
 		{"architecture", "", ", aws: {architecture: x86}", `architecture "x86": want amd64 or arm64`},
 	} {

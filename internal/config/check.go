@@ -25,12 +25,11 @@ func (c *Config) check(d *decoder) {
 	if d.has("webhook") {
 		c.checkWebhook(d)
 	}
-	if _, port, err := net.SplitHostPort(c.Listen); err != nil || port == "" {
-		d.faultAt("listen", "listen %q: want ADDRESS:PORT, such as 127.0.0.1:8080", c.Listen)
+	if err := CheckListen(c.Listen); err != nil {
+		d.faultAt("listen", "listen %v", err)
 	}
-	if _, port, err := net.SplitHostPort(c.Metrics.Listen); c.Metrics.Listen != "" && (err != nil || port == "") {
-		d.faultAt("metrics.listen", "reading metrics: listen %q: want ADDRESS:PORT, such as 127.0.0.1:9464", c.Metrics.Listen)
-	}
+	c.checkMetrics(d)
+	c.checkImage(d)
 	if keep := c.Archive.Keep; keep > 0 && keep < minKeep { // 0 is a fault that is said
 		d.faultAt("archive.keep", "reading archive: keep %v: want %v or more, as long as GitHub redelivers", c.Archive.Keep, minKeep)
 	}
@@ -60,10 +59,52 @@ func (c *Config) check(d *decoder) {
 
 func (d *decoder) has(path string) bool { _, ok := d.positions[path]; return ok }
 
+// CheckListen reports what is wrong with an address to listen at.
+func CheckListen(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil || port == "" {
+		return fmt.Errorf("%q: want ADDRESS:PORT, such as 127.0.0.1:8080", address)
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return fmt.Errorf("%q: port %s: want a number of 65535 at most", address, port)
+	}
+	return nil
+}
+
+func (c *Config) checkMetrics(d *decoder) {
+	switch at := c.Metrics.Listen; {
+	case at == "":
+	case CheckListen(at) != nil:
+		d.faultAt("metrics.listen", "reading metrics: listen %v", CheckListen(at))
+	case at == c.Listen:
+		d.faultAt("metrics.listen", "reading metrics: listen %q: deliveries have that address: want another port, such as 127.0.0.1:9464", at)
+	}
+}
+
+func (c *Config) checkImage(d *decoder) {
+	for _, of := range []struct{ key, value, example string }{
+		{"feed", c.Image.Feed, "https://api.github.com"}, {"downloads", c.Image.Downloads, "https://github.com/actions/runner/releases/download"},
+	} {
+		if u, err := url.Parse(of.value); of.value != "" && (err != nil || !isWeb(u)) {
+			d.faultAt("image."+of.key, "reading image: %s %q: want an address, such as %s", of.key, of.value, of.example)
+		}
+	}
+	owner, name, _ := strings.Cut(c.Image.Canary, "/")
+	if c.Image.Canary != "" && !(isOwner(owner) && isRepository(name)) {
+		d.faultAt("image.canary_repository", "reading image: canary_repository %q: want OWNER/REPOSITORY, such as acme/web", c.Image.Canary)
+	}
+}
+
 func (c *Config) checkGitHub(d *decoder) {
 	g := c.GitHub
-	if u, err := url.Parse(g.URL); err != nil || !isWeb(u) || strings.Trim(u.Path, "/") != "" {
+	u, err := url.Parse(g.URL)
+	switch {
+	case err != nil, !isWeb(u), strings.Trim(u.Path, "/") != "" && strings.Trim(u.Path, "/") != "api/v3":
 		d.faultAt("github.url", "reading github: url %q: want the address of GitHub, such as https://github.com", g.URL)
+	case strings.Trim(u.Path, "/") != "":
+		d.faultAt("github.url", "reading github: url %q: this is the API's: want the address for a browser, https://%s", g.URL, u.Host)
+	case strings.HasPrefix(u.Host, "api.") && (u.Host == "api.github.com" || strings.HasSuffix(u.Host, ".ghe.com")):
+		d.faultAt("github.url", "reading github: url %q: this is the API's: want the address for a browser, https://%s", g.URL, strings.TrimPrefix(u.Host, "api."))
 	}
 	switch app, token := d.has("github.app"), d.has("github.token"); {
 	case app && token:
@@ -84,6 +125,9 @@ func (c *Config) checkWebhook(d *decoder) {
 	}
 	if u, err := url.Parse(w.URL); w.URL != "" && (err != nil || !isWeb(u)) {
 		d.faultAt("webhook.url", "reading webhook: url %q: want an address, such as https://mayfly.example.com/webhook", w.URL)
+	}
+	if d.has("webhook.events") && !slices.Contains(w.Events, "workflow_job") {
+		d.faultAt("webhook.events", "reading webhook: events %s without workflow_job: no job would get a runner: want it among them", strings.Join(w.Events, ", "))
 	}
 	if n := len(w.Secrets); d.has("webhook.secrets") && (n == 0 || n > 2) {
 		d.faultAt("webhook.secrets", "reading webhook: %d secrets: want one, or two while one replaces the other", n)

@@ -1,10 +1,12 @@
 package config
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,9 +35,11 @@ func decode(file string, src []byte, c *Config) *decoder {
 		d.faults = Faults{{File: file, Message: fmt.Sprintf("%d bytes: want at most %d", len(src), maxFile)}}
 		return d
 	}
+	src = bytes.TrimPrefix(src, []byte("\ufeff")) // some editors begin a file with it
 	root, err := parse(src)
 	if err != nil {
 		d.syntax(err)
+		d.tab(src)
 		return d
 	}
 	if odd := oddNode(root); odd != nil {
@@ -76,6 +80,18 @@ func (d *decoder) syntax(err error) {
 		}
 	}
 	d.faults = append(d.faults, fault)
+}
+
+// tab says in place of what the parser found, which tells nothing of it, that a line is
+// indented with a tab.
+func (d *decoder) tab(src []byte) {
+	for i, line := range strings.Split(string(src), "\n") {
+		indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+		if column := strings.IndexByte(indent, '\t'); column >= 0 && strings.TrimSpace(line) != "" {
+			d.faults = Faults{{d.file, i + 1, column + 1, "a tab before the first word: want spaces, YAML has no other indentation"}}
+			return
+		}
+	}
 }
 
 // oddNode returns the first node whose value stands elsewhere or is not what it
@@ -257,6 +273,8 @@ func (d *decoder) scalar(n ast.Node, v reflect.Value, f field, at place, name st
 		shown = "" // it may be the secret itself
 	}
 	switch {
+	case !set(v, text) && v.Kind() == reflect.Int64 && isClientID(text):
+		d.fault(n, "%s%s%s: this is the App's client id: want its App ID, a number, which stands above it on the same page", at.in(), name, shown)
 	case !set(v, text):
 		d.fault(n, "%s%s%s: want %s", at.in(), name, shown, k.want)
 	case len(f.enum) > 0 && !slices.Contains(f.enum, text):
@@ -264,6 +282,26 @@ func (d *decoder) scalar(n ast.Node, v reflect.Value, f field, at place, name st
 	case f.min != "" && less(v, f.min):
 		d.fault(n, "%s%s%s: want %s or more", at.in(), name, shown, f.min)
 	}
+}
+
+// isClientID reports whether text looks like the client id of a GitHub App, such as
+// Iv23liAbCdEfGhIjKlMn or Iv1.0123456789abcdef.
+func isClientID(text string) bool {
+	return regexp.MustCompile(`^Iv[0-9][0-9A-Za-z.]{10,}$`).MatchString(text)
+}
+
+// envelope is what an event has besides its detail, and what combines patterns.
+var envelope = []string{"version", "id", "source", "detail-type", "account", "time", "region", "resources", "detail", "replay-name", "$or"}
+
+// keysOf returns the keys of a mapping, and where they stand; nothing of another node.
+func (d *decoder) keysOf(n ast.Node) map[string]ast.Node {
+	keys := map[string]ast.Node{}
+	if m, ok := n.(ast.MapNode); ok {
+		for it := m.MapRange(); it.Next(); {
+			keys[it.Key().GetToken().Value] = it.Key()
+		}
+	}
+	return keys
 }
 
 // pattern reads an event pattern, which is written in YAML as it would be in JSON.
@@ -278,6 +316,12 @@ func (d *decoder) pattern(n ast.Node, v reflect.Value, at place) {
 	if err != nil {
 		d.fault(n, "%spattern: %v", at.in(), err)
 		return
+	}
+	for key, of := range d.keysOf(n) {
+		if !slices.Contains(envelope, key) {
+			d.fault(of, "%spattern key %q: no event has it: %s", at.in(), key, meant(key, envelope))
+			return
+		}
 	}
 	p, err := pattern.Parse(src)
 	var wrong *pattern.SyntaxError

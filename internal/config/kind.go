@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"math"
 	"reflect"
 	"strconv"
@@ -8,10 +9,11 @@ import (
 	"time"
 )
 
-// Bytes is an amount of memory or data, written with a unit: 4GiB, 512MiB, 1.5GB.
+// Bytes is an amount of memory or data, written with a unit: 4GiB, 512MiB, 1.5GB. As in Kubernetes,
+// 4Gi is 4GiB and 4G is 4GB.
 type Bytes int64
 
-// units of [Bytes], the larger first. KiB is 1024 bytes, KB is 1000.
+// units of [Bytes], the larger first of each kind. KiB is 1024 bytes, KB is 1000.
 func units() []unit {
 	return []unit{
 		{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10},
@@ -24,11 +26,17 @@ type unit struct {
 	size int64
 }
 
-// String returns b with the largest unit that leaves a whole number.
+// String returns b with the largest unit that leaves a whole number of four digits at most; where there
+// is no such unit, to a tenth of the largest that it has one of.
 func (b Bytes) String() string {
 	for _, u := range units() {
-		if b != 0 && int64(b)%u.size == 0 {
-			return strconv.FormatInt(int64(b)/u.size, 10) + u.name
+		if whole := int64(b) / u.size; b != 0 && int64(b)%u.size == 0 && whole < 10_000 {
+			return strconv.FormatInt(whole, 10) + u.name
+		}
+	}
+	for _, u := range units() {
+		if tenths := float64(b) / float64(u.size); b >= 10_000 && tenths >= 1 {
+			return strings.TrimSuffix(strconv.FormatFloat(tenths, 'f', 1, 64), ".0") + u.name
 		}
 	}
 	return strconv.FormatInt(int64(b), 10)
@@ -38,6 +46,9 @@ func (b Bytes) String() string {
 func parseBytes(text string) (Bytes, bool) {
 	for _, u := range units() {
 		number, found := cutSuffixFold(text, u.name)
+		if !found {
+			number, found = cutSuffixFold(text, strings.TrimSuffix(u.name, "B"))
+		}
 		if !found {
 			continue
 		}
@@ -49,6 +60,24 @@ func parseBytes(text string) (Bytes, bool) {
 		return Bytes(size), true
 	}
 	return 0, false
+}
+
+// parseDuration is [time.ParseDuration], with days of 24 hours before the rest.
+func parseDuration(text string) (time.Duration, error) {
+	days, rest, some := strings.Cut(text, "d")
+	if !some {
+		return time.ParseDuration(text)
+	}
+	n, err := strconv.ParseFloat(days, 64)
+	d := n * float64(24*time.Hour)
+	if err != nil || !(d >= 0 && d < math.MaxInt64) {
+		return 0, errors.New("a number of days is missing or too large")
+	}
+	if rest == "" {
+		return time.Duration(d), nil
+	}
+	more, err := time.ParseDuration(rest)
+	return time.Duration(d) + more, err
 }
 
 func cutSuffixFold(s, suffix string) (string, bool) {
@@ -81,9 +110,9 @@ type kind struct {
 func kindOf(t reflect.Type) kind {
 	switch t {
 	case reflect.TypeFor[Bytes]():
-		return kind{"size", "a number and a unit, such as 4GiB", "string", `^[0-9.]+ *([KMGTkmgt][Ii]?[Bb])$`}
+		return kind{"size", "a number and a unit, such as 4GiB", "string", `^[0-9.]+ *([KMGTkmgt][Ii]?[Bb]?)$`}
 	case reflect.TypeFor[time.Duration]():
-		return kind{"duration", "a number and a unit, such as 30s, 5m or 6h", "string", `^([0-9.]+(ms|s|m|h))+$`}
+		return kind{"duration", "a number of more than 0 and a unit, such as 30s, 5m, 6h or 2d", "string", `^([0-9.]+(ms|s|m|h|d))+$`}
 	case reflect.TypeFor[SecretRef]():
 		return kind{"reference", "env:NAME or file:PATH: secrets are not written in this file", "string", `^(env|file):[^ ].*$`}
 	}
@@ -108,7 +137,7 @@ func set(v reflect.Value, text string) bool {
 	case *SecretRef:
 		*p, ok = parseReference(text)
 	case *time.Duration:
-		*p, err = time.ParseDuration(text)
+		*p, err = parseDuration(text)
 		ok = *p > 0
 	case *bool:
 		*p, ok = text == "true", text == "true" || text == "false"

@@ -22,7 +22,10 @@ func (c *Config) Lint(machine pool.Resources) Faults {
 		l.aws()
 	} else {
 		l.host = c.Host.Resources(machine)
+		l.machine(machine)
+		l.hookPath()
 	}
+	l.secrets()
 	l.exposure()
 	for i := range c.Rules {
 		l.rule(i)

@@ -1,6 +1,8 @@
 package config_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -50,6 +52,19 @@ func TestLint(t *testing.T) {
 		{"runner in home", "launcher: sandbox\nsandbox: {programs: {/opt/r: /home/runner}}" + quiet + "- {name: a, labels: [linux], network: none}", nothing},
 		{"runner below home", "launcher: sandbox\nsandbox: {programs: {/opt/r: /home/runner/r/}}" + quiet + "- {name: a, labels: [linux], network: none, command: [/home/runner/r/run.sh]}", nothing},
 		{"another program", "launcher: sandbox" + quiet + "- {name: a, labels: [linux], network: none, command: [/opt/mine]}", nothing},
+		{"hook path", strings.Replace(quiet, "at: acme", "at: acme, url: 'https://m.example/'", 1) + "- {name: a, labels: [linux]}", `3:26: webhook.url "https://m.example/": mayfly answers at /webhook: want https://m.example/webhook`},
+		{"right hook path", strings.Replace(quiet, "at: acme", "at: acme, url: 'https://m.example/webhook'", 1) + "- {name: a, labels: [linux]}", nothing},
+		{"no image", "image: {watch: false}" + quiet + "- {name: a, labels: [linux]}", `5:4: pool "a" has no image and image.watch is off`},
+		{"no image in the sandbox", "launcher: sandbox\nimage: {watch: false}" + quiet + "- {name: a, labels: [linux], network: none}", nothing},
+		{"own image", "image: {watch: false}" + quiet + "- {name: a, labels: [linux], image: img}", nothing},
+		{"host's network", quiet + "- {name: a, labels: [linux], network: host}", `5:39: pool "a": network host: its jobs reach what listens on this machine's loopback and, on a cloud's machine, the metadata address`},
+		{"more than the machine", "host: {cpus: 9}" + quiet + "- {name: a, labels: [linux]}", `1:14: host.cpus 9: this machine has 8`},
+		{"more memory than the machine", "host: {memory: 20GiB}" + quiet + "- {name: a, labels: [linux]}", `1:16: host.memory 20GiB: this machine has 16GiB`},
+		{"AWS on a machine", "aws: {region: eu-central-1}" + quiet + "- {name: a, labels: [linux]}", `1:7: aws means nothing without platform: aws`},
+		{"no source", "image: {source: no/such/folder}" + quiet + "- {name: a, labels: [linux]}", `1:17: image.source "no/such/folder": there is no such folder`},
+		{"no program", "sandbox: {programs: {/no/such: /opt}}" + quiet + "- {name: a, labels: [linux]}", `sandbox.programs "/no/such": there is no such file or folder`},
+		{"no command", quiet + "- {name: a, labels: [linux]}\nrules:\n- {name: r, pattern: {source: [a]}, target: command, command: [./no-such, x]}", `7:63: rule "r": command "./no-such": there is no such program`},
+		{"a command", quiet + "- {name: a, labels: [linux]}\nrules:\n- {name: r, pattern: {source: [a]}, target: command, command: [sh, x]}", nothing},
 		{"simulator", strings.Replace(quiet, "{token", "{url: 'http://127.0.0.1:8090', token", 1) + "- {name: a, labels: [linux]}", nothing},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -74,10 +89,47 @@ func TestLintWithoutMachine(t *testing.T) {
 
 func TestBytes(t *testing.T) {
 	for b, want := range map[config.Bytes]string{
-		0: "0", 1: "1", 1000: "1KB", 1024: "1KiB", 4 << 30: "4GiB", 3 << 29: "1536MiB", 1e9: "1GB", 1<<40 + 1: "1099511627777",
+		0: "0", 1: "1", 1000: "1KB", 1024: "1KiB", 4 << 30: "4GiB", 3 << 29: "1536MiB", 1e9: "1GB", 1<<40 + 1: "1TiB", 24684096 << 10: "23.5GiB", 10_001: "9.8KiB", 9_999: "9999",
 	} {
 		if got := b.String(); got != want {
 			t.Errorf("%d bytes: %q, want %q", int64(b), got, want)
 		}
+	}
+}
+
+// TestSizes reads sizes as Docker, Kubernetes and people write them.
+func TestSizes(t *testing.T) {
+	for text, want := range map[string]config.Bytes{
+		"4GiB": 4 << 30, "4Gi": 4 << 30, "4gib": 4 << 30, "4GB": 4e9, "4G": 4e9, "4g": 4e9, "512Mi": 512 << 20, "512 M": 512e6, "1.5Ti": 3 << 39, "100K": 100e3,
+	} {
+		c := parse(t, quiet+"- {name: a, labels: [linux], memory: "+text+"}")
+		if got := c.Pools[0].Memory; got != want {
+			t.Errorf("%s is %d bytes, want %d", text, int64(got), int64(want))
+		}
+	}
+}
+
+// TestLintSecrets warns of secrets that others can read, or try out.
+func TestLintSecrets(t *testing.T) {
+	dir := t.TempDir()
+	for name, mode := range map[string]os.FileMode{"open": 0o644, "closed": 0o640} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("abc\n"), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	src := strings.NewReplacer("env:T", "file:open", "env:S", "env:S, file:closed").Replace(quiet) + "- {name: a, labels: [linux]}"
+	c, err := config.Parse(filepath.Join(dir, "m.yaml"), []byte(src))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Lint(pool.Resources{}); len(got) != 1 || !strings.Contains(got.Error(), ":2:17: github.token file:open: everybody on this machine can read it") {
+		t.Errorf("%v", got)
+	}
+	secrets, err := c.Resolve(func(string) (string, bool) { return "0123456789abcdef", true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := secrets.Lint(c); len(got) != 1 || !strings.Contains(got.Error(), "3:38: webhook.secrets[1]: 3 characters, which can be tried out") {
+		t.Errorf("%v", got)
 	}
 }

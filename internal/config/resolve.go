@@ -29,7 +29,7 @@ func (c *Config) Resolve(lookup func(name string) (string, bool)) (Secrets, erro
 	r := resolver{config: c, lookup: lookup, found: Faults{}}
 	s := Secrets{
 		AppKey: r.get("github.app.private_key", c.GitHub.App.PrivateKey),
-		Token:  r.get("github.token", c.GitHub.Token),
+		Token:  secret.New(strings.TrimSpace(r.get("github.token", c.GitHub.Token).Reveal())), // no token has spaces around it
 	}
 	for i, ref := range c.Webhook.Secrets {
 		s.Webhook = append(s.Webhook, r.get(fmt.Sprintf("webhook.secrets[%d]", i), ref))
@@ -54,9 +54,7 @@ func (c *Config) CA() ([]byte, error) {
 		err = errors.New("no certificate in it: want PEM, from -----BEGIN CERTIFICATE----- on")
 	}
 	if err != nil {
-		d := decoder{file: c.path, positions: c.positions}
-		d.faultAt("github.ca_file", "github.ca_file %s: %v", c.GitHub.CAFile, err)
-		return nil, d.faults
+		return nil, c.FaultAt("github.ca_file", "github.ca_file %s: %v", c.GitHub.CAFile, err)
 	}
 	return text, nil
 }
@@ -83,9 +81,7 @@ func (r *resolver) get(path string, ref SecretRef) secret.Secret {
 		return secret.Secret{}
 	}
 	if err != nil {
-		d := decoder{file: r.config.path, positions: r.config.positions}
-		d.faultAt(path, "%s %s: %v", path, ref, err)
-		r.found = append(r.found, d.faults...)
+		r.found = append(r.found, r.config.FaultAt(path, "%s %s: %v", path, ref, err)...)
 	}
 	return secret.New(value)
 }

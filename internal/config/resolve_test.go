@@ -112,3 +112,11 @@ func write(t *testing.T, path, content string) {
 		t.Fatal(err)
 	}
 }
+
+// TestTokenWithSpaces: what a paste leaves around a token is none of it.
+func TestTokenWithSpaces(t *testing.T) {
+	s, err := parse(t, good).Resolve(func(string) (string, bool) { return " ghp_x\r\n", true })
+	if err != nil || s.Token.Reveal() != "ghp_x" {
+		t.Errorf("%q, %v", s.Token.Reveal(), err)
+	}
+}

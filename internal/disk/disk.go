@@ -92,7 +92,7 @@ func (db *DB) openReads() error {
 	reads.SetMaxOpenConns(readers)
 	reads.SetMaxIdleConns(readers) // a new connection would prepare every statement again
 	db.reads = reads
-	return explain(reads.Ping())
+	return Explain(reads.Ping())
 }
 
 // Close waits for the writes that are under way and closes the file.
@@ -118,7 +118,7 @@ func (db *DB) Query(ctx context.Context, query string, args ...any) (*sql.Rows, 
 		return nil, err
 	}
 	rows, err := s.QueryContext(ctx, args...)
-	return rows, explain(err)
+	return rows, Explain(err)
 }
 
 // QueryRow is [DB.Query] for a query of one row; its errors come from Scan.
@@ -147,7 +147,7 @@ func source(path string, pragmas ...string) string {
 func makePrivate(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return explain(err)
+		return Explain(err)
 	}
 	return errors.Join(f.Chmod(fs.FileMode(0o600)), f.Close())
 }

@@ -3,6 +3,7 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"syscall"
 
 	"modernc.org/sqlite"
@@ -16,16 +17,28 @@ var (
 	ErrReadOnly = errors.New("database is open for reading only")        // of Write after OpenReader
 	ErrClosed   = errors.New("database is closed")                       // of Write after Close
 	ErrOlder    = errors.New("the file was written by an older version") // of Migrated
+	ErrDamaged  = errors.New("database is damaged")                      // or the file is no database
 )
 
-// explain gives an error of SQLite or of the system as one of this package's
-// where there is one.
-func explain(err error) error {
-	var lite *sqlite.Error
-	switch {
-	case errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_FULL, errors.Is(err, syscall.ENOSPC):
-		return fmt.Errorf("%w: %w", ErrFull, err)
-	default:
-		return err
+// Explain gives an error of SQLite or of the system as one of this package's
+// where there is one. Only what rows say needs it: all else has been explained.
+func Explain(err error) error {
+	for _, known := range []error{ErrFull, ErrDamaged, fs.ErrPermission} {
+		if errors.Is(err, known) {
+			return err
+		}
 	}
+	code := 0
+	if lite := (*sqlite.Error)(nil); errors.As(err, &lite) {
+		code = lite.Code() & 0xff
+	}
+	switch {
+	case code == sqlite3.SQLITE_FULL, errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	case code == sqlite3.SQLITE_CORRUPT, code == sqlite3.SQLITE_NOTADB:
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	case code == sqlite3.SQLITE_READONLY, code == sqlite3.SQLITE_PERM, errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%w: %w", fs.ErrPermission, err)
+	}
+	return err
 }

@@ -37,7 +37,7 @@ func InUse(path string) bool {
 func lockFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, explain(err)
+		return nil, Explain(err)
 	}
 	if err := takeLock(f); err != nil {
 		return nil, errors.Join(fmt.Errorf("locking %s: %w", path, err), f.Close())

@@ -22,7 +22,7 @@ func (s *statements) get(query string, prepare func() (*sql.Stmt, error)) (*sql.
 	}
 	stmt, err := prepare()
 	if err != nil {
-		return nil, fmt.Errorf("statement %q: %w", query, explain(err))
+		return nil, fmt.Errorf("statement %q: %w", query, Explain(err))
 	}
 	if s.byText == nil {
 		s.byText = map[string]*sql.Stmt{}

@@ -23,7 +23,7 @@ func (tx *Tx) Exec(query string, args ...any) (changed int64, err error) {
 	// Without a deadline: a statement cut short would take its neighbours along.
 	r, err := s.ExecContext(context.Background(), args...)
 	if err != nil {
-		return 0, explain(err)
+		return 0, Explain(err)
 	}
 	return r.RowsAffected()
 }
@@ -36,7 +36,7 @@ func (tx *Tx) Query(query string, args ...any) (*sql.Rows, error) {
 		return nil, err
 	}
 	rows, err := s.QueryContext(context.Background(), args...)
-	return rows, explain(err)
+	return rows, Explain(err)
 }
 
 // QueryRow is [Tx.Query] for a query of one row; its errors come from Scan.

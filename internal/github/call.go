@@ -68,10 +68,15 @@ func (c *Client) doAs(ctx context.Context, cred *credential, r request) (*gh.Res
 	if !spend(ctx) {
 		return nil, &Error{Doing: r.doing, Kind: ErrSpent}
 	}
-	for try := 0; ; try++ {
+	for try, corrected := 0, false; ; try++ {
 		res, err := c.attempt(ctx, cred, r)
 		if err == nil {
 			return res, nil
+		}
+		if err.clock && !corrected { // GitHub has done nothing
+			corrected = true
+			c.config.Log.Warn("this machine's clock differs from GitHub's, whose time is used to sign", "ahead", time.Duration(c.clock.ahead.Load()))
+			continue
 		}
 		if try == retries || !mayRetry(r, err) || !c.pause(ctx, try) {
 			return nil, err
@@ -166,6 +171,7 @@ func httpResponse(res *gh.Response) *http.Response {
 func (c *Client) failed(ctx context.Context, cred *credential, r request, res *http.Response, err error, sent bool) *Error {
 	if res != nil {
 		e := answerError(r, res, c.config.Now())
+		e.clock = c.key != nil && res.StatusCode == http.StatusUnauthorized && c.clock.set(res.Header)
 		c.observe(cred, res.Header)
 		var limit *RateLimited
 		if errors.As(e, &limit) {

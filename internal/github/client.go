@@ -19,8 +19,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
@@ -48,7 +46,7 @@ type Config struct {
 // https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app
 type App struct {
 	ID           int64
-	PrivateKey   secret.Secret // PEM, as GitHub gives it for download
+	PrivateKey   secret.Secret // see [ParseKey]
 	Installation int64         // 0: looked up for each owner, once
 }
 
@@ -67,6 +65,7 @@ type Client struct {
 	main      *credential     // the token, or the App itself
 	installed installations
 	ahead     atomic.Int64 // nanoseconds that this machine's clock is ahead of GitHub's, by its last answer
+	clock     clock
 }
 
 // New returns a Client. It makes no call.
@@ -80,6 +79,7 @@ func New(c Config) (*Client, error) {
 		return nil, err
 	}
 	client := &Client{config: withDefaults(c), at: at, transport: transport}
+	client.clock.local = client.config.Now
 	switch {
 	case c.App != nil && !c.Token.IsZero():
 		return nil, errors.New("GitHub credential: both an App and a token: want one")
@@ -120,9 +120,9 @@ func (c *Client) actAs(a App) error {
 	if a.ID <= 0 {
 		return fmt.Errorf("GitHub App id %d: want the number on the App's settings page", a.ID)
 	}
-	key, err := jwt.ParseRSAPrivateKeyFromPEM([]byte(a.PrivateKey.Reveal()))
+	key, err := ParseKey(a.PrivateKey)
 	if err != nil {
-		return errors.New("GitHub App private key: want an RSA key in PEM, as the App's settings page gives it for download")
+		return fmt.Errorf("GitHub App private key: %w", err)
 	}
 	c.key = key
 	c.main, err = c.credential(c.appTransport())

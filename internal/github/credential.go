@@ -35,7 +35,8 @@ func (c *Client) credential(t http.RoundTripper) (*credential, error) {
 // appTransport signs requests as the App. Each caller gets one of its own:
 // ghinstallation writes into it.
 func (c *Client) appTransport() *ghinstallation.AppsTransport {
-	t := ghinstallation.NewAppsTransportFromPrivateKey(c.transport, c.config.App.ID, c.key)
+	signer := appSigner{next: c.transport, app: c.config.App.ID, key: c.key, now: c.clock.now}
+	t := ghinstallation.NewAppsTransportFromPrivateKey(signer, c.config.App.ID, c.key)
 	t.BaseURL = strings.TrimSuffix(c.at.api, "/")
 	return t
 }

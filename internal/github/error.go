@@ -53,7 +53,8 @@ type Error struct {
 	Lost    bool   // as ErrLost
 	Kind    error
 
-	hint string
+	hint  string
+	clock bool // GitHub's clock is another than was thought: the same call again is signed otherwise
 }
 
 func (e *Error) Error() string {
@@ -153,11 +154,13 @@ func resetTime(h http.Header, now time.Time) (time.Time, bool) {
 	return time.Unix(s, 0).Add(skew(h, now)), true
 }
 
-// skew is how far this machine's clock is ahead of GitHub's, when that is more
-// than the second that Date is exact to and the way of the answer.
+// leastSkew is more than the second that Date is exact to and the way of the answer.
+const leastSkew = 5 * time.Second
+
+// skew is how far this machine's clock is ahead of GitHub's; 0 for less than leastSkew.
 func skew(h http.Header, now time.Time) time.Duration {
 	date, err := http.ParseTime(h.Get("Date"))
-	if d := now.Sub(date); err == nil && d.Abs() > 5*time.Second {
+	if d := now.Sub(date); err == nil && d.Abs() > leastSkew {
 		return d
 	}
 	return 0

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/event"
 )
 
 // An outcome is why a delivery was answered with 2xx.
@@ -44,6 +46,7 @@ const (
 	unsigned
 	large
 	busy
+	slow
 	mediaType
 	malformed
 	full
@@ -62,6 +65,7 @@ var meanings = [reasons]struct {
 	unsigned:  {"signature", http.StatusUnauthorized, "give the webhook the secret that mayfly has (webhook.secrets in mayfly.yaml); SHA-1 signatures are not accepted"},
 	large:     {"size", http.StatusRequestEntityTooLarge, "raise webhook.max_body in mayfly.yaml (on AWS an event is less than 1 MB, whatever it says), or send fewer event types"},
 	busy:      {"busy", http.StatusServiceUnavailable, "redeliver it later"},
+	slow:      {"slow", http.StatusRequestTimeout, "send a body at once: GitHub itself gives up after 10 seconds"},
 	mediaType: {"content type", http.StatusUnsupportedMediaType, "set the webhook's content type to application/json: form-encoded webhooks must be changed"},
 	malformed: {"malformed", http.StatusBadRequest, "want a webhook of GitHub, or of what sends the same"},
 	full:      {"disk full", http.StatusServiceUnavailable, "make room where mayfly keeps its state; what was refused can be redelivered"},
@@ -77,7 +81,7 @@ type refusal struct {
 	detail string // with the value that was wrong; seen by whoever sent it, unless the fault is ours
 }
 
-func refuse(r reason, detail string) *refusal { return &refusal{r, detail} }
+func refuse(r reason, detail string) *refusal { return &refusal{r, event.Clip(detail, event.MaxSaid)} }
 
 func (no *refusal) write(w http.ResponseWriter) {
 	meaning := meanings[no.reason]

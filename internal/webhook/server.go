@@ -13,8 +13,8 @@ func Server(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       20 * time.Second, // of the whole body; GitHub gives up after 10
-		WriteTimeout:      40 * time.Second, // from the end of the headers: reading, keeping and answering
+		ReadTimeout:       10 * time.Second, // of headers and body; GitHub gives up after 10
+		WriteTimeout:      30 * time.Second, // from the end of the headers: reading, keeping and answering
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),

@@ -14,7 +14,6 @@
 package webhook
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -71,11 +70,10 @@ type Config struct {
 // A Handler answers deliveries, on whatever path it is mounted. It may serve any
 // number of requests at once.
 type Handler struct {
-	c          Config
-	buffers    buffers
-	largeReads chan struct{} // holds one for each large body that is being read
-	tally      tally
-	pools      atomic.Pointer[pool.Set]
+	c      Config
+	memory *chunks
+	tally  tally
+	pools  atomic.Pointer[pool.Set]
 }
 
 // New returns a Handler, or what is wrong with c. An empty secret is refused:
@@ -98,7 +96,7 @@ func New(c Config) (*Handler, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	h := &Handler{c: c, largeReads: make(chan struct{}, largeBodies)}
+	h := &Handler{c: c, memory: newChunks(c.MaxBody)}
 	h.SetPools(c.Pools)
 	return h, nil
 }
@@ -109,9 +107,10 @@ func (h *Handler) SetPools(pools pool.Set) { h.pools.Store(&pools) }
 // ServeHTTP answers one delivery.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.tally.received.Add(1)
-	a, no := h.deliver(r)
+	a, no := h.deliver(w, r)
 	if no != nil {
 		h.refused(no, r)
+		drain(r)
 		no.write(w)
 		return
 	}
@@ -121,10 +120,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // deliver does all that a delivery asks for. Until its signature is known to be
 // good, nothing of a request is used but its method, its size and its signature.
-func (h *Handler) deliver(r *http.Request) (answer, *refusal) {
-	body := h.buffers.get()
-	defer h.buffers.put(body)
-	if no := h.readSigned(r, body); no != nil {
+func (h *Handler) deliver(w http.ResponseWriter, r *http.Request) (answer, *refusal) {
+	b := &body{memory: h.memory}
+	defer b.release()
+	if no := h.readSigned(w, r, b); no != nil {
 		return answer{}, no
 	}
 	e, no := h.readHeader(r.Header)
@@ -134,7 +133,8 @@ func (h *Handler) deliver(r *http.Request) (answer, *refusal) {
 	if !slices.Contains(h.c.Events, e.DetailType) {
 		return answer{outcome: ignored, Event: e.ID, Note: e.DetailType + " is not among the event types to forward: nothing was done"}, nil
 	}
-	e.Detail = bytes.Clone(body.Bytes()) // the buffer is used again
+	e.Detail = b.bytes()
+	b.release() // for others, while this one is kept
 	return h.publish(r.Context(), e)
 }
 
@@ -143,12 +143,13 @@ func (h *Handler) publish(ctx context.Context, e event.Event) (answer, *refusal)
 	routed, err := Route(e, *h.pools.Load())
 	switch {
 	case err == nil:
-		return h.keep(ctx, h.c.Publish, routed.Event, answer{Event: e.ID, Pool: routed.Pool, Note: routed.Note})
+		return h.keep(ctx, h.c.Publish, routed.Event, answer{Event: e.ID, Pool: routed.Pool, Note: event.Clip(routed.Note, event.MaxSaid)})
 	case h.c.Quarantine == nil || !isObject(e.Detail):
 		return answer{}, refuse(malformed, err.Error())
 	}
-	aside := func(ctx context.Context, e event.Event) (bool, error) { return h.c.Quarantine(ctx, e, err.Error()) }
-	return h.keep(ctx, aside, e, answer{outcome: quarantined, Event: e.ID, Note: "in quarantine: " + err.Error()})
+	why := event.Clip(err.Error(), event.MaxSaid)
+	aside := func(ctx context.Context, e event.Event) (bool, error) { return h.c.Quarantine(ctx, e, why) }
+	return h.keep(ctx, aside, e, answer{outcome: quarantined, Event: e.ID, Note: "in quarantine: " + why})
 }
 
 // keep has e kept by publish, and says in a what came of it.

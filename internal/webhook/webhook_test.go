@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -257,53 +256,6 @@ func TestNothingIsAcknowledgedThatWasNotKept(t *testing.T) {
 		if got := h.Counts(); got.Refused[c.reason] != 1 || got.Accepted != 1 {
 			t.Errorf("counts: %+v", got)
 		}
-	}
-}
-
-// TestLargeBodiesAreFewAtOnce: strangers who send much cannot take the memory,
-// and do not keep small deliveries out.
-func TestLargeBodiesAreFewAtOnce(t *testing.T) {
-	h, _ := newHandler(t, nil)
-	addr := serve(t, h)
-	const most = 8
-	var feeds []*io.PipeWriter
-	answers := make(chan int, most)
-	chunk := make([]byte, 300<<10)
-	for range most {
-		out, in := io.Pipe()
-		r := delivery(addr, "ping", "d-1", nil)
-		r.Body, r.ContentLength = out, 10<<20
-		feeds = append(feeds, in)
-		go func() {
-			resp, err := http.DefaultClient.Do(r)
-			if err != nil {
-				answers <- 0
-				return
-			}
-			resp.Body.Close()
-			answers <- resp.StatusCode
-		}()
-		if _, err := in.Write(chunk); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for { // until all of them have been seen to be large
-		got := do(t, delivery(addr, "ping", "d-2", chunk))
-		if got.Status == http.StatusServiceUnavailable {
-			break
-		}
-		if got.Status != http.StatusBadRequest {
-			t.Fatalf("%+v", got)
-		}
-	}
-	if got := do(t, delivery(addr, "ping", "d-3", []byte("{}"))); got.Status != http.StatusAccepted {
-		t.Errorf("a small one meanwhile: %+v, want 202", got)
-	}
-	for _, in := range feeds {
-		in.CloseWithError(io.ErrUnexpectedEOF)
-	}
-	for range feeds {
-		<-answers
 	}
 }
 

@@ -3,8 +3,6 @@ package rollout
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/github"
@@ -57,46 +55,19 @@ func (d *Deployment) installHook(ctx context.Context) error {
 	return d.ping(ctx, at, hook)
 }
 
-// How long a ping may take, and how far apart looks for it are.
-const (
-	pingWithin = time.Minute
-	pingLook   = time.Second
-)
-
-// ping has GitHub send a ping, and waits until GitHub says how it was answered. An App's
-// webhook cannot be pinged.
+// ping has GitHub ping the stack's webhook.
 func (d *Deployment) ping(ctx context.Context, at github.Scope, hook github.Hook) error {
-	before, _, err := d.Forge.LatestDelivery(ctx, at, hook.ID, "ping")
-	if err != nil {
-		return err
-	}
-	if err := d.Forge.PingWebhook(ctx, at, hook.ID); errors.Is(err, github.ErrByHand) {
+	code, err := d.Forge.Ping(ctx, at, hook)
+	switch refused := (*github.PingRefused)(nil); {
+	case errors.Is(err, github.ErrByHand):
 		d.note("GitHub has no call to ping an App's webhook: the first delivery will tell")
 		return nil
-	} else if err != nil {
-		return err
+	case errors.As(err, &refused):
+		return cli.Hint(err, "the log of function %s-webhook says why; then deploy again", d.Stack.Name)
+	case errors.Is(err, github.ErrNoPing):
+		return cli.Hint(err, "GitHub lists it under the webhook's deliveries; deploy again sends another")
+	case err == nil:
+		d.note("a ping was delivered: %d", code)
 	}
-	limited, cancel := context.WithTimeout(ctx, pingWithin)
-	defer cancel()
-	for {
-		latest, found, err := d.Forge.LatestDelivery(limited, at, hook.ID, "ping")
-		switch {
-		case err != nil && limited.Err() == nil:
-			return err
-		case found && latest.ID != before.ID && latest.Code/100 == 2:
-			d.note("a ping was delivered: %d", latest.Code)
-			return nil
-		case found && latest.ID != before.ID && latest.Code != 0:
-			return cli.Hint(fmt.Errorf("a ping was answered with %d %s", latest.Code, latest.Status),
-				"the log of function %s-webhook says why; then deploy again", d.Stack.Name)
-		}
-		select {
-		case <-limited.Done():
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return cli.Hint(fmt.Errorf("no ping was delivered within %s", pingWithin), "GitHub lists it under the webhook's deliveries; deploy again sends another")
-		case <-time.After(pingLook):
-		}
-	}
+	return err
 }

@@ -32,7 +32,11 @@ func NewQuarantine(c aws.Config, url string, bus *eventbus.Bus, route func(event
 	return &Quarantine{queue{"quarantine", url, sqs.NewFromConfig(c)}, bus, route}
 }
 
-// Count returns about how many deliveries there are.
+// maxCounted is how many messages are looked at to count deliveries.
+const maxCounted = 200
+
+// Count returns how many deliveries there are, one that came twice for one; where there are many
+// it is about how many messages.
 func (q *Quarantine) Count(ctx context.Context) (int, error) {
 	if q.queue.url == "" {
 		return 0, nil
@@ -42,7 +46,17 @@ func (q *Quarantine) Count(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, q.queue.fault(err)
 	}
-	return strconv.Atoi(out.Attributes[string(name)])
+	n, err := strconv.Atoi(out.Attributes[string(name)])
+	if err != nil || n == 0 || n > maxCounted {
+		return n, err
+	}
+	all, err := q.queue.look(ctx)
+	ids := map[string]bool{}
+	for _, m := range all {
+		one, _ := quarantinedOf(m)
+		ids[one.Event.ID] = true
+	}
+	return len(ids), err
 }
 
 // Quarantined returns the deliveries that pass f, the newest first, limit at most.

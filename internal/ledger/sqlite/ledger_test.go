@@ -247,7 +247,7 @@ func TestReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer beside.Close()
-	r := sqlite.NewReader(beside, limits(1))
+	r := sqlite.NewReader(beside)
 	state, err := r.Snapshot(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -17,24 +17,22 @@ import (
 // that keeps it.
 type Reader struct {
 	db     *disk.DB
-	limits atomic.Pointer[ledger.Limits]
+	limits atomic.Pointer[ledger.Limits] // of the process that decides by them; nil beside it
 }
 
 // Migrated returns nil when db has the tables that a [Reader] reads, and [disk.ErrOlder]
 // when no ledger of this version was opened on it yet.
 func Migrated(ctx context.Context, db *disk.DB) error { return db.Migrated(ctx, "ledger", schema) }
 
-// NewReader returns the reading side of the ledger in db. Limits are only for
-// what is said about jobs, such as which pool is full. A file that is not [Migrated]
-// gives an error with the first query.
-func NewReader(db *disk.DB, l ledger.Limits) *Reader {
-	r := &Reader{db: db}
-	r.limits.Store(&l)
-	return r
-}
+// NewReader returns the reading side of the ledger in db, which also has the limits that are
+// in force, or were last: what is said of a job, such as that its pool is full, follows from
+// them and not from what a file says by now. A state without pools has limits that are not
+// known. A file that is not [Migrated] gives an error with the first query.
+func NewReader(db *disk.DB) *Reader { return &Reader{db: db} }
 
 // selectState selects what is in memory, in one statement so that it is of one moment.
 const selectState = `SELECT 'instance', '', name FROM ledger_instance
+	UNION ALL SELECT 'limits', '', body FROM ledger_limits
 	UNION ALL SELECT 'ledger_jobs', key, body FROM ledger_jobs WHERE open
 	UNION ALL SELECT 'ledger_runners', name, body FROM ledger_runners WHERE live
 	UNION ALL SELECT 'ledger_unreadable', key, reason FROM ledger_unreadable`
@@ -45,7 +43,7 @@ func (r *Reader) Snapshot(ctx context.Context) (*ledger.State, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the ledger: %w", err)
 	}
-	state, bad, err := scanState(rows, *r.limits.Load())
+	state, bad, err := scanState(rows, r.limits.Load())
 	if err != nil {
 		return nil, fmt.Errorf("reading the ledger: %w", err)
 	}
@@ -55,9 +53,11 @@ func (r *Reader) Snapshot(ctx context.Context) (*ledger.State, error) {
 	return state, nil
 }
 
-// scanState reads what selectState selects, and returns the rows that it cannot read.
-func scanState(rows *sql.Rows, l ledger.Limits) (_ *ledger.State, bad []broken, err error) {
+// scanState reads what selectState selects, with own limits or else with those of the rows, and
+// returns the rows that it cannot read.
+func scanState(rows *sql.Rows, own *ledger.Limits) (_ *ledger.State, bad []broken, err error) {
 	defer rows.Close()
+	var limits ledger.Limits
 	var instance string
 	var jobs []ledger.Job
 	var runners []ledger.Runner
@@ -70,6 +70,8 @@ func scanState(rows *sql.Rows, l ledger.Limits) (_ *ledger.State, bad []broken, 
 		switch b.table {
 		case "instance":
 			instance = string(b.body)
+		case "limits":
+			err = json.Unmarshal(b.body, &limits)
 		case "ledger_jobs":
 			jobs, b.err = decode(jobs, b.body)
 		case "ledger_runners":
@@ -77,11 +79,17 @@ func scanState(rows *sql.Rows, l ledger.Limits) (_ *ledger.State, bad []broken, 
 		default:
 			aside = append(aside, ledger.Unreadable{Row: b.key, Reason: string(b.body)})
 		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("limits in force: %w", err)
+		}
 		if b.err != nil {
 			bad = append(bad, b)
 		}
 	}
-	state := ledger.NewState(instance, l)
+	if own != nil {
+		limits = *own
+	}
+	state := ledger.NewState(instance, limits)
 	state.Load(jobs, runners)
 	state.SetAside(aside...)
 	return state, bad, rows.Err()

@@ -42,4 +42,6 @@ var schema = []string{
 	// The mark of the clock ([clock.Mark]) by which the deadlines that are kept were set.
 	`ALTER TABLE ledger_instance ADD COLUMN boot TEXT NOT NULL DEFAULT ''`,
 	`ALTER TABLE ledger_instance ADD COLUMN ahead INTEGER NOT NULL DEFAULT 0`,
+	// The limits in force, for those who read beside the process that decides by them.
+	`CREATE TABLE ledger_limits (one INTEGER PRIMARY KEY CHECK (one = 1), body BLOB NOT NULL)`,
 }

@@ -61,7 +61,8 @@ func Open(ctx context.Context, db *disk.DB, c Config) (*Ledger, error) {
 	if err := db.Migrate(ctx, "ledger", schema); err != nil {
 		return nil, err
 	}
-	l := &Ledger{Reader: NewReader(db, c.Limits), config: c}
+	l := &Ledger{Reader: NewReader(db), config: c}
+	l.limits.Store(&c.Limits)
 	if err := db.Write(ctx, l.begin); err != nil {
 		return nil, fmt.Errorf("opening the ledger: %w", err)
 	}
@@ -76,10 +77,10 @@ func Open(ctx context.Context, db *disk.DB, c Config) (*Ledger, error) {
 // SetLimits puts other limits in force, as opening the ledger anew with them does: what
 // they change for the jobs that are open is decided before it returns.
 func (l *Ledger) SetLimits(ctx context.Context, limits ledger.Limits) error {
-	err := l.db.Write(ctx, func(*disk.Tx) error {
+	err := l.db.Write(ctx, func(tx *disk.Tx) error {
 		l.limits.Store(&limits)
 		l.state, l.tx = nil, nil
-		return nil
+		return keepLimits(tx, limits)
 	})
 	if err == nil {
 		_, err = l.Apply(ctx, ledger.Tick{})
@@ -90,8 +91,21 @@ func (l *Ledger) SetLimits(ctx context.Context, limits ledger.Limits) error {
 	return nil
 }
 
-// begin reads the instance, or chooses it.
+// keepLimits has readers see the limits that are in force.
+func keepLimits(tx *disk.Tx, limits ledger.Limits) error {
+	body, err := json.Marshal(limits)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`INSERT INTO ledger_limits (one, body) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET body = excluded.body`, body)
+	return err
+}
+
+// begin keeps the limits, and reads the instance, or chooses it.
 func (l *Ledger) begin(tx *disk.Tx) error {
+	if err := keepLimits(tx, l.config.Limits); err != nil {
+		return err
+	}
 	name := l.config.Instance
 	if name == "" {
 		name = strings.ToLower(rand.Text()[:6])
@@ -177,7 +191,7 @@ func (l *Ledger) read(tx *disk.Tx) (*ledger.State, error) {
 	if err != nil {
 		return nil, err
 	}
-	state, bad, err := scanState(rows, *l.limits.Load())
+	state, bad, err := scanState(rows, l.limits.Load())
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ func TestUnreadableRows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	beside := sqlite.NewReader(db, limits(0))
+	beside := sqlite.NewReader(db)
 	if state, err := beside.Snapshot(t.Context()); err != nil || len(state.Unreadable()) != 2 {
 		t.Errorf("beside: %v, %v: want the two open rows told of", state, err)
 	}

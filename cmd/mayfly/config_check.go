@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/config"
+	"github.com/mayfly-ci/mayfly/internal/fleet"
+	"github.com/mayfly-ci/mayfly/internal/fleet/sandbox"
+	"github.com/mayfly-ci/mayfly/internal/github"
+)
+
+type configCheckCmd struct {
+	JSON    bool `help:"Print JSON."`
+	Secrets bool `help:"Look up the secrets, too." negatable:"" default:"true"`
+}
+
+// Run reads the configuration as mayfly up does.
+func (c *configCheckCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
+	warnings, pools, err := c.check(ctx, all.Config)
+	var faults config.Faults
+	if err != nil && !(c.JSON && errors.As(err, &faults)) {
+		return err
+	}
+	if c.JSON {
+		if err := screen.JSON(map[string]any{
+			"file": all.Config, "faults": append(config.Faults{}, faults...), "warnings": append(config.Faults{}, warnings...),
+		}); err != nil {
+			return err
+		}
+		return err // said on standard error, too, with its code
+	}
+	for _, w := range warnings {
+		fmt.Fprintln(screen.Out, screen.Paint(cli.Yellow, "warning:"), cli.Printable(w.Error()))
+	}
+	fmt.Fprintf(screen.Out, "%s: no faults, pools: %d\n", relative(all.Config), pools)
+	return nil
+}
+
+// check returns what is questionable, and the error of what is wrong.
+func (c *configCheckCmd) check(ctx context.Context, path string) (warnings config.Faults, pools int, err error) {
+	s, err := readSetup(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	machine, err := fleet.Host()
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := s.checkSandbox(); err != nil {
+		return nil, 0, err
+	}
+	warnings = append(s.Lint(machine), s.checkEngine(ctx)...)
+	if c.Secrets {
+		if err := s.resolve(); err != nil {
+			return nil, 0, err
+		}
+		warnings = append(warnings, s.secrets.Lint(s.Config)...)
+	}
+	return warnings, len(s.Pools), nil
+}
+
+// checkSandbox finds a pool that the sandbox cannot run, where that was chosen.
+func (s *setup) checkSandbox() error {
+	if s.Platform == config.PlatformAWS || s.Launcher != launcherSandbox {
+		return nil
+	}
+	for i, p := range s.limits.Pools {
+		if err := sandbox.Check(p); err != nil {
+			return sandboxFault(s.FaultAt(fmt.Sprintf("pools[%d].network", i), "%v", err))
+		}
+	}
+	return nil
+}
+
+// checkKey finds an App's key that is none.
+func (s *setup) checkKey() error {
+	if s.secrets.AppKey.IsZero() {
+		return nil
+	}
+	if _, err := github.ParseKey(s.secrets.AppKey); err != nil {
+		return s.FaultAt("github.app.private_key", "github.app.private_key %s: %v", s.GitHub.App.PrivateKey, err)
+	}
+	return nil
+}

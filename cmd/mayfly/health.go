@@ -1,0 +1,201 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/docker"
+	"github.com/mayfly-ci/mayfly/internal/github"
+)
+
+// The parts that a machine needs to be ready.
+const (
+	partDatabase = "database" // a delivery can be kept
+	partLauncher = "launcher" // a runner can be started
+	partForge    = "github"   // GitHub answers, and takes the credential
+)
+
+// How often parts are looked at. A look costs one small write, one ping, one call of GitHub's.
+const (
+	databaseEvery = 10 * time.Second
+	launcherEvery = 15 * time.Second
+	forgeEvery    = time.Minute
+	lookLimit     = 10 * time.Second
+)
+
+// A vital is how a part stands, or a loop. It is shown to strangers: its words are of this file, never those of an error.
+type vital struct {
+	Name  string    `json:"name"`
+	OK    bool      `json:"ok"`
+	State string    `json:"state"`
+	Since time.Time `json:"since"`
+}
+
+// vitals are what /healthz and /readyz tell. The zero value is ready.
+type vitals struct {
+	mu    sync.Mutex
+	parts map[string]vital // under mu; by name
+	loops map[string]*loop    // under mu; by what they do
+}
+
+// A loop is to turn within limit.
+type loop struct {
+	limit  time.Duration
+	turned time.Time
+}
+
+// turn notes that the loop of that name, which turns each period, has turned.
+func (v *vitals) turn(name string, period time.Duration) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.loops == nil {
+		v.loops = map[string]*loop{}
+	}
+	v.loops[name] = &loop{limit: max(10*period, time.Minute), turned: time.Now()}
+}
+
+// set notes how a part stands, and reports whether that is news.
+func (v *vitals) set(name string, ok bool, state string) (news bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if was, known := v.parts[name]; known && was.OK == ok && was.State == state {
+		return false
+	}
+	if v.parts == nil {
+		v.parts = map[string]vital{}
+	}
+	v.parts[name] = vital{name, ok, state, time.Now().UTC()}
+	return true
+}
+
+// alive tells of the loops.
+func (v *vitals) alive() (all []vital) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for name, l := range v.loops {
+		s := vital{name, true, "turns", l.turned.UTC()}
+		if time.Since(l.turned) > l.limit {
+			s.OK, s.State = false, "stands still"
+		}
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b vital) int { return cmp.Compare(a.Name, b.Name) })
+	return all
+}
+
+// ready tells of the parts; of one when it is named.
+func (v *vitals) ready(only string) (all []vital) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, name := range []string{partDatabase, partLauncher, partForge} {
+		s, known := v.parts[name]
+		if !known {
+			s = vital{Name: name, State: "not looked at yet"}
+		}
+		if only == "" || only == name {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// routes are what probes ask.
+func (v *vitals) routes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { tellVitals(w, "loops", v.alive()) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { tellVitals(w, "parts", v.ready("")) })
+	mux.HandleFunc("GET /readyz/{part}", func(w http.ResponseWriter, r *http.Request) {
+		one := v.ready(r.PathValue("part"))
+		if len(one) == 0 {
+			http.NotFound(w, r)
+			return
+		}
+		tellVitals(w, "parts", one)
+	})
+}
+
+// tellVitals answers 200 when all is well, and 503 otherwise.
+func tellVitals(w http.ResponseWriter, what string, all []vital) {
+	ok := !slices.ContainsFunc(all, func(s vital) bool { return !s.OK })
+	status := http.StatusOK
+	if !ok {
+		status = http.StatusServiceUnavailable
+	}
+	reply(w, status, map[string]any{"ok": ok, what: all})
+}
+
+// watchParts looks at the parts until ctx ends.
+func (m *machine) watchParts(ctx context.Context, group interface{ Go(func() error) }) {
+	for name, look := range m.looks() {
+		group.Go(func() error {
+			return m.every(ctx, look.period, "looking at "+name, func(ctx context.Context) error {
+				ctx, cancel := context.WithTimeout(ctx, lookLimit)
+				defer cancel()
+				m.notice(ctx, name, look)
+				return nil
+			})
+		})
+	}
+}
+
+// A look finds out how a part stands; hint is for its errors.
+type look struct {
+	period time.Duration
+	do     func(context.Context) error
+	hint   string
+}
+
+func (m *machine) looks() map[string]look {
+	return map[string]look{
+		partDatabase: {databaseEvery, m.db.Probe, "make room where state: in the configuration is, and see that mayfly may write there"},
+		partLauncher: {launcherEvery, m.probeLauncher, "start the container engine: systemctl start podman.socket, or docker"},
+		partForge:    {forgeEvery, m.joins.Forge.Check, "mayfly config check looks at the credential; curl -sI tells whether this machine reaches GitHub"},
+	}
+}
+
+// notice looks at a part, and says so when it stands otherwise than before.
+func (m *machine) notice(ctx context.Context, name string, l look) {
+	err := l.do(ctx)
+	if ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled) {
+		return // the machine ends
+	}
+	state, ok := stateOf(err)
+	switch news := m.vitals.set(name, ok, state); {
+	case news && !ok:
+		m.Log.Error("not ready", "part", name, "state", state, "err", err, "hint", l.hint)
+	case news:
+		m.Log.Info("ready", "part", name, "state", state)
+	}
+}
+
+// stateOf puts what came of a look into words.
+func stateOf(err error) (state string, ok bool) {
+	var limited *github.RateLimited
+	switch {
+	case err == nil:
+		return "works", true
+	case errors.As(err, &limited):
+		return "limits calls", true // it has taken the credential
+	case errors.Is(err, disk.ErrFull):
+		return "disk full", false
+	case errors.Is(err, github.ErrUnauthorized):
+		return "credential is not accepted", false
+	case errors.Is(err, github.ErrUnavailable), errors.Is(err, docker.ErrNoEngine), errors.Is(err, context.DeadlineExceeded):
+		return "does not answer", false
+	}
+	return "fails", false
+}
+
+// probeLauncher asks the engine whether it is there; a sandbox needs nobody.
+func (m *machine) probeLauncher(ctx context.Context) error {
+	if m.engine == nil {
+		return nil
+	}
+	_, err := docker.Find(ctx, m.engineSocket)
+	return err
+}

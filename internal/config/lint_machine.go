@@ -1,0 +1,113 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/mayfly-ci/mayfly/internal/pool"
+)
+
+// machine warns of what this machine does not have, or gives away.
+func (l *linter) machine(has pool.Resources) {
+	c := l.config
+	if has.CPUs != 0 && c.Host.CPUs > has.CPUs {
+		l.warn("host.cpus", "host.cpus %v: this machine has %v", c.Host.CPUs, has.CPUs)
+	}
+	if has.Memory != 0 && int64(c.Host.Memory) > has.Memory {
+		l.warn("host.memory", "host.memory %v: this machine has %v", c.Host.Memory, Bytes(has.Memory))
+	}
+	if _, some := c.positions["aws"]; some {
+		l.warn("aws", "aws means nothing without platform: aws")
+	}
+	for i, p := range c.Pools {
+		if p.Network == string(pool.NetworkHost) {
+			l.warn(fmt.Sprintf("pools[%d].network", i), "pool %q: network host: its jobs reach what listens on this machine's loopback and, on a cloud's machine, the metadata address 169.254.169.254, which gives them the machine's credentials: want network: own, or an instance without a role", p.Name)
+		}
+		if p.Image == "" && !c.Image.Watch && c.Launcher != "sandbox" {
+			l.warn(fmt.Sprintf("pools[%d]", i), "pool %q has no image and image.watch is off: it gets no runner until mayfly image build and mayfly image promote have made one current", p.Name)
+		}
+	}
+	l.files()
+}
+
+// files warns of what the file names that is not there.
+func (l *linter) files() {
+	c := l.config
+	if source := c.Image.Source; source != "" {
+		if info, err := os.Stat(c.Abs(source)); err != nil || !info.IsDir() {
+			l.warn("image.source", "image.source %q: there is no such folder: mayfly image eject writes one", source)
+		}
+	}
+	for host := range c.Sandbox.Programs {
+		if _, err := os.Stat(c.Abs(host)); err != nil {
+			l.warn("sandbox.programs", "sandbox.programs %q: there is no such file or folder on this machine", host)
+		}
+	}
+	for i, r := range c.Rules {
+		if r.Target == "command" && len(r.Command) > 0 && !c.isProgram(r.Command[0]) {
+			l.warn(fmt.Sprintf("rules[%d].command", i), "rule %q: command %q: there is no such program on this machine", r.Name, r.Command[0])
+		}
+	}
+}
+
+// isProgram reports whether a rule's command can be started: a path from the folder of the file, or a name in PATH.
+func (c *Config) isProgram(name string) bool {
+	if strings.ContainsRune(name, filepath.Separator) {
+		name = c.Abs(name)
+	}
+	_, err := exec.LookPath(name)
+	return err == nil
+}
+
+// secrets warns of files with secrets that others can read.
+func (l *linter) secrets() {
+	c := l.config
+	refs := map[string]SecretRef{"github.token": c.GitHub.Token, "github.app.private_key": c.GitHub.App.PrivateKey}
+	for i, ref := range c.Webhook.Secrets {
+		refs[fmt.Sprintf("webhook.secrets[%d]", i)] = ref
+	}
+	for i, r := range c.Rules {
+		refs[fmt.Sprintf("rules[%d].secret", i)] = r.Secret
+	}
+	for path, ref := range refs {
+		file, ok := strings.CutPrefix(string(ref), "file:")
+		if !ok {
+			continue
+		}
+		if info, err := os.Stat(c.Abs(file)); err == nil && info.Mode().Perm()&0o004 != 0 {
+			l.warn(path, "%s %s: everybody on this machine can read it: want chmod 600", path, ref)
+		}
+	}
+}
+
+// leastSecret is how many characters make a secret that nobody tries out.
+const leastSecret = 16
+
+// Lint returns what is allowed but hardly meant of the secrets of c.
+func (s Secrets) Lint(c *Config) Faults {
+	l := linter{config: c}
+	for i, one := range s.Webhook {
+		if n := len(one.Reveal()); n < leastSecret {
+			l.warn(fmt.Sprintf("webhook.secrets[%d]", i), "webhook.secrets[%d]: %d characters, which can be tried out: want %d or more; openssl rand -hex 32 makes a secret", i, n, leastSecret)
+		}
+	}
+	for i, one := range s.Rules {
+		if n := len(one.Reveal()); n > 0 && n < leastSecret {
+			l.warn(fmt.Sprintf("rules[%d].secret", i), "rule %q: secret: %d characters, which can be tried out: want %d or more", c.Rules[i].Name, n, leastSecret)
+		}
+	}
+	return l.found.sorted()
+}
+
+// hookPath warns of an address that mayfly does not answer at.
+func (l *linter) hookPath() {
+	at := l.config.Webhook.URL
+	if u, err := url.Parse(at); err == nil && at != "" && u.Path != "/webhook" {
+		u.Path = "/webhook"
+		l.warn("webhook.url", "webhook.url %q: mayfly answers at /webhook: want %s, unless what is in front of it maps the path", at, u)
+	}
+}

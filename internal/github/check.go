@@ -1,0 +1,23 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"net/http"
+)
+
+// Check asks GitHub whether it takes the credential: the App's, or the token. It takes nothing of the
+// hourly limit of jobs. What the credential may do, single calls find out.
+// https://docs.github.com/en/rest/apps/apps#get-the-authenticated-app
+// https://docs.github.com/en/rest/rate-limit/rate-limit#get-rate-limit-status-for-the-authenticated-user
+func (c *Client) Check(ctx context.Context) error {
+	r := request{doing: "asking GitHub whether it takes the credential", scope: Scope{kind: app}, method: http.MethodGet, path: "rate_limit", priority: housekeeping}
+	if c.key != nil {
+		r.path = "app"
+	}
+	_, err := c.doAs(ctx, c.main, r)
+	if c.key == nil && errors.Is(err, ErrNotFound) {
+		return nil // an Enterprise Server without rate limits has no such call, but has read the token
+	}
+	return err
+}
