@@ -9,10 +9,10 @@ import (
 
 // A Change is one difference between two versions of a schema.
 type Change struct {
-	Path string // such as "detail.workflow_job.labels[]"; "{}" for the values of a map
-	Kind Kind
-	Old  string // what it was; "" for an added field
-	New  string // what it is; "" for a removed field
+	Path string `json:"path"` // such as "detail.workflow_job.labels[]"; "{}" for the values of a map
+	Kind Kind   `json:"kind"`
+	Old  string `json:"old"` // what it was; "" for an added field
+	New  string `json:"new"` // what it is; "" for a removed field
 }
 
 // Kind says what of a position changed.
