@@ -174,6 +174,7 @@ func TestLibrariesHaveOneHome(t *testing.T) {
 		"github.com/bradleyfalzon/ghinstallation": {"internal/github"},
 		"github.com/getkin/kin-openapi":           {"internal/github/openapi"},
 		"github.com/rhysd/actionlint":             {"internal/github/expr", "internal/github/githubsim"},
+		"github.com/robfig/cron":                  {"internal/github/githubsim"},
 		"github.com/goccy/go-yaml":                {"internal/config", "internal/github/githubsim", "internal/aws/stack"},
 		"github.com/prometheus/":                  {"cmd/mayfly"},
 		"github.com/alecthomas/kong":              {"cmd/mayfly", "internal/cli"},

@@ -34,22 +34,27 @@ func (s *Sim) jobMessage(j *job, web string) object {
 			"authorization": object{"scheme": "OAuth", "parameters": object{"AccessToken": j.token}},
 		}}},
 		"contextData": j.contextData(s, web), "variables": j.variables(s, web),
-		"mask": []any{object{"type": "regex", "value": j.token}}, "steps": steps, "fileTable": []any{j.run.Path},
-		"environmentVariables": []any{j.mapping(j.run.file.Env), j.mapping(j.task.def.Env)},
-		"defaults":             j.defaults(), "jobOutputs": j.mapping(j.task.def.Outputs),
+		"mask": []any{object{"type": "regex", "value": j.token}}, "steps": steps, "fileTable": []any{j.task.flow.file.Path},
+		"environmentVariables": []any{j.mapping(j.task.flow.file.Env), j.mapping(j.task.def.Env)},
+		"jobContainer":         j.container(), "jobServiceContainers": j.services(),
+		"defaults": j.defaults(), "jobOutputs": j.mapping(j.task.def.Outputs),
 	}
 }
 
 func (j *job) variables(s *Sim, web string) object {
 	plain := func(v string) object { return object{"value": v} }
-	return object{
+	out := object{
 		"system.github.job": plain(j.Key), "system.github.runid": plain(strconv.FormatInt(j.RunID, 10)),
 		"system.runnerGroupName": plain(j.group.name), "system.orchestrationId": plain(j.planID),
 		"system.github.results_endpoint": plain(web + pathResults + "/"),
 		"system.github.token":            object{"value": j.token, "isSecret": true},
 		"github_token":                   object{"value": j.token, "isSecret": true},
-		"system.jobTimeout":              plain(expr.Text(j.task.def.Timeout)),
+		"system.jobTimeout":              plain(minutesText(j.minutes)),
 	}
+	for name, value := range j.task.flow.secrets {
+		out[name] = object{"value": value, "isSecret": true}
+	}
+	return out
 }
 
 // step gives one step as runners read it.
@@ -78,8 +83,8 @@ func (j *job) step(i int, st workflow.Step) object {
 	if st.ContinueOnError != "" {
 		out["continueOnError"] = j.flag(st.ContinueOnError)
 	}
-	if st.Timeout > 0 {
-		out["timeoutInMinutes"] = object{"type": tokenNumber, "num": st.Timeout}
+	if st.Timeout != "" {
+		out["timeoutInMinutes"] = j.number(st.Timeout)
 	}
 	return out
 }
@@ -104,6 +109,7 @@ func condition(text string) string {
 // https://github.com/actions/runner/blob/main/src/Sdk/DTObjectTemplating/ObjectTemplating/Tokens/TokenType.cs
 const (
 	tokenString     = 0
+	tokenSequence   = 1
 	tokenMapping    = 2
 	tokenExpression = 3
 	tokenBoolean    = 5
@@ -215,8 +221,12 @@ func (s *Sim) githubContext(r *run, t *task) map[string]any {
 	}
 	name := strings.TrimPrefix(strings.TrimPrefix(r.Ref, "refs/heads/"), "refs/tags/")
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
+	var job any // where there is none yet
+	if t != nil {
+		job = t.def.Key
+	}
 	return map[string]any{
-		"event_name": r.Event, "event": r.payload, "workflow": r.Workflow, "job": t.def.Key,
+		"event_name": r.Event, "event": r.payload, "workflow": r.Workflow, "job": job,
 		"repository": r.Repository, "repository_owner": r.repo.owner.login, "repository_id": number(r.repo.id), "repository_owner_id": number(r.repo.owner.id),
 		"sha": r.SHA, "ref": r.Ref, "ref_name": name, "ref_type": kind, "head_ref": "", "base_ref": "", "ref_protected": false,
 		"actor": sender, "actor_id": number(senderID), "triggering_actor": sender,

@@ -313,7 +313,7 @@ func TestLimitsOfADay(t *testing.T) {
 	w.jitRunner("never", "other")
 	w.clock.advance(24*time.Hour + time.Second)
 	w.Expire()
-	if got := w.job("build"); got.Conclusion != githubsim.Failure || got.Started != 0 {
+	if got := w.job("build"); got.Conclusion != githubsim.Cancelled || got.Started != 0 {
 		t.Errorf("job is %+v", got)
 	}
 	if got := w.Runners(); len(got) != 0 {

@@ -87,7 +87,7 @@ jobs:
 	for _, j := range again {
 		got = append(got, j.Key+" "+cmp.Or(j.Conclusion, j.Status))
 	}
-	want := []string{"test success", "publish queued", "notify skipped"}
+	want := []string{"build success", "test success", "publish queued", "notify skipped"}
 	if d := diff.Diff(want, got); d != "" {
 		t.Errorf("second attempt (-want +got):\n%s", d)
 	}
@@ -190,7 +190,7 @@ func TestDispatch(t *testing.T) {
 	w := newWorld(t)
 	w.push("on: {workflow_dispatch: {inputs: {to: {default: test}}}}\njobs: {d: {name: 'to ${{ inputs.to }}', runs-on: linux, steps: [{run: 'true'}]}}")
 	w.expect()
-	if _, err := w.Dispatch("acme/web", "ci.yml", "main", map[string]string{"to": "prod"}); err != nil {
+	if _, err := w.Dispatch("acme/web", "ci.yml", "main", map[string]any{"to": "prod"}); err != nil {
 		t.Fatal(err)
 	}
 	w.api(http.StatusNoContent, "POST", "/repos/acme/web/actions/workflows/ci.yml/dispatches", map[string]any{"ref": "main"})

@@ -64,6 +64,7 @@ type Config struct {
 	PickUp  time.Duration // a job that its runner does not take for so long is queued again: 60 s
 	Lock    time.Duration // a job not renewed for so long has lost its runner: 10 min
 	Timeout time.Duration // of a webhook delivery: 10 s
+	Hosted  time.Duration // a job that GitHub runs itself takes so long: 10 s
 }
 
 // DefaultRunnerVersion is what releases/latest of actions/runner says by default.
@@ -77,6 +78,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.PickUp, time.Minute)
 	setDefault(&c.Lock, 10*time.Minute)
 	setDefault(&c.Timeout, 10*time.Second)
+	setDefault(&c.Hosted, 10*time.Second)
 	if c.Keys == nil {
 		c.Keys = jit.NewRing()
 	}

@@ -1,0 +1,58 @@
+package workflow
+
+import (
+	"github.com/rhysd/actionlint"
+)
+
+// concurrency reads a concurrency:; queue is what actionlint does not read of it.
+func (r *reader) concurrency(c *actionlint.Concurrency, queue any, contexts []string) *Concurrency {
+	if c == nil {
+		return nil
+	}
+	out := &Concurrency{Group: text(c.Group), CancelInProgress: boolText(c.CancelInProgress), Queue: queueOf(queue)}
+	r.check(c.Group, contexts...)
+	if c.CancelInProgress != nil {
+		r.check(c.CancelInProgress.Expression, contexts...)
+	}
+	switch {
+	case out.Queue != "" && out.Queue != "max" && out.Queue != "single":
+		r.fault(c.Pos, "queue %q: want single or max", out.Queue)
+	case out.Queue == "max" && out.CancelInProgress != "" && out.CancelInProgress != "false":
+		r.fault(c.Pos, "queue: max with cancel-in-progress: want one of the two")
+	}
+	return out
+}
+
+func (r *reader) container(c *actionlint.Container) *Container {
+	if c == nil {
+		return nil
+	}
+	out := &Container{Image: text(c.Image), Options: text(c.Options), Env: r.env(c.Env)}
+	for _, p := range c.Ports {
+		out.Ports = append(out.Ports, p.Value)
+	}
+	for _, v := range c.Volumes {
+		out.Volumes = append(out.Volumes, v.Value)
+	}
+	if c.Credentials != nil {
+		out.Username, out.Password = text(c.Credentials.Username), text(c.Credentials.Password)
+	}
+	return out
+}
+
+func (r *reader) services(s *actionlint.Services) []Service {
+	if s == nil {
+		return nil
+	}
+	if s.Expression != nil {
+		r.fault(s.Expression.Pos, "services as one expression is not supported by githubsim")
+		return nil
+	}
+	var out []Service
+	for _, one := range byPosition(s.Value, func(s *actionlint.Service) *actionlint.Pos { return s.Name.Pos }) {
+		if c := r.container(one.Container); c != nil {
+			out = append(out, Service{one.Name.Value, *c})
+		}
+	}
+	return out
+}
