@@ -115,7 +115,7 @@ func (s *Sim) moved(f *flow) {
 func (s *Sim) resume(t *task) {
 	for _, c := range t.calls {
 		if c.resume {
-			c.resume = false
+			c.resume, t.standing = false, s.scope(t).Status
 			c.start()
 		}
 	}

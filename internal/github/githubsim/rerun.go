@@ -68,7 +68,7 @@ func (s *Sim) pick(t, next *task, again func(*job) bool) {
 	if len(t.calls) == 0 {
 		return
 	}
-	next.calls, next.failFast, next.standing, next.outputs = t.calls, t.failFast, t.standing, t.outputs
+	next.calls, next.failFast, next.outputs = t.calls, t.failFast, t.outputs
 	for _, c := range next.calls {
 		c.caller, c.resume = next, true
 		s.again(c, again)

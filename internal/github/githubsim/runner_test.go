@@ -30,7 +30,12 @@ type handRunner struct {
 // jitRunner asks for a JIT configuration and reads it as a runner does.
 func (w *world) jitRunner(name string, labels ...string) *handRunner {
 	w.t.Helper()
-	a := w.api(http.StatusCreated, "POST", "/repos/acme/web/actions/runners/generate-jitconfig",
+	return w.jitRunnerOf("acme/web", name, labels...)
+}
+
+func (w *world) jitRunnerOf(repository, name string, labels ...string) *handRunner {
+	w.t.Helper()
+	a := w.api(http.StatusCreated, "POST", "/repos/"+repository+"/actions/runners/generate-jitconfig",
 		map[string]any{"name": name, "runner_group_id": 1, "labels": labels})
 	return w.decodeJIT(a.body["encoded_jit_config"].(string))
 }
@@ -242,5 +247,10 @@ func (r *handRunner) run(conclusion string, outputs map[string]string) {
 // runNext makes a JIT runner for labels that runs one job.
 func (w *world) runNext(conclusion string, outputs map[string]string, labels ...string) {
 	w.t.Helper()
-	w.jitRunner("r-"+strings.ToLower(rand.Text()), labels...).connect().run(conclusion, outputs)
+	w.runNextOf("acme/web", conclusion, outputs, labels...)
+}
+
+func (w *world) runNextOf(repository, conclusion string, outputs map[string]string, labels ...string) {
+	w.t.Helper()
+	w.jitRunnerOf(repository, "r-"+strings.ToLower(rand.Text()), labels...).connect().run(conclusion, outputs)
 }

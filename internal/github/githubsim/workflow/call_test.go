@@ -78,6 +78,20 @@ func TestSchedules(t *testing.T) {
 	}
 }
 
+// TestEmpty has what GitHub takes empty, and what it does not.
+func TestEmpty(t *testing.T) {
+	for part, want := range map[string]bool{
+		"needs: []": true, "env: {}": true, "services: {}": true, "outputs: {}": true, "strategy: {}": true, "if: ''": true, "container: ''": true,
+		"environment: ''": true, "strategy: {matrix: {a: [1], include: []}}": true, "cancel-timeout-minutes: 5": true,
+		"env:": false, "strategy: {matrix: {a: []}}": false, "steps: []": false, "nosuch: 1": false, "concurrency: ''": false, "timeout-minutes: '5'": false,
+	} {
+		_, faults := workflow.Parse(file, []byte("on: push\njobs:\n  a:\n    "+part+"\n    runs-on: x\n    steps: [{run: '', env: {}}, {uses: a/b@c, with: {}}]\n"))
+		if (len(faults) == 0) != want {
+			t.Errorf("%s: faults %v, want none: %v", part, faults, want)
+		}
+	}
+}
+
 // TestTaken has what GitHub takes and actionlint refuses.
 func TestTaken(t *testing.T) {
 	w := parse(t, `

@@ -3,6 +3,7 @@ package workflow
 import (
 	"cmp"
 	"strconv"
+	"strings"
 
 	"github.com/rhysd/actionlint"
 
@@ -54,7 +55,7 @@ func (r *reader) job(j *actionlint.Job, defaults *actionlint.Defaults) Job {
 
 // condition checks an if:, which may stand without ${{ }}.
 func (r *reader) condition(s *actionlint.String, contexts []string) {
-	if s == nil {
+	if s == nil || strings.TrimSpace(s.Value) == "" {
 		return
 	}
 	wrapped := *s

@@ -1,22 +1,71 @@
 package workflow
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
+	"github.com/rhysd/actionlint"
 )
 
-// taken reports whether GitHub takes what actionlint refuses with message.
-func taken(message string) bool {
-	switch {
-	case strings.HasPrefix(message, `anchor "`) && strings.HasSuffix(message, " is defined but not used"):
-		// https://docs.github.com/en/actions/reference/workflows-and-actions/reusing-workflow-configurations#yaml-anchors-and-aliases
-		return true
-	case strings.HasPrefix(message, `unexpected key "queue" for "concurrency" section`):
-		// https://github.blog/changelog/2026-05-07-github-actions-concurrency-groups-now-allow-larger-queues
+// emptySections may be empty at GitHub, by its schema.
+// https://github.com/actions/runner/blob/main/src/Sdk/WorkflowParser/workflow-v1.0.json
+var emptySections = []string{"needs", "env", "with", "services", "outputs", "strategy", "include", "exclude", "branches", "tags", "paths"}
+
+// emptyTexts may be the empty text at GitHub: it is as if they were not there.
+var emptyTexts = []string{"if", "container", "environment", "run", "run-name"}
+
+// newerKeys are of a section, and newer than actionlint.
+var newerKeys = map[string]string{
+	"queue":                  "concurrency", // https://github.blog/changelog/2026-05-07-github-actions-concurrency-groups-now-allow-larger-queues
+	"cancel-timeout-minutes": "job",
+	"description":            "workflow",
+}
+
+// taken reports whether GitHub takes what actionlint refuses.
+func (r *reader) taken(e *actionlint.Error) bool {
+	// https://docs.github.com/en/actions/reference/workflows-and-actions/reusing-workflow-configurations#yaml-anchors-and-aliases
+	if strings.HasPrefix(e.Message, `anchor "`) && strings.HasSuffix(e.Message, " is defined but not used") {
 		return true
 	}
+	if e.Message == "string should not be empty" {
+		return slices.ContainsFunc(emptyTexts, func(key string) bool { return r.follows(e, key+":") })
+	}
+	for _, section := range emptySections {
+		if strings.HasPrefix(e.Message, fmt.Sprintf("%q section should not be empty", section)) {
+			return r.blank(e)
+		}
+	}
+	for key, section := range newerKeys {
+		if strings.HasPrefix(e.Message, fmt.Sprintf("unexpected key %q for %q section", key, section)) {
+			return true
+		}
+	}
 	return false
+}
+
+// around gives what stands on the line before the place of e, and from there on.
+func (r *reader) around(e *actionlint.Error) (before, after string) {
+	if e.Line < 1 || e.Line > len(r.lines) {
+		return "", ""
+	}
+	line := []rune(r.lines[e.Line-1])
+	at := max(0, min(e.Column-1, len(line)))
+	return strings.TrimSpace(string(line[:at])), strings.TrimSpace(string(line[at:]))
+}
+
+// follows reports whether key stands right before the place of e.
+func (r *reader) follows(e *actionlint.Error, key string) bool {
+	before, _ := r.around(e)
+	return strings.HasSuffix(before, key)
+}
+
+// blank reports whether [] or {} is at the place of e, and not nothing at all,
+// which GitHub takes for null and refuses.
+func (r *reader) blank(e *actionlint.Error) bool {
+	_, after := r.around(e)
+	return strings.HasPrefix(after, "[") || strings.HasPrefix(after, "{")
 }
 
 // A newer is what of a file GitHub reads and actionlint does not yet.

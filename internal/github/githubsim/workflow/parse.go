@@ -18,7 +18,7 @@ func Parse(file string, data []byte) (*Workflow, []Fault) {
 	r := &reader{file: file, lines: strings.Split(string(data), "\n"), newer: readNewer(data)}
 	source, errs := actionlint.Parse(data)
 	for _, e := range errs {
-		if !taken(e.Message) {
+		if !r.taken(e) {
 			r.faults = append(r.faults, Fault{file, e.Line, e.Column, e.Message})
 		}
 	}
