@@ -1,6 +1,7 @@
 package githubsim
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -41,7 +42,7 @@ func (s *Sim) dispatchRun(repo *repository, file, ref string, given map[string]a
 		if f.file.Dispatch == nil {
 			return nil, fmt.Errorf("workflow does not have 'workflow_dispatch' trigger")
 		}
-		inputs, err := f.file.Dispatch.Values(given, expr.Scope{})
+		inputs, err := f.file.Dispatch.Values(plainJSON(given), expr.Scope{})
 		if err != nil {
 			return nil, err
 		}
@@ -50,8 +51,10 @@ func (s *Sim) dispatchRun(repo *repository, file, ref string, given map[string]a
 			payload: object{"inputs": texts(inputs), "ref": full, "workflow": f.path},
 		}), nil
 	}
-	return nil, fmt.Errorf("workflow %q: %s of %s has none of that name", file, ref, repo.fullName())
+	return nil, fmt.Errorf("workflow %q: %s of %s has %w", file, ref, repo.fullName(), errNoWorkflow)
 }
+
+var errNoWorkflow = errors.New("none of that name")
 
 // texts gives inputs as github.event.inputs has them: all are texts.
 // https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows#providing-inputs
@@ -76,6 +79,8 @@ func (s *Sim) dispatch(c call) reply {
 	}
 	r, err := s.dispatchRun(c.scope.repo, c.PathValue("file"), in.Ref, in.Inputs)
 	switch {
+	case errors.Is(err, errNoWorkflow):
+		return notFound()
 	case err != nil:
 		return unprocessable(err.Error())
 	case in.Details:

@@ -48,6 +48,11 @@ func (s *Sim) Job(id int64) (Job, bool) {
 func (s *Sim) Runs() []Run {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.runSnapshots()
+}
+
+// runSnapshots is Runs for who holds mu.
+func (s *Sim) runSnapshots() []Run {
 	out := make([]Run, 0, len(s.runs))
 	for _, r := range s.runs {
 		out = append(out, r.snapshot())

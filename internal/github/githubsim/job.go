@@ -120,7 +120,7 @@ func (s *Sim) enqueue(j *job) {
 	}
 	var best *runner
 	for r := range s.waiting {
-		if r.job == nil && r.fits(j) && (best == nil || r.ID < best.ID) {
+		if r.job == nil && s.fits(r, j) && (best == nil || r.ID < best.ID) {
 			best = r
 		}
 	}
@@ -142,7 +142,7 @@ func (s *Sim) take(r *runner) bool {
 			continue
 		}
 		s.queue[key] = line
-		if j := line[0]; r.fits(j) && (best == nil || j.ID < best.ID) {
+		if j := line[0]; s.fits(r, j) && (best == nil || j.ID < best.ID) {
 			best = j
 		}
 	}

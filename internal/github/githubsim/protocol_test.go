@@ -224,7 +224,7 @@ func TestJobGoesToRunnersThatFit(t *testing.T) {
 func TestRunnerGroups(t *testing.T) {
 	w := newWorld(t)
 	w.push("on: push\njobs: {a: {runs-on: {group: Big, labels: [linux]}, steps: [{run: 'true'}]}}")
-	id := w.api(http.StatusCreated, "POST", "/orgs/acme/actions/runner-groups", map[string]any{"name": "big"}).body["id"]
+	id := w.api(http.StatusCreated, "POST", "/orgs/acme/actions/runner-groups", map[string]any{"name": "big", "allows_public_repositories": true}).body["id"]
 	jit := func(name string, group any) *handRunner {
 		a := w.api(http.StatusCreated, "POST", "/orgs/acme/actions/runners/generate-jitconfig",
 			map[string]any{"name": name, "runner_group_id": group, "labels": []string{"linux"}})

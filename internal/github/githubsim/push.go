@@ -244,6 +244,9 @@ func (s *Sim) mayGit(r *http.Request, fullName string, push bool) (*repository, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	repo, cred := s.repository(fullName), s.credential(r)
+	if repo == nil { // git follows a repository that moved, as everything does
+		repo = s.moves[strings.ToLower(fullName)]
+	}
 	if repo == nil {
 		return nil, cred != nil
 	}

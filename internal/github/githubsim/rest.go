@@ -166,7 +166,7 @@ func (s *Sim) inScope(h handler) handler {
 		case c.PathValue("repo") != "":
 			c.scope.repo = s.repository(c.PathValue("owner") + "/" + c.PathValue("repo"))
 			if c.scope.repo == nil {
-				return notFound()
+				return s.redirect(c)
 			}
 		case c.PathValue("org") != "":
 			c.scope.owner = s.accounts[strings.ToLower(c.PathValue("org"))]

@@ -25,6 +25,8 @@ func (s *Sim) runRestRoutes() {
 	s.asScope("GET "+actions+"jobs/{id}/logs", s.withJob(s.jobLogs))
 	s.mux.HandleFunc("GET "+pathLog+"/{id}", s.serveLog)
 	s.asScope("POST "+actions+"workflows/{file}/dispatches", s.dispatch)
+	s.asScope("PATCH /repos/{owner}/{repo}", s.changeRepository)
+	s.asScope("POST /repos/{owner}/{repo}/transfer", s.transferRepository)
 	s.annotationRoutes()
 	s.environmentRoutes()
 	s.variableRoutes()
@@ -52,9 +54,8 @@ func (s *Sim) withJob(h func(call, *job) reply) handler {
 
 func (s *Sim) listRuns(c call) reply {
 	var found []*run
-	status, sha := c.URL.Query().Get("status"), c.URL.Query().Get("head_sha")
 	for _, r := range s.runs {
-		if r.repo == c.scope.repo && (sha == "" || r.SHA == sha) && (status == "" || r.Status == status || r.Conclusion == status) {
+		if r.repo == c.scope.repo && r.asked(c.URL.Query()) {
 			found = append(found, r)
 		}
 	}

@@ -46,30 +46,6 @@ type nameKey struct {
 	name  string
 }
 
-// A group is a runner group of an organisation or the enterprise. Group 1, the
-// default one, is everywhere.
-type group struct {
-	id         int64
-	name       string
-	visibility string
-	public     bool
-}
-
-const defaultGroup = "Default"
-
-// group returns the name of the group that id has in sc.
-func (s *Sim) group(sc scope, id int64) (string, bool) {
-	if id == 1 {
-		return defaultGroup, true
-	}
-	for _, g := range s.groups[sc] {
-		if g.id == id {
-			return g.name, true
-		}
-	}
-	return "", false
-}
-
 // errTaken says that a scope has a runner of that name.
 var errTaken = fmt.Errorf("a runner of that name exists")
 
@@ -108,8 +84,8 @@ func (r *runner) nudge() {
 
 // fits reports whether r may run j. Labels and groups ignore case.
 // https://docs.github.com/en/actions/reference/runners/self-hosted-runners
-func (r *runner) fits(j *job) bool {
-	if !r.scope.covers(j.run.repo) || j.Group != "" && !strings.EqualFold(j.Group, r.Group) {
+func (s *Sim) fits(r *runner, j *job) bool {
+	if !r.scope.covers(j.run.repo) || !s.inGroup(r, j) {
 		return false
 	}
 	for _, l := range j.Labels {

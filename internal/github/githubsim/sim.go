@@ -15,6 +15,7 @@
 //	/api/v3/…           the REST API, as on Enterprise Server; also without /api/v3
 //	/OWNER/REPO.git     git's smart HTTP; a push starts workflows
 //	/_runner/…          what registered runners speak
+//	/repositories/ID/…  a repository by its id, where redirects of renamed ones point
 //	/_sim/…             faults and state, for whoever tests; needs one of Config.Tokens
 package githubsim
 
@@ -184,6 +185,12 @@ func (s *Sim) serve(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, "/_sim/") {
 		s.mux.ServeHTTP(w, r)
 		return
+	}
+	if strings.HasPrefix(r.URL.Path, "/repositories/") { // by id, as redirects of renamed ones say
+		if path, found := s.byID(r.URL.Path); found {
+			r = r.Clone(r.Context())
+			r.URL.Path, r.URL.RawPath = path, ""
+		}
 	}
 	s.faults.Serve(w, r, s.mux)
 }

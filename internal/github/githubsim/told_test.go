@@ -1,10 +1,12 @@
 package githubsim_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -19,6 +21,13 @@ type listener struct {
 func (w *world) listen(t *testing.T) *listener {
 	r := newReceiver(t)
 	w.webhook(r)
+	t.Cleanup(func() { // before the receiver goes
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		if err := w.WaitDelivered(ctx); err != nil {
+			t.Error(err)
+		}
+	})
 	return &listener{receiver: r, w: w}
 }
 

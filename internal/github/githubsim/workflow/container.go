@@ -4,12 +4,13 @@ import (
 	"github.com/rhysd/actionlint"
 )
 
-// concurrency reads a concurrency:; queue is what actionlint does not read of it.
-func (r *reader) concurrency(c *actionlint.Concurrency, queue any, contexts []string) *Concurrency {
+// concurrency reads a concurrency:; raw has what actionlint does not read of it.
+func (r *reader) concurrency(c *actionlint.Concurrency, raw any, contexts []string) *Concurrency {
 	if c == nil {
 		return nil
 	}
-	out := &Concurrency{Group: text(c.Group), CancelInProgress: boolText(c.CancelInProgress), Queue: queueOf(queue)}
+	out := &Concurrency{Group: text(c.Group), CancelInProgress: boolText(c.CancelInProgress)}
+	out.Queue, _ = member(raw, "queue").(string)
 	r.check(c.Group, contexts...)
 	if c.CancelInProgress != nil {
 		r.check(c.CancelInProgress.Expression, contexts...)
@@ -23,16 +24,12 @@ func (r *reader) concurrency(c *actionlint.Concurrency, queue any, contexts []st
 	return out
 }
 
-func (r *reader) container(c *actionlint.Container) *Container {
+func (r *reader) container(c *actionlint.Container, raw any) *Container {
 	if c == nil {
 		return nil
 	}
-	out := &Container{Image: text(c.Image), Options: text(c.Options), Env: r.env(c.Env)}
-	for _, p := range c.Ports {
-		out.Ports = append(out.Ports, p.Value)
-	}
-	for _, v := range c.Volumes {
-		out.Volumes = append(out.Volumes, v.Value)
+	out := &Container{
+		Image: text(c.Image), Options: text(c.Options), Env: r.env(c.Env), Ports: textsOf(raw, "ports"), Volumes: textsOf(raw, "volumes"),
 	}
 	if c.Credentials != nil {
 		out.Username, out.Password = text(c.Credentials.Username), text(c.Credentials.Password)
@@ -40,7 +37,7 @@ func (r *reader) container(c *actionlint.Container) *Container {
 	return out
 }
 
-func (r *reader) services(s *actionlint.Services) []Service {
+func (r *reader) services(s *actionlint.Services, raw any) []Service {
 	if s == nil {
 		return nil
 	}
@@ -50,7 +47,7 @@ func (r *reader) services(s *actionlint.Services) []Service {
 	}
 	var out []Service
 	for _, one := range byPosition(s.Value, func(s *actionlint.Service) *actionlint.Pos { return s.Name.Pos }) {
-		if c := r.container(one.Container); c != nil {
+		if c := r.container(one.Container, member(raw, one.Name.Value)); c != nil {
 			out = append(out, Service{one.Name.Value, *c})
 		}
 	}

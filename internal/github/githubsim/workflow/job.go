@@ -19,12 +19,13 @@ var (
 )
 
 func (r *reader) job(j *actionlint.Job, defaults *actionlint.Defaults) Job {
+	raw := r.newer.Jobs[j.ID.Value]
 	out := Job{
 		Key: j.ID.Value, Line: j.Pos.Line, Column: j.Pos.Col, Name: text(j.Name), If: text(j.If),
 		Env: r.env(j.Env), Timeout: DefaultTimeout, FailFast: "true",
 		ContinueOnError: boolText(j.ContinueOnError),
-		Concurrency:     r.concurrency(j.Concurrency, r.newer.job(j.ID.Value), jobContexts),
-		Container:       r.container(j.Container), Services: r.services(j.Services),
+		Concurrency:     r.concurrency(j.Concurrency, raw.Concurrency, jobContexts),
+		Container:       r.container(j.Container, raw.Container), Services: r.services(j.Services, raw.Services),
 	}
 	r.condition(j.If, conditionContexts)
 	r.check(j.Name, jobContexts...)

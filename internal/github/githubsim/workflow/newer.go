@@ -68,10 +68,17 @@ func (r *reader) blank(e *actionlint.Error) bool {
 	return strings.HasPrefix(after, "[") || strings.HasPrefix(after, "{")
 }
 
-// A newer is what of a file GitHub reads and actionlint does not yet.
+// A newer is what of a file GitHub reads and actionlint does not, or gets wrong: it
+// takes the volumes of a container for its ports.
 type newer struct {
 	Concurrency any // with its member queue
-	Jobs        map[string]struct{ Concurrency any }
+	Jobs        map[string]newerJob
+}
+
+type newerJob struct {
+	Concurrency any
+	Container   any // a text or an object
+	Services    any
 }
 
 // readNewer reads data, which actionlint reads too and faults where it is no YAML.
@@ -80,12 +87,18 @@ func readNewer(data []byte) (n newer) {
 	return n
 }
 
-// job returns concurrency of the job called key.
-func (n newer) job(key string) any { return n.Jobs[key].Concurrency }
+// member returns what an object has under name, nil where it is none.
+func member(v any, name string) any {
+	object, _ := v.(map[string]any)
+	return object[name]
+}
 
-// queueOf returns the member queue of concurrency, "" if it has none.
-func queueOf(concurrency any) string {
-	object, _ := concurrency.(map[string]any)
-	queue, _ := object["queue"].(string)
-	return queue
+// textsOf returns the list that an object has under name.
+func textsOf(v any, name string) []string {
+	list, _ := member(v, name).([]any)
+	var out []string
+	for _, item := range list {
+		out = append(out, fmt.Sprint(item))
+	}
+	return out
 }
