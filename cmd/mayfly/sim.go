@@ -43,6 +43,9 @@ func (c *simCmd) Run(ctx context.Context, screen *cli.Screen, log *slog.Logger) 
 			return cli.Usage(err, "want owner/name, each once")
 		}
 	}
+	changes := sim.Subscribe()
+	defer changes.Close()
+	go watchPages(ctx, screen, changes)
 	l, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return err
@@ -53,7 +56,7 @@ func (c *simCmd) Run(ctx context.Context, screen *cli.Screen, log *slog.Logger) 
   github: {url: %[1]s, token: env:GITHUB_TOKEN}          in mayfly.yaml
   GITHUB_TOKEN=%[2]s mayfly token %[3]s      to register a runner by hand
   git clone %[4]s   push workflows to start jobs
-  curl -H "Authorization: Bearer %[2]s" %[1]s/_sim/jobs`, base, c.Token, first(c.Repository, "OWNER/NAME"), "http://sim:"+c.Token+"@"+l.Addr().String()+"/"+first(c.Repository, "OWNER/NAME")+".git")
+  curl -H "Authorization: Bearer %[2]s" %[1]s/_sim/jobs        or /_sim/runs`, base, c.Token, first(c.Repository, "OWNER/NAME"), "http://sim:"+c.Token+"@"+l.Addr().String()+"/"+first(c.Repository, "OWNER/NAME")+".git")
 	if err := sim.Serve(ctx, l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
