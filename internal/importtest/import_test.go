@@ -173,7 +173,7 @@ func TestLibrariesHaveOneHome(t *testing.T) {
 		"github.com/google/go-github":             {"internal/github"},
 		"github.com/bradleyfalzon/ghinstallation": {"internal/github"},
 		"github.com/getkin/kin-openapi":           {"internal/github/openapi"},
-		"github.com/rhysd/actionlint":             {"internal/github/expr", "internal/github/githubsim"},
+		"github.com/rhysd/actionlint":             {"internal/github/githubsim"},
 		"github.com/robfig/cron":                  {"internal/github/githubsim"},
 		"github.com/goccy/go-yaml":                {"internal/config", "internal/github/githubsim", "internal/aws/stack"},
 		"github.com/prometheus/":                  {"cmd/mayfly"},
