@@ -76,6 +76,7 @@ func TestEvalFaults(t *testing.T) {
 		"TRUE": `context "true" is not known`, "False": "is not known", "nan": "is not known", "0xg": `"0xg"`, "-": `"-"`, "0x1FFFFFFFF": "unexpected symbol", "github.1": "want the name", "é": `"é"`,
 		strings.Repeat("(", 1000): "unexpected end", strings.Repeat("!", 51) + "1": "want a depth of at most 50", strings.Repeat("(", 30000): "30000 characters: want at most 21000",
 		"case(1, 2)": "want 3 to 255", "case(true, 1, false, 2)": "want pairs", "case('true', 1, 2)": `case "true": want true or false`, "false && nosuch()": `function "nosuch" is not known here`, "true || secrets.X": `context "secrets"`,
+		strings.Repeat("toJSON(", 49) + "'\"'" + strings.Repeat(")", 49): "too long", strings.Repeat("format('{0}{0}{0}{0}', ", 20) + "'xxxx'" + strings.Repeat(")", 20): "too long",
 		"format('{0:x}', 1)": "want {0}", "format('{256}', 1)": "want {0}",
 		"secrets.X": `context "secrets" is not known here`, "nosuch()": `function "nosuch" is not known here`,
 		"hashFiles('a')": `function "hashFiles" is not known`, "contains('a')": "want 2 to 2", "success(1)": "want 0 to 0",

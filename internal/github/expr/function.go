@@ -66,8 +66,19 @@ func (n callNode) eval(s Scope) (Value, error) {
 	if own != nil {
 		return own(args)
 	}
-	return f.apply(s, args)
+	v, err := f.apply(s, args)
+	if text, ok := v.(string); ok && len(text) > maxText {
+		return nil, errLong
+	}
+	return v, err
 }
+
+// maxText is how long a text may become, in bytes: toJSON(toJSON(…)) doubles it with
+// each call. GitHub bounds the memory of an evaluation so.
+// https://github.com/actions/runner/blob/main/src/Sdk/Expressions/EvaluationOptions.cs
+const maxText = 10 << 20
+
+var errLong = fmt.Errorf("the text gets too long: want at most %d bytes", maxText)
 
 // evalCase gives the value after the first condition that is true, or the last.
 // https://github.com/actions/runner/blob/main/src/Sdk/Expressions/Sdk/Functions/Case.cs
@@ -123,6 +134,9 @@ func format(_ Scope, a []Value) (Value, error) {
 			}
 			b.WriteString(Text(args[n]))
 			i += len(digits) + 1
+			if b.Len() > maxText {
+				return nil, errLong
+			}
 		}
 	}
 	return b.String(), nil
@@ -138,11 +152,17 @@ func join(_ Scope, a []Value) (Value, error) {
 	if !ok && primitive(a[0]) {
 		return Text(a[0]), nil
 	}
-	parts := make([]string, len(list))
+	var b strings.Builder
 	for i, item := range list {
-		parts[i] = Text(item)
+		if i > 0 {
+			b.WriteString(separator)
+		}
+		b.WriteString(Text(item))
+		if b.Len() > maxText {
+			return nil, errLong
+		}
 	}
-	return strings.Join(parts, separator), nil
+	return b.String(), nil
 }
 
 func toJSON(_ Scope, a []Value) (Value, error) {

@@ -107,6 +107,11 @@ func (s *Sim) leave(p *permit) {
 	}
 }
 
+// deadlock says that a job asks for the concurrency group that its own run has.
+func deadlock(group, job string) string {
+	return fmt.Sprintf("Canceling since a deadlock for concurrency group '%s' was detected between 'top level workflow' and '%s'", group, job)
+}
+
 // has reports whether f, or what calls it, has a place in the group: a job that
 // asked for another would wait for its own run.
 func (f *flow) has(key permitKey) bool {

@@ -44,7 +44,8 @@ func (j *job) containerToken(c workflow.Container) object {
 		}
 	}
 	if c.Username != "" || c.Password != "" {
-		pairs = append(pairs, pair("credentials", j.mapping([]workflow.Variable{{Name: "username", Value: c.Username}, {Name: "password", Value: c.Password}})))
+		who := []workflow.Variable{{Name: "username", Value: c.Username}, {Name: "password", Value: c.Password}}
+		pairs = append(pairs, pair("credentials", j.mapping(who)))
 	}
 	return object{"type": tokenMapping, "map": pairs}
 }

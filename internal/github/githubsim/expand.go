@@ -292,7 +292,7 @@ func (s *Sim) queueJob(j *job) {
 		s.deploy(j)
 		return
 	case j.task.flow.has(p.key):
-		j.Fault = "Canceling since a deadlock for concurrency group '" + p.name + "' was detected between 'top level workflow' and '" + j.Key + "'"
+		j.Fault = deadlock(p.name, j.Key)
 		s.finish(j, Cancelled)
 		return
 	}

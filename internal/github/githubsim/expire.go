@@ -2,7 +2,6 @@ package githubsim
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"time"
 )
@@ -60,7 +59,7 @@ func (s *Sim) expireRunner(r *runner, now time.Time) {
 		j.Fault = "the runner lost communication with the server"
 		s.finish(j, Failure)
 	case j != nil && j.Status == StatusInProgress && now.Sub(j.StartedAt) > j.timeout():
-		j.Fault = fmt.Sprintf("The job running on runner %s has exceeded the maximum execution time of %s minutes.", r.Name, minutesText(j.minutes))
+		j.Fault = "The job running on runner " + r.Name + " has exceeded the maximum execution time of " + minutesText(j.minutes) + " minutes."
 		s.cancelJob(j)
 	case j == nil && r.session != "" && now.Sub(r.seen) > s.sessionLife() && !s.waiting[r]:
 		s.endSession(r)

@@ -119,7 +119,8 @@ func (s *Sim) groupShape(c call, g *group) object {
 	base := c.api() + "/" + c.scope.path(s.cfg.Enterprise) + "/actions/runner-groups/" + itoa(g.id)
 	out := object{
 		"id": g.id, "name": g.name, "visibility": g.visibility, "default": g.id == 1, "runners_url": base + "/runners", "inherited": false,
-		"allows_public_repositories": g.public, "restricted_to_workflows": false, "selected_workflows": []string{}, "workflow_restrictions_read_only": false,
+		"allows_public_repositories": g.public, "restricted_to_workflows": false, "selected_workflows": []string{},
+		"workflow_restrictions_read_only": false,
 	}
 	if g.visibility == "selected" {
 		out["selected_repositories_url"] = base + "/repositories"

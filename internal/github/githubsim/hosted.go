@@ -8,7 +8,10 @@ import (
 
 // hostedLabel is one label of a runner that GitHub hosts.
 // https://docs.github.com/en/actions/reference/runners/github-hosted-runners
-var hostedLabel = regexp.MustCompile(`(?i)^(ubuntu-(latest|slim|\d\d\.04)(-arm)?|windows-(latest|\d{2,4})(-arm|-vs\d+)?|macos-(latest|\d{2})(-large|-xlarge|-intel)?)$`)
+var hostedLabel = regexp.MustCompile(`(?i)^(?:` +
+	`ubuntu-(?:latest|slim|\d\d\.04)(?:-arm)?|` +
+	`windows-(?:latest|\d{2,4})(?:-arm|-vs\d+)?|` +
+	`macos-(?:latest|\d{2})(?:-large|-xlarge|-intel)?)$`)
 
 // atGitHub reports whether GitHub runs j on a machine of its own: by its one label,
 // or since it asks for no label and no group.

@@ -43,7 +43,7 @@ jobs:
 func TestHostedLabels(t *testing.T) {
 	for runsOn, want := range map[string]string{
 		"ubuntu-latest": "completed", "UBUNTU-22.04": "completed", "macos-15-xlarge": "completed", "windows-11-arm": "completed", "ubuntu-slim": "completed",
-		"windows-latest": "completed", "macos-latest-large": "completed",
+		"windows-latest": "completed", "macos-latest-large": "completed", "\"${{ fromJSON('[]') }}\"": "completed",
 		"ubuntu": "queued", "ubuntu-latest-aws": "queued", "[self-hosted, ubuntu-latest]": "queued", "{group: g, labels: ubuntu-latest}": "queued", "macos-14-big": "queued",
 	} {
 		w := newWorld(t)

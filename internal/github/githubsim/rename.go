@@ -139,7 +139,8 @@ func (s *Sim) redirect(c call) reply {
 	if c.URL.RawQuery != "" {
 		address += "?" + c.URL.RawQuery
 	}
-	return reply{code, object{"message": "Moved Permanently", "url": address, "documentation_url": "https://docs.github.com/rest"}, map[string]string{"Location": address}}
+	body := object{"message": "Moved Permanently", "url": address, "documentation_url": "https://docs.github.com/rest"}
+	return reply{code, body, map[string]string{"Location": address}}
 }
 
 // byID gives the path under /repos that one under /repositories stands for.

@@ -193,11 +193,10 @@ func (s *Sim) enterCall(f *flow, c *workflow.Concurrency, scope expr.Scope, then
 	p, err := s.permitFor(c, scope, f.run.repo)
 	switch {
 	case err != nil || p != nil && f.has(p.key):
-		why := "Canceling since a deadlock for a concurrency group was detected between 'top level workflow' and '" + f.caller.def.Key + "'"
-		if err != nil {
-			why = err.Error()
+		if err == nil {
+			err = errors.New(deadlock(p.name, f.caller.def.Key))
 		}
-		f.run.annotate(Annotation{Level: LevelFailure, Path: f.file.Path, Message: why})
+		f.run.annotate(Annotation{Level: LevelFailure, Path: f.file.Path, Message: err.Error()})
 		s.cancelFlow(f)
 		return
 	case p == nil:

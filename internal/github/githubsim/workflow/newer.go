@@ -17,8 +17,9 @@ var emptySections = []string{"needs", "env", "with", "services", "outputs", "str
 var emptyTexts = []string{"if", "container", "environment", "run", "run-name"}
 
 // newerKeys are of a section, and newer than actionlint.
+// https://github.blog/changelog/2026-05-07-github-actions-concurrency-groups-now-allow-larger-queues
 var newerKeys = map[string]string{
-	"queue":                  "concurrency", // https://github.blog/changelog/2026-05-07-github-actions-concurrency-groups-now-allow-larger-queues
+	"queue":                  "concurrency",
 	"cancel-timeout-minutes": "job",
 	"description":            "workflow",
 }
