@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// MinRunnerVersion is the oldest version of a runner that GitHub registers.
-// https://github.blog/changelog/2026-02-05-github-actions-self-hosted-runner-minimum-version-enforcement-extended/
+// MinRunnerVersion is the oldest version of a runner that GitHub registers, fully enforced
+// since September 2026.
+// https://docs.github.com/en/actions/reference/runners/self-hosted-runners#runner-software-updates-on-self-hosted-runners
 const MinRunnerVersion = "2.329.0"
 
-// runnerBehind is how long after a newer release a runner gets jobs.
-// https://docs.github.com/en/actions/reference/runners/self-hosted-runners#runner-software-updates-on-self-hosted-runners
+// runnerBehind is how long after a newer release a runner gets jobs, by the same page.
 const runnerBehind = 30 * 24 * time.Hour
 
 // older reports whether version a comes before b. What is no version comes before all.
