@@ -54,7 +54,8 @@ func (j *begunJob) at(path ...any) any {
 
 func (j *begunJob) variable(name string) string {
 	j.w.t.Helper()
-	text, _ := j.at("variables", name, "value").(string)
+	variable, _ := j.at("variables", name).(map[string]any)
+	text, _ := variable["value"].(string)
 	return text
 }
 
