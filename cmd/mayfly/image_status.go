@@ -246,7 +246,8 @@ func (c *imageRollbackCmd) Run(ctx context.Context, all *commands, screen *cli.S
 func (r reading) orderImage(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger, o imageOrder) error {
 	current, err := r.carryOutOrder(ctx, all, log, o)
 	if err != nil {
-		return hintIfNone(err, "mayfly image canary ID tries an image, and mayfly image promote --force takes it without; mayfly image status tells why each is where it is")
+		return hintIfNone(err, "mayfly image canary ID tries an image, and mayfly image promote --force takes it without; "+
+			"mayfly image status tells why each is where it is")
 	}
 	if r.JSON {
 		return screen.JSON(map[string]image.Digest{"current": current})

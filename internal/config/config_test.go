@@ -216,7 +216,7 @@ func TestReadPart(t *testing.T) {
 		"github: {token: env:T}\npools: [{name: a}]":        "labels is missing",
 		"github: {token: env:T}\nlisten: nonsense":          "want ADDRESS:PORT",
 		"listen: 127.0.0.1:1":                               "github is missing",
-		"github: {token: env:T}\nwebhook: {secrets: [a]}\n": "secrets[0]",
+		"github: {token: env:T}\nwebhook: {secrets: [a]}\n": "want env:NAME or file:PATH",
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -131,7 +131,8 @@ func (b *blob) appendBlock(w http.ResponseWriter, r *http.Request) error {
 	case b.sealed:
 		return &blobError{http.StatusConflict, "BlobIsSealed", "The specified blob is sealed."}
 	case b.blocks >= maxBlocks:
-		return &blobError{http.StatusConflict, "BlockCountExceedsLimit", "The committed block count cannot exceed the maximum limit of 50,000 blocks."}
+		return &blobError{http.StatusConflict, "BlockCountExceedsLimit",
+			"The committed block count cannot exceed the maximum limit of 50,000 blocks."}
 	}
 	f, err := os.OpenFile(b.file, os.O_WRONLY, 0)
 	if err != nil {
@@ -154,7 +155,8 @@ func (b *blob) appendBlock(w http.ResponseWriter, r *http.Request) error {
 func tooLarge(err error) error {
 	var limit *http.MaxBytesError
 	if errors.As(err, &limit) {
-		return &blobError{http.StatusRequestEntityTooLarge, "RequestBodyTooLarge", "The request body is too large and exceeds the maximum permissible limit."}
+		return &blobError{http.StatusRequestEntityTooLarge, "RequestBodyTooLarge",
+			"The request body is too large and exceeds the maximum permissible limit."}
 	}
 	return err
 }
