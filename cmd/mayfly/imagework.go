@@ -152,7 +152,7 @@ func isEngineAnswer(err error) bool {
 type imageOrder struct {
 	Promote  *image.Promote  `json:"promote,omitempty"`
 	Rollback *image.Rollback `json:"rollback,omitempty"`
-	Built    *image.Built    `json:"built,omitempty"`
+	Built    *image.Built    `json:"built,omitempty"` // with Promote: the image it is about, if the catalog does not know it
 }
 
 func (o imageOrder) input() (image.Input, error) {
@@ -167,11 +167,29 @@ func (o imageOrder) input() (image.Input, error) {
 	return nil, errors.New("an order of nothing")
 }
 
+// learn tells the catalog of an image that it does not know.
+func (i *images) learn(ctx context.Context, built image.Built) error {
+	c, err := i.store.Catalog(ctx)
+	if err != nil {
+		return err
+	}
+	if _, known := c.Find(built.Digest); known {
+		return nil
+	}
+	_, err = i.watch.Apply(ctx, built)
+	return err
+}
+
 // order carries out an order, and returns the digest of the image that is current then.
 func (i *images) order(ctx context.Context, o imageOrder) (image.Digest, error) {
 	in, err := o.input()
 	if err != nil {
 		return "", err
+	}
+	if o.Promote != nil && o.Built != nil {
+		if err := i.learn(ctx, *o.Built); err != nil {
+			return "", err
+		}
 	}
 	result, err := i.watch.Apply(ctx, in)
 	if err != nil {

@@ -32,8 +32,10 @@ func (j *job) services() any {
 
 func (j *job) containerToken(c workflow.Container) object {
 	pairs := []any{pair("image", j.text(c.Image))}
-	if c.Options != "" {
-		pairs = append(pairs, pair("options", j.text(c.Options)))
+	for _, part := range []workflow.Variable{{Name: "options", Value: c.Options}, {Name: "entrypoint", Value: c.Entrypoint}, {Name: "command", Value: c.Command}} {
+		if part.Value != "" {
+			pairs = append(pairs, pair(part.Name, j.text(part.Value)))
+		}
 	}
 	if len(c.Env) > 0 {
 		pairs = append(pairs, pair("env", j.mapping(c.Env)))

@@ -18,6 +18,7 @@ func (s *Sim) controlRoutes() {
 	s.asTester("GET /_sim/deliveries", func(call) reply { return ok(s.hooks.Faults()) })
 	s.asTester("PUT /_sim/deliveries", s.putDeliveryFaults)
 	s.asTester("GET /_sim/runs", func(call) reply { return ok(s.runSnapshots()) })
+	s.asTester("PUT /_sim/updates", s.setUpdates)
 	s.asTester("GET /_sim/jobs", func(call) reply { return ok(s.snapshots()) })
 	s.asTester("GET /_sim/jobs/{id}/log", func(c call) reply {
 		j := s.jobs[c.id("id")]

@@ -82,7 +82,7 @@ func TestSchedule(t *testing.T) {
 	l.expect("on 30 * * * *: queued, queued")
 }
 
-func TestVariables(t *testing.T) {
+func TestVarsAreRepositoryVariables(t *testing.T) {
 	w := newWorld(t)
 	const base = "/repos/acme/web/actions/variables"
 	w.api(http.StatusCreated, "POST", base, map[string]any{"name": "pool", "value": "small"})

@@ -176,9 +176,9 @@ func (s *Sim) bareJob(t *task, l leg) *job {
 			ID: s.nextID(), RunID: r.ID, Attempt: r.Attempt, Repository: r.Repository, Workflow: r.Workflow,
 			Key: t.def.Key, Labels: []string{}, Status: StatusQueued, Created: s.now(),
 		},
-		run: r, task: t, leg: l.Leg, index: l.index, scope: l.scope, planID: newUUID(),
+		run: r, task: t, leg: l.Leg, index: l.index, scope: l.scope, guid: newUUID(),
 	}
-	s.jobs[j.ID], s.plans[j.planID] = j, j
+	s.jobs[j.ID], s.guids[j.guid] = j, j
 	return j
 }
 

@@ -61,6 +61,9 @@ func (s *Sim) expireRunner(r *runner, now time.Time) {
 	case j != nil && j.Status == StatusInProgress && now.Sub(j.StartedAt) > j.timeout():
 		j.Fault = "The job running on runner " + r.Name + " has exceeded the maximum execution time of " + minutesText(j.minutes) + " minutes."
 		s.cancelJob(j)
+	case r.idledTooLong(now):
+		s.log.Info("idle JIT runner is removed", "runner", r.Name)
+		s.remove(r)
 	case j == nil && r.session != "" && now.Sub(r.seen) > s.sessionLife() && !s.waiting[r]:
 		s.endSession(r)
 	case r.Ephemeral && r.seen.IsZero() && now.Sub(r.Created) > connectLimit:

@@ -1,6 +1,7 @@
 package githubsim
 
 import (
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -23,7 +24,7 @@ type state struct {
 	queue    map[queueKey][]*job // jobs that want a runner, oldest first
 	runs     map[int64]*run
 	jobs     map[int64]*job
-	plans    map[string]*job // by plan id, which the runner knows it by
+	guids    map[string]*job // by the id that runners know jobs by
 	blobs    map[string]*blob
 	permits  map[permitKey]*permitGroup // concurrency groups in use
 	hosted   map[*job]bool              // waiting for, or at, GitHub's own runners
@@ -35,6 +36,8 @@ type state struct {
 	releases  []RunnerRelease        // of actions/runner, the newest last; never empty
 	ends      map[string]runnerEnds  // by version of the runner
 	anonymous map[string]*credential // whoever has none, by address
+	idling    *rand.Rand             // of how long runners may idle; nil until the first
+	updates   bool                   // runners are told to update themselves
 }
 
 func newState() state {
@@ -42,7 +45,7 @@ func newState() state {
 		accounts: map[string]*account{}, repos: map[string]*repository{},
 		creds: map[digest]*credential{}, regs: map[digest]registration{}, access: map[digest]access{},
 		runners: map[int64]*runner{}, names: map[nameKey]*runner{}, clients: map[string]*runner{}, waiting: map[*runner]bool{},
-		queue: map[queueKey][]*job{}, runs: map[int64]*run{}, jobs: map[int64]*job{}, plans: map[string]*job{},
+		queue: map[queueKey][]*job{}, runs: map[int64]*run{}, jobs: map[int64]*job{}, guids: map[string]*job{},
 		permits: map[permitKey]*permitGroup{}, hosted: map[*job]bool{}, moves: map[string]*repository{},
 		blobs: map[string]*blob{}, watchers: map[*Subscription]bool{}, groups: map[scope][]*group{}, codes: map[string]appCode{},
 		ends: map[string]runnerEnds{}, anonymous: map[string]*credential{},

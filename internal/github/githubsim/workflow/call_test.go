@@ -103,9 +103,13 @@ jobs:
     runs-on: &unused x
     snapshot: {image-name: i, version: 2.*}
     concurrency: {group: one, queue: max}
+    services: {db: {image: i, entrypoint: e, command: c d, volumes: ["a:b"]}}
     steps: [{run: "true"}]
 `)
 	if got := w.Concurrency.Queue + w.Jobs[0].Concurrency.Queue; got != "maxmax" {
 		t.Errorf("queues are %q", got)
+	}
+	if got := w.Jobs[0].Services[0]; got.Entrypoint+got.Command != "ec d" || len(got.Volumes) != 1 || len(got.Ports) != 0 {
+		t.Errorf("the service is %+v", got)
 	}
 }

@@ -48,6 +48,8 @@ func (r *reader) services(s *actionlint.Services, raw any) []Service {
 	var out []Service
 	for _, one := range byPosition(s.Value, func(s *actionlint.Service) *actionlint.Pos { return s.Name.Pos }) {
 		if c := r.container(one.Container, member(raw, one.Name.Value)); c != nil {
+			c.Entrypoint, _ = member(member(raw, one.Name.Value), "entrypoint").(string)
+			c.Command, _ = member(member(raw, one.Name.Value), "command").(string)
 			out = append(out, Service{one.Name.Value, *c})
 		}
 	}

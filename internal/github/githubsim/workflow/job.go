@@ -155,6 +155,9 @@ func (r *reader) step(s *actionlint.Step) Step {
 		out.Run, out.Shell, out.WorkingDirectory = text(e.Run), text(e.Shell), text(e.WorkingDirectory)
 	case *actionlint.ExecAction:
 		out.Uses = text(e.Uses)
+		if !usable(out.Uses) {
+			r.fault(e.Uses.Pos, "uses %q: want owner/name@ref, owner/name/path@ref, ./path or docker://image", out.Uses)
+		}
 		for _, in := range byPosition(e.Inputs, func(in *actionlint.Input) *actionlint.Pos { return in.Name.Pos }) {
 			out.With = append(out.With, Variable{in.Name.Value, text(in.Value)})
 		}

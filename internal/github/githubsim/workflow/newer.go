@@ -21,6 +21,8 @@ var emptyTexts = []string{"if", "container", "environment", "run", "run-name"}
 var newerKeys = map[string]string{
 	"queue":                  "concurrency",
 	"cancel-timeout-minutes": "job",
+	"entrypoint":             "services", // the runner's switch actions_service_container_command
+	"command":                "services",
 	"description":            "workflow",
 }
 

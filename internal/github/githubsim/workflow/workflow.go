@@ -102,6 +102,9 @@ type Container struct {
 	Volumes  []string
 	Username string
 	Password string
+
+	Entrypoint string // of a service only
+	Command    string
 }
 
 // A Service is a container that runs beside a job, under a name.

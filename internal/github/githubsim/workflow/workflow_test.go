@@ -235,6 +235,7 @@ func TestFaults(t *testing.T) {
 		"on: push\njobs: {a: {uses: ./workflows/b.yml}}":                                     `uses "./workflows/b.yml"`,
 		"on: push\njobs: {a: {uses: acme/lib/.github/workflows/b.yml}}":                      "OWNER/REPO/.github/workflows/FILE.yml@REF",
 		"on: {schedule: [{cron: '61 * * * *'}]}\njobs: {a: {runs-on: x, steps: [{run: a}]}}": `cron "61 * * * *"`,
+		"on: push\njobs: {a: {runs-on: x, steps: [{uses: actions/cache}]}}":                  `uses "actions/cache": want owner/name@ref`,
 		"on: {push: {branches: ['[']}}\njobs: {a: {runs-on: x, steps: [{run: a}]}}":          `pattern "["`,
 	} {
 		w, faults := workflow.Parse(file, []byte(text))
