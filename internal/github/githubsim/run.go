@@ -116,7 +116,7 @@ func (s *Sim) begin(r *run, then func()) {
 
 // failToStart ends r, whose file has faults, with each of them on its page.
 func (s *Sim) failToStart(r *run) {
-	s.log.Warn("workflow has faults", "repository", r.Repository, "err", r.Faults[0])
+	s.log.Info("workflow has faults", "repository", r.Repository, "err", r.Faults[0])
 	for _, f := range r.Faults {
 		r.annotate(Annotation{Level: LevelFailure, Path: f.File, Line: f.Line, Column: f.Column, Message: "Invalid workflow file: " + f.Error()})
 	}
