@@ -164,6 +164,7 @@ func sampleFiles() (map[string]string, error) {
 // follow tells what happens to jobs until so many runs have completed.
 func follow(ctx context.Context, screen *cli.Screen, changes *githubsim.Subscription, runs int) error {
 	tell := teller{screen: screen, begin: time.Now(), status: map[int64]string{}}
+	pages := pages{screen: screen, told: map[int64]bool{}}
 	for runs > 0 {
 		change, ok := changes.Next(ctx)
 		switch {
@@ -171,8 +172,10 @@ func follow(ctx context.Context, screen *cli.Screen, changes *githubsim.Subscrip
 			return context.Cause(ctx)
 		case change.Run != nil && change.Run.Status == githubsim.StatusCompleted:
 			runs--
+			pages.run(*change.Run)
 		case change.Job != nil:
 			tell.change(change.Time, *change.Job)
+			pages.job(*change.Job)
 		}
 	}
 	return nil
@@ -293,6 +296,7 @@ Stop with Ctrl-C.`, s.cloneURL(), s.hookURL(), s.State, s.State)
 	changes := s.sim.Subscribe()
 	defer changes.Close()
 	tell := teller{screen: screen, begin: time.Now(), status: map[int64]string{}}
+	pages := pages{screen: screen, told: map[int64]bool{}}
 	for {
 		change, ok := changes.Next(ctx)
 		if !ok {
@@ -300,6 +304,7 @@ Stop with Ctrl-C.`, s.cloneURL(), s.hookURL(), s.State, s.State)
 		}
 		if change.Job != nil {
 			tell.change(change.Time, *change.Job)
+			pages.job(*change.Job)
 		}
 	}
 }

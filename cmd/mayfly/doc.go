@@ -67,8 +67,9 @@
 // # GitHub
 //
 // github.Client is the part of GitHub's API in use. github/githubsim is GitHub's other
-// side, over a real socket, with the runner protocol and with faults on request;
-// github/minirunner is a stand-in for the official runner. Both sides are held against
+// side, over a real socket, with the runner protocol and with faults on request; its
+// tests ask it what GitHub's own runner asked. github/minirunner is a stand-in for the
+// official runner. Both sides are held against
 // GitHub's own OpenAPI description in their tests (github/openapi).
 //
 // # On AWS

@@ -3,13 +3,13 @@ package expr
 import (
 	"fmt"
 	"maps"
+	"math"
+	"reflect"
 	"slices"
 	"strings"
-
-	"github.com/rhysd/actionlint"
 )
 
-// filtered is what .* yields: the properties asked of it are asked of each item.
+// filtered is what .* yields: what is read of it is read of each item.
 type filtered []any
 
 // plain gives what .* yielded as a list like any other.
@@ -20,93 +20,69 @@ func plain(v Value) Value {
 	return v
 }
 
-func (s Scope) eval(node actionlint.ExprNode) (Value, error) {
-	switch n := node.(type) {
-	case *actionlint.NullNode:
-		return nil, nil
-	case *actionlint.BoolNode:
-		return n.Value, nil
-	case *actionlint.IntNode:
-		return float64(n.Value), nil
-	case *actionlint.FloatNode:
-		return n.Value, nil
-	case *actionlint.StringNode:
-		return n.Value, nil
-	case *actionlint.VariableNode:
-		v, ok := s.Contexts[n.Name]
-		if !ok {
-			return nil, fmt.Errorf("context %q is not known here", n.Name)
-		}
-		return v, nil
-	case *actionlint.NotOpNode:
-		v, err := s.eval(n.Operand)
-		return !Truthy(v), err
-	case *actionlint.FuncCallNode:
-		return s.call(n)
+func (n literalNode) eval(Scope) (Value, error) { return n.value, nil }
+
+func (n contextNode) eval(s Scope) (Value, error) {
+	v, ok := s.Contexts[n.name]
+	if !ok {
+		return nil, fmt.Errorf("context %q is not known here", n.name)
 	}
-	return s.evalInner(node)
+	return v, nil
 }
 
-// evalInner evaluates access and the operators with two sides. The right side of
-// && and || is evaluated only if the left one leaves it open.
-func (s Scope) evalInner(node actionlint.ExprNode) (Value, error) {
-	switch n := node.(type) {
-	case *actionlint.ObjectDerefNode:
-		v, err := s.eval(n.Receiver)
-		return property(v, n.Property), err
-	case *actionlint.ArrayDerefNode:
-		v, err := s.eval(n.Receiver)
-		return items(v), err
-	case *actionlint.IndexAccessNode:
-		v, i, err := s.both(n.Operand, n.Index)
-		return index(v, i), err
-	case *actionlint.CompareOpNode:
-		l, r, err := s.both(n.Left, n.Right)
-		return compare(n.Kind, l, r), err
-	case *actionlint.LogicalOpNode:
-		l, err := s.eval(n.Left)
-		if err != nil || Truthy(l) == (n.Kind == actionlint.LogicalOpNodeKindOr) {
-			return l, err
-		}
-		return s.eval(n.Right)
-	}
-	return nil, fmt.Errorf("node %T is not known here", node)
+func (n notNode) eval(s Scope) (Value, error) {
+	v, err := n.operand.eval(s)
+	return !Truthy(v), err
 }
 
-func (s Scope) both(left, right actionlint.ExprNode) (l, r Value, err error) {
-	if l, err = s.eval(left); err == nil {
-		r, err = s.eval(right)
+func (n compareNode) eval(s Scope) (Value, error) {
+	l, err := n.left.eval(s)
+	if err != nil {
+		return nil, err
 	}
-	return l, r, err
+	r, err := n.right.eval(s)
+	return compare(n.op, plain(l), plain(r)), err
 }
 
-// property reads one property; null if absent. Case counts only where it tells
-// two properties apart.
-func property(v Value, name string) Value {
-	switch v := v.(type) {
-	case map[string]any:
-		if exact, ok := v[name]; ok {
-			return exact
+// eval evaluates operands until one decides.
+func (n logicalNode) eval(s Scope) (v Value, err error) {
+	for _, operand := range n.operands {
+		if v, err = operand.eval(s); err != nil || Truthy(v) == n.or {
+			return v, err
 		}
-		for _, k := range slices.Sorted(maps.Keys(v)) {
-			if strings.EqualFold(k, name) {
-				return v[k]
-			}
-		}
-	case filtered:
+	}
+	return v, nil
+}
+
+// eval reads one item, or, without index, all.
+// https://github.com/actions/runner/blob/main/src/Sdk/Expressions/Sdk/Operators/Index.cs
+func (n indexNode) eval(s Scope) (Value, error) {
+	v, err := n.operand.eval(s)
+	if err != nil {
+		return nil, err
+	}
+	if n.index == nil {
+		return items(v), nil
+	}
+	i, err := n.index.eval(s)
+	if err != nil {
+		return nil, err
+	}
+	if list, ok := v.(filtered); ok {
 		out := filtered{}
-		for _, item := range v {
-			if p := property(item, name); p != nil {
-				out = append(out, p)
+		for _, item := range list {
+			if inner, found := index(item, plain(i)); found {
+				out = append(out, inner)
 			}
 		}
-		return out
+		return out, nil
 	}
-	return nil
+	inner, _ := index(v, plain(i))
+	return inner, nil
 }
 
-// items lists what is in an array, in an object in order of its keys, or, of
-// what .* yielded, what is in each of its items.
+// items lists what is in an array, in an object in order of its keys, or, of what .*
+// yielded, what is in each of its items.
 func items(v Value) filtered {
 	out := filtered{}
 	switch v := v.(type) {
@@ -124,50 +100,80 @@ func items(v Value) filtered {
 	return out
 }
 
-// index is v[i]; null if there is no such item.
-func index(v, i Value) Value {
-	switch list := v.(type) {
+// index is v[i], and whether there is such an item.
+func index(v, i Value) (item Value, found bool) {
+	switch v := v.(type) {
 	case map[string]any:
-		return property(v, Text(i))
+		if primitive(i) {
+			return property(v, Text(i))
+		}
 	case []any:
-		if n := Number(i); n >= 0 && n < float64(len(list)) {
-			return list[int(n)]
+		if n := math.Floor(Number(i)); n >= 0 && n < float64(len(v)) {
+			return v[int(n)], true
 		}
-	case filtered:
-		if name, ok := i.(string); ok {
-			return property(v, name)
-		}
-		return index(plain(v), i)
 	}
-	return nil
+	return nil, false
+}
+
+// property reads one property. Case counts only where it tells two apart.
+func property(v map[string]any, name string) (item Value, found bool) {
+	if exact, ok := v[name]; ok {
+		return exact, true
+	}
+	for _, k := range slices.Sorted(maps.Keys(v)) {
+		if strings.EqualFold(k, name) {
+			return v[k], true
+		}
+	}
+	return nil, false
+}
+
+// primitive reports whether v is no list and no object.
+func primitive(v Value) bool {
+	switch v.(type) {
+	case []any, filtered, map[string]any:
+		return false
+	}
+	return true
 }
 
 // compare is GitHub's loose comparison: strings ignore case, unlike types are
-// compared as numbers.
-func compare(kind actionlint.CompareOpNodeKind, l, r Value) bool {
-	var less, equal bool
-	ls, lok := l.(string)
-	rs, rok := r.(string)
-	if lok && rok {
-		less, equal = strings.ToUpper(ls) < strings.ToUpper(rs), strings.EqualFold(ls, rs)
-	} else {
-		ln, rn := Number(l), Number(r)
-		less, equal = ln < rn, ln == rn
-		if kind != actionlint.CompareOpNodeKindNotEq && (ln != ln || rn != rn) {
-			return false // nothing holds of what is not a number
-		}
-	}
-	switch kind {
-	case actionlint.CompareOpNodeKindLess:
+// compared as numbers, and lists and objects are equal to themselves alone.
+// https://github.com/actions/runner/blob/main/src/Sdk/Expressions/EvaluationResult.cs
+func compare(op string, l, r Value) bool {
+	less, equal, greater := order(l, r)
+	switch op {
+	case "<":
 		return less
-	case actionlint.CompareOpNodeKindLessEq:
+	case "<=":
 		return less || equal
-	case actionlint.CompareOpNodeKindGreater:
-		return !less && !equal
-	case actionlint.CompareOpNodeKindGreaterEq:
-		return !less
-	case actionlint.CompareOpNodeKindEq:
+	case ">":
+		return greater
+	case ">=":
+		return greater || equal
+	case "==":
 		return equal
 	}
 	return !equal
+}
+
+// order gives how l and r compare; none of the three holds of what cannot be compared.
+func order(l, r Value) (less, equal, greater bool) {
+	if !primitive(l) || !primitive(r) {
+		return false, identical(l, r), false
+	}
+	ls, lok := l.(string)
+	rs, rok := r.(string)
+	if lok && rok {
+		c := strings.Compare(strings.ToUpper(ls), strings.ToUpper(rs))
+		return c < 0, c == 0, c > 0
+	}
+	ln, rn := Number(l), Number(r)
+	return ln < rn, ln == rn, ln > rn
+}
+
+// identical reports whether l and r are the same list or object.
+func identical(l, r Value) bool {
+	a, b := reflect.ValueOf(l), reflect.ValueOf(r)
+	return !primitive(l) && !primitive(r) && a.Kind() == b.Kind() && a.Len() > 0 && a.Len() == b.Len() && a.Pointer() == b.Pointer()
 }

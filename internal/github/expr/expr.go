@@ -7,18 +7,14 @@
 // ignores case, the filter *, and functions. What is not known here is an error
 // that names it, never a silent null.
 //
-// The syntax tree is actionlint's, and with it come its limits: a literal whole
-// number has 32 bits, comparisons in a row without parentheses (a < b == c) are
-// taken from the right, and only ['Name'], not .Name, tells apart properties that
-// differ in nothing but case.
+// It reads them as the code does that GitHub's servers and runners share, which is
+// in actions/runner, src/Sdk/Expressions. One thing differs: an object has no order
+// of its own here, so that .* and toJSON give its properties in order of their names.
 package expr
 
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
-
-	"github.com/rhysd/actionlint"
 )
 
 // A Value is nil, bool, float64, string, []any or map[string]any, as in JSON.
@@ -29,6 +25,10 @@ type Value = any
 type Scope struct {
 	Contexts map[string]Value // by lower-case name: "github", "matrix", "needs" …
 	Status   Status           // of the job, or of what it needs
+
+	// Functions are those that only its owner can evaluate, by lower-case name,
+	// such as hashFiles, which needs a workspace.
+	Functions map[string]func(args []Value) (Value, error)
 }
 
 // A Status is how it went so far. The larger one counts where there are several.
@@ -41,11 +41,6 @@ const (
 	Failure                // failure()
 	Canceled               // cancelled()
 )
-
-// maxLength is GitHub's limit for one expression, in characters; it bounds how
-// deep one can nest, too.
-// https://github.com/actions/runner/blob/main/src/Sdk/DTExpressions2/Expressions2/ExpressionConstants.cs
-const maxLength = 21000
 
 // Eval evaluates source, an expression without ${{ and }}. An error says what
 // in source is wrong or not known.
@@ -83,35 +78,44 @@ func CallsStatus(source string) bool {
 	return err == nil && callsStatus(root)
 }
 
-func (s Scope) evalRoot(source string, root actionlint.ExprNode) (Value, error) {
-	v, err := s.eval(root)
+// evalRoot checks what root names before it evaluates it, as GitHub does: what is not
+// known is an error also where it would not be reached.
+func (s Scope) evalRoot(source string, root node) (v Value, err error) {
+	walk(root, func(n node) {
+		if err == nil {
+			err = s.known(n)
+		}
+	})
+	if err == nil {
+		v, err = root.eval(s)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("expression %q: %w", source, err)
 	}
 	return plain(v), nil
 }
 
-func parse(source string) (actionlint.ExprNode, error) {
-	if n := utf8.RuneCountInString(source); n > maxLength {
-		return nil, fmt.Errorf("expression %.30q…: %d characters: want at most %d", source, n, maxLength)
+// known returns what of n the scope does not know.
+func (s Scope) known(n node) error {
+	switch n := n.(type) {
+	case contextNode:
+		if _, found := s.Contexts[n.name]; !found {
+			return fmt.Errorf("context %q is not known here", n.name)
+		}
+	case callNode:
+		if s.Functions[strings.ToLower(n.name)] == nil {
+			return n.check()
+		}
 	}
-	lexer := actionlint.NewExprLexer(source + "}}")
-	root, err := actionlint.NewExprParser().Parse(lexer)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("expression %q: %s", source, err.Message)
-	case lexer.Offset() < len(source): // the parser stops at the first }}
-		return nil, fmt.Errorf("expression %q: unexpected }}", source)
-	}
-	return root, nil
+	return nil
 }
 
 // callsStatus reports whether root calls one of the status functions.
-func callsStatus(root actionlint.ExprNode) bool {
+func callsStatus(root node) bool {
 	found := false
-	actionlint.VisitExprNode(root, func(node, _ actionlint.ExprNode, _ bool) {
-		if call, ok := node.(*actionlint.FuncCallNode); ok {
-			switch strings.ToLower(call.Callee) {
+	walk(root, func(n node) {
+		if call, ok := n.(callNode); ok {
+			switch strings.ToLower(call.name) {
 			case "success", "failure", "cancelled", "always":
 				found = true
 			}

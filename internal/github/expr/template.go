@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/rhysd/actionlint"
 )
 
 // Expand replaces each ${{ }} of template by the text of its value.
@@ -36,7 +34,10 @@ func (s Scope) Resolve(template string) (Value, error) {
 }
 
 // Has reports whether template contains an expression.
-func Has(template string) bool { return actionlint.ContainsExpression(template) }
+func Has(template string) bool {
+	_, after, found := strings.Cut(template, "${{")
+	return found && strings.Contains(after, "}}")
+}
 
 // Within reports whether a server can expand template when it knows the named
 // contexts: see [Check].
@@ -50,9 +51,9 @@ func Check(template string, contexts ...string) error {
 		if err != nil {
 			return err
 		}
-		actionlint.VisitExprNode(root, func(node, _ actionlint.ExprNode, entering bool) {
-			if entering && err == nil {
-				err = serverSide(node, contexts)
+		walk(root, func(n node) {
+			if err == nil {
+				err = serverSide(n, contexts)
 			}
 		})
 		if err != nil {
@@ -64,19 +65,20 @@ func Check(template string, contexts ...string) error {
 
 // serverSide returns why node is not for a server to evaluate.
 // github.token is the runner's to give: it differs per job.
-func serverSide(node actionlint.ExprNode, contexts []string) error {
-	switch n := node.(type) {
-	case *actionlint.VariableNode:
-		if !slices.Contains(contexts, n.Name) {
-			return fmt.Errorf("context %q is not known here: want one of %s", n.Name, strings.Join(contexts, ", "))
+func serverSide(n node, contexts []string) error {
+	switch n := n.(type) {
+	case contextNode:
+		if !slices.Contains(contexts, n.name) {
+			return fmt.Errorf("context %q is not known here: want one of %s", n.name, strings.Join(contexts, ", "))
 		}
-	case *actionlint.ObjectDerefNode:
-		if v, ok := n.Receiver.(*actionlint.VariableNode); ok && v.Name == "github" && n.Property == "token" {
+	case indexNode:
+		context, isContext := n.operand.(contextNode)
+		key, isLiteral := n.index.(literalNode)
+		if isContext && isLiteral && context.name == "github" && strings.EqualFold(Text(key.value), "token") {
 			return errors.New("github.token is known to the runner only")
 		}
-	case *actionlint.FuncCallNode:
-		_, err := named(n.Callee)
-		return err
+	case callNode:
+		return n.check()
 	}
 	return nil
 }

@@ -85,7 +85,7 @@ func TestHas(t *testing.T) {
 func FuzzExpand(f *testing.F) {
 	for _, seed := range []string{
 		"plain", "${{ github.ref }}", "${{ steps.*.outputs[0] || '}}' }}", "${{ format('{0}', 1e9) }}", "${{ !-5 >= 0x1 }}", "x ${{ '}}' }} y",
-		"${{ fromJSON('[]')[0].*.x }}", "${{0", "${{ github['ref'][1] == !null }}", "${{ 1 }}${{ steps.*.* }}{0}'",
+		"${{ fromJSON('[]')[0].*.x }}", "${{ case(1 == 1 == true, matrix[*].x, -Infinity) }}", "${{ join(matrix.lists[0.5].*, 0o17) || toJSON(steps) }}", "${{0", "${{ github['ref'][1] == !null }}", "${{ 1 }}${{ steps.*.* }}{0}'",
 	} {
 		f.Add(seed)
 	}
@@ -101,7 +101,9 @@ func FuzzExpand(f *testing.F) {
 			t.Errorf("%q became %q", template, expanded)
 		}
 		formatted := expr.Format(template)
-		if v, err := scope.Eval(formatted); err != nil || expr.Text(v) != expanded {
+		if v, err := scope.Eval(formatted); err != nil && strings.Contains(err.Error(), "want a depth of at most") {
+			return // format() is one level more
+		} else if err != nil || expr.Text(v) != expanded {
 			t.Errorf("%q expands to %q, as an expression %q to %v, %v", template, expanded, formatted, v, err)
 		}
 	})

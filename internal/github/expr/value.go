@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"errors"
 	"math"
 	"strconv"
 	"strings"
@@ -30,7 +31,7 @@ func Text(v Value) string {
 	case bool:
 		return strconv.FormatBool(v)
 	case float64:
-		return strconv.FormatFloat(v, 'G', 15, 64)
+		return numberText(v)
 	case string:
 		return v
 	case map[string]any:
@@ -58,21 +59,37 @@ func Number(v Value) float64 {
 	return math.NaN()
 }
 
-// parseNumber reads decimal, 0x and 0o forms.
+// numberText gives a number as .NET's format G15 does, and no zero a sign.
+// https://github.com/actions/runner/blob/main/src/Sdk/Expressions/EvaluationResult.cs
+func numberText(n float64) string {
+	switch {
+	case n == 0:
+		return "0"
+	case math.IsInf(n, 0):
+		return strings.TrimPrefix(strconv.FormatFloat(n, 'G', 15, 64), "+") + "inity"
+	}
+	return strconv.FormatFloat(n, 'G', 15, 64)
+}
+
+// parseNumber reads decimal, 0x and 0o forms; of the last two, 32 bits with a sign.
+// https://github.com/actions/runner/blob/main/src/Sdk/Expressions/Sdk/ExpressionUtility.cs
 func parseNumber(text string) float64 {
 	if text == "" {
 		return 0
 	}
 	for prefix, base := range map[string]int{"0x": 16, "0o": 8} {
 		if digits, found := strings.CutPrefix(text, prefix); found {
-			if n, err := strconv.ParseUint(digits, base, 63); err == nil {
-				return float64(n)
+			if n, err := strconv.ParseUint(digits, base, 32); err == nil {
+				return float64(int32(n))
 			}
 			return math.NaN()
 		}
 	}
+	if word := strings.TrimLeft(text, "+-"); strings.EqualFold(word, "infinity") && len(text)-len(word) <= 1 {
+		return math.Inf(1 - 2*strings.Count(text, "-"))
+	}
 	n, err := strconv.ParseFloat(text, 64)
-	if err != nil || strings.ContainsAny(text, "xXpP_iInN") { // what only Go takes for a number
+	if err != nil && !errors.Is(err, strconv.ErrRange) || strings.ContainsAny(text, "xXpP_iInN") { // what only Go takes for a number
 		return math.NaN()
 	}
 	return n

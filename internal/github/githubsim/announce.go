@@ -10,6 +10,9 @@ func (s *Sim) announceJob(j *job, action string) {
 	web := s.publicURL()
 	payload := s.payload(web, j.run.repo, action)
 	payload["workflow_job"] = j.shape(web)
+	if j.deployment != nil && action != StatusWaiting { // as in GitHub's examples
+		payload["deployment"] = j.deployment.shape(web)
+	}
 	s.publish(j.run.repo, "workflow_job", action, payload)
 	job := j.snapshot()
 	s.notify(Change{Job: &job})
@@ -28,7 +31,7 @@ func (s *Sim) announceRun(r *run, action string) {
 	payload := s.payload(web, r.repo, action)
 	payload["workflow_run"], payload["workflow"] = r.shape(web), r.workflowShape(web)
 	s.publish(r.repo, "workflow_run", action, payload)
-	run := r.Run
+	run := r.snapshot()
 	s.notify(Change{Run: &run})
 }
 

@@ -79,9 +79,11 @@ func (w *world) settled() {
 	}
 }
 
-func (w *world) webhook(r *receiver) int64 {
+func (w *world) webhook(r *receiver) int64 { w.t.Helper(); return w.webhookOf("acme/web", r) }
+
+func (w *world) webhookOf(repository string, r *receiver) int64 {
 	w.t.Helper()
-	n, err := w.AddWebhook(githubsim.Webhook{Repository: "acme/web", URL: r.url, Secret: secret.New("s3cret"), Events: []string{"*"}})
+	n, err := w.AddWebhook(githubsim.Webhook{Repository: repository, URL: r.url, Secret: secret.New("s3cret"), Events: []string{"*"}})
 	if err != nil {
 		w.t.Fatal(err)
 	}

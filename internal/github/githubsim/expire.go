@@ -9,7 +9,7 @@ import (
 // Limits of GitHub's that no test needs to change.
 // https://docs.github.com/en/actions/reference/runners/self-hosted-runners
 const (
-	queueLimit   = 24 * time.Hour // a job that waits longer fails
+	queueLimit   = 24 * time.Hour // a job that waits longer for a runner is cancelled
 	connectLimit = 24 * time.Hour // an ephemeral runner that has not connected by then is removed
 )
 
@@ -36,9 +36,12 @@ func (s *Sim) expire() {
 		s.expireRunner(r, now)
 	}
 	for _, j := range s.overdue(now) {
-		j.Fault = "no runner took the job within 24 hours"
-		s.finish(j, Failure)
+		j.Fault = "The job has been in the queue for 24 hours, and no runner took it."
+		s.finish(j, Cancelled)
 	}
+	s.expireApprovals(now)
+	s.runHosted(now)
+	s.runSchedules(now)
 	maps.DeleteFunc(s.creds, func(_ digest, c *credential) bool { return !c.expires.IsZero() && now.After(c.expires) })
 	maps.DeleteFunc(s.regs, func(_ digest, r registration) bool { return now.After(r.expires) })
 	maps.DeleteFunc(s.access, func(_ digest, a access) bool { return now.After(a.expires) })
@@ -56,7 +59,11 @@ func (s *Sim) expireRunner(r *runner, now time.Time) {
 		j.Fault = "the runner lost communication with the server"
 		s.finish(j, Failure)
 	case j != nil && j.Status == StatusInProgress && now.Sub(j.StartedAt) > j.timeout():
+		j.Fault = "The job running on runner " + r.Name + " has exceeded the maximum execution time of " + minutesText(j.minutes) + " minutes."
 		s.cancelJob(j)
+	case r.idledTooLong(now):
+		s.log.Info("idle JIT runner is removed", "runner", r.Name)
+		s.remove(r)
 	case j == nil && r.session != "" && now.Sub(r.seen) > s.sessionLife() && !s.waiting[r]:
 		s.endSession(r)
 	case r.Ephemeral && r.seen.IsZero() && now.Sub(r.Created) > connectLimit:
@@ -66,7 +73,7 @@ func (s *Sim) expireRunner(r *runner, now time.Time) {
 
 // timeout gives timeout-minutes.
 func (j *job) timeout() time.Duration {
-	return time.Duration(j.task.def.Timeout * float64(time.Minute))
+	return time.Duration(j.minutes * float64(time.Minute))
 }
 
 // overdue gives the jobs that have waited for a runner for too long.
@@ -74,7 +81,7 @@ func (s *Sim) overdue(now time.Time) []*job {
 	var out []*job
 	for _, line := range s.queue {
 		for _, j := range line {
-			if j.Status == StatusQueued && j.runner == nil && now.Sub(j.Created) > queueLimit {
+			if j.Status == StatusQueued && j.runner == nil && now.Sub(j.queued) > queueLimit {
 				out = append(out, j)
 			}
 		}

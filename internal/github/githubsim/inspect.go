@@ -48,11 +48,23 @@ func (s *Sim) Job(id int64) (Job, bool) {
 func (s *Sim) Runs() []Run {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.runSnapshots()
+}
+
+// runSnapshots is Runs for who holds mu.
+func (s *Sim) runSnapshots() []Run {
 	out := make([]Run, 0, len(s.runs))
 	for _, r := range s.runs {
-		out = append(out, r.Run)
+		out = append(out, r.snapshot())
 	}
 	slices.SortFunc(out, func(a, b Run) int { return cmp.Compare(a.ID, b.ID) })
+	return out
+}
+
+// snapshot copies what the owner of mu may change.
+func (r *run) snapshot() Run {
+	out := r.Run
+	out.Faults, out.Annotations = slices.Clone(out.Faults), slices.Clone(out.Annotations)
 	return out
 }
 
@@ -120,10 +132,14 @@ func (s *Sim) CancelJob(id int64) error {
 func (s *Sim) Rerun(id int64, all bool) error {
 	return s.change("run", id, func() bool {
 		r := s.runs[id]
-		if r == nil || r.Status != StatusCompleted || r.file == nil {
+		if r == nil || !r.repeatable() {
 			return false
 		}
-		s.rerun(r, all)
+		again := failed
+		if all {
+			again = func(*job) bool { return true }
+		}
+		s.rerun(r, again)
 		return true
 	})
 }
@@ -135,9 +151,7 @@ func (s *Sim) Approve(job int64) error {
 		if j == nil || j.Status != StatusWaiting {
 			return false
 		}
-		j.Status = StatusQueued
-		s.announceJob(j, StatusQueued)
-		s.enqueue(j)
+		s.await(j)
 		return true
 	})
 }

@@ -12,26 +12,27 @@ import (
 
 // A Job is one job of a run as it was when asked for.
 type Job struct {
-	ID, RunID  int64
-	Attempt    int
-	Repository string // owner/name
-	Workflow   string
-	Key        string // its name under jobs:
-	Name       string // as shown, with the leg of its matrix
-	Labels     []string
-	Group      string // of runs-on; "" for any
-	Status     string // StatusQueued, StatusWaiting, StatusInProgress or StatusCompleted
-	Conclusion string // "" until completed
-	RunnerID   int64  // of a job in progress or completed; 0 if none had it
-	Runner     string
-	RunnerOf   string // scope of that runner
-	Given      int    // how often a runner was told of it
-	Started    int    // how often a runner began it
-	Created    time.Time
-	StartedAt  time.Time
-	Completed  time.Time
-	Steps      []Step
-	Fault      string // why it could not be run, such as a wrong ${{ }}
+	ID, RunID   int64
+	Attempt     int
+	Repository  string // owner/name
+	Workflow    string
+	Key         string // its name under jobs:
+	Name        string // as shown, with the leg of its matrix
+	Labels      []string
+	Group       string // of runs-on; "" for any
+	Environment string // that it uses; "" for none
+	Status      string // StatusPending, StatusWaiting, StatusQueued, StatusInProgress or StatusCompleted
+	Conclusion  string // "" until completed
+	RunnerID    int64  // of a job in progress or completed; 0 if none had it
+	Runner      string
+	RunnerOf    string // scope of that runner
+	Given       int    // how often a runner was told of it
+	Started     int    // how often a runner began it
+	Created     time.Time
+	StartedAt   time.Time
+	Completed   time.Time
+	Steps       []Step
+	Fault       string // why it could not be run, such as a wrong ${{ }}
 }
 
 // A Step is one step of a job, as its runner tells.
@@ -67,21 +68,27 @@ const (
 // A job is one job of a run.
 type job struct {
 	Job
-	run      *run
-	task     *task
-	leg      workflow.Leg
-	index    int            // among the legs of its matrix
-	scope    expr.Scope     // what its expressions see
-	planID   string         // which its runner knows it by
-	token    string         // its GITHUB_TOKEN, "" until it was acquired
-	runner   *runner        // it was given to; nil before
-	until    time.Time      // acquired or renewed by then, or it is lost
-	canceled bool           // its end is to be "cancelled"
-	forgiven bool           // continue-on-error: its failure does not count
-	outputs  map[string]any // of a completed job
-	group    groupRef       // of the runner that has it
-	logs     []*blob        // uploaded by its runner, in order
-	logKey   string         // who has it may read them; "" before anybody asked
+	run        *run
+	task       *task
+	leg        workflow.Leg
+	index      int            // among the legs of its matrix
+	scope      expr.Scope     // what its expressions see
+	guid       string         // which its runner knows it by; not that of its plan
+	token      string         // its GITHUB_TOKEN, "" until it was acquired
+	access     string         // its token for the services of Actions; as token
+	runner     *runner        // it was given to; nil before
+	queued     time.Time      // since when it waits for a runner
+	waiting    time.Time      // since when it waits for its environment
+	minutes    float64        // timeout-minutes
+	permit     *permit        // of its concurrency; nil: none
+	deployment *deployment    // to its environment; nil: none
+	until      time.Time      // acquired or renewed by then, or it is lost
+	canceled   bool           // its end is to be "cancelled"
+	forgiven   bool           // continue-on-error: its failure does not count
+	outputs    map[string]any // of a completed job
+	group      groupRef       // of the runner that has it
+	logs       []*blob        // uploaded by its runner, in order
+	logKey     string         // who has it may read them; "" before anybody asked
 }
 
 type groupRef struct {
@@ -108,9 +115,13 @@ func (j *job) queueKey() queueKey {
 // enqueue has j wait for a runner, and gives it to one that waits. The caller
 // holds mu.
 func (s *Sim) enqueue(j *job) {
+	if j.atGitHub() {
+		s.hosted[j] = true
+		return
+	}
 	var best *runner
 	for r := range s.waiting {
-		if r.job == nil && r.fits(j) && (best == nil || r.ID < best.ID) {
+		if r.job == nil && s.fits(r, j) && (best == nil || r.ID < best.ID) {
 			best = r
 		}
 	}
@@ -132,7 +143,7 @@ func (s *Sim) take(r *runner) bool {
 			continue
 		}
 		s.queue[key] = line
-		if j := line[0]; r.fits(j) && (best == nil || j.ID < best.ID) {
+		if j := line[0]; s.fits(r, j) && (best == nil || j.ID < best.ID) {
 			best = j
 		}
 	}
@@ -153,7 +164,7 @@ func (s *Sim) give(j *job, r *runner) {
 	r.Busy, r.Job = true, j.ID
 	delete(s.waiting, r)
 	r.post(messageJob, object{
-		"id": j.planID, "runner_request_id": j.planID,
+		"id": j.guid, "runner_request_id": j.guid,
 		"billing_owner_id": strconv.FormatInt(j.run.repo.owner.id, 10), "should_acknowledge": true,
 	})
 	s.announceRunner(r, RunnerGivenJob)
@@ -180,35 +191,45 @@ func (s *Sim) cancelJob(j *job) {
 	switch j.Status {
 	case StatusCompleted:
 	case StatusInProgress:
-		if !j.canceled {
+		switch {
+		case s.hosted[j]:
+			s.finish(j, Cancelled)
+		case !j.canceled:
 			j.canceled = true
-			j.runner.post(messageCancel, object{"jobId": j.planID, "timeout": "00:05:00"})
+			j.runner.post(messageCancel, object{"jobId": j.guid, "timeout": "00:05:00"})
 		}
 	default:
 		s.finish(j, Cancelled)
 	}
 }
 
-// start has j begin at its runner. The caller holds mu.
+// start has j, which has its tokens, begin at its runner. The caller holds mu.
 func (s *Sim) start(j *job) {
 	r := j.runner
-	j.Status, j.StartedAt = StatusInProgress, s.now()
-	j.Started++
 	j.RunnerID, j.Runner, j.RunnerOf = r.ID, r.Name, r.Scope
 	j.group = groupRef{r.GroupID, r.Group}
 	j.until = s.now().Add(s.cfg.Lock)
-	j.token = newToken("ghs_")
+	s.started(j)
+}
+
+// started tells that j is in progress at the runner that it names.
+func (s *Sim) started(j *job) {
+	j.Status, j.StartedAt = StatusInProgress, s.now()
+	j.Started++
 	j.Steps = []Step{{Name: "Set up job", Number: 1, Status: StatusInProgress, Started: s.now()}}
-	s.creds[digestOf(j.token)] = &credential{job: j}
-	if j.run.Status != StatusInProgress {
-		j.run.Status = StatusInProgress
+	s.settle(j.run)
+	if !j.run.begun {
+		j.run.begun = true
 		s.announceRun(j.run, StatusInProgress)
 	}
 	s.announceJob(j, StatusInProgress)
 }
 
-// finish ends j, frees its runner and lets its run go on. The caller holds mu.
+// finish ends j, unless it has ended, frees its runner and lets its run go on. The caller holds mu.
 func (s *Sim) finish(j *job, conclusion string) {
+	if j.Status == StatusCompleted {
+		return
+	}
 	if j.canceled {
 		conclusion = Cancelled
 	}
@@ -217,6 +238,7 @@ func (s *Sim) finish(j *job, conclusion string) {
 		j.Status = StatusCompleted
 		s.takeBack(r)
 		if begun && r.Ephemeral {
+			r.spent = s.now()
 			s.remove(r)
 		}
 	}
@@ -230,8 +252,12 @@ func (s *Sim) finish(j *job, conclusion string) {
 		}
 	}
 	if cred := s.creds[digestOf(j.token)]; cred != nil {
-		cred.expires = s.now().Add(time.Minute) // for the rest of the log
+		cred.expires = s.now().Add(afterJob)
 	}
+	delete(s.hosted, j)
 	s.announceJob(j, StatusCompleted)
+	if j.permit != nil {
+		s.leave(j.permit)
+	}
 	s.jobEnded(j)
 }

@@ -25,30 +25,19 @@ func (s *Sim) jobMessage(j *job, web string) object {
 		steps = append(steps, j.step(i, st))
 	}
 	return object{
-		"messageType": messageJob, "jobId": j.planID, "jobDisplayName": j.Name, "jobName": j.Key, "requestId": j.ID,
-		"plan":        object{"scopeIdentifier": newUUID(), "planId": j.planID, "planType": "actions", "version": 12, "planGroup": "Build"},
+		"messageType": messageJob, "jobId": j.guid, "jobDisplayName": j.Name, "jobName": "__default", "requestId": j.ID,
+		"plan":        object{"scopeIdentifier": newUUID(), "planId": j.planID(), "planType": "actions", "version": 12, "planGroup": "Build"},
 		"timeline":    object{"id": newUUID()},
 		"lockedUntil": j.until,
 		"resources": object{"endpoints": []any{object{
-			"name": "SystemVssConnection", "url": web + pathRun + "/" + j.planID, "isReady": true, "data": object{},
-			"authorization": object{"scheme": "OAuth", "parameters": object{"AccessToken": j.token}},
+			"name": "SystemVssConnection", "url": web + pathRun + "/" + j.guid, "isReady": true, "data": object{},
+			"authorization": object{"scheme": "OAuth", "parameters": object{"AccessToken": j.access}},
 		}}},
-		"contextData": j.contextData(s, web), "variables": j.variables(s, web),
-		"mask": []any{object{"type": "regex", "value": j.token}}, "steps": steps, "fileTable": []any{j.run.Path},
-		"environmentVariables": []any{j.mapping(j.run.file.Env), j.mapping(j.task.def.Env)},
-		"defaults":             j.defaults(), "jobOutputs": j.mapping(j.task.def.Outputs),
-	}
-}
-
-func (j *job) variables(s *Sim, web string) object {
-	plain := func(v string) object { return object{"value": v} }
-	return object{
-		"system.github.job": plain(j.Key), "system.github.runid": plain(strconv.FormatInt(j.RunID, 10)),
-		"system.runnerGroupName": plain(j.group.name), "system.orchestrationId": plain(j.planID),
-		"system.github.results_endpoint": plain(web + pathResults + "/"),
-		"system.github.token":            object{"value": j.token, "isSecret": true},
-		"github_token":                   object{"value": j.token, "isSecret": true},
-		"system.jobTimeout":              plain(expr.Text(j.task.def.Timeout)),
+		"contextData": j.contextData(s, web), "variables": j.variables(web),
+		"mask": j.masks(), "steps": steps, "fileTable": []any{j.task.flow.file.Path},
+		"environmentVariables": []any{j.mapping(j.task.flow.file.Env), j.mapping(j.task.def.Env)},
+		"jobContainer":         j.container(), "jobServiceContainers": j.services(),
+		"defaults": j.defaults(), "jobOutputs": j.mapping(j.task.def.Outputs),
 	}
 }
 
@@ -60,12 +49,10 @@ func (j *job) step(i int, st workflow.Step) object {
 		"environment": j.mapping(st.Env),
 	}
 	display, inputs := st.Name, []workflow.Variable{}
+	out["reference"] = reference(st.Uses)
 	if st.Uses != "" {
-		name, ref, _ := strings.Cut(st.Uses, "@")
-		out["reference"] = object{"type": "repository", "name": name, "ref": ref, "repositoryType": "GitHub"}
 		display, inputs = first(display, "Run "+st.Uses), st.With
 	} else {
-		out["reference"] = object{"type": "script"}
 		line, _, _ := strings.Cut(strings.TrimSpace(st.Run), "\n")
 		display = first(display, "Run "+line)
 		for _, in := range []workflow.Variable{{Name: "script", Value: st.Run}, {Name: "shell", Value: st.Shell}, {Name: "workingDirectory", Value: st.WorkingDirectory}} {
@@ -78,8 +65,8 @@ func (j *job) step(i int, st workflow.Step) object {
 	if st.ContinueOnError != "" {
 		out["continueOnError"] = j.flag(st.ContinueOnError)
 	}
-	if st.Timeout > 0 {
-		out["timeoutInMinutes"] = object{"type": tokenNumber, "num": st.Timeout}
+	if st.Timeout != "" {
+		out["timeoutInMinutes"] = j.number(st.Timeout)
 	}
 	return out
 }
@@ -104,6 +91,7 @@ func condition(text string) string {
 // https://github.com/actions/runner/blob/main/src/Sdk/DTObjectTemplating/ObjectTemplating/Tokens/TokenType.cs
 const (
 	tokenString     = 0
+	tokenSequence   = 1
 	tokenMapping    = 2
 	tokenExpression = 3
 	tokenBoolean    = 5
@@ -169,7 +157,7 @@ func (j *job) contextData(s *Sim, web string) object {
 	for k, path := range map[string]string{"server_url": "", "api_url": "/api/v3", "graphql_url": "/api/graphql"} {
 		github[k] = web + path
 	}
-	data := object{"github": contextValue(github)}
+	data := object{"github": contextValue(github), "job": contextValue(j.jobContext())}
 	for _, name := range []string{"matrix", "needs", "strategy", "inputs", "vars"} {
 		data[name] = contextValue(j.scope.Contexts[name])
 	}
@@ -215,8 +203,12 @@ func (s *Sim) githubContext(r *run, t *task) map[string]any {
 	}
 	name := strings.TrimPrefix(strings.TrimPrefix(r.Ref, "refs/heads/"), "refs/tags/")
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
+	var job any // where there is none yet
+	if t != nil {
+		job = t.def.Key
+	}
 	return map[string]any{
-		"event_name": r.Event, "event": r.payload, "workflow": r.Workflow, "job": t.def.Key,
+		"event_name": r.Event, "event": r.payload, "workflow": r.Workflow, "job": job,
 		"repository": r.Repository, "repository_owner": r.repo.owner.login, "repository_id": number(r.repo.id), "repository_owner_id": number(r.repo.owner.id),
 		"sha": r.SHA, "ref": r.Ref, "ref_name": name, "ref_type": kind, "head_ref": "", "base_ref": "", "ref_protected": false,
 		"actor": sender, "actor_id": number(senderID), "triggering_actor": sender,

@@ -38,7 +38,7 @@ func TestJITRunnerRunsOneJob(t *testing.T) {
 		t.Errorf("renewjob: %d", got)
 	}
 	w.uploadLog(a, "hello\n", "world\n")
-	if got := r.complete(o, "succeeded", map[string]string{"k": "v"}).code; got != http.StatusOK {
+	if got := r.complete(o, "succeeded", map[string]string{"k": "v"}).code; got != http.StatusNoContent {
 		t.Errorf("completejob: %d", got)
 	}
 	job := w.job("build")
@@ -57,9 +57,14 @@ func TestJITRunnerRunsOneJob(t *testing.T) {
 	if a := r.assert(jwt.SigningMethodRS256, r.key, r.claims()); a.code != http.StatusBadRequest || a.body["error"] != "invalid_client" {
 		t.Errorf("spent runner got %d %v, want invalid_client", a.code, a.body)
 	}
-	if got := r.poll().code; got != http.StatusUnauthorized {
-		t.Errorf("spent runner's poll: %d, want 401", got)
+	if got := r.poll().code; got != http.StatusAccepted {
+		t.Errorf("spent runner's poll: %d, want 202", got)
 	}
+	if got := r.call("DELETE", r.broker+"session", nil).code; got != http.StatusNoContent {
+		t.Errorf("spent runner's end of its session: %d, want 204", got)
+	}
+	w.clock.advance(2 * time.Minute)
+	r.refused(r.poll(), http.StatusNotFound, "RunnerNotFound")
 }
 
 // uploadLog sends a step's log in blocks, as the official runner does.
@@ -69,7 +74,9 @@ func (w *world) uploadLog(message answer, blocks ...string) {
 	token := endpoint["authorization"].(map[string]any)["parameters"].(map[string]any)["AccessToken"].(string)
 	base := message.body["variables"].(map[string]any)["system.github.results_endpoint"].(map[string]any)["value"].(string)
 	a := w.call("Bearer "+token, "POST", base+"twirp/results.services.receiver.Receiver/GetStepLogsSignedBlobURL",
-		map[string]string{"workflow_job_run_backend_id": "x", "step_backend_id": "s1"})
+		map[string]any{
+			"workflow_run_backend_id": message.body["plan"].(map[string]any)["planId"], "workflow_job_run_backend_id": message.body["jobId"], "step_backend_id": "s1",
+		})
 	if a.code != http.StatusOK {
 		w.t.Fatalf("signed URL: %d %s", a.code, a.text)
 	}
@@ -95,7 +102,7 @@ func (w *world) uploadLog(message answer, blocks ...string) {
 	if got := put(strings.Replace(address, "sig=", "sig=x", 1), "AppendBlob", ""); got != http.StatusForbidden {
 		w.t.Errorf("a wrong signature: %d, want 403", got)
 	}
-	if got := w.call("Bearer x", "POST", base+"twirp/a/GetJobLogsSignedBlobURL", map[string]string{}).code; got != http.StatusUnauthorized {
+	if got := w.call("Bearer x", "POST", base+"twirp/results.services.receiver.Receiver/GetJobLogsSignedBlobURL", map[string]string{}).code; got != http.StatusUnauthorized {
 		w.t.Errorf("a wrong job token: %d, want 401", got)
 	}
 }
@@ -179,15 +186,11 @@ func TestTokensExpire(t *testing.T) {
 func TestSessions(t *testing.T) {
 	w := newWorld(t)
 	r := w.jitRunner("r1", "linux").connect()
-	if got := r.openSession().code; got != http.StatusConflict {
-		t.Errorf("second session: %d, want 409", got)
-	}
+	r.refused(r.openSession(), http.StatusConflict, "TaskAgentSessionConflict")
 	if got := r.poll().code; got != http.StatusAccepted {
 		t.Errorf("poll without a job: %d, want 202", got)
 	}
-	if got := r.call("GET", r.broker+"message?sessionId=x", nil).code; got != http.StatusNotFound {
-		t.Errorf("poll of an unknown session: %d, want 404", got)
-	}
+	r.refused(r.call("GET", r.broker+"message?sessionId=x", nil), http.StatusUnauthorized, "RunnerSessionInvalid")
 	if got := r.call("DELETE", r.broker+"session?sessionId="+r.session, nil).code; got != http.StatusNoContent {
 		t.Errorf("closing: %d", got)
 	}
@@ -224,7 +227,7 @@ func TestJobGoesToRunnersThatFit(t *testing.T) {
 func TestRunnerGroups(t *testing.T) {
 	w := newWorld(t)
 	w.push("on: push\njobs: {a: {runs-on: {group: Big, labels: [linux]}, steps: [{run: 'true'}]}}")
-	id := w.api(http.StatusCreated, "POST", "/orgs/acme/actions/runner-groups", map[string]any{"name": "big"}).body["id"]
+	id := w.api(http.StatusCreated, "POST", "/orgs/acme/actions/runner-groups", map[string]any{"name": "big", "allows_public_repositories": true}).body["id"]
 	jit := func(name string, group any) *handRunner {
 		a := w.api(http.StatusCreated, "POST", "/orgs/acme/actions/runners/generate-jitconfig",
 			map[string]any{"name": name, "runner_group_id": group, "labels": []string{"linux"}})
@@ -275,8 +278,8 @@ func TestJobWhoseRunnerIsSilentFails(t *testing.T) {
 	if got := w.job("build"); got.Conclusion != githubsim.Failure {
 		t.Errorf("job is %+v", got)
 	}
-	if got := r.complete(o, "succeeded", nil).code; got == http.StatusOK {
-		t.Error("a lost job was completed")
+	if got := r.complete(o, "succeeded", nil).code; got != http.StatusNotFound {
+		t.Errorf("completing a lost job: %d, want 404", got)
 	}
 }
 
@@ -313,7 +316,7 @@ func TestLimitsOfADay(t *testing.T) {
 	w.jitRunner("never", "other")
 	w.clock.advance(24*time.Hour + time.Second)
 	w.Expire()
-	if got := w.job("build"); got.Conclusion != githubsim.Failure || got.Started != 0 {
+	if got := w.job("build"); got.Conclusion != githubsim.Cancelled || got.Started != 0 {
 		t.Errorf("job is %+v", got)
 	}
 	if got := w.Runners(); len(got) != 0 {

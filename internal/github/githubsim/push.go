@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/git"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/workflow"
@@ -17,7 +18,9 @@ import (
 type Repository struct {
 	Name      string // owner/name; the owner is made if it is not there
 	Private   bool
-	Protected []string // environments whose jobs wait for Approve
+	Protected []string          // environments whose jobs wait for Approve
+	Variables map[string]string // the context vars
+	Secrets   map[string]string // the context secrets, which runners get; for tests only, so in the clear
 }
 
 // CreateRepository makes an empty repository, and its owner.
@@ -35,10 +38,22 @@ func (s *Sim) CreateRepository(r Repository) error {
 	if err != nil {
 		return fmt.Errorf("repository %q: %w", r.Name, err)
 	}
-	s.repos[strings.ToLower(r.Name)] = &repository{
-		id: s.nextID(), owner: s.account(owner), name: name, private: r.Private, protected: r.Protected, created: s.now(), pushed: s.now(),
+	repo := &repository{
+		id: s.nextID(), owner: s.account(owner), name: name, private: r.Private, created: s.now(), pushed: s.now(),
+		environments: map[string]*environment{}, variables: map[string]string{}, secrets: map[string]string{}, due: map[string]time.Time{},
 		numbers: map[string]int{}, workflows: map[string]int64{}, heads: map[string]git.Commit{}, loose: map[string]git.Commit{}, git: bare,
 	}
+	for name, value := range r.Variables {
+		repo.variables[strings.ToUpper(name)] = value
+	}
+	for name, value := range r.Secrets {
+		repo.secrets[strings.ToUpper(name)] = value
+	}
+	for _, name := range r.Protected {
+		s.environment(repo, name).reviewed = true
+	}
+	s.repos[strings.ToLower(r.Name)] = repo
+	delete(s.moves, strings.ToLower(r.Name)) // a new one takes the name of one that moved
 	return nil
 }
 
@@ -122,7 +137,7 @@ func (s *Sim) pushed(repo *repository, ref string, before, after git.Commit, pat
 	for _, f := range readWorkflows(after.Files) {
 		// GitHub reports a broken file whatever it would have been started by
 		if f.file == nil || f.file.Pushed(ref, paths) {
-			runs = append(runs, s.startRun(repo, f.file, f.path, f.faults, t).Run)
+			runs = append(runs, s.startRun(repo, f, t).Run)
 		}
 	}
 	return runs
@@ -186,44 +201,20 @@ func readWorkflows(files map[string]string) []workflowFile {
 	return out
 }
 
-// Dispatch starts a workflow by hand: file is its name, such as ci.yml, on a branch.
-func (s *Sim) Dispatch(repository, file, branch string, inputs map[string]string) (Run, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	repo := s.repository(repository)
-	if repo == nil {
-		return Run{}, fmt.Errorf("repository %q: there is none of that name", repository)
+// gitPath gives the repository that a path of git's smart HTTP is about, and what is
+// asked of it. Git adds no .git to an address, and actions/checkout has none in it.
+func gitPath(path string) (fullName, service string, isGit bool) {
+	parts := strings.SplitN(strings.TrimPrefix(path, "/"), "/", 3)
+	if len(parts) < 3 || parts[2] != "info/refs" && parts[2] != "git-upload-pack" && parts[2] != "git-receive-pack" {
+		return "", "", false
 	}
-	ref := "refs/heads/" + strings.TrimPrefix(branch, "refs/heads/")
-	head := repo.heads[ref]
-	for _, f := range readWorkflows(head.Files) {
-		if !strings.HasSuffix(f.path, "/"+file) {
-			continue
-		}
-		if f.file == nil {
-			return Run{}, f.faults[0]
-		}
-		if !f.file.Dispatchable() {
-			return Run{}, fmt.Errorf("workflow %q has no workflow_dispatch", file)
-		}
-		all := f.file.Inputs(inputs)
-		return s.startRun(repo, f.file, f.path, nil, trigger{
-			event: "workflow_dispatch", ref: ref, commit: head, inputs: all, payload: object{"inputs": all, "ref": ref},
-		}).Run, nil
-	}
-	return Run{}, fmt.Errorf("workflow %q: %s of %s has none of that name", file, branch, repository)
-}
-
-// gitPath gives the repository that a path of git's smart HTTP is about.
-func gitPath(path string) (fullName string, isGit bool) {
-	name, _, found := strings.Cut(strings.TrimPrefix(path, "/"), ".git/")
-	return name, found && strings.Count(name, "/") == 1
+	return parts[0] + "/" + strings.TrimSuffix(parts[1], ".git"), parts[2], true
 }
 
 // serveGit answers git: reading for who may see the repository, pushing for who
 // has a token of the REST API.
-func (s *Sim) serveGit(w http.ResponseWriter, r *http.Request, fullName string) {
-	pushes := strings.HasSuffix(r.URL.Path, "/git-receive-pack") || r.URL.Query().Get("service") == "git-receive-pack"
+func (s *Sim) serveGit(w http.ResponseWriter, r *http.Request, fullName, service string) {
+	pushes := service == "git-receive-pack" || r.URL.Query().Get("service") == "git-receive-pack"
 	repo, may := s.mayGit(r, fullName, pushes)
 	switch {
 	case !may:
@@ -234,12 +225,12 @@ func (s *Sim) serveGit(w http.ResponseWriter, r *http.Request, fullName string) 
 		http.NotFound(w, r)
 		return
 	case !pushes || r.Method != http.MethodPost:
-		s.gitError(repo.git.Serve(w, r, pushes))
+		s.gitError(repo.git.Serve(w, r, service, pushes))
 		return
 	}
 	repo.lock.Lock()
 	defer repo.lock.Unlock()
-	s.gitError(repo.git.Serve(w, r, true))
+	s.gitError(repo.git.Serve(w, r, service, true))
 	if err := s.afterPush(r.Context(), repo); err != nil {
 		s.log.Error("reading what was pushed", "repository", fullName, "err", err)
 	}
@@ -257,12 +248,18 @@ func (s *Sim) mayGit(r *http.Request, fullName string, push bool) (*repository, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	repo, cred := s.repository(fullName), s.credential(r)
-	if repo == nil {
-		return nil, cred != nil
+	if repo == nil { // git follows a repository that moved, as everything does
+		repo = s.moves[strings.ToLower(fullName)]
 	}
-	manages := cred != nil && cred.sees(scope{repo: repo})
-	reads := !repo.private || cred != nil && cred.job != nil && cred.job.run.repo == repo
-	return repo, manages || reads && !push
+	switch {
+	case cred == nil && bearer(r) != "": // GitHub refuses a wrong token also where it needs none
+		return repo, false
+	case repo == nil:
+		return nil, cred != nil
+	case push:
+		return repo, cred != nil && cred.sees(scope{repo: repo})
+	}
+	return repo, cred.mayRead(repo)
 }
 
 // afterPush compares the refs with those known before, and acts on each that is

@@ -104,17 +104,17 @@ func (s *Sim) registerRunner(c call) reply {
 	if in.GroupID == 0 {
 		in.GroupID = 1
 	}
-	group, found := s.group(reg.scope, in.GroupID)
-	if in.Name == "" || len(in.Name) > 64 || len(in.Labels) > 100 || !found {
+	group := s.group(reg.scope, in.GroupID)
+	if in.Name == "" || len(in.Name) > 64 || len(in.Labels) > 100 || group == nil {
 		return unprocessable("Invalid request", "want a name of 1 to 64 characters, up to 100 labels and a runner group")
 	}
 	r := &runner{scope: reg.scope, key: key, Runner: Runner{
-		Name: in.Name, GroupID: in.GroupID, Group: group, Ephemeral: in.Ephemeral, OS: runtime.GOOS, Version: in.Version,
+		Name: in.Name, GroupID: in.GroupID, Group: group.name, Ephemeral: in.Ephemeral, OS: runtime.GOOS, Version: in.Version,
 	}}
 	for _, l := range in.Labels {
 		r.Labels = append(r.Labels, l.Name)
 	}
-	if s.past(s.ends[in.Version].registration) {
+	if s.past(s.endsOf(in.Version).registration) {
 		return refusal(http.StatusForbidden, "Runner version v"+in.Version+" is deprecated and cannot be registered.")
 	}
 	s.replace(reg.scope, in)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 )
 
 func (s *Sim) runRestRoutes() {
@@ -16,12 +17,19 @@ func (s *Sim) runRestRoutes() {
 	s.asScope("GET "+actions+"runs/{id}/jobs", s.withRun(s.listJobs))
 	s.asScope("GET "+actions+"runs/{id}/attempts/{attempt}/jobs", s.withRun(s.listJobs))
 	s.asScope("POST "+actions+"runs/{id}/cancel", s.withRun(s.cancelRunCall))
+	s.asScope("POST "+actions+"runs/{id}/force-cancel", s.withRun(s.forceCancelCall))
 	s.asScope("POST "+actions+"runs/{id}/rerun", s.withRun(s.rerunAll))
 	s.asScope("POST "+actions+"runs/{id}/rerun-failed-jobs", s.withRun(s.rerunFailed))
 	s.asScope("GET "+actions+"jobs/{id}", s.withJob(func(c call, j *job) reply { return ok(j.shape(c.web)) }))
+	s.asScope("POST "+actions+"jobs/{id}/rerun", s.withJob(s.rerunJob))
 	s.asScope("GET "+actions+"jobs/{id}/logs", s.withJob(s.jobLogs))
 	s.mux.HandleFunc("GET "+pathLog+"/{id}", s.serveLog)
-	s.mux.HandleFunc("POST "+actions+"workflows/{file}/dispatches", s.dispatch)
+	s.asScope("POST "+actions+"workflows/{file}/dispatches", s.dispatch)
+	s.asScope("PATCH /repos/{owner}/{repo}", s.changeRepository)
+	s.asScope("POST /repos/{owner}/{repo}/transfer", s.transferRepository)
+	s.annotationRoutes()
+	s.environmentRoutes()
+	s.variableRoutes()
 }
 
 func (s *Sim) withRun(h func(call, *run) reply) handler {
@@ -46,9 +54,8 @@ func (s *Sim) withJob(h func(call, *job) reply) handler {
 
 func (s *Sim) listRuns(c call) reply {
 	var found []*run
-	status, sha := c.URL.Query().Get("status"), c.URL.Query().Get("head_sha")
 	for _, r := range s.runs {
-		if r.repo == c.scope.repo && (sha == "" || r.SHA == sha) && (status == "" || r.Status == status || r.Conclusion == status) {
+		if r.repo == c.scope.repo && r.asked(c.URL.Query()) {
 			found = append(found, r)
 		}
 	}
@@ -92,8 +99,9 @@ func (s *Sim) deleteRun(_ call, r *run) reply {
 	}
 	for id, j := range s.jobs {
 		if j.run == r {
+			s.dropBlobs(j)
 			delete(s.jobs, id)
-			delete(s.plans, j.planID)
+			delete(s.guids, j.guid)
 		}
 	}
 	delete(s.runs, r.ID)
@@ -108,14 +116,46 @@ func (s *Sim) cancelRunCall(_ call, r *run) reply {
 	return reply{code: http.StatusAccepted, body: object{}}
 }
 
-func (s *Sim) rerunAll(_ call, r *run) reply    { return s.rerunCall(r, true) }
-func (s *Sim) rerunFailed(_ call, r *run) reply { return s.rerunCall(r, false) }
-
-func (s *Sim) rerunCall(r *run, all bool) reply {
-	if r.Status != StatusCompleted || r.file == nil {
-		return refusal(http.StatusForbidden, "The workflow run cannot be retried")
+// forceCancelCall ends a run at once, whatever its runners do.
+// https://docs.github.com/en/rest/actions/workflow-runs#force-cancel-a-workflow-run
+func (s *Sim) forceCancelCall(_ call, r *run) reply {
+	if r.Status == StatusCompleted {
+		return refusal(http.StatusConflict, "Cannot cancel a workflow run that is completed.")
 	}
-	s.rerun(r, all)
+	s.cancelRun(r)
+	for r.Status != StatusCompleted {
+		for _, j := range r.root.allJobs() {
+			s.finish(j, Cancelled)
+		}
+	}
+	return reply{code: http.StatusAccepted, body: object{}}
+}
+
+func (s *Sim) rerunAll(_ call, r *run) reply {
+	return s.rerunCall(r, func(*job) bool { return true })
+}
+
+func (s *Sim) rerunFailed(_ call, r *run) reply { return s.rerunCall(r, failed) }
+
+func (s *Sim) rerunJob(_ call, j *job) reply {
+	return s.rerunCall(j.run, func(other *job) bool { return other == j })
+}
+
+// maxAge is how long after its start a run can be run again.
+// https://docs.github.com/en/actions/how-tos/manage-workflow-runs/re-run-workflows-and-jobs
+const maxAge = 30 * 24 * time.Hour
+
+// repeatable reports whether r can be run again.
+func (r *run) repeatable() bool { return r.Status == StatusCompleted && len(r.Faults) == 0 }
+
+func (s *Sim) rerunCall(r *run, again func(*job) bool) reply {
+	switch {
+	case !r.repeatable():
+		return refusal(http.StatusForbidden, "The workflow run cannot be retried")
+	case s.now().Sub(r.Created) > maxAge:
+		return refusal(http.StatusForbidden, "Unable to retry this workflow run because it was created over a month ago")
+	}
+	s.rerun(r, again)
 	return created(object{})
 }
 
@@ -138,9 +178,9 @@ func (s *Sim) serveLog(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	j := s.jobs[id]
 	found := err == nil && j != nil && j.logKey != "" && j.logKey == r.URL.Query().Get("key")
-	var text string
+	var parts []*blob
 	if found {
-		text = j.logText()
+		parts = j.logBlobs()
 	}
 	s.mu.Unlock()
 	if !found {
@@ -148,33 +188,9 @@ func (s *Sim) serveLog(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write([]byte(text)) // whoever asked has gone
-}
-
-// dispatch starts a workflow by hand.
-func (s *Sim) dispatch(w http.ResponseWriter, r *http.Request) {
-	var in struct {
-		Ref    string            `json:"ref"`
-		Inputs map[string]string `json:"inputs"`
-	}
-	var name string
-	rep := s.locked(func() reply {
-		cred := s.credential(r)
-		if cred == nil {
-			return unauthorized(r)
-		}
-		return s.limited(w, call{Request: r, web: s.base(r), cred: cred}, s.inScope(func(c call) reply {
-			if !c.decode(&in) {
-				return badJSON()
-			}
-			name = c.scope.repo.fullName()
-			return noContent()
-		}))
-	})
-	if rep.code == http.StatusNoContent {
-		if _, err := s.Dispatch(name, r.PathValue("file"), in.Ref, in.Inputs); err != nil {
-			rep = unprocessable(err.Error())
+	for _, b := range parts {
+		if b.copyTo(w) != nil {
+			return // whoever asked has gone
 		}
 	}
-	writeReply(w, rep)
 }

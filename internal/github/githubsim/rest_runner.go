@@ -29,9 +29,8 @@ func (s *Sim) runnerRoutes() {
 		s.asScope("PUT "+actions+"runners/{id}/labels", s.withRunner(setLabels))
 		s.asScope("DELETE "+actions+"runners/{id}/labels", s.withRunner(clearLabels))
 		s.asScope("DELETE "+actions+"runners/{id}/labels/{name}", s.withRunner(removeLabel))
-		s.asRunner("GET "+actions+"runner-groups", s.listGroups)
 	}
-	s.asScope("POST /orgs/{org}/actions/runner-groups", s.createGroup)
+	s.groupRoutes()
 }
 
 // withRunner finds the runner that the path names.
@@ -56,7 +55,7 @@ func (s *Sim) generateJIT(c call) reply {
 	if !c.decode(&in) {
 		return badJSON()
 	}
-	group, found := s.group(c.scope, in.Group)
+	group := s.group(c.scope, in.Group)
 	switch {
 	case in.Name == "" || len(in.Name) > 64:
 		return unprocessable("Invalid request", "name: want 1 to 64 characters")
@@ -64,7 +63,9 @@ func (s *Sim) generateJIT(c call) reply {
 		return unprocessable("Invalid request", "labels: want 1 to 100")
 	case in.Group == 0:
 		return unprocessable("Invalid request", "runner_group_id: is required")
-	case !found:
+	case in.Group == hostedGroup.id: // reported: 403 for GitHub's own group
+		return refusal(http.StatusForbidden, errHosted)
+	case group == nil:
 		return notFound()
 	}
 	key, err := s.cfg.Keys.Key()
@@ -72,7 +73,7 @@ func (s *Sim) generateJIT(c call) reply {
 		return refusal(http.StatusInternalServerError, err.Error())
 	}
 	r := &runner{
-		Runner: Runner{Name: in.Name, Labels: in.Labels, GroupID: in.Group, Group: group, Ephemeral: true, JIT: true, OS: "unknown"},
+		Runner: Runner{Name: in.Name, Labels: in.Labels, GroupID: in.Group, Group: group.name, Ephemeral: true, JIT: true, OS: "unknown"},
 		scope:  c.scope, key: &key.PublicKey,
 	}
 	if err := s.register(r); err != nil {
@@ -142,46 +143,12 @@ func (s *Sim) registrationCredential(r *http.Request) *credential {
 	return &credential{only: &reg.scope}
 }
 
-func (s *Sim) listGroups(c call) reply {
-	shapes := []object{s.groupShape(c, &group{id: 1, name: defaultGroup, visibility: "all", public: true})}
-	for _, g := range s.groups[c.scope] {
-		shapes = append(shapes, s.groupShape(c, g))
-	}
-	part, links := page(c, shapes)
-	return reply{http.StatusOK, object{"total_count": len(shapes), "runner_groups": part}, links}
-}
-
-func (s *Sim) groupShape(c call, g *group) object {
-	base := c.api() + "/" + c.scope.path(s.cfg.Enterprise) + "/actions/runner-groups"
-	return object{
-		"id": g.id, "name": g.name, "visibility": g.visibility, "default": g.id == 1,
-		"runners_url": base + "/runners", "inherited": false, "allows_public_repositories": g.public,
-	}
-}
-
-func (s *Sim) createGroup(c call) reply {
-	in := struct {
-		Name       string `json:"name"`
-		Visibility string `json:"visibility"`
-		Public     bool   `json:"allows_public_repositories"`
-	}{Visibility: "all"}
-	if !c.decode(&in) {
-		return badJSON()
-	}
-	if in.Name == "" {
-		return unprocessable("Invalid request", "name: is required")
-	}
-	g := &group{id: s.nextID(), name: in.Name, visibility: in.Visibility, public: in.Public}
-	s.groups[c.scope] = append(s.groups[c.scope], g)
-	return created(s.groupShape(c, g))
-}
-
 func (s *Sim) downloads(c call) reply {
 	r := s.latest()
 	const platform = "linux-x64"
 	return ok([]object{{
 		"os": "linux", "architecture": "x64", "filename": r.file(platform), "sha256_checksum": r.SHA256[platform],
-		"download_url": c.web + "/actions/runner/releases/download/v" + r.Version + "/" + r.file(platform),
+		"download_url": c.web + r.path(platform),
 	}})
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -87,7 +88,7 @@ jobs:
 	for _, j := range again {
 		got = append(got, j.Key+" "+cmp.Or(j.Conclusion, j.Status))
 	}
-	want := []string{"test success", "publish queued", "notify skipped"}
+	want := []string{"build success", "test success", "publish queued", "notify skipped"}
 	if d := diff.Diff(want, got); d != "" {
 		t.Errorf("second attempt (-want +got):\n%s", d)
 	}
@@ -156,17 +157,6 @@ func TestFaultyFilesAndExpressions(t *testing.T) {
 	}
 }
 
-func TestEnvironmentWaitsForApproval(t *testing.T) {
-	w := newWorld(t)
-	w.push("on: push\njobs: {d: {runs-on: linux, environment: production, steps: [{run: 'true'}]}}")
-	w.expect("d waiting")
-	if err := w.Approve(w.job("d").ID); err != nil {
-		t.Fatal(err)
-	}
-	w.runNext("succeeded", nil, "linux")
-	w.expect("d success")
-}
-
 func TestCancelBeforeTheStart(t *testing.T) {
 	w := newWorld(t)
 	run := w.push(`
@@ -184,18 +174,6 @@ jobs:
 	if got := w.Runs()[0].Conclusion; got != githubsim.Cancelled {
 		t.Errorf("run is %s", got)
 	}
-}
-
-func TestDispatch(t *testing.T) {
-	w := newWorld(t)
-	w.push("on: {workflow_dispatch: {inputs: {to: {default: test}}}}\njobs: {d: {name: 'to ${{ inputs.to }}', runs-on: linux, steps: [{run: 'true'}]}}")
-	w.expect()
-	if _, err := w.Dispatch("acme/web", "ci.yml", "main", map[string]string{"to": "prod"}); err != nil {
-		t.Fatal(err)
-	}
-	w.api(http.StatusNoContent, "POST", "/repos/acme/web/actions/workflows/ci.yml/dispatches", map[string]any{"ref": "main"})
-	w.expect("to prod queued", "to test queued")
-	w.api(http.StatusUnprocessableEntity, "POST", "/repos/acme/web/actions/workflows/none.yml/dispatches", map[string]any{"ref": "main"})
 }
 
 func TestRunsAndJobsByAPI(t *testing.T) {
@@ -220,4 +198,24 @@ func TestRunsAndJobsByAPI(t *testing.T) {
 	}
 	w.api(http.StatusNoContent, "DELETE", path, nil)
 	w.api(http.StatusNotFound, "GET", job, nil)
+}
+
+// TestRunsAreFiltered is past GitHub's description, which takes created for a time
+// and not for the range that its own text says.
+func TestRunsAreFiltered(t *testing.T) {
+	w := newWorld(t) // at 2026-01-31T12:00:00Z
+	w.push(one)
+	server := httptest.NewServer(w.Sim)
+	defer server.Close()
+	sha := w.Runs()[0].SHA
+	for query, want := range map[string]float64{
+		"": 1, "event=push": 1, "event=schedule": 0, "branch=main": 1, "branch=dev": 0, "head_sha=" + sha: 1, "actor=octocat": 1, "actor=mona": 0,
+		"created=2026-01-31": 1, "created=2026-01-30": 0, "created=>=2026-01-31": 1, "created=>2026-01-31": 0, "created=<2026-01-31": 0, "created=<=2026-01-31": 1,
+		"created=>=2026-01-31T12:00:00Z": 1, "created=>=2026-01-31T12:00:01Z": 0, "created=2026-01-01..2026-02-01": 1, "created=2026-02-01..*": 0, "created=*..2026-01-31": 1,
+		"status=queued&event=push": 1, "status=success": 0,
+	} {
+		if got := w.call("Bearer "+pat, "GET", server.URL+"/repos/acme/web/actions/runs?"+query, nil).body["total_count"]; got != want {
+			t.Errorf("%q: %v, want %v", query, got, want)
+		}
+	}
 }

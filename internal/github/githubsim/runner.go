@@ -38,36 +38,17 @@ type runner struct {
 	wake     chan struct{} // of size 1: something for its poll
 	messages int64         // so far
 	seen     time.Time     // of its last poll
+	spent    time.Time     // when its one job ended; zero before
+
+	idle      time.Duration // how long it may idle; 0: no limit
+	connected time.Time     // when its session began
+	refreshed string        // the session in which it was told to update itself
 }
 
 // nameKey: a name is taken once in a scope, ignoring case.
 type nameKey struct {
 	scope scope
 	name  string
-}
-
-// A group is a runner group of an organisation or the enterprise. Group 1, the
-// default one, is everywhere.
-type group struct {
-	id         int64
-	name       string
-	visibility string
-	public     bool
-}
-
-const defaultGroup = "Default"
-
-// group returns the name of the group that id has in sc.
-func (s *Sim) group(sc scope, id int64) (string, bool) {
-	if id == 1 {
-		return defaultGroup, true
-	}
-	for _, g := range s.groups[sc] {
-		if g.id == id {
-			return g.name, true
-		}
-	}
-	return "", false
 }
 
 // errTaken says that a scope has a runner of that name.
@@ -81,6 +62,9 @@ func (s *Sim) register(r *runner) error {
 	}
 	r.ID, r.clientID, r.wake = s.nextID(), newUUID(), make(chan struct{}, 1)
 	r.Scope, r.Created = r.scope.path(s.cfg.Enterprise), s.now()
+	if r.JIT {
+		r.idle = max(s.idleLimit(), 0)
+	}
 	s.names[key], s.runners[r.ID], s.clients[r.clientID] = r, r, r
 	s.announceRunner(r, RunnerRegistered)
 	return nil
@@ -108,8 +92,8 @@ func (r *runner) nudge() {
 
 // fits reports whether r may run j. Labels and groups ignore case.
 // https://docs.github.com/en/actions/reference/runners/self-hosted-runners
-func (r *runner) fits(j *job) bool {
-	if !r.scope.covers(j.run.repo) || j.Group != "" && !strings.EqualFold(j.Group, r.Group) {
+func (s *Sim) fits(r *runner, j *job) bool {
+	if !r.scope.covers(j.run.repo) || !s.inGroup(r, j) {
 		return false
 	}
 	for _, l := range j.Labels {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/go-cmp/cmp"
 )
 
 // A handRunner speaks the runner protocol, one call at a time.
@@ -30,7 +31,12 @@ type handRunner struct {
 // jitRunner asks for a JIT configuration and reads it as a runner does.
 func (w *world) jitRunner(name string, labels ...string) *handRunner {
 	w.t.Helper()
-	a := w.api(http.StatusCreated, "POST", "/repos/acme/web/actions/runners/generate-jitconfig",
+	return w.jitRunnerOf("acme/web", name, labels...)
+}
+
+func (w *world) jitRunnerOf(repository, name string, labels ...string) *handRunner {
+	w.t.Helper()
+	a := w.api(http.StatusCreated, "POST", "/repos/"+repository+"/actions/runners/generate-jitconfig",
 		map[string]any{"name": name, "runner_group_id": 1, "labels": labels})
 	return w.decodeJIT(a.body["encoded_jit_config"].(string))
 }
@@ -109,12 +115,16 @@ func registerBody(name string, key *rsa.PrivateKey, ephemeral bool, labels ...st
 	for _, l := range labels {
 		named = append(named, map[string]any{"Name": l, "Type": "User"})
 	}
-	text := base64.StdEncoding.EncodeToString
 	return map[string]any{
 		"name": name, "group_id": 1, "ephemeral": ephemeral, "labels": named, "version": "2.336.0",
-		"public_key": fmt.Sprintf("<RSAKeyValue><Modulus>%s</Modulus><Exponent>%s</Exponent></RSAKeyValue>",
-			text(key.N.Bytes()), text(big.NewInt(int64(key.E)).Bytes())),
+		"public_key": "<RSAKeyValue>" + publicKeyText(key) + "</RSAKeyValue>",
 	}
+}
+
+// publicKeyText gives a key as it is in .NET's XML.
+func publicKeyText(key *rsa.PrivateKey) string {
+	text := base64.StdEncoding.EncodeToString
+	return fmt.Sprintf("<Modulus>%s</Modulus><Exponent>%s</Exponent>", text(key.N.Bytes()), text(big.NewInt(int64(key.E)).Bytes()))
 }
 
 // claims are those of a good client assertion.
@@ -180,6 +190,16 @@ func (r *handRunner) poll() answer {
 	return r.call("GET", r.broker+"message?sessionId="+r.session+"&status=Online", nil)
 }
 
+// refused checks that a is the broker's error of that kind, in the form that runners read.
+func (r *handRunner) refused(a answer, code int, kind string) {
+	r.w.t.Helper()
+	message, _ := a.body["errorMessage"].(string)
+	want := map[string]any{"source": "actions-broker-listener", "statusCode": float64(code), "errorKind": kind, "errorMessage": message}
+	if diff := cmp.Diff(want, a.body); diff != "" || a.code != code || message == "" {
+		r.w.t.Errorf("answer is %d (-want +got):\n%s", a.code, diff)
+	}
+}
+
 // A jobOffer is the body of a RunnerJobRequest.
 type jobOffer struct {
 	ID  string `json:"runner_request_id"`
@@ -234,7 +254,7 @@ func (r *handRunner) run(conclusion string, outputs map[string]string) {
 	if a := r.acquire(o); a.code != http.StatusOK {
 		r.w.t.Fatalf("acquirejob: %d %s", a.code, a.text)
 	}
-	if a := r.complete(o, conclusion, outputs); a.code != http.StatusOK {
+	if a := r.complete(o, conclusion, outputs); a.code != http.StatusNoContent {
 		r.w.t.Fatalf("completejob: %d %s", a.code, a.text)
 	}
 }
@@ -242,5 +262,10 @@ func (r *handRunner) run(conclusion string, outputs map[string]string) {
 // runNext makes a JIT runner for labels that runs one job.
 func (w *world) runNext(conclusion string, outputs map[string]string, labels ...string) {
 	w.t.Helper()
-	w.jitRunner("r-"+strings.ToLower(rand.Text()), labels...).connect().run(conclusion, outputs)
+	w.runNextOf("acme/web", conclusion, outputs, labels...)
+}
+
+func (w *world) runNextOf(repository, conclusion string, outputs map[string]string, labels ...string) {
+	w.t.Helper()
+	w.jitRunnerOf(repository, "r-"+strings.ToLower(rand.Text()), labels...).connect().run(conclusion, outputs)
 }

@@ -113,9 +113,11 @@ func (j *job) shape(web string) object {
 		"completed_at": timestamp(j.Completed), "steps": stepShapes(j.Steps),
 		"runner_id": nil, "runner_name": nil, "runner_group_id": nil, "runner_group_name": nil,
 	}
+	if j.Runner != "" {
+		out["runner_name"] = j.Runner // also of a job that was carried over from another attempt
+	}
 	if j.RunnerID != 0 {
-		out["runner_id"], out["runner_name"] = j.RunnerID, j.Runner
-		out["runner_group_id"], out["runner_group_name"] = j.group.id, j.group.name
+		out["runner_id"], out["runner_group_id"], out["runner_group_name"] = j.RunnerID, j.group.id, j.group.name
 	}
 	return out
 }
@@ -147,14 +149,13 @@ func (r *run) branch() string {
 func (r *run) shape(web string) object {
 	url := fmt.Sprintf("%s/api/v3/repos/%s/actions/runs/%d", web, r.Repository, r.ID)
 	workflow := r.repo.workflows[r.Path]
-	title, _, _ := strings.Cut(r.commit.Message, "\n")
 	var previous any
 	if r.Attempt > 1 {
 		previous = fmt.Sprintf("%s/attempts/%d", url, r.Attempt-1)
 	}
 	return object{
 		"id": r.ID, "name": r.Workflow, "node_id": nodeID("WFR", r.ID), "head_branch": r.branch(), "head_sha": r.SHA, "path": r.Path,
-		"display_title": title, "run_number": r.Number, "run_attempt": r.Attempt, "event": r.Event, "status": r.Status,
+		"display_title": r.title, "run_number": r.Number, "run_attempt": r.Attempt, "event": r.Event, "status": r.Status,
 		"conclusion": null(r.Conclusion), "workflow_id": workflow, "check_suite_id": r.ID, "check_suite_node_id": nodeID("CS", r.ID),
 		"url": url, "html_url": fmt.Sprintf("%s/%s/actions/runs/%d", web, r.Repository, r.ID), "pull_requests": []object{},
 		"created_at": timestamp(r.Created), "updated_at": timestamp(r.Updated), "run_started_at": timestamp(r.Started),

@@ -13,18 +13,22 @@
 // # Paths
 //
 //	/api/v3/…           the REST API, as on Enterprise Server; also without /api/v3
-//	/OWNER/REPO.git     git's smart HTTP; a push starts workflows
+//	/OWNER/REPO.git     git's smart HTTP, also without .git; a push starts workflows
+//	/actions/build/…    the launch service, which resolves the actions of a job
 //	/_runner/…          what registered runners speak
+//	/repositories/ID/…  a repository by its id, where redirects of renamed ones point
 //	/_sim/…             faults and state, for whoever tests; needs one of Config.Tokens
 package githubsim
 
 import (
 	"context"
+	"crypto/rsa"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -64,6 +68,8 @@ type Config struct {
 	PickUp  time.Duration // a job that its runner does not take for so long is queued again: 60 s
 	Lock    time.Duration // a job not renewed for so long has lost its runner: 10 min
 	Timeout time.Duration // of a webhook delivery: 10 s
+	Hosted  time.Duration // a job that GitHub runs itself takes so long: 10 s
+	Idle    time.Duration // a JIT runner without a job for so long is removed: 2 to 6 min, another for each; negative: never
 }
 
 // DefaultRunnerVersion is what releases/latest of actions/runner says by default.
@@ -77,6 +83,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.PickUp, time.Minute)
 	setDefault(&c.Lock, 10*time.Minute)
 	setDefault(&c.Timeout, 10*time.Second)
+	setDefault(&c.Hosted, 10*time.Second)
 	if c.Keys == nil {
 		c.Keys = jit.NewRing()
 	}
@@ -98,8 +105,10 @@ type Sim struct {
 	faults  *fault.Set
 	hooks   *hook.Sender
 	ids     atomic.Int64
-	seenURL atomic.Pointer[string] // base of the first request
-	ownDir  string                 // temporary folder to remove
+	seenURL atomic.Pointer[string]          // base of the first request
+	ownDir  string                          // temporary folder to remove
+	blobDir string                          // in it: logs, as runners upload them
+	signing func() (*rsa.PrivateKey, error) // the key of tokens that can be checked by their signature
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -113,14 +122,19 @@ type Sim struct {
 func New(cfg Config) (*Sim, error) {
 	cfg = cfg.withDefaults()
 	s := &Sim{cfg: cfg, log: cfg.Log, faults: fault.NewSet(cfg.Seed), state: newState()}
+	var err error
+	if s.ownDir, err = os.MkdirTemp("", "githubsim-*"); err != nil {
+		return nil, err
+	}
+	s.blobDir = filepath.Join(s.ownDir, "blobs")
+	if err := os.Mkdir(s.blobDir, 0o700); err != nil {
+		return nil, err
+	}
 	if cfg.Dir == "" {
-		dir, err := os.MkdirTemp("", "githubsim-*")
-		if err != nil {
-			return nil, err
-		}
-		s.cfg.Dir, s.ownDir = dir, dir
+		s.cfg.Dir = filepath.Join(s.ownDir, "git")
 	}
 	s.ids.Store(1000)
+	s.signing = sync.OnceValues(cfg.Keys.Key)
 	s.hooks = hook.New(hook.Settings{
 		Log: cfg.Log, Now: cfg.Now, NextID: s.nextID, Seed: cfg.Seed,
 		Timeout: cfg.Timeout, Workers: 8, Keep: 20000,
@@ -140,9 +154,6 @@ func (s *Sim) Close() error {
 	s.stop()
 	s.done.Wait()
 	s.hooks.Close()
-	if s.ownDir == "" {
-		return nil
-	}
 	return os.RemoveAll(s.ownDir)
 }
 
@@ -166,8 +177,8 @@ func (s *Sim) Serve(ctx context.Context, l net.Listener) error {
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	base := s.base(r)
 	s.seenURL.CompareAndSwap(nil, &base)
-	if name, ok := gitPath(r.URL.Path); ok {
-		s.serveGit(w, r, name)
+	if name, service, ok := gitPath(r.URL.Path); ok {
+		s.serveGit(w, r, name, service)
 		return
 	}
 	if strings.HasPrefix(r.URL.Path, "/api/v3/") {
@@ -182,6 +193,12 @@ func (s *Sim) serve(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, "/_sim/") {
 		s.mux.ServeHTTP(w, r)
 		return
+	}
+	if strings.HasPrefix(r.URL.Path, "/repositories/") { // by id, as redirects of renamed ones say
+		if path, found := s.byID(r.URL.Path); found {
+			r = r.Clone(r.Context())
+			r.URL.Path, r.URL.RawPath = path, ""
+		}
 	}
 	s.faults.Serve(w, r, s.mux)
 }

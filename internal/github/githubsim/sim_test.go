@@ -87,7 +87,7 @@ func newWorld(t testing.TB, change ...func(*githubsim.Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(openapi.Check(t.Errorf, sim, "/_runner/", "/actions/", "/repos/acme/web/actions/runner-groups", "/repos/acme/web/actions/workflows/"))
+	server := httptest.NewServer(openapi.Check(t.Errorf, sim, "/_runner/", "/actions/", "/repos/acme/web/actions/runner-groups", "/repositories/"))
 	t.Cleanup(func() {
 		server.Close()
 		if err := sim.Close(); err != nil {

@@ -1,6 +1,7 @@
 package githubsim
 
 import (
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 type state struct {
 	accounts map[string]*account     // by lower-case login
 	repos    map[string]*repository  // by lower-case owner/name
+	moves    map[string]*repository  // by names that they had before
 	creds    map[digest]*credential  // API tokens
 	regs     map[digest]registration // registration and remove tokens
 	access   map[digest]access       // access tokens of runners
@@ -22,8 +24,10 @@ type state struct {
 	queue    map[queueKey][]*job // jobs that want a runner, oldest first
 	runs     map[int64]*run
 	jobs     map[int64]*job
-	plans    map[string]*job // by plan id, which the runner knows it by
+	guids    map[string]*job // by the id that runners know jobs by
 	blobs    map[string]*blob
+	permits  map[permitKey]*permitGroup // concurrency groups in use
+	hosted   map[*job]bool              // waiting for, or at, GitHub's own runners
 	watchers map[*Subscription]bool
 	groups   map[scope][]*group // runner groups besides the default one
 	appHook  int64              // id of the App's webhook; 0: none
@@ -32,6 +36,8 @@ type state struct {
 	releases  []RunnerRelease        // of actions/runner, the newest last; never empty
 	ends      map[string]runnerEnds  // by version of the runner
 	anonymous map[string]*credential // whoever has none, by address
+	idling    *rand.Rand             // of how long runners may idle; nil until the first
+	updates   bool                   // runners are told to update themselves
 }
 
 func newState() state {
@@ -39,7 +45,8 @@ func newState() state {
 		accounts: map[string]*account{}, repos: map[string]*repository{},
 		creds: map[digest]*credential{}, regs: map[digest]registration{}, access: map[digest]access{},
 		runners: map[int64]*runner{}, names: map[nameKey]*runner{}, clients: map[string]*runner{}, waiting: map[*runner]bool{},
-		queue: map[queueKey][]*job{}, runs: map[int64]*run{}, jobs: map[int64]*job{}, plans: map[string]*job{},
+		queue: map[queueKey][]*job{}, runs: map[int64]*run{}, jobs: map[int64]*job{}, guids: map[string]*job{},
+		permits: map[permitKey]*permitGroup{}, hosted: map[*job]bool{}, moves: map[string]*repository{},
 		blobs: map[string]*blob{}, watchers: map[*Subscription]bool{}, groups: map[scope][]*group{}, codes: map[string]appCode{},
 		ends: map[string]runnerEnds{}, anonymous: map[string]*credential{},
 	}
@@ -56,20 +63,36 @@ type account struct {
 
 // A repository is one repository.
 type repository struct {
-	id        int64
-	owner     *account
-	name      string
-	private   bool
-	protected []string // environments that ask for approval
-	created   time.Time
-	pushed    time.Time
-	numbers   map[string]int // runs so far, by workflow file
-	workflows map[string]int64
-	heads     map[string]git.Commit // newest commit by ref, with its workflow files
-	loose     map[string]git.Commit // by tree and by commit: what the REST API made and no ref has yet
+	id           int64
+	owner        *account
+	name         string
+	private      bool
+	created      time.Time
+	pushed       time.Time
+	environments map[string]*environment // by lower-case name
+	variables    map[string]string       // the context vars
+	secrets      map[string]string       // the context secrets
+	due          map[string]time.Time    // when a schedule runs next, by file and line
+	readAt       string                  // commit of which onSchedule was read
+	onSchedule   []workflowFile          // workflows with a schedule
+	numbers      map[string]int          // runs so far, by workflow file
+	workflows    map[string]int64
+	heads        map[string]git.Commit // newest commit by ref, with its workflow files
+	loose        map[string]git.Commit // by tree and by commit: what the REST API made and no ref has yet
 
 	git  *git.Repository
 	lock sync.Mutex // held while refs change; taken before Sim.mu
+}
+
+// find gives the ref that name stands for, and its commit: a branch, a tag, or
+// either in full.
+func (r *repository) find(name string) (ref string, head git.Commit, found bool) {
+	for _, ref := range []string{name, "refs/heads/" + name, "refs/tags/" + name} {
+		if head, found := r.heads[ref]; found {
+			return ref, head, true
+		}
+	}
+	return "", git.Commit{}, false
 }
 
 func (r *repository) fullName() string { return r.owner.login + "/" + r.name }

@@ -1,6 +1,9 @@
 package hook
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Create adds h and returns it with its id.
 func (s *Sender) Create(h Hook) Hook {
@@ -63,25 +66,34 @@ func (s *Sender) Delete(target Target, id int64) bool {
 	return true
 }
 
-// Deliveries returns the deliveries of hook, the newest first.
+// keepFor is how long GitHub knows a delivery, and can deliver it again.
+// https://docs.github.com/en/webhooks/testing-and-troubleshooting-webhooks/redelivering-webhooks
+const keepFor = 3 * 24 * time.Hour
+
+// past reports whether d is no longer known. Then it is as if it had never been:
+// it is in no list, and its address is 404.
+func (s *Sender) past(d *Delivery) bool { return s.set.Now().Sub(d.At) > keepFor }
+
+// Deliveries returns the deliveries of hook in the last three days, the newest first.
 func (s *Sender) Deliveries(hook int64) []Delivery {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := s.record[hook]
-	out := make([]Delivery, len(list))
-	for i, d := range list {
-		out[len(list)-1-i] = *d
+	out := []Delivery{}
+	for _, d := range s.record[hook] {
+		if !s.past(d) {
+			out = append(out, *d)
+		}
 	}
 	slices.SortFunc(out, func(a, b Delivery) int { return int(b.ID - a.ID) })
 	return out
 }
 
-// Delivery returns one delivery of hook.
+// Delivery returns one delivery of hook in the last three days.
 func (s *Sender) Delivery(hook, id int64) (Delivery, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, d := range s.record[hook] {
-		if d.ID == id {
+		if d.ID == id && !s.past(d) {
 			return *d, true
 		}
 	}

@@ -111,7 +111,7 @@ func (s *Sender) Ping(hook int64, e Event) {
 }
 
 // Redeliver makes another attempt at a delivery of hook, with the same GUID and a
-// new id, and reports whether there is such a delivery. Where it goes and how it is
+// new id, and reports whether there is such a delivery of the last three days. Where it goes and how it is
 // signed is the hook's of now. No fault strikes it.
 func (s *Sender) Redeliver(hook, delivery int64) bool {
 	d, ok := s.Delivery(hook, delivery)

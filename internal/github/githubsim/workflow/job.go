@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"cmp"
+	"strconv"
 	"strings"
 
 	"github.com/rhysd/actionlint"
@@ -12,16 +13,19 @@ import (
 // The contexts that the server knows, by place.
 // https://docs.github.com/en/actions/reference/workflows-and-actions/contexts#context-availability
 var (
+	runContexts       = []string{"github", "inputs", "vars"}
 	conditionContexts = []string{"github", "needs", "vars", "inputs"}
 	jobContexts       = []string{"github", "needs", "strategy", "matrix", "vars", "inputs"}
 )
 
 func (r *reader) job(j *actionlint.Job, defaults *actionlint.Defaults) Job {
-	r.unsupported(j)
+	raw := r.newer.Jobs[j.ID.Value]
 	out := Job{
-		Key: j.ID.Value, Name: text(j.Name), If: text(j.If),
-		Env: r.env(j.Env), Timeout: DefaultTimeout, FailFast: true,
+		Key: j.ID.Value, Line: j.Pos.Line, Column: j.Pos.Col, Name: text(j.Name), If: text(j.If),
+		Env: r.env(j.Env), Timeout: DefaultTimeout, FailFast: "true",
 		ContinueOnError: boolText(j.ContinueOnError),
+		Concurrency:     r.concurrency(j.Concurrency, raw.Concurrency, jobContexts),
+		Container:       r.container(j.Container, raw.Container), Services: r.services(j.Services, raw.Services),
 	}
 	r.condition(j.If, conditionContexts)
 	r.check(j.Name, jobContexts...)
@@ -29,9 +33,10 @@ func (r *reader) job(j *actionlint.Job, defaults *actionlint.Defaults) Job {
 		out.Needs = append(out.Needs, n.Value)
 	}
 	r.runsOn(&out, j)
+	r.calls(&out, j.WorkflowCall)
 	r.limits(&out, j)
 	if j.Environment != nil {
-		out.Environment = text(j.Environment.Name)
+		out.Environment, out.Deployment = text(j.Environment.Name), boolText(j.Environment.Deployment)
 		r.check(j.Environment.Name, jobContexts...)
 	}
 	for _, o := range byPosition(j.Outputs, func(o *actionlint.Output) *actionlint.Pos { return o.Name.Pos }) {
@@ -49,23 +54,9 @@ func (r *reader) job(j *actionlint.Job, defaults *actionlint.Defaults) Job {
 	return out
 }
 
-// unsupported faults what githubsim has not got, rather than ignore it.
-func (r *reader) unsupported(j *actionlint.Job) {
-	switch {
-	case j.WorkflowCall != nil:
-		r.fault(j.WorkflowCall.Uses.Pos, "job %q: reusable workflows are not supported by githubsim", j.ID.Value)
-	case j.Container != nil:
-		r.fault(j.Container.Pos, "job %q: container is not supported by githubsim", j.ID.Value)
-	case j.Services != nil:
-		r.fault(j.Services.Pos, "job %q: services are not supported by githubsim", j.ID.Value)
-	case j.Concurrency != nil:
-		r.fault(j.Concurrency.Pos, "job %q: concurrency is not supported by githubsim", j.ID.Value)
-	}
-}
-
 // condition checks an if:, which may stand without ${{ }}.
 func (r *reader) condition(s *actionlint.String, contexts []string) {
-	if s == nil {
+	if s == nil || strings.TrimSpace(s.Value) == "" {
 		return
 	}
 	wrapped := *s
@@ -77,7 +68,7 @@ func (r *reader) condition(s *actionlint.String, contexts []string) {
 
 func (r *reader) runsOn(out *Job, j *actionlint.Job) {
 	if j.RunsOn == nil {
-		return // a reusable workflow, which is a fault already
+		return // it calls a workflow, whose jobs have their own
 	}
 	out.Group = text(j.RunsOn.Group)
 	out.LabelsFrom = text(j.RunsOn.LabelsExpr)
@@ -92,33 +83,26 @@ func (r *reader) runsOn(out *Job, j *actionlint.Job) {
 // limits reads timeout-minutes and strategy.
 func (r *reader) limits(out *Job, j *actionlint.Job) {
 	if j.TimeoutMinutes != nil {
-		out.Timeout = r.minutes(j.TimeoutMinutes)
+		r.check(j.TimeoutMinutes.Expression, jobContexts...)
+		out.Timeout = numberText(j.TimeoutMinutes)
 	}
 	if j.Strategy == nil {
 		return
 	}
 	if f := j.Strategy.FailFast; f != nil {
-		if f.Expression != nil {
-			r.fault(f.Pos, "fail-fast as an expression is not supported by githubsim")
-		}
-		out.FailFast = f.Value
+		r.check(f.Expression, conditionContexts...)
+		out.FailFast = boolText(f)
 	}
 	if p := j.Strategy.MaxParallel; p != nil {
+		r.check(p.Expression, conditionContexts...)
+		out.MaxParallel = strconv.Itoa(p.Value)
 		if p.Expression != nil {
-			r.fault(p.Pos, "max-parallel as an expression is not supported by githubsim")
+			out.MaxParallel = p.Expression.Value
 		}
-		out.MaxParallel = p.Value
 	}
 	if m := j.Strategy.Matrix; m != nil {
 		out.Matrix = r.matrix(m)
 	}
-}
-
-func (r *reader) minutes(f *actionlint.Float) float64 {
-	if f.Expression != nil {
-		r.fault(f.Pos, "timeout-minutes as an expression is not supported by githubsim")
-	}
-	return f.Value
 }
 
 func (r *reader) matrix(m *actionlint.Matrix) *Matrix {
@@ -133,7 +117,7 @@ func (r *reader) matrix(m *actionlint.Matrix) *Matrix {
 		r.check(row.Expression, conditionContexts...)
 		values := Row{Name: row.Name.Value, From: text(row.Expression)}
 		for _, v := range row.Values {
-			values.Values = append(values.Values, value(v))
+			values.Values = append(values.Values, r.value(v))
 		}
 		out.Rows = append(out.Rows, values)
 	}
@@ -148,53 +132,31 @@ func (r *reader) combinations(m *actionlint.MatrixCombinations) Combinations {
 	out := Combinations{From: text(m.Expression)}
 	for _, c := range m.Combinations {
 		if c.Expression != nil {
-			r.fault(c.Expression.Pos, "an entry of include or exclude as one expression is not supported by githubsim")
+			r.check(c.Expression, conditionContexts...)
+			out.List = append(out.List, Leg{From: c.Expression.Value})
 			continue
 		}
 		leg := Leg{}
 		for _, a := range byPosition(c.Assigns, func(a *actionlint.MatrixAssign) *actionlint.Pos { return a.Key.Pos }) {
-			leg = leg.with(a.Key.Value, value(a.Value))
+			leg = leg.with(a.Key.Value, r.value(a.Value))
 		}
 		out.List = append(out.List, leg)
 	}
 	return out
 }
 
-func value(raw actionlint.RawYAMLValue) expr.Value {
-	switch v := raw.(type) {
-	case *actionlint.RawYAMLObject:
-		object := map[string]any{}
-		for k, p := range v.Props {
-			object[k] = value(p)
-		}
-		return object
-	case *actionlint.RawYAMLArray:
-		list := []any{}
-		for _, e := range v.Elems {
-			list = append(list, value(e))
-		}
-		return list
-	case *actionlint.RawYAMLString:
-		return scalar(v.Value)
-	}
-	return nil
-}
-
 func (r *reader) step(s *actionlint.Step) Step {
 	out := Step{
 		ID: text(s.ID), Name: text(s.Name), If: text(s.If),
-		Env: r.env(s.Env), ContinueOnError: boolText(s.ContinueOnError),
-	}
-	if s.TimeoutMinutes != nil {
-		out.Timeout = r.minutes(s.TimeoutMinutes)
+		Env: r.env(s.Env), ContinueOnError: boolText(s.ContinueOnError), Timeout: numberText(s.TimeoutMinutes),
 	}
 	switch e := s.Exec.(type) {
 	case *actionlint.ExecRun:
 		out.Run, out.Shell, out.WorkingDirectory = text(e.Run), text(e.Shell), text(e.WorkingDirectory)
 	case *actionlint.ExecAction:
 		out.Uses = text(e.Uses)
-		if !strings.HasPrefix(out.Uses, "actions/checkout@") {
-			r.fault(e.Uses.Pos, "uses %q: githubsim has no action but actions/checkout", out.Uses)
+		if !usable(out.Uses) {
+			r.fault(e.Uses.Pos, "uses %q: want owner/name@ref, owner/name/path@ref, ./path or docker://image", out.Uses)
 		}
 		for _, in := range byPosition(e.Inputs, func(in *actionlint.Input) *actionlint.Pos { return in.Name.Pos }) {
 			out.With = append(out.With, Variable{in.Name.Value, text(in.Value)})

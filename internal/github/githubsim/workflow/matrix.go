@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf16"
 
 	"github.com/mayfly-ci/mayfly/internal/github/expr"
 )
@@ -34,6 +35,8 @@ type Combinations struct {
 type Leg struct {
 	Names  []string
 	Values map[string]expr.Value
+	From   string   // an entry of include or exclude as one ${{ }}; "" otherwise
+	added  []string // by include to a leg of the product: no part of its name
 }
 
 // MaxLegs of one matrix.
@@ -58,7 +61,7 @@ func (m *Matrix) Legs(scope expr.Scope) ([]Leg, error) {
 	legs = slices.DeleteFunc(legs, func(l Leg) bool {
 		return slices.ContainsFunc(m.Exclude.List, func(x Leg) bool { return l.covers(x, x.Names) })
 	})
-	legs = include(legs, m.Include.List)
+	legs = include(legs, m.Rows, m.Include.List)
 	if len(legs) > MaxLegs {
 		return nil, tooMany(len(legs))
 	}
@@ -91,7 +94,7 @@ func product(rows []Row) ([]Leg, error) {
 // include adds each of extra to every leg whose own variables it does not
 // change, and makes a leg of its own of what fits none.
 // https://docs.github.com/en/actions/how-tos/write-workflows/choose-what-workflows-do/run-job-variations#expanding-or-adding-matrix-configurations
-func include(legs, extra []Leg) []Leg {
+func include(legs []Leg, rows []Row, extra []Leg) []Leg {
 	original := len(legs)
 	own := make([][]string, original)
 	for i, l := range legs {
@@ -107,13 +110,35 @@ func include(legs, extra []Leg) []Leg {
 			fits = true
 			for _, n := range x.Names {
 				legs[i] = legs[i].with(n, x.Values[n])
+				if !slices.Contains(own[i], n) {
+					legs[i].added = append(slices.Clone(legs[i].added), n)
+				}
 			}
 		}
 		if !fits {
-			legs = append(legs, x)
+			legs = append(legs, x.rowsFirst(rows))
 		}
 	}
 	return legs
+}
+
+// rowsFirst returns l with the names of rows before all others, as GitHub puts them.
+func (l Leg) rowsFirst(rows []Row) Leg {
+	isRow := func(n string) bool {
+		return slices.ContainsFunc(rows, func(r Row) bool { return strings.EqualFold(r.Name, n) })
+	}
+	names := slices.Clone(l.Names)
+	slices.SortStableFunc(names, func(a, b string) int {
+		switch {
+		case isRow(a) == isRow(b):
+			return 0
+		case isRow(a):
+			return -1
+		}
+		return 1
+	})
+	l.Names = names
+	return l
 }
 
 // with returns l with one more variable, or another value of one.
@@ -127,7 +152,7 @@ func (l Leg) with(name string, v expr.Value) Leg {
 	if !slices.Contains(names, name) {
 		names = append(slices.Clone(names), name)
 	}
-	return Leg{names, values}
+	return Leg{Names: names, Values: values, added: l.added}
 }
 
 // covers reports whether l has x's values of names.
@@ -140,13 +165,27 @@ func (l Leg) covers(x Leg, names []string) bool {
 	return true
 }
 
-// Label gives the leg's values as GitHub puts them behind a job's name.
-func (l Leg) Label() string {
+// maxName is how long a job's name may be, in UTF-16 units.
+// https://github.com/actions/runner/blob/main/src/Sdk/WorkflowParser/Conversion/JobNameBuilder.cs
+const maxName = 100
+
+// Name gives a job's name as GitHub shows it: with the values of its leg behind
+// it, and cut if it is too long.
+func (l Leg) Name(job string) string {
 	var texts []string
 	for _, n := range l.Names {
-		texts = append(texts, leaves(l.Values[n])...)
+		if !slices.Contains(l.added, n) {
+			texts = append(texts, leaves(l.Values[n])...)
+		}
 	}
-	return strings.Join(texts, ", ")
+	texts = slices.DeleteFunc(texts, func(t string) bool { return t == "" })
+	if len(texts) > 0 {
+		job += " (" + strings.Join(texts, ", ") + ")"
+	}
+	if units := utf16.Encode([]rune(job)); len(units) > maxName {
+		return string(utf16.Decode(units[:maxName-3])) + "..."
+	}
+	return job
 }
 
 // leaves gives the texts of v, of what is inside it if it is a list or an object.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/rhysd/actionlint"
@@ -16,10 +15,12 @@ import (
 // Parse reads the workflow file of the given path. With faults the workflow
 // cannot run and is nil.
 func Parse(file string, data []byte) (*Workflow, []Fault) {
-	r := &reader{file: file}
+	r := &reader{file: file, lines: strings.Split(string(data), "\n"), newer: readNewer(data)}
 	source, errs := actionlint.Parse(data)
 	for _, e := range errs {
-		r.faults = append(r.faults, Fault{file, e.Line, e.Column, e.Message})
+		if !r.taken(e) {
+			r.faults = append(r.faults, Fault{file, e.Line, e.Column, e.Message})
+		}
 	}
 	if source == nil || len(r.faults) > 0 {
 		return nil, r.faults
@@ -35,6 +36,8 @@ func Parse(file string, data []byte) (*Workflow, []Fault) {
 // A reader turns actionlint's tree into a Workflow and gathers faults.
 type reader struct {
 	file   string
+	lines  []string // of the file
+	newer  newer    // what actionlint does not read
 	faults []Fault
 }
 
@@ -56,16 +59,15 @@ func (r *reader) check(s *actionlint.String, contexts ...string) {
 }
 
 func (r *reader) workflow(source *actionlint.Workflow) *Workflow {
-	w := &Workflow{Path: r.file, Name: text(source.Name)}
+	w := &Workflow{Path: r.file, Name: text(source.Name), RunName: text(source.RunName)}
 	if w.Name == "" {
 		w.Name = w.Path
 	}
 	for _, event := range source.On {
 		r.event(w, event)
 	}
-	if source.Concurrency != nil {
-		r.fault(source.Concurrency.Pos, "concurrency is not supported by githubsim")
-	}
+	r.check(source.RunName, "github", "inputs", "vars")
+	w.Concurrency = r.concurrency(source.Concurrency, r.newer.Concurrency, runContexts)
 	w.Env = r.env(source.Env)
 	for _, j := range byPosition(source.Jobs, func(j *actionlint.Job) *actionlint.Pos { return j.Pos }) {
 		w.Jobs = append(w.Jobs, r.job(j, source.Defaults))
@@ -77,18 +79,28 @@ func (r *reader) workflow(source *actionlint.Workflow) *Workflow {
 func (r *reader) event(w *Workflow, event actionlint.Event) {
 	switch e := event.(type) {
 	case *actionlint.WorkflowDispatchEvent:
-		w.dispatch = true
-		for name, in := range e.Inputs {
-			w.inputs = append(w.inputs, Variable{name, text(in.Default)})
-		}
-	case *actionlint.WebhookEvent:
-		if e.EventName() == "push" {
-			w.push = &filters{
-				branches: r.globs(e.Branches, e.BranchesIgnore),
-				tags:     r.globs(e.Tags, e.TagsIgnore),
-				paths:    r.globs(e.Paths, e.PathsIgnore),
+		w.Dispatch = r.dispatch(e)
+	case *actionlint.WorkflowCallEvent:
+		w.Call = r.call(e)
+	case *actionlint.ScheduledEvent:
+		for _, s := range e.Schedules {
+			w.Schedules = append(w.Schedules, Schedule{text(s.Cron), text(s.Timezone)})
+			if _, err := w.Schedules[len(w.Schedules)-1].parse(); err != nil {
+				r.fault(s.Cron.Pos, "%v", err)
 			}
 		}
+	case *actionlint.WebhookEvent:
+		if e.EventName() != "push" {
+			w.Unsent = append(w.Unsent, e.EventName())
+			return
+		}
+		w.push = &filters{
+			branches: r.globs(e.Branches, e.BranchesIgnore),
+			tags:     r.globs(e.Tags, e.TagsIgnore),
+			paths:    r.globs(e.Paths, e.PathsIgnore),
+		}
+	default:
+		w.Unsent = append(w.Unsent, e.EventName())
 	}
 }
 
@@ -183,21 +195,15 @@ func boolText(b *actionlint.Bool) string {
 	return b.String()
 }
 
-// scalar gives a plain YAML value its type. The tree has lost which scalars were
-// quoted: those that would read back otherwise, such as 1.20, stay texts.
-func scalar(s string) expr.Value {
-	switch s {
-	case "true":
-		return true
-	case "false":
-		return false
-	case "null", "~":
-		return nil
+// numberText gives a number as a text, or its ${{ }}; "" if it is not there.
+func numberText(f *actionlint.Float) string {
+	switch {
+	case f == nil:
+		return ""
+	case f.Expression != nil:
+		return f.Expression.Value
 	}
-	if n, err := strconv.ParseFloat(s, 64); err == nil && expr.Text(n) == s {
-		return n
-	}
-	return s
+	return expr.Text(f.Value)
 }
 
 // IsFile reports whether name is where GitHub looks for workflows.

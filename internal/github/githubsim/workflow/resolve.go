@@ -49,6 +49,18 @@ func (c Combinations) resolve(scope expr.Scope) (Combinations, error) {
 	}
 	var out Combinations
 	for _, leg := range c.List {
+		if leg.From != "" {
+			v, err := scope.Resolve(leg.From)
+			if err != nil {
+				return Combinations{}, err
+			}
+			one, err := combinationsOf([]expr.Value{v})
+			if err != nil {
+				return Combinations{}, fmt.Errorf("%s: %w", leg.From, err)
+			}
+			out.List = append(out.List, one.List...)
+			continue
+		}
 		resolved := Leg{}
 		for _, n := range leg.Names {
 			v, err := resolveValue(leg.Values[n], scope)
@@ -85,9 +97,24 @@ func resolveList(from string, values []expr.Value, scope expr.Scope) ([]expr.Val
 	return out, nil
 }
 
+// resolveValue replaces each ${{ }} in v, also of lists and objects inside it.
 func resolveValue(v expr.Value, scope expr.Scope) (expr.Value, error) {
-	if text, ok := v.(string); ok && expr.Has(text) {
-		return scope.Resolve(text)
+	switch v := v.(type) {
+	case string:
+		if expr.Has(v) {
+			return scope.Resolve(v)
+		}
+	case []any:
+		return resolveList("", v, scope)
+	case map[string]any:
+		out := map[string]any{}
+		for k, item := range v {
+			var err error
+			if out[k], err = resolveValue(item, scope); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
 	}
 	return v, nil
 }
@@ -124,7 +151,7 @@ func combinationsOf(list []expr.Value) (Combinations, error) {
 		if !ok {
 			return c, fmt.Errorf("entry %v: want an object", item)
 		}
-		c.List = append(c.List, Leg{slices.Sorted(maps.Keys(object)), object})
+		c.List = append(c.List, Leg{Names: slices.Sorted(maps.Keys(object)), Values: object})
 	}
 	return c, nil
 }

@@ -12,14 +12,18 @@ import (
 
 // A Workflow is one file.
 type Workflow struct {
-	Path string // such as .github/workflows/ci.yml
-	Name string // of the file if it names none
-	Env  []Variable
-	Jobs []Job // as in the file
+	Path        string // such as .github/workflows/ci.yml
+	Name        string // of the file if it names none
+	RunName     string // of its runs; may hold ${{ }}; "" for the commit's title
+	Env         []Variable
+	Concurrency *Concurrency // nil: its runs may all go on at once
+	Jobs        []Job        // as in the file
+	Schedules   []Schedule
+	Call        *Interface // what a job that calls it gives and gets; nil: no job may
+	Dispatch    *Interface // what a person who starts it gives; nil: nobody may
+	Unsent      []string   // events of `on:` that githubsim never sends
 
-	push     *filters // nil: no push starts it
-	dispatch bool
-	inputs   []Variable // of workflow_dispatch, with their defaults
+	push *filters // nil: no push starts it
 }
 
 // A Variable is one line of env, with, outputs or inputs. The value may hold ${{ }}.
@@ -29,6 +33,8 @@ type Variable struct{ Name, Value string }
 // Texts may hold ${{ }}.
 type Job struct {
 	Key         string // its name under jobs:
+	Line        int    // where it calls a workflow, or begins
+	Column      int
 	Name        string // "" if it names none
 	Needs       []string
 	If          string
@@ -38,15 +44,24 @@ type Job struct {
 	Env         []Variable
 	Outputs     []Variable
 	Environment string // to deploy to; "" if none
+	Deployment  string // "false": to use the environment is not to deploy to it
+	Concurrency *Concurrency
+	Container   *Container
+	Services    []Service
+
+	Uses           string     // the workflow that it calls in place of steps; "" if none
+	With           []Variable // for the called workflow
+	Secrets        []Variable // for the called workflow
+	InheritSecrets bool
 
 	Shell            string // defaults of run steps, the workflow's if the job has none
 	WorkingDirectory string
 
-	Timeout         float64 // minutes
-	ContinueOnError string  // "true", "false" or ${{ }}
-	FailFast        bool
-	MaxParallel     int     // 0: no limit
-	Matrix          *Matrix // nil: no matrix
+	Timeout         string // minutes, or ${{ }}
+	ContinueOnError string // "true", "false" or ${{ }}
+	FailFast        string // "true", "false" or ${{ }}
+	MaxParallel     string // a number or ${{ }}; "": no limit
+	Matrix          *Matrix
 	Steps           []Step
 }
 
@@ -61,7 +76,41 @@ type Step struct {
 	WorkingDirectory string
 	Env              []Variable
 	ContinueOnError  string
-	Timeout          float64 // minutes; 0: the job's
+	Timeout          string // minutes, or ${{ }}; "": the job's
+}
+
+// A Concurrency names a group whose runs or jobs go one after another.
+// https://docs.github.com/en/actions/how-tos/write-workflows/choose-when-workflows-run/control-workflow-concurrency
+type Concurrency struct {
+	Group            string
+	CancelInProgress string // "true", "false" or ${{ }}
+	Queue            string // "max": many wait; else the newest alone
+}
+
+// A Schedule is one line of on.schedule.
+type Schedule struct {
+	Cron     string
+	Timezone string // "" for UTC
+}
+
+// A Container is one that a job runs in, or that serves it. Texts may hold ${{ }}.
+type Container struct {
+	Image    string
+	Options  string
+	Env      []Variable
+	Ports    []string
+	Volumes  []string
+	Username string
+	Password string
+
+	Entrypoint string // of a service only
+	Command    string
+}
+
+// A Service is a container that runs beside a job, under a name.
+type Service struct {
+	Name string
+	Container
 }
 
 // A Fault is something in a file that a person has to mend.
@@ -76,7 +125,7 @@ func (f Fault) Error() string {
 }
 
 // DefaultTimeout of a job, in minutes.
-const DefaultTimeout = 360
+const DefaultTimeout = "360"
 
 // A filters is what of `on: push` there is.
 type filters struct {
@@ -92,21 +141,6 @@ type globs struct {
 type glob struct {
 	re     *regexp.Regexp
 	negate bool
-}
-
-// Dispatchable reports whether the workflow can be started by hand.
-func (w *Workflow) Dispatchable() bool { return w.dispatch }
-
-// Inputs gives the inputs of a start by hand: given over the file's defaults.
-func (w *Workflow) Inputs(given map[string]string) map[string]any {
-	inputs := map[string]any{}
-	for _, in := range w.inputs {
-		inputs[in.Name] = in.Value
-	}
-	for name, value := range given {
-		inputs[name] = value
-	}
-	return inputs
 }
 
 // Find returns the job called key, nil if there is none.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/mayfly-ci/mayfly/internal/github/expr"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/workflow"
@@ -70,13 +71,18 @@ func TestLegs(t *testing.T) {
 		// the example of GitHub's documentation
 		"include": {
 			`{fruit: [apple, pear], animal: [cat, dog], include: [{color: green}, {color: pink, animal: cat}, {fruit: apple, shape: circle}, {fruit: banana}, {fruit: banana, animal: cat}]}`,
-			[]string{"apple, cat, pink, circle", "apple, dog, green, circle", "pear, cat, pink", "pear, dog, green", "banana", "banana, cat"},
+			[]string{"apple, cat", "apple, dog", "pear, cat", "pear, dog", "banana", "banana, cat"},
 		},
-		"only include": {`{include: [{a: 1}, {a: 2, b: x}]}`, []string{"1", "2, x"}},
-		"expression":   {`"${{ fromJSON(needs.plan.outputs.m) }}"`, []string{"x", "y"}},
-		"row from one": {`{os: "${{ fromJSON(needs.plan.outputs.l) }}"}`, []string{"p", "q"}},
-		"objects":      {`{t: [{n: 1, m: b}]}`, []string{"b, 1"}},
-		"empty row":    {`{os: []}`, nil},
+		"only include":     {`{include: [{a: 1}, {a: 2, b: x}]}`, []string{"1", "2, x"}},
+		"include, by rows": {`{os: [a], include: [{arch: arm, os: b}]}`, []string{"a", "b, arm"}},
+		"include of one":   {`{include: ["${{ fromJSON('{\"a\": 7}') }}"]}`, []string{"7"}},
+		"lists in include": {`{include: [{os: [self-hosted, linux]}, {os: x}]}`, []string{"self-hosted, linux", "x"}},
+		"empty texts":      {`{a: ["", x], b: [y]}`, []string{"y", "x, y"}},
+		"inside a list":    {`{a: [[x, "${{ fromJSON('1.50') }}"]]}`, []string{"x, 1.5"}},
+		"expression":       {`"${{ fromJSON(needs.plan.outputs.m) }}"`, []string{"x", "y"}},
+		"row from one":     {`{os: "${{ fromJSON(needs.plan.outputs.l) }}"}`, []string{"p", "q"}},
+		"objects":          {`{t: [{n: 1, m: b}]}`, []string{"b, 1"}},
+		"empty row":        {`{os: []}`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, faults := workflow.Parse(file, []byte("on: push\njobs:\n  plan: {runs-on: x, steps: [{run: 'true'}]}\n  a:\n    needs: plan\n    runs-on: x\n    strategy:\n      matrix: "+c.matrix+"\n    steps: [{run: 'true'}]\n"))
@@ -94,7 +100,8 @@ func TestLegs(t *testing.T) {
 			}
 			var got []string
 			for _, l := range legs {
-				got = append(got, l.Label())
+				name, _ := strings.CutSuffix(strings.TrimPrefix(l.Name("j"), "j ("), ")")
+				got = append(got, name)
 			}
 			if d := cmp.Diff(c.want, got); d != "" {
 				t.Errorf("legs (-want +got):\n%s", d)
@@ -111,11 +118,34 @@ func TestTooManyLegs(t *testing.T) {
 	}
 }
 
+// TestScalars has what GitHub makes of YAML's scalars: quoted ones are texts.
 func TestScalars(t *testing.T) {
-	w := parse(t, "on: push\njobs: {a: {runs-on: x, strategy: {matrix: {v: [1, 1.20, true, x]}}, steps: [{run: 'true'}]}}")
-	want := []expr.Value{1.0, "1.20", true, "x"}
-	if d := cmp.Diff(want, w.Jobs[0].Matrix.Rows[0].Values); d != "" {
-		t.Error(d)
+	w := parse(t, `
+on: push
+jobs:
+  a:
+    runs-on: x
+    strategy: {matrix: {v: [1, 1.20, "1.30", '2', true, "true", x, null, ~, 0x1F, 0o17, .5, 1e3, 1_000, !!str 5, &b "6", "🦄", "7"], w: [*b, 8]}}
+    steps: [{run: 'true'}]
+`[1:])
+	want := [][]expr.Value{
+		{1.0, 1.2, "1.30", "2", true, "true", "x", nil, nil, 31.0, 15.0, 0.5, 1000.0, "1_000", "5", "6", "🦄", "7"}, {"6", 8.0},
+	}
+	for i, row := range w.Jobs[0].Matrix.Rows {
+		if d := cmp.Diff(want[i], row.Values); d != "" {
+			t.Errorf("%s (-want +got):\n%s", row.Name, d)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	leg := workflow.Leg{Names: []string{"a", "b"}, Values: map[string]expr.Value{"a": strings.Repeat("x", 90), "b": "yyyyyyyyyyyyyyyyyyy"}}
+	if got := leg.Name("build"); len(got) != 100 || !strings.HasSuffix(got, "xx...") {
+		t.Errorf("%d characters: %s", len(got), got)
+	}
+	leg.Values["a"] = strings.Repeat("🦄", 50) // two units each
+	if got := leg.Name("build"); !strings.HasSuffix(got, "🦄...") || len([]rune(got)) != 7+45+3 {
+		t.Errorf("%d characters: %s", len([]rune(got)), got)
 	}
 }
 
@@ -166,24 +196,24 @@ jobs:
 	want := []workflow.Job{{
 		Key: "Second", Needs: []string{"first"}, If: "${{ needs.first.result == 'success' }}", Labels: []string{"x"},
 		Env: []workflow.Variable{{Name: "E", Value: "${{ secrets.GITHUB_TOKEN }}"}}, Outputs: []workflow.Variable{{Name: "o", Value: "${{ steps.s.outputs.o }}"}},
-		Environment: "prod", Shell: "bash", WorkingDirectory: "src", Timeout: 5, ContinueOnError: "true", FailFast: true,
+		Environment: "prod", Shell: "bash", WorkingDirectory: "src", Timeout: "5", ContinueOnError: "true", FailFast: "true",
 		Steps: []workflow.Step{
-			{ID: "s", Name: "N", If: "always()", Run: "echo", Shell: "sh", WorkingDirectory: "d", Env: []workflow.Variable{{Name: "K", Value: "v"}}, ContinueOnError: "${{ matrix.x }}", Timeout: 1},
+			{ID: "s", Name: "N", If: "always()", Run: "echo", Shell: "sh", WorkingDirectory: "d", Env: []workflow.Variable{{Name: "K", Value: "v"}}, ContinueOnError: "${{ matrix.x }}", Timeout: "1"},
 			{Uses: "actions/checkout@v4", With: []workflow.Variable{{Name: "path", Value: "p"}}},
 		},
 	}, {
-		Key: "first", Labels: []string{"x"}, Shell: "sh", WorkingDirectory: "src", Timeout: workflow.DefaultTimeout, MaxParallel: 3,
+		Key: "first", Labels: []string{"x"}, Shell: "sh", WorkingDirectory: "src", Timeout: workflow.DefaultTimeout, FailFast: "false", MaxParallel: "3",
 		Matrix: &workflow.Matrix{Rows: []workflow.Row{{Name: "a", Values: []expr.Value{1.0}}}},
 		Steps:  []workflow.Step{{Run: "true"}},
 	}}
-	if d := cmp.Diff(want, w.Jobs); d != "" {
+	if d := cmp.Diff(want, w.Jobs, cmpopts.IgnoreFields(workflow.Job{}, "Line", "Column")); d != "" {
 		t.Errorf("jobs (-want +got):\n%s", d)
 	}
 	if d := cmp.Diff([]workflow.Variable{{Name: "Z", Value: "1"}, {Name: "A", Value: "2"}}, w.Env); d != "" {
 		t.Errorf("env: %s", d)
 	}
-	if !w.Dispatchable() || w.Inputs(nil)["a"] != "x" || w.Inputs(map[string]string{"a": "y"})["a"] != "y" {
-		t.Errorf("inputs are %v", w.Inputs(nil))
+	if got, err := w.Dispatch.Values(nil, expr.Scope{}); err != nil || got["a"] != "x" {
+		t.Errorf("inputs are %v, %v", got, err)
 	}
 }
 
@@ -192,20 +222,21 @@ func TestFaults(t *testing.T) {
 		return "on: push\njobs:\n  a:\n    " + text + "\n    steps: [{run: 'true'}]\n"
 	}
 	for text, want := range map[string]string{
-		"on: push\njobs: [":                                                                 ":2:",
-		"on: push\n":                                                                        `"jobs" section is missing`,
-		job("runs-on: x\n    needs: b"):                                                     `:5:12: job "a" needs "b"`,
-		job("runs-on: x\n    needs: a"):                                                     "no circle",
-		job("runs-on: x\n    if: github.x == "):                                             ":5:9: expression",
-		job("runs-on: x\n    if: env.X == 1"):                                               `context "env" is not known here`,
-		job("runs-on: x\n    container: alpine"):                                            "container is not supported",
-		job("runs-on: x\n    services: {a: {image: b}}"):                                    "services are not supported",
-		job("runs-on: ${{ secrets.X }}"):                                                    `:4:14: expression "secrets.X"`,
-		job("runs-on: x\n    concurrency: c"):                                               "concurrency is not supported",
-		"on: push\njobs: {a: {uses: ./.github/workflows/b.yml}}":                            "reusable workflows are not supported",
-		"on: push\njobs: {a: {runs-on: x, steps: [{uses: actions/cache@v4}]}}":              "no action but actions/checkout",
-		"on: {push: {branches: ['[']}}\njobs: {a: {runs-on: x, steps: [{run: a}]}}":         `pattern "["`,
-		"on: push\njobs: {a: {runs-on: x, timeout-minutes: '${{ 1 }}', steps: [{run: a}]}}": "timeout-minutes as an expression",
+		"on: push\njobs: [":                                             ":2:",
+		"on: push\n":                                                    `"jobs" section is missing`,
+		job("runs-on: x\n    needs: b"):                                 `:5:12: job "a" needs "b"`,
+		job("runs-on: x\n    needs: a"):                                 "no circle",
+		job("runs-on: x\n    if: github.x == "):                         ":5:9: expression",
+		job("runs-on: x\n    if: env.X == 1"):                           `context "env" is not known here`,
+		job("runs-on: ${{ secrets.X }}"):                                `:4:14: expression "secrets.X"`,
+		job("runs-on: x\n    concurrency: {group: '${{ secrets.X }}'}"): `context "secrets" is not known here`,
+		job("runs-on: x\n    concurrency: {group: a, queue: lifo}"):     `queue "lifo": want single or max`,
+		job("runs-on: x\n    concurrency: {group: a, queue: max, cancel-in-progress: true}"): "want one of the two",
+		"on: push\njobs: {a: {uses: ./workflows/b.yml}}":                                     `uses "./workflows/b.yml"`,
+		"on: push\njobs: {a: {uses: acme/lib/.github/workflows/b.yml}}":                      "OWNER/REPO/.github/workflows/FILE.yml@REF",
+		"on: {schedule: [{cron: '61 * * * *'}]}\njobs: {a: {runs-on: x, steps: [{run: a}]}}": `cron "61 * * * *"`,
+		"on: push\njobs: {a: {runs-on: x, steps: [{uses: actions/cache}]}}":                  `uses "actions/cache": want owner/name@ref`,
+		"on: {push: {branches: ['[']}}\njobs: {a: {runs-on: x, steps: [{run: a}]}}":          `pattern "["`,
 	} {
 		w, faults := workflow.Parse(file, []byte(text))
 		if w != nil || len(faults) == 0 {
