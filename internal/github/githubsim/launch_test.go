@@ -220,8 +220,13 @@ func TestLaunchChecksWhoAsks(t *testing.T) {
 // TestStepsThatUse holds what a step uses against what runners read.
 func TestStepsThatUse(t *testing.T) {
 	w := newWorld(t)
-	w.push("on: push\njobs: {a: {runs-on: linux, steps: [{uses: ./local}, {uses: a/b/c/d@v1}, {uses: 'docker://alpine:3'}, {uses: a/b@main}]}}")
+	w.push("on: push\njobs: {a: {runs-on: linux, steps: [{uses: ./local}, {uses: a/b/c/d@v1}, {uses: 'docker://alpine:3'}, {uses: a/b@main}, {run: a}, {id: x, run: b}, {run: c}, {uses: actions/setup-node@v4}]}}")
 	j := w.begin("linux")
+	for i, want := range []string{"__self", "__a_b", "__alpine_3", "__a_b_2", "__run", "x", "__run_2", "__actions_setup-node"} {
+		if got := j.at("steps", i, "contextName"); got != want {
+			t.Errorf("step %d is called %v, want %s", i, got, want)
+		}
+	}
 	for i, want := range []map[string]any{
 		{"type": "repository", "repositoryType": "self", "path": "./local"},
 		{"type": "repository", "repositoryType": "GitHub", "name": "a/b", "path": "c/d", "ref": "v1"},
