@@ -29,6 +29,10 @@ type Value = any
 type Scope struct {
 	Contexts map[string]Value // by lower-case name: "github", "matrix", "needs" …
 	Status   Status           // of the job, or of what it needs
+
+	// Functions are those that only its owner can evaluate, by lower-case name,
+	// such as hashFiles, which needs a workspace.
+	Functions map[string]func(args []Value) (Value, error)
 }
 
 // A Status is how it went so far. The larger one counts where there are several.

@@ -17,7 +17,7 @@ type function struct {
 }
 
 // functions are by lower-case name. hashFiles is missing: it needs a workspace,
-// which the server has not, and the mini runner does not read.
+// which the server has not; a runner adds it to its scopes.
 // https://docs.github.com/en/actions/reference/workflows-and-actions/expressions#functions
 var functions = map[string]function{
 	"always":     {0, 0, func(Scope, []Value) (Value, error) { return true, nil }},
@@ -42,6 +42,13 @@ func named(name string) (function, error) {
 }
 
 func (s Scope) call(n *actionlint.FuncCallNode) (Value, error) {
+	if own, ok := s.Functions[strings.ToLower(n.Callee)]; ok {
+		args, err := s.args(n)
+		if err != nil {
+			return nil, err
+		}
+		return own(args)
+	}
 	f, err := named(n.Callee)
 	if err != nil {
 		return nil, err
@@ -49,6 +56,14 @@ func (s Scope) call(n *actionlint.FuncCallNode) (Value, error) {
 	if len(n.Args) < f.min || len(n.Args) > f.max {
 		return nil, fmt.Errorf("function %q with %d arguments: want %d to %d", n.Callee, len(n.Args), f.min, f.max)
 	}
+	args, err := s.args(n)
+	if err != nil {
+		return nil, err
+	}
+	return f.apply(s, args)
+}
+
+func (s Scope) args(n *actionlint.FuncCallNode) ([]Value, error) {
 	args := make([]Value, len(n.Args))
 	for i, a := range n.Args {
 		v, err := s.eval(a)
@@ -57,7 +72,7 @@ func (s Scope) call(n *actionlint.FuncCallNode) (Value, error) {
 		}
 		args[i] = plain(v)
 	}
-	return f.apply(s, args)
+	return args, nil
 }
 
 func contains(_ Scope, a []Value) (Value, error) {

@@ -23,6 +23,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/fault"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/jit"
 	"github.com/mayfly-ci/mayfly/internal/github/minirunner"
+	"github.com/mayfly-ci/mayfly/internal/github/minirunner/wire"
+	"github.com/mayfly-ci/mayfly/internal/github/minirunner/worker"
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
@@ -123,19 +125,40 @@ func (s *screen) String() string {
 // A running is a runner at work.
 type running struct {
 	t    *testing.T
+	root string
 	out  screen
 	code chan int
 }
 
+// quick are pauses for tests: next to none, except between the signals to a step,
+// which a loaded machine needs time for.
+func quick() minirunner.Pauses {
+	short := wire.Span{Least: time.Millisecond, Most: 2 * time.Millisecond}
+	return minirunner.Pauses{
+		Pauses: worker.Pauses{
+			Interrupt: 200 * time.Millisecond, Terminate: 200 * time.Millisecond, Output: 300 * time.Millisecond, Again: short, Download: short,
+		},
+		Session: 10 * time.Millisecond, Poll: short, PollLater: short, Renew: 20 * time.Millisecond,
+		FirstRenew: short, RenewAgain: short, Throttle: time.Millisecond,
+	}
+}
+
 // start starts a runner; it is stopped when ctx ends.
 func (w *world) start(ctx context.Context, id minirunner.Identity) *running {
-	r := &running{t: w.t, code: make(chan int, 1)}
-	go func() {
-		r.code <- minirunner.Run(ctx, minirunner.Config{
-			Identity: id, Work: filepath.Join(w.dir, id.Name), Env: map[string]string{"PATH": os.Getenv("PATH"), "HOME": w.dir},
-			Out: &r.out, HTTP: http.DefaultClient, Now: time.Now, Renew: 20 * time.Millisecond, Grace: 200 * time.Millisecond,
-		})
-	}()
+	root := filepath.Join(w.dir, id.Name)
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		w.t.Fatal(err)
+	}
+	return start(ctx, w.t, minirunner.Config{
+		Identity: id, Root: root, Env: map[string]string{"PATH": os.Getenv("PATH"), "HOME": w.dir}, Pauses: quick(),
+	})
+}
+
+// start starts a runner of c, of which what tests have in common is filled in.
+func start(ctx context.Context, t *testing.T, c minirunner.Config) *running {
+	r := &running{t: t, code: make(chan int, 1), root: c.Root}
+	c.Out, c.HTTP, c.Now = &r.out, http.DefaultClient, time.Now
+	go func() { r.code <- minirunner.Run(ctx, c) }()
 	return r
 }
 
@@ -236,7 +259,7 @@ jobs:
 	if job.Conclusion != githubsim.Success || job.Runner != "r1" || w.Outputs(job.ID)["answer"] != "42" {
 		t.Errorf("job %+v, outputs %v", job, w.Outputs(job.ID))
 	}
-	workspace := filepath.Join(w.dir, "r1", "web", "web")
+	workspace := filepath.Join(w.dir, "r1", "_work", "web", "web")
 	has(t, w.Log(job.ID), "step 1 acme/web acme/web! "+w.Runs()[0].SHA+" true in "+workspace,
 		"Z one\n", "Z two\n", "Z from the path\n", "think said 42", "Z of a custom shell\n", workspace+"/sub\n", "/_temp/")
 	lines := regexp.MustCompile(`(?s)√ Connected to GitHub.*Current runner version: '2\.\d+\.\d+'
