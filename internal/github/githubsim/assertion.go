@@ -64,12 +64,22 @@ func isTokenURL(audience string) bool {
 	return err == nil && u.Path == pathToken
 }
 
-// caller returns the runner whose access token r carries, nil without one. The
-// caller holds mu.
-func (s *Sim) caller(r *http.Request) *runner {
+// known returns the runner whose access token r carries, registered still or not; nil
+// without one. The caller holds mu.
+func (s *Sim) known(r *http.Request) *runner {
 	a, found := s.access[digestOf(bearer(r))]
-	if !found || !s.now().Before(a.expires) || s.runners[a.runner.ID] != a.runner {
+	if !found || !s.now().Before(a.expires) {
 		return nil
 	}
 	return a.runner
 }
+
+// caller is known for who is registered. The caller holds mu.
+func (s *Sim) caller(r *http.Request) *runner {
+	if k := s.known(r); k != nil && s.registered(k) {
+		return k
+	}
+	return nil
+}
+
+func (s *Sim) registered(r *runner) bool { return s.runners[r.ID] == r }

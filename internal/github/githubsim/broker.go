@@ -12,10 +12,10 @@ import (
 // https://github.com/actions/runner/blob/main/src/Sdk/WebApi/WebApi/BrokerHttpClient.cs
 func (s *Sim) brokerRoutes() {
 	s.mux.HandleFunc("POST "+pathToken, s.issueAccess)
-	s.mux.HandleFunc("POST "+pathBroker+"/session", s.answer(s.openSession))
+	s.mux.HandleFunc("POST "+pathBroker+"/session", s.onBroker(s.openSession))
 	s.mux.HandleFunc("DELETE "+pathBroker+"/session", s.answer(s.closeSession))
 	s.mux.HandleFunc("GET "+pathBroker+"/message", s.message)
-	s.mux.HandleFunc("POST "+pathBroker+"/acknowledge", s.answer(s.acknowledge))
+	s.mux.HandleFunc("POST "+pathBroker+"/acknowledge", s.onBroker(s.acknowledge))
 }
 
 // brokerRefusal words an error as the broker does.
@@ -23,17 +23,32 @@ func brokerRefusal(code int, kind, message string) reply {
 	return reply{code: code, body: object{"source": "actions-broker-listener", "statusCode": code, "errorKind": kind, "errorMessage": message}}
 }
 
-// notRegistered is what a runner hears that is not, or no longer, registered.
-func notRegistered() reply {
-	return brokerRefusal(http.StatusUnauthorized, "Unauthorized", "the access token is not good: want one of a registered runner")
+// noAccess is what who has no good access token hears; a runner asks for another one then.
+func noAccess() reply {
+	return brokerRefusal(http.StatusUnauthorized, "Unauthorized", "the access token is not good: want one of a runner, not expired")
+}
+
+// notRegistered is what a runner hears that was removed: it forgets its configuration and ends.
+func notRegistered(r *runner) reply {
+	return brokerRefusal(http.StatusNotFound, "RunnerNotFound", "Runner "+r.Name+" is not registered.")
+}
+
+// onBroker answers for runners that are registered.
+func (s *Sim) onBroker(h func(call, *runner) reply) http.HandlerFunc {
+	return s.answer(func(c call) reply {
+		r := s.known(c.Request)
+		switch {
+		case r == nil:
+			return noAccess()
+		case !s.registered(r):
+			return notRegistered(r)
+		}
+		return h(c, r)
+	})
 }
 
 // openSession begins the one session that a runner may have.
-func (s *Sim) openSession(c call) reply {
-	r := s.caller(c.Request)
-	if r == nil {
-		return notRegistered()
-	}
+func (s *Sim) openSession(c call, r *runner) reply {
 	in := object{}
 	if !c.decode(&in) {
 		return badJSON()
@@ -55,12 +70,15 @@ func (s *Sim) openSession(c call) reply {
 // sessionLife is how long a session lasts without a poll.
 func (s *Sim) sessionLife() time.Duration { return 2 * s.cfg.Poll }
 
+// closeSession ends the session; that of a runner which has gone has ended already.
 func (s *Sim) closeSession(c call) reply {
-	r := s.caller(c.Request)
+	r := s.known(c.Request)
 	if r == nil {
-		return notRegistered()
+		return noAccess()
 	}
-	s.endSession(r)
+	if s.registered(r) {
+		s.endSession(r)
+	}
 	return noContent()
 }
 
@@ -106,13 +124,18 @@ func (s *Sim) message(w http.ResponseWriter, r *http.Request) {
 func (s *Sim) nextMessage(c call) (reply, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.caller(c.Request)
-	if r == nil {
-		return notRegistered(), nil
+	r := s.known(c.Request)
+	switch {
+	case r == nil:
+		return noAccess(), nil
+	case r.leaving(s.now()):
+		return reply{}, r.wake // until its poll ends: it is about to stop by itself
+	case !s.registered(r):
+		return notRegistered(r), nil
 	}
 	session := c.URL.Query().Get("sessionId")
 	if r.session == "" || session != r.session {
-		return brokerRefusal(http.StatusNotFound, "TaskAgentSessionExpired", "there is no such session"), nil
+		return brokerRefusal(http.StatusUnauthorized, "RunnerSessionInvalid", "Session "+session+" is not the runner's."), nil
 	}
 	r.seen = s.now()
 	if version := c.URL.Query().Get("runnerVersion"); s.past(s.ends[version].runtime) && r.job == nil {
@@ -141,9 +164,23 @@ func (s *Sim) stopWaiting(c call) {
 	}
 }
 
-func (s *Sim) acknowledge(c call) reply {
-	if s.caller(c.Request) == nil {
-		return notRegistered()
+// leaving reports whether r has just done its one job. Its runner ends without another
+// word from here; told that it is gone, it would report that as an error.
+func (r *runner) leaving(now time.Time) bool { return !r.spent.IsZero() && now.Sub(r.spent) < afterJob }
+
+// acknowledge takes note that a runner has heard of its job. One that is another's by
+// now it must not begin.
+func (s *Sim) acknowledge(c call, r *runner) reply {
+	var in struct {
+		ID string `json:"runnerRequestId"`
+	}
+	switch {
+	case !c.decode(&in):
+		return badJSON()
+	case r.session == "" || c.URL.Query().Get("sessionId") != r.session:
+		return brokerRefusal(http.StatusUnauthorized, "RunnerSessionInvalid", "the session is not the runner's")
+	case r.job == nil || r.job.guid != in.ID:
+		return brokerRefusal(http.StatusNotFound, "AcknowledgeJobNotFound", "Job "+in.ID+" is not the runner's.")
 	}
 	return reply{code: http.StatusOK}
 }
@@ -186,6 +223,11 @@ func (m message) addressed(web string) object {
 func newUUID() string {
 	var b [16]byte
 	rand.Read(b[:])
+	return uuidOf(b)
+}
+
+// uuidOf gives bytes as a UUID.
+func uuidOf(b [16]byte) string {
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

@@ -31,14 +31,15 @@ func digestOf(token string) digest { return sha256.Sum256([]byte(token)) }
 
 // A credential is a token of the REST API.
 type credential struct {
-	expires time.Time // zero: never
-	owner   *account  // of an installation token: whose repositories it may see
-	admin   bool      // a personal access token: it may see all
-	only    *scope    // of a registration or remove token: all it may see
-	job     *job      // of a job's own GITHUB_TOKEN, which manages nothing
-	limit   int       // requests in an hour; 0 for Config.RateLimit
-	used    int       // requests in this hour
-	reset   time.Time // when the hour ends
+	expires time.Time   // zero: never
+	owner   *account    // of an installation token: whose repositories it may see
+	admin   bool        // a personal access token: it may see all
+	only    *scope      // of a registration or remove token: all it may see
+	job     *job        // of a job's own GITHUB_TOKEN, which manages nothing
+	reads   *repository // all that it may read; of a token to download an action
+	limit   int         // requests in an hour; 0 for Config.RateLimit
+	used    int         // requests in this hour
+	reset   time.Time   // when the hour ends
 }
 
 // sees reports whether c may see sc.
@@ -50,6 +51,17 @@ func (c *credential) sees(sc scope) bool {
 		return *c.only == sc
 	}
 	return c.owner != nil && c.owner == sc.account()
+}
+
+// mayRead reports whether c, nil for nobody, may read repo: what is public everybody may.
+func (c *credential) mayRead(repo *repository) bool {
+	switch {
+	case !repo.private:
+		return true
+	case c == nil:
+		return false
+	}
+	return c.sees(scope{repo: repo}) || c.reads == repo || c.job != nil && c.job.run.repo == repo
 }
 
 func (s *Sim) addCredentials() {

@@ -72,8 +72,9 @@ type job struct {
 	leg      workflow.Leg
 	index    int            // among the legs of its matrix
 	scope    expr.Scope     // what its expressions see
-	planID   string         // which its runner knows it by
+	guid     string         // which its runner knows it by; not that of its plan
 	token    string         // its GITHUB_TOKEN, "" until it was acquired
+	access   string         // its token for the services of Actions; as token
 	runner   *runner        // it was given to; nil before
 	until    time.Time      // acquired or renewed by then, or it is lost
 	canceled bool           // its end is to be "cancelled"
@@ -153,7 +154,7 @@ func (s *Sim) give(j *job, r *runner) {
 	r.Busy, r.Job = true, j.ID
 	delete(s.waiting, r)
 	r.post(messageJob, object{
-		"id": j.planID, "runner_request_id": j.planID,
+		"id": j.guid, "runner_request_id": j.guid,
 		"billing_owner_id": strconv.FormatInt(j.run.repo.owner.id, 10), "should_acknowledge": true,
 	})
 	s.announceRunner(r, RunnerGivenJob)
@@ -182,14 +183,14 @@ func (s *Sim) cancelJob(j *job) {
 	case StatusInProgress:
 		if !j.canceled {
 			j.canceled = true
-			j.runner.post(messageCancel, object{"jobId": j.planID, "timeout": "00:05:00"})
+			j.runner.post(messageCancel, object{"jobId": j.guid, "timeout": "00:05:00"})
 		}
 	default:
 		s.finish(j, Cancelled)
 	}
 }
 
-// start has j begin at its runner. The caller holds mu.
+// start has j, which has its tokens, begin at its runner. The caller holds mu.
 func (s *Sim) start(j *job) {
 	r := j.runner
 	j.Status, j.StartedAt = StatusInProgress, s.now()
@@ -197,9 +198,7 @@ func (s *Sim) start(j *job) {
 	j.RunnerID, j.Runner, j.RunnerOf = r.ID, r.Name, r.Scope
 	j.group = groupRef{r.GroupID, r.Group}
 	j.until = s.now().Add(s.cfg.Lock)
-	j.token = newToken("ghs_")
 	j.Steps = []Step{{Name: "Set up job", Number: 1, Status: StatusInProgress, Started: s.now()}}
-	s.creds[digestOf(j.token)] = &credential{job: j}
 	if j.run.Status != StatusInProgress {
 		j.run.Status = StatusInProgress
 		s.announceRun(j.run, StatusInProgress)
@@ -217,6 +216,7 @@ func (s *Sim) finish(j *job, conclusion string) {
 		j.Status = StatusCompleted
 		s.takeBack(r)
 		if begun && r.Ephemeral {
+			r.spent = s.now()
 			s.remove(r)
 		}
 	}
@@ -230,7 +230,7 @@ func (s *Sim) finish(j *job, conclusion string) {
 		}
 	}
 	if cred := s.creds[digestOf(j.token)]; cred != nil {
-		cred.expires = s.now().Add(time.Minute) // for the rest of the log
+		cred.expires = s.now().Add(afterJob)
 	}
 	s.announceJob(j, StatusCompleted)
 	s.jobEnded(j)

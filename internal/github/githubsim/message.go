@@ -25,30 +25,18 @@ func (s *Sim) jobMessage(j *job, web string) object {
 		steps = append(steps, j.step(i, st))
 	}
 	return object{
-		"messageType": messageJob, "jobId": j.planID, "jobDisplayName": j.Name, "jobName": j.Key, "requestId": j.ID,
-		"plan":        object{"scopeIdentifier": newUUID(), "planId": j.planID, "planType": "actions", "version": 12, "planGroup": "Build"},
+		"messageType": messageJob, "jobId": j.guid, "jobDisplayName": j.Name, "jobName": "__default", "requestId": j.ID,
+		"plan":        object{"scopeIdentifier": newUUID(), "planId": j.planID(), "planType": "actions", "version": 12, "planGroup": "Build"},
 		"timeline":    object{"id": newUUID()},
 		"lockedUntil": j.until,
 		"resources": object{"endpoints": []any{object{
-			"name": "SystemVssConnection", "url": web + pathRun + "/" + j.planID, "isReady": true, "data": object{},
-			"authorization": object{"scheme": "OAuth", "parameters": object{"AccessToken": j.token}},
+			"name": "SystemVssConnection", "url": web + pathRun + "/" + j.guid, "isReady": true, "data": object{},
+			"authorization": object{"scheme": "OAuth", "parameters": object{"AccessToken": j.access}},
 		}}},
-		"contextData": j.contextData(s, web), "variables": j.variables(s, web),
-		"mask": []any{object{"type": "regex", "value": j.token}}, "steps": steps, "fileTable": []any{j.run.Path},
+		"contextData": j.contextData(s, web), "variables": j.variables(web),
+		"mask": j.masks(), "steps": steps, "fileTable": []any{j.run.Path},
 		"environmentVariables": []any{j.mapping(j.run.file.Env), j.mapping(j.task.def.Env)},
 		"defaults":             j.defaults(), "jobOutputs": j.mapping(j.task.def.Outputs),
-	}
-}
-
-func (j *job) variables(s *Sim, web string) object {
-	plain := func(v string) object { return object{"value": v} }
-	return object{
-		"system.github.job": plain(j.Key), "system.github.runid": plain(strconv.FormatInt(j.RunID, 10)),
-		"system.runnerGroupName": plain(j.group.name), "system.orchestrationId": plain(j.planID),
-		"system.github.results_endpoint": plain(web + pathResults + "/"),
-		"system.github.token":            object{"value": j.token, "isSecret": true},
-		"github_token":                   object{"value": j.token, "isSecret": true},
-		"system.jobTimeout":              plain(expr.Text(j.task.def.Timeout)),
 	}
 }
 
@@ -60,12 +48,10 @@ func (j *job) step(i int, st workflow.Step) object {
 		"environment": j.mapping(st.Env),
 	}
 	display, inputs := st.Name, []workflow.Variable{}
+	out["reference"] = reference(st.Uses)
 	if st.Uses != "" {
-		name, ref, _ := strings.Cut(st.Uses, "@")
-		out["reference"] = object{"type": "repository", "name": name, "ref": ref, "repositoryType": "GitHub"}
 		display, inputs = first(display, "Run "+st.Uses), st.With
 	} else {
-		out["reference"] = object{"type": "script"}
 		line, _, _ := strings.Cut(strings.TrimSpace(st.Run), "\n")
 		display = first(display, "Run "+line)
 		for _, in := range []workflow.Variable{{Name: "script", Value: st.Run}, {Name: "shell", Value: st.Shell}, {Name: "workingDirectory", Value: st.WorkingDirectory}} {
@@ -169,7 +155,7 @@ func (j *job) contextData(s *Sim, web string) object {
 	for k, path := range map[string]string{"server_url": "", "api_url": "/api/v3", "graphql_url": "/api/graphql"} {
 		github[k] = web + path
 	}
-	data := object{"github": contextValue(github)}
+	data := object{"github": contextValue(github), "job": contextValue(j.jobContext())}
 	for _, name := range []string{"matrix", "needs", "strategy", "inputs", "vars"} {
 		data[name] = contextValue(j.scope.Contexts[name])
 	}

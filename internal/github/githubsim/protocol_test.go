@@ -38,7 +38,7 @@ func TestJITRunnerRunsOneJob(t *testing.T) {
 		t.Errorf("renewjob: %d", got)
 	}
 	w.uploadLog(a, "hello\n", "world\n")
-	if got := r.complete(o, "succeeded", map[string]string{"k": "v"}).code; got != http.StatusOK {
+	if got := r.complete(o, "succeeded", map[string]string{"k": "v"}).code; got != http.StatusNoContent {
 		t.Errorf("completejob: %d", got)
 	}
 	job := w.job("build")
@@ -57,9 +57,14 @@ func TestJITRunnerRunsOneJob(t *testing.T) {
 	if a := r.assert(jwt.SigningMethodRS256, r.key, r.claims()); a.code != http.StatusBadRequest || a.body["error"] != "invalid_client" {
 		t.Errorf("spent runner got %d %v, want invalid_client", a.code, a.body)
 	}
-	if got := r.poll().code; got != http.StatusUnauthorized {
-		t.Errorf("spent runner's poll: %d, want 401", got)
+	if got := r.poll().code; got != http.StatusAccepted {
+		t.Errorf("spent runner's poll: %d, want 202", got)
 	}
+	if got := r.call("DELETE", r.broker+"session", nil).code; got != http.StatusNoContent {
+		t.Errorf("spent runner's end of its session: %d, want 204", got)
+	}
+	w.clock.advance(2 * time.Minute)
+	r.refused(r.poll(), http.StatusNotFound, "RunnerNotFound")
 }
 
 // uploadLog sends a step's log in blocks, as the official runner does.
@@ -179,15 +184,11 @@ func TestTokensExpire(t *testing.T) {
 func TestSessions(t *testing.T) {
 	w := newWorld(t)
 	r := w.jitRunner("r1", "linux").connect()
-	if got := r.openSession().code; got != http.StatusConflict {
-		t.Errorf("second session: %d, want 409", got)
-	}
+	r.refused(r.openSession(), http.StatusConflict, "TaskAgentSessionConflict")
 	if got := r.poll().code; got != http.StatusAccepted {
 		t.Errorf("poll without a job: %d, want 202", got)
 	}
-	if got := r.call("GET", r.broker+"message?sessionId=x", nil).code; got != http.StatusNotFound {
-		t.Errorf("poll of an unknown session: %d, want 404", got)
-	}
+	r.refused(r.call("GET", r.broker+"message?sessionId=x", nil), http.StatusUnauthorized, "RunnerSessionInvalid")
 	if got := r.call("DELETE", r.broker+"session?sessionId="+r.session, nil).code; got != http.StatusNoContent {
 		t.Errorf("closing: %d", got)
 	}
@@ -275,8 +276,8 @@ func TestJobWhoseRunnerIsSilentFails(t *testing.T) {
 	if got := w.job("build"); got.Conclusion != githubsim.Failure {
 		t.Errorf("job is %+v", got)
 	}
-	if got := r.complete(o, "succeeded", nil).code; got == http.StatusOK {
-		t.Error("a lost job was completed")
+	if got := r.complete(o, "succeeded", nil).code; got != http.StatusNotFound {
+		t.Errorf("completing a lost job: %d, want 404", got)
 	}
 }
 

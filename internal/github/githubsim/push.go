@@ -214,16 +214,20 @@ func (s *Sim) Dispatch(repository, file, branch string, inputs map[string]string
 	return Run{}, fmt.Errorf("workflow %q: %s of %s has none of that name", file, branch, repository)
 }
 
-// gitPath gives the repository that a path of git's smart HTTP is about.
-func gitPath(path string) (fullName string, isGit bool) {
-	name, _, found := strings.Cut(strings.TrimPrefix(path, "/"), ".git/")
-	return name, found && strings.Count(name, "/") == 1
+// gitPath gives the repository that a path of git's smart HTTP is about, and what is
+// asked of it. Git adds no .git to an address, and actions/checkout has none in it.
+func gitPath(path string) (fullName, service string, isGit bool) {
+	parts := strings.SplitN(strings.TrimPrefix(path, "/"), "/", 3)
+	if len(parts) < 3 || parts[2] != "info/refs" && parts[2] != "git-upload-pack" && parts[2] != "git-receive-pack" {
+		return "", "", false
+	}
+	return parts[0] + "/" + strings.TrimSuffix(parts[1], ".git"), parts[2], true
 }
 
 // serveGit answers git: reading for who may see the repository, pushing for who
 // has a token of the REST API.
-func (s *Sim) serveGit(w http.ResponseWriter, r *http.Request, fullName string) {
-	pushes := strings.HasSuffix(r.URL.Path, "/git-receive-pack") || r.URL.Query().Get("service") == "git-receive-pack"
+func (s *Sim) serveGit(w http.ResponseWriter, r *http.Request, fullName, service string) {
+	pushes := service == "git-receive-pack" || r.URL.Query().Get("service") == "git-receive-pack"
 	repo, may := s.mayGit(r, fullName, pushes)
 	switch {
 	case !may:
@@ -234,12 +238,12 @@ func (s *Sim) serveGit(w http.ResponseWriter, r *http.Request, fullName string) 
 		http.NotFound(w, r)
 		return
 	case !pushes || r.Method != http.MethodPost:
-		s.gitError(repo.git.Serve(w, r, pushes))
+		s.gitError(repo.git.Serve(w, r, service, pushes))
 		return
 	}
 	repo.lock.Lock()
 	defer repo.lock.Unlock()
-	s.gitError(repo.git.Serve(w, r, true))
+	s.gitError(repo.git.Serve(w, r, service, true))
 	if err := s.afterPush(r.Context(), repo); err != nil {
 		s.log.Error("reading what was pushed", "repository", fullName, "err", err)
 	}
@@ -257,12 +261,15 @@ func (s *Sim) mayGit(r *http.Request, fullName string, push bool) (*repository, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	repo, cred := s.repository(fullName), s.credential(r)
-	if repo == nil {
+	switch {
+	case cred == nil && bearer(r) != "": // GitHub refuses a wrong token also where it needs none
+		return repo, false
+	case repo == nil:
 		return nil, cred != nil
+	case push:
+		return repo, cred != nil && cred.sees(scope{repo: repo})
 	}
-	manages := cred != nil && cred.sees(scope{repo: repo})
-	reads := !repo.private || cred != nil && cred.job != nil && cred.job.run.repo == repo
-	return repo, manages || reads && !push
+	return repo, cred.mayRead(repo)
 }
 
 // afterPush compares the refs with those known before, and acts on each that is

@@ -87,6 +87,19 @@ func (s *Sim) asToken(pattern string, h handler) { s.route(pattern, h, false) }
 // asScope adds a route under a repository, an organisation or the enterprise.
 func (s *Sim) asScope(pattern string, h handler) { s.route(pattern, s.inScope(h), false) }
 
+// asReader adds a route under a repository for whoever may read it.
+func (s *Sim) asReader(pattern string, h handler) {
+	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		writeReply(w, s.locked(func() reply {
+			cred := s.credential(r)
+			if cred == nil && bearer(r) != "" {
+				return unauthorized(r)
+			}
+			return s.limited(w, call{Request: r, web: s.base(r), cred: cmp.Or(cred, s.anybody(r))}, s.readable(h))
+		}))
+	})
+}
+
 // asRunner is asScope, also for who has a registration or remove token of the scope.
 func (s *Sim) asRunner(pattern string, h handler) { s.route(pattern, s.inScope(h), true) }
 
@@ -176,7 +189,21 @@ func (s *Sim) inScope(h handler) handler {
 		case s.cfg.Enterprise == "" || !strings.EqualFold(c.PathValue("enterprise"), s.cfg.Enterprise):
 			return notFound()
 		}
-		if !c.cred.sees(c.scope) {
+		switch {
+		case c.cred.sees(c.scope):
+			return h(c)
+		case c.cred.job != nil && c.scope.repo != nil && c.cred.mayRead(c.scope.repo):
+			return refusal(http.StatusForbidden, "Resource not accessible by integration")
+		}
+		return notFound()
+	}
+}
+
+// readable finds the repository that the path names, if the credential may read it.
+func (s *Sim) readable(h handler) handler {
+	return func(c call) reply {
+		c.scope.repo = s.repository(c.PathValue("owner") + "/" + c.PathValue("repo"))
+		if c.scope.repo == nil || !c.cred.mayRead(c.scope.repo) {
 			return notFound()
 		}
 		return h(c)

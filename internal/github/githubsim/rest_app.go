@@ -85,7 +85,14 @@ func (s *Sim) issueInstallationToken(c call) reply {
 		if a.installation != c.id("id") {
 			continue
 		}
-		token, expires := newToken("ghs_"), s.now().Add(time.Hour)
+		expires := s.now().Add(time.Hour)
+		token, err := s.installationToken(s.cfg.App.ID, a, expires)
+		if err != nil {
+			return refusal(http.StatusInternalServerError, err.Error())
+		}
+		if c.Header.Get("X-GitHub-Stateless-S2S-Token") == "disabled" {
+			token = newToken("ghs_") // of 40 characters, as before 2026
+		}
 		s.creds[digestOf(token)] = &credential{owner: a, expires: expires}
 		return created(object{
 			"token": token, "expires_at": timestamp(expires), "permissions": permissions(), "repository_selection": "all",

@@ -18,7 +18,9 @@ func (s *Sim) routes() {
 	s.controlRoutes()
 	s.releaseRoutes()
 	s.gitRoutes()
-	s.asScope("GET /repos/{owner}/{repo}", func(c call) reply { return ok(c.scope.repo.shape(c.web)) })
+	s.launchRoutes()
+	s.archiveRoutes()
+	s.asReader("GET /repos/{owner}/{repo}", func(c call) reply { return ok(c.scope.repo.shape(c.web)) })
 	s.asToken("GET /rate_limit", s.rateLimit)
 	s.mux.HandleFunc("GET /meta", s.answer(func(call) reply {
 		return ok(object{"verifiable_password_authentication": false, "hooks": []string{"127.0.0.0/8"}, "api": []string{"127.0.0.0/8"}})

@@ -93,7 +93,7 @@ func (s *Sim) deleteRun(_ call, r *run) reply {
 	for id, j := range s.jobs {
 		if j.run == r {
 			delete(s.jobs, id)
-			delete(s.plans, j.planID)
+			delete(s.guids, j.guid)
 		}
 	}
 	delete(s.runs, r.ID)

@@ -52,15 +52,14 @@ type updateStep struct {
 }
 
 func (s *Sim) results(c call) reply {
-	cred := s.credential(c.Request)
-	if cred == nil || cred.job == nil {
+	j := s.accessJob(c.Request)
+	if j == nil {
 		return refusal(http.StatusUnauthorized, "Bad credentials")
 	}
 	var in resultsCall
 	if !c.decode(&in) {
 		return badJSON()
 	}
-	j := cred.job
 	switch method := c.PathValue("method"); method {
 	case "GetStepLogsSignedBlobURL":
 		return s.signedBlob(c, j, "logs_url", &blob{kind: stepLog, step: in.Step})
@@ -93,7 +92,7 @@ func results(steps []updateStep) []stepResult {
 // signedBlob makes an address that b can be written to. One asked for again, for
 // the same log, is the same.
 func (s *Sim) signedBlob(c call, j *job, field string, b *blob) reply {
-	id := fmt.Sprintf("%s-%d-%s", j.planID, b.kind, strings.Map(plainRune, b.step))
+	id := fmt.Sprintf("%s-%d-%s", j.guid, b.kind, strings.Map(plainRune, b.step))
 	if known := s.blobs[id]; known != nil {
 		b = known
 	} else {

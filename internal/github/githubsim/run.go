@@ -223,13 +223,13 @@ func (s *Sim) newJob(r *run, t *task, index, total int, leg workflow.Leg, scope 
 			ID: s.nextID(), RunID: r.ID, Attempt: r.Attempt, Repository: r.Repository, Workflow: r.Workflow,
 			Key: t.def.Key, Status: StatusQueued, Created: s.now(),
 		},
-		run: r, task: t, leg: leg, index: index, scope: scope, planID: newUUID(),
+		run: r, task: t, leg: leg, index: index, scope: scope, guid: newUUID(),
 	}
 	if err := j.fill(t.def); err != nil {
 		j.Fault = err.Error()
 		s.log.Warn("job is at fault", "job", j.ID, "err", err)
 	}
-	s.jobs[j.ID], s.plans[j.planID] = j, j
+	s.jobs[j.ID], s.guids[j.guid] = j, j
 	return j
 }
 

@@ -38,6 +38,7 @@ type runner struct {
 	wake     chan struct{} // of size 1: something for its poll
 	messages int64         // so far
 	seen     time.Time     // of its last poll
+	spent    time.Time     // when its one job ended; zero before
 }
 
 // nameKey: a name is taken once in a scope, ignoring case.

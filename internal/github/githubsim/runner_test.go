@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/go-cmp/cmp"
 )
 
 // A handRunner speaks the runner protocol, one call at a time.
@@ -180,6 +181,16 @@ func (r *handRunner) poll() answer {
 	return r.call("GET", r.broker+"message?sessionId="+r.session+"&status=Online", nil)
 }
 
+// refused checks that a is the broker's error of that kind, in the form that runners read.
+func (r *handRunner) refused(a answer, code int, kind string) {
+	r.w.t.Helper()
+	message, _ := a.body["errorMessage"].(string)
+	want := map[string]any{"source": "actions-broker-listener", "statusCode": float64(code), "errorKind": kind, "errorMessage": message}
+	if diff := cmp.Diff(want, a.body); diff != "" || a.code != code || message == "" {
+		r.w.t.Errorf("answer is %d (-want +got):\n%s", a.code, diff)
+	}
+}
+
 // A jobOffer is the body of a RunnerJobRequest.
 type jobOffer struct {
 	ID  string `json:"runner_request_id"`
@@ -234,7 +245,7 @@ func (r *handRunner) run(conclusion string, outputs map[string]string) {
 	if a := r.acquire(o); a.code != http.StatusOK {
 		r.w.t.Fatalf("acquirejob: %d %s", a.code, a.text)
 	}
-	if a := r.complete(o, conclusion, outputs); a.code != http.StatusOK {
+	if a := r.complete(o, conclusion, outputs); a.code != http.StatusNoContent {
 		r.w.t.Fatalf("completejob: %d %s", a.code, a.text)
 	}
 }

@@ -26,19 +26,22 @@ func (s *Sim) acquireJob(c call) reply {
 	}
 	r := s.caller(c.Request)
 	if r == nil {
-		return notRegistered()
+		return runRefusal(http.StatusUnauthorized, "the access token is not good: want one of a registered runner")
 	}
 	if !c.decode(&in) {
 		return badJSON()
 	}
-	j := s.plans[first(c.PathValue("id"), in.ID)]
+	j := s.guids[first(c.PathValue("id"), in.ID)]
 	switch {
 	case j == nil || j.Status == StatusCompleted || j.runner == nil:
-		return refusal(http.StatusNotFound, "Job not found")
+		return jobNotFound()
 	case j.Status == StatusInProgress:
-		return refusal(http.StatusConflict, "Job already acquired")
+		return runRefusal(http.StatusConflict, "Job already acquired")
 	case j.runner != r:
-		return refusal(http.StatusNotFound, "Job not found")
+		return jobNotFound()
+	}
+	if err := s.equip(j); err != nil {
+		return runRefusal(http.StatusInternalServerError, err.Error())
 	}
 	s.start(j)
 	return ok(s.jobMessage(j, c.web))
@@ -47,18 +50,25 @@ func (s *Sim) acquireJob(c call) reply {
 // owned returns the job that c is about, if its caller has it: by the runner's
 // token or the job's own.
 func (s *Sim) owned(c call, ids ...string) (*job, reply) {
-	j := s.plans[first(append([]string{c.PathValue("id")}, ids...)...)]
-	r, cred := s.caller(c.Request), s.credential(c.Request)
+	j := s.guids[first(append([]string{c.PathValue("id")}, ids...)...)]
+	r, own := s.known(c.Request), s.accessJob(c.Request)
 	switch {
-	case r == nil && (cred == nil || cred.job == nil):
-		return nil, notRegistered()
+	case r == nil && own == nil:
+		return nil, runRefusal(http.StatusUnauthorized, "the access token is not good: want one of the job or of its runner")
 	case j == nil || j.Status != StatusInProgress:
-		return nil, refusal(http.StatusNotFound, "Job not found")
-	case r != nil && j.runner == r || cred != nil && cred.job == j:
+		return nil, jobNotFound()
+	case r != nil && j.runner == r || own == j:
 		return j, reply{}
 	}
-	return nil, refusal(http.StatusNotFound, "Job not found")
+	return nil, jobNotFound()
 }
+
+// runRefusal words an error as the run service does: runners read no other.
+func runRefusal(code int, message string) reply {
+	return reply{code: code, body: object{"source": "actions-run-service", "statusCode": code, "errorMessage": message}}
+}
+
+func jobNotFound() reply { return runRefusal(http.StatusNotFound, "Job not found") }
 
 func first(texts ...string) string {
 	for _, t := range texts {
@@ -79,7 +89,7 @@ func (s *Sim) renewJob(c call) reply {
 	if !c.decode(&in) {
 		return badJSON()
 	}
-	j, no := s.owned(c, in.PlanID, in.JobID)
+	j, no := s.owned(c, in.JobID)
 	if j == nil {
 		return no
 	}
@@ -112,13 +122,13 @@ func (s *Sim) completeJob(c call) reply {
 	if !c.decode(&in) {
 		return badJSON()
 	}
-	j, no := s.owned(c, in.PlanID, in.JobID)
+	j, no := s.owned(c, in.JobID)
 	if j == nil {
 		return no
 	}
 	conclusion := conclusionOf(in.Conclusion)
 	if conclusion == "" {
-		return unprocessable("Invalid request", "conclusion: want succeeded, failed, canceled or skipped")
+		return runRefusal(http.StatusUnprocessableEntity, "conclusion: want succeeded, failed, canceled or skipped")
 	}
 	j.updateSteps(in.Steps)
 	j.outputs = map[string]any{}
@@ -126,7 +136,7 @@ func (s *Sim) completeJob(c call) reply {
 		j.outputs[name] = o.Value
 	}
 	s.finish(j, conclusion)
-	return reply{code: http.StatusOK}
+	return noContent()
 }
 
 // updateSteps takes in what a runner says of steps.

@@ -13,13 +13,15 @@
 // # Paths
 //
 //	/api/v3/…           the REST API, as on Enterprise Server; also without /api/v3
-//	/OWNER/REPO.git     git's smart HTTP; a push starts workflows
+//	/OWNER/REPO.git     git's smart HTTP, also without .git; a push starts workflows
+//	/actions/build/…    the launch service, which resolves the actions of a job
 //	/_runner/…          what registered runners speak
 //	/_sim/…             faults and state, for whoever tests; needs one of Config.Tokens
 package githubsim
 
 import (
 	"context"
+	"crypto/rsa"
 	"errors"
 	"log/slog"
 	"net"
@@ -98,8 +100,9 @@ type Sim struct {
 	faults  *fault.Set
 	hooks   *hook.Sender
 	ids     atomic.Int64
-	seenURL atomic.Pointer[string] // base of the first request
-	ownDir  string                 // temporary folder to remove
+	seenURL atomic.Pointer[string]          // base of the first request
+	ownDir  string                          // temporary folder to remove
+	signing func() (*rsa.PrivateKey, error) // the key of tokens that can be checked by their signature
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -121,6 +124,7 @@ func New(cfg Config) (*Sim, error) {
 		s.cfg.Dir, s.ownDir = dir, dir
 	}
 	s.ids.Store(1000)
+	s.signing = sync.OnceValues(cfg.Keys.Key)
 	s.hooks = hook.New(hook.Settings{
 		Log: cfg.Log, Now: cfg.Now, NextID: s.nextID, Seed: cfg.Seed,
 		Timeout: cfg.Timeout, Workers: 8, Keep: 20000,
@@ -166,8 +170,8 @@ func (s *Sim) Serve(ctx context.Context, l net.Listener) error {
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	base := s.base(r)
 	s.seenURL.CompareAndSwap(nil, &base)
-	if name, ok := gitPath(r.URL.Path); ok {
-		s.serveGit(w, r, name)
+	if name, service, ok := gitPath(r.URL.Path); ok {
+		s.serveGit(w, r, name, service)
 		return
 	}
 	if strings.HasPrefix(r.URL.Path, "/api/v3/") {

@@ -22,7 +22,7 @@ type state struct {
 	queue    map[queueKey][]*job // jobs that want a runner, oldest first
 	runs     map[int64]*run
 	jobs     map[int64]*job
-	plans    map[string]*job // by plan id, which the runner knows it by
+	guids    map[string]*job // by the id that runners know jobs by
 	blobs    map[string]*blob
 	watchers map[*Subscription]bool
 	groups   map[scope][]*group // runner groups besides the default one
@@ -39,7 +39,7 @@ func newState() state {
 		accounts: map[string]*account{}, repos: map[string]*repository{},
 		creds: map[digest]*credential{}, regs: map[digest]registration{}, access: map[digest]access{},
 		runners: map[int64]*runner{}, names: map[nameKey]*runner{}, clients: map[string]*runner{}, waiting: map[*runner]bool{},
-		queue: map[queueKey][]*job{}, runs: map[int64]*run{}, jobs: map[int64]*job{}, plans: map[string]*job{},
+		queue: map[queueKey][]*job{}, runs: map[int64]*run{}, jobs: map[int64]*job{}, guids: map[string]*job{},
 		blobs: map[string]*blob{}, watchers: map[*Subscription]bool{}, groups: map[scope][]*group{}, codes: map[string]appCode{},
 		ends: map[string]runnerEnds{}, anonymous: map[string]*credential{},
 	}

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -32,7 +33,13 @@ const enterpriseServer = "/api/v3"
 
 // exempt lists what githubsim serves beside the REST API: the runner protocol,
 // which GitHub describes nowhere, and pages of its own.
-var exempt = []string{"/actions/runner-registration", "/actions/runners/register", "/_runner/", "/_sim/"}
+var exempt = []string{
+	"/actions/runner-registration", "/actions/runners/register", "/actions/build/", "/_runner/", "/_sim/", "/_codeload/",
+}
+
+// ofJobs matches what jobs ask with their own tokens: the description here has only what
+// scaling runners takes.
+var ofJobs = regexp.MustCompile(`^/repos/[^/]+/[^/]+(?:/(?:tarball|zipball)/.+)?$`)
 
 // Check returns a handler that passes every request on to next and reports,
 // through a func such as t.Errorf, each request and each answer that GitHub's
@@ -151,6 +158,9 @@ func isExempt(path string, also []string) bool {
 		if strings.HasPrefix(path, prefix) {
 			return true
 		}
+	}
+	if ofJobs.MatchString(path) {
+		return true
 	}
 	// git clone and push of /owner/name.git, with or without the ending.
 	return strings.HasSuffix(path, "/info/refs") || strings.HasSuffix(path, "/git-upload-pack") ||

@@ -50,7 +50,7 @@ func Init(root, name string) (*Repository, error) {
 	}
 	files := map[string]string{
 		"HEAD":   "ref: refs/heads/main\n",
-		"config": "[core]\n\trepositoryformatversion = 0\n\tbare = true\n[receive]\n\tautogc = false\n[gc]\n\tauto = 0\n",
+		"config": config,
 	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(r.dir, name), []byte(text), 0o644); err != nil {
@@ -59,6 +59,21 @@ func Init(root, name string) (*Repository, error) {
 	}
 	return r, nil
 }
+
+// config has clients fetch what GitHub lets them fetch: any commit by its id, as
+// actions/checkout does, and with filters.
+const config = `[core]
+	repositoryformatversion = 0
+	bare = true
+[receive]
+	autogc = false
+[gc]
+	auto = 0
+[uploadpack]
+	allowFilter = true
+	allowReachableSHA1InWant = true
+	allowAnySHA1InWant = true
+`
 
 // safe reports whether name is two plain path elements.
 func safe(name string) bool {
@@ -198,9 +213,10 @@ func (r *Repository) RemoveRef(ref string) error {
 	return os.Remove(filepath.Join(r.dir, filepath.FromSlash(ref)))
 }
 
-// Refs returns every branch and tag and where it points.
+// Refs returns every branch and tag and the commit it points to, that of an annotated
+// tag too.
 func (r *Repository) Refs(ctx context.Context) (map[string]string, error) {
-	out, err := r.run(ctx, "for-each-ref", "--format=%(refname) %(objectname)", "refs/heads", "refs/tags")
+	out, err := r.run(ctx, "for-each-ref", "--format=%(refname) %(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)", "refs/heads", "refs/tags")
 	if err != nil {
 		return nil, err
 	}

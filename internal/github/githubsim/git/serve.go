@@ -15,10 +15,10 @@ import (
 // maxPush is how much one push may send, in bytes.
 const maxPush = 256 << 20
 
-// Serve speaks git's smart HTTP about the repository. r's path must be
-// /owner/name.git/…; the caller has checked who asks, and push says whether they
-// may push.
-func (r *Repository) Serve(w http.ResponseWriter, req *http.Request, push bool) error {
+// Serve speaks git's smart HTTP about the repository: service is what of it req asks
+// for, such as info/refs. The caller has checked who asks, and push says whether
+// they may push.
+func (r *Repository) Serve(w http.ResponseWriter, req *http.Request, service string, push bool) error {
 	program, err := exec.LookPath("git")
 	if err != nil {
 		http.Error(w, "git is not installed here", http.StatusNotImplemented)
@@ -36,6 +36,7 @@ func (r *Repository) Serve(w http.ResponseWriter, req *http.Request, push bool) 
 		return fmt.Errorf("serving %s: %w", req.URL.Path, err)
 	}
 	defer done()
+	req = r.addressed(req, service)
 	var said lockedBuffer
 	backend := &cgi.Handler{Path: program, Args: []string{"http-backend"}, Dir: r.root, Env: env, Stderr: &said}
 	backend.ServeHTTP(w, req)
@@ -43,6 +44,15 @@ func (r *Repository) Serve(w http.ResponseWriter, req *http.Request, push bool) 
 		return fmt.Errorf("serving %s: git says %s", req.URL.Path, text)
 	}
 	return nil
+}
+
+// addressed gives req the path by which git's server finds the repository, whatever
+// its sender calls it.
+func (r *Repository) addressed(req *http.Request, service string) *http.Request {
+	req = req.Clone(req.Context())
+	req.URL.Path = strings.TrimPrefix(r.dir, r.root) + "/" + service
+	req.URL.RawPath = ""
+	return req
 }
 
 // measure gives a request of unknown length one, by way of a file: CGI wants it,

@@ -2,7 +2,6 @@ package workflow
 
 import (
 	"cmp"
-	"strings"
 
 	"github.com/rhysd/actionlint"
 
@@ -193,8 +192,8 @@ func (r *reader) step(s *actionlint.Step) Step {
 		out.Run, out.Shell, out.WorkingDirectory = text(e.Run), text(e.Shell), text(e.WorkingDirectory)
 	case *actionlint.ExecAction:
 		out.Uses = text(e.Uses)
-		if !strings.HasPrefix(out.Uses, "actions/checkout@") {
-			r.fault(e.Uses.Pos, "uses %q: githubsim has no action but actions/checkout", out.Uses)
+		if !usable(out.Uses) {
+			r.fault(e.Uses.Pos, "uses %q: want owner/name@ref, owner/name/path@ref, ./path or docker://image", out.Uses)
 		}
 		for _, in := range byPosition(e.Inputs, func(in *actionlint.Input) *actionlint.Pos { return in.Name.Pos }) {
 			out.With = append(out.With, Variable{in.Name.Value, text(in.Value)})

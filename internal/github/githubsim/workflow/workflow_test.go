@@ -203,7 +203,7 @@ func TestFaults(t *testing.T) {
 		job("runs-on: ${{ secrets.X }}"):                                                    `:4:14: expression "secrets.X"`,
 		job("runs-on: x\n    concurrency: c"):                                               "concurrency is not supported",
 		"on: push\njobs: {a: {uses: ./.github/workflows/b.yml}}":                            "reusable workflows are not supported",
-		"on: push\njobs: {a: {runs-on: x, steps: [{uses: actions/cache@v4}]}}":              "no action but actions/checkout",
+		"on: push\njobs: {a: {runs-on: x, steps: [{uses: actions/cache}]}}":                 `uses "actions/cache": want owner/name@ref`,
 		"on: {push: {branches: ['[']}}\njobs: {a: {runs-on: x, steps: [{run: a}]}}":         `pattern "["`,
 		"on: push\njobs: {a: {runs-on: x, timeout-minutes: '${{ 1 }}', steps: [{run: a}]}}": "timeout-minutes as an expression",
 	} {
