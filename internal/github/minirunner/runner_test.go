@@ -427,21 +427,6 @@ func waitFor(t *testing.T, path string) {
 	until(t, func() bool { _, err := os.Stat(path); return err == nil })
 }
 
-// TestStopIdle stops a runner that waits for a job.
-func TestStopIdle(t *testing.T) {
-	w := newWorld(t)
-	ctx, stop := context.WithCancel(t.Context())
-	r := w.start(ctx, w.jit("r1"))
-	r.listening()
-	stop()
-	if code, out := r.wait(); code != minirunner.ExitDone {
-		t.Errorf("exit code %d:\n%s", code, out)
-	}
-	if w.Runners()[0].Online {
-		t.Error("its session is still open")
-	}
-}
-
 // TestOrphans has a job renewed while it runs, and a step leave processes behind:
 // one that can be found, and one that says it is none of the job's.
 func TestOrphans(t *testing.T) {

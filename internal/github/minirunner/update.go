@@ -123,7 +123,11 @@ func (l *listener) downloadRunner(ctx context.Context, address, file string) (st
 // placeUpdate puts the new version beside the one that runs.
 func (l *listener) placeUpdate(r refresh, staging string) error {
 	for _, name := range []string{"bin", "externals"} {
-		if err := os.CopyFS(filepath.Join(l.Root, name+"."+r.TargetVersion), os.DirFS(filepath.Join(staging, name))); err != nil {
+		from := filepath.Join(staging, name)
+		if _, err := os.Stat(from); err != nil {
+			return err
+		}
+		if err := os.CopyFS(filepath.Join(l.Root, name+"."+r.TargetVersion), os.DirFS(from)); err != nil {
 			return err
 		}
 	}

@@ -33,7 +33,9 @@ func (j *job) setUp(s *step) error {
 	if github == nil {
 		return missing("github")
 	}
-	s.log("Secret source: " + expr.Text(github["secret_source"]))
+	if source := expr.Text(github["secret_source"]); source != "" {
+		s.log("Secret source: " + source)
+	}
 	s.log("Prepare workflow directory")
 	if err := j.folders(expr.Text(github["repository"])); err != nil {
 		return err
