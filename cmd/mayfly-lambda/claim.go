@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/function"
 	"github.com/mayfly-ci/mayfly/internal/aws/handler"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
@@ -26,7 +26,7 @@ func openClaims(ctx context.Context, p *place) (any, error) {
 	return function.Serve(&handler.Claims{
 		Pipeline: pipeline.New(config),
 		Tasks:    p.tasks(),
-		Roles:    strings.Split(p.getenv(aws.EnvTaskRoles), ","),
+		Roles:    strings.Split(p.getenv(contract.EnvTaskRoles), ","),
 		Now:      time.Now, Log: p.log,
 	}), nil
 }

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
@@ -47,7 +47,7 @@ type ecsTask struct {
 	definition  string
 	overrides   json.RawMessage
 	role        string // unique id of its role
-	keys        sdk.Credentials
+	keys        aws.Credentials
 	created     time.Time
 
 	started time.Time // guarded by mu of its cluster, as what follows
@@ -133,7 +133,7 @@ func (e *elasticContainers) add(d definition, overrides json.RawMessage) *ecsTas
 		id: hex.EncodeToString(id[:]), cluster: e.cluster, overrides: overrides, created: time.Now(), status: "PROVISIONING",
 		definition: fmt.Sprintf("arn:aws:ecs:%s:%s:task-definition/%s:1", awstest.Region, awstest.Account, d.Family),
 		role:       e.stack.value(strings.TrimSuffix(d.TaskRoleArn, ".Arn") + ".RoleId"),
-		keys:       sdk.Credentials{AccessKeyID: "ASIA" + rand.Text(), SecretAccessKey: rand.Text(), SessionToken: rand.Text()},
+		keys:       aws.Credentials{AccessKeyID: "ASIA" + rand.Text(), SecretAccessKey: rand.Text(), SessionToken: rand.Text()},
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

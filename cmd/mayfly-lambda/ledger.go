@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/eventbus"
 	"github.com/mayfly-ci/mayfly/internal/aws/function"
 	"github.com/mayfly-ci/mayfly/internal/aws/handler"
@@ -19,7 +19,7 @@ import (
 func openLedger(_ context.Context, p *place) (any, error) {
 	l := &handler.Ledger{
 		Pipeline: pipeline.New(pipeline.Config{Ledger: p.ledger(handler.StartedByRule), Limits: p.limits, Log: p.log}),
-		Tasks:    p.tasks(), Publish: eventbus.New(p.aws, p.getenv(aws.EnvBus)).Put, Now: time.Now, Log: p.log,
+		Tasks:    p.tasks(), Publish: eventbus.New(p.aws, p.getenv(contract.EnvBus)).Put, Now: time.Now, Log: p.log,
 	}
 	return l.Handle, nil
 }
@@ -35,10 +35,10 @@ func openSweep(ctx context.Context, p *place) (any, error) {
 	config.Vanish = handler.Vanish(store, tasks)
 	s := &handler.Sweep{
 		Pipeline: pipeline.New(config), Flush: store.Flush, Tasks: tasks,
-		Letters: &handler.Letters{Client: sqs.NewFromConfig(p.aws), Queue: p.getenv(aws.EnvDeadLetters)},
-		Publish: eventbus.New(p.aws, p.getenv(aws.EnvBus)).Put, Now: time.Now, Log: p.log,
+		Letters: &handler.Letters{Client: sqs.NewFromConfig(p.aws), Queue: p.getenv(contract.EnvDeadLetters)},
+		Publish: eventbus.New(p.aws, p.getenv(contract.EnvBus)).Put, Now: time.Now, Log: p.log,
 		Measure: func(values map[string]float64) error {
-			return function.WriteMetrics(os.Stdout, p.getenv(aws.EnvStack), time.Now(), values)
+			return function.WriteMetrics(os.Stdout, p.getenv(contract.EnvStack), time.Now(), values)
 		},
 	}
 	return s.Handle, nil
@@ -46,5 +46,5 @@ func openSweep(ctx context.Context, p *place) (any, error) {
 
 // tasks opens the tasks of the stack's cluster.
 func (p *place) tasks() *handler.Tasks {
-	return handler.NewTasks(ecs.NewFromConfig(p.aws), p.getenv(aws.EnvCluster), p.getenv(aws.EnvStack))
+	return handler.NewTasks(ecs.NewFromConfig(p.aws), p.getenv(contract.EnvCluster), p.getenv(contract.EnvStack))
 }

@@ -14,34 +14,34 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/function"
 )
 
 // handlers open what Lambda calls, by what MAYFLY_HANDLER says. They do once what
 // lasts for all calls, and use what the stack gives that function and no more.
 var handlers = map[string]func(context.Context, *place) (handler any, err error){
-	aws.HandlerClaim: openClaims, aws.HandlerLedger: openLedger, aws.HandlerSweep: openSweep,
-	aws.HandlerRelease: openRelease,
+	contract.HandlerClaim: openClaims, contract.HandlerLedger: openLedger, contract.HandlerSweep: openSweep,
+	contract.HandlerRelease: openRelease,
 }
 
 func main() {
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	handler, err := open(context.Background(), log)
 	if err != nil {
-		log.Error("starting the function", "handler", os.Getenv(aws.EnvHandler), "err", err)
+		log.Error("starting the function", "handler", os.Getenv(contract.EnvHandler), "err", err)
 		os.Exit(1) // Lambda lets the call fail, and starts another for the next
 	}
 	lambda.Start(handler)
 }
 
 func open(ctx context.Context, log *slog.Logger) (any, error) {
-	name := os.Getenv(aws.EnvHandler)
+	name := os.Getenv(contract.EnvHandler)
 	open, ok := handlers[name]
 	if !ok {
-		return nil, fmt.Errorf("%s %q: want %s", aws.EnvHandler, name, strings.Join(slices.Sorted(maps.Keys(handlers)), ", "))
+		return nil, fmt.Errorf("%s %q: want %s", contract.EnvHandler, name, strings.Join(slices.Sorted(maps.Keys(handlers)), ", "))
 	}
-	settings, err := aws.ReadSettings(filepath.Join(os.Getenv("LAMBDA_TASK_ROOT"), aws.SettingsFile))
+	settings, err := contract.ReadSettings(filepath.Join(os.Getenv("LAMBDA_TASK_ROOT"), contract.SettingsFile))
 	if err != nil {
 		return nil, err
 	}

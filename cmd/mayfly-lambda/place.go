@@ -5,11 +5,11 @@ import (
 	"log/slog"
 	"time"
 
-	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/eventbus"
 	"github.com/mayfly-ci/mayfly/internal/aws/secrets"
 	"github.com/mayfly-ci/mayfly/internal/event"
@@ -21,31 +21,19 @@ import (
 
 // A place is where a function runs: what the zip and the stack give it.
 type place struct {
-	settings aws.Settings
-	aws      sdk.Config
+	settings contract.Settings
+	aws      aws.Config
 	getenv   func(string) string
 	log      *slog.Logger
 }
 
-// limits are what the ledger decides by. The stack's hosts grow as tasks need them, so
-// that what a pool may have is its own limit only; and where there is no room, ECS starts a
-// host first, and keeps tasks waiting for 10 to 30 minutes before it gives up.
-func (p *place) limits() ledger.Limits {
-	return ledger.Limits{
-		Pools: p.settings.Pools, Level: pipeline.LevelOf(p.settings.RunnersAt),
-		Wanted:   10 * time.Minute, // of a thousand tasks at once, the last are started minutes later: RunTask's rate
-		Launch:   35 * time.Minute,
-		Starting: 5 * time.Minute,
-		Claimed:  5 * time.Minute,
-		Checks:   20, // the sweep comes once a minute
-	}
-}
+func (p *place) limits() ledger.Limits { return p.settings.Limits() }
 
 // ledger opens the stack's ledger. What told reports as told is not put on the bus.
 func (p *place) ledger(told func(ledger.Input, ledger.Effect) bool) *dynamo.Ledger {
-	bus := eventbus.New(p.aws, p.getenv(aws.EnvBus))
+	bus := eventbus.New(p.aws, p.getenv(contract.EnvBus))
 	return dynamo.New(dynamodb.NewFromConfig(p.aws), dynamo.Config{
-		Table: p.getenv(aws.EnvTable), Limits: p.limits(), Told: told, Log: p.log,
+		Table: p.getenv(contract.EnvTable), Limits: p.limits(), Told: told, Log: p.log,
 		Emit: func(ctx context.Context, effects []ledger.Effect) error {
 			var events []event.Event
 			for _, effect := range effects {
@@ -62,7 +50,7 @@ func (p *place) ledger(told func(ledger.Input, ledger.Effect) bool) *dynamo.Ledg
 
 // forge opens GitHub, as whom the App's secret says: the key of an App, or a token.
 func (p *place) forge(ctx context.Context) (*github.Client, error) {
-	value, err := secrets.Read(ctx, secretsmanager.NewFromConfig(p.aws), p.getenv(aws.EnvAppSecret))
+	value, err := secrets.Read(ctx, secretsmanager.NewFromConfig(p.aws), p.getenv(contract.EnvAppSecret))
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +68,6 @@ func (p *place) pipeline(ctx context.Context, store ledger.Store) (pipeline.Conf
 	forge, err := p.forge(ctx)
 	return pipeline.Config{
 		Ledger: store, Forge: forge, Limits: p.limits, Log: p.log,
-		Enterprise: p.settings.RunnersAt, HookAt: p.settings.HookAt, HookURL: p.getenv(aws.EnvHookURL),
+		Enterprise: p.settings.RunnersAt, HookAt: p.settings.HookAt, HookURL: p.getenv(contract.EnvHookURL),
 	}, err
 }

@@ -9,7 +9,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/function"
 	"github.com/mayfly-ci/mayfly/internal/github"
 )
@@ -30,14 +30,14 @@ func TestForgeTrustsCA(t *testing.T) {
 		_, _ = io.WriteString(w, `{"SecretString":"the-token"}`)
 	}))
 	defer secrets.Close()
-	env := map[string]string{"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": secrets.URL, aws.EnvAppSecret: "app"}
+	env := map[string]string{"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": secrets.URL, contract.EnvAppSecret: "app"}
 	getenv := func(name string) string { return env[name] }
 	scope, err := github.ParseScope("acme/web")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for ca, ok := range map[string]bool{"": false, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: hub.Certificate().Raw})): true} {
-		p := &place{settings: aws.Settings{GitHub: aws.GitHub{URL: hub.URL, CA: ca}}, aws: function.Config(getenv), getenv: getenv, log: slog.New(slog.DiscardHandler)}
+		p := &place{settings: contract.Settings{GitHub: contract.GitHub{URL: hub.URL, CA: ca}}, aws: function.Config(getenv), getenv: getenv, log: slog.New(slog.DiscardHandler)}
 		forge, err := p.forge(t.Context())
 		if err != nil {
 			t.Fatal(err)

@@ -13,8 +13,8 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/agent"
 	"github.com/mayfly-ci/mayfly/internal/agent/signed"
-	"github.com/mayfly-ci/mayfly/internal/aws"
 	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
@@ -93,13 +93,13 @@ func (w *world) mayCall() {
 			called["dynamodb:DeleteItem"]++
 		}
 		for call := range called {
-			if !slices.Contains(aws.Calls()[handler], call) {
-				w.t.Errorf("the function %s called %s: its role allows %v", handler, call, aws.Calls()[handler])
+			if !slices.Contains(contract.Calls()[handler], call) {
+				w.t.Errorf("the function %s called %s: its role allows %v", handler, call, contract.Calls()[handler])
 			}
 		}
-		for _, call := range aws.Calls()[handler] {
+		for _, call := range contract.Calls()[handler] {
 			// A claim puts events only if it makes a runner unwanted.
-			if whole := handler == aws.HandlerWebhook || handler == aws.HandlerClaim && call != "events:PutEvents"; whole && called[call] == 0 {
+			if whole := handler == contract.HandlerWebhook || handler == contract.HandlerClaim && call != "events:PutEvents"; whole && called[call] == 0 {
 				w.t.Errorf("the function %s may call %s, and never did", handler, call)
 			}
 		}
@@ -325,7 +325,7 @@ func (w *world) replayed(event json.RawMessage, name string) json.RawMessage {
 // task is turned away, and to the ledger, which starts nothing for it.
 func (w *world) replayLaunches(queued json.RawMessage) {
 	w.t.Helper()
-	event := w.replayed(queued, aws.LaunchPrefix+"again")
+	event := w.replayed(queued, contract.LaunchPrefix+"again")
 	w.again(event, agent.ExitRefused)
 	told := 0
 	for _, to := range w.bus.match("ci", event) {

@@ -19,13 +19,13 @@ import (
 	"testing"
 	"time"
 
-	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"github.com/mayfly-ci/mayfly/internal/aws"
 	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/runtimeapi"
 	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/docker"
@@ -179,7 +179,7 @@ func (w *world) keepSecrets(cloud *awstest.Cloud) {
 	if _, err := tables.CreateTable(w.t.Context(), dynamo.Table(w.stack.values["Ledger"])); err != nil {
 		w.t.Fatal(err)
 	}
-	queue, err := sqs.NewFromConfig(cloud.Config).CreateQueue(w.t.Context(), &sqs.CreateQueueInput{QueueName: sdk.String("ci-dead-letters")})
+	queue, err := sqs.NewFromConfig(cloud.Config).CreateQueue(w.t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("ci-dead-letters")})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -196,7 +196,7 @@ func (w *world) openECS(socket, programs string) {
 	}
 	w.t.Cleanup(func() { api.Close() })
 	image, err := hosttools.Build(hosttools.Config{Tools: hosttools.Tools(), Files: map[string]string{
-		aws.AgentPath: filepath.Join(programs, "mayfly-agent"), runnerPath: filepath.Join(programs, "mayfly-minirunner"),
+		contract.AgentPath: filepath.Join(programs, "mayfly-agent"), runnerPath: filepath.Join(programs, "mayfly-minirunner"),
 	}})
 	if err != nil {
 		w.t.Fatal(err)
@@ -226,7 +226,7 @@ func (w *world) start(id, program string, env []string, yaml string) *runtimeapi
 	if err := os.Link(program, bootstrap); err != nil {
 		w.t.Fatal(err)
 	}
-	settings, err := os.Create(filepath.Join(dir, aws.SettingsFile))
+	settings, err := os.Create(filepath.Join(dir, contract.SettingsFile))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -235,9 +235,9 @@ func (w *world) start(id, program string, env []string, yaml string) *runtimeapi
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := (aws.Settings{
+	if err := (contract.Settings{
 		Pools: c.PoolSet(), Events: c.Webhook.Events, MaxBody: int64(c.Webhook.MaxBody),
-		GitHub: aws.GitHub{URL: c.GitHub.URL, AppID: c.GitHub.App.ID}, RunnersAt: c.GitHub.RunnersAt, HookAt: c.Webhook.At,
+		GitHub: contract.GitHub{URL: c.GitHub.URL, AppID: c.GitHub.App.ID}, RunnersAt: c.GitHub.RunnersAt, HookAt: c.Webhook.At,
 	}).Write(settings); err != nil {
 		w.t.Fatal(err)
 	}

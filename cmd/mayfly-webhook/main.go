@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/eventbus"
 	"github.com/mayfly-ci/mayfly/internal/aws/function"
 	"github.com/mayfly-ci/mayfly/internal/aws/secrets"
@@ -34,19 +34,19 @@ func main() {
 
 // open joins the webhook stage to the bus and to its secret.
 func open(ctx context.Context, log *slog.Logger) (*webhook.Handler, error) {
-	if name := os.Getenv(aws.EnvHandler); name != aws.HandlerWebhook {
-		return nil, fmt.Errorf("%s %q: this program is the handler %q", aws.EnvHandler, name, aws.HandlerWebhook)
+	if name := os.Getenv(contract.EnvHandler); name != contract.HandlerWebhook {
+		return nil, fmt.Errorf("%s %q: this program is the handler %q", contract.EnvHandler, name, contract.HandlerWebhook)
 	}
-	settings, err := aws.ReadSettings(filepath.Join(os.Getenv("LAMBDA_TASK_ROOT"), aws.SettingsFile))
+	settings, err := contract.ReadSettings(filepath.Join(os.Getenv("LAMBDA_TASK_ROOT"), contract.SettingsFile))
 	if err != nil {
 		return nil, err
 	}
 	config := function.Config(os.Getenv)
-	secret, err := secrets.Open(ctx, secretsmanager.NewFromConfig(config), os.Getenv(aws.EnvWebhookSecret), log)
+	secret, err := secrets.Open(ctx, secretsmanager.NewFromConfig(config), os.Getenv(contract.EnvWebhookSecret), log)
 	if err != nil {
 		return nil, err
 	}
-	bus := eventbus.New(config, os.Getenv(aws.EnvBus))
+	bus := eventbus.New(config, os.Getenv(contract.EnvBus))
 	return webhook.New(webhook.Config{
 		Secrets: secret.Values(), Renew: secret.Renew,
 		MaxBody: min(settings.MaxBody, eventbus.MaxPayload), Events: settings.Events, Pools: settings.Pools,

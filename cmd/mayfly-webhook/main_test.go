@@ -18,11 +18,11 @@ import (
 	"strings"
 	"testing"
 
-	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"github.com/mayfly-ci/mayfly/internal/aws"
 	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/runtimeapi"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/pool"
@@ -71,12 +71,12 @@ func newSite(t *testing.T, env ...string) *site {
 		proxy.ServeHTTP(w, r)
 	}))
 	t.Cleanup(front.Close)
-	made, err := s.secrets.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: sdk.String("hook"), SecretString: sdk.String("old")})
+	made, err := s.secrets.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: aws.String("hook"), SecretString: aws.String("old")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	env = append(append(cloud.Env(), "AWS_ENDPOINT_URL="+front.URL, aws.EnvHandler+"="+aws.HandlerWebhook,
-		aws.EnvBus+"=bus", aws.EnvWebhookSecret+"="+*made.ARN), env...)
+	env = append(append(cloud.Env(), "AWS_ENDPOINT_URL="+front.URL, contract.EnvHandler+"="+contract.HandlerWebhook,
+		contract.EnvBus+"=bus", contract.EnvWebhookSecret+"="+*made.ARN), env...)
 	s.function, err = runtimeapi.New(runtimeapi.Config{Program: build(t), Env: env, Log: s.log})
 	if err != nil {
 		t.Fatal(err)
@@ -94,14 +94,14 @@ func build(t *testing.T) string {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("building the function: %v\n%s", err, out)
 	}
-	file, err := os.Create(filepath.Join(filepath.Dir(program), aws.SettingsFile))
+	file, err := os.Create(filepath.Join(filepath.Dir(program), contract.SettingsFile))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	settings := aws.Settings{
+	settings := contract.Settings{
 		Pools:  pool.Set{{Name: "small", Labels: []string{"self-hosted", "small"}}},
-		Events: []string{event.TypeWorkflowJob, "ping"}, MaxBody: 25 << 20, GitHub: aws.GitHub{URL: "https://github.com"},
+		Events: []string{event.TypeWorkflowJob, "ping"}, MaxBody: 25 << 20, GitHub: contract.GitHub{URL: "https://github.com"},
 	}
 	if err := settings.Write(file); err != nil {
 		t.Fatal(err)
@@ -167,7 +167,7 @@ func TestDeliveries(t *testing.T) {
 		t.Errorf("on the bus is\n%+v, want\n%+v", s.taken[0], want)
 	}
 	odd := entry{"bus", "mayfly", "Delivery Quarantined", s.taken[3].Detail}
-	var told aws.Quarantined
+	var told contract.Quarantined
 	if err := json.Unmarshal([]byte(odd.Detail), &told); err != nil || s.taken[3] != odd || string(told.Event.Detail) != oddJob || told.Event.ID != "72d3162e-cc78-11e3-81ab-4c9367dc0958" {
 		t.Errorf("in quarantine is %+v, %v", s.taken[3], err)
 	}
@@ -179,7 +179,7 @@ func TestDeliveries(t *testing.T) {
 
 func (s *site) replace(t *testing.T, value string) {
 	t.Helper()
-	if _, err := s.secrets.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: sdk.String("hook"), SecretString: &value}); err != nil {
+	if _, err := s.secrets.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: aws.String("hook"), SecretString: &value}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -188,8 +188,8 @@ func (s *site) replace(t *testing.T, value string) {
 // log says why.
 func TestNotStarted(t *testing.T) {
 	for env, want := range map[string]string{
-		aws.EnvHandler + "=claim":      `MAYFLY_HANDLER \"claim\"`,
-		aws.EnvWebhookSecret + "=none": "reading the secret none",
+		contract.EnvHandler + "=claim":      `MAYFLY_HANDLER \"claim\"`,
+		contract.EnvWebhookSecret + "=none": "reading the secret none",
 	} {
 		s := newSite(t, env)
 

@@ -45,14 +45,6 @@ func askFor[Out any](ctx context.Context, r reading, all *commands, log *slog.Lo
 	return ask[Out](ctx, w, path, in)
 }
 
-// hintIfNone gives err a hint unless it has one that knows better.
-func hintIfNone(err error, hint string) error {
-	if errors.As(err, new(*cli.Fault)) {
-		return err
-	}
-	return cli.Hint(err, "%s", hint)
-}
-
 // standIn does in this process what mayfly up would do for the commands that change
 // the database, and nothing else of what it does, until it is closed.
 func standIn(ctx context.Context, c *commands, state string, log *slog.Logger) (close func() error, err error) {

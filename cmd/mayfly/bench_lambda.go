@@ -16,7 +16,7 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/deploy"
 	"github.com/mayfly-ci/mayfly/internal/aws/program"
 	"github.com/mayfly-ci/mayfly/internal/aws/runtimeapi"
@@ -113,7 +113,7 @@ func (b *lambdaBench) prepare(ctx context.Context) error {
 		if err := os.WriteFile(filepath.Join(b.dir, name, "bootstrap"), body, 0o700); err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(b.dir, name, aws.SettingsFile), settings, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(b.dir, name, contract.SettingsFile), settings, 0o600); err != nil {
 			return err
 		}
 	}
@@ -139,10 +139,10 @@ func benchAWS(w http.ResponseWriter, r *http.Request) {
 
 func benchSettings() ([]byte, error) {
 	var text bytes.Buffer
-	err := aws.Settings{
+	err := contract.Settings{
 		Pools:   pool.Set{{Name: "bench", Labels: []string{"self-hosted", "linux", "x64"}}},
 		Events:  []string{event.TypeWorkflowJob},
-		MaxBody: 25 << 20, GitHub: aws.GitHub{URL: "https://github.com"},
+		MaxBody: 25 << 20, GitHub: contract.GitHub{URL: "https://github.com"},
 	}.Write(&text)
 	return text.Bytes(), err
 }
@@ -170,7 +170,7 @@ func (b *lambdaBench) run(ctx context.Context, name string) (err error) {
 	f, err := runtimeapi.New(runtimeapi.Config{
 		Program: filepath.Join(b.dir, name, "bootstrap"), Timeout: 10 * time.Second, Log: &log,
 		Env: []string{
-			aws.EnvHandler + "=" + aws.HandlerWebhook, aws.EnvBus + "=bench", aws.EnvWebhookSecret + "=bench",
+			contract.EnvHandler + "=" + contract.HandlerWebhook, contract.EnvBus + "=bench", contract.EnvWebhookSecret + "=bench",
 			"AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=bench", "AWS_SECRET_ACCESS_KEY=bench", "AWS_ENDPOINT_URL=" + b.address,
 		},
 	})
@@ -199,7 +199,7 @@ func (b *lambdaBench) figures(ctx context.Context) (list []lambdaFigure, err err
 		if err != nil {
 			return nil, err
 		}
-		zip, err := deploy.Zip(map[string][]byte{"bootstrap": body, aws.SettingsFile: settings})
+		zip, err := deploy.Zip(map[string][]byte{"bootstrap": body, contract.SettingsFile: settings})
 		if err != nil {
 			return nil, err
 		}

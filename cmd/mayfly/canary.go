@@ -13,6 +13,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/fleet"
 	"github.com/mayfly-ci/mayfly/internal/fleet/engine"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
+	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
@@ -43,6 +44,13 @@ type canarySettings struct {
 	Within  time.Duration
 	Sockets []string // where the engine may answer; nil for the usual places
 	Log     *slog.Logger
+}
+
+// tryWith returns a machine's Try, which logs to log.
+func tryWith(log *slog.Logger) func(context.Context, image.Image, string) error {
+	return func(ctx context.Context, candidate image.Image, socket string) error {
+		return tryImage(ctx, canarySettings{Image: string(candidate.Digest), Within: canaryWithin, Sockets: []string{socket}, Log: log})
+	}
 }
 
 // tryImage runs a canary job in an image. An error says what went wrong, with the last

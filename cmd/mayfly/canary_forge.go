@@ -41,7 +41,10 @@ func (m *machine) tryAtForge(ctx context.Context, candidate image.Image) (err er
 	if err != nil {
 		return err
 	}
-	p := m.canaryPool()
+	p, err := m.canaryPool()
+	if err != nil {
+		return err
+	}
 	if err := m.joins.Forge.Dispatch(ctx, m.Image.Canary, forgeCanaryFile, map[string]string{forgeCanaryInput: name}); err != nil {
 		return err
 	}
@@ -59,13 +62,13 @@ func (m *machine) tryAtForge(ctx context.Context, candidate image.Image) (err er
 }
 
 // canaryPool is the first pool whose runners start from images like the candidate.
-func (m *machine) canaryPool() pool.Pool {
+func (m *machine) canaryPool() (pool.Pool, error) {
 	for _, p := range m.pools() {
 		if p.Image == "" {
-			return p
+			return p, nil
 		}
 	}
-	return canaryPool()[0].WithDefaults()
+	return pool.Pool{}, errors.New("no pool starts runners from built images any more")
 }
 
 // judgeForgeCanary asks the forge how the job ended that a runner had.

@@ -345,10 +345,10 @@ func TestImageOfStackFromFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for says, args := range map[string][]string{
-		"for which no pool has hosts": {"image", "build", "--agent-archive", other},
-		"does not say for which":      {"image", "build", "--agent-archive", w.config()},
-		"wrong checksum":              {"image", "build", "--agent-archive", file, "--sha256", strings.Repeat("0", 64)},
-		"image.base and image.docker": {"image", "build", "--docker"},
+		"and no pool has such hosts":   {"image", "build", "--agent-archive", other},
+		"does not say which processor": {"image", "build", "--agent-archive", w.config()},
+		"wrong checksum":               {"image", "build", "--agent-archive", file, "--sha256", strings.Repeat("0", 64)},
+		"image.base and image.docker":  {"image", "build", "--docker"},
 	} {
 		if out, errs, code := w.run(t, nil, args...); code == 0 || !strings.Contains(errs, says) || !strings.Contains(errs, "hint:") {
 			t.Errorf("%v: exit code %d, want %q\n%s%s", args, code, says, out, errs)

@@ -59,7 +59,7 @@
 // git's names for them (image/git), image/archive the archive of GitHub's runner, and
 // image/engine builds it, through the same docker package by which fleet/engine reaches the engine. image/release reads the
 // feed of releases; image/sqlite keeps the catalog, and image/watch brings about what it
-// asks for. images.go and imagework.go here join them to the machine; canary.go runs a
+// asks for. images.go, imagesettings.go and imagework.go here join them to the machine; canary.go runs a
 // job in a new image; pipeline.ImageNews tells the catalog which runners did not start, and
 // pipeline.Weigh how often that was. image.go and image_status.go have the commands;
 // ahead.go has images fetched before a job needs them.
@@ -81,15 +81,15 @@
 // the real programs, the rules of the rendered template and a real container.
 //
 // aws/stack is the stack's template, which it renders from the configuration and judges.
-// deploy.go here brings the stack up (deployimage.go its image, deployhook.go its webhook)
-// and destroy.go takes it down, with aws/deploy and aws/build; stacksource.go lets the
+// aws/rollout brings the stack up and takes it down, with aws/deploy and aws/build; deploy.go
+// (deployimage.go for its image) and destroy.go here are its commands. stacksource.go lets the
 // commands that list read it, and replay_stack.go has EventBridge replay its archive.
 //
 // # The machine
 //
 // machine.go joins all of this; what AWS joins in the same way is in package pipeline,
-// such as what is asked of GitHub about jobs and runners. sweep.go makes good what no delivery told. control.go
-// and ask.go let commands change the database beside a running machine; metrics.go tells
+// such as what is asked of GitHub about jobs and runners. sweep.go makes good what no delivery told. control.go,
+// orders.go and ask.go let commands change the database beside a running machine; metrics.go tells
 // Prometheus how it stands. Each command
 // has a file of its own: up.go (reload.go for SIGHUP, trim.go for its memory), demo.go, sim.go,
 // proof.go (mayfly test, which package proof does), jobs.go,

@@ -99,12 +99,6 @@ type putCmd struct {
 	File string `arg:"" help:"File with events in EventBridge's envelope, one after another; - is standard input. An id and a time are made up for those without."`
 }
 
-// A putAnswer says what became of events.
-type putAnswer struct {
-	Published int `json:"published"`
-	Known     int `json:"known"` // by their ids, so that nothing was done
-}
-
 // Run puts the events of a file on the bus, in their order.
 func (c *putCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
 	text, err := readFile(c.File)
@@ -165,20 +159,4 @@ func completed(members map[string]json.RawMessage, now time.Time) (e event.Event
 		return e, fmt.Errorf("replay-name %q: want none: it is given by mayfly replay", e.ReplayName)
 	}
 	return e, nil
-}
-
-// put publishes events.
-func (m *machine) put(ctx context.Context, events []event.Event) (a putAnswer, err error) {
-	for _, e := range events {
-		fresh, err := m.bus.Publish(ctx, e)
-		switch {
-		case err != nil:
-			return a, fmt.Errorf("%d events were published, then %q: %w", a.Published, e.ID, err)
-		case fresh:
-			a.Published++
-		default:
-			a.Known++
-		}
-	}
-	return a, nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/image"
-	"github.com/mayfly-ci/mayfly/internal/image/archive"
 	"github.com/mayfly-ci/mayfly/internal/image/engine"
 	imagesource "github.com/mayfly-ci/mayfly/internal/image/source"
 )
@@ -49,13 +47,6 @@ func (c *imageEjectCmd) Run(screen *cli.Screen) error {
 	return nil
 }
 
-// imageSettings are what an image is built from, besides a release of the runner.
-type imageSettings struct {
-	config.Image
-	sockets []string
-	state   string // folder of mayfly's files
-}
-
 // readImageSettings reads the configuration; where there is none, the defaults do.
 func readImageSettings(path string) (imageSettings, error) {
 	s, err := readSetup(path)
@@ -67,24 +58,6 @@ func readImageSettings(path string) (imageSettings, error) {
 		return imageSettings{}, err
 	}
 	return s.image(), nil
-}
-
-// open returns the source of images.
-func (s imageSettings) open() (imagesource.Source, error) {
-	if s.Source == "" {
-		return imagesource.Embedded(), nil
-	}
-	opened, err := imagesource.Open(s.Source)
-	if err != nil {
-		return opened, cli.Usage(err, "mayfly image eject DIR writes one to begin with")
-	}
-	return opened, nil
-}
-
-// fetcher gets archives of GitHub's runner into the state folder, and tells of it unless
-// progress is nil.
-func (s imageSettings) fetcher(progress func(got, total int64)) archive.Fetcher {
-	return archive.Fetcher{Base: cmp.Or(s.Downloads, archive.Downloads), Dir: filepath.Join(s.state, "archives"), Progress: progress}
 }
 
 // builder returns what builds and keeps images, on an engine that answers or on

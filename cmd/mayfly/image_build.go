@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/aws/rollout"
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/docker"
@@ -22,17 +23,15 @@ import (
 	imagesource "github.com/mayfly-ci/mayfly/internal/image/source"
 )
 
-const runnerHint = "https://github.com/actions/runner/releases has versions and checksums, for --runner-version and --sha256; on this machine --agent-archive builds from a file"
-
 // newestRunner asks a feed for the newest release of GitHub's runner.
 func newestRunner(ctx context.Context, feed string) (image.Release, error) {
 	answer, err := release.Feed{URL: feed}.Latest(ctx, "")
 	if err != nil {
-		return image.Release{}, cli.Hint(cli.WithCode(fmt.Errorf("asking for the newest runner: %w", err), cli.ExitForge), runnerHint)
+		return image.Release{}, cli.Hint(cli.WithCode(fmt.Errorf("asking for the newest runner: %w", err), cli.ExitForge), rollout.ReleasesHint)
 	}
 	released, ok := answer.(image.Released)
 	if !ok {
-		return image.Release{}, cli.Hint(fmt.Errorf("asking for the newest runner: %T is no release", answer), runnerHint)
+		return image.Release{}, cli.Hint(fmt.Errorf("asking for the newest runner: %T is no release", answer), rollout.ReleasesHint)
 	}
 	return released.Release, nil
 }
@@ -67,7 +66,7 @@ func (c *imageBuildCmd) Run(ctx context.Context, all *commands, screen *cli.Scre
 	if err != nil {
 		return err
 	}
-	agent, err := companion("mayfly-agent")
+	agent, err := cli.Companion("mayfly-agent")
 	if err != nil {
 		return err
 	}
@@ -106,7 +105,7 @@ func (c *imageBuildCmd) enter(ctx context.Context, all *commands, log *slog.Logg
 	_, err := askFor[image.Digest](ctx, r, all, log, "/image", imageOrder{Built: &image.Built{
 		Digest: image.Digest(built.Digest), Version: image.Version(built.Version), Revision: s.revision(files),
 	}})
-	return hintIfNone(err, "the image is built, and mayfly does not know of it; build it again while mayfly up runs")
+	return cli.HintIfNone(err, "the image is built, and mayfly does not know of it; build it again while mayfly up runs")
 }
 
 func (c *imageBuildCmd) override(i *config.Image) {
@@ -152,7 +151,7 @@ func (c *imageBuildCmd) choose(ctx context.Context, s imageSettings) (version, s
 		return "", "", err
 	}
 	if c.Version != "" && c.Version != string(newest.Version) {
-		return "", "", cli.Usage(fmt.Errorf("runner %s is not the newest, which is %s: want its --sha256", c.Version, newest.Version), runnerHint)
+		return "", "", cli.Usage(fmt.Errorf("runner %s is not the newest, which is %s: want its --sha256", c.Version, newest.Version), rollout.ReleasesHint)
 	}
 	return string(newest.Version), cmp.Or(c.SHA256, newest.SHA256[runtime.GOARCH]), nil
 }

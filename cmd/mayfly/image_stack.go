@@ -31,9 +31,9 @@ func openStack(ctx context.Context, all *commands) (*cloud, deploy.State, error)
 	if err != nil {
 		return nil, deploy.State{}, err
 	}
-	state, err := c.running(ctx)
+	state, err := c.Running(ctx)
 	if err == nil {
-		err = c.account.Identify(ctx)
+		err = c.Account.Identify(ctx)
 	}
 	return c, state, err
 }
@@ -44,7 +44,7 @@ func listInStack(ctx context.Context, all *commands) (images []engine.Image, err
 	if err != nil {
 		return nil, err
 	}
-	list, err := c.images(state).List(ctx)
+	list, err := c.Images(state).List(ctx)
 	for _, i := range list {
 		images = append(images, engine.Image{
 			Digest: i.Digest, Tag: i.Tag, Version: i.Version, Revision: i.Revision, Architecture: i.Architecture, Built: i.Pushed, Bytes: i.Bytes,
@@ -59,51 +59,35 @@ func (c *imageBuildCmd) buildOnAWS(ctx context.Context, all *commands, screen *c
 	if c.Base != "" || c.Docker {
 		return cli.Usage(errors.New("--base and --docker: want them on this machine only"), "image.base and image.docker in mayfly.yaml say it to the stack, with the next mayfly deploy")
 	}
-	from := imageOnAWS{Source: c.Source, Version: c.Version, SHA256: c.SHA256, Archive: c.Archive}
-	if err := from.look(); err != nil {
-		return err
-	}
 	cloud, state, err := openStack(ctx, all)
 	if err != nil {
 		return err
 	}
-	cloud.stack.Look = c.Look
-	files, err := from.source(cloud.setup)
+	cloud.Stack.Look, cloud.Tell = c.Look, tellProgress(screen)
+	from, err := imageOnAWS{Source: c.Source, Version: c.Version, SHA256: c.SHA256, Archive: c.Archive}.from(cloud.setup)
 	if err != nil {
 		return err
 	}
-	settings, err := stack.Of(cloud.Config)
+	settings, err := stack.Of(cloud.setup.Config)
 	if err != nil {
 		return err
 	}
 	architectures := settings.Architectures()
 	if c.Archive != "" { // of one only
-		if !slices.Contains(architectures, from.arch) {
-			return cli.Usage(fmt.Errorf("archive %s is for %s, for which no pool has hosts", c.Archive, from.arch), "the pools' architectures are %s", strings.Join(architectures, ", "))
+		if !slices.Contains(architectures, from.Arch) {
+			return cli.Usage(fmt.Errorf("archive %s is for %s, and no pool has such hosts", c.Archive, from.Arch), "the pools' architectures are %s", strings.Join(architectures, ", "))
 		}
-		architectures = []string{from.arch}
-	}
-	runner, err := from.runner(ctx, cloud)
-	if err != nil {
-		return err
-	}
-	kept := committed{revision: files.Revision}
-	if cloud.AWS.Source == "s3" {
-		err = isDeployed(state, files)
-	} else {
-		kept, err = cloud.commitSource(ctx, state, screen, files, c.Source != "")
-	}
-	if err != nil {
-		return err
+		architectures = []string{from.Arch}
 	}
 	begin, built := time.Now(), map[string]string{}
-	for _, arch := range architectures {
-		if built[arch], err = cloud.buildImage(ctx, state, screen, runner, kept, arch); err != nil {
-			return err
-		}
+	err = cloud.BuildImages(ctx, state, from, architectures, func(arch, digest string) {
+		built[arch] = digest
 		if !c.JSON {
-			fmt.Fprintf(screen.Out, "built %s for %s in %s\n", built[arch], arch, cli.Duration(time.Since(begin)))
+			fmt.Fprintf(screen.Out, "built %s for %s in %s\n", digest, arch, cli.Duration(time.Since(begin)))
 		}
+	})
+	if err != nil {
+		return err
 	}
 	if c.JSON {
 		return screen.JSON(built)

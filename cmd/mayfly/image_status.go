@@ -190,7 +190,7 @@ func (c *imageCanaryCmd) Run(ctx context.Context, all *commands, screen *cli.Scr
 	}
 	begin := time.Now()
 	if err := tryImage(ctx, canarySettings{Image: c.Image, Within: c.Within, Sockets: settings.sockets, Log: log}); err != nil {
-		return hintIfNone(fmt.Errorf("canary in image %s: %w", c.Image, err), "the image is not fit for jobs; --log-level debug shows each step")
+		return cli.HintIfNone(fmt.Errorf("canary in image %s: %w", c.Image, err), "the image is not fit for jobs; --log-level debug shows each step")
 	}
 	fmt.Fprintf(screen.Out, "image %s: its runner registered, ran the canary job and left, in %s\n", c.Image, cli.Duration(time.Since(begin)))
 	return nil
@@ -224,7 +224,7 @@ func (c *imageRollbackCmd) Run(ctx context.Context, all *commands, screen *cli.S
 func (r reading) orderImage(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger, o imageOrder) error {
 	current, err := r.carryOutOrder(ctx, all, log, o)
 	if err != nil {
-		return hintIfNone(err, "mayfly image status lists the images that are known, and why each is where it is")
+		return cli.HintIfNone(err, "mayfly image status lists the images that are known, and why each is where it is")
 	}
 	if r.JSON {
 		return screen.JSON(map[string]image.Digest{"current": current})

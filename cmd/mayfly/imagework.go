@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,20 +12,9 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/image"
 	imageengine "github.com/mayfly-ci/mayfly/internal/image/engine"
-	imagesource "github.com/mayfly-ci/mayfly/internal/image/source"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
-
-// revision says what an image is built from besides the runner: the files, and what the
-// configuration changes.
-func (s imageSettings) revision(files imagesource.Source) string {
-	if s.Base == "" && !s.Docker {
-		return files.Revision
-	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %t", s.Base, s.Docker))
-	return files.Revision + "+" + hex.EncodeToString(sum[:])[:6]
-}
 
 // check is the watch's Check.
 func (i *images) check(ctx context.Context, e image.CheckRelease) []image.Input {
@@ -71,10 +58,7 @@ func (l logLines) Write(b []byte) (int, error) {
 // try is the watch's Try: a canary job here, and then one at the forge where a
 // repository for it is configured.
 func (i *images) try(ctx context.Context, candidate image.Image) error {
-	err := tryImage(ctx, canarySettings{
-		Image: string(candidate.Digest), Within: canaryWithin, Sockets: []string{i.m.engineSocket}, Log: i.m.Log,
-	})
-	if err != nil || i.m.Image.Canary == "" {
+	if err := i.m.Try(ctx, candidate, i.m.engineSocket); err != nil || i.m.Image.Canary == "" {
 		return err
 	}
 	return i.m.tryAtForge(ctx, candidate)
@@ -146,25 +130,6 @@ func (i *images) judge(ctx context.Context, news image.Input) error {
 // did not.
 func isEngineAnswer(err error) bool {
 	return errdefs.IsInvalidArgument(err) || errdefs.IsNotFound(err) || errdefs.IsInternal(err) || errdefs.IsConflict(err) || errdefs.IsPermissionDenied(err)
-}
-
-// An imageOrder is what commands ask of the catalog.
-type imageOrder struct {
-	Promote  *image.Promote  `json:"promote,omitempty"`
-	Rollback *image.Rollback `json:"rollback,omitempty"`
-	Built    *image.Built    `json:"built,omitempty"`
-}
-
-func (o imageOrder) input() (image.Input, error) {
-	switch {
-	case o.Promote != nil:
-		return *o.Promote, nil
-	case o.Rollback != nil:
-		return *o.Rollback, nil
-	case o.Built != nil:
-		return *o.Built, nil
-	}
-	return nil, errors.New("an order of nothing")
 }
 
 // order carries out an order, and returns the digest of the image that is current then.

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
@@ -118,20 +116,6 @@ func checkForSandbox(pools pool.Set) error {
 		}
 	}
 	return nil
-}
-
-// companion returns the path of a program that is built with mayfly and stands
-// beside it.
-func companion(name string) (string, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return "", fmt.Errorf("finding %s: %w", name, err)
-	}
-	path := filepath.Join(filepath.Dir(self), name)
-	if _, err := os.Stat(path); err != nil {
-		return "", cli.Hint(fmt.Errorf("finding %s: %w", name, err), "it belongs beside mayfly: make build makes both")
-	}
-	return path, nil
 }
 
 // launcherName says what runs runners.

@@ -22,6 +22,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/fleet"
 	"github.com/mayfly-ci/mayfly/internal/fleet/engine"
 	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/ledger/sqlite"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
@@ -42,7 +43,11 @@ type settings struct {
 	Launcher   launcherSettings
 	Image      imageSettings // of images that are built; none are where watch is off
 	Limits     ledger.Limits // with the pools, and what runners may take of the host together
+	Version    string        // of mayfly, for the metrics
 	Log        *slog.Logger
+
+	// Try runs a canary job in an image of the engine on socket; only where images are built.
+	Try func(ctx context.Context, candidate image.Image, socket string) error
 }
 
 // A machine is the whole system on one machine, joined:

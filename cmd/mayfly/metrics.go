@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
@@ -26,7 +27,7 @@ func (m *machine) serveMetrics(ctx context.Context) error {
 	}
 	l, err := net.Listen("tcp", m.Metrics.Listen)
 	if err != nil {
-		return hintIfNone(err, "something else listens there: choose another address with metrics.listen in the configuration")
+		return cli.HintIfNone(err, "something else listens there: choose another address with metrics.listen in the configuration")
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), metricsOf{m})
@@ -88,7 +89,7 @@ const (
 // metrics is all there is besides what the Go runtime and the process tell.
 var metrics = []metric{
 	{"mayfly_build_info", "Version of mayfly; the value is 1.", []string{"version"}, gauge,
-		func(figures) []point { return []point{{1, []string{version}}} }},
+		func(f figures) []point { return []point{{1, []string{f.m.Version}}} }},
 	{"mayfly_webhook_deliveries_total", "Deliveries by how they were answered; those refused with the reason.", []string{"outcome", "reason"}, counter, answers},
 	{"mayfly_events_published_total", "Events that came on the bus.", nil, counter,
 		func(f figures) []point { return one(f.m.bus.Counters.Published.Load()) }},

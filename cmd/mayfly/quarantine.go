@@ -10,8 +10,6 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/schema"
-	"github.com/mayfly-ci/mayfly/internal/pool"
-	"github.com/mayfly-ci/mayfly/internal/webhook"
 )
 
 // quarantineCmd is `mayfly quarantine`.
@@ -162,14 +160,3 @@ func (c *quarantineDropCmd) Run(ctx context.Context, all *commands, screen *cli.
 }
 
 func notHeld(err error) error { return cli.Hint(err, "mayfly quarantine list shows what there is") }
-
-// release routes events in quarantine again and publishes them.
-func (m *machine) release(ctx context.Context, f bus.QuarantineFilter) (bus.Release, error) {
-	return m.bus.Release(ctx, f, func(e event.Event) (event.Event, error) { return routeAgain(e, m.pools()) })
-}
-
-// routeAgain completes an event from quarantine, or says what it lacks.
-func routeAgain(e event.Event, pools pool.Set) (event.Event, error) {
-	routed, err := webhook.Route(e, pools)
-	return routed.Event, err
-}

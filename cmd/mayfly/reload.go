@@ -2,10 +2,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/pool"
@@ -13,6 +9,14 @@ import (
 
 // pools are those in force.
 func (m *machine) pools() pool.Set { return m.limits.Load().Pools }
+
+// check says what of pools the machine's launcher cannot run.
+func (m *machine) check(pools pool.Set) error {
+	if m.engine != nil {
+		return nil
+	}
+	return checkForSandbox(pools)
+}
 
 // reload puts other limits and rules in force while the machine runs, and has a source of
 // images built that has changed. The ledger knows new pools before deliveries are routed
@@ -36,39 +40,4 @@ func (m *machine) reload(ctx context.Context, limits ledger.Limits, o outside) e
 		return err
 	}
 	return m.images.sourced(ctx)
-}
-
-// reloadOn reads the configuration at path again with each signal, until ctx ends. With
-// a faulty one everything stays as it is.
-func (m *machine) reloadOn(ctx context.Context, signals <-chan os.Signal, path string, log *slog.Logger) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-signals:
-		}
-		s, err := readSetup(path)
-		if err == nil {
-			err = s.resolve()
-		}
-		if err == nil && m.launcherName() == launcherSandbox {
-			err = checkForSandbox(s.limits.Pools)
-		}
-		if err != nil {
-			log.Error("configuration not reloaded: the old one stays", "err", err)
-			continue
-		}
-		if err := m.reload(ctx, s.limits, s.outside()); err != nil {
-			log.Error("configuration reloaded in part: SIGHUP tries again", "err", err)
-			continue
-		}
-		log.Info("configuration reloaded: pools, host, rules and the image's source; the rest waits for a restart", "pools", len(s.Pools), "rules", len(s.Rules))
-	}
-}
-
-// hangups returns a channel of SIGHUP, which does not end the process until stop is called.
-func hangups() (signals <-chan os.Signal, stop func()) {
-	c := make(chan os.Signal, 1)
-	signal.Notify(c, syscall.SIGHUP)
-	return c, func() { signal.Stop(c) }
 }

@@ -71,12 +71,6 @@ type replayStartCmd struct {
 	DryRun bool   `help:"Only count what would be delivered."`
 }
 
-// A replayOrder is what mayfly up is asked for.
-type replayOrder struct {
-	Name string `json:"name"`
-	bus.Selection
-}
-
 // Run begins a replay.
 func (c *replayStartCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) (err error) {
 	o := replayOrder{Name: c.Name}
@@ -109,7 +103,7 @@ func (c *replayStartCmd) Run(ctx context.Context, all *commands, screen *cli.Scr
 	}
 	running := disk.InUse(path)
 	if _, err := askFor[string](ctx, c.reading, all, log, "/replay/start", o); err != nil {
-		return hintIfNone(err, "mayfly rule list shows the rules, mayfly replay list the names that were given")
+		return cli.HintIfNone(err, "mayfly rule list shows the rules, mayfly replay list the names that were given")
 	}
 	if !running {
 		screen.Notef("mayfly up is not running: it delivers when it does")
@@ -220,17 +214,7 @@ func (c *replayCancelCmd) cancel(ctx context.Context, all *commands, log *slog.L
 	}
 	_, err := askFor[string](ctx, c.reading, all, log, "/replay/cancel", c.Name)
 	if err != nil {
-		err = hintIfNone(err, "mayfly replay list shows what there is")
+		err = cli.HintIfNone(err, "mayfly replay list shows what there is")
 	}
 	return err
-}
-
-// startReplay begins a replay and returns its name.
-func (m *machine) startReplay(ctx context.Context, o replayOrder) (string, error) {
-	return o.Name, m.bus.Replay(ctx, o.Name, o.Selection)
-}
-
-// cancelReplay cancels a replay and returns its name.
-func (m *machine) cancelReplay(ctx context.Context, name string) (string, error) {
-	return name, m.bus.CancelReplay(ctx, name)
 }

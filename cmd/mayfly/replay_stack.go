@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/view"
 	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/cli"
@@ -20,8 +20,8 @@ func openReplays(ctx context.Context, all *commands) (*view.Replays, *view.Event
 	if err != nil {
 		return nil, nil, err
 	}
-	state, err := c.running(ctx)
-	return view.NewReplays(c.account.Config, state.Outputs["ArchiveArn"], state.Outputs["BusArn"]), view.NewEvents(c.account.Config, state.Outputs["EventsLogName"]), err
+	state, err := c.Running(ctx)
+	return view.NewReplays(c.Account.Config, state.Outputs["ArchiveArn"], state.Outputs["BusArn"]), view.NewEvents(c.Account.Config, state.Outputs["EventsLogName"]), err
 }
 
 // startOnAWS has EventBridge begin a replay, or counts what it would deliver.
@@ -74,11 +74,11 @@ func (c *replayStartCmd) startOnAWS(ctx context.Context, all *commands, screen *
 // nameOnAWS is the name of a replay, as rules know it: those that start and remove runners take
 // replays of names that only --launch gives.
 func nameOnAWS(o replayOrder) (string, error) {
-	switch launches := strings.HasPrefix(o.Name, aws.LaunchPrefix); {
+	switch launches := strings.HasPrefix(o.Name, contract.LaunchPrefix); {
 	case o.Launch && !launches:
-		o.Name = aws.LaunchPrefix + o.Name
+		o.Name = contract.LaunchPrefix + o.Name
 	case launches && !o.Launch:
-		return "", cli.Usage(fmt.Errorf("name %q: what begins with %s starts runners", o.Name, aws.LaunchPrefix), "--launch gives such names; choose another, or --launch if that is what you want")
+		return "", cli.Usage(fmt.Errorf("name %q: what begins with %s starts runners", o.Name, contract.LaunchPrefix), "--launch gives such names; choose another, or --launch if that is what you want")
 	}
 	if err := bus.CheckReplayName(o.Name); err != nil {
 		return "", cli.Usage(err, "--name gives another")
@@ -121,7 +121,7 @@ func wantReplay(r view.Rule, o replayOrder) error {
 
 // launches reports whether a rule takes the replays of --launch, and no others.
 func launches(r view.Rule) bool {
-	with, err1 := r.TakesReplay(aws.LaunchPrefix)
+	with, err1 := r.TakesReplay(contract.LaunchPrefix)
 	without, err2 := r.TakesReplay("")
 	return err1 == nil && err2 == nil && with && !without
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/fleet"
 	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
-	"github.com/mayfly-ci/mayfly/internal/pipeline"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
 )
 
@@ -40,7 +39,7 @@ func readSetup(path string) (s setup, err error) {
 		return s, err
 	}
 	s.State = s.Abs(s.State)
-	s.limits = ledger.Limits{Pools: s.PoolSet(), Level: pipeline.LevelOf(s.GitHub.RunnersAt), Host: s.Host.Resources(machine)}
+	s.limits = ledger.Limits{Pools: s.PoolSet(), Level: ledger.LevelOf(s.GitHub.RunnersAt), Host: s.Host.Resources(machine)}
 	return s, nil
 }
 
@@ -54,6 +53,9 @@ func (s *setup) resolve() (err error) {
 	}
 	return nil
 }
+
+// outside is what the configuration's rules lead to.
+func (s *setup) outside() outside { return outsideOf(s.Config, s.secrets.Rules) }
 
 // forge is how to reach GitHub, and as whom.
 func (s *setup) forge() github.Config {
@@ -79,7 +81,7 @@ func clientFor(path string) (setup, *github.Client, error) {
 
 // settings are what a machine is made of.
 func (s *setup) settings() (settings, error) {
-	agent, err := companion("mayfly-agent")
+	agent, err := cli.Companion("mayfly-agent")
 	if err != nil {
 		return settings{}, err
 	}
@@ -90,7 +92,7 @@ func (s *setup) settings() (settings, error) {
 		Launcher: launcherSettings{
 			Kind: s.Launcher, Sockets: s.sockets(), Programs: s.programs(), Agent: agent,
 		},
-		Image: s.image(),
+		Image: s.image(), Version: version,
 	}, nil
 }
 

@@ -34,7 +34,4 @@ func TestCAOfGitHub(t *testing.T) {
 	if got := s.forge().CA; string(got) != string(ca) {
 		t.Errorf("here: %q", got)
 	}
-	if got := (&deployment{cloud: &cloud{setup: s}}).handlerSettings().GitHub.CA; got != string(ca) {
-		t.Errorf("on AWS: %q", got)
-	}
 }

@@ -115,13 +115,13 @@ func (s *simulated) serveSim(ctx context.Context, c simulatedSettings) (err erro
 // openMachine opens the machine on the launcher that is asked for or there. Runners
 // share the host's network, because the simulator listens on its loopback.
 func (s *simulated) openMachine(ctx context.Context, c simulatedSettings, settings settings) (err error) {
-	agent, err := companion("mayfly-agent")
+	agent, err := cli.Companion("mayfly-agent")
 	if err != nil {
 		return err
 	}
 	runner, programs := "", map[string]string{}
 	if c.Image == "" {
-		if runner, err = companion("mayfly-minirunner"); err != nil {
+		if runner, err = cli.Companion("mayfly-minirunner"); err != nil {
 			return err
 		}
 		programs[runner] = minirunner

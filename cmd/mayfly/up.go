@@ -5,6 +5,9 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -29,7 +32,7 @@ func (c *upCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log 
 	if err != nil {
 		return err
 	}
-	settings.Log = log
+	settings.Log, settings.Try = log, tryWith(log)
 	if c.Listen != "" {
 		s.Listen = c.Listen
 	}
@@ -48,6 +51,41 @@ func (c *upCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return m.run(ctx, listener) })
 	g.Go(func() error { return trim(ctx, log) })
-	g.Go(func() error { return m.reloadOn(ctx, signals, all.Config, log) })
+	g.Go(func() error { return reloadOn(ctx, m, signals, all.Config, log) })
 	return g.Wait()
+}
+
+// reloadOn reads the configuration at path again with each signal, until ctx ends. With
+// a faulty one everything stays as it is.
+func reloadOn(ctx context.Context, m *machine, signals <-chan os.Signal, path string, log *slog.Logger) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-signals:
+		}
+		s, err := readSetup(path)
+		if err == nil {
+			err = s.resolve()
+		}
+		if err == nil {
+			err = m.check(s.limits.Pools)
+		}
+		if err != nil {
+			log.Error("configuration not reloaded: the old one stays", "err", err)
+			continue
+		}
+		if err := m.reload(ctx, s.limits, s.outside()); err != nil {
+			log.Error("configuration reloaded in part: SIGHUP tries again", "err", err)
+			continue
+		}
+		log.Info("configuration reloaded: pools, host, rules and the image's source; the rest waits for a restart", "pools", len(s.Pools), "rules", len(s.Rules))
+	}
+}
+
+// hangups returns a channel of SIGHUP, which does not end the process until stop is called.
+func hangups() (signals <-chan os.Signal, stop func()) {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	return c, func() { signal.Stop(c) }
 }

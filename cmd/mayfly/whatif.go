@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/event"
@@ -102,8 +103,8 @@ func (c *replayStartCmd) limitsOf(file string) (ledger.Limits, error) {
 	if err != nil {
 		return ledger.Limits{}, err
 	}
-	if aws, err := c.onAWS(&commands{Config: file}); err != nil || aws {
-		return s.stackLimits(), err
+	if onAWS, err := c.onAWS(&commands{Config: file}); err != nil || onAWS {
+		return contract.Limits(s.PoolSet(), s.GitHub.RunnersAt), err
 	}
 	return s.limits, nil
 }

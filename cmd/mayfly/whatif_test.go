@@ -145,3 +145,31 @@ func TestWhatIfOnAWS(t *testing.T) {
 		t.Errorf("on a machine with one CPU: %+v: want that no job starts", got.Configurations[1].Total)
 	}
 }
+
+// TestWhatIfOnAWSHasTheDeadlinesOfTheStack: on hosts that take 150 s to come, a stack starts one
+// runner for each of two jobs. With the deadlines of one machine it would give up each runner
+// before it listens, and start hundreds.
+func TestWhatIfOnAWSHasTheDeadlinesOfTheStack(t *testing.T) {
+	w := newCloudWorld(t)
+	yaml := strings.Replace(w.cloudYAML(), "labels: [self-hosted, small]", "labels: [linux], max: 5", 1)
+	w.write(t, w.config(), yaml)
+	out, errs, code := w.deploy(t)
+	w.must(t, out, errs, code)
+	var lines []string
+	for id := range 2 {
+		for _, e := range jobEvents(time.Now().Add(-time.Hour), id+1, 0, 60, "linux") {
+			line, err := e.MarshalJSON()
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines = append(lines, string(line))
+		}
+	}
+	w.cloud.PutLog(t, "/aws/events/ci", lines...)
+	got := asJSON[whatIfView](t, w, "replay", "--from", "2h", "--startup", "150s", "--json", "--what-if", w.config())
+	for _, c := range got.Configurations {
+		if c.Total.Runners != 2 || c.Total.Started != 2 {
+			t.Errorf("%s: %d runners, %d jobs started: want 2 and 2", c.File, c.Total.Runners, c.Total.Started)
+		}
+	}
+}

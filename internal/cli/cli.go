@@ -42,6 +42,14 @@ func Hint(err error, format string, args ...any) error {
 	return &Fault{Err: err, Hint: fmt.Sprintf(format, args...), Code: Code(err)}
 }
 
+// HintIfNone gives err a hint unless it has one already, which knows better.
+func HintIfNone(err error, hint string) error {
+	if errors.As(err, new(*Fault)) {
+		return err
+	}
+	return Hint(err, "%s", hint)
+}
+
 // Usage makes err one of the command line or the configuration.
 func Usage(err error, format string, args ...any) error {
 	return &Fault{Err: err, Hint: fmt.Sprintf(format, args...), Code: ExitUsage}

@@ -114,6 +114,18 @@ const (
 	LevelEnterprise   Level = "enterprise" // one for all
 )
 
+// LevelOf reads where runners are registered: repository, organization or
+// enterprises/SLUG.
+func LevelOf(runnersAt string) Level {
+	switch runnersAt {
+	case "repository":
+		return LevelRepository
+	case "organization":
+		return LevelOrganization
+	}
+	return LevelEnterprise
+}
+
 // Place names where a runner for a job of s is registered.
 func (l Level) Place(s Scope) string {
 	switch l {

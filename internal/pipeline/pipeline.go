@@ -80,18 +80,6 @@ func HookScope(at string) (github.Scope, error) {
 	return github.ParseScope(at)
 }
 
-// LevelOf reads where runners are registered: repository, organization or
-// enterprises/SLUG.
-func LevelOf(runnersAt string) ledger.Level {
-	switch runnersAt {
-	case "repository":
-		return ledger.LevelRepository
-	case "organization":
-		return ledger.LevelOrganization
-	}
-	return ledger.LevelEnterprise
-}
-
 // scope says where a runner for a job of s is registered.
 func (p *Pipeline) scope(s ledger.Scope) (github.Scope, error) {
 	return ScopeOf(p.Limits().Level, s, p.Enterprise)

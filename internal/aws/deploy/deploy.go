@@ -3,9 +3,7 @@
 // at any point, too. What a step leaves behind is found by its name: there is no state of
 // its own to lose.
 //
-// The steps, as `mayfly deploy` takes them: [Preflight], [Bucket], [Stack] (change sets),
-// [FillSecret]; the image's source and its first build are of aws/build. `mayfly destroy` takes
-// [Stop], [Stack.Delete], [Bucket.Remove], [Leftovers].
+// Their order is in aws/rollout.
 package deploy
 
 import (

@@ -7,9 +7,8 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"github.com/mayfly-ci/mayfly/internal/aws/ec2"
 	"github.com/mayfly-ci/mayfly/internal/aws/refusal"
 )
 
@@ -27,7 +26,7 @@ func (n Network) Check(ctx context.Context, c aws.Config) error {
 	if n.VPC == "" {
 		return nil
 	}
-	api := ec2.NewFromConfig(c)
+	api := ec2.New(c)
 	of, err := vpcsOf(ctx, api, n.Subnets)
 	if err != nil {
 		return err
@@ -48,15 +47,13 @@ func (n Network) Check(ctx context.Context, c aws.Config) error {
 
 // vpcsOf returns whose the subnets are, of those that are there.
 func vpcsOf(ctx context.Context, api *ec2.Client, subnets []string) (map[string]string, error) {
+	found, err := api.Subnets(ctx, ec2.Filter{Name: "subnet-id", Values: subnets})
+	if err != nil {
+		return nil, fmt.Errorf("subnets %s: %w", strings.Join(subnets, ", "), err)
+	}
 	of := map[string]string{}
-	for pages := ec2.NewDescribeSubnetsPaginator(api, &ec2.DescribeSubnetsInput{Filters: []types.Filter{{Name: aws.String("subnet-id"), Values: subnets}}}); pages.HasMorePages(); {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("subnets %s: %w", strings.Join(subnets, ", "), err)
-		}
-		for _, s := range page.Subnets {
-			of[aws.ToString(s.SubnetId)] = aws.ToString(s.VpcId)
-		}
+	for _, s := range found {
+		of[s.ID] = s.VPC
 	}
 	return of, nil
 }
@@ -64,17 +61,15 @@ func vpcsOf(ctx context.Context, api *ec2.Client, subnets []string) (map[string]
 // wayOut finds subnets whose way out is an internet gateway, which is none for what has no
 // public address. Other ways, such as a transit gateway, are not judged.
 func (n Network) wayOut(ctx context.Context, api *ec2.Client) error {
+	tables, err := api.RouteTables(ctx, ec2.Filter{Name: "vpc-id", Values: []string{n.VPC}})
+	if err != nil {
+		return fmt.Errorf("route tables of %s: %w", n.VPC, err)
+	}
 	gateways := map[string]string{} // by subnet; "" for those without a route table of their own
-	for pages := ec2.NewDescribeRouteTablesPaginator(api, &ec2.DescribeRouteTablesInput{Filters: []types.Filter{{Name: aws.String("vpc-id"), Values: []string{n.VPC}}}}); pages.HasMorePages(); {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return fmt.Errorf("route tables of %s: %w", n.VPC, err)
-		}
-		for _, table := range page.RouteTables {
-			for _, a := range table.Associations {
-				if a.SubnetId != nil || aws.ToBool(a.Main) {
-					gateways[aws.ToString(a.SubnetId)] = gatewayOf(table)
-				}
+	for _, table := range tables {
+		for _, a := range table.Associations {
+			if a.Subnet != "" || a.Main {
+				gateways[a.Subnet] = gatewayOf(table)
 			}
 		}
 	}
@@ -93,10 +88,10 @@ func (n Network) wayOut(ctx context.Context, api *ec2.Client) error {
 
 // gatewayOf returns the internet gateway, or what else has a gateway's id, that a table's default
 // route leads to; "" for others.
-func gatewayOf(t types.RouteTable) string {
+func gatewayOf(t ec2.RouteTable) string {
 	for _, r := range t.Routes {
-		if aws.ToString(r.DestinationCidrBlock) == "0.0.0.0/0" {
-			return aws.ToString(r.GatewayId)
+		if r.Destination == "0.0.0.0/0" {
+			return r.Gateway
 		}
 	}
 	return ""

@@ -15,8 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/codebuild"
 	"github.com/aws/aws-sdk-go-v2/service/codecommit"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -28,6 +26,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/mayfly-ci/mayfly/internal/aws/ec2"
 	"github.com/mayfly-ci/mayfly/internal/aws/refusal"
 )
 
@@ -206,7 +205,7 @@ func (a *Account) imageThings(name string) []search {
 }
 
 func (a *Account) taskThings(name string) []search {
-	tasks, hosts, machines := ecs.NewFromConfig(a.Config), autoscaling.NewFromConfig(a.Config), ec2.NewFromConfig(a.Config)
+	tasks, hosts, machines := ecs.NewFromConfig(a.Config), autoscaling.NewFromConfig(a.Config), ec2.New(a.Config)
 	return []search{
 		{"cluster", false, func(ctx context.Context) ([]string, error) {
 			out, err := tasks.DescribeClusters(ctx, &ecs.DescribeClustersInput{Clusters: []string{name}})
@@ -231,19 +230,10 @@ func (a *Account) taskThings(name string) []search {
 			}
 			return prefixed(names, name), nil
 		}},
-		{"host", false, func(ctx context.Context) (names []string, err error) {
-			out, err := machines.DescribeInstances(ctx, &ec2.DescribeInstancesInput{Filters: []ec2types.Filter{
-				{Name: aws.String("tag:aws:cloudformation:stack-name"), Values: []string{name}},
-				{Name: aws.String("instance-state-name"), Values: []string{"pending", "running", "stopping", "stopped"}},
-			}})
-			if err == nil {
-				for _, r := range out.Reservations {
-					for _, i := range r.Instances {
-						names = append(names, aws.ToString(i.InstanceId))
-					}
-				}
-			}
-			return names, err
+		{"host", false, func(ctx context.Context) ([]string, error) {
+			return machines.Instances(ctx,
+				ec2.Filter{Name: "tag:aws:cloudformation:stack-name", Values: []string{name}},
+				ec2.Filter{Name: "instance-state-name", Values: []string{"pending", "running", "stopping", "stopped"}})
 		}},
 	}
 }

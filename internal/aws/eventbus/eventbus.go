@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
-	mayfly "github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/event"
 )
 
@@ -59,7 +59,7 @@ func (b *Bus) Publish(ctx context.Context, e event.Event) (fresh bool, err error
 // Quarantine puts on the bus that e could not be routed, and why; a rule of the stack keeps
 // that event. It is what a webhook.Handler puts events in quarantine with, and is like [Bus.Publish].
 func (b *Bus) Quarantine(ctx context.Context, e event.Event, reason string) (fresh bool, err error) {
-	told, err := mayfly.Quarantined{Reason: reason, Event: e}.Enclose()
+	told, err := contract.Quarantined{Reason: reason, Event: e}.Enclose()
 	if err != nil {
 		return false, err
 	}

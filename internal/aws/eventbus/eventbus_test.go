@@ -16,8 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/google/go-cmp/cmp"
 
-	mayfly "github.com/mayfly-ci/mayfly/internal/aws"
 	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/eventbus"
 	"github.com/mayfly-ci/mayfly/internal/aws/function"
 	"github.com/mayfly-ci/mayfly/internal/event"
@@ -140,7 +140,7 @@ func TestQuarantine(t *testing.T) {
 	if err != nil || !fresh || len(s.calls) != 1 {
 		t.Fatalf("fresh %v, %v, %d calls", fresh, err, len(s.calls))
 	}
-	var told mayfly.Quarantined
+	var told contract.Quarantined
 	detail := s.calls[0][0]
 	if err := json.Unmarshal([]byte(detail), &told); err != nil || string(told.Event.Detail) != string(e.Detail) || len(told.Reason) != 1000 {
 		t.Errorf("%v, a reason of %d bytes, a payload of %d: want 1000 and %d, as they came", err, len(told.Reason), len(told.Event.Detail), len(e.Detail))

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 )
 
 // WriteMetrics writes values, by name, as metrics of a stack: one line in CloudWatch's
@@ -19,7 +19,7 @@ import (
 func WriteMetrics(w io.Writer, stack string, at time.Time, values map[string]float64) error {
 	type metric struct{ Name string }
 	var names []metric
-	line := map[string]any{aws.MetricsDimension: stack}
+	line := map[string]any{contract.MetricsDimension: stack}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		names = append(names, metric{name})
 		line[name] = values[name]
@@ -27,7 +27,7 @@ func WriteMetrics(w io.Writer, stack string, at time.Time, values map[string]flo
 	line["_aws"] = map[string]any{
 		"Timestamp": at.UnixMilli(),
 		"CloudWatchMetrics": []any{map[string]any{
-			"Namespace": aws.MetricsNamespace, "Dimensions": [][]string{{aws.MetricsDimension}}, "Metrics": names,
+			"Namespace": contract.MetricsNamespace, "Dimensions": [][]string{{contract.MetricsDimension}}, "Metrics": names,
 		}},
 	}
 	text, err := json.Marshal(line)

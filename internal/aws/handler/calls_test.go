@@ -7,7 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	mayfly "github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 )
 
 // called is what each function called, in all tests of this package together, which run
@@ -29,10 +29,10 @@ func TestMain(m *testing.M) {
 	if code != 0 || len(called) == 0 || !allRan() {
 		os.Exit(code)
 	}
-	for _, name := range []string{mayfly.HandlerLedger, mayfly.HandlerSweep, mayfly.HandlerRelease} {
-		for _, action := range mayfly.Calls()[name] {
+	for _, name := range []string{contract.HandlerLedger, contract.HandlerSweep, contract.HandlerRelease} {
+		for _, action := range contract.Calls()[name] {
 			if !slices.Contains(called[name], action) && !slices.Contains(elsewhere, action) {
-				fmt.Printf("the function %s may call %s, and no test does: want it out of aws.Calls\n", name, action)
+				fmt.Printf("the function %s may call %s, and no test does: remove it from contract.Calls\n", name, action)
 				code = 1
 			}
 		}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
-	mayfly "github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
@@ -51,7 +51,7 @@ func (c change) input(runner ledger.RunnerName, task string) ledger.Input {
 // An image of a pool's own may have neither, and is called by its name.
 func (c change) image() string {
 	for _, one := range c.Containers {
-		if one.Name != mayfly.ContainerName {
+		if one.Name != contract.ContainerName {
 			continue
 		}
 		if _, digest, ok := strings.Cut(one.Image, "@"); ok {
@@ -91,7 +91,7 @@ func (c change) outside() bool {
 // code is the exit code of the runner's container; 0 when it had none.
 func (c change) code() int {
 	for _, one := range c.Containers {
-		if one.Name == mayfly.ContainerName && one.ExitCode != nil {
+		if one.Name == contract.ContainerName && one.ExitCode != nil {
 			return *one.ExitCode
 		}
 	}

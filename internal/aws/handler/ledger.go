@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/mayfly-ci/mayfly/internal/agent"
-	mayfly "github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
@@ -150,11 +150,11 @@ func (l *Ledger) tell(ctx context.Context, task Task, r ledger.Runner) error {
 	if r.Container != "" && r.Container != task.ID {
 		return nil
 	}
-	about, kind := news{Pool: task.Pool, Task: task.ID, Runner: r.Name, Image: image.Digest(r.Image)}, mayfly.TypeVersionRefused
+	about, kind := news{Pool: task.Pool, Task: task.ID, Runner: r.Name, Image: image.Digest(r.Image)}, contract.TypeVersionRefused
 	switch in := pipeline.ImageNews(r).(type) {
 	case image.Refused:
 	case image.StartFailed:
-		kind, about.Reason = mayfly.TypeStartFailed, in.Reason
+		kind, about.Reason = contract.TypeStartFailed, in.Reason
 	default:
 		return nil
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	mayfly "github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/handler"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
@@ -91,7 +91,7 @@ func TestVersionRefused(t *testing.T) {
 	s.must(s.ledger.Handle(t.Context(), s.aboutTask("a", "STOPPED", "ci-small", env("acme/web/1/1"),
 		`,"stopCode":"EssentialContainerExited","containers":[{"name":"runner","exitCode":7,"imageDigest":"sha256:00"}]`)))
 	want := fmt.Sprintf(`{"pool":"small","task":"a","runner":%q,"image":"sha256:00"}`, s.first(1))
-	if len(s.published) != 1 || s.published[0].DetailType != mayfly.TypeVersionRefused || string(s.published[0].Detail) != want {
+	if len(s.published) != 1 || s.published[0].DetailType != contract.TypeVersionRefused || string(s.published[0].Detail) != want {
 		t.Errorf("published %+v: want one event of a refused version, %s", s.published, want)
 	}
 }
@@ -158,7 +158,7 @@ func TestStartFailed(t *testing.T) {
 			want = 2
 		}
 		for _, e := range s.published {
-			if e.DetailType != mayfly.TypeStartFailed || !strings.Contains(string(e.Detail), fmt.Sprintf(`"runner":%q,"image":"sha256:00","reason":`, r.Name)) {
+			if e.DetailType != contract.TypeStartFailed || !strings.Contains(string(e.Detail), fmt.Sprintf(`"runner":%q,"image":"sha256:00","reason":`, r.Name)) {
 				t.Errorf("%s: published %s %s", what, e.DetailType, e.Detail)
 			}
 		}
@@ -211,7 +211,7 @@ func TestStartThatHangs(t *testing.T) {
 		t.Fatalf("runner is %s, published %v: want it gone, and nothing told yet", r.State, s.published)
 	}
 	s.must(s.ledger.Handle(t.Context(), s.aboutTask("a", "STOPPED", "ci-small", env("acme/web/1/1"), stopped("UserInitiated", "no runner of the ledger needs it", 137, ""))))
-	if len(s.published) != 1 || s.published[0].DetailType != mayfly.TypeStartFailed || !strings.Contains(string(s.published[0].Detail), "did not claim within 2m0s of its start") {
+	if len(s.published) != 1 || s.published[0].DetailType != contract.TypeStartFailed || !strings.Contains(string(s.published[0].Detail), "did not claim within 2m0s of its start") {
 		t.Errorf("published %+v: want one event of a start that failed", s.published)
 	}
 }
@@ -282,15 +282,15 @@ func TestCallsOfTheLedgerFunction(t *testing.T) {
 	s := newStage(t)
 	s.must(s.ledger.Handle(t.Context(), s.aboutJob(1, "queued")))
 	s.must(s.ledger.Handle(t.Context(), s.aboutTask("a", "STOPPED", "ci-small", env("acme/web/1/1"), "")))
-	s.needs("ledger", mayfly.HandlerLedger)
+	s.needs("ledger", contract.HandlerLedger)
 }
 
 // needs holds what a function called against what its role allows.
 func (s *stage) needs(function, name string) {
 	s.Helper()
 	for _, action := range s.calls[function].Actions() {
-		if !slices.Contains(mayfly.Calls()[name], action) {
-			s.Errorf("the function %s calls %s: its role allows %v", function, action, mayfly.Calls()[name])
+		if !slices.Contains(contract.Calls()[name], action) {
+			s.Errorf("the function %s calls %s: its role allows %v", function, action, contract.Calls()[name])
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	mayfly "github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
@@ -123,10 +123,10 @@ func (s *Sweep) settle(ctx context.Context, l letter) error {
 			err = fmt.Errorf("%w: %w", errKeep, err)
 		}
 		return err
-	case l.DetailType == mayfly.TypeVersionRefused, l.DetailType == mayfly.TypeStartFailed:
+	case l.DetailType == contract.TypeVersionRefused, l.DetailType == contract.TypeStartFailed:
 		return s.Publish(ctx, l.Event)
 	case l.DetailType == event.TypeRunnerUnwanted, l.DetailType == event.TypeJobUncertain, l.DetailType == typeSchedule,
-		l.DetailType == mayfly.TypeRunwayUncertain, l.DetailType == mayfly.TypeRunwayKnown, l.DetailType == typePush:
+		l.DetailType == contract.TypeRunwayUncertain, l.DetailType == contract.TypeRunwayKnown, l.DetailType == typePush:
 		return nil // the ledger and the release function ask again, and the next minute has come
 	}
 	return errKeep

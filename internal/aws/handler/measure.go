@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
@@ -22,19 +22,19 @@ func (s *Sweep) measure(ctx context.Context) error {
 
 // figures are the metrics of a state of the ledger.
 func figures(state *ledger.State, now time.Time) map[string]float64 {
-	f := map[string]float64{aws.MetricOldest: 0, aws.MetricJobsQueued: 0, aws.MetricJobsRunning: 0, aws.MetricRunners: 0}
+	f := map[string]float64{contract.MetricOldest: 0, contract.MetricJobsQueued: 0, contract.MetricJobsRunning: 0, contract.MetricRunners: 0}
 	for j := range state.Jobs() {
 		switch j.State {
 		case ledger.JobQueued:
-			f[aws.MetricJobsQueued]++
-			f[aws.MetricOldest] = max(f[aws.MetricOldest], now.Sub(j.Queued).Round(time.Second).Seconds())
+			f[contract.MetricJobsQueued]++
+			f[contract.MetricOldest] = max(f[contract.MetricOldest], now.Sub(j.Queued).Round(time.Second).Seconds())
 		case ledger.JobRunning:
-			f[aws.MetricJobsRunning]++
+			f[contract.MetricJobsRunning]++
 		}
 	}
 	for r := range state.Runners() {
 		if r.Live() {
-			f[aws.MetricRunners]++
+			f[contract.MetricRunners]++
 		}
 	}
 	return f

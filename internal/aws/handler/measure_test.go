@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	mayfly "github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/event"
 )
 
@@ -30,8 +30,8 @@ func TestMetrics(t *testing.T) {
 	s.now = begin.Add(90 * time.Second)
 	minute()
 	want := []map[string]float64{
-		{mayfly.MetricOldest: 0, mayfly.MetricJobsQueued: 0, mayfly.MetricJobsRunning: 0, mayfly.MetricRunners: 0},
-		{mayfly.MetricOldest: 90, mayfly.MetricJobsQueued: 2, mayfly.MetricJobsRunning: 1, mayfly.MetricRunners: 2},
+		{contract.MetricOldest: 0, contract.MetricJobsQueued: 0, contract.MetricJobsRunning: 0, contract.MetricRunners: 0},
+		{contract.MetricOldest: 90, contract.MetricJobsQueued: 2, contract.MetricJobsRunning: 1, contract.MetricRunners: 2},
 	}
 	if diff := cmp.Diff(want, told); diff != "" {
 		t.Error(diff)

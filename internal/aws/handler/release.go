@@ -12,9 +12,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	mayfly "github.com/mayfly-ci/mayfly/internal/aws"
 	"github.com/mayfly-ci/mayfly/internal/aws/build"
 	"github.com/mayfly-ci/mayfly/internal/aws/catalog"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/image/release"
@@ -68,7 +68,7 @@ type road struct {
 func NewRelease(c ReleaseConfig) (*Release, error) {
 	_, name, ok := strings.Cut(c.Repository, "/")
 	if !ok {
-		return nil, fmt.Errorf("%s %q: want the repository's URI", mayfly.EnvRepository, c.Repository)
+		return nil, fmt.Errorf("%s %q: want the repository's URI", contract.EnvRepository, c.Repository)
 	}
 	r := &Release{config: c, roads: map[string]*road{}}
 	for arch, project := range c.Projects {
@@ -124,11 +124,11 @@ func (w *road) handle(ctx context.Context, e event.Event) error {
 		if err := w.built(ctx, e); err != nil {
 			return err
 		}
-	case mayfly.TypeVersionRefused, mayfly.TypeStartFailed:
+	case contract.TypeVersionRefused, contract.TypeStartFailed:
 		if err := w.hear(ctx, e); err != nil {
 			return err
 		}
-	case mayfly.TypeRunwayKnown:
+	case contract.TypeRunwayKnown:
 		if err := w.dated(ctx, e); err != nil {
 			return err
 		}
@@ -267,7 +267,7 @@ func (w *road) hear(ctx context.Context, e event.Event) error {
 		return nil
 	}
 	var in image.Input = image.Refused{Digest: d.Image, Runner: string(d.Runner)}
-	if e.DetailType == mayfly.TypeStartFailed {
+	if e.DetailType == contract.TypeStartFailed {
 		failed := image.StartFailed{Digest: d.Image, Runner: string(d.Runner), Reason: d.Reason}
 		failed, onTrial, err := pipeline.Weigh(ctx, w.config.Runners, known, failed, w.config.Now())
 		if !onTrial || err != nil {
@@ -307,14 +307,14 @@ func (r *Release) measure(ctx context.Context) error {
 	if shortest == nil {
 		return nil
 	}
-	return r.config.Measure(map[string]float64{mayfly.MetricRunway: *shortest})
+	return r.config.Measure(map[string]float64{contract.MetricRunway: *shortest})
 }
 
 // check asks the feed, and has the sweep ask GitHub how long it takes the version that
 // runs, since that takes the App's key. The answer comes as an event.
 func (w *road) check(ctx context.Context, e image.CheckRelease) []image.Input {
 	if e.Running != "" {
-		if err := w.publish(ctx, mayfly.TypeRunwayUncertain, image.Deprecated{Version: e.Running}); err != nil {
+		if err := w.publish(ctx, contract.TypeRunwayUncertain, image.Deprecated{Version: e.Running}); err != nil {
 			w.config.Log.Warn("until when GitHub takes a runner is not asked for", "version", string(e.Running), "err", err) // the next hour does
 		}
 	}

@@ -21,10 +21,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
-	mayfly "github.com/mayfly-ci/mayfly/internal/aws"
 	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
 	"github.com/mayfly-ci/mayfly/internal/aws/build"
 	"github.com/mayfly-ci/mayfly/internal/aws/catalog"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/handler"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/github"
@@ -80,7 +80,7 @@ func newFoundry(t *testing.T, edit ...func(*handler.ReleaseConfig)) *foundry {
 	git.SetRepository("ci-image", true)
 	f.source = build.NewRepository(cloud.Front(t, map[string]http.Handler{"codecommit": git.Handler()}).Config, "ci-image")
 	f.front = cloud.Front(t, map[string]http.Handler{"codebuild": f.builds.Handler(), "codecommit": git.Handler()})
-	t.Cleanup(func() { note(mayfly.HandlerRelease, slices.Collect(maps.Keys(f.front.Calls()))) })
+	t.Cleanup(func() { note(contract.HandlerRelease, slices.Collect(maps.Keys(f.front.Calls()))) })
 	f.makeStack(f.commit("FROM debian"))
 	sim, err := githubsim.New(githubsim.Config{Log: slog.New(slog.DiscardHandler), Now: f.clock, Dir: t.TempDir(), RunnerVersion: "2.300.0", Tokens: []secret.Secret{appToken}})
 	if err != nil {
@@ -99,7 +99,7 @@ func newFoundry(t *testing.T, edit ...func(*handler.ReleaseConfig)) *foundry {
 			return nil
 		},
 		Runners: dynamo.New(dynamodb.NewFromConfig(f.front.Config), dynamo.Config{Table: "ledger"}),
-		Measure: func(values map[string]float64) error { f.runway = values[mayfly.MetricRunway]; return nil },
+		Measure: func(values map[string]float64) error { f.runway = values[contract.MetricRunway]; return nil },
 		Now:     f.clock, Log: log,
 	}
 	for _, e := range edit {
@@ -297,7 +297,7 @@ func TestRelease(t *testing.T) {
 	current, _ := c.Current()
 	f.passed.Add(int64(time.Minute))
 	detail, _ := json.Marshal(map[string]string{"pool": "small", "task": "t1", "runner": "r1", "image": string(current.Digest)})
-	f.handle(event.Event{ID: "refused", Source: "mayfly", DetailType: mayfly.TypeVersionRefused, Detail: detail})
+	f.handle(event.Event{ID: "refused", Source: "mayfly", DetailType: contract.TypeVersionRefused, Detail: detail})
 	f.wantLaunched("2.338.0")
 	f.wantPublished(event.TypeImagePromoted, 3)
 	f.wantPublished(event.TypeImageAlarm, 1)
@@ -321,8 +321,8 @@ func (f *foundry) wantPublished(kind string, least int) {
 func (f *foundry) checkCalls() {
 	f.Helper()
 	for call := range f.front.Calls() {
-		if !slices.Contains(mayfly.Calls()[mayfly.HandlerRelease], call) {
-			f.Errorf("the function calls %s: its role allows %v", call, mayfly.Calls()[mayfly.HandlerRelease])
+		if !slices.Contains(contract.Calls()[contract.HandlerRelease], call) {
+			f.Errorf("the function calls %s: its role allows %v", call, contract.Calls()[contract.HandlerRelease])
 		}
 	}
 }
@@ -455,11 +455,11 @@ func (f *foundry) hourAndRules(s *handler.Sweep) (answers int) {
 	f.hour()
 	for ; seen < len(f.published); seen++ {
 		switch e := f.published[seen]; e.DetailType {
-		case mayfly.TypeRunwayUncertain:
+		case contract.TypeRunwayUncertain:
 			if err := s.Handle(f.Context(), e); err != nil {
 				f.Fatal(err)
 			}
-		case mayfly.TypeRunwayKnown:
+		case contract.TypeRunwayKnown:
 			answers++
 			f.handle(e)
 		}
@@ -515,15 +515,15 @@ func TestRunwayIsGitHubs(t *testing.T) {
 	if n := f.hourAndRules(s); n != 1 || f.runway < 29 || len(f.wantLaunched("2.336.0").Ends) != 0 {
 		t.Errorf("%d answers, runway of %v days: want one, and 30 again", n, f.runway)
 	}
-	f.handle(event.Event{DetailType: mayfly.TypeRunwayKnown, Detail: json.RawMessage(`{"version": "2.1.0", "at": "2026-01-31T12:00:00Z"}`)})
+	f.handle(event.Event{DetailType: contract.TypeRunwayKnown, Detail: json.RawMessage(`{"version": "2.1.0", "at": "2026-01-31T12:00:00Z"}`)})
 	if ends := f.wantLaunched("2.336.0").Ends; len(ends) != 0 {
 		t.Errorf("ends %v, want none of a version that no image has", ends)
 	}
-	odd := event.Event{DetailType: mayfly.TypeRunwayKnown, Detail: json.RawMessage(`{"at": "soon"}`)}
+	odd := event.Event{DetailType: contract.TypeRunwayKnown, Detail: json.RawMessage(`{"at": "soon"}`)}
 	if err := f.Handle(t.Context(), odd); !errors.Is(err, pipeline.ErrUseless) {
 		t.Errorf("an answer that cannot be read: %v", err)
 	}
-	odd.DetailType = mayfly.TypeRunwayUncertain
+	odd.DetailType = contract.TypeRunwayUncertain
 	if err := s.Handle(t.Context(), odd); !errors.Is(err, pipeline.ErrUseless) {
 		t.Errorf("a question that cannot be read: %v", err)
 	}
@@ -640,7 +640,7 @@ func TestReleaseOfOtherThings(t *testing.T) {
 	f.hour()
 	for _, e := range []event.Event{
 		{DetailType: "CodeBuild Build State Change", Detail: json.RawMessage(`{"project-name": "another", "build-status": "FAILED"}`)},
-		{DetailType: mayfly.TypeVersionRefused, Detail: json.RawMessage(`{"pool": "own", "task": "t1", "image": "sha256:another"}`)},
+		{DetailType: contract.TypeVersionRefused, Detail: json.RawMessage(`{"pool": "own", "task": "t1", "image": "sha256:another"}`)},
 	} {
 		f.handle(e)
 	}

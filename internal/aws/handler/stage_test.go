@@ -15,8 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	mayfly "github.com/mayfly-ci/mayfly/internal/aws"
 	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/handler"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/github"
@@ -46,7 +46,7 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{T: t, cloud: awstest.Start(t), now: time.Now(), calls: map[string]*awstest.Recorder{mayfly.HandlerLedger: {}, mayfly.HandlerSweep: {}}}
+	s := &stage{T: t, cloud: awstest.Start(t), now: time.Now(), calls: map[string]*awstest.Recorder{contract.HandlerLedger: {}, contract.HandlerSweep: {}}}
 	for name, r := range s.calls {
 		t.Cleanup(func() { note(name, r.Actions()) })
 	}

@@ -8,7 +8,7 @@ import (
 	"log/slog"
 	"time"
 
-	mayfly "github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
@@ -59,11 +59,11 @@ func (s *Sweep) Handle(ctx context.Context, e event.Event) error {
 		if effect, err = pipeline.EffectOf[ledger.CheckJob](e); err == nil {
 			err = s.Pipeline.Check(ctx, effect)
 		}
-	case mayfly.TypeRunwayUncertain:
+	case contract.TypeRunwayUncertain:
 		err = s.askRunway(ctx, e)
 	default:
 		err = fmt.Errorf("detail type %q: %w: want %q, %q, %q or %q", e.DetailType, pipeline.ErrUseless,
-			typeSchedule, event.TypeRunnerUnwanted, event.TypeJobUncertain, mayfly.TypeRunwayUncertain)
+			typeSchedule, event.TypeRunnerUnwanted, event.TypeJobUncertain, contract.TypeRunwayUncertain)
 	}
 	if err != nil {
 		s.Log.Error("event not taken", "event", e.ID, "type", e.DetailType, "err", err)
@@ -117,7 +117,7 @@ func (s *Sweep) askRunway(ctx context.Context, e event.Event) error {
 	if !told {
 		return nil
 	}
-	return publish(ctx, s.Publish, s.Now(), mayfly.TypeRunwayKnown, end)
+	return publish(ctx, s.Publish, s.Now(), contract.TypeRunwayKnown, end)
 }
 
 // Vanish stops the task that a runner is bound to, if any. One that no runner needs and

@@ -14,7 +14,7 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/google/go-cmp/cmp"
 
-	mayfly "github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
@@ -104,7 +104,7 @@ func TestRunnerUnwanted(t *testing.T) {
 		}
 		s.effects = []ledger.Effect{ledger.RemoveRunner{Runner: "nobody"}}
 		s.asks()
-		s.needs("sweep", mayfly.HandlerSweep)
+		s.needs("sweep", contract.HandlerSweep)
 	}
 }
 
@@ -176,7 +176,7 @@ func TestTaskNotStarted(t *testing.T) {
 	if got := s.left(); got != "0+0" {
 		t.Errorf("letters left: %s: want none", got)
 	}
-	s.needs("sweep", mayfly.HandlerSweep)
+	s.needs("sweep", contract.HandlerSweep)
 }
 
 // TestTaskStartedAllTheSame: one try was answered late, another was not. The task that
@@ -199,12 +199,12 @@ func TestLettersOfFunctions(t *testing.T) {
 	s.minuteLater()
 	name := s.first(1)
 	s.letter(s.aboutTask("a", "STOPPED", "ci-small", env("acme/web/1/1"), ""))
-	news := []string{mayfly.TypeVersionRefused, mayfly.TypeStartFailed}
+	news := []string{contract.TypeVersionRefused, contract.TypeStartFailed}
 	for _, kind := range news {
 		s.letter(event.Event{ID: "e", Source: event.SourceMayfly, DetailType: kind, Time: s.now, Detail: []byte(`{}`)})
 	}
 	s.letter(s.minute())
-	for _, kind := range []string{mayfly.TypeRunwayUncertain, mayfly.TypeRunwayKnown} { // the next hour asks
+	for _, kind := range []string{contract.TypeRunwayUncertain, contract.TypeRunwayKnown} { // the next hour asks
 		s.letter(event.Event{ID: "e", Source: event.SourceMayfly, DetailType: kind, Time: s.now, Detail: []byte(`{}`)})
 	}
 	s.minuteLater()

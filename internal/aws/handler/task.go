@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
-	mayfly "github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/claim"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
@@ -97,8 +97,8 @@ func (t *Tasks) read(d types.Task) (task Task, err error) {
 	}
 	task.Pool = pool
 	env := environment(d.Overrides)
-	task.Runner = ledger.RunnerName(env[mayfly.EnvRunner])
-	task.Job, err = ledger.ParseJobKey(env[mayfly.EnvJob])
+	task.Runner = ledger.RunnerName(env[contract.EnvRunner])
+	task.Job, err = ledger.ParseJobKey(env[contract.EnvJob])
 	return task, err
 }
 
@@ -157,7 +157,7 @@ func environment(o *types.TaskOverride) map[string]string {
 		return env
 	}
 	for _, c := range o.ContainerOverrides {
-		if aws.ToString(c.Name) != mayfly.ContainerName {
+		if aws.ToString(c.Name) != contract.ContainerName {
 			continue
 		}
 		for _, v := range c.Environment {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 )
 
 // An alarm is a CloudWatch alarm on one metric.
@@ -24,7 +24,7 @@ func alarms() []alarm {
 	all := []alarm{
 		{
 			ID: "Waiting", Name: "waiting", Says: "A job has waited for its runner for a quarter of an hour",
-			Namespace: aws.MetricsNamespace, Metric: aws.MetricOldest, Dimension: aws.MetricsDimension, Value: `!Ref "AWS::StackName"`,
+			Namespace: contract.MetricsNamespace, Metric: contract.MetricOldest, Dimension: contract.MetricsDimension, Value: `!Ref "AWS::StackName"`,
 			Statistic: "Maximum", Operator: above, Period: 60, Periods: 3, Threshold: 900, Missing: "missing",
 		},
 		{
@@ -39,7 +39,7 @@ func alarms() []alarm {
 		},
 		{
 			ID: "Runway", Name: "runway", Says: "GitHub will refuse the runner's version within a week",
-			Namespace: aws.MetricsNamespace, Metric: aws.MetricRunway, Dimension: aws.MetricsDimension, Value: `!Ref "AWS::StackName"`,
+			Namespace: contract.MetricsNamespace, Metric: contract.MetricRunway, Dimension: contract.MetricsDimension, Value: `!Ref "AWS::StackName"`,
 			Statistic: "Minimum", Operator: below, Period: 3600, Periods: 1, Threshold: 7, Missing: "missing",
 		},
 	}

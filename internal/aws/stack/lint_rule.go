@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
 	"github.com/mayfly-ci/mayfly/internal/event/transform"
 )
@@ -89,10 +89,10 @@ func (l *linter) launch(id string, target tree, matches *pattern.Pattern) {
 	}
 	if said := at(l.resources[id].properties, "EventPattern"); matches != nil {
 		if matchesReplay(matches, said, "again") {
-			l.fault(id, `replayed events start tasks: want "replay-name": [{"exists": false}, {"prefix": %q}] in the pattern`, aws.LaunchPrefix)
+			l.fault(id, `replayed events start tasks: want "replay-name": [{"exists": false}, {"prefix": %q}] in the pattern`, contract.LaunchPrefix)
 		}
-		if !matchesReplay(matches, said, aws.LaunchPrefix+"again") {
-			l.fault(id, `events of mayfly replay --launch start no task: want {"prefix": %q} beside {"exists": false}`, aws.LaunchPrefix)
+		if !matchesReplay(matches, said, contract.LaunchPrefix+"again") {
+			l.fault(id, `events of mayfly replay --launch start no task: want {"prefix": %q} beside {"exists": false}`, contract.LaunchPrefix)
 		}
 	}
 	l.overrides(id, target)

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -68,7 +68,7 @@ func makeStack(t *testing.T, cloud *awstest.Cloud, name string, body []byte, par
 	t.Helper()
 	api := cloudformation.NewFromConfig(cloud.Config)
 	in := &cloudformation.CreateStackInput{
-		StackName: &name, TemplateBody: sdk.String(string(body)), Capabilities: []types.Capability{types.CapabilityCapabilityIam},
+		StackName: &name, TemplateBody: aws.String(string(body)), Capabilities: []types.Capability{types.CapabilityCapabilityIam},
 	}
 	for key, value := range parameters {
 		in.Parameters = append(in.Parameters, types.Parameter{ParameterKey: &key, ParameterValue: &value})
@@ -82,7 +82,7 @@ func makeStack(t *testing.T, cloud *awstest.Cloud, name string, body []byte, par
 			t.Fatal(err)
 		}
 		for _, r := range page.StackResourceSummaries {
-			ids = append(ids, sdk.ToString(r.LogicalResourceId))
+			ids = append(ids, aws.ToString(r.LogicalResourceId))
 		}
 	}
 	return ids

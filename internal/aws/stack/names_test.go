@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/event"
 )
 
@@ -18,15 +18,15 @@ import (
 func TestEnvironmentOfFunctions(t *testing.T) {
 	body := string(render(t, settings(t, "", mixed)))
 	for handler, want := range map[string][]string{
-		aws.HandlerWebhook: {aws.EnvBus, aws.EnvWebhookSecret},
-		aws.HandlerClaim:   {aws.EnvBus, aws.EnvTable, aws.EnvCluster, aws.EnvAppSecret, aws.EnvTaskRoles},
-		aws.HandlerLedger:  {aws.EnvBus, aws.EnvTable},
-		aws.HandlerSweep:   {aws.EnvBus, aws.EnvTable, aws.EnvCluster, aws.EnvAppSecret, aws.EnvDeadLetters, aws.EnvHookURL},
-		aws.HandlerRelease: {aws.EnvProjects, aws.EnvSource, aws.EnvRepository, aws.EnvTable, aws.EnvBus},
+		contract.HandlerWebhook: {contract.EnvBus, contract.EnvWebhookSecret},
+		contract.HandlerClaim:   {contract.EnvBus, contract.EnvTable, contract.EnvCluster, contract.EnvAppSecret, contract.EnvTaskRoles},
+		contract.HandlerLedger:  {contract.EnvBus, contract.EnvTable},
+		contract.HandlerSweep:   {contract.EnvBus, contract.EnvTable, contract.EnvCluster, contract.EnvAppSecret, contract.EnvDeadLetters, contract.EnvHookURL},
+		contract.HandlerRelease: {contract.EnvProjects, contract.EnvSource, contract.EnvRepository, contract.EnvTable, contract.EnvBus},
 	} {
-		_, rest, found := strings.Cut(body, fmt.Sprintf("          %s: %s\n", aws.EnvHandler, handler))
+		_, rest, found := strings.Cut(body, fmt.Sprintf("          %s: %s\n", contract.EnvHandler, handler))
 		if !found {
-			t.Fatalf("no function has %s: %s", aws.EnvHandler, handler)
+			t.Fatalf("no function has %s: %s", contract.EnvHandler, handler)
 		}
 		var got []string
 		for line := range strings.Lines(rest) {
@@ -36,7 +36,7 @@ func TestEnvironmentOfFunctions(t *testing.T) {
 			}
 			got = append(got, m[1])
 		}
-		want = append(want, aws.EnvStack)
+		want = append(want, contract.EnvStack)
 		if diff := cmp.Diff(slices.Sorted(slices.Values(want)), slices.Sorted(slices.Values(got))); diff != "" {
 			t.Errorf("%s (-read +given):\n%s", handler, diff)
 		}
@@ -47,13 +47,13 @@ func TestEnvironmentOfFunctions(t *testing.T) {
 func TestNamesInTasks(t *testing.T) {
 	body := string(render(t, settings(t, "", small)))
 	for _, want := range []string{
-		"- Name: " + aws.ContainerName + "\n",
-		fmt.Sprintf(`{"name": %q, "environment": [{"name": %q, "value": "<job>"}]}`, aws.ContainerName, aws.EnvJob),
-		fmt.Sprintf(`{"name": %q, "environment": [{"name": %q, "value": "<job>"}, {"name": %q, "value": "<runner>"}]}`, aws.ContainerName, aws.EnvJob, aws.EnvRunner),
-		fmt.Sprintf("EntryPoint: [%q]\n", aws.AgentPath),
-		fmt.Sprintf("detail-type: [%s], replay-name: [{ exists: false }] }", aws.TypeDeliveryQuarantined),
-		fmt.Sprintf("detail-type: [%s, %s, %s]", aws.TypeVersionRefused, aws.TypeStartFailed, aws.TypeRunwayKnown),
-		fmt.Sprintf("detail-type: [%s, %s, %s]", event.TypeRunnerUnwanted, event.TypeJobUncertain, aws.TypeRunwayUncertain),
+		"- Name: " + contract.ContainerName + "\n",
+		fmt.Sprintf(`{"name": %q, "environment": [{"name": %q, "value": "<job>"}]}`, contract.ContainerName, contract.EnvJob),
+		fmt.Sprintf(`{"name": %q, "environment": [{"name": %q, "value": "<job>"}, {"name": %q, "value": "<runner>"}]}`, contract.ContainerName, contract.EnvJob, contract.EnvRunner),
+		fmt.Sprintf("EntryPoint: [%q]\n", contract.AgentPath),
+		fmt.Sprintf("detail-type: [%s], replay-name: [{ exists: false }] }", contract.TypeDeliveryQuarantined),
+		fmt.Sprintf("detail-type: [%s, %s, %s]", contract.TypeVersionRefused, contract.TypeStartFailed, contract.TypeRunwayKnown),
+		fmt.Sprintf("detail-type: [%s, %s, %s]", event.TypeRunnerUnwanted, event.TypeJobUncertain, contract.TypeRunwayUncertain),
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the template has no %s", want)

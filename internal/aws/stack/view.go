@@ -9,7 +9,7 @@ import (
 	"strings"
 	"text/template"
 
-	"github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/config"
 )
 
@@ -107,7 +107,7 @@ func (s Settings) Architectures() (all []string) {
 
 func poolViewOf(p Pool) poolView {
 	v := poolView{
-		Pool: p, ID: poolID(p.Name), Suffix: Suffix(p.Architecture), Role: "TaskRole", Agent: aws.AgentPath,
+		Pool: p, ID: poolID(p.Name), Suffix: Suffix(p.Architecture), Role: "TaskRole", Agent: contract.AgentPath,
 		CPUArchitecture: map[string]string{config.AMD64: "X86_64", config.ARM64: "ARM64"}[p.Architecture],
 		CPUUnits:        int(math.Round(p.Resources.CPUs * 1024)),
 		MemoryMiB:       p.Resources.Memory >> 20,

@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	mayfly "github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/eventbus"
 	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/event"
@@ -105,7 +105,7 @@ func held(f bus.QuarantineFilter, q bus.Quarantined) bool {
 // it is, under the message's own id.
 func quarantinedOf(m types.Message) (q bus.Quarantined, err error) {
 	var told event.Event
-	var detail mayfly.Quarantined
+	var detail contract.Quarantined
 	if err = json.Unmarshal([]byte(aws.ToString(m.Body)), &told); err == nil {
 		err = json.Unmarshal(told.Detail, &detail)
 	}

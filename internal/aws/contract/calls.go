@@ -1,4 +1,4 @@
-package aws
+package contract
 
 // Calls lists, for each handler, the permissions that its calls of AWS need, in the
 // form of IAM policies. The stack gives a function's role these and no others, and the

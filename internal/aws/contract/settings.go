@@ -1,4 +1,4 @@
-// Package aws has what the parts of the AWS side agree on: the settings that
+// Package contract has what the parts of the AWS side agree on: the settings that
 // `mayfly deploy` puts beside the handlers and the handlers read, and the names by
 // which stack, handlers, tasks and tool know the same thing. It calls nothing and
 // needs no SDK, so that the template and the settings can be made and checked
@@ -7,7 +7,7 @@
 // Its parts: aws/stack is the template, aws/deploy brings it up and takes it down,
 // aws/handler is what runs in the functions, aws/build the image's source, builds
 // and repository.
-package aws
+package contract
 
 import (
 	"bytes"

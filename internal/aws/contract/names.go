@@ -1,4 +1,4 @@
-package aws
+package contract
 
 // The handlers: what MAYFLY_HANDLER may say.
 const (

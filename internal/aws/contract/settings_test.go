@@ -1,4 +1,4 @@
-package aws_test
+package contract_test
 
 import (
 	"bytes"
@@ -10,22 +10,22 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/mayfly-ci/mayfly/internal/aws"
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-func settings() aws.Settings {
-	return aws.Settings{
+func settings() contract.Settings {
+	return contract.Settings{
 		Pools: pool.Set{pool.Pool{
 			Name: "small", Labels: []string{"self-hosted", "small"}, Repositories: []string{"acme/*"}, Max: 3,
 			Resources: pool.Resources{CPUs: 0.5, Memory: 1 << 30}, IdleLimit: 90 * time.Second, ReadOnlyRoot: true,
 		}.WithDefaults()},
-		Events: []string{"workflow_job"}, MaxBody: 25 << 20, GitHub: aws.GitHub{URL: "https://github.com", CA: "-----BEGIN CERTIFICATE-----\n", AppID: 7},
-		RunnersAt: "repository", HookAt: "acme", Image: aws.Image{Watch: true, Keep: 3, Feed: "https://api.github.com"},
+		Events: []string{"workflow_job"}, MaxBody: 25 << 20, GitHub: contract.GitHub{URL: "https://github.com", CA: "-----BEGIN CERTIFICATE-----\n", AppID: 7},
+		RunnersAt: "repository", HookAt: "acme", Image: contract.Image{Watch: true, Keep: 3, Feed: "https://api.github.com"},
 	}
 }
 
-func write(t *testing.T, s aws.Settings) []byte {
+func write(t *testing.T, s contract.Settings) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	if err := s.Write(&b); err != nil {
@@ -35,11 +35,11 @@ func write(t *testing.T, s aws.Settings) []byte {
 }
 
 func TestSettingsComeBack(t *testing.T) {
-	path := filepath.Join(t.TempDir(), aws.SettingsFile)
+	path := filepath.Join(t.TempDir(), contract.SettingsFile)
 	if err := os.WriteFile(path, write(t, settings()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got, err := aws.ReadSettings(path)
+	got, err := contract.ReadSettings(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,15 +62,15 @@ func TestFaultySettings(t *testing.T) {
 		strings.Replace(good, "https://github.com", "", 1):                  "github.url",
 		strings.Replace(good, `"max_body": 26214400`, `"max_body": "x"`, 1): "max_body",
 	} {
-		path := filepath.Join(t.TempDir(), aws.SettingsFile)
+		path := filepath.Join(t.TempDir(), contract.SettingsFile)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := aws.ReadSettings(path); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+		if _, err := contract.ReadSettings(path); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%.40q: error %v, want %q and the path", text, err, want)
 		}
 	}
-	if _, err := aws.ReadSettings(filepath.Join(t.TempDir(), "none")); err == nil {
+	if _, err := contract.ReadSettings(filepath.Join(t.TempDir(), "none")); err == nil {
 		t.Error("no file: no error")
 	}
 }

@@ -1,4 +1,4 @@
-package aws
+package contract
 
 import (
 	"encoding/json"

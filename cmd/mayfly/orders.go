@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/image"
+	"github.com/mayfly-ci/mayfly/internal/pool"
+	"github.com/mayfly-ci/mayfly/internal/webhook"
+)
+
+// What commands may ask for, and how it is done.
+
+// A replayOrder is what mayfly up is asked for.
+type replayOrder struct {
+	Name string `json:"name"`
+	bus.Selection
+}
+
+// An imageOrder is what commands ask of the catalog.
+type imageOrder struct {
+	Promote  *image.Promote  `json:"promote,omitempty"`
+	Rollback *image.Rollback `json:"rollback,omitempty"`
+	Built    *image.Built    `json:"built,omitempty"`
+}
+
+func (o imageOrder) input() (image.Input, error) {
+	switch {
+	case o.Promote != nil:
+		return *o.Promote, nil
+	case o.Rollback != nil:
+		return *o.Rollback, nil
+	case o.Built != nil:
+		return *o.Built, nil
+	}
+	return nil, errors.New("an order of nothing")
+}
+
+// A putAnswer says what became of events.
+type putAnswer struct {
+	Published int `json:"published"`
+	Known     int `json:"known"` // by their ids, so that nothing was done
+}
+
+// put publishes events.
+func (m *machine) put(ctx context.Context, events []event.Event) (a putAnswer, err error) {
+	for _, e := range events {
+		fresh, err := m.bus.Publish(ctx, e)
+		switch {
+		case err != nil:
+			return a, fmt.Errorf("%d events were published, then %q: %w", a.Published, e.ID, err)
+		case fresh:
+			a.Published++
+		default:
+			a.Known++
+		}
+	}
+	return a, nil
+}
+
+// release routes events in quarantine again and publishes them.
+func (m *machine) release(ctx context.Context, f bus.QuarantineFilter) (bus.Release, error) {
+	return m.bus.Release(ctx, f, func(e event.Event) (event.Event, error) { return routeAgain(e, m.pools()) })
+}
+
+// routeAgain completes an event from quarantine, or says what it lacks.
+func routeAgain(e event.Event, pools pool.Set) (event.Event, error) {
+	routed, err := webhook.Route(e, pools)
+	return routed.Event, err
+}
+
+// startReplay begins a replay and returns its name.
+func (m *machine) startReplay(ctx context.Context, o replayOrder) (string, error) {
+	return o.Name, m.bus.Replay(ctx, o.Name, o.Selection)
+}
+
+// cancelReplay cancels a replay and returns its name.
+func (m *machine) cancelReplay(ctx context.Context, name string) (string, error) {
+	return name, m.bus.CancelReplay(ctx, name)
+}
