@@ -60,7 +60,7 @@ func (s *Sim) openSession(c call, r *runner) reply {
 		r.Version, _ = agent["version"].(string) // for display; a runner may say nothing
 	}
 	r.OS = "Linux"
-	r.session, r.seen, r.Online = newUUID(), s.now(), true
+	r.session, r.seen, r.connected, r.Online = newUUID(), s.now(), s.now(), true
 	delete(in, "SessionID") // some runners send it so
 	in["sessionId"] = r.session
 	s.announceRunner(r, RunnerOnline)
@@ -138,8 +138,11 @@ func (s *Sim) nextMessage(c call) (reply, <-chan struct{}) {
 		return brokerRefusal(http.StatusUnauthorized, "RunnerSessionInvalid", "Session "+session+" is not the runner's."), nil
 	}
 	r.seen = s.now()
-	if version := c.URL.Query().Get("runnerVersion"); s.past(s.ends[version].runtime) && r.job == nil {
+	if version := first(c.URL.Query().Get("runnerVersion"), r.Version); s.past(s.endsOf(version).runtime) && r.job == nil {
 		return tooOld(version), nil
+	}
+	if len(r.outbox) == 0 {
+		s.refresh(r, c)
 	}
 	if len(r.outbox) == 0 && r.job == nil {
 		s.take(r)
@@ -194,8 +197,9 @@ type message struct {
 
 // The kinds of messages.
 const (
-	messageJob    = "RunnerJobRequest"
-	messageCancel = "JobCancellation"
+	messageJob     = "RunnerJobRequest"
+	messageCancel  = "JobCancellation"
+	messageRefresh = "RunnerRefresh"
 )
 
 // post leaves a message for r. The caller holds mu.
@@ -209,8 +213,11 @@ func (r *runner) post(kind string, body object) {
 // inside JSON.
 func (m message) addressed(web string) object {
 	body := merged(m.body, nil)
-	if m.kind == messageJob {
+	switch m.kind {
+	case messageJob:
 		body["run_service_url"] = fmt.Sprint(web, pathRun, "/", body["id"])
+	case messageRefresh:
+		body["download_url"] = fmt.Sprint(web, body["download_url"])
 	}
 	text, err := json.Marshal(body)
 	if err != nil {

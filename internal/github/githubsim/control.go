@@ -17,6 +17,7 @@ func (s *Sim) controlRoutes() {
 	s.asTester("DELETE /_sim/faults/{id}", s.removeFault)
 	s.asTester("GET /_sim/deliveries", func(call) reply { return ok(s.hooks.Faults()) })
 	s.asTester("PUT /_sim/deliveries", s.putDeliveryFaults)
+	s.asTester("PUT /_sim/updates", s.setUpdates)
 	s.asTester("GET /_sim/jobs", func(call) reply { return ok(s.snapshots()) })
 	s.asTester("GET /_sim/jobs/{id}/log", func(c call) reply {
 		j := s.jobs[c.id("id")]

@@ -57,6 +57,9 @@ func (s *Sim) expireRunner(r *runner, now time.Time) {
 		s.finish(j, Failure)
 	case j != nil && j.Status == StatusInProgress && now.Sub(j.StartedAt) > j.timeout():
 		s.cancelJob(j)
+	case r.idledTooLong(now):
+		s.log.Info("idle JIT runner is removed", "runner", r.Name)
+		s.remove(r)
 	case j == nil && r.session != "" && now.Sub(r.seen) > s.sessionLife() && !s.waiting[r]:
 		s.endSession(r)
 	case r.Ephemeral && r.seen.IsZero() && now.Sub(r.Created) > connectLimit:

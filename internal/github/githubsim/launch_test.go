@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -53,7 +54,8 @@ func (j *begunJob) at(path ...any) any {
 
 func (j *begunJob) variable(name string) string {
 	j.w.t.Helper()
-	text, _ := j.at("variables", name, "value").(string)
+	variable, _ := j.at("variables", name).(map[string]any)
+	text, _ := variable["value"].(string)
 	return text
 }
 
@@ -277,5 +279,54 @@ func TestCheckout(t *testing.T) {
 	}
 	if got := w.call("", "GET", "/_codeload/acme/secret/legacy.tar.gz/"+sha, nil).code; got != http.StatusNotFound {
 		t.Errorf("a private archive without a token: %d, want 404", got)
+	}
+}
+
+// TestVariables holds what runners are told against what GitHub tells them.
+func TestVariables(t *testing.T) {
+	w := newWorld(t)
+	w.push("name: CI\non: push\njobs: {build: {runs-on: linux, timeout-minutes: 5, steps: [{run: 'true'}]}}")
+	j := w.begin("linux")
+	for name, want := range map[string]string{
+		"DistributedTask.EnhancedAnnotations": "true", "system.runnerEnvironment": "self-hosted", "system.runnerGroupName": "Default",
+		"system.github.token.permissions":         `{"Contents":"read","Metadata":"read","Packages":"read"}`,
+		"actions_add_check_run_id_to_job_context": "true", "actions_display_helpful_actions_download_errors": "true",
+		"actions_uses_cache_service_v2": "true", "actions_set_orchestration_id_env_for_actions": "true",
+		"system.runner.lowdiskspacethreshold": "100", "system.jobTimeout": "5", "system.github.job": "build",
+		"system.github.results_endpoint": w.url + "/_runner/results/", "system.github.token": j.variable("github_token"),
+	} {
+		if got := j.variable(name); got != want || got == "" {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	for _, name := range []string{"github_token", "system.github.token"} {
+		if j.at("variables", name, "isSecret") != true {
+			t.Errorf("%s is no secret", name)
+		}
+	}
+	// those of a called workflow only
+	for _, name := range []string{"system.workflowFileFullPath", "system.workflowFileSha", "system.workflowFileRef"} {
+		if got := j.variable(name); got != "" {
+			t.Errorf("%s is %q in a workflow that nobody called", name, got)
+		}
+	}
+	masks := fmt.Sprint(j.at("mask"))
+	for name, secret := range map[string]string{"GITHUB_TOKEN": j.variable("github_token"), "access token": j.access()} {
+		if !strings.Contains(masks, regexp.QuoteMeta(secret)) {
+			t.Errorf("the %s is not masked", name)
+		}
+	}
+	want := map[string]any{"check_run_id": float64(w.job("build").ID), "workflow_sha": w.Runs()[0].SHA, "workflow_repository": "acme/web",
+		"workflow_file_path": ".github/workflows/ci.yml", "workflow_ref": "acme/web/.github/workflows/ci.yml@refs/heads/main"}
+	got := map[string]any{}
+	for _, pair := range j.at("contextData", "job", "d").([]any) {
+		value := pair.(map[string]any)["v"]
+		if n, is := value.(map[string]any); is {
+			value = n["n"]
+		}
+		got[pair.(map[string]any)["k"].(string)] = value
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("context job (-want +got):\n%s", diff)
 	}
 }

@@ -74,7 +74,9 @@ func (w *world) uploadLog(message answer, blocks ...string) {
 	token := endpoint["authorization"].(map[string]any)["parameters"].(map[string]any)["AccessToken"].(string)
 	base := message.body["variables"].(map[string]any)["system.github.results_endpoint"].(map[string]any)["value"].(string)
 	a := w.call("Bearer "+token, "POST", base+"twirp/results.services.receiver.Receiver/GetStepLogsSignedBlobURL",
-		map[string]string{"workflow_job_run_backend_id": "x", "step_backend_id": "s1"})
+		map[string]any{
+			"workflow_run_backend_id": message.body["plan"].(map[string]any)["planId"], "workflow_job_run_backend_id": message.body["jobId"], "step_backend_id": "s1",
+		})
 	if a.code != http.StatusOK {
 		w.t.Fatalf("signed URL: %d %s", a.code, a.text)
 	}
@@ -100,7 +102,7 @@ func (w *world) uploadLog(message answer, blocks ...string) {
 	if got := put(strings.Replace(address, "sig=", "sig=x", 1), "AppendBlob", ""); got != http.StatusForbidden {
 		w.t.Errorf("a wrong signature: %d, want 403", got)
 	}
-	if got := w.call("Bearer x", "POST", base+"twirp/a/GetJobLogsSignedBlobURL", map[string]string{}).code; got != http.StatusUnauthorized {
+	if got := w.call("Bearer x", "POST", base+"twirp/results.services.receiver.Receiver/GetJobLogsSignedBlobURL", map[string]string{}).code; got != http.StatusUnauthorized {
 		w.t.Errorf("a wrong job token: %d, want 401", got)
 	}
 }

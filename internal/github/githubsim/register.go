@@ -114,7 +114,7 @@ func (s *Sim) registerRunner(c call) reply {
 	for _, l := range in.Labels {
 		r.Labels = append(r.Labels, l.Name)
 	}
-	if s.past(s.ends[in.Version].registration) {
+	if s.past(s.endsOf(in.Version).registration) {
 		return refusal(http.StatusForbidden, "Runner version v"+in.Version+" is deprecated and cannot be registered.")
 	}
 	s.replace(reg.scope, in)

@@ -111,6 +111,11 @@ func (s *Sim) download(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(archive) // whoever asked has gone
 }
 
+// path is where a release's archive is, below the address of the Sim.
+func (r RunnerRelease) path(platform string) string {
+	return "/actions/runner/releases/download/v" + r.Version + "/" + r.file(platform)
+}
+
 func (r RunnerRelease) file(platform string) string {
 	return "actions-runner-" + platform + "-" + r.Version + ".tar.gz"
 }
@@ -145,7 +150,7 @@ func (r RunnerRelease) assets(c call) []object {
 		sum := sha256.Sum256(r.Archives[platform])
 		list = append(list, object{
 			"url": c.api() + "/repos/actions/runner/releases/assets/" + itoa(id), "id": id, "node_id": nodeID("RA", id),
-			"browser_download_url": c.web + "/actions/runner/releases/download/v" + r.Version + "/" + r.file(platform),
+			"browser_download_url": c.web + r.path(platform),
 			"name":                 r.file(platform), "label": nil, "state": "uploaded", "content_type": "application/x-gzip",
 			"size": len(r.Archives[platform]), "digest": "sha256:" + hex.EncodeToString(sum[:]), "download_count": 0,
 			"created_at": timestamp(r.Published), "updated_at": timestamp(r.Published), "uploader": senderShape(c.web),
@@ -207,7 +212,7 @@ func conditional(h handler) handler {
 
 // deprecation answers when a version is refused.
 func (s *Sim) deprecation(version string) reply {
-	ends := s.ends[version]
+	ends := s.endsOf(version)
 	return ok(object{
 		"runner_version": version, "registration_deprecates_at": timestamp(ends.registration), "runtime_deprecates_at": timestamp(ends.runtime),
 	})

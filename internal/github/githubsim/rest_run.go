@@ -92,6 +92,7 @@ func (s *Sim) deleteRun(_ call, r *run) reply {
 	}
 	for id, j := range s.jobs {
 		if j.run == r {
+			s.dropBlobs(j)
 			delete(s.jobs, id)
 			delete(s.guids, j.guid)
 		}
@@ -138,9 +139,9 @@ func (s *Sim) serveLog(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	j := s.jobs[id]
 	found := err == nil && j != nil && j.logKey != "" && j.logKey == r.URL.Query().Get("key")
-	var text string
+	var parts []*blob
 	if found {
-		text = j.logText()
+		parts = j.logBlobs()
 	}
 	s.mu.Unlock()
 	if !found {
@@ -148,7 +149,11 @@ func (s *Sim) serveLog(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write([]byte(text)) // whoever asked has gone
+	for _, b := range parts {
+		if b.copyTo(w) != nil {
+			return // whoever asked has gone
+		}
+	}
 }
 
 // dispatch starts a workflow by hand.

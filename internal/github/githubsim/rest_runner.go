@@ -181,7 +181,7 @@ func (s *Sim) downloads(c call) reply {
 	const platform = "linux-x64"
 	return ok([]object{{
 		"os": "linux", "architecture": "x64", "filename": r.file(platform), "sha256_checksum": r.SHA256[platform],
-		"download_url": c.web + "/actions/runner/releases/download/v" + r.Version + "/" + r.file(platform),
+		"download_url": c.web + r.path(platform),
 	}})
 }
 

@@ -39,6 +39,10 @@ type runner struct {
 	messages int64         // so far
 	seen     time.Time     // of its last poll
 	spent    time.Time     // when its one job ended; zero before
+
+	idle      time.Duration // how long it may idle; 0: no limit
+	connected time.Time     // when its session began
+	refreshed string        // the session in which it was told to update itself
 }
 
 // nameKey: a name is taken once in a scope, ignoring case.
@@ -82,6 +86,9 @@ func (s *Sim) register(r *runner) error {
 	}
 	r.ID, r.clientID, r.wake = s.nextID(), newUUID(), make(chan struct{}, 1)
 	r.Scope, r.Created = r.scope.path(s.cfg.Enterprise), s.now()
+	if r.JIT {
+		r.idle = max(s.idleLimit(), 0)
+	}
 	s.names[key], s.runners[r.ID], s.clients[r.clientID] = r, r, r
 	s.announceRunner(r, RunnerRegistered)
 	return nil

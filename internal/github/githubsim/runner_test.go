@@ -110,12 +110,16 @@ func registerBody(name string, key *rsa.PrivateKey, ephemeral bool, labels ...st
 	for _, l := range labels {
 		named = append(named, map[string]any{"Name": l, "Type": "User"})
 	}
-	text := base64.StdEncoding.EncodeToString
 	return map[string]any{
 		"name": name, "group_id": 1, "ephemeral": ephemeral, "labels": named, "version": "2.336.0",
-		"public_key": fmt.Sprintf("<RSAKeyValue><Modulus>%s</Modulus><Exponent>%s</Exponent></RSAKeyValue>",
-			text(key.N.Bytes()), text(big.NewInt(int64(key.E)).Bytes())),
+		"public_key": "<RSAKeyValue>" + publicKeyText(key) + "</RSAKeyValue>",
 	}
+}
+
+// publicKeyText gives a key as it is in .NET's XML.
+func publicKeyText(key *rsa.PrivateKey) string {
+	text := base64.StdEncoding.EncodeToString
+	return fmt.Sprintf("<Modulus>%s</Modulus><Exponent>%s</Exponent>", text(key.N.Bytes()), text(big.NewInt(int64(key.E)).Bytes()))
 }
 
 // claims are those of a good client assertion.

@@ -27,6 +27,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -66,6 +67,7 @@ type Config struct {
 	PickUp  time.Duration // a job that its runner does not take for so long is queued again: 60 s
 	Lock    time.Duration // a job not renewed for so long has lost its runner: 10 min
 	Timeout time.Duration // of a webhook delivery: 10 s
+	Idle    time.Duration // a JIT runner without a job for so long is removed: 2 to 6 min, another for each; negative: never
 }
 
 // DefaultRunnerVersion is what releases/latest of actions/runner says by default.
@@ -102,6 +104,7 @@ type Sim struct {
 	ids     atomic.Int64
 	seenURL atomic.Pointer[string]          // base of the first request
 	ownDir  string                          // temporary folder to remove
+	blobDir string                          // in it: logs, as runners upload them
 	signing func() (*rsa.PrivateKey, error) // the key of tokens that can be checked by their signature
 
 	stop context.CancelFunc
@@ -116,12 +119,16 @@ type Sim struct {
 func New(cfg Config) (*Sim, error) {
 	cfg = cfg.withDefaults()
 	s := &Sim{cfg: cfg, log: cfg.Log, faults: fault.NewSet(cfg.Seed), state: newState()}
+	var err error
+	if s.ownDir, err = os.MkdirTemp("", "githubsim-*"); err != nil {
+		return nil, err
+	}
+	s.blobDir = filepath.Join(s.ownDir, "blobs")
+	if err := os.Mkdir(s.blobDir, 0o700); err != nil {
+		return nil, err
+	}
 	if cfg.Dir == "" {
-		dir, err := os.MkdirTemp("", "githubsim-*")
-		if err != nil {
-			return nil, err
-		}
-		s.cfg.Dir, s.ownDir = dir, dir
+		s.cfg.Dir = filepath.Join(s.ownDir, "git")
 	}
 	s.ids.Store(1000)
 	s.signing = sync.OnceValues(cfg.Keys.Key)
@@ -144,9 +151,6 @@ func (s *Sim) Close() error {
 	s.stop()
 	s.done.Wait()
 	s.hooks.Close()
-	if s.ownDir == "" {
-		return nil
-	}
 	return os.RemoveAll(s.ownDir)
 }
 

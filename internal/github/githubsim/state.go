@@ -1,6 +1,7 @@
 package githubsim
 
 import (
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -32,6 +33,8 @@ type state struct {
 	releases  []RunnerRelease        // of actions/runner, the newest last; never empty
 	ends      map[string]runnerEnds  // by version of the runner
 	anonymous map[string]*credential // whoever has none, by address
+	idling    *rand.Rand             // of how long runners may idle; nil until the first
+	updates   bool                   // runners are told to update themselves
 }
 
 func newState() state {
