@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +39,11 @@ func (c *simCmd) Run(ctx context.Context, screen *cli.Screen, log *slog.Logger) 
 		return err
 	}
 	defer func() { err = errors.Join(err, sim.Close()) }()
+	if !slices.Contains(c.Repository, githubsim.Checkout) {
+		if err := sim.AddCheckout(); err != nil {
+			return err
+		}
+	}
 	for _, name := range c.Repository {
 		if err := sim.CreateRepository(githubsim.Repository{Name: name}); err != nil {
 			return cli.Usage(err, "want owner/name, each once")

@@ -10,18 +10,20 @@ var checkoutAction string
 // checkoutVersions are the tags that workflows ask for.
 var checkoutVersions = [...]string{"v3", "v4", "v5", "v6"}
 
-// AddCheckout adds the repository actions/checkout with an action of the
+// Checkout is the repository that most workflows use an action of.
+const Checkout = "actions/checkout"
+
+// AddCheckout adds [Checkout] with an action of the
 // simulator's own, so that workflows that use it run where GitHub is out of reach.
 func (s *Sim) AddCheckout() error {
-	const name = "actions/checkout"
-	if err := s.CreateRepository(Repository{Name: name}); err != nil {
+	if err := s.CreateRepository(Repository{Name: Checkout}); err != nil {
 		return err
 	}
-	if _, err := s.Push(Push{Repository: name, Files: map[string]string{"action.yml": checkoutAction}}); err != nil {
+	if _, err := s.Push(Push{Repository: Checkout, Files: map[string]string{"action.yml": checkoutAction}}); err != nil {
 		return err
 	}
 	for _, v := range checkoutVersions {
-		if err := s.AddTag(Tag{Repository: name, Name: v}); err != nil {
+		if err := s.AddTag(Tag{Repository: Checkout, Name: v}); err != nil {
 			return err
 		}
 	}

@@ -226,6 +226,19 @@ func TestLocal(t *testing.T) {
 	}
 }
 
+// TestRelativeFolder: the runner's folder may be named from where it is started.
+func TestRelativeFolder(t *testing.T) {
+	f := newFake(t, uses("x", "acme/x@v1", nil))
+	f.publish("acme/x@v1", map[string]string{"action.yml": "runs: {using: composite, steps: [{run: echo here, shell: bash}]}"})
+	f.offer()
+	c := f.config()
+	t.Chdir(filepath.Dir(c.Root))
+	c.Root = filepath.Base(c.Root)
+	code, out := start(t.Context(), t, c).wait()
+	exited(t, code, minirunner.ExitDone, out)
+	has(t, f.log(), "Z here\n")
+}
+
 // TestActionsThatCannotBeHad: each ends the job while it is set up, with the words
 // of GitHub's runner.
 func TestActionsThatCannotBeHad(t *testing.T) {

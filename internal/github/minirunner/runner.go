@@ -89,6 +89,11 @@ func OfficialPauses() Pauses {
 func (c Config) withDefaults() Config {
 	c.Version = cmp.Or(c.Version, Version)
 	c.Work = cmp.Or(c.Work, filepath.Join(c.Root, cmp.Or(c.Identity.WorkFolder, "_work")))
+	for _, folder := range []*string{&c.Root, &c.Work} { // steps have folders of their own
+		if absolute, err := filepath.Abs(*folder); err == nil {
+			*folder = absolute
+		}
+	}
 	if c.Err == nil {
 		c.Err = c.Out
 	}
