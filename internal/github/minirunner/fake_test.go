@@ -31,6 +31,7 @@ type fake struct {
 	mu       sync.Mutex
 	asked    []string            // METHOD path, in order
 	bodies   map[string][]string // by the same
+	queries  map[string]string   // the last, by the same
 	instead  map[string][]answer // the next answers to a call, by the same
 	messages chan object
 	blobs    map[string]string // what was uploaded, by the id in the address
@@ -46,7 +47,7 @@ type answer struct {
 
 func newFake(t *testing.T, steps ...object) *fake {
 	f := &fake{
-		t: t, bodies: map[string][]string{}, instead: map[string][]answer{}, messages: make(chan object, 10),
+		t: t, bodies: map[string][]string{}, queries: map[string]string{}, instead: map[string][]answer{}, messages: make(chan object, 10),
 		blobs: map[string]string{}, files: map[string][]byte{},
 	}
 	server := httptest.NewServer(f)
@@ -157,6 +158,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	f.asked = append(f.asked, call)
 	f.bodies[call] = append(f.bodies[call], string(body))
+	f.queries[call] = r.URL.RawQuery
 	other := f.instead[call]
 	if len(other) > 0 {
 		f.instead[call] = other[1:]

@@ -164,7 +164,7 @@ func identity(r runnerFile, c credentialsFile, k keyFile) (Identity, error) {
 		}
 	}
 	if c.Scheme != "OAuth" || c.Data.ClientID == "" || r.AgentName == "" {
-		return Identity{}, fmt.Errorf("Scheme %q, ClientId %q, AgentName %q: want OAuth, an id and a name", c.Scheme, c.Data.ClientID, r.AgentName)
+		return Identity{}, fmt.Errorf("credentials of scheme %q for client %q of runner %q: want OAuth, an id and a name", c.Scheme, c.Data.ClientID, r.AgentName)
 	}
 	key, err := k.privateKey()
 	if err != nil {

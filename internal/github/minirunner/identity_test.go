@@ -49,7 +49,7 @@ func TestDecodeJIT(t *testing.T) {
 		"AuthorizationUrl": func(f map[string]map[string]any) { delete(f, ".credentials"); f[".credentials"] = map[string]any{} },
 		"UseV2Flow":        func(f map[string]map[string]any) { delete(f[".runner"], "UseV2Flow") },
 		"ServerUrl ":       func(f map[string]map[string]any) { delete(f[".runner"], "ServerUrl") },
-		"Scheme":           func(f map[string]map[string]any) { f[".credentials"]["Scheme"] = "Basic" },
+		"scheme \"Basic\"": func(f map[string]map[string]any) { f[".credentials"]["Scheme"] = "Basic" },
 		"inverseQ":         func(f map[string]map[string]any) { delete(f[".credentials_rsaparams"], "inverseQ") },
 		"reading .runner":  func(f map[string]map[string]any) { f[".runner"]["AgentName"] = []int{1} },
 		"key: ":            func(f map[string]map[string]any) { f[".credentials_rsaparams"]["p"] = "AQAB" },

@@ -219,6 +219,9 @@ func TestJobThatIsGone(t *testing.T) {
 			if n := strings.Count(out, "Running job"); n != 1 {
 				t.Errorf("ran %d jobs, want the second offered:\n%s", n, out)
 			}
+			if n := f.count("POST /broker/acknowledge"); n != 2 {
+				t.Errorf("acknowledged %d jobs, want both", n)
+			}
 			lacks(t, out, "error")
 		})
 	}

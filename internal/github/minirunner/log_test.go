@@ -27,7 +27,10 @@ func TestLongLog(t *testing.T) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	bodies := f.bodies["PUT /blob/log-"+newID("long")]
+	bodies, query := f.bodies["PUT /blob/log-"+newID("long")], f.queries["PUT /blob/log-"+newID("long")]
+	if query != "sig=x&comp=appendblock&seal=true" {
+		t.Errorf("the last block went with %q", query)
+	}
 	if len(bodies) != 4 || len(bodies[0]) != 0 || len(bodies[1]) < 2<<20 || len(bodies[1]) > 2<<20+1000 {
 		t.Errorf("%d uploads: want an empty one, and blocks of 2 MB", len(bodies))
 	}

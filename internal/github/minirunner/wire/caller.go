@@ -7,10 +7,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 )
 
 // maxAnswer bounds what is read of an answer; a job message is the largest.
@@ -88,6 +90,25 @@ func (c *Caller) Open(req *http.Request) (*http.Response, error) {
 	defer res.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(res.Body, maxRefusal)) // what can be read of it has to do
 	return nil, &StatusError{Call: req.Method + " " + req.URL.Path, Status: res.StatusCode, Body: body}
+}
+
+// Save downloads what is at address to file, which it makes or empties.
+func (c *Caller) Save(ctx context.Context, address, file string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return err
+	}
+	res, err := c.Open(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	to, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, res.Body)
+	return errors.Join(err, to.Close())
 }
 
 // Resolve resolves path against base as .NET's Uri does: what follows the last

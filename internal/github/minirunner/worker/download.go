@@ -3,9 +3,7 @@ package worker
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -70,22 +68,8 @@ func (j *job) save(ctx context.Context, info downloadInfo, file string) error {
 	}
 	basic := base64.StdEncoding.EncodeToString([]byte("x-access-token:" + token))
 	j.masks.add(basic)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, info.TarURL, nil)
-	if err != nil {
-		return err
-	}
 	caller := wire.Caller{HTTP: j.config.HTTP, Authorization: "Basic " + basic, UserAgent: j.config.UserAgent}
-	res, err := caller.Open(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	to, err := os.Create(file)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(to, res.Body)
-	return errors.Join(err, to.Close())
+	return caller.Save(ctx, info.TarURL, file)
 }
 
 // unpack unpacks an archive, which has one folder on its top, to dir.

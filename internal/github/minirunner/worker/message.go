@@ -18,7 +18,6 @@ type Message struct {
 	JobID          string `json:"jobId"`
 	JobDisplayName string `json:"jobDisplayName"`
 	JobName        string `json:"jobName"`
-	BillingOwnerID string `json:"billingOwnerId"`
 	Resources      struct {
 		Endpoints []Endpoint `json:"endpoints"`
 	} `json:"resources"`

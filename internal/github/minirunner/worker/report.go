@@ -80,6 +80,6 @@ func (j *job) completion() map[string]any {
 	}
 	return map[string]any{
 		"planId": j.message.Plan.PlanID, "jobId": j.message.JobID, "conclusion": j.conclusion(), "outputs": outputs,
-		"stepResults": steps, "annotations": annotations, "billingOwnerId": j.message.BillingOwnerID,
+		"stepResults": steps, "annotations": annotations,
 	}
 }
