@@ -126,3 +126,41 @@ func TestDefaultsAndEnvironment(t *testing.T) {
 	// printf "x\\n" | sha256sum | xxd -r -p | sha256sum
 	has(t, f.log(), "Z workflow job jobc in sub\n", "/sh -e {0}\n", "  HASH: af783de711a03d4e784d3cd52d07738e879f8e3004e6bab584d4f5986f26ef1f", "Z hashed\n")
 }
+
+// TestHooks: who runs the runner has scripts run before and after the steps.
+func TestHooks(t *testing.T) {
+	dir := t.TempDir()
+	hook := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	f := newFake(t, script("step", "echo $FROM_HOOK", "success()"))
+	f.offer()
+	c := f.config()
+	c.Env["ACTIONS_RUNNER_HOOK_JOB_STARTED"] = hook("started.sh", "echo FROM_HOOK=set up for $GITHUB_REPOSITORY >> $GITHUB_ENV")
+	c.Env["ACTIONS_RUNNER_HOOK_JOB_COMPLETED"] = hook("completed.sh", "echo tidied up; exit 7")
+	code, out := start(t.Context(), t, c).wait()
+	exited(t, code, minirunner.ExitDone, out)
+	has(t, f.log(), "A job started hook has been configured by the self-hosted runner administrator\n", "##[group]Run '"+dir+"/started.sh'\n",
+		"Z set up for acme/web\n", "Z tidied up\n", "##[error]Process completed with exit code 7.")
+	want := map[string]string{
+		"Set up job": "succeeded", "Set up runner": "succeeded", "step": "succeeded", "Complete runner": "failed", "Complete job": "succeeded",
+	}
+	if diff := cmp.Diff(want, f.steps()); diff != "" || f.last("POST /run/completejob")["conclusion"] != "failed" {
+		t.Errorf("steps (-want +got):\n%s", diff)
+	}
+
+	f = newFake(t, script("step", "echo unreached", "success()"))
+	f.offer()
+	c = f.config()
+	c.Env["ACTIONS_RUNNER_HOOK_JOB_STARTED"] = filepath.Join(dir, "none.sh")
+	code, out = start(t.Context(), t, c).wait()
+	exited(t, code, minirunner.ExitDone, out)
+	has(t, f.log(), "##[error]File doesn't exist")
+	if got := f.steps(); got["Set up runner"] != "failed" || got["step"] != "skipped" {
+		t.Errorf("steps %v", got)
+	}
+}

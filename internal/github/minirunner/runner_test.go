@@ -530,6 +530,27 @@ func TestRegister(t *testing.T) {
 	}
 }
 
+// TestLoad starts a runner that was configured before, from its folder.
+func TestLoad(t *testing.T) {
+	w := newWorld(t)
+	ctx, stop := context.WithCancel(t.Context())
+	r := w.start(ctx, w.jit("r1"))
+	r.listening()
+	stop()
+	r.wait()
+	id, err := minirunner.Load(r.root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.push("on: push\njobs: {build: {runs-on: x, steps: [{run: 'true'}]}}\n")
+	if code, out := w.start(t.Context(), id).wait(); code != minirunner.ExitDone || w.Jobs()[0].Conclusion != githubsim.Success {
+		t.Errorf("exit code %d, job %+v:\n%s", code, w.Jobs()[0], out)
+	}
+	if _, err := minirunner.Load(r.root); err == nil {
+		t.Error("the configuration of a runner whose job is done is still there")
+	}
+}
+
 func TestRegisterRefused(t *testing.T) {
 	w := newWorld(t)
 	_, err := minirunner.Register(t.Context(), http.DefaultClient, minirunner.Registration{URL: w.url + "/acme/web", Token: "wrong", Name: "r"})

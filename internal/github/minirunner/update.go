@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -99,11 +100,16 @@ func (l *listener) downloadUpdate(ctx context.Context, r refresh, staging string
 
 // checkSum fails unless a file has the SHA-256 want; empty takes any.
 func checkSum(file, want string) error {
-	b, err := os.ReadFile(file)
+	f, err := os.Open(file)
 	if err != nil {
 		return err
 	}
-	if is := fmt.Sprintf("%x", sha256.Sum256(b)); want != "" && is != want {
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return err
+	}
+	if is := fmt.Sprintf("%x", sum.Sum(nil)); want != "" && is != want {
 		return wire.Said("Computed runner hash %s did not match expected Runner Hash %s for %s", is, want, file)
 	}
 	return nil

@@ -112,6 +112,7 @@ func (j *job) run(alive context.Context) {
 	if j.needsContainers() {
 		j.internal("Initialize containers", "init_containers", j.initializeContainers)
 	}
+	j.hook(alive, startedHook)
 	for _, t := range j.tasks {
 		if t.wantsPre() {
 			j.perform(alive, t, pre)
@@ -123,6 +124,7 @@ func (j *job) run(alive context.Context) {
 	for i := len(j.posts) - 1; i >= 0; i-- {
 		j.perform(alive, j.posts[i], post)
 	}
+	j.hook(alive, completedHook)
 	j.internal("Complete job", "complete_job", j.complete)
 }
 
