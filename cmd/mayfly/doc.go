@@ -68,8 +68,10 @@
 //
 // github.Client is the part of GitHub's API in use. github/githubsim is GitHub's other
 // side, over a real socket, with the runner protocol and with faults on request;
-// github/minirunner is a stand-in for the official runner. Both sides are held against
-// GitHub's own OpenAPI description in their tests (github/openapi).
+// github/minirunner is a stand-in for the official runner, as strict as that: it listens,
+// minirunner/worker runs a job with its actions, and minirunner/wire is how both call
+// GitHub. Both sides are held against GitHub's own OpenAPI description (github/openapi)
+// and against transcripts of the official runner in their tests.
 //
 // # On AWS
 //

@@ -62,7 +62,7 @@ func (d *dispatch) killAfter(timeout time.Duration) {
 func (l *listener) work(alive, cancelled context.Context, cancel context.CancelCauseFunc, m *worker.Message, system worker.Endpoint) {
 	l.say("Running job: %s", m.JobDisplayName)
 	lease := &lease{
-		pauses: l.Pauses, plan: m.Plan.PlanID, job: m.JobID, url: system.URL,
+		pauses: l.Pauses, now: l.Now, plan: m.Plan.PlanID, job: m.JobID, url: system.URL,
 		caller: &wire.Caller{HTTP: l.HTTP, Authorization: "Bearer " + system.Token(), UserAgent: l.plain.UserAgent},
 	}
 	if err := lease.begin(cancelled); err != nil {
@@ -70,28 +70,32 @@ func (l *listener) work(alive, cancelled context.Context, cancel context.CancelC
 		return
 	}
 	renewing, stop := context.WithCancel(alive)
-	lost := make(chan bool, 1)
+	kept := make(chan struct{})
 	go func() {
-		isLost := lease.keep(renewing)
-		if isLost {
-			cancel(worker.ErrCancelled)
+		defer close(kept)
+		if lease.keep(renewing) {
+			cancel(errLeaseLost)
 		}
-		lost <- isLost
 	}()
 	conclusion, err := worker.Run(alive, cancelled, l.workerConfig(), m)
 	stop()
+	<-kept
 	if err != nil {
 		l.trace.Error("the job's end could not be told", "err", err)
 	}
-	l.say("Job %s completed with result: %s", m.JobDisplayName, ended(<-lost, cancelled, conclusion))
+	l.say("Job %s completed with result: %s", m.JobDisplayName, ended(context.Cause(cancelled), conclusion, err))
 }
 
-// ended is the result as it is printed.
-func ended(abandoned bool, cancelled context.Context, c worker.Conclusion) worker.Conclusion {
+// errLeaseLost is why a job is to end that GitHub has given up.
+var errLeaseLost = errors.New("GitHub has given the job up")
+
+// ended is the result as it is printed. A lease that is gone because the job's end
+// was told is not lost.
+func ended(why error, c worker.Conclusion, untold error) worker.Conclusion {
 	switch {
-	case abandoned:
+	case errors.Is(why, errLeaseLost) && untold != nil:
 		return "Abandoned"
-	case cancelled.Err() != nil:
+	case errors.Is(why, worker.ErrShutdown):
 		return worker.Canceled
 	}
 	return c
@@ -107,6 +111,7 @@ func (l *listener) workerConfig() worker.Config {
 // A lease is the right to run a job, which GitHub gives for ten minutes at a time.
 type lease struct {
 	pauses Pauses
+	now    func() time.Time
 	caller *wire.Caller
 	url    string // of the run service
 	plan   string
@@ -162,7 +167,7 @@ func (s *lease) keep(ctx context.Context) (lost bool) {
 			return true
 		case err == nil:
 			pause = s.pauses.Renew
-		case time.Now().After(s.until.Add(lateness)):
+		case s.now().After(s.until.Add(lateness)):
 			return true
 		default:
 			pause = s.pauses.RenewAgain.Pick()

@@ -77,7 +77,8 @@ func Run(alive, cancelled context.Context, c Config, m *Message) (Conclusion, er
 	j.log = j.results.upload("")
 	j.run(alive)
 	j.log.close(j.config.Now())
-	return j.conclusion(), j.report(alive)
+	conclusion := j.conclusion()
+	return conclusion, j.report(alive, conclusion)
 }
 
 func newJob(c Config, m *Message) (*job, error) {

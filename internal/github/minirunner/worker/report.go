@@ -41,7 +41,7 @@ type annotation struct {
 const reportLimit = 10 * time.Minute
 
 // report tells GitHub how the job ended. That it does not know the job is final.
-func (j *job) report(alive context.Context) error {
+func (j *job) report(alive context.Context, c Conclusion) error {
 	system, err := j.message.System()
 	if err != nil {
 		return err
@@ -52,7 +52,7 @@ func (j *job) report(alive context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(alive), reportLimit)
 	defer cancel()
-	body := j.completion()
+	body := j.completion(c)
 	err = j.config.Pauses.Again.Retry(ctx, jobNotFound, func() error { return j.caller.Post(ctx, address, body, nil) })
 	if err != nil {
 		return fmt.Errorf("completing job %q: %w", j.message.JobDisplayName, err)
@@ -65,7 +65,7 @@ func jobNotFound(err error) bool {
 	return ok && r.Status == 404
 }
 
-func (j *job) completion() map[string]any {
+func (j *job) completion(c Conclusion) map[string]any {
 	outputs := map[string]any{}
 	for k, v := range j.outputs {
 		outputs[k] = map[string]string{"value": v}
@@ -79,7 +79,7 @@ func (j *job) completion() map[string]any {
 		annotations = append(annotations, annotation{Level: "failure", Message: shutdownMessage, StartLine: line, EndLine: line})
 	}
 	return map[string]any{
-		"planId": j.message.Plan.PlanID, "jobId": j.message.JobID, "conclusion": j.conclusion(), "outputs": outputs,
+		"planId": j.message.Plan.PlanID, "jobId": j.message.JobID, "conclusion": c, "outputs": outputs,
 		"stepResults": steps, "annotations": annotations,
 	}
 }
