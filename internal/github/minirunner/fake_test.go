@@ -212,7 +212,7 @@ func (f *fake) usual(w http.ResponseWriter, r *http.Request, body []byte) {
 	case path == "/actions/build/plan/jobs/job/runnerresolve/actions":
 		reply(w, 200, f.launch)
 	case strings.HasPrefix(path, "/results/twirp/") && strings.HasSuffix(path, "LogsSignedBlobURL"):
-		var in struct{ Step_backend_id string } //nolint:revive // of the protocol
+		var in struct{ Step_backend_id string }
 		_ = json.Unmarshal(body, &in)
 		reply(w, 200, object{"logs_url": f.url + "/blob/log-" + in.Step_backend_id + "?sig=x"})
 	case strings.HasSuffix(path, "GetStepSummarySignedBlobURL"):

@@ -51,7 +51,7 @@ func (l *listener) listen(ctx context.Context) error {
 	if ctx.Err() != nil {
 		fmt.Fprintln(l.Out, "Exiting...")
 	}
-	l.endJob()
+	l.endJob(ctx.Err() != nil)
 	l.closeSession(ctx)
 	if errors.Is(err, errDone) {
 		err = nil
@@ -65,13 +65,18 @@ func (l *listener) listen(ctx context.Context) error {
 // errDone says that a runner for one job has had it.
 var errDone = errors.New("the job is done")
 
-// endJob cancels a job that still runs, if the runner is not stopped, which its
-// job has seen itself, and waits for it.
-func (l *listener) endJob() {
-	if l.job != nil {
-		l.job.cancel(worker.ErrCancelled)
-		<-l.job.done
+// endJob ends a job that still runs, because the runner is stopped or cannot go on,
+// and waits for it.
+func (l *listener) endJob(stopped bool) {
+	if l.job == nil {
+		return
 	}
+	why := worker.ErrCancelled
+	if stopped {
+		why = worker.ErrShutdown
+	}
+	l.job.cancel(why)
+	<-l.job.done
 }
 
 // loop takes messages until there is a reason to leave. It returns nil when GitHub

@@ -114,16 +114,11 @@ func (j *job) run(alive context.Context) {
 		j.internal("Initialize containers", "init_containers", j.initializeContainers)
 	}
 	j.hook(alive, startedHook)
-	for _, t := range j.tasks {
-		if t.wantsPre() {
-			j.perform(alive, t, pre)
-		}
-	}
-	for _, t := range j.tasks {
-		j.perform(alive, t, mainStage)
+	for _, p := range j.plan() {
+		j.perform(alive, p)
 	}
 	for i := len(j.posts) - 1; i >= 0; i-- {
-		j.perform(alive, j.posts[i], post)
+		j.perform(alive, j.planned(j.posts[i], post))
 	}
 	j.hook(alive, completedHook)
 	j.internal("Complete job", "complete_job", j.complete)

@@ -6,8 +6,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github/minirunner/wire"
 )
 
-// Pauses are how long a job's runner waits for things. The zero value waits for
-// nothing.
+// Pauses are how long a job's runner waits for things.
 type Pauses struct {
 	Interrupt time.Duration // between SIGINT and SIGTERM to a step that is to end
 	Terminate time.Duration // between SIGTERM and SIGKILL

@@ -37,25 +37,40 @@ const callLimit = 100 * time.Second
 // Numbers of the service's enumerations (actions/runner, ResultsHttpClient's Contracts.cs).
 const (
 	statusInProgress = 3
+	statusPending    = 5
 	statusCompleted  = 6
 )
 
 var conclusionNumbers = map[Conclusion]int{Succeeded: 2, Failed: 3, Canceled: 4, Skipped: 7}
 
-// update tells the state of a step.
-func (r *results) update(s *step) {
-	r.order++
-	state := map[string]any{
-		"external_id": s.ID, "number": s.Number, "name": s.Name, "status": statusInProgress,
-		"started_at": s.Started, "completed_at": s.Completed, "conclusion": 0,
+// update tells the state of steps.
+func (r *results) update(steps ...*step) {
+	if len(steps) == 0 {
+		return
 	}
-	if s.Completed != nil {
-		state["status"], state["conclusion"] = statusCompleted, conclusionNumbers[s.Conclusion]
+	r.order++
+	states := []any{}
+	for _, s := range steps {
+		states = append(states, map[string]any{
+			"external_id": s.ID, "number": s.Number, "name": s.Name, "status": s.state(),
+			"started_at": s.Started, "completed_at": s.Completed, "conclusion": conclusionNumbers[s.Conclusion],
+		})
 	}
 	_ = r.call("github.actions.results.api.v1.WorkflowStepUpdateService/WorkflowStepsUpdate", map[string]any{
-		"steps": []any{state}, "change_order": r.order,
+		"steps": states, "change_order": r.order,
 		"workflow_run_backend_id": r.plan, "workflow_job_run_backend_id": r.job,
 	}, nil)
+}
+
+// state is the service's number for how far the step is.
+func (s *step) state() int {
+	switch {
+	case s.Completed != nil:
+		return statusCompleted
+	case s.Started != nil:
+		return statusInProgress
+	}
+	return statusPending
 }
 
 const receiver = "results.services.receiver.Receiver/"

@@ -99,13 +99,46 @@ func (j *job) internal(name, action string, do func(*step) error) bool {
 	return err == nil
 }
 
-// perform runs one stage of a task as a step of the job, if its condition holds.
-func (j *job) perform(alive context.Context, t *task, stage stage) {
+// A planned step is a stage of a task that is to run.
+type planned struct {
+	task  *task
+	stage stage
+	step  *step
+}
+
+func (j *job) planned(t *task, stage stage) planned {
 	id := t.message.ID
 	if stage != mainStage {
 		id = newID()
 	}
-	s := j.newStep(id, "")
+	return planned{t, stage, j.newStep(id, "")}
+}
+
+// plan makes the steps that are known before the first begins, and tells of them.
+func (j *job) plan() []planned {
+	var all []planned
+	var steps []*step
+	for _, t := range j.tasks {
+		if t.wantsPre() {
+			all = append(all, j.planned(t, pre))
+		}
+	}
+	for _, t := range j.tasks {
+		all = append(all, j.planned(t, mainStage))
+	}
+	for _, p := range all {
+		if p.task.enter() == nil { // an error is for its step to tell
+			p.step.Name = p.stage.title(p.task.name(p.step.Number))
+		}
+		steps = append(steps, p.step)
+	}
+	j.results.update(steps...)
+	return all
+}
+
+// perform runs a planned step, if its condition holds.
+func (j *job) perform(alive context.Context, p planned) {
+	t, stage, s := p.task, p.stage, p.step
 	s.late = j.cancelled.Err() != nil
 	t.step = s
 	err := t.enter()
