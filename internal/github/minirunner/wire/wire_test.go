@@ -39,8 +39,8 @@ func TestCheckJWT(t *testing.T) {
 		"ghs_0123456789":                                      wire.ErrNoJWT,
 		"":                                                    wire.ErrNoJWT,
 		object + "." + object:                                 wire.ErrNoJWT,
-		object + "." + b64([]byte("no object")) + ".x":        wire.ErrNoJWT,
-		object + "." + object + ".?":                          wire.ErrNoJWT,
+		object + "." + b64([]byte("no object")) + ".x": wire.ErrNoJWT,
+		object + "." + object + ".?":                   wire.ErrNoJWT,
 	} {
 		if got := wire.CheckJWT(token); !errors.Is(got, want) && got != want {
 			t.Errorf("%q: %v, want %v", token, got, want)
