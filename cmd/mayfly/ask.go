@@ -48,7 +48,7 @@ func askFor[Out any](ctx context.Context, r reading, all *commands, log *slog.Lo
 // standIn does in this process what mayfly up would do for the commands that change
 // the database, and nothing else of what it does, until it is closed.
 func standIn(ctx context.Context, c *commands, state string, log *slog.Logger) (close func() error, err error) {
-	s, err := readSetup(c.Config)
+	s, err := readPart(c.Config)
 	if err != nil {
 		return nil, err
 	}

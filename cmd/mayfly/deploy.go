@@ -23,6 +23,7 @@ type deployCmd struct {
 	NoStack       bool          `help:"Leave creating and updating the stack to something else, such as Terraform. Without a stack, stop after the artifacts."`
 	Programs      string        `help:"Folder with prebuilt programs for AWS: ARCH/NAME." type:"existingdir" placeholder:"DIR"`
 	Parameters    string        `help:"Write the template's parameters to this file, as JSON." type:"path" placeholder:"FILE"`
+	Ignore        bool          `name:"ignore-permissions" help:"Go on although IAM's simulation finds missing permissions."`
 	Look          time.Duration `help:"Time between looks at what AWS is doing." default:"3s" hidden:""`
 	imageOnAWS
 }
@@ -91,7 +92,8 @@ func (c *deployCmd) open(ctx context.Context, all *commands, screen *cli.Screen)
 		return nil, err
 	}
 	d := rollout.NewDeployment(cloud.Site, rollout.Access{Secrets: cloud.secrets, CA: cloud.ca, Forge: forge}, settings, template)
-	d.Image, d.NoStack, d.Programs, d.Stack.Look, d.Tell = from, c.NoStack, c.Programs, c.Look, tellProgress(screen)
+	d.Image, d.NoStack, d.Programs, d.Unpermitted = from, c.NoStack, c.Programs, c.Ignore
+	d.Stack.Look, d.Tell = c.Look, tellProgress(screen)
 	d.ByHand = func(m github.Manual) { printManual(screen, m) }
 	return d, nil
 }

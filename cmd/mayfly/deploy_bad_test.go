@@ -100,7 +100,7 @@ func TestDeployRefusesBeforeItMakesAnything(t *testing.T) {
 	}{
 		"stack name":          {yaml: strings.Replace(yaml, "stack: ci", "stack: aws-ci", 1), code: 2, want: []string{"aws-ci"}},
 		"long stack name":     {yaml: strings.Replace(yaml, "stack: ci", "stack: a-name-that-goes-on-and-on", 1), code: 2, want: []string{"a-name-that-goes-on-and-on"}},
-		"permission":          {denied: "lambda:CreateFunction", code: 5, want: []string{"may not: lambda:CreateFunction", "docs/aws.md"}},
+		"permission":          {denied: "lambda:CreateFunction", code: 5, want: []string{"may not: lambda:CreateFunction", "docs/aws-deploy-policy.json", "--ignore-permissions"}},
 		"service":             {env: []string{"AWS_ENDPOINT_URL_CODECOMMIT=http://codecommit.nowhere.invalid"}, code: 5, want: []string{"this region has no CodeCommit"}},
 		"rolled back in vain": {status: "ROLLBACK_FAILED", code: 5, want: []string{"ROLLBACK_FAILED", "mayfly destroy"}},
 		"update rolled back":  {status: "UPDATE_ROLLBACK_FAILED", code: 5, want: []string{"continue-update-rollback --stack-name ci"}},

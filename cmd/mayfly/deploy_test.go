@@ -234,6 +234,16 @@ func (w *cloudWorld) checkPermissions(t *testing.T) {
 	}
 }
 
+// TestPermissionsIgnored: whoever knows better than IAM's simulation goes on.
+func TestPermissionsIgnored(t *testing.T) {
+	w := newCloudWorld(t)
+	w.denied.Store("lambda:CreateFunction")
+	out, errs, code := w.deploy(t, "--plan", "--ignore-permissions")
+	if w.must(t, out, errs, code); !strings.Contains(errs, "going on although") || !strings.Contains(errs, "lambda:CreateFunction") {
+		t.Errorf("it does not say what is missing:\n%s", errs)
+	}
+}
+
 // TestPlanOfNothing shows what a first deploy would make, and makes none of it.
 func TestPlanOfNothing(t *testing.T) {
 	w := newCloudWorld(t)

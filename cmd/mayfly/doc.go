@@ -67,11 +67,12 @@
 // # GitHub
 //
 // github.Client is the part of GitHub's API in use. github/githubsim is GitHub's other
-// side, over a real socket, with the runner protocol and with faults on request;
-// github/minirunner is a stand-in for the official runner, as strict as that: it listens,
-// minirunner/worker runs a job with its actions, and minirunner/wire is how both call
-// GitHub. Both sides are held against GitHub's own OpenAPI description (github/openapi)
-// and against transcripts of the official runner in their tests.
+// side, over a real socket, with the runner protocol and with faults on request; its
+// tests ask it what GitHub's own runner asked. github/minirunner is a stand-in for the
+// official runner, as strict as that: it listens, minirunner/worker runs a job with its
+// actions, and minirunner/wire is how both call GitHub; its tests hold what it asks
+// against what GitHub's own runner asked. Both sides are held against GitHub's own
+// OpenAPI description in their tests (github/openapi).
 //
 // # On AWS
 //

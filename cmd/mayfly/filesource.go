@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -41,6 +42,9 @@ func (r reading) database(c *commands) (path string, err error) {
 	}
 	if path, err = r.path(c); err != nil {
 		return "", err
+	}
+	if r.fresh {
+		return path, os.MkdirAll(filepath.Dir(path), 0o700)
 	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return "", cli.Hint(err, "nothing has run with this state folder yet: mayfly up makes it")

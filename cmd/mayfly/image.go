@@ -49,7 +49,7 @@ func (c *imageEjectCmd) Run(screen *cli.Screen) error {
 
 // readImageSettings reads the configuration; where there is none, the defaults do.
 func readImageSettings(path string) (imageSettings, error) {
-	s, err := readSetup(path)
+	s, err := readPart(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && filepath.Base(path) == config.FileName:
 		cache, err := os.UserCacheDir()

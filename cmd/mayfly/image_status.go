@@ -205,7 +205,29 @@ type imagePromoteCmd struct {
 
 // Run makes an image the current one.
 func (c *imagePromoteCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
-	return c.orderImage(ctx, all, screen, log, imageOrder{Promote: &image.Promote{Digest: image.Digest(c.Digest), Force: c.Force}})
+	o := imageOrder{Promote: &image.Promote{Digest: image.Digest(c.Digest), Force: c.Force}}
+	if aws, err := c.onAWS(all); err == nil && !aws {
+		c.fresh, o.Built = true, builtHere(ctx, all, o.Promote.Digest)
+	}
+	return c.orderImage(ctx, all, screen, log, o)
+}
+
+// builtHere returns an image that was built on this machine, which the catalog need not
+// know of: mayfly image build runs before there is one, too. It is nil where no engine has it.
+func builtHere(ctx context.Context, all *commands, digest image.Digest) *image.Built {
+	list, err := listInEngine(ctx, all)
+	if err != nil {
+		return nil // without an engine there is what the catalog knows
+	}
+	var built image.Catalog
+	for _, i := range list {
+		built.Images = append(built.Images, image.Image{Digest: image.Digest(i.Digest), Version: image.Version(i.Version), Revision: i.Revision})
+	}
+	found, ok := built.Find(digest)
+	if !ok {
+		return nil
+	}
+	return &image.Built{Digest: found.Digest, Version: found.Version, Revision: found.Revision}
 }
 
 // imageRollbackCmd is `mayfly image rollback`.
@@ -224,7 +246,8 @@ func (c *imageRollbackCmd) Run(ctx context.Context, all *commands, screen *cli.S
 func (r reading) orderImage(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger, o imageOrder) error {
 	current, err := r.carryOutOrder(ctx, all, log, o)
 	if err != nil {
-		return cli.HintIfNone(err, "mayfly image status lists the images that are known, and why each is where it is")
+		return cli.HintIfNone(err, "mayfly image canary ID tries an image, and mayfly image promote --force takes it without; "+
+			"mayfly image status tells why each is where it is")
 	}
 	if r.JSON {
 		return screen.JSON(map[string]image.Digest{"current": current})

@@ -200,6 +200,32 @@ func TestImageBuiltByHand(t *testing.T) {
 	w.up.stop(t)
 }
 
+// TestImagePromotedBeforeUp: what was built before anything has run can be promoted, and
+// runners start from it although nobody watches images.
+func TestImagePromotedBeforeUp(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a build takes half a minute")
+	}
+	w := imageWorld(t, "watch: false")
+	built := mayflyJSON[engine.Image](t, "-c", w.config(), "image", "build", "--agent-archive", standin(t), "--json")
+	digest := image.Digest(built.Digest)
+	_, errs, code := mayfly(t, "-c", w.config(), "image", "promote", digest.Short())
+	if code != 1 || !strings.Contains(errs, "has not passed its canary") || !strings.Contains(errs, "--force") {
+		t.Errorf("promote: exit code %d\n%s", code, errs)
+	}
+	if _, errs, code := mayfly(t, "-c", w.config(), "image", "promote", "sha256:000000"); code != 1 || !strings.Contains(errs, "no image sha256:000000 is known") {
+		t.Errorf("promote what is not there: exit code %d\n%s", code, errs)
+	}
+	out, errs, code := mayfly(t, "-c", w.config(), "image", "promote", "--force", digest.Short())
+	if code != 0 || !strings.Contains(out, built.Digest) {
+		t.Fatalf("promote --force: exit code %d\n%s%s", code, out, errs)
+	}
+	w.serve(t)
+	w.push(t, map[string]string{".github/workflows/ci.yml": workflow(1, "true")})
+	w.completed(t, 1, time.Minute)
+	w.up.stop(t)
+}
+
 // rollback goes back to an image that GitHub refuses, which must not work, and promotes
 // it by hand all the same, which must.
 func (w *world) rollback(t *testing.T, first image.Digest) {

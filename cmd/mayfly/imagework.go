@@ -132,11 +132,29 @@ func isEngineAnswer(err error) bool {
 	return errdefs.IsInvalidArgument(err) || errdefs.IsNotFound(err) || errdefs.IsInternal(err) || errdefs.IsConflict(err) || errdefs.IsPermissionDenied(err)
 }
 
+// learn tells the catalog of an image that it does not know.
+func (i *images) learn(ctx context.Context, built image.Built) error {
+	c, err := i.store.Catalog(ctx)
+	if err != nil {
+		return err
+	}
+	if _, known := c.Find(built.Digest); known {
+		return nil
+	}
+	_, err = i.watch.Apply(ctx, built)
+	return err
+}
+
 // order carries out an order, and returns the digest of the image that is current then.
 func (i *images) order(ctx context.Context, o imageOrder) (image.Digest, error) {
 	in, err := o.input()
 	if err != nil {
 		return "", err
+	}
+	if o.Promote != nil && o.Built != nil {
+		if err := i.learn(ctx, *o.Built); err != nil {
+			return "", err
+		}
 	}
 	result, err := i.watch.Apply(ctx, in)
 	if err != nil {

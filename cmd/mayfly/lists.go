@@ -22,6 +22,7 @@ type reading struct {
 	State string `help:"State folder, in place of the configuration's." type:"path" placeholder:"DIR"`
 	JSON  bool   `help:"Print JSON."`
 
+	fresh        bool   // a database is made where there is none
 	architecture string // whose images, on AWS; "" for those of the first pool that has none of its own
 }
 
@@ -35,7 +36,7 @@ func (p platform) onAWS(c *commands) (bool, error) {
 	if p.Platform != "" {
 		return p.Platform == config.PlatformAWS, nil
 	}
-	s, err := readSetup(c.Config)
+	s, err := readPart(c.Config)
 	return s.Config != nil && s.Platform == config.PlatformAWS, err
 }
 
@@ -138,7 +139,7 @@ func (r reading) path(c *commands) (string, error) {
 	if r.State != "" {
 		return filepath.Join(r.State, databaseName), nil
 	}
-	s, err := readSetup(c.Config)
+	s, err := readPart(c.Config)
 	if err != nil {
 		return "", err
 	}

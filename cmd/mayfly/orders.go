@@ -24,7 +24,7 @@ type replayOrder struct {
 type imageOrder struct {
 	Promote  *image.Promote  `json:"promote,omitempty"`
 	Rollback *image.Rollback `json:"rollback,omitempty"`
-	Built    *image.Built    `json:"built,omitempty"`
+	Built    *image.Built    `json:"built,omitempty"` // with Promote: its image, which the catalog may not know
 }
 
 func (o imageOrder) input() (image.Input, error) {

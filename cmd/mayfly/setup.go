@@ -26,8 +26,15 @@ type setup struct {
 }
 
 // readSetup reads the configuration at path, without its secrets.
-func readSetup(path string) (s setup, err error) {
-	s.Config, err = config.Read(path)
+func readSetup(path string) (setup, error) { return complete(config.Read(path)) }
+
+// readPart is readSetup for commands that need some sections only, or none.
+func readPart(path string, sections ...string) (setup, error) {
+	return complete(config.ReadPart(path, sections...))
+}
+
+func complete(read *config.Config, err error) (setup, error) {
+	s := setup{Config: read}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return s, cli.Usage(err, "mayfly init writes a commented file to begin with; --config names another")
@@ -44,11 +51,13 @@ func readSetup(path string) (s setup, err error) {
 }
 
 // resolve gets the secrets, and the certificates of GitHub's CA, which are none.
-func (s *setup) resolve() (err error) {
+func (s *setup) resolve() error { return s.resolveWith(s.Resolve) }
+
+func (s *setup) resolveWith(resolve func(lookup func(string) (string, bool)) (config.Secrets, error)) (err error) {
 	if s.ca, err = s.CA(); err != nil {
 		return cli.Usage(err, "write the certificates of the server's CA there, or remove the key where the system has them")
 	}
-	if s.secrets, err = s.Resolve(os.LookupEnv); err != nil {
+	if s.secrets, err = resolve(os.LookupEnv); err != nil {
 		return cli.Usage(err, "set the variable or write the file, readable by mayfly only")
 	}
 	return nil
@@ -66,7 +75,19 @@ func (s *setup) forge() github.Config {
 	return c
 }
 
-// client returns a client for GitHub, for the commands that need no machine.
+// forgeFor returns a client for GitHub, for commands that need nothing but that.
+func forgeFor(path string) (*github.Client, error) {
+	s, err := readPart(path, "github")
+	if err != nil {
+		return nil, err
+	}
+	if err := s.resolveWith(s.ResolveGitHub); err != nil {
+		return nil, err
+	}
+	return github.New(s.forge())
+}
+
+// clientFor returns a client for GitHub, for the commands that need no machine.
 func clientFor(path string) (setup, *github.Client, error) {
 	s, err := readSetup(path)
 	if err != nil {

@@ -35,7 +35,7 @@ func (c *tokenCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) e
 	if err != nil {
 		return cli.Usage(err, "mayfly token --help shows the forms")
 	}
-	_, forge, err := clientFor(all.Config)
+	forge, err := forgeFor(all.Config)
 	if err != nil {
 		return err
 	}

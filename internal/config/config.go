@@ -18,6 +18,7 @@ package config
 import (
 	"fmt"
 	"os"
+	"reflect"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
@@ -163,18 +164,29 @@ type Pool struct {
 }
 
 // Read reads the file at path. What is wrong with its contents is [Faults].
-func Read(path string) (*Config, error) {
+func Read(path string) (*Config, error) { return readFile(path, sections()) }
+
+// ReadPart is Read for who needs some sections only, such as github: the others may be
+// missing. What is there must be right all the same.
+func ReadPart(path string, sections ...string) (*Config, error) { return readFile(path, sections) }
+
+func readFile(path string, need []string) (*Config, error) {
 	src, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
-	return Parse(path, src)
+	return parsePart(path, src, need)
 }
 
+// sections gives the keys of a Config.
+func sections() []string { return keysOf(fieldsOf(reflect.TypeFor[Config]())) }
+
 // Parse reads src, the contents of the file at path. The error is [Faults].
-func Parse(path string, src []byte) (*Config, error) {
+func Parse(path string, src []byte) (*Config, error) { return parsePart(path, src, sections()) }
+
+func parsePart(path string, src []byte, need []string) (*Config, error) {
 	c := &Config{path: path}
-	d := decode(path, src, c)
+	d := decode(path, src, c, need)
 	c.positions = d.positions
 	c.check(d)
 	if len(d.faults) > 0 {

@@ -205,3 +205,41 @@ func TestReferencePageIsFresh(t *testing.T) {
 		t.Errorf("docs/config.md is stale; go test ./internal/config -update renews it:\n%s", diff)
 	}
 }
+
+// TestReadPart: sections that a command has no use for may be missing, not wrong.
+func TestReadPart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), config.FileName)
+	for text, want := range map[string]string{
+		"github: {token: env:T}":                            "",
+		"github: {token: env:T}\nwebhook: {}\n":             "secrets is missing",
+		"github: {app: {id: 1}}":                            "private_key is missing",
+		"github: {token: env:T}\npools: [{name: a}]":        "labels is missing",
+		"github: {token: env:T}\nlisten: nonsense":          "want ADDRESS:PORT",
+		"listen: 127.0.0.1:1":                               "github is missing",
+		"github: {token: env:T}\nwebhook: {secrets: [a]}\n": "want env:NAME or file:PATH",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := config.ReadPart(path, "github")
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+		if want != "" {
+			continue
+		}
+		if _, err := config.Read(path); err == nil || !strings.Contains(err.Error(), "webhook is missing") {
+			t.Errorf("%q as a whole: %v", text, err)
+		}
+		secrets, err := c.ResolveGitHub(func(string) (string, bool) { return "x", true })
+		if err != nil || secrets.Token.Reveal() != "x" {
+			t.Errorf("%q: its token is %q, %v", text, secrets.Token.Reveal(), err)
+		}
+	}
+	if err := os.WriteFile(path, []byte("image: {watch: false}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := config.ReadPart(path); err != nil || c.Image.Watch {
+		t.Errorf("a file without github: %v, %+v", err, c)
+	}
+}

@@ -24,11 +24,12 @@ type decoder struct {
 	file      string
 	faults    Faults
 	positions map[string]position
+	need      []string // sections that must be there if they are required
 }
 
-// decode reads src into c.
-func decode(file string, src []byte, c *Config) *decoder {
-	d := &decoder{file: file, positions: map[string]position{"": {1, 1}}}
+// decode reads src into c; of its sections those of need must be there.
+func decode(file string, src []byte, c *Config, need []string) *decoder {
+	d := &decoder{file: file, positions: map[string]position{"": {1, 1}}, need: need}
 	if len(src) > maxFile {
 		d.faults = Faults{{File: file, Message: fmt.Sprintf("%d bytes: want at most %d", len(src), maxFile)}}
 		return d
@@ -169,7 +170,7 @@ func (d *decoder) section(n ast.Node, v reflect.Value, at place) {
 	optional := n == nil && at.path != ""
 	for _, f := range fields {
 		value := valueOf(pairs[f.key])
-		if value == nil && f.required && !optional {
+		if value == nil && f.required && !optional && (at.path != "" || slices.Contains(d.need, f.key)) {
 			d.faultAt(at.path, "%s%s is missing: want %s", at.in(), f.key, lowerFirst(f.doc))
 		}
 		d.field(value, v.FieldByIndex(f.index), f, at)

@@ -27,20 +27,36 @@ const maxSecret = 64 << 10
 // and from files. The error is [Faults], and says nothing of what a secret is.
 func (c *Config) Resolve(lookup func(name string) (string, bool)) (Secrets, error) {
 	r := resolver{config: c, lookup: lookup, found: Faults{}}
-	s := Secrets{
-		AppKey: r.get("github.app.private_key", c.GitHub.App.PrivateKey),
-		Token:  r.get("github.token", c.GitHub.Token),
-	}
+	s := r.gitHub()
 	for i, ref := range c.Webhook.Secrets {
 		s.Webhook = append(s.Webhook, r.get(fmt.Sprintf("webhook.secrets[%d]", i), ref))
 	}
 	for i, rule := range c.Rules {
 		s.Rules = append(s.Rules, r.get(fmt.Sprintf("rules[%d].secret", i), rule.Secret))
 	}
-	if len(r.found) > 0 {
-		return Secrets{}, r.found.sorted()
+	return s, r.faults()
+}
+
+// ResolveGitHub is Resolve for who only calls GitHub.
+func (c *Config) ResolveGitHub(lookup func(name string) (string, bool)) (Secrets, error) {
+	r := resolver{config: c, lookup: lookup, found: Faults{}}
+	s := r.gitHub()
+	return s, r.faults()
+}
+
+func (r *resolver) gitHub() Secrets {
+	return Secrets{
+		AppKey: r.get("github.app.private_key", r.config.GitHub.App.PrivateKey),
+		Token:  r.get("github.token", r.config.GitHub.Token),
 	}
-	return s, nil
+}
+
+// faults gives what was found as an error, nil when nothing was.
+func (r *resolver) faults() error {
+	if len(r.found) > 0 {
+		return r.found.sorted()
+	}
+	return nil
 }
 
 // CA returns the certificates of github.ca_file, in PEM; nil when there is no such file

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -41,11 +42,20 @@ func Preflight(ctx context.Context, a *Account, s *Stack, n Network) (State, err
 	}
 	missing, err := a.missing(ctx, s.Name)
 	if err == nil && len(missing) > 0 {
-		err = refusal.New(fmt.Errorf("%s may not: %s", a.Caller, strings.Join(missing, ", ")),
-			"allow these, as docs/aws.md has them; nothing was made. What IAM cannot foresee may still stop it: then mend it and deploy again")
+		err = refusal.New(&Missing{a.Caller, missing}, "allow these, as in docs/aws-deploy-policy.json; nothing was made. "+
+			"IAM's simulation does not see every policy: if you know better, --ignore-permissions goes on")
 	}
 	return state, err
 }
+
+// Missing says which permissions the caller lacks, as IAM simulates them. All else that the
+// preflight looks at is in order.
+type Missing struct {
+	Caller  string
+	Actions []string
+}
+
+func (m *Missing) Error() string { return m.Caller + " may not: " + strings.Join(m.Actions, ", ") }
 
 // free says which names a stack that is not there would find taken.
 func free(name string, state State, found []Thing) error {
@@ -97,32 +107,27 @@ func (a *Account) missing(ctx context.Context, stack string) ([]string, error) {
 	if err != nil || who == "" {
 		return nil, ignoreDenied(err)
 	}
-	byService := map[string][]string{}
+	byResources := map[string][]string{}
 	for _, action := range Permissions() {
-		service, _, _ := strings.Cut(action, ":")
-		byService[service] = append(byService[service], action)
+		on := strings.Join(a.resources(stack, action), " ")
+		byResources[on] = append(byResources[on], action)
 	}
-	var groups [][]string
-	for _, actions := range byService {
-		groups = append(groups, actions)
-	}
-	lacks := make([][]string, len(groups))
+	var (
+		mu  sync.Mutex
+		all []string // guarded by mu
+	)
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(4)
-	for i, actions := range groups {
-		work.Go(func() (err error) {
-			// A policy may allow an action for all there is, or for what is called after the stack.
-			lacks[i] = actions
-			for _, resource := range a.resources(stack, actions[0]) {
-				if lacks[i], err = simulate(ctx, api, who, lacks[i], resource); err != nil || len(lacks[i]) == 0 {
-					return err
-				}
-			}
-			return nil
+	for on, actions := range byResources {
+		work.Go(func() error {
+			denied, err := simulate(ctx, api, who, actions, strings.Fields(on))
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, denied...)
+			return err
 		})
 	}
 	err = ignoreDenied(work.Wait())
-	all := slices.Concat(lacks...)
 	slices.Sort(all)
 	return all, err
 }
@@ -151,41 +156,28 @@ func (a *Account) principal(ctx context.Context, api *iam.Client) (string, error
 	return aws.ToString(out.Role.Arn), nil
 }
 
-// resources are those that an action of a service may be about: any, and the stack's.
-func (a *Account) resources(stack, action string) []string {
-	service, _, _ := strings.Cut(action, ":")
-	name, ok := map[string]string{
-		"lambda": "function:" + stack + "-webhook", "dynamodb": "table/" + stack + "-ledger", "sqs": stack + "-dead-letters",
-		"ecr": "repository/" + stack + "-runner", "codecommit": stack + "-image", "codebuild": "project/" + stack + "-build-amd64",
-		"cloudformation": "stack/" + stack + "/1",
-	}[service]
-	switch {
-	case service == "s3":
-		bucket := fmt.Sprintf("arn:%s:s3:::%s", a.partition(), BucketName(a.ID, a.Region(), stack))
-		return []string{"*", bucket, bucket + "/key"}
-	case service == "iam":
-		return []string{"*", fmt.Sprintf("arn:%s:iam::%s:role/%s-WebhookRole", a.partition(), a.ID, stack)}
-	case ok:
-		return []string{"*", fmt.Sprintf("arn:%s:%s:%s:%s:%s", a.partition(), service, a.Region(), a.ID, name)}
-	}
-	return []string{"*"}
-}
-
-// simulate returns those of actions that IAM would refuse who.
+// simulate returns those of actions that IAM would refuse who on one of resources.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
-func simulate(ctx context.Context, api *iam.Client, who string, actions []string, resource string) (denied []string, err error) {
+func simulate(ctx context.Context, api *iam.Client, who string, actions, resources []string) (denied []string, err error) {
 	for pages := iam.NewSimulatePrincipalPolicyPaginator(api, &iam.SimulatePrincipalPolicyInput{
-		PolicySourceArn: &who, ActionNames: actions, ResourceArns: []string{resource},
+		PolicySourceArn: &who, ActionNames: actions, ResourceArns: resources,
 	}); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("asking IAM what %s may do: %w", who, err)
 		}
 		for _, r := range page.EvaluationResults {
-			if r.EvalDecision != types.PolicyEvaluationDecisionTypeAllowed {
-				denied = append(denied, aws.ToString(r.EvalActionName))
+			if name := aws.ToString(r.EvalActionName); refuses(r) && !slices.Contains(denied, name) {
+				denied = append(denied, name)
 			}
 		}
 	}
 	return denied, nil
+}
+
+func refuses(r types.EvaluationResult) bool {
+	return r.EvalDecision != types.PolicyEvaluationDecisionTypeAllowed ||
+		slices.ContainsFunc(r.ResourceSpecificResults, func(on types.ResourceSpecificResult) bool {
+			return on.EvalResourceDecision != types.PolicyEvaluationDecisionTypeAllowed
+		})
 }

@@ -3,6 +3,7 @@ package rollout
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,10 +24,11 @@ import (
 type Deployment struct {
 	*Site
 	Access
-	Image    ImageFrom
-	NoStack  bool                  // something else makes and changes the stack, such as Terraform
-	Programs string                // folder with the programs for AWS, ARCH/NAME; "" for those embedded or built from the tree
-	ByHand   func(m github.Manual) // hears what a person must enter at GitHub, where it has no call for the webhook
+	Image       ImageFrom
+	NoStack     bool                  // something else makes and changes the stack, such as Terraform
+	Programs    string                // folder with the programs for AWS, ARCH/NAME; "" for those embedded or built from the tree
+	Unpermitted bool                  // go on although permissions seem to be missing
+	ByHand      func(m github.Manual) // hears what a person must enter at GitHub, where it has no call for the webhook
 
 	Parameters map[string]string // of the template; made by Prepare
 
@@ -51,7 +53,12 @@ func (d *Deployment) BucketName() string { return d.bucket().Name }
 func (d *Deployment) Check(ctx context.Context) (err error) {
 	d.note("checking AWS and GitHub")
 	network := deploy.Network{VPC: d.AWS.VPC, Subnets: d.AWS.Subnets, PublicIPs: d.AWS.PublicIPs}
-	if d.state, err = deploy.Preflight(ctx, d.Account, d.Stack, network); err != nil {
+	d.state, err = deploy.Preflight(ctx, d.Account, d.Stack, network)
+	var missing *deploy.Missing
+	switch {
+	case errors.As(err, &missing) && d.Unpermitted:
+		d.note("going on although %s", missing)
+	case err != nil:
 		return err
 	}
 	return d.checkHook(ctx)

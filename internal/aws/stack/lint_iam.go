@@ -22,9 +22,6 @@ func everywhere() map[string]string {
 		"ecs:ListTasks":                     "ecs:cluster",
 		"ecs:Poll":                          "ecs:cluster",
 		"ecs:StartTelemetrySession":         "ecs:cluster",
-		"ecs:SubmitAttachmentStateChanges":  "ecs:cluster",
-		"ecs:SubmitContainerStateChange":    "ecs:cluster",
-		"ecs:SubmitTaskStateChange":         "ecs:cluster",
 		"ecs:UpdateContainerInstancesState": "ecs:cluster",
 	}
 }
@@ -164,6 +161,7 @@ func (l *linter) statement(id string, s statement) {
 	if s.effect != "Allow" || s.rest["NotAction"] != nil || s.rest["NotResource"] != nil || len(s.actions) == 0 || len(s.resources) == 0 {
 		l.fault(id, "a statement that does not simply allow actions on resources")
 	}
+	l.reference(id, s)
 	for _, a := range s.actions {
 		action := text(a)
 		narrowed, excepted := everywhere()[action]

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // The limits of Azure's blobs, which GitHub keeps logs in. The runner's blocks are of 2 MB.
@@ -34,11 +35,12 @@ type blob struct {
 	step      string // the step's id as the runner knows it; "" of a job's log
 	file      string // there once something was uploaded
 
-	mu     sync.Mutex // taken after Sim.mu, or without it
+	size atomic.Int64 // of what has arrived; to be read without mu, which an upload holds as long as it takes
+
+	mu     sync.Mutex // never taken with Sim.mu
 	append bool       // mu; an append blob
 	sealed bool       // mu
 	blocks int        // mu
-	size   int64      // mu
 }
 
 type blobKind int
@@ -112,41 +114,46 @@ func (b *blob) put(w http.ResponseWriter, r *http.Request) error {
 
 // create begins the blob anew, with what r brings.
 func (b *blob) create(w http.ResponseWriter, r *http.Request, appendable bool) error {
+	b.size.Store(0)
 	f, err := os.Create(b.file)
 	if err != nil {
 		return err
 	}
 	size, err := io.Copy(f, http.MaxBytesReader(w, r.Body, maxPutBlob))
-	b.append, b.sealed, b.blocks, b.size = appendable, false, 0, size
+	b.append, b.sealed, b.blocks = appendable, false, 0
+	b.size.Store(size)
 	return tooLarge(errors.Join(err, f.Close()))
 }
 
 // appendBlock adds a block; one that does not arrive whole is not added.
 func (b *blob) appendBlock(w http.ResponseWriter, r *http.Request) error {
+	at := b.size.Load()
 	switch {
-	case b.size == 0 && !b.append:
+	case at == 0 && !b.append:
 		return &blobError{http.StatusNotFound, "BlobNotFound", "The specified blob does not exist."}
 	case !b.append:
 		return &blobError{http.StatusConflict, "InvalidBlobType", "The blob type is invalid for this operation."}
 	case b.sealed:
 		return &blobError{http.StatusConflict, "BlobIsSealed", "The specified blob is sealed."}
 	case b.blocks >= maxBlocks:
-		return &blobError{http.StatusConflict, "BlockCountExceedsLimit", "The committed block count cannot exceed the maximum limit of 50,000 blocks."}
+		return &blobError{http.StatusConflict, "BlockCountExceedsLimit",
+			"The committed block count cannot exceed the maximum limit of 50,000 blocks."}
 	}
 	f, err := os.OpenFile(b.file, os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if _, err := f.Seek(b.size, io.SeekStart); err != nil {
+	if _, err := f.Seek(at, io.SeekStart); err != nil {
 		return err
 	}
 	size, err := io.Copy(f, http.MaxBytesReader(w, r.Body, maxBlock))
 	if err != nil {
-		return tooLarge(errors.Join(err, f.Truncate(b.size)))
+		return tooLarge(errors.Join(err, f.Truncate(at)))
 	}
-	w.Header().Set("x-ms-blob-append-offset", fmt.Sprint(b.size))
-	b.blocks, b.size, b.sealed = b.blocks+1, b.size+size, r.URL.Query().Get("seal") == "true"
+	w.Header().Set("x-ms-blob-append-offset", fmt.Sprint(at))
+	b.blocks, b.sealed = b.blocks+1, r.URL.Query().Get("seal") == "true"
+	b.size.Store(at + size)
 	w.Header().Set("x-ms-blob-committed-block-count", fmt.Sprint(b.blocks))
 	return nil
 }
@@ -154,16 +161,15 @@ func (b *blob) appendBlock(w http.ResponseWriter, r *http.Request) error {
 func tooLarge(err error) error {
 	var limit *http.MaxBytesError
 	if errors.As(err, &limit) {
-		return &blobError{http.StatusRequestEntityTooLarge, "RequestBodyTooLarge", "The request body is too large and exceeds the maximum permissible limit."}
+		return &blobError{http.StatusRequestEntityTooLarge, "RequestBodyTooLarge",
+			"The request body is too large and exceeds the maximum permissible limit."}
 	}
 	return err
 }
 
 // copyTo writes what there is of the blob to w.
 func (b *blob) copyTo(w io.Writer) error {
-	b.mu.Lock()
-	size := b.size
-	b.mu.Unlock()
+	size := b.size.Load()
 	if size == 0 {
 		return nil
 	}
@@ -174,12 +180,6 @@ func (b *blob) copyTo(w io.Writer) error {
 	defer f.Close()
 	_, err = io.CopyN(w, f, size)
 	return err
-}
-
-func (b *blob) empty() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.size == 0
 }
 
 // newBlob makes an address that b can be written to; one asked for again, for the same
@@ -222,7 +222,7 @@ func (j *job) logBlobs() []*blob {
 	var steps []*blob
 	for _, b := range j.logs {
 		switch {
-		case b.kind == jobLog && !b.empty():
+		case b.kind == jobLog && b.size.Load() > 0:
 			return []*blob{b}
 		case b.kind == stepLog:
 			steps = append(steps, b)

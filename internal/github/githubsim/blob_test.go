@@ -142,3 +142,27 @@ func TestResultsRefuse(t *testing.T) {
 		}
 	}
 }
+
+// TestSlowUploadStopsNobody: a log can be read while its next block arrives slowly.
+func TestSlowUploadStopsNobody(t *testing.T) {
+	w := newWorld(t)
+	w.push(one)
+	address := w.begin("linux", "x64").logAddress("s1")
+	put(t, address, "AppendBlob", http.NoBody)
+	put(t, address+"&comp=appendblock", "", strings.NewReader("first\n"))
+	body, slow := io.Pipe()
+	done := make(chan struct{})
+	go func() { defer close(done); put(t, address+"&comp=appendblock", "", body) }()
+	if _, err := slow.Write([]byte("sec")); err != nil { // the client has begun to send
+		t.Fatal(err)
+	}
+	if got := w.Log(w.job("build").ID); got != "first\n" {
+		t.Errorf("log is %q in the midst of a block", got)
+	}
+	slow.Write([]byte("ond\n"))
+	slow.Close()
+	<-done
+	if got := w.Log(w.job("build").ID); got != "first\nsecond\n" {
+		t.Errorf("log is %q", got)
+	}
+}

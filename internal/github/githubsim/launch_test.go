@@ -220,8 +220,13 @@ func TestLaunchChecksWhoAsks(t *testing.T) {
 // TestStepsThatUse holds what a step uses against what runners read.
 func TestStepsThatUse(t *testing.T) {
 	w := newWorld(t)
-	w.push("on: push\njobs: {a: {runs-on: linux, steps: [{uses: ./local}, {uses: a/b/c/d@v1}, {uses: 'docker://alpine:3'}, {uses: a/b@main}]}}")
+	w.push("on: push\njobs: {a: {runs-on: linux, steps: [{uses: ./local}, {uses: a/b/c/d@v1}, {uses: 'docker://alpine:3'}, {uses: a/b@main}, {run: a}, {id: x, run: b}, {run: c}, {uses: actions/setup-node@v4}]}}")
 	j := w.begin("linux")
+	for i, want := range []string{"__self", "__a_b", "__alpine_3", "__a_b_2", "__run", "x", "__run_2", "__actions_setup-node"} {
+		if got := j.at("steps", i, "contextName"); got != want {
+			t.Errorf("step %d is called %v, want %s", i, got, want)
+		}
+	}
 	for i, want := range []map[string]any{
 		{"type": "repository", "repositoryType": "self", "path": "./local"},
 		{"type": "repository", "repositoryType": "GitHub", "name": "a/b", "path": "c/d", "ref": "v1"},
@@ -328,5 +333,35 @@ func TestVariables(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("context job (-want +got):\n%s", diff)
+	}
+}
+
+// TestPushedActions resolves actions that were pushed by git, with an annotated tag, as
+// GitHub's own have; their files keep their modes.
+func TestPushedActions(t *testing.T) {
+	w := newWorld(t)
+	w.push(one)
+	c, err := w.clone(pat)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.write("action.yml", "name: greet\nruns: {using: node24, main: a.js}\n")
+	c.must("add", ".")
+	c.must("commit", "-qm", "an action")
+	c.must("tag", "-a", "v2", "-m", "two")
+	c.must("push", "-q", "origin", "main", "v2")
+	c.must("push", "-q", "origin", "main:other") // the tag has not moved
+	sha := w.api(http.StatusOK, "GET", "/repos/acme/web/git/ref/heads/main", nil).body["object"].(map[string]any)["sha"]
+	var refs []string
+	for _, r := range w.Runs() {
+		refs = append(refs, r.Ref)
+	}
+	if diff := cmp.Diff([]string{"refs/heads/main", "refs/heads/main", "refs/tags/v2", "refs/heads/other"}, refs); diff != "" {
+		t.Errorf("runs (-want +got):\n%s", diff)
+	}
+	a := w.begin("linux", "x64").resolve(action("acme/web", "v2"))
+	info, _ := a.body["actions"].(map[string]any)["acme/web@v2"].(map[string]any)
+	if info["resolved_sha"] != sha {
+		t.Errorf("v2 is %v, want the commit %v of the tag", info["resolved_sha"], sha)
 	}
 }

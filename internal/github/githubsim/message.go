@@ -20,9 +20,9 @@ var serverContexts = []string{"github", "matrix", "needs", "strategy", "inputs",
 // as web. The caller holds mu.
 // https://github.com/actions/runner/blob/main/src/Sdk/DTPipelines/Pipelines/AgentJobRequestMessage.cs
 func (s *Sim) jobMessage(j *job, web string) object {
-	steps := []any{}
+	steps, names := []any{}, stepNames(j.task.def.Steps)
 	for i, st := range j.task.def.Steps {
-		steps = append(steps, j.step(i, st))
+		steps = append(steps, j.step(names[i], st))
 	}
 	return object{
 		"messageType": messageJob, "jobId": j.guid, "jobDisplayName": j.Name, "jobName": "__default", "requestId": j.ID,
@@ -40,11 +40,11 @@ func (s *Sim) jobMessage(j *job, web string) object {
 	}
 }
 
-// step gives one step as runners read it.
-func (j *job) step(i int, st workflow.Step) object {
+// step gives one step as runners read it; name is what it is called in contexts.
+func (j *job) step(name string, st workflow.Step) object {
 	out := object{
 		"type": "action", "id": newUUID(), "condition": condition(st.If),
-		"contextName": first(st.ID, fmt.Sprintf("__step_%d", i+1)), "name": first(st.ID, fmt.Sprintf("__step_%d", i+1)),
+		"contextName": name, "name": name,
 		"environment": j.mapping(st.Env),
 	}
 	display, inputs := st.Name, []workflow.Variable{}

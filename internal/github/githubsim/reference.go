@@ -1,6 +1,11 @@
 package githubsim
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/mayfly-ci/mayfly/internal/github/githubsim/workflow"
+)
 
 // reference gives what a step uses as runners read it; "" stands for a step that
 // runs a script.
@@ -23,4 +28,35 @@ func reference(uses string) object {
 		out["path"] = path
 	}
 	return out
+}
+
+// stepNames gives what steps are called in the contexts steps and github.action: their
+// id, or a name of GitHub's making, such as __run_2 or __actions_checkout.
+// https://docs.github.com/en/actions/reference/workflows-and-actions/contexts#github-context
+func stepNames(steps []workflow.Step) []string {
+	names, seen := make([]string, len(steps)), map[string]int{}
+	for i, st := range steps {
+		if names[i] = st.ID; st.ID != "" {
+			continue
+		}
+		name := "__" + strings.Map(plainRune, madeName(reference(st.Uses)))
+		if seen[name]++; seen[name] > 1 {
+			name = fmt.Sprint(name, "_", seen[name])
+		}
+		names[i] = name
+	}
+	return names
+}
+
+// madeName gives what a step's name is made of.
+func madeName(reference object) string {
+	for _, key := range []string{"name", "image"} {
+		if text, is := reference[key].(string); is {
+			return text
+		}
+	}
+	if reference["repositoryType"] == "self" {
+		return "self"
+	}
+	return "run"
 }

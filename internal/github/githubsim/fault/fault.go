@@ -20,6 +20,8 @@ type Rule struct {
 	Method      string   `json:"method,omitempty"`      // "" for any
 	Path        string   `json:"path"`                  // as in [path.Match]: "/repos/*/*/actions/runners/generate-jitconfig"
 	Status      int      `json:"status,omitempty"`      // answer with this and do nothing: 401, 403, 404, 429, 5xx
+	Source      string   `json:"source,omitempty"`      // with Status: whose error it is to runners, such as actions-run-service
+	Kind        string   `json:"kind,omitempty"`        // with Source: its errorKind, such as RunnerNotFound
 	RetryAfter  int      `json:"retry_after,omitempty"` // seconds, as a Retry-After header with Status
 	Delay       Duration `json:"delay,omitempty"`       // wait before anything else
 	Cut         bool     `json:"cut,omitempty"`         // do the work, then cut the connection instead of answering
@@ -52,6 +54,8 @@ func (r Rule) check() error {
 	switch {
 	case r.Status != 0 && (r.Status < 400 || r.Status > 599):
 		return fmt.Errorf("status %d: want 400 to 599", r.Status)
+	case r.Source != "" && r.Status == 0 || r.Kind != "" && r.Source == "":
+		return errors.New("source and kind: want a status, and a source with a kind")
 	case r.Status != 0 && r.Cut:
 		return errors.New("status and cut: want one of them")
 	case r.Status == 0 && !r.Cut && r.Delay <= 0:
@@ -166,7 +170,8 @@ func wait(r *http.Request, d time.Duration) bool {
 	}
 }
 
-// refuse answers as GitHub's API words its refusals.
+// refuse answers as GitHub's API words its refusals, or one of the services of runners:
+// a runner reads nothing of an error without its source.
 func refuse(w http.ResponseWriter, rule Rule) {
 	message := http.StatusText(rule.Status)
 	switch {
@@ -178,6 +183,10 @@ func refuse(w http.ResponseWriter, rule Rule) {
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(rule.Status)
+	if rule.Source != "" {
+		fmt.Fprintf(w, `{"source":%q,"errorKind":%q,"statusCode":%d,"errorMessage":%q}`, rule.Source, rule.Kind, rule.Status, message)
+		return
+	}
 	fmt.Fprintf(w, `{"message":%q,"documentation_url":"https://docs.github.com/rest","status":"%d"}`, message, rule.Status)
 }
 

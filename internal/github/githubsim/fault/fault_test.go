@@ -129,3 +129,32 @@ func TestJSON(t *testing.T) {
 		t.Error("a delay without a unit was taken")
 	}
 }
+
+// TestRefusalsThatRunnersRead: of an error without its source a runner reads nothing.
+func TestRefusalsThatRunnersRead(t *testing.T) {
+	s := fault.NewSet(1)
+	url, _ := serve(t, s)
+	if _, err := s.Add(fault.Rule{Path: "/message", Status: 404, Source: "actions-broker-listener", Kind: "RunnerNotFound"}); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.Get(url + "/message")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var got map[string]any
+	if err := json.NewDecoder(res.Body).Decode(&got); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{"source": "actions-broker-listener", "errorKind": "RunnerNotFound", "statusCode": 404.0, "errorMessage": "Not Found"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("answer (-want +got):\n%s", diff)
+	}
+	for name, rule := range map[string]fault.Rule{
+		"a source without a status": {Path: "/a", Cut: true, Source: "x"}, "a kind without a source": {Path: "/a", Status: 404, Kind: "x"},
+	} {
+		if _, err := s.Add(rule); err == nil {
+			t.Errorf("%s was taken", name)
+		}
+	}
+}

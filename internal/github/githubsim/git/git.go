@@ -216,7 +216,8 @@ func (r *Repository) RemoveRef(ref string) error {
 // Refs returns every branch and tag and the commit it points to, that of an annotated
 // tag too.
 func (r *Repository) Refs(ctx context.Context) (map[string]string, error) {
-	out, err := r.run(ctx, "for-each-ref", "--format=%(refname) %(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)", "refs/heads", "refs/tags")
+	const format = "%(refname) %(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)" // * is what a tag is of
+	out, err := r.run(ctx, "for-each-ref", "--format="+format, "refs/heads", "refs/tags")
 	if err != nil {
 		return nil, err
 	}
