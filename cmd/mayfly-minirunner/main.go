@@ -10,8 +10,13 @@
 //
 //	mayfly-minirunner --url https://github.com/acme/web --token TOKEN --labels small --ephemeral
 //
-// Its exit codes are the official runner's: 0 done, 1 terminated error, 5 session
-// conflict, 7 version deprecated; and 64 for wrong usage.
+// With neither it is the runner that its folder was configured for. That folder is
+// the one above bin, if the program is in bin, as the official runner's is, and else
+// the home folder.
+//
+// Its exit codes are the official runner's: 0 done, 1 terminated error, 2 retryable
+// error, 3 and 4 updating, 5 session conflict, 7 version deprecated (if
+// ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE is 1); and 64 for wrong usage.
 package main
 
 import (
@@ -20,6 +25,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/signal"
@@ -39,11 +45,13 @@ const jitVariable = "ACTIONS_RUNNER_INPUT_JITCONFIG"
 
 const exitUsage = 64
 
-const usage = `mayfly-minirunner is a small stand-in for GitHub's own runner: it runs run: steps and
-actions/checkout, nothing else. For real work use https://github.com/actions/runner.
+const usage = `mayfly-minirunner is a small stand-in for GitHub's own runner, as strict as that: it runs
+scripts, composite and JavaScript actions, but no containers.
+For real work use https://github.com/actions/runner.
 
-usage: ACTIONS_RUNNER_INPUT_JITCONFIG=... mayfly-minirunner [--work FOLDER]
+usage: ACTIONS_RUNNER_INPUT_JITCONFIG=... mayfly-minirunner [--root FOLDER] [--work FOLDER]
        mayfly-minirunner --url URL --token TOKEN [--name NAME] [--labels A,B] [--group ID] [--ephemeral]
+       mayfly-minirunner [--root FOLDER]
 
 `
 
@@ -53,7 +61,9 @@ func main() { os.Exit(run()) }
 type options struct {
 	registration minirunner.Registration
 	labels       string
+	root         string
 	work         string
+	cache        string
 	as           string
 	version      bool
 }
@@ -72,7 +82,9 @@ func parse(args []string) (options, error) {
 	flags.Int64Var(&o.registration.Group, "group", 1, "`id` of the runner group")
 	flags.BoolVar(&o.registration.Ephemeral, "ephemeral", false, "take one job and leave")
 	flags.StringVar(&o.labels, "labels", "", "`labels` besides self-hosted, Linux and X64, separated by commas")
-	flags.StringVar(&o.work, "work", "", "`folder` for workspaces (default _work in the home folder)")
+	flags.StringVar(&o.root, "root", "", "`folder` of the runner (default that above bin, or the home folder)")
+	flags.StringVar(&o.work, "work", "", "`folder` for workspaces (default _work in the runner's folder)")
+	flags.StringVar(&o.cache, "cache", minirunner.DefaultCache, "`folder` of the cache of locations; a start waits when it cannot be written")
 	flags.StringVar(&o.as, "as-version", "", "`version` of the official runner to pass for (default "+minirunner.Version+")")
 	flags.BoolVar(&o.version, "version", false, "print the version")
 	if err := flags.Parse(args); err != nil {
@@ -101,10 +113,11 @@ func run() int {
 		fmt.Println("mayfly-minirunner", version)
 		return minirunner.ExitDone
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	ctx, stop := signal.NotifyContext(context.Background(), signals()...)
 	defer stop()
 	jit := os.Getenv(jitVariable)
 	os.Unsetenv(jitVariable) // before anything is started that would inherit it
+	o.root = cmp.Or(o.root, home())
 	client := &http.Client{}
 	identity, err := identify(ctx, client, jit, o)
 	if err != nil {
@@ -114,30 +127,57 @@ func run() int {
 	return minirunner.Run(ctx, minirunner.Config{
 		Identity: identity,
 		Version:  o.as,
-		Work:     cmp.Or(o.work, filepath.Join(os.Getenv("HOME"), "_work")),
+		Root:     o.root,
+		Work:     o.work,
+		Cache:    o.cache,
 		Env:      environment(os.Environ()),
 		Out:      os.Stdout,
+		Err:      os.Stderr,
 		HTTP:     client,
 		Now:      time.Now,
 	})
 }
 
-// identify returns the runner of the JIT configuration, or registers one.
+// signals are those that stop the runner. One that is ignored from the start, as
+// SIGINT is in a script's background, stays so, as .NET has it.
+func signals() []os.Signal {
+	if signal.Ignored(syscall.SIGINT) {
+		return []os.Signal{syscall.SIGTERM}
+	}
+	return []os.Signal{syscall.SIGTERM, syscall.SIGINT}
+}
+
+// home is the runner's folder: GitHub's runner is in bin of it.
+func home() string {
+	if self, err := os.Executable(); err == nil && filepath.Base(filepath.Dir(self)) == "bin" {
+		return filepath.Dir(filepath.Dir(self))
+	}
+	return os.Getenv("HOME")
+}
+
+// identify returns the runner of the JIT configuration, registers one, or returns
+// the one that the folder was configured for.
 func identify(ctx context.Context, client *http.Client, jit string, o options) (minirunner.Identity, error) {
 	switch {
 	case jit != "":
 		return minirunner.DecodeJIT(jit)
-	case o.registration.URL == "" || o.registration.Token == "":
-		return minirunner.Identity{}, fmt.Errorf("no runner to be: want %s, or --url and --token", jitVariable)
+	case o.registration.URL != "" && o.registration.Token != "":
+		return minirunner.Register(ctx, client, o.registration)
+	case o.registration.URL == "" && o.registration.Token == "":
+		identity, err := minirunner.Load(o.root)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return identity, err
+		}
 	}
-	return minirunner.Register(ctx, client, o.registration)
+	return minirunner.Identity{}, fmt.Errorf("no runner to be: want %s, or --url and --token, or --root of a configured runner", jitVariable)
 }
 
-// environment is what steps inherit: not what was meant for the runner.
+// environment is what the runner and its steps inherit: not what was given to the
+// runner to configure it.
 func environment(list []string) map[string]string {
 	env := map[string]string{}
 	for _, v := range list {
-		if name, value, ok := strings.Cut(v, "="); ok && !strings.HasPrefix(name, "ACTIONS_RUNNER_") {
+		if name, value, ok := strings.Cut(v, "="); ok && !strings.HasPrefix(name, "ACTIONS_RUNNER_INPUT_") {
 			env[name] = value
 		}
 	}

@@ -69,8 +69,10 @@
 // github.Client is the part of GitHub's API in use. github/githubsim is GitHub's other
 // side, over a real socket, with the runner protocol and with faults on request; its
 // tests ask it what GitHub's own runner asked. github/minirunner is a stand-in for the
-// official runner. Both sides are held against
-// GitHub's own OpenAPI description in their tests (github/openapi).
+// official runner, as strict as that: it listens, minirunner/worker runs a job with its
+// actions, and minirunner/wire is how both call GitHub; its tests hold what it asks
+// against what GitHub's own runner asked. Both sides are held against GitHub's own
+// OpenAPI description in their tests (github/openapi).
 //
 // # On AWS
 //

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,6 +41,11 @@ func (c *simCmd) Run(ctx context.Context, screen *cli.Screen, log *slog.Logger) 
 		return err
 	}
 	defer func() { err = errors.Join(err, sim.Close()) }()
+	if !slices.Contains(c.Repository, githubsim.Checkout) {
+		if err := sim.AddCheckout(); err != nil {
+			return err
+		}
+	}
 	for _, name := range c.Repository {
 		if err := sim.CreateRepository(githubsim.Repository{Name: name}); err != nil {
 			return cli.Usage(err, "want owner/name, each once")
@@ -78,7 +84,7 @@ func (c *simCmd) welcome(at net.Addr) string {
 to register a runner by hand:
   echo 'github: {url: "%[1]s", token: env:GITHUB_TOKEN}' > sim.yaml
   GITHUB_TOKEN=%[2]s mayfly -c sim.yaml token %[3]s
-to start jobs, push workflows; actions that they use are pushed to repositories of their own, see --repository:
+to start jobs, push workflows; actions/checkout is there, other actions are pushed to repositories of their own, see --repository:
   git clone %[5]s://sim:%[2]s@%[4]s/%[3]s
 to see jobs and runs:
   curl -H "Authorization: Bearer %[2]s" %[1]s/_sim/jobs

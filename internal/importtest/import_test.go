@@ -179,7 +179,7 @@ func TestLibrariesHaveOneHome(t *testing.T) {
 		"github.com/getkin/kin-openapi":           {"internal/github/openapi"},
 		"github.com/rhysd/actionlint":             {"internal/github/githubsim"},
 		"github.com/robfig/cron":                  {"internal/github/githubsim"},
-		"github.com/goccy/go-yaml":                {"internal/config", "internal/github/githubsim", "internal/aws/stack"},
+		"github.com/goccy/go-yaml":                {"internal/config", "internal/github/githubsim", "internal/github/minirunner", "internal/aws/stack"},
 		"github.com/prometheus/":                  {"cmd/mayfly"},
 		"github.com/alecthomas/kong":              {"cmd/mayfly", "internal/cli"},
 		"github.com/google/go-containerregistry":  {"internal/image", "internal/docker/dockertest"},

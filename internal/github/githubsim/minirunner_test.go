@@ -40,7 +40,7 @@ jobs:
 			t.Fatal(err)
 		}
 		code := minirunner.Run(within(t, 30*time.Second), minirunner.Config{
-			Identity: identity, Work: t.TempDir(), Out: io.Discard, HTTP: client, Now: time.Now,
+			Identity: identity, Root: t.TempDir(), Out: io.Discard, HTTP: client, Now: time.Now,
 			Env: map[string]string{"PATH": "/usr/local/bin:/usr/bin:/bin"},
 		})
 		if code != 0 {

@@ -2,21 +2,18 @@ package minirunner
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/github/minirunner/wire"
 )
 
-// architecture is what a runner calls its processor; the others are not built.
-const architecture = "X64"
-
-// pollLimit is for one long poll; the broker answers within 50 s or so.
-const pollLimit = 80 * time.Second
+const (
+	pollLimit        = 100 * time.Second // for one long poll, which the broker answers within 50 s or so
+	acknowledgeLimit = 5 * time.Second
+	sessionEnd       = 30 * time.Second // for telling GitHub that the runner leaves
+)
 
 // What a runner says of itself while it polls.
 const (
@@ -31,67 +28,51 @@ type message struct {
 	Body        string `json:"body"` // JSON, by type
 }
 
-// The types of message that are acted on.
-const (
-	jobRequest      = "RunnerJobRequest"
-	jobCancellation = "JobCancellation"
-)
-
-// A jobReference is the body of a RunnerJobRequest.
-type jobReference struct {
-	RequestID         string `json:"runner_request_id"`
-	RunServiceURL     string `json:"run_service_url"`
-	BillingOwnerID    string `json:"billing_owner_id"`
-	ShouldAcknowledge bool   `json:"should_acknowledge"`
-}
-
-// A broker is a session with GitHub's broker.
-type broker struct {
-	caller  *caller
-	base    string
-	version string // that the runner says it is
-	session string
-}
-
-// tooOld reports whether err is GitHub's word that it has no messages for so old a runner.
-func tooOld(err error) bool {
-	var e *StatusError
-	return errors.As(err, &e) && e.Status == http.StatusForbidden && strings.Contains(e.Body, "RunnerVersionTooOld")
-}
-
-// connect opens a session. 409 means that the runner has one elsewhere.
-func connect(ctx context.Context, c *caller, id Identity, version string) (*broker, error) {
-	b := &broker{caller: c, base: id.Broker, version: version}
-	var made struct {
-		SessionID string `json:"sessionId"`
-	}
-	err := persist(ctx, func() error {
-		return c.post(ctx, b.base+"/session", map[string]any{
-			"ownerName": id.Name,
-			"agent": map[string]any{
-				"id": id.ID, "name": id.Name, "version": version, "osDescription": "Linux", "ephemeral": id.Ephemeral, "status": 0,
-			},
-			"useFipsEncryption": true,
-		}, &made)
-	})
+// login gets a new access token.
+func (l *listener) login(ctx context.Context) error {
+	assertion, err := l.Identity.assertion(l.Now())
 	if err != nil {
-		return nil, fmt.Errorf("opening a session: %w", err)
+		return err
 	}
-	b.session = made.SessionID
-	return b, nil
+	token, err := l.plain.AccessToken(ctx, l.Identity.TokenURL, assertion)
+	if err != nil {
+		return err
+	}
+	l.access.Store(&wire.Caller{HTTP: l.HTTP, Authorization: "Bearer " + token, UserAgent: l.plain.UserAgent})
+	return nil
 }
 
-// next makes one long poll; nil means that there is no message.
-func (b *broker) next(ctx context.Context, status string) (*message, error) {
-	poll, cancel := context.WithTimeout(ctx, pollLimit)
-	defer cancel()
-	query := url.Values{
-		"sessionId": {b.session}, "status": {status}, "runnerVersion": {b.version},
-		"os": {"Linux"}, "architecture": {architecture}, "disableUpdate": {"true"},
+// call makes a call of the broker. When the access token is not taken, it tries
+// once more with a new one (VssHttpMessageHandler.cs).
+func (l *listener) call(ctx context.Context, method, path string, in, out any) error {
+	address, err := wire.Resolve(l.Identity.Broker, path)
+	if err != nil {
+		return err
 	}
+	err = l.access.Load().Call(ctx, method, address, in, out)
+	if wire.Status(err) != http.StatusUnauthorized {
+		return err
+	}
+	if err := l.login(ctx); err != nil {
+		return err
+	}
+	return l.access.Load().Call(ctx, method, address, in, out)
+}
+
+// about is what each call of a session says of the runner.
+func (l *listener) about() url.Values {
+	return url.Values{
+		"sessionId": {l.session}, "status": {l.status()}, "runnerVersion": {l.Version}, "os": {"Linux"}, "architecture": {"X64"},
+	}
+}
+
+// poll makes one long poll; nil means that there is no message.
+func (l *listener) poll(ctx context.Context, query url.Values) (*message, error) {
+	limited, cancel := context.WithTimeout(ctx, pollLimit)
+	defer cancel()
 	var m message
-	err := b.caller.call(poll, http.MethodGet, b.base+"/message?"+query.Encode(), nil, &m)
-	if poll.Err() != nil && ctx.Err() == nil {
+	err := l.call(limited, http.MethodGet, "message?"+query.Encode(), nil, &m)
+	if limited.Err() != nil && ctx.Err() == nil {
 		return nil, nil
 	}
 	if err != nil || m.MessageType == "" {
@@ -100,51 +81,22 @@ func (b *broker) next(ctx context.Context, status string) (*message, error) {
 	return &m, nil
 }
 
-func (b *broker) acknowledge(ctx context.Context, ref jobReference) error {
-	query := url.Values{
-		"sessionId": {b.session}, "status": {statusBusy}, "runnerVersion": {b.version}, "os": {"Linux"}, "architecture": {architecture},
-	}
-	return persist(ctx, func() error {
-		return b.caller.post(ctx, b.base+"/acknowledge?"+query.Encode(), map[string]string{"runnerRequestId": ref.RequestID}, nil)
-	})
+// refused reads err as a refusal of the broker, and gives its kind.
+func refused(err error) string {
+	r, _ := wire.RefusalOf(err, wire.Broker)
+	return r.Kind
 }
 
-// close ends the session. GitHub may have ended it before, with the runner.
-func (b *broker) close(ctx context.Context) error {
-	err := b.caller.call(ctx, http.MethodDelete, b.base+"/session?sessionId="+url.QueryEscape(b.session), nil, nil)
-	if status := statusOf(err); status == http.StatusUnauthorized || status == http.StatusNotFound {
-		return nil
-	}
-	return err
-}
+// The kinds of refusals that a runner understands (BrokerErrorKind.cs).
+const (
+	kindNotFound    = "RunnerNotFound"
+	kindTooOld      = "RunnerVersionTooOld"
+	kindNoSession   = "RunnerSessionInvalid"
+	kindJobNotFound = "AcknowledgeJobNotFound"
+)
 
-// acquire takes the job of ref: after it, no other runner can have it.
-func acquire(ctx context.Context, c *caller, ref jobReference) (*jobMessage, error) {
-	var m jobMessage
-	err := persist(ctx, func() error {
-		return c.post(ctx, ref.RunServiceURL+"/acquirejob", map[string]string{
-			"jobMessageId": ref.RequestID, "runnerOS": "Linux", "billingOwnerId": ref.BillingOwnerID,
-		}, &m)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("acquiring job %s: %w", ref.RequestID, err)
-	}
-	return &m, nil
-}
-
-// reference reads the body of a RunnerJobRequest.
-func (m *message) reference() (jobReference, error) {
-	var ref jobReference
-	if err := json.Unmarshal([]byte(m.Body), &ref); err != nil {
-		return ref, fmt.Errorf("reading message %d: %w", m.MessageID, err)
-	}
-	return ref, nil
-}
-
-// newID is a random UUID, as steps have.
-func newID() string {
-	var b [16]byte
-	rand.Read(b[:])
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+// final reports whether another poll would get the same answer.
+func final(err error) bool {
+	kind := refused(err)
+	return kind == kindNotFound || kind == kindTooOld || kind == kindNoSession || wire.Status(err) == http.StatusForbidden
 }

@@ -5,11 +5,15 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"math/big"
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/mayfly-ci/mayfly/internal/github/minirunner/wire"
 )
 
 // A Registration is how a runner is registered by hand, with a registration token.
@@ -29,52 +33,82 @@ func Register(ctx context.Context, client *http.Client, r Registration) (Identit
 	if err != nil {
 		return Identity{}, err
 	}
-	c := &caller{http: client, authorization: "RemoteAuth " + r.Token}
+	c := &wire.Caller{HTTP: client, Authorization: "RemoteAuth " + r.Token, UserAgent: "GitHubActionsRunner-linux-x64/" + Version}
 	var tenant struct {
-		URL   string `json:"url"`
-		Token string `json:"token"`
+		URL string `json:"url"`
+		V2  bool   `json:"use_v2_flow"`
 	}
-	err = c.post(ctx, api+"/actions/runner-registration", map[string]any{"url": r.URL, "runner_event": "register"}, &tenant)
+	err = c.Post(ctx, api+"/actions/runner-registration", map[string]any{"url": r.URL, "runner_event": "register"}, &tenant)
 	if err != nil {
 		return Identity{}, fmt.Errorf("using the registration token: %w", err)
+	}
+	if tenant.URL == "" || !tenant.V2 {
+		return Identity{}, errors.New("using the registration token: the answer has no url with use_v2_flow")
 	}
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return Identity{}, fmt.Errorf("making the runner's key: %w", err)
 	}
-	return r.register(ctx, c, api, key)
+	return r.register(ctx, c, api, tenant.URL, key)
 }
 
-func (r Registration) register(ctx context.Context, c *caller, api string, key *rsa.PrivateKey) (Identity, error) {
-	labels := []map[string]string{}
-	for _, l := range []string{"self-hosted", "Linux", architecture} {
-		labels = append(labels, map[string]string{"Name": l, "Type": "system"})
+func (r Registration) register(ctx context.Context, c *wire.Caller, api, tenant string, key *rsa.PrivateKey) (Identity, error) {
+	labels := []map[string]any{}
+	for _, l := range []string{"self-hosted", "Linux", "X64"} {
+		labels = append(labels, map[string]any{"id": 0, "name": l, "type": "system"})
 	}
 	for _, l := range r.Labels {
-		labels = append(labels, map[string]string{"Name": l, "Type": "user"})
+		labels = append(labels, map[string]any{"id": 0, "name": l, "type": "user"})
 	}
 	group := max(r.Group, 1)
-	var made struct {
-		ID            int64  `json:"id"`
-		Name          string `json:"name"`
-		Authorization struct {
-			AuthorizationURL string `json:"authorization_url"`
-			ServerURL        string `json:"server_url"`
-			ClientID         string `json:"client_id"`
-		} `json:"authorization"`
-	}
-	err := c.post(ctx, api+"/actions/runners/register", map[string]any{
+	var made registered
+	err := c.Post(ctx, api+"/actions/runners/register", map[string]any{
 		"url": r.URL, "group_id": group, "name": r.Name, "version": Version, "updates_disabled": true,
 		"ephemeral": r.Ephemeral, "labels": labels, "public_key": keyXML(&key.PublicKey),
 	}, &made)
 	if err != nil {
 		return Identity{}, fmt.Errorf("registering runner %q: %w", r.Name, err)
 	}
-	return Identity{
-		ID: made.ID, Name: r.Name, PoolID: group, Ephemeral: r.Ephemeral, GitHubURL: r.URL,
-		Broker: strings.TrimSuffix(made.Authorization.ServerURL, "/"), TokenURL: made.Authorization.AuthorizationURL,
-		ClientID: made.Authorization.ClientID, Key: key,
-	}, nil
+	files, err := r.files(made, tenant, group, key)
+	if err != nil {
+		return Identity{}, err
+	}
+	return parseFiles(files)
+}
+
+// registered is what GitHub says of a runner that it has registered.
+type registered struct {
+	ID            int64  `json:"id"`
+	Name          string `json:"name"`
+	Authorization struct {
+		AuthorizationURL string `json:"authorization_url"`
+		ServerURL        string `json:"server_url"`
+		ClientID         string `json:"client_id"`
+	} `json:"authorization"`
+}
+
+// files is the configuration that config.sh writes.
+func (r Registration) files(made registered, tenant string, group int64, key *rsa.PrivateKey) (map[string][]byte, error) {
+	content := map[string]any{
+		".runner": map[string]any{
+			"agentId": made.ID, "agentName": r.Name, "poolId": group, "serverUrl": tenant, "gitHubUrl": r.URL,
+			"workFolder": "_work", "useV2Flow": true, "serverUrlV2": made.Authorization.ServerURL,
+			"disableUpdate": true, "ephemeral": r.Ephemeral,
+		},
+		".credentials": map[string]any{"scheme": "OAuth", "data": map[string]string{
+			"clientId": made.Authorization.ClientID, "authorizationUrl": made.Authorization.AuthorizationURL, "requireFipsCryptography": "True",
+		}},
+		".credentials_rsaparams": parameters(key),
+	}
+	files := map[string][]byte{}
+	for name, v := range content {
+		b, err := json.MarshalIndent(v, "", "  ")
+		if err != nil {
+			return nil, err
+		}
+		files[name] = b
+	}
+	return files, nil
 }
 
 // keyXML is .NET's form of a public key.

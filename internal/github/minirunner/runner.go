@@ -3,173 +3,157 @@
 // set-up. It speaks GitHub's runner protocol (broker v2): it registers with a token
 // or a JIT configuration, waits for a job, runs it and reports it.
 //
-// It runs the run: steps of a job on Linux, and checks out with git what
-// actions/checkout would. It runs no other action, no container and no service, has
-// no tool cache and no self-update. A job that needs such a thing fails and says so.
-// For real work use the official runner: https://github.com/actions/runner.
+// It is as strict as GitHub's runner, so that a server, an image or a sandbox which
+// that would not take fails with this one, too: it wants the same answers, writes
+// to the same places, prints the same lines, and ends with the same exit codes. It
+// follows actions/runner 2.336.0; a .cs file that is named in a comment is there.
+//
+// It runs scripts, composite and JavaScript actions on Linux. It runs no
+// containers. For real work use the official runner:
+// https://github.com/actions/runner.
 package minirunner
 
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
-	"sync"
+	"path/filepath"
 	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/github/minirunner/wire"
+	"github.com/mayfly-ci/mayfly/internal/github/minirunner/worker"
 )
 
-// Version is what the runner says when GitHub asks: that of an official runner
-// which speaks the same protocol.
+// Version is what the runner says when GitHub asks: that of the official runner
+// which it follows.
 const Version = "2.336.0"
 
 // Exit codes, as the official runner has them (Constants.cs, Runner.ReturnCode).
 const (
-	ExitDone       = 0
-	ExitTerminated = 1
-	ExitConflict   = 5
-	ExitDeprecated = 7
+	ExitDone          = 0
+	ExitTerminated    = 1
+	ExitRetryable     = 2
+	ExitUpdating      = 3
+	ExitUpdatingOnce  = 4 // of a runner for one job
+	ExitConflict      = 5
+	ExitDeprecated    = 7
+	exitCrashed       = 134 // of .NET, for an exception that nobody caught
+	deprecatedExitEnv = "ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE"
 )
 
 // Config is what [Run] needs.
 type Config struct {
 	Identity Identity
 	Version  string            // what it says it is; [Version] if empty
-	Work     string            // folder for workspaces and temporary files
+	Root     string            // folder of the runner: its configuration, _diag and externals
+	Work     string            // folder for workspaces; if empty what Identity says, in Root
+	Cache    string            // folder of .NET's cache of locations; if empty it is done without
 	Env      map[string]string // the runner's environment, which steps start from
-	Out      io.Writer         // gets the official runner's lines
+	Out, Err io.Writer         // get the official runner's lines; Err is Out if nil
 	HTTP     *http.Client
 	Now      func() time.Time
-	Renew    time.Duration // between renewals of a job; 0 means 60 s, as GitHub wants
-	Grace    time.Duration // between SIGINT, SIGTERM and SIGKILL to a cancelled step; 0 means 5 s
+	Pauses   Pauses // those of [OfficialPauses] if zero
+}
+
+// Pauses are how long a runner waits for things.
+type Pauses struct {
+	worker.Pauses
+
+	Cache      time.Duration // in all, for a cache of locations that cannot be written
+	Session    time.Duration // before another attempt at a session
+	Poll       wire.Span     // before another poll, after one that failed
+	PollLater  wire.Span     // the same after five that failed
+	Renew      time.Duration // between renewals of a job
+	FirstRenew wire.Span     // before another attempt at the first renewal
+	RenewAgain wire.Span     // before another attempt at a later one
+	Throttle   time.Duration // after the second job that was not there; then it grows
+}
+
+// OfficialPauses are those of GitHub's runner (BrokerMessageListener.cs,
+// JobDispatcher.cs, ErrorThrottler.cs). That of the cache was measured.
+func OfficialPauses() Pauses {
+	second := func(least, most int) wire.Span {
+		return wire.Span{Least: time.Duration(least) * time.Second, Most: time.Duration(most) * time.Second}
+	}
+	return Pauses{
+		Pauses: worker.OfficialPauses(), Cache: 900 * time.Millisecond, Session: 30 * time.Second,
+		Poll: second(15, 30), PollLater: second(30, 60), Renew: time.Minute,
+		FirstRenew: second(1, 10), RenewAgain: second(5, 15), Throttle: time.Second,
+	}
+}
+
+func (c Config) withDefaults() Config {
+	c.Version = cmp.Or(c.Version, Version)
+	c.Work = cmp.Or(c.Work, filepath.Join(c.Root, cmp.Or(c.Identity.WorkFolder, "_work")))
+	for _, folder := range []*string{&c.Root, &c.Work} { // steps have folders of their own
+		if absolute, err := filepath.Abs(*folder); err == nil {
+			*folder = absolute
+		}
+	}
+	if c.Err == nil {
+		c.Err = c.Out
+	}
+	if c.Pauses == (Pauses{}) {
+		c.Pauses = OfficialPauses()
+	}
+	return c
 }
 
 // Run connects and runs jobs, one if the runner is ephemeral, until ctx ends, and
 // returns the process's exit code.
 func Run(ctx context.Context, c Config) int {
-	if c.Renew == 0 {
-		c.Renew = time.Minute
+	c = c.withDefaults()
+	diag, err := openDiag(c)
+	if err != nil {
+		fmt.Fprintf(c.Err, "Unhandled exception. %s\n", exception(err))
+		return exitCrashed
 	}
-	if c.Grace == 0 {
-		c.Grace = 5 * time.Second
+	defer diag.Close()
+	l := newListener(c, slog.New(slog.NewTextHandler(diag, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	if err := configure(c); err != nil {
+		l.complain("%s", exceptionText(err))
+		return ExitTerminated
 	}
-	c.Version = cmp.Or(c.Version, Version)
-	err := listen(ctx, c)
+	code := l.exit(l.listen(ctx))
+	l.trace.Info("runner execution has finished", "code", code)
+	return code
+}
+
+// An ending is a reason to leave that is not a failure of its own.
+type ending struct {
+	code int
+	text string // for the person; empty if it was told before
+}
+
+func (e *ending) Error() string { return e.text }
+
+// exit is the exit code for what listen returned, of which it tells the person
+// (Program.cs).
+func (l *listener) exit(err error) int {
+	var end *ending
 	switch {
-	case err == nil:
+	case err == nil || errors.Is(err, context.Canceled):
 		return ExitDone
-	case statusOf(err) == http.StatusConflict:
-		fmt.Fprintln(c.Out, "A session for this runner already exists.")
-		return ExitConflict
-	case tooOld(err):
-		fmt.Fprintf(c.Out, "An error occurred: Runner version v%s is deprecated and cannot receive messages.\n", c.Version)
-		return ExitDeprecated
-	case ctx.Err() != nil:
-		fmt.Fprintln(c.Out, "Exiting...")
-		return ExitDone
+	case errors.As(err, &end):
+		if end.text != "" {
+			l.complain("%s", end.text)
+		}
+		return end.code
 	}
-	fmt.Fprintln(c.Out, "An error occurred:", err)
-	return ExitTerminated
+	l.complain("An error occurred: %s", wire.Reason(err))
+	return ExitRetryable
 }
 
-// say prints a line with the time before it, as the official runner does; what
-// supervises a runner reads them.
+// say prints a line with the time before it; what supervises a runner reads them.
 func (c Config) say(format string, args ...any) {
-	fmt.Fprintf(c.Out, "%s: %s\n", c.Now().UTC().Format("2006-01-02 15:04:05Z"), fmt.Sprintf(format, args...))
+	fmt.Fprintf(c.Out, "%s: %s\n", c.stamp(), fmt.Sprintf(format, args...))
 }
 
-// farewell is how long a runner that was stopped may take to tell GitHub.
-const farewell = 5 * time.Second
+// complain prints a line where errors go.
+func (c Config) complain(format string, args ...any) { fmt.Fprintf(c.Err, format+"\n", args...) }
 
-func listen(ctx context.Context, c Config) error {
-	caller, err := login(ctx, c.HTTP, c.Identity, c.Now())
-	if err != nil {
-		return err
-	}
-	b, err := connect(ctx, caller, c.Identity, c.Version)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
-		defer cancel()
-		b.close(ctx) // the runner leaves either way, and GitHub ends idle sessions
-	}()
-	fmt.Fprintf(c.Out, "\n√ Connected to GitHub\n\nCurrent runner version: '%s'\n", c.Version)
-	c.say("Listening for Jobs")
-	for {
-		took, err := c.poll(ctx, b)
-		if err != nil || took && c.Identity.Ephemeral {
-			return err
-		}
-	}
-}
-
-// poll waits for one message and acts on it. It says whether a job was run.
-func (c Config) poll(ctx context.Context, b *broker) (took bool, err error) {
-	m, err := c.message(ctx, b, statusOnline)
-	if err != nil || m == nil || m.MessageType != jobRequest {
-		return false, err
-	}
-	ref, err := m.reference()
-	if err != nil {
-		return false, err
-	}
-	if ref.ShouldAcknowledge {
-		if err := b.acknowledge(ctx, ref); err != nil {
-			return false, fmt.Errorf("acknowledging job %s: %w", ref.RequestID, err)
-		}
-	}
-	job, err := acquire(ctx, b.caller, ref)
-	if status := statusOf(err); status == http.StatusNotFound || status == http.StatusConflict || status == http.StatusUnprocessableEntity {
-		return false, nil // another runner has it, or it was cancelled
-	} else if err != nil {
-		return false, err
-	}
-	return true, c.take(ctx, b, ref, job)
-}
-
-// message polls until there is a message, renewing the access token when it is
-// no longer taken.
-func (c Config) message(ctx context.Context, b *broker, status string) (m *message, err error) {
-	err = persist(ctx, func() error {
-		m, err = b.next(ctx, status)
-		return err
-	})
-	if statusOf(err) == http.StatusUnauthorized {
-		var renewed *caller
-		if renewed, err = login(ctx, c.HTTP, c.Identity, c.Now()); err == nil {
-			b.caller = renewed
-		}
-	}
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	return m, err
-}
-
-// take runs a job while its lease is renewed and its cancellation listened for.
-func (c Config) take(ctx context.Context, b *broker, ref jobReference, m *jobMessage) error {
-	c.say("Running job: %s", m.JobDisplayName)
-	// The job outlives ctx: that its runner is stopped is a cancellation to it.
-	alive, done := context.WithCancel(context.WithoutCancel(ctx))
-	defer done()
-	cancelled, cancel := context.WithCancel(ctx)
-	defer cancel()
-	run, err := newRunService(c, ref, m)
-	if err != nil {
-		return err
-	}
-	var aside sync.WaitGroup
-	aside.Go(func() { run.renew(alive, c.Renew) })
-	aside.Go(func() { c.awaitCancellation(alive, b, m.JobID, cancel) })
-	result := newJob(c, m).run(alive, cancelled)
-	err = run.complete(alive, result)
-	done()
-	aside.Wait()
-	if err != nil {
-		return fmt.Errorf("completing job %q: %w", m.JobDisplayName, err)
-	}
-	c.say("Job %s completed with result: %s", m.JobDisplayName, result.conclusion)
-	return nil
-}
+func (c Config) stamp() string { return c.Now().UTC().Format("2006-01-02 15:04:05Z") }

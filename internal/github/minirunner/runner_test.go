@@ -12,8 +12,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,6 +25,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/fault"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/jit"
 	"github.com/mayfly-ci/mayfly/internal/github/minirunner"
+	"github.com/mayfly-ci/mayfly/internal/github/minirunner/wire"
+	"github.com/mayfly-ci/mayfly/internal/github/minirunner/worker"
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
@@ -123,19 +127,40 @@ func (s *screen) String() string {
 // A running is a runner at work.
 type running struct {
 	t    *testing.T
+	root string
 	out  screen
 	code chan int
 }
 
+// quick are pauses for tests: next to none, except between the signals to a step,
+// which a loaded machine needs time for.
+func quick() minirunner.Pauses {
+	short := wire.Span{Least: time.Millisecond, Most: 2 * time.Millisecond}
+	return minirunner.Pauses{
+		Pauses: worker.Pauses{
+			Interrupt: 200 * time.Millisecond, Terminate: 200 * time.Millisecond, Output: 300 * time.Millisecond, Again: short, Download: short,
+		},
+		Session: 10 * time.Millisecond, Poll: short, PollLater: short, Renew: 20 * time.Millisecond,
+		FirstRenew: short, RenewAgain: short, Throttle: time.Millisecond,
+	}
+}
+
 // start starts a runner; it is stopped when ctx ends.
 func (w *world) start(ctx context.Context, id minirunner.Identity) *running {
-	r := &running{t: w.t, code: make(chan int, 1)}
-	go func() {
-		r.code <- minirunner.Run(ctx, minirunner.Config{
-			Identity: id, Work: filepath.Join(w.dir, id.Name), Env: map[string]string{"PATH": os.Getenv("PATH"), "HOME": w.dir},
-			Out: &r.out, HTTP: http.DefaultClient, Now: time.Now, Renew: 20 * time.Millisecond, Grace: 200 * time.Millisecond,
-		})
-	}()
+	root := filepath.Join(w.dir, id.Name)
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		w.t.Fatal(err)
+	}
+	return start(ctx, w.t, minirunner.Config{
+		Identity: id, Root: root, Env: map[string]string{"PATH": os.Getenv("PATH"), "HOME": w.dir}, Pauses: quick(),
+	})
+}
+
+// start starts a runner of c, of which what tests have in common is filled in.
+func start(ctx context.Context, t *testing.T, c minirunner.Config) *running {
+	r := &running{t: t, code: make(chan int, 1), root: c.Root}
+	c.Out, c.HTTP, c.Now = &r.out, http.DefaultClient, time.Now
+	go func() { r.code <- minirunner.Run(ctx, c) }()
 	return r
 }
 
@@ -236,7 +261,7 @@ jobs:
 	if job.Conclusion != githubsim.Success || job.Runner != "r1" || w.Outputs(job.ID)["answer"] != "42" {
 		t.Errorf("job %+v, outputs %v", job, w.Outputs(job.ID))
 	}
-	workspace := filepath.Join(w.dir, "r1", "web", "web")
+	workspace := filepath.Join(w.dir, "r1", "_work", "web", "web")
 	has(t, w.Log(job.ID), "step 1 acme/web acme/web! "+w.Runs()[0].SHA+" true in "+workspace,
 		"Z one\n", "Z two\n", "Z from the path\n", "think said 42", "Z of a custom shell\n", workspace+"/sub\n", "/_temp/")
 	lines := regexp.MustCompile(`(?s)√ Connected to GitHub.*Current runner version: '2\.\d+\.\d+'
@@ -250,8 +275,8 @@ $`)
 	if left := w.Runners(); len(left) != 0 {
 		t.Errorf("still registered: %v", left)
 	}
-	if _, err := os.Stat(filepath.Join(w.dir, "r1", "_temp")); !os.IsNotExist(err) {
-		t.Errorf("temporary files are left: %v", err)
+	if left, err := os.ReadDir(filepath.Join(w.dir, "r1", "_work", "_temp")); err != nil || len(left) > 0 {
+		t.Errorf("temporary files are left: %v, %v", left, err)
 	}
 }
 
@@ -322,34 +347,46 @@ jobs:
 	}
 }
 
-// TestCheckout has actions/checkout take the run's commit from the simulator's git.
+// TestCheckout has the simulator's actions/checkout take the run's commit from the
+// simulator's git, and another repository beside it.
 func TestCheckout(t *testing.T) {
 	w := newWorld(t)
+	if err := w.AddCheckout(); err != nil {
+		t.Fatal(err)
+	}
 	job, log := w.run(`
 on: push
 jobs:
   build:
     runs-on: x
+    outputs: {commit: "${{ steps.mine.outputs.commit }}"}
     steps:
+      - {uses: actions/checkout@v4, id: mine}
+      - run: cat README; git status --short --branch; git log --format=%s
       - uses: actions/checkout@v4
-      - run: cat README
+        with: {repository: actions/checkout, ref: v4, path: other, fetch-depth: 0, persist-credentials: false, extra: x}
+      - run: ls other; git -C other config --get-regexp extraheader || echo "no header"
 `)
-	if job.Conclusion != githubsim.Success {
-		t.Errorf("conclusion %q", job.Conclusion)
+	if job.Conclusion != githubsim.Success || w.Outputs(job.ID)["commit"] != w.Runs()[0].SHA {
+		t.Errorf("conclusion %q, outputs %v", job.Conclusion, w.Outputs(job.ID))
 	}
-	has(t, log, "Z readme of acme/web\n")
+	has(t, log, "Z readme of acme/web\n", "## main\n", "Z action.yml\n", "Z no header\n", "Download action repository 'actions/checkout@v4' (SHA:",
+		"##[warning]Unexpected input(s) 'extra', valid inputs are ['repository', 'ref', 'token', 'path', 'fetch-depth', 'persist-credentials']")
+	lacks(t, log, "x-access-token:ghs")
 }
 
-func TestInputsOfCheckoutAreRefused(t *testing.T) {
+// TestNoSuchAction: the job ends where actions are prepared.
+func TestNoSuchAction(t *testing.T) {
 	w := newWorld(t)
 	job, log := w.run(`
 on: push
-jobs: {build: {runs-on: x, steps: [{uses: actions/checkout@v4, with: {path: p}}]}}
+jobs: {build: {runs-on: x, steps: [{run: echo unreached}, {uses: acme/none@v1}]}}
 `)
-	if job.Conclusion != githubsim.Failure {
-		t.Errorf("conclusion %q", job.Conclusion)
+	if job.Conclusion != githubsim.Failure || len(job.Steps) != 1 || job.Steps[0].Name != "Set up job" {
+		t.Errorf("job %+v", job)
 	}
-	has(t, log, "actions/checkout with path")
+	has(t, log, "##[error]Unable to resolve action `acme/none@v1`, repository not found")
+	lacks(t, log, "unreached")
 }
 
 // TestCancel cancels a job in a step that does not listen: what wants to run
@@ -390,65 +427,51 @@ func waitFor(t *testing.T, path string) {
 	until(t, func() bool { _, err := os.Stat(path); return err == nil })
 }
 
-// TestStop stops the runner while its job runs: GitHub hears that it was cancelled.
-func TestStop(t *testing.T) {
+// TestOrphans has a job renewed while it runs, and a step leave processes behind:
+// one that can be found, and one that says it is none of the job's.
+func TestOrphans(t *testing.T) {
 	w := newWorld(t)
-	flag := filepath.Join(w.dir, "began")
-	w.push(fmt.Sprintf("on: push\njobs: {build: {runs-on: x, steps: [{run: touch %s; sleep 60}]}}\n", flag))
-	ctx, stop := context.WithCancel(t.Context())
-	r := w.start(ctx, w.jit("r1"))
-	waitFor(t, flag)
-	stop()
-	if code, out := r.wait(); code != minirunner.ExitDone {
-		t.Errorf("exit code %d:\n%s", code, out)
-	}
-	if job := w.Jobs()[0]; job.Status != githubsim.StatusCompleted || job.Conclusion != githubsim.Cancelled {
-		t.Errorf("job is %s %s", job.Status, job.Conclusion)
-	}
-}
-
-// TestStopIdle stops a runner that waits for a job.
-func TestStopIdle(t *testing.T) {
-	w := newWorld(t)
-	ctx, stop := context.WithCancel(t.Context())
-	r := w.start(ctx, w.jit("r1"))
-	r.listening()
-	stop()
-	if code, out := r.wait(); code != minirunner.ExitDone {
-		t.Errorf("exit code %d:\n%s", code, out)
-	}
-	if w.Runners()[0].Online {
-		t.Error("its session is still open")
-	}
-}
-
-// TestLiveLog reads the log of a step that has not ended, sees its job renewed, and
-// has it leave a process behind.
-func TestLiveLog(t *testing.T) {
-	w := newWorld(t)
-	pidFile, end := filepath.Join(w.dir, "pid"), filepath.Join(w.dir, "end")
+	pids, end := filepath.Join(w.dir, "pids"), filepath.Join(w.dir, "end")
 	w.push(fmt.Sprintf(`
 on: push
-jobs: {build: {runs-on: x, steps: [{run: "sleep 300 & echo $! > %s; echo so far; until [ -e %s ]; do sleep 0.01; done"}]}}
-`, pidFile, end))
-	renewals := fault.Rule{Path: "/_runner/run/*/renewjob", Delay: fault.Duration(time.Millisecond)} // is there to count
+jobs:
+  build:
+    runs-on: x
+    steps:
+      - run: |
+          sleep 300 >/dev/null 2>&1 & echo $! > %[1]s.found
+          RUNNER_TRACKING_ID= sleep 300 >/dev/null 2>&1 & echo $! > %[1]s.own
+          echo so far; until [ -e %[2]s ]; do sleep 0.01; done
+`, pids, end))
+	renewals := fault.Rule{Path: "/_runner/run/renewjob", Delay: fault.Duration(time.Millisecond)} // is there to count
 	if _, err := w.Faults().Add(renewals); err != nil {
 		t.Fatal(err)
 	}
 	r := w.start(t.Context(), w.jit("r1"))
-	waitFor(t, pidFile)
+	waitFor(t, pids+".own")
 	until(t, func() bool { return w.Faults().Rules()[0].Hits > 1 })
-	until(t, func() bool { return strings.Contains(w.Log(w.Jobs()[0].ID), "Z so far\n") })
 	os.WriteFile(end, nil, 0o600)
 	if code, out := r.wait(); code != minirunner.ExitDone {
 		t.Errorf("exit code %d:\n%s", code, out)
 	}
-	has(t, w.Log(w.Jobs()[0].ID), "Terminated orphan processes")
-	pid, _ := os.ReadFile(pidFile)
-	until(t, func() bool { // it was killed, which a busy machine sees a little later
-		state, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/stat")
-		return err != nil || strings.Contains(string(state), ") Z ")
-	})
+	has(t, w.Log(w.Jobs()[0].ID), "Terminate orphan process: pid (", ") (sleep)")
+	until(t, func() bool { return !alive(pids + ".found") }) // a busy machine sees it a little later
+	if !alive(pids + ".own") {
+		t.Error("a process was ended that is none of the job's")
+	}
+	pid, _ := strconv.Atoi(strings.TrimSpace(read(pids + ".own")))
+	syscall.Kill(pid, syscall.SIGKILL)
+}
+
+func read(path string) string {
+	b, _ := os.ReadFile(path)
+	return string(b)
+}
+
+// alive reports whether the process runs whose id is in a file.
+func alive(file string) bool {
+	state := read("/proc/" + strings.TrimSpace(read(file)) + "/stat")
+	return state != "" && !strings.Contains(state, ") Z ")
 }
 
 // TestServerFaults has every call of the runner fail once before it is answered.
@@ -456,7 +479,7 @@ func TestServerFaults(t *testing.T) {
 	w := newWorld(t)
 	w.push("on: push\njobs: {build: {runs-on: x, steps: [{run: echo hello}]}}\n")
 	id := w.jit("r1")
-	for _, path := range []string{"/_runner/broker/session", "/_runner/broker/message", "/_runner/broker/acknowledge", "/_runner/run/*/acquirejob", "/_runner/run/*/completejob"} {
+	for _, path := range []string{"/_runner/broker/session", "/_runner/broker/message", "/_runner/broker/acknowledge", "/_runner/run/acquirejob", "/_runner/run/completejob"} {
 		if _, err := w.Faults().Add(fault.Rule{Path: path, Status: http.StatusBadGateway, Count: 1}); err != nil {
 			t.Fatal(err)
 		}
@@ -507,6 +530,27 @@ func TestRegister(t *testing.T) {
 	}
 }
 
+// TestLoad starts a runner that was configured before, from its folder.
+func TestLoad(t *testing.T) {
+	w := newWorld(t)
+	ctx, stop := context.WithCancel(t.Context())
+	r := w.start(ctx, w.jit("r1"))
+	r.listening()
+	stop()
+	r.wait()
+	id, err := minirunner.Load(r.root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.push("on: push\njobs: {build: {runs-on: x, steps: [{run: 'true'}]}}\n")
+	if code, out := w.start(t.Context(), id).wait(); code != minirunner.ExitDone || w.Jobs()[0].Conclusion != githubsim.Success {
+		t.Errorf("exit code %d, job %+v:\n%s", code, w.Jobs()[0], out)
+	}
+	if _, err := minirunner.Load(r.root); err == nil {
+		t.Error("the configuration of a runner whose job is done is still there")
+	}
+}
+
 func TestRegisterRefused(t *testing.T) {
 	w := newWorld(t)
 	_, err := minirunner.Register(t.Context(), http.DefaultClient, minirunner.Registration{URL: w.url + "/acme/web", Token: "wrong", Name: "r"})
@@ -521,7 +565,7 @@ func TestSpent(t *testing.T) {
 	w.push("on: push\njobs: {build: {runs-on: x, steps: [{run: 'true'}]}}\n")
 	id := w.jit("r1")
 	w.start(t.Context(), id).wait()
-	if code, out := w.start(t.Context(), id).wait(); code != minirunner.ExitTerminated || !strings.Contains(out, "invalid_client") {
+	if code, out := w.start(t.Context(), id).wait(); code != minirunner.ExitTerminated || !strings.Contains(out, "The runner registration has been deleted from the server") {
 		t.Errorf("exit code %d:\n%s", code, out)
 	}
 }
@@ -565,7 +609,7 @@ jobs:
 	jobs := w.Jobs()
 	for _, i := range []int{1, 2} {
 		want := "got 7 on " + []string{"", "one", "two"}[i] + " in /\n"
-		has(t, w.Log(jobs[i].ID), want, "shell: sh -e ")
+		has(t, w.Log(jobs[i].ID), want, "/sh -e {0}")
 	}
 }
 
@@ -573,7 +617,10 @@ jobs:
 func TestVersionDeprecated(t *testing.T) {
 	w := newWorld(t)
 	w.DeprecateRunner(minirunner.Version, time.Time{}, time.Now().Add(-time.Hour))
-	code, out := w.start(t.Context(), w.jit("r1")).wait()
+	id := w.jit("r1")
+	code, out := start(t.Context(), t, minirunner.Config{
+		Identity: id, Root: t.TempDir(), Env: map[string]string{"ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE": "1"}, Pauses: quick(),
+	}).wait()
 	if code != minirunner.ExitDeprecated {
 		t.Errorf("exit code %d, want %d", code, minirunner.ExitDeprecated)
 	}

@@ -1,4 +1,4 @@
-package minirunner
+package worker
 
 import (
 	"encoding/json"
@@ -6,20 +6,20 @@ import (
 	"strings"
 
 	"github.com/mayfly-ci/mayfly/internal/github/expr"
+	"github.com/mayfly-ci/mayfly/internal/github/minirunner/wire"
 )
 
-// A jobMessage is the answer to acquirejob: all that there is to do
+// A Message is the answer to acquirejob: all that there is to do
 // (actions/runner, AgentJobRequestMessage.cs).
-type jobMessage struct {
+type Message struct {
 	Plan struct {
 		PlanID string `json:"planId"`
 	} `json:"plan"`
 	JobID          string `json:"jobId"`
 	JobDisplayName string `json:"jobDisplayName"`
 	JobName        string `json:"jobName"`
-	BillingOwnerID string `json:"billingOwnerId"`
 	Resources      struct {
-		Endpoints []endpoint `json:"endpoints"`
+		Endpoints []Endpoint `json:"endpoints"`
 	} `json:"resources"`
 	ContextData map[string]contextData `json:"contextData"`
 	Variables   map[string]variable    `json:"variables"`
@@ -30,45 +30,76 @@ type jobMessage struct {
 	Environment []templ       `json:"environmentVariables"`
 	Defaults    []templ       `json:"defaults"`
 	Outputs     *templ        `json:"jobOutputs"`
+	Container   *templ        `json:"jobContainer"`
+	Services    *templ        `json:"jobServiceContainers"`
 }
 
-type endpoint struct {
-	Name          string `json:"name"`
-	URL           string `json:"url"`
+// An Endpoint is a service and the authorization for it.
+type Endpoint struct {
+	Name          string            `json:"name"`
+	URL           string            `json:"url"`
+	Data          map[string]string `json:"data"`
 	Authorization struct {
 		Parameters map[string]string `json:"parameters"`
 	} `json:"authorization"`
 }
+
+// Token is the access token of the job.
+func (e Endpoint) Token() string { return e.Authorization.Parameters["AccessToken"] }
 
 type variable struct {
 	Value    string `json:"value"`
 	IsSecret bool   `json:"isSecret"`
 }
 
+// A stepMessage is one step of a job, or of a composite action.
 type stepMessage struct {
-	ID          string `json:"id"`
-	ContextName string `json:"contextName"`
-	Condition   string `json:"condition"`
-	Reference   struct {
-		Type string `json:"type"` // script, or what this runner does not run
-		Name string `json:"name"` // of an action, such as actions/checkout
-	} `json:"reference"`
-	DisplayName     *templ `json:"displayNameToken"`
-	Inputs          *templ `json:"inputs"`
-	Environment     *templ `json:"environment"`
-	ContinueOnError *templ `json:"continueOnError"`
-	TimeoutMinutes  *templ `json:"timeoutInMinutes"`
+	ID              string    `json:"id"`
+	ContextName     string    `json:"contextName"`
+	Condition       string    `json:"condition"`
+	Reference       reference `json:"reference"`
+	DisplayName     *templ    `json:"displayNameToken"`
+	Inputs          *templ    `json:"inputs"`
+	Environment     *templ    `json:"environment"`
+	ContinueOnError *templ    `json:"continueOnError"`
+	TimeoutMinutes  *templ    `json:"timeoutInMinutes"`
 }
 
-// system is the endpoint of the run service for this job.
-func (m *jobMessage) system() (endpoint, error) {
+// Check returns what the message lacks of what a runner cannot do without.
+func (m *Message) Check() error {
+	for name, value := range map[string]string{"plan.planId": m.Plan.PlanID, "jobId": m.JobID, "jobDisplayName": m.JobDisplayName} {
+		if value == "" {
+			return missing(name)
+		}
+	}
+	system, err := m.System()
+	switch {
+	case err != nil:
+		return err
+	case system.URL == "":
+		return missing("url of SystemVssConnection")
+	case system.Token() == "":
+		return missing("AccessToken of SystemVssConnection")
+	}
+	return nil
+}
+
+func missing(name string) error {
+	return wire.Said("Value cannot be null. (Parameter '%s')", name)
+}
+
+// System is the endpoint of the run service for this job.
+func (m *Message) System() (Endpoint, error) {
 	for _, e := range m.Resources.Endpoints {
 		if strings.EqualFold(e.Name, "SystemVssConnection") {
 			return e, nil
 		}
 	}
-	return endpoint{}, fmt.Errorf("job message without its SystemVssConnection endpoint")
+	return Endpoint{}, missing("SystemVssConnection")
 }
+
+// flag reports whether the variable name says true.
+func (m *Message) flag(name string) bool { return strings.EqualFold(m.Variables[name].Value, "true") }
 
 // contextData is a value of a context in GitHub's compact form: a plain JSON
 // string, number, bool or null, or an object whose t says what it holds: 0 string
@@ -127,11 +158,21 @@ type templ struct {
 	Type int
 	Lit  string
 	Seq  []templ
-	Map  []struct{ Key, Value templ }
+	Map  []templPair
 	Expr string
 	Bool bool
 	Num  float64
 }
+
+type templPair struct{ Key, Value templ }
+
+// The types of templates that are made here (TokenType.cs).
+const (
+	mappingToken = 2
+	exprToken    = 3
+	boolToken    = 5
+	nullToken    = 7
+)
 
 func (t *templ) UnmarshalJSON(b []byte) error {
 	type object templ
