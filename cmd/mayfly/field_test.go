@@ -23,13 +23,13 @@ func fieldInput(t *testing.T, name string, edits ...string) []byte {
 	return []byte(strings.NewReplacer(edits...).Replace(string(text)))
 }
 
-// job returns the job id once it is in one of states.
-func (w *world) job(t *testing.T, id int64, want func(ledger.Job) bool) (found jobView) {
+// job returns the job id once it is as wanted.
+func (w *world) job(t *testing.T, id int64, want func(ledger.Job) bool) jobView {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		jobs := mayflyJSON[[]jobView](t, "jobs", "--json", "--limit", "1000", "--config", w.config())
 		for _, j := range jobs {
-			if found = j; j.Key.ID == id && want(j.Job) {
+			if j.Key.ID == id && want(j.Job) {
 				return j
 			}
 		}
