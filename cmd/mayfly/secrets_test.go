@@ -94,6 +94,22 @@ func inEngine(t *testing.T) worldConfig {
 			defer l.Close()
 			return l.Purge(ctx)
 		},
+		list: func(ctx context.Context, instance string) ([]fleet.Container, error) {
+			l, err := open(ctx, instance)
+			if err != nil {
+				return nil, err
+			}
+			defer l.Close()
+			return l.List(ctx)
+		},
+		restart: func(t *testing.T) {
+			if err := service.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if service, err = docker.Serve(t.Context(), service.Socket); err != nil {
+				t.Fatal(err)
+			}
+		},
 	}
 }
 

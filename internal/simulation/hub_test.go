@@ -70,6 +70,7 @@ type hub struct {
 	last       int64 // id of the newest runner
 	deliveries []*delivery
 	weather    []spell
+	late       bool // a call is served of a process that was killed
 }
 
 // A spell is a time in which calls go wrong.

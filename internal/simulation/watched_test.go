@@ -112,6 +112,8 @@ func (w *world) claimed(name string, labels []string) {
 	switch {
 	case ok && r.Live() && r.Claimed.IsZero():
 		w.fault("%s is registered and has not claimed", name)
+	case ok && r.GitHubID != 0:
+		w.fault("%s is registered again, and may have its configuration from the first time", name)
 	case ok && r.Live() && fmt.Sprint(r.Labels.Labels()) != fmt.Sprint(labels):
 		w.fault("%s is registered with the labels %v: want those of its job, %v", name, labels, r.Labels.Labels())
 	case !ok && w.running(name):
