@@ -35,6 +35,7 @@ import (
 type process struct {
 	*world
 	dead   bool // killed: nothing that it does has an effect any more
+	buried bool // what it held is let go of, and another one is on its way
 	ctx    context.Context
 	cancel context.CancelFunc
 	db     *disk.DB
@@ -203,6 +204,10 @@ func (p *process) bury() {
 	if p.world.mayfly == p {
 		p.world.mayfly = nil
 	}
+	if p.buried {
+		return
+	}
+	p.buried = true
 	if p.db != nil {
 		if err := p.db.Close(); err != nil {
 			p.fault("closing the database: %v", err)
