@@ -12,7 +12,7 @@ import (
 const (
 	tickEvery       = time.Second
 	deliveriesEvery = time.Minute
-	jobsEvery       = 5 * time.Minute
+	jobsEvery       = pipeline.SweepEvery
 	deliveriesBack  = 3 * 24 * time.Hour // GitHub redelivers no older ones
 	straysEvery     = 5 * time.Minute
 )

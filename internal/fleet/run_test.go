@@ -52,12 +52,14 @@ func (h *host) Start(ctx context.Context, spec Spec) error {
 	select {
 	case <-time.After(startTakes):
 	case <-ctx.Done():
-		return ctx.Err()
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	c := &container{Container: Container{Runner: spec.Runner, Running: true}, ends: make(chan struct{})}
-	h.containers[spec.Runner] = c // before the error: a start that failed can leave something
+	h.containers[spec.Runner] = c // before the error: a start that failed, or was given up, can leave something
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if err := h.broken["Start"]; err != nil {
 		return err
 	}
@@ -91,7 +93,10 @@ func (h *host) Wait(ctx context.Context, name string) (Exit, error) {
 	}
 }
 
-func (h *host) Stop(_ context.Context, name string, _ time.Duration) error {
+func (h *host) Stop(ctx context.Context, name string, _ time.Duration) error {
+	if err := ctx.Err(); err != nil { // as a launcher that asks an engine: nothing is done
+		return err
+	}
 	h.mu.Lock()
 	c, err := h.containers[name], h.broken["Stop"]
 	h.mu.Unlock()
@@ -297,6 +302,9 @@ func TestStartThatIsGivenUp(t *testing.T) {
 		}
 		f.wait(t)
 		e.want(t, nil)
+		if left, err := h.List(t.Context()); err != nil || len(left) != 0 {
+			t.Errorf("%v, %v: want nothing left of the start", left, err)
+		}
 	})
 }
 

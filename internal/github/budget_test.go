@@ -62,6 +62,7 @@ func TestRateLimits(t *testing.T) {
 		{"secondary without a time", dated(start, refuse(403, "You have exceeded a secondary rate limit")), time.Minute},
 		{"secondary with much left", left(4000, 5000, start.Add(time.Hour), dated(start, refuse(429, "slow down"))), time.Minute},
 		{"secondary with a date", dated(start, refuse(429, "slow down", "Retry-After", start.Add(90*time.Second).Format(http.TimeFormat))), 90 * time.Second},
+		{"secondary with a date by a clock that is fast", dated(start.Add(time.Hour), refuse(429, "slow down", "Retry-After", start.Add(time.Hour+90*time.Second).Format(http.TimeFormat))), 90 * time.Second},
 		{"primary", left(0, 5000, start.Add(20*time.Minute), dated(start, refuse(403, "API rate limit exceeded"))), 20 * time.Minute},
 		{"primary with 429", left(0, 5000, start.Add(20*time.Minute), dated(start, refuse(429, "API rate limit exceeded"))), 20 * time.Minute},
 		{"primary by a clock that is fast", left(0, 5000, start.Add(80*time.Minute), dated(start.Add(time.Hour), refuse(403, "API rate limit exceeded"))), 20 * time.Minute},

@@ -65,6 +65,9 @@ func callerError(ctx context.Context, r request, err error) error {
 
 // doAs makes the call r with cred, several times if need be.
 func (c *Client) doAs(ctx context.Context, cred *credential, r request) (*gh.Response, error) {
+	if !spend(ctx) {
+		return nil, &Error{Doing: r.doing, Kind: ErrSpent}
+	}
 	for try := 0; ; try++ {
 		res, err := c.attempt(ctx, cred, r)
 		if err == nil {

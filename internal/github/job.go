@@ -42,33 +42,61 @@ func (c *Client) Job(ctx context.Context, repository string, id int64) (Job, err
 
 const jobPermission = `repository permission "Actions" (read); for a token, scope repo`
 
-// QueuedJobs returns the jobs of repository that wait for a runner now: those
-// that are queued, in runs that are queued or in progress.
+// unfinished are the statuses of runs that may have a job which waits for a runner: one of another job
+// that waits for an approval or for its turn is waiting or pending as a whole. GitHub lists by one at a time.
+// https://docs.github.com/en/rest/actions/workflow-runs#list-workflow-runs-for-a-repository
+var unfinished = []string{"queued", "in_progress", "waiting", "pending", "requested"}
+
+// QueuedJobs returns the jobs of repository that wait for a runner now: those that are queued, in
+// any run that is not completed. It costs five calls and one or more for each such run. With an error it returns
+// those that were found before.
 func (c *Client) QueuedJobs(ctx context.Context, repository string) ([]Job, error) {
 	s, err := parseRepository(repository)
 	if err != nil {
 		return nil, err
 	}
 	var all []Job
-	seen := map[int64]bool{} // a run that starts meanwhile is in both lists
-	for _, status := range []string{"queued", "in_progress"} {
-		runs, err := c.runs(ctx, s, "status="+status)
+	seen := map[int64]bool{} // a run that starts meanwhile is in two lists
+	for _, status := range unfinished {
+		runs, err := c.runs(ctx, s, "status="+status, maxPages)
 		if err != nil {
-			return nil, err
+			return all, err
 		}
-		for _, run := range runs {
-			if seen[run.ID] {
-				continue
-			}
-			seen[run.ID] = true
-			jobs, err := c.jobsOf(ctx, s, run)
-			if err != nil {
-				return nil, err
-			}
-			for _, job := range jobs {
-				if job.Action == event.ActionQueued {
-					all = append(all, job)
-				}
+		jobs, err := c.queuedIn(ctx, s, runs, seen)
+		if all = append(all, jobs...); err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+// LatelyQueuedJobs is QueuedJobs for the newest hundred runs: one call where none of them is to run.
+func (c *Client) LatelyQueuedJobs(ctx context.Context, repository string) ([]Job, error) {
+	s, err := parseRepository(repository)
+	if err != nil {
+		return nil, err
+	}
+	runs, err := c.runs(ctx, s, "exclude_pull_requests=true", 1)
+	if err != nil {
+		return nil, err
+	}
+	return c.queuedIn(ctx, s, runs, map[int64]bool{})
+}
+
+// queuedIn returns the queued jobs of those of runs that are not completed, nor seen before.
+func (c *Client) queuedIn(ctx context.Context, s Scope, runs []workflowRun, seen map[int64]bool) (all []Job, err error) {
+	for _, run := range runs {
+		if seen[run.ID] || run.Status == "completed" {
+			continue
+		}
+		seen[run.ID] = true
+		jobs, err := c.jobsOf(ctx, s, run)
+		if err != nil {
+			return all, err
+		}
+		for _, job := range jobs {
+			if job.Action == event.ActionQueued {
+				all = append(all, job)
 			}
 		}
 	}
@@ -94,9 +122,9 @@ func (r workflowRun) organization() string {
 	return ""
 }
 
-// runs reads through all pages of those that query is about.
+// runs reads those that query is about, the newest first, and of their pages at most so many.
 // https://docs.github.com/en/rest/actions/workflow-runs#list-workflow-runs-for-a-repository
-func (c *Client) runs(ctx context.Context, s Scope, query string) (all []workflowRun, err error) {
+func (c *Client) runs(ctx context.Context, s Scope, query string, pages int) (all []workflowRun, err error) {
 	r := request{
 		doing: fmt.Sprintf("listing the runs of %s with %s", s, query), scope: s,
 		method: http.MethodGet, path: s.path() + "/actions/runs?" + query,
@@ -107,7 +135,8 @@ func (c *Client) runs(ctx context.Context, s Scope, query string) (all []workflo
 	}
 	err = list(ctx, c.do, r, func(p page) bool {
 		all = append(all, p.Runs...)
-		return true
+		pages--
+		return pages > 0
 	})
 	return all, err
 }

@@ -23,7 +23,7 @@ func (c *Client) RunsOf(ctx context.Context, repository, sha string) ([]Run, err
 	if err != nil {
 		return nil, err
 	}
-	list, err := c.runs(ctx, s, "head_sha="+sha)
+	list, err := c.runs(ctx, s, "head_sha="+sha, maxPages)
 	if err != nil {
 		return nil, err
 	}

@@ -83,7 +83,10 @@ func paged(list func() []any, member string, before func(page int)) http.Handler
 			q := next.Query()
 			q.Set("page", strconv.Itoa(page+1))
 			next.RawQuery = q.Encode()
-			w.Header().Set("Link", fmt.Sprintf(`<http://%s%s>; rel="next"`, r.Host, next.String()))
+			last := next
+			q.Set("page", strconv.Itoa((len(all)+size-1)/size))
+			last.RawQuery = q.Encode()
+			w.Header().Set("Link", fmt.Sprintf(`<http://%s%s>; rel="next", <http://%s%s>; rel="last"`, r.Host, next.String(), r.Host, last.String()))
 		}
 		if member == "" {
 			reply(w, 200, slices.Clone(all[from:to]))

@@ -36,6 +36,7 @@ var bodies = map[string]string{
 // notSimulated are operations that githubsim does not offer, with the reason.
 var notSimulated = map[string]string{
 	"GET /repos/{owner}/{repo}/releases/latest": "only that of actions/runner",
+	"GET /installation/repositories":            "for the token of an installation only: TestSimRepositories",
 }
 
 // TestSimHasEveryOperation makes each call of GitHub's description that scaling
@@ -56,6 +57,27 @@ func TestSimHasEveryOperation(t *testing.T) {
 	slices.SortStableFunc(removals, func(a, b string) int { return strings.Count(b, "/") - strings.Count(a, "/") })
 	for _, op := range removals {
 		w.call(t, op)
+	}
+}
+
+// TestSimRepositories lists repositories as each credential does.
+func TestSimRepositories(t *testing.T) {
+	sim := simulate(t)
+	for name, ask := range map[string]func() ([]github.Repository, error){
+		"organization": func() ([]github.Repository, error) {
+			return sim.client(t).Repositories(t.Context(), scope(t, "acme"), 0)
+		},
+		"token of an enterprise": func() ([]github.Repository, error) {
+			return sim.client(t).Repositories(t.Context(), scope(t, "enterprises/corp"), 0)
+		},
+		"App": func() ([]github.Repository, error) {
+			return sim.client(t, asApp).Repositories(t.Context(), github.AppScope(), 0)
+		},
+	} {
+		list, err := ask()
+		if err != nil || !slices.Contains(list, github.Repository{Name: "acme/web", Organization: "acme"}) {
+			t.Errorf("%s: %v, %v: want acme/web among them", name, list, err)
+		}
 	}
 }
 

@@ -89,8 +89,9 @@ type Busy struct{ Runner RunnerName }
 // Failed says that a runner will be of no use, such as when GitHub
 // refuses to register it. The runner has to go.
 type Failed struct {
-	Runner RunnerName
-	Reason string
+	Runner  RunnerName
+	Reason  string
+	Refused bool // GitHub refuses to register it, and so will do the next one: those are made at growing pauses
 }
 
 // LastWords is what a runner's agent says of the runner's end, which comes soon: it becomes the reason of [Gone].

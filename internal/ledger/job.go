@@ -96,6 +96,8 @@ type Job struct {
 	Runners     int        `json:"runners"`                // runners made for it so far
 	Failures    int        `json:"failures,omitempty"`     // of those, how many went away without running a job
 	LastFailure string     `json:"last_failure,omitempty"` // why the last of them did
+	Ignored     int        `json:"ignored,omitempty"`      // of them, those that listened and that GitHub did not give the job
+	Refused     int        `json:"refused,omitempty"`      // of them, those that GitHub refused to register
 	NotBefore   time.Time  `json:"not_before,omitzero"`    // no further runner before this
 	CheckAt     time.Time  `json:"check_at,omitzero"`      // when GitHub is to be asked about it, if nothing is heard
 

@@ -56,6 +56,11 @@ func (l Limits) WithDefaults() Limits {
 	return l
 }
 
+// longBackoff is backoff where n runners in a row failed for a reason that the next one meets, too.
+func longBackoff(n int) time.Duration {
+	return min(time.Minute<<min(n-1, 10), 2*time.Hour)
+}
+
 // backoff is how long a job waits for its next runner after n have failed.
 func backoff(n int) time.Duration {
 	return min(time.Second<<min(n-1, 6), time.Minute)

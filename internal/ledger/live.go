@@ -221,6 +221,7 @@ func (t *turn) busy(r *Runner) {
 
 func (in Failed) apply(t *turn) {
 	if r, ok := t.live(in.Runner); ok && r.Leaving == "" && r.State != RunnerBusy {
+		r.Refused = in.Refused
 		t.leave(r, in.Reason, false)
 	}
 }
@@ -296,6 +297,7 @@ func (t *turn) ask(r Runner, why string) {
 func (t *turn) end(r Runner, why string) {
 	ran := !r.Runs.IsZero()
 	mayHaveRun := !ran && (r.State == RunnerBusy || !r.Claimed.IsZero() && r.ExitCode == 0 && why == "" && r.Leaving == "")
+	ignored := r.ignored(t.now)
 	r.Reason = reason(r, why)
 	t.enter(&r, RunnerGone, r.Reason)
 	t.setRunner(r)
@@ -307,6 +309,8 @@ func (t *turn) end(r Runner, why string) {
 	case ran:
 		t.watch(r.Runs)
 	case !ok || j.State != JobQueued || r.Spare:
+	case ignored:
+		t.ignored(j, r)
 	case mayHaveRun:
 		t.hold(j, r)
 	default:
@@ -341,7 +345,22 @@ func (t *turn) fail(j Job, r Runner) {
 	j.Failures++
 	j.LastFailure = r.Reason
 	j.NotBefore = t.now.Add(backoff(j.Failures))
+	if r.Refused {
+		j.Refused++
+		j.NotBefore = t.now.Add(longBackoff(j.Refused))
+	}
 	j.History = remember(j.History, t.now, "runner failed", string(r.Name)+": "+r.Reason)
+	t.setJob(j)
+}
+
+// ignored is fail for a runner that GitHub did not give its job, which most likely is for a runner group that
+// it is not in, or waits: GitHub is asked, and further runners are made at growing pauses.
+func (t *turn) ignored(j Job, r Runner) {
+	j.Ignored++
+	j.CheckAt = t.now
+	t.fail(j, r)
+	j = t.State.jobs[j.Key]
+	j.NotBefore = t.now.Add(longBackoff(j.Ignored))
 	t.setJob(j)
 }
 

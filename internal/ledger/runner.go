@@ -36,6 +36,7 @@ type Runner struct {
 	Leaving   string `json:"leaving,omitempty"`    // why it has to go; "" while it may stay
 	Spare     bool   `json:"spare,omitempty"`      // it has to go because it is not needed: no fault of its own
 	Late      bool   `json:"late,omitempty"`       // it has to go because a deadline passed
+	Refused   bool   `json:"refused,omitempty"`    // GitHub refused to register it
 	Outside   bool   `json:"outside,omitempty"`    // its end came from outside: no fault of its image
 
 	Made     time.Time `json:"made"`              // when it was wanted
@@ -81,6 +82,16 @@ func (r Runner) unclaimed() bool { return r.State == RunnerWanted || r.State == 
 // empty reports whether r has claimed and nothing came of it yet, as far as is known: its
 // configuration is handed out only after its registration is on record, so that it may come back for it.
 func (r Runner) empty() bool { return r.State == RunnerClaimed && r.GitHubID == 0 }
+
+// ignoredFor is how long a runner listens until it is said that GitHub does not give it its job: jobs
+// that a runner can take come within seconds.
+const ignoredFor = time.Minute
+
+// ignored reports whether r, which ends at now, listened in vain: GitHub had no job for it, or none that
+// it may run, such as one of a runner group that it is not in.
+func (r Runner) ignored(now time.Time) bool {
+	return r.State == RunnerIdle && r.Runs.IsZero() && !r.Spare && now.Sub(r.Listened) >= ignoredFor
+}
 
 // supplies reports whether r is, or will be, there for a queued job. An
 // unclaimed runner is only while the job it was made for is queued, because its

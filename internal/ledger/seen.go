@@ -90,7 +90,7 @@ func (t *turn) told(in JobSeen, told JobState) (old, j Job, doubt bool) {
 
 // afresh has the next runner of a job that waits or is queued again made like its first, and
 // without what failures before have put on it.
-func (j *Job) afresh() { j.First, j.NotBefore = "", time.Time{} }
+func (j *Job) afresh() { j.First, j.NotBefore, j.Ignored, j.Refused = "", time.Time{}, 0, 0 }
 
 // doubt asks GitHub how the job of key stands, of which it was told something that may be
 // of before or after what is known.

@@ -101,6 +101,10 @@ func describe(r Runner, now time.Time) string {
 
 // failures tells of the runners that failed a job.
 func failures(j Job) string {
+	if j.Ignored > 0 && !j.State.begun() {
+		return fmt.Sprintf("; GitHub has not given %s this job: check its runner group (runs-on.group) against runner_group of pool %s, and the group's repositories",
+			counted(j.Ignored, "runner"), j.Pool)
+	}
 	switch j.Failures {
 	case 0:
 		return ""
@@ -108,6 +112,13 @@ func failures(j Job) string {
 		return "; 1 runner failed: " + j.LastFailure
 	}
 	return fmt.Sprintf("; %d runners failed, the last: %s", j.Failures, j.LastFailure)
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // lasting is the time between, as precise as a reader wants it.

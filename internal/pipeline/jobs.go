@@ -1,11 +1,10 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/event"
@@ -39,73 +38,12 @@ func (p *Pipeline) Check(ctx context.Context, q ledger.CheckJob) error {
 // seen tells the ledger of a job that GitHub was asked about at a time. What an answer lacks
 // beside a delivery is filled in from what is known: scope and pool.
 func (p *Pipeline) seen(ctx context.Context, job event.WorkflowJob, known ledger.Scope, at time.Time) error {
-	job.Organization, job.Enterprise, job.Installation = known.Organization, known.Enterprise, known.Installation
+	job.Organization = cmp.Or(known.Organization, job.Organization)
+	job.Enterprise = cmp.Or(known.Enterprise, job.Enterprise)
+	job.Installation = cmp.Or(known.Installation, job.Installation)
 	if pool, ok := p.Limits().Pools.Route(job); ok {
 		job.Routing.Pool = pool.Name
 	}
 	_, err := p.Ledger.Apply(ctx, ledger.JobSeen{Job: job, At: at, Asked: true})
 	return err
-}
-
-// CompareJobs tells the ledger of the jobs that GitHub has queued in the
-// repositories of its own open jobs: where one delivery came from, others may
-// have been lost.
-func (p *Pipeline) CompareJobs(ctx context.Context) error {
-	state, err := p.Ledger.Snapshot(ctx)
-	if err != nil {
-		return err
-	}
-	scopes := map[string]ledger.Scope{}
-	for j := range state.Jobs() {
-		scopes[j.Scope.Repository] = j.Scope
-	}
-	var faults error
-	for _, repository := range slices.Sorted(maps.Keys(scopes)) {
-		scope, at := scopes[repository], p.Now()
-		jobs, err := p.Forge.QueuedJobs(ctx, repository)
-		if err != nil {
-			faults = errors.Join(faults, err)
-			continue
-		}
-		for _, job := range jobs {
-			if err := p.seen(ctx, job.WorkflowJob, scope, at); err != nil {
-				return err
-			}
-		}
-	}
-	return faults
-}
-
-// underWay is how long a delivery may be under way: those of as long ago are always looked at again.
-const underWay = 2 * time.Minute
-
-// Redeliver asks GitHub for every delivery again that failed since then. A GUID
-// that arrived all the same does nothing twice. Where it is not known whose webhook it
-// is, there is nothing to ask.
-func (p *Pipeline) Redeliver(ctx context.Context, since time.Time) error {
-	if p.HookAt == "" {
-		return nil
-	}
-	if latest := p.Now().Add(-underWay); since.After(latest) { // of a clock that was set back since
-		since = latest
-	}
-	at, err := HookScope(p.HookAt)
-	if err != nil {
-		return err
-	}
-	hook, err := p.Forge.Webhook(ctx, at, p.HookURL)
-	if err != nil {
-		return err
-	}
-	failed, err := p.Forge.FailedDeliveries(ctx, at, hook.ID, since)
-	if err != nil {
-		return err
-	}
-	for _, d := range failed {
-		if err := p.Forge.Redeliver(ctx, at, hook.ID, d.ID); err != nil {
-			return err
-		}
-		p.Log.Info("asked for a failed delivery again", "delivery", d.GUID)
-	}
-	return nil
 }

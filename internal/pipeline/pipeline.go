@@ -42,14 +42,17 @@ type Config struct {
 
 // A Pipeline is stages, joined. Its methods may be called from several goroutines and,
 // for one ledger, by several processes at once.
-type Pipeline struct{ Config }
+type Pipeline struct {
+	Config
+	failing failing
+}
 
 // New joins what c has.
 func New(c Config) *Pipeline {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Pipeline{c}
+	return &Pipeline{Config: c}
 }
 
 // EventOf returns the event that asks for an effect, said at now. The caller gives it

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,6 +30,15 @@ type site struct {
 	sim      *githubsim.Sim
 	effects  []ledger.Effect
 	vanished []ledger.RunnerName
+	called   func(*http.Request) // told of each call of GitHub
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (s *site) RoundTrip(r *http.Request) (*http.Response, error) {
+	if s.called != nil {
+		s.called(r)
+	}
+	return http.DefaultTransport.RoundTrip(r)
 }
 
 func open(t *testing.T) *site {
@@ -49,11 +60,11 @@ func open(t *testing.T) *site {
 	if err := sim.CreateRepository(githubsim.Repository{Name: "acme/web"}); err != nil {
 		t.Fatal(err)
 	}
-	forge, err := github.New(github.Config{URL: server.URL, Token: token, Backoff: time.Millisecond})
+	s := &site{sim: sim}
+	forge, err := github.New(github.Config{URL: server.URL, Token: token, Backoff: time.Millisecond, Transport: s})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{sim: sim}
 	limits := ledger.Limits{Pools: pool.Set{pool.Pool{Name: "small", Labels: []string{"linux"}}.WithDefaults()}}
 	s.Pipeline = pipeline.New(pipeline.Config{
 		Forge: forge, Limits: func() ledger.Limits { return limits }, Log: slog.New(slog.DiscardHandler),
@@ -69,10 +80,15 @@ func open(t *testing.T) *site {
 	return s
 }
 
-// queue has a job queued and the runner that is wanted for it started.
+// queue has a job of acme/web queued and the runner that is wanted for it started.
 func (s *site) queue(t *testing.T) ledger.RunnerName {
 	t.Helper()
-	detail := `{"action":"queued","workflow_job":{"id":7,"run_attempt":1,"labels":["linux"]},"repository":{"full_name":"acme/web"},"mayfly":{"pool":"small"}}`
+	return s.queueAt(t, "acme/web")
+}
+
+func (s *site) queueAt(t *testing.T, repository string) ledger.RunnerName {
+	t.Helper()
+	detail := `{"action":"queued","workflow_job":{"id":7,"run_attempt":1,"labels":["linux"]},"repository":{"full_name":"` + repository + `"},"mayfly":{"pool":"small"}}`
 	_, err := s.Observe(t.Context(), event.Event{Time: time.Now(), Detail: json.RawMessage(detail)})
 	if err != nil || len(s.effects) != 1 {
 		t.Fatalf("effects %v, %v: want a runner wanted", s.effects, err)
@@ -125,6 +141,93 @@ func TestClaimAndRemoval(t *testing.T) {
 	}
 	if state := s.state(t, runner); state != ledger.RunnerGone {
 		t.Errorf("the runner is %s: want gone", state)
+	}
+}
+
+// TestBusyRunnerStays: GitHub has given a runner a job that nobody has told of yet. It refuses to remove the registration,
+// so nothing of the runner is taken away, by id and, where the answer to the registration was lost, by name.
+func TestBusyRunnerStays(t *testing.T) {
+	for _, told := range []bool{true, false} {
+		s := open(t)
+		runner := s.queue(t)
+		permit, err := s.ClaimLedger("").Claim(t.Context(), string(runner))
+		if err != nil {
+			t.Fatal(err)
+		}
+		made, err := s.ClaimForge().Register(t.Context(), permit, string(runner))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !told {
+			made.ID = 0
+		}
+		refusal := fault.Rule{Method: "DELETE", Path: "/repos/*/*/actions/runners/*", Status: 422}
+		if _, err := s.sim.Faults().Add(refusal); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Remove(t.Context(), ledger.RemoveRunner{
+			Runner: runner, GitHubID: made.ID, Registered: true, Scope: ledger.Scope{Repository: "acme/web"},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if len(s.vanished) != 0 || len(s.sim.Runners()) != 1 {
+			t.Errorf("containers taken away %v, registrations %v: want the busy runner left alone", s.vanished, s.sim.Runners())
+		}
+		if state := s.state(t, runner); state != ledger.RunnerBusy {
+			t.Errorf("the runner is %s: want busy", state)
+		}
+	}
+}
+
+// TestLostAnswer: GitHub registered a runner and the answer was lost. When its claim is over its
+// registration goes, by its name.
+func TestLostAnswer(t *testing.T) {
+	s := open(t)
+	runner := s.queue(t)
+	permit, err := s.ClaimLedger("").Claim(t.Context(), string(runner))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.ClaimForge().Register(t.Context(), permit, string(runner)); err != nil { // and nobody hears of it
+		t.Fatal(err)
+	}
+	if _, err := s.Ledger.Apply(t.Context(), ledger.Failed{Runner: runner, Reason: "no answer"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range s.effects {
+		if err := s.Remove(t.Context(), e.(ledger.RemoveRunner)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left := s.sim.Runners(); len(left) != 0 || len(s.effects) != 1 {
+		t.Errorf("effects %v, registrations %v: want one removal that leaves none", s.effects, left)
+	}
+}
+
+// TestRepositoryOutOfSight: GitHub says 404 to all that is asked of a repository which the credential does not see. The
+// runner goes, nothing is asked for that can only get another 404, and the next one is made later.
+func TestRepositoryOutOfSight(t *testing.T) {
+	s := open(t)
+	runner := s.queueAt(t, "acme/not-installed")
+	permit, err := s.ClaimLedger("").Claim(t.Context(), string(runner))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.ClaimForge().Register(t.Context(), permit, string(runner)); !errors.As(err, new(*claim.Refused)) {
+		t.Fatalf("%v: want a refusal", err)
+	}
+	if len(s.effects) != 1 {
+		t.Fatalf("effects %v: want the runner removed", s.effects)
+	}
+	if err := s.Remove(t.Context(), s.effects[0].(ledger.RemoveRunner)); err != nil {
+		t.Errorf("%v: it is asked for again and again", err)
+	}
+	jobs, err := s.Ledger.Jobs(t.Context(), ledger.JobQuery{})
+	if err != nil || jobs[0].Refused != 1 || time.Until(jobs[0].NotBefore) < 30*time.Second || !strings.Contains(jobs[0].LastFailure, "404") {
+		t.Errorf("%+v, %v: want the reason, and a pause of a minute", jobs, err)
+	}
+	if len(s.vanished) != 1 || s.state(t, runner) != ledger.RunnerGone {
+		t.Errorf("containers taken away: %v: want the runner's", s.vanished)
 	}
 }
 

@@ -50,10 +50,17 @@ func (p *Pipeline) deregister(ctx context.Context, r ledger.RemoveRunner) error 
 }
 
 // forget removes a registration, nil when there is none: by id or, where the answer to
-// generate-jitconfig was lost, by name.
+// generate-jitconfig was lost, by name. A place that the credential does not see has none of ours, as far as
+// can be known: to ask again would only get the same answer.
 func (p *Pipeline) forget(ctx context.Context, scope github.Scope, name string, id int64) error {
+	var err error
 	if id == 0 {
-		return p.Forge.ForgetRunner(ctx, scope, name)
+		err = p.Forge.ForgetRunner(ctx, scope, name)
+	} else {
+		err = p.Forge.RemoveRunner(ctx, scope, id)
 	}
-	return p.Forge.RemoveRunner(ctx, scope, id)
+	if errors.Is(err, github.ErrNotFound) {
+		return nil
+	}
+	return err
 }

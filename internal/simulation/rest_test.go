@@ -112,6 +112,7 @@ var routes = []struct {
 	{"GET", regexp.MustCompile(`^/api/v3/repos/(\w+/\w+)/actions/jobs/(\d+)$`), (*hub).showJob},
 	{"GET", regexp.MustCompile(`^/api/v3/repos/(\w+/\w+)/actions/runs$`), (*hub).listRuns},
 	{"GET", regexp.MustCompile(`^/api/v3/repos/(\w+/\w+)/actions/runs/(\d+)/jobs$`), (*hub).listJobs},
+	{"GET", regexp.MustCompile(`^/api/v3/orgs/acme/repos$`), (*hub).listRepositories},
 	{"GET", regexp.MustCompile(`^/api/v3/orgs/acme/hooks$`), (*hub).listHooks},
 	{"GET", regexp.MustCompile(`^/api/v3/orgs/acme/hooks/1/deliveries$`), (*hub).listDeliveries},
 	{"POST", regexp.MustCompile(`^/api/v3/orgs/acme/hooks/1/deliveries/(\d+)/attempts$`), (*hub).redeliver},
@@ -212,11 +213,20 @@ func (g *hub) showJob(_ *http.Request, m []string) answer {
 	return answer{status: 200, body: j.shape()}
 }
 
-// listRuns has a run for each job.
+func (g *hub) listRepositories(*http.Request, []string) answer {
+	list := []any{}
+	for _, name := range repositories {
+		list = append(list, map[string]any{"full_name": name, "owner": map[string]any{"login": "acme", "type": "Organization"}, "pushed_at": stamp(g.now)})
+	}
+	return answer{status: 200, body: list}
+}
+
+// listRuns has a run for each job, the newest first and a few at once.
 func (g *hub) listRuns(req *http.Request, m []string) answer {
 	list := []any{}
-	for _, j := range g.jobs {
-		if j.repository == m[1] && j.status == req.URL.Query().Get("status") {
+	status := req.URL.Query().Get("status")
+	for _, j := range slices.Backward(g.jobs) {
+		if len(list) < 25 && j.repository == m[1] && (status == "" || j.status == status) {
 			list = append(list, map[string]any{
 				"id": j.id, "status": j.status, "repository": map[string]any{"owner": map[string]any{"login": "acme", "type": "Organization"}},
 			})

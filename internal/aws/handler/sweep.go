@@ -41,7 +41,7 @@ const (
 	overlap   = 2 * time.Minute
 	firstLook = time.Hour
 	// comparing is how often GitHub's own list of jobs is asked for, in minutes.
-	comparing = 5
+	comparing = int(pipeline.SweepEvery / time.Minute)
 )
 
 // Handle takes one event.
@@ -111,7 +111,7 @@ func (s *Sweep) redeliver(ctx context.Context) error {
 // removeStrays removes registrations that runners have left since the last look but one.
 func (s *Sweep) removeStrays(ctx context.Context) error {
 	now := s.Now()
-	since := s.stray.Add(-2 * comparing * time.Minute)
+	since := s.stray.Add(-2 * pipeline.SweepEvery)
 	if s.stray.IsZero() {
 		since = now.Add(-pipeline.StraysBack)
 	}

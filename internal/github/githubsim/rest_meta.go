@@ -11,6 +11,7 @@ func (s *Sim) routes() {
 	s.runRestRoutes()
 	s.hookRoutes()
 	s.appRoutes()
+	s.repositoryRoutes()
 	s.registerRoutes()
 	s.brokerRoutes()
 	s.runRoutes()

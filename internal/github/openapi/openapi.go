@@ -13,6 +13,8 @@ package openapi
 
 import (
 	_ "embed"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -25,6 +27,11 @@ import (
 
 //go:embed github-rest-runners.json
 var description []byte
+
+// repositories are lists of repositories from the same package, made the same way.
+//
+//go:embed github-rest-repositories.json
+var repositories []byte
 
 // enterpriseServer is what an Enterprise Server, and githubsim, put before the
 // paths of the description.
@@ -119,9 +126,13 @@ func Operations() []string {
 // load parses the description, once per process: that takes some 80 ms. It
 // panics when the description is broken: it is part of the program.
 var load = sync.OnceValue(func() *openapi3.T {
-	doc, err := openapi3.NewLoader().LoadFromData(description)
+	whole, err := joined(description, repositories)
 	if err != nil {
-		panic(fmt.Sprintf("reading github-rest-runners.json: %v", err))
+		panic(fmt.Sprintf("joining the description's parts: %v", err))
+	}
+	doc, err := openapi3.NewLoader().LoadFromData(whole)
+	if err != nil {
+		panic(fmt.Sprintf("reading the description: %v", err))
 	}
 	for _, item := range doc.Paths.Map() {
 		for _, op := range item.Operations() {
@@ -130,6 +141,30 @@ var load = sync.OnceValue(func() *openapi3.T {
 	}
 	return doc
 })
+
+// joined puts the paths and components of more into description.
+func joined(description, more []byte) ([]byte, error) {
+	var whole map[string]json.RawMessage
+	var parts, others struct {
+		Paths      map[string]json.RawMessage            `json:"paths"`
+		Components map[string]map[string]json.RawMessage `json:"components"`
+	}
+	err := errors.Join(json.Unmarshal(description, &whole), json.Unmarshal(description, &parts), json.Unmarshal(more, &others))
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(parts.Paths, others.Paths)
+	for kind, named := range others.Components {
+		maps.Copy(parts.Components[kind], named)
+	}
+	if whole["paths"], err = json.Marshal(parts.Paths); err != nil {
+		return nil, err
+	}
+	if whole["components"], err = json.Marshal(parts.Components); err != nil {
+		return nil, err
+	}
+	return json.Marshal(whole)
+}
 
 // closeBody makes members of a request's body that are not documented a fault:
 // GitHub drops them silently, so that they are always a mistake.

@@ -1,0 +1,127 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/ledger"
+)
+
+// How much of GitHub's hourly limit, 5,000 calls at least, a look for jobs may take: it is
+// made every [SweepEvery], so 1,200 an hour.
+const (
+	SweepEvery = 5 * time.Minute
+	sweepCalls = 100
+)
+
+// CompareJobs tells the ledger of the jobs that GitHub has queued and no event told of. It asks about
+// the repositories of open jobs first, since where one delivery came from others may have been lost; then about
+// those under the webhook that were pushed to last, and then about some of the rest, so that each
+// has its turn. When the calls of one look are spent, the next one goes on elsewhere. What
+// fails for one repository keeps no other from being asked; a rate limit ends the look.
+func (p *Pipeline) CompareJobs(ctx context.Context) error {
+	state, err := p.Ledger.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	look := &look{Pipeline: p, ctx: github.WithCalls(ctx, sweepCalls), asked: map[string]bool{}}
+	turn := int(p.Now().Unix() / int64(SweepEvery/time.Second))
+	for _, scope := range rotated(scopesOf(state), turn) {
+		look.at(scope, p.Forge.QueuedJobs)
+	}
+	if look.over || p.HookAt == "" {
+		return look.faults
+	}
+	at, err := HookScope(p.HookAt)
+	if err != nil {
+		return err
+	}
+	list, err := p.Forge.Repositories(look.ctx, at, turn)
+	look.fault(err)
+	enterprise, _ := strings.CutPrefix(p.HookAt, "enterprises/")
+	if enterprise == p.HookAt {
+		enterprise = ""
+	}
+	for _, r := range inTurn(list, turn) {
+		look.at(ledger.Scope{Repository: r.Name, Organization: r.Organization, Enterprise: enterprise}, p.Forge.LatelyQueuedJobs)
+	}
+	return look.faults
+}
+
+// scopesOf returns the repositories of the open jobs of state, in one order.
+func scopesOf(state *ledger.State) (list []ledger.Scope) {
+	scopes := map[string]ledger.Scope{}
+	for j := range state.Jobs() {
+		if !j.Settled() {
+			scopes[strings.ToLower(j.Scope.Repository)] = j.Scope
+		}
+	}
+	for _, s := range scopes {
+		list = append(list, s)
+	}
+	slices.SortFunc(list, func(a, b ledger.Scope) int { return strings.Compare(a.Repository, b.Repository) })
+	return list
+}
+
+// rotated returns list from another place on at each turn.
+func rotated[T any](list []T, turn int) []T {
+	if len(list) == 0 {
+		return nil
+	}
+	from := turn % len(list)
+	return slices.Concat(list[from:], list[:from])
+}
+
+// How many repositories that were pushed to last are asked about in each look, and how far the next look begins
+// in the list of the others: no more than a look gets to.
+const (
+	lately = 20
+	stride = 61
+)
+
+// inTurn returns list, in which those that were pushed to last come first, with the others in the order of turn.
+func inTurn(list []github.Repository, turn int) []github.Repository {
+	n := min(lately, len(list))
+	return slices.Concat(list[:n], rotated(list[n:], turn*stride))
+}
+
+// A look is one round of questions.
+type look struct {
+	*Pipeline
+	ctx    context.Context // allows so many calls
+	asked  map[string]bool // repositories
+	over   bool            // no more questions
+	faults error
+}
+
+// at asks about a repository, once.
+func (l *look) at(scope ledger.Scope, ask func(ctx context.Context, repository string) ([]github.Job, error)) {
+	name := strings.ToLower(scope.Repository)
+	if l.over || l.asked[name] {
+		return
+	}
+	l.asked[name] = true
+	at := l.Now()
+	jobs, err := ask(l.ctx, scope.Repository)
+	l.fault(err)
+	for _, job := range jobs {
+		if err := l.seen(l.ctx, job.WorkflowJob, scope, at); err != nil {
+			l.over = true
+			l.faults = errors.Join(l.faults, err)
+			return
+		}
+	}
+}
+
+// fault notes an error, and ends the look if no further call would be taken.
+func (l *look) fault(err error) {
+	limited := errors.As(err, new(*github.RateLimited))
+	l.over = l.over || limited || errors.Is(err, github.ErrSpent) || l.ctx.Err() != nil
+	if err != nil && !errors.Is(err, github.ErrSpent) {
+		l.faults = errors.Join(l.faults, err)
+	}
+}
