@@ -180,7 +180,7 @@ func (c *container) ask(path string, in any) *httptest.ResponseRecorder {
 	answer := httptest.NewRecorder()
 	answer.Code = 0
 	p := c.mayfly
-	if p == nil || p.dead || p.doors[c.name] == nil {
+	if p == nil || p.dead || p.doors[c.name] == nil || path == claim.PathReport && c.now < c.mute && !c.calm {
 		return answer
 	}
 	body, err := json.Marshal(in)

@@ -55,6 +55,7 @@ var kinds = []struct {
 	{"GitHub limits calls", 0, 2, func(w *world, n uint64) { w.spell("limited", n%3000) }},
 	{"answers are lost", 0, 2, func(w *world, n uint64) { w.spell("answers are lost", n%3600) }},
 	{"starts fail", 0, 4, func(w *world, n uint64) { w.failing = 1 + int(n%4) }},
+	{"reports are lost", 0, 4, func(w *world, n uint64) { w.mute = w.now + time.Duration(n%2400)*time.Second }},
 	{"the engine is away", 0, 2, func(w *world, n uint64) { w.engine = w.now + time.Duration(n%1200)*time.Second }},
 }
 

@@ -136,7 +136,6 @@ func TestBrokenRules(t *testing.T) {
 		"containers go before GitHub is asked",
 		"containers are not removed",
 		"registrations that are left stay",
-		"time does not pass",
 		"the end of a job is not heard",
 		"the clock is not watched",
 		"nothing is tried again",

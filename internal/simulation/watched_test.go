@@ -21,15 +21,8 @@ func (s watched) Apply(ctx context.Context, in ledger.Input) (ledger.Result, err
 	if s.p.dead {
 		return ledger.Result{}, errPower
 	}
-	switch in := in.(type) {
-	case ledger.Tick:
-		if s.p.broken == "time does not pass" {
-			return ledger.Result{}, nil
-		}
-	case ledger.JobSeen:
-		if in.Job.Action == event.ActionCompleted && s.p.broken == "the end of a job is not heard" {
-			return ledger.Result{}, nil
-		}
+	if seen, ok := in.(ledger.JobSeen); ok && seen.Job.Action == event.ActionCompleted && s.p.broken == "the end of a job is not heard" {
+		return ledger.Result{}, nil
 	}
 	result, err := s.Store.Apply(ctx, in)
 	if s.p.dead {

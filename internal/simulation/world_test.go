@@ -31,6 +31,7 @@ type world struct {
 	armed   int           // the process dies at its so-manieth step from now; 0 for not
 	engine  time.Duration // nothing can be started or stopped until then
 	failing int           // so many starts fail
+	mute    time.Duration // no report of an agent comes through until then
 	calm    bool          // nothing goes wrong any more
 
 	broken  string // the rule that is broken on purpose; "" for none
