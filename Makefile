@@ -6,7 +6,7 @@ LDFLAGS  := -s -w -X main.version=$(VERSION)
 STATIC   := CGO_ENABLED=0 GOFLAGS='$(GOFLAGS) -trimpath' # also of lint and of what tests build: Go compiles once what they share
 BINARIES := mayfly mayfly-agent mayfly-minirunner mayfly-webhook mayfly-lambda
 
-.PHONY: help demo build release test lint bench clean
+.PHONY: help demo build release test simulate chaos lint bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -36,7 +36,14 @@ release: $(ON_AWS) ## bin/mayfly with all that mayfly deploy needs in it
 test: ## set up, lint, and run every test with the race detector
 	@scripts/setup test
 	@$(MAKE) --no-print-directory lint
+	$(STATIC) $(GO) test ./internal/simulation
 	$(GO) test -race -timeout 40m ./...
+
+simulate: ## a thousand days of virtual time, each with its own trouble
+	MAYFLY_SEEDS=1000 $(STATIC) $(GO) test -timeout 60m -v -run 'TestSimulation|TestBrokenRules' ./internal/simulation
+
+chaos: ## kill Mayfly, its runners and their engine while hundreds of jobs run
+	MAYFLY_CHAOS=long $(GO) test -timeout 10m -v -run TestChaos ./cmd/mayfly
 
 lint: ## gofmt, vet, staticcheck, and the Dockerfile of runners
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \

@@ -90,7 +90,7 @@
 //
 // # The machine
 //
-// machine.go joins all of this; what AWS joins in the same way is in package pipeline,
+// machine.go joins all of this, with one ledger that observed.go has the images hear of; what AWS joins in the same way is in package pipeline,
 // such as what is asked of GitHub about jobs and runners. sweep.go makes good what no delivery told. control.go,
 // orders.go and ask.go let commands change the database beside a running machine; metrics.go tells
 // Prometheus how it stands, health.go whoever probes it, and standing.go people how what runs runners stands. Each command

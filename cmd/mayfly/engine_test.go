@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/docker"
 	"github.com/mayfly-ci/mayfly/internal/docker/dockertest"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 )
@@ -45,32 +42,14 @@ func TestCrashBeforeStart(t *testing.T) {
 // TestEngineRestarted loses Podman's service while runners are busy: one ends meanwhile,
 // one after it is back.
 func TestEngineRestarted(t *testing.T) {
-	c := onEngine(t, dockertest.Serve(t))
-	dir, err := os.MkdirTemp("", "mayfly-engine-") // not t.TempDir: its name is too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	serve := func() *docker.Service {
-		t.Helper()
-		s, err := docker.Serve(context.Background(), filepath.Join(dir, "engine.sock"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
-	service := serve()
-	t.Cleanup(func() { service.Close() })
-	c.launcher = "launcher: engine\nengine: {socket: " + service.Socket + "}"
+	c := inEngine(t)
 	w := newWorld(t, c)
 	w.serve(t)
 	w.push(t, map[string]string{".github/workflows/short.yml": workflow(1, "sleep 1"), ".github/workflows/long.yml": workflow(1, "sleep 8")})
 	w.inProgress(t, 2)
-	if err := service.Close(); err != nil {
-		t.Fatal(err)
-	}
+	c.engineDown(t)
 	w.completed(t, 1, time.Minute)
-	service = serve()
+	c.engineUp(t)
 	w.completed(t, 2, time.Minute)
 	w.once(t)
 	w.nothingLeft(t, time.Minute)

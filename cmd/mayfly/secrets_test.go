@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/docker"
 	"github.com/mayfly-ci/mayfly/internal/docker/dockertest"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
 	"github.com/mayfly-ci/mayfly/internal/fleet/engine"
@@ -49,8 +50,35 @@ func inSandbox(t *testing.T) worldConfig {
 	return worldConfig{}
 }
 
-// inEngine has a Podman of the test's own run runners.
-func inEngine(t *testing.T) worldConfig { return onEngine(t, dockertest.Serve(t)) }
+// inEngine has a Podman of the test's own run runners. Its service can be lost and come back;
+// another one, which stays, is what the test itself looks by.
+func inEngine(t *testing.T) worldConfig {
+	t.Helper()
+	c := onEngine(t, dockertest.Serve(t))
+	dir, err := os.MkdirTemp("", "mayfly-engine-") // not t.TempDir: its name is too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "engine.sock")
+	var service *docker.Service
+	c.engineUp = func(t *testing.T) {
+		t.Helper()
+		if service, err = docker.Serve(context.Background(), socket); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.engineDown = func(t *testing.T) {
+		t.Helper()
+		if err := service.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.engineUp(t)
+	t.Cleanup(func() { service.Close() })
+	c.launcher = "launcher: engine\nengine: {socket: " + socket + "}"
+	return c
+}
 
 // onEngine has an engine run runners, from an image of the few tools that a thief needs.
 func onEngine(t *testing.T, socket string) worldConfig {
@@ -72,6 +100,14 @@ func onEngine(t *testing.T, socket string) worldConfig {
 			}
 			defer l.Close()
 			return l.Purge(ctx)
+		},
+		list: func(ctx context.Context, instance string) ([]fleet.Container, error) {
+			l, err := open(ctx, instance)
+			if err != nil {
+				return nil, err
+			}
+			defer l.Close()
+			return l.List(ctx)
 		},
 	}
 }

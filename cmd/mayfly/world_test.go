@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/fleet"
 	"github.com/mayfly-ci/mayfly/internal/fleet/sandbox"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
@@ -42,14 +43,17 @@ type world struct {
 
 // worldConfig is what is special about a world. What is left out is made up.
 type worldConfig struct {
-	pool     string // lines of the one pool's configuration, besides what every world's has
-	launcher string // lines that choose it; the sandbox with the mini runner by default. SIM stands for the simulator's address
-	command  string // of the runner; the mini runner by default
-	app      *githubsim.App
-	key      string // of the app, PEM
-	token    string // of whoever mayfly is at GitHub, unless that is the app
-	secret   string // of the webhook
-	purge    func(ctx context.Context, w *world, instance string) error
+	pool                 string // lines of the one pool's configuration, besides what every world's has
+	launcher             string // lines that choose it; the sandbox with the mini runner by default. SIM stands for the simulator's address
+	command              string // of the runner; the mini runner by default
+	app                  *githubsim.App
+	key                  string // of the app, PEM
+	token                string // of whoever mayfly is at GitHub, unless that is the app
+	secret               string // of the webhook
+	purge                func(ctx context.Context, w *world, instance string) error
+	list                 func(ctx context.Context, instance string) ([]fleet.Container, error) // what an engine has; nil without one
+	engineDown, engineUp func(t *testing.T)                                                    // stop and start that engine; nil without one
+	lock                 time.Duration                                                         // after which the simulator gives up a job whose runner is silent; GitHub's own by default
 }
 
 // worldRepository is where a world's jobs come from, and worldLabel is theirs.
@@ -88,7 +92,7 @@ func (w *world) serveSim(t *testing.T) {
 	var err error
 	w.sim, err = githubsim.New(githubsim.Config{
 		Log: slog.New(slog.DiscardHandler), Now: time.Now, Dir: filepath.Join(w.dir, "repositories"),
-		Tokens: []secret.Secret{secret.New(w.token)}, App: w.app,
+		Tokens: []secret.Secret{secret.New(w.token)}, App: w.app, Lock: w.lock,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -324,7 +328,7 @@ func (w *world) left(t *testing.T) string {
 		}
 	}
 	if instance := w.instance(t); instance != "" {
-		left = append(append(left, processesOf(instance)...), groupsOf(t, instance)...)
+		left = append(append(append(left, processesOf(instance)...), groupsOf(t, instance)...), w.containers(t, instance)...)
 	}
 	return strings.Join(left, "\n")
 }

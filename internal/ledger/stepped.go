@@ -22,7 +22,7 @@ func (in Stepped) apply(t *turn) {
 	}
 	for _, r := range t.inOrder(Runner.Live) {
 		// Not Claimed: it is also the name of a grant, which its holder has in memory.
-		shift(by, &r.Since, &r.Started, &r.Retry, &r.Done, &r.Asked)
+		shift(by, &r.Since, &r.Started, &r.Listened, &r.Retry, &r.Done, &r.Asked)
 		r.History = remember(r.History, t.now, "clock stepped", note)
 		t.setRunner(r)
 	}

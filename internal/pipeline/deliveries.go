@@ -62,7 +62,8 @@ func (f *failing) due(now time.Time) (guids []string, ids []int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for guid, d := range f.list {
-		if d.id != 0 && d.refusals < maxRefusals && !now.Before(d.next) {
+		wait := d.next.Sub(now) // longer than any pause when the clock was set back since
+		if d.id != 0 && d.refusals < maxRefusals && (wait <= 0 || wait > longAgain) {
 			guids = append(guids, guid)
 		}
 	}

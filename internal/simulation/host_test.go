@@ -33,6 +33,7 @@ type container struct {
 	idle    time.Duration // its limit
 	ran     bool          // a job
 	leaving bool          // its runner has been told to end
+	asking  bool          // a call is under way: the socket serves one after another
 }
 
 func (w *world) container(name string) *container {
@@ -50,6 +51,10 @@ var errEngine = errors.New("the engine is away")
 func (w *world) start(p *process, want ledger.WantRunner) error {
 	if w.now < w.engine && !w.calm {
 		return errEngine
+	}
+	if w.failing > 0 && !w.calm {
+		w.failing--
+		return errors.New("no such image")
 	}
 	name := string(want.Runner)
 	if w.container(name) != nil {
@@ -159,7 +164,11 @@ func (c *container) endSoon(code int, reason string) {
 }
 
 func (c *container) leave(code int, reason string) {
-	if !c.running {
+	switch {
+	case !c.running:
+		return
+	case c.asking:
+		c.here(100*time.Millisecond, func() { c.leave(code, reason) })
 		return
 	}
 	c.ask(claim.PathReport, claim.Report{Phase: claim.PhaseGone, ExitCode: code, Reason: reason, Ran: c.ran})
@@ -171,13 +180,15 @@ func (c *container) ask(path string, in any) *httptest.ResponseRecorder {
 	answer := httptest.NewRecorder()
 	answer.Code = 0
 	p := c.mayfly
-	if p == nil || p.dead || p.doors[c.name] == nil {
+	if p == nil || p.dead || p.doors[c.name] == nil || path == claim.PathReport && c.now < c.mute && !c.calm {
 		return answer
 	}
 	body, err := json.Marshal(in)
 	if err != nil {
 		panic(err)
 	}
+	c.asking = true
+	defer func() { c.asking = false }()
 	p.doors[c.name].ServeHTTP(answer, httptest.NewRequest(http.MethodPost, path, bytes.NewReader(body)))
 	if p.dead { // the answer did not come through
 		return &httptest.ResponseRecorder{Body: &bytes.Buffer{}}
@@ -244,7 +255,7 @@ func (c *container) report(phase string) {
 	if !c.running || c.leaving || c.ran != (phase == claim.PhaseBusy) {
 		return
 	}
-	if code := c.ask(claim.PathReport, claim.Report{Phase: phase}).Code; code/100 != 2 {
+	if c.asking || c.ask(claim.PathReport, claim.Report{Phase: phase}).Code/100 != 2 {
 		c.here(c.span("report again", again, 10*time.Second), func() { c.report(phase) })
 	}
 }
@@ -258,8 +269,8 @@ func (c *container) wantLeave() {
 	switch {
 	case !c.running || c.leaving || c.ran:
 	case code == http.StatusNoContent:
-		if r := c.github.runners[c.id]; r != nil && r.job != nil {
-			c.fault("%s may leave, and GitHub has given it job %d", c.name, r.job.id)
+		if c.github.runners[c.id] != nil {
+			c.fault("%s may leave, and GitHub can give it a job", c.name)
 		}
 		c.endSoon(0, "idle limit")
 	case code == http.StatusConflict:

@@ -70,6 +70,7 @@ type hub struct {
 	last       int64 // id of the newest runner
 	deliveries []*delivery
 	weather    []spell
+	late       bool // a call is served of a process that was killed
 }
 
 // A spell is a time in which calls go wrong.
@@ -251,6 +252,9 @@ func (g *hub) disconnect(box *container) {
 
 // say sends a delivery about j, or what becomes of one.
 func (g *hub) say(j *job) {
+	if g.chance("delivery is never sent", 1) {
+		return
+	}
 	d := &delivery{guid: fmt.Sprintf("delivery-%d-%s", j.id, j.status), body: g.payload(j), at: g.now}
 	after := g.span("delivery", 200*time.Millisecond, 3*time.Second)
 	if g.chance("delivery is late", 8) {

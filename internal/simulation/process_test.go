@@ -35,6 +35,7 @@ import (
 type process struct {
 	*world
 	dead   bool // killed: nothing that it does has an effect any more
+	buried bool // what it held is let go of, and another one is on its way
 	ctx    context.Context
 	cancel context.CancelFunc
 	db     *disk.DB
@@ -45,6 +46,7 @@ type process struct {
 
 	doors    map[string]http.Handler // claim sockets, by runner
 	starting map[string]bool         // runners whose container is being started
+	watching map[string]bool         // containers whose end it will see
 	pumping  int                     // how many steps of the bus are under way
 	woken    time.Duration           // when the bus is stepped next
 	events   int                     // that were made, for their ids
@@ -97,7 +99,7 @@ type poolShape struct {
 }
 
 func pools() []poolShape {
-	return []poolShape{{"small", []string{"self-hosted", "linux", "x64"}, 5}, {"big", []string{"linux", "gpu"}, 2}}
+	return []poolShape{{"small", []string{"self-hosted", "linux", "x64"}, 6}, {"big", []string{"linux", "gpu"}, 3}}
 }
 
 func (p poolShape) takes(labels []string) bool {
@@ -117,7 +119,7 @@ func (p *process) limit(name string) int {
 func (w *world) boot() {
 	w.process++
 	p := &process{
-		world: w, doors: map[string]http.Handler{}, starting: map[string]bool{}, woken: math.MaxInt64,
+		world: w, doors: map[string]http.Handler{}, starting: map[string]bool{}, watching: map[string]bool{}, woken: math.MaxInt64,
 		swept: w.wall().Add(-redeliverable), strays: w.wall().Add(-pipeline.RegistrationsBack),
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
@@ -202,6 +204,10 @@ func (p *process) bury() {
 	if p.world.mayfly == p {
 		p.world.mayfly = nil
 	}
+	if p.buried {
+		return
+	}
+	p.buried = true
 	if p.db != nil {
 		if err := p.db.Close(); err != nil {
 			p.fault("closing the database: %v", err)
@@ -233,12 +239,10 @@ func (p *process) resume() error {
 	for _, c := range p.host.containers {
 		names = append(names, ledger.RunnerName(c.name))
 		p.openDoor(c.name)
+		p.watching[c.name] = true
 		if !c.running {
 			p.here(0, func() { p.exited(c) })
 		}
-	}
-	if p.broken == "nothing is taken up after a restart" {
-		return nil
 	}
 	_, err := p.joins.Ledger.Apply(p.ctx, ledger.Found{Runners: names})
 	return err
@@ -404,6 +408,7 @@ func (p *process) launch(ctx context.Context, want ledger.WantRunner) error {
 		delete(p.doors, name)
 		return p.joins.Gone(ctx, ledger.Gone{Runner: want.Runner, Reason: "not started: " + err.Error(), Outside: true})
 	}
+	p.watching[name] = true
 	_, err = p.joins.Ledger.Apply(ctx, ledger.Started{Runner: want.Runner})
 	return err
 }
@@ -428,7 +433,7 @@ func (p *process) vanish(name string) error {
 
 // exited is told that the container c has ended, by what watches it, and again until that is taken.
 func (p *process) exited(c *container) {
-	if p == nil || p.dead { // the next process finds it
+	if p == nil || p.dead || !p.watching[c.name] { // the next process finds it
 		return
 	}
 	gone := ledger.Gone{Runner: ledger.RunnerName(c.name), ExitCode: c.code, Reason: c.note}

@@ -25,6 +25,9 @@ func (l line) RoundTrip(req *http.Request) (*http.Response, error) {
 		trace.WroteHeaders()
 	}
 	if !w.step(l.p) || !w.elapse(l.p, w.span("request", 20*time.Millisecond, 300*time.Millisecond)) {
+		if w.chance("request is under way", 50) { // GitHub does it all the same, and may take its time
+			w.there(w.span("late request", time.Millisecond, time.Minute), func() { w.github.serveLate(req) })
+		}
 		return nil, errPower
 	}
 	if no := w.github.refuse(); no != nil {
@@ -109,6 +112,7 @@ var routes = []struct {
 	{"GET", regexp.MustCompile(`^/api/v3/repos/(\w+/\w+)/actions/jobs/(\d+)$`), (*hub).showJob},
 	{"GET", regexp.MustCompile(`^/api/v3/repos/(\w+/\w+)/actions/runs$`), (*hub).listRuns},
 	{"GET", regexp.MustCompile(`^/api/v3/repos/(\w+/\w+)/actions/runs/(\d+)/jobs$`), (*hub).listJobs},
+	{"GET", regexp.MustCompile(`^/api/v3/orgs/acme/repos$`), (*hub).listRepositories},
 	{"GET", regexp.MustCompile(`^/api/v3/orgs/acme/hooks$`), (*hub).listHooks},
 	{"GET", regexp.MustCompile(`^/api/v3/orgs/acme/hooks/1/deliveries$`), (*hub).listDeliveries},
 	{"POST", regexp.MustCompile(`^/api/v3/orgs/acme/hooks/1/deliveries/(\d+)/attempts$`), (*hub).redeliver},
@@ -124,6 +128,13 @@ func (g *hub) serve(req *http.Request) answer {
 	return message(404, "Not Found")
 }
 
+// serveLate does what a process asked for that was killed since.
+func (g *hub) serveLate(req *http.Request) {
+	g.late = true
+	defer func() { g.late = false }()
+	g.note("%s %s, late: %d", req.Method, req.URL.Path, g.serve(req).status)
+}
+
 func (g *hub) generateJIT(req *http.Request, m []string) answer {
 	var in struct {
 		Name   string
@@ -137,7 +148,9 @@ func (g *hub) generateJIT(req *http.Request, m []string) answer {
 			return message(409, "Already exists")
 		}
 	}
-	g.claimed(in.Name, in.Labels)
+	if !g.late { // or whoever asked has been killed since
+		g.claimed(in.Name, in.Labels)
+	}
 	g.last++
 	r := &registration{id: g.last, name: in.Name, repository: m[1], labels: in.Labels}
 	g.runners[r.id] = r
@@ -200,11 +213,20 @@ func (g *hub) showJob(_ *http.Request, m []string) answer {
 	return answer{status: 200, body: j.shape()}
 }
 
-// listRuns has a run for each job.
+func (g *hub) listRepositories(*http.Request, []string) answer {
+	list := []any{}
+	for _, name := range repositories {
+		list = append(list, map[string]any{"full_name": name, "owner": map[string]any{"login": "acme", "type": "Organization"}, "pushed_at": stamp(g.now)})
+	}
+	return answer{status: 200, body: list}
+}
+
+// listRuns has a run for each job, the newest first and a few at once.
 func (g *hub) listRuns(req *http.Request, m []string) answer {
 	list := []any{}
-	for _, j := range g.jobs {
-		if j.repository == m[1] && j.status == req.URL.Query().Get("status") {
+	status := req.URL.Query().Get("status")
+	for _, j := range slices.Backward(g.jobs) {
+		if len(list) < 25 && j.repository == m[1] && (status == "" || j.status == status) {
 			list = append(list, map[string]any{
 				"id": j.id, "status": j.status, "repository": map[string]any{"owner": map[string]any{"login": "acme", "type": "Organization"}},
 			})

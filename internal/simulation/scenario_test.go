@@ -54,6 +54,8 @@ var kinds = []struct {
 	{"GitHub is down", 0, 2, func(w *world, n uint64) { w.spell("down", n%1800) }},
 	{"GitHub limits calls", 0, 2, func(w *world, n uint64) { w.spell("limited", n%3000) }},
 	{"answers are lost", 0, 2, func(w *world, n uint64) { w.spell("answers are lost", n%3600) }},
+	{"starts fail", 0, 4, func(w *world, n uint64) { w.failing = 1 + int(n%4) }},
+	{"reports are lost", 0, 4, func(w *world, n uint64) { w.mute = w.now + time.Duration(n%2400)*time.Second }},
 	{"the engine is away", 0, 2, func(w *world, n uint64) { w.engine = w.now + time.Duration(n%1200)*time.Second }},
 }
 
@@ -102,7 +104,7 @@ func (w *world) come(n uint64) {
 	labels := [][]string{{"self-hosted", "linux"}, {"self-hosted", "linux"}, {"Linux", "X64"}, {"linux"}, {"linux", "gpu"}, {"macos"}}
 	for i := range 1 + n%4 {
 		lasts := w.span("how long a job lasts", 10*time.Second, 10*time.Minute)
-		if w.pick("a long job", 20) == 0 {
+		if w.pick("a long job", 40) == 0 {
 			lasts = w.span("how long a long job lasts", time.Hour, 3*time.Hour)
 		}
 		w.github.push(repositories[(n/7+i/2)%3], labels[(n/31+i/2)%uint64(len(labels))], lasts)

@@ -21,15 +21,8 @@ func (s watched) Apply(ctx context.Context, in ledger.Input) (ledger.Result, err
 	if s.p.dead {
 		return ledger.Result{}, errPower
 	}
-	switch in := in.(type) {
-	case ledger.Tick:
-		if s.p.broken == "time does not pass" {
-			return ledger.Result{}, nil
-		}
-	case ledger.JobSeen:
-		if in.Job.Action == event.ActionCompleted && s.p.broken == "the end of a job is not heard" {
-			return ledger.Result{}, nil
-		}
+	if seen, ok := in.(ledger.JobSeen); ok && seen.Job.Action == event.ActionCompleted && s.p.broken == "the end of a job is not heard" {
+		return ledger.Result{}, nil
 	}
 	result, err := s.Store.Apply(ctx, in)
 	if s.p.dead {
@@ -112,6 +105,8 @@ func (w *world) claimed(name string, labels []string) {
 	switch {
 	case ok && r.Live() && r.Claimed.IsZero():
 		w.fault("%s is registered and has not claimed", name)
+	case ok && r.GitHubID != 0:
+		w.fault("%s is registered again, and may have its configuration from the first time", name)
 	case ok && r.Live() && fmt.Sprint(r.Labels.Labels()) != fmt.Sprint(labels):
 		w.fault("%s is registered with the labels %v: want those of its job, %v", name, labels, r.Labels.Labels())
 	case !ok && w.running(name):

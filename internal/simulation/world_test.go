@@ -25,12 +25,14 @@ type world struct {
 	agenda agenda
 	depth  int // of calls that wait for an answer
 
-	ahead  time.Duration // of the machine's wall clock, to what it really is
-	slept  time.Duration // the machine's suspends, in all
-	wakes  time.Duration // the machine is suspended until then
-	armed  int           // the process dies at its so-manieth step from now; 0 for not
-	engine time.Duration // nothing can be started or stopped until then
-	calm   bool          // nothing goes wrong any more
+	ahead   time.Duration // of the machine's wall clock, to what it really is
+	slept   time.Duration // the machine's suspends, in all
+	wakes   time.Duration // the machine is suspended until then
+	armed   int           // the process dies at its so-manieth step from now; 0 for not
+	engine  time.Duration // nothing can be started or stopped until then
+	failing int           // so many starts fail
+	mute    time.Duration // no report of an agent comes through until then
+	calm    bool          // nothing goes wrong any more
 
 	broken  string // the rule that is broken on purpose; "" for none
 	dir     string // of the database
