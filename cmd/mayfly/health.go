@@ -41,7 +41,7 @@ type vital struct {
 type vitals struct {
 	mu    sync.Mutex
 	parts map[string]vital // under mu; by name
-	loops map[string]*loop    // under mu; by what they do
+	loops map[string]*loop // under mu; by what they do
 }
 
 // A loop is to turn within limit.
