@@ -23,7 +23,7 @@ func (m *machine) fetchImages(ctx context.Context) error {
 		wait := renewImages
 		for _, image := range imagesOf(m.pools()) {
 			if err := m.fetchImage(ctx, image); err != nil && ctx.Err() == nil {
-				m.Log.Warn("image is not there yet: a job that needs it waits", "image", image, "err", err, "again_in", retryImages)
+				m.config.Log.Warn("image is not there yet: a job that needs it waits", "image", image, "err", err, "again_in", retryImages)
 				wait = retryImages
 			}
 		}
@@ -59,14 +59,14 @@ func (m *machine) fetchImage(ctx context.Context, image string) error {
 	}
 	has, hasErr := m.engine.Has(ctx, image)
 	if has && hasErr == nil {
-		m.Log.Warn("image is not renewed: jobs run in the one that is there", "image", image, "err", err)
+		m.config.Log.Warn("image is not renewed: jobs run in the one that is there", "image", image, "err", err)
 		return nil
 	}
 	return err
 }
 
 func (m *machine) logPull(image, step string) {
-	m.Log.Debug("pulling image", "image", image, "step", step)
+	m.config.Log.Debug("pulling image", "image", image, "step", step)
 }
 
 // isFixed reports whether a name stands for one image for ever, or for one of this

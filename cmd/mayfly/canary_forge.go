@@ -28,11 +28,11 @@ const (
 
 // tryAtForge has a runner from candidate run a job at the forge.
 func (m *machine) tryAtForge(ctx context.Context, candidate image.Image) (err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, forgeCanaryWithin, fmt.Errorf("the canary job in %s was not done within %v", m.Image.Canary, forgeCanaryWithin))
+	ctx, cancel := context.WithTimeoutCause(ctx, forgeCanaryWithin, fmt.Errorf("the canary job in %s was not done within %v", m.config.Image.Canary, forgeCanaryWithin))
 	defer cancel()
 	name := "canary-" + strings.ToLower(rand.Text()[:10])
-	c := &soloClaim{permit: claim.Permit{Job: "canary", Scope: m.Image.Canary, Labels: []string{name}, Group: 1, TotalLimit: forgeCanaryWithin}}
-	desk, err := claim.New(claim.Config{Dir: filepath.Join(m.State, "canary"), Ledger: c, Forge: m.joins.ClaimForge(), Log: m.Log})
+	c := &soloClaim{permit: claim.Permit{Job: "canary", Scope: m.config.Image.Canary, Labels: []string{name}, Group: 1, TotalLimit: forgeCanaryWithin}}
+	desk, err := claim.New(claim.Config{Dir: filepath.Join(m.config.State, "canary"), Ledger: c, Forge: m.joins.ClaimForge(), Log: m.config.Log})
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (m *machine) tryAtForge(ctx context.Context, candidate image.Image) (err er
 	if err != nil {
 		return err
 	}
-	if err := m.joins.Forge.Dispatch(ctx, m.Image.Canary, forgeCanaryFile, map[string]string{forgeCanaryInput: name}); err != nil {
+	if err := m.joins.Forge.Dispatch(ctx, m.config.Image.Canary, forgeCanaryFile, map[string]string{forgeCanaryInput: name}); err != nil {
 		return err
 	}
 	if err := m.launcher.Start(ctx, fleet.Spec{
@@ -73,16 +73,16 @@ func (m *machine) canaryPool() (pool.Pool, error) {
 
 // judgeForgeCanary asks the forge how the job ended that a runner had.
 func (m *machine) judgeForgeCanary(ctx context.Context, name string, exit fleet.Exit, words string) error {
-	job, err := m.joins.Forge.JobFor(ctx, m.Image.Canary, name)
+	job, err := m.joins.Forge.JobFor(ctx, m.config.Image.Canary, name)
 	switch {
 	case err != nil:
 		return err
 	case job.Conclusion == "success":
 		return nil
 	case job.Conclusion == "":
-		return fmt.Errorf("canary in %s: the runner ended before its job did: %s (exit code %d)", m.Image.Canary, words, exit.Code)
+		return fmt.Errorf("canary in %s: the runner ended before its job did: %s (exit code %d)", m.config.Image.Canary, words, exit.Code)
 	}
-	return fmt.Errorf("canary in %s: the job ended with %s: %s", m.Image.Canary, job.Conclusion, job.URL)
+	return fmt.Errorf("canary in %s: the job ended with %s: %s", m.config.Image.Canary, job.Conclusion, job.URL)
 }
 
 // endForgeCanary leaves nothing behind: no container, registration, claim, and no job that
@@ -91,14 +91,14 @@ func (m *machine) endForgeCanary(ctx context.Context, desk *claim.Desk, name str
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	errs := []error{m.launcher.Stop(ctx, name, 10*time.Second), desk.Close(name), desk.Shutdown(ctx)}
-	scope, err := github.ParseScope(m.Image.Canary)
+	scope, err := github.ParseScope(m.config.Image.Canary)
 	if err == nil {
 		err = m.joins.Forge.ForgetRunner(ctx, scope, name)
 	}
 	errs = append(errs, err)
-	job, err := m.joins.Forge.JobFor(ctx, m.Image.Canary, name)
+	job, err := m.joins.Forge.JobFor(ctx, m.config.Image.Canary, name)
 	if err == nil && job.Conclusion == "" {
-		err = m.joins.Forge.CancelRun(ctx, m.Image.Canary, job.RunID)
+		err = m.joins.Forge.CancelRun(ctx, m.config.Image.Canary, job.RunID)
 	}
 	if !errors.Is(err, github.ErrNotFound) { // it never came to be
 		errs = append(errs, err)

@@ -48,7 +48,7 @@ func (m *machine) stopServing(context.Context, struct{}) (struct{}, error) {
 	if m.stop == nil {
 		return struct{}{}, errors.New("no mayfly up runs here")
 	}
-	m.Log.Info("stopping: mayfly down asks for it")
+	m.config.Log.Info("stopping: mayfly down asks for it")
 	m.stop()
 	return struct{}{}, nil
 }
@@ -87,7 +87,7 @@ func reply(w http.ResponseWriter, status int, v any) {
 
 // serveControl carries out orders until ctx ends.
 func (m *machine) serveControl(ctx context.Context) error {
-	l, err := listenControl(m.State)
+	l, err := listenControl(m.config.State)
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (m *machine) serveControl(ctx context.Context) error {
 func (m *machine) carryOut(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
 		Handler: m.orders(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
-		ErrorLog: slog.NewLogLogger(m.Log.Handler(), slog.LevelDebug),
+		ErrorLog: slog.NewLogLogger(m.config.Log.Handler(), slog.LevelDebug),
 	}
 	return serveUntil(ctx, server, l)
 }

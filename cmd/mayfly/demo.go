@@ -292,7 +292,7 @@ Deliveries of your own go to %s.
 See what happens with:
   mayfly jobs --state %s
   mayfly events --state %s
-Stop with Ctrl-C.`, s.cloneURL(), s.hookURL(), s.State, s.State)
+Stop with Ctrl-C.`, s.cloneURL(), s.hookURL(), s.config.State, s.config.State)
 	changes := s.sim.Subscribe()
 	defer changes.Close()
 	tell := teller{screen: screen, begin: time.Now(), status: map[int64]string{}}

@@ -167,9 +167,9 @@ func (m *machine) notice(ctx context.Context, name string, l look) {
 	state, ok := stateOf(err)
 	switch news := m.vitals.set(name, ok, state); {
 	case news && !ok:
-		m.Log.Error("not ready", "part", name, "state", state, "err", err, "hint", l.hint)
+		m.config.Log.Error("not ready", "part", name, "state", state, "err", err, "hint", l.hint)
 	case news:
-		m.Log.Info("ready", "part", name, "state", state)
+		m.config.Log.Info("ready", "part", name, "state", state)
 	}
 }
 

@@ -33,17 +33,19 @@ type images struct {
 
 // openCatalog opens the catalog in the machine's database, and reads what is in force.
 func (m *machine) openCatalog(ctx context.Context) (err error) {
-	i := &images{m: m, feed: release.Feed{URL: m.Image.Feed}}
+	i := &images{m: m, feed: release.Feed{URL: m.config.Image.Feed}}
 	every := time.Hour - time.Duration(rand.Text()[0]%16)*30*time.Second // not all of the world at once
 	i.store, err = imagesqlite.Open(ctx, m.db, imagesqlite.Config{
-		Settings: func() image.Settings { return image.Settings{Keep: m.Image.Keep, Every: every, Off: !i.wanted()} },
-		Emit:     i.emit,
+		Settings: func() image.Settings {
+			return image.Settings{Keep: m.config.Image.Keep, Every: every, Off: !i.wanted()}
+		},
+		Emit: i.emit,
 	})
 	if err != nil {
 		return err
 	}
 	i.watch = watch.New(watch.Config{
-		Store: i.store, Check: i.check, Build: i.build, Try: i.try, Promote: i.promote, Remove: i.remove, Look: i.look, Log: m.Log,
+		Store: i.store, Check: i.check, Build: i.build, Try: i.try, Promote: i.promote, Remove: i.remove, Look: i.look, Log: m.config.Log,
 	})
 	known, err := i.store.Catalog(ctx)
 	if err != nil {
@@ -57,7 +59,7 @@ func (m *machine) openCatalog(ctx context.Context) (err error) {
 // wanted reports whether images are to be looked after: a pool has none of its own, and
 // there is an engine to build and keep them.
 func (i *images) wanted() bool {
-	if !i.m.Image.Watch || i.builder == nil {
+	if !i.m.config.Image.Watch || i.builder == nil {
 		return false
 	}
 	for _, p := range i.m.pools() {
@@ -70,10 +72,10 @@ func (i *images) wanted() bool {
 
 // openBuilder opens what builds images, on the engine that runs runners.
 func (m *machine) openBuilder(ctx context.Context) (err error) {
-	if m.engine == nil || !m.Image.Watch {
+	if m.engine == nil || !m.config.Image.Watch {
 		return nil
 	}
-	if _, err := m.Image.open(); err != nil { // it is read again when it is built
+	if _, err := m.config.Image.open(); err != nil { // it is read again when it is built
 		return err
 	}
 	if m.images.builder, err = imageengine.New(ctx, m.engineSocket); err != nil {
@@ -99,11 +101,11 @@ func (i *images) sourced(ctx context.Context) error {
 	if i.builder == nil {
 		return nil
 	}
-	files, err := i.m.Image.open()
+	files, err := i.m.config.Image.open()
 	if err != nil {
 		return err
 	}
-	_, err = i.watch.Apply(ctx, image.Sourced{Revision: i.m.Image.revision(files)})
+	_, err = i.watch.Apply(ctx, image.Sourced{Revision: i.m.config.Image.revision(files)})
 	return err
 }
 
@@ -122,7 +124,7 @@ func (i *images) imageOf(ctx context.Context, p pool.Pool) (string, error) {
 	if current != "" {
 		return string(current), nil
 	}
-	if !i.m.Image.Watch {
+	if !i.m.config.Image.Watch {
 		return "", fmt.Errorf("pool %q has no image, and image.watch is off: name one, or promote one with mayfly image promote", p.Name)
 	}
 	c, err := i.store.Catalog(ctx)

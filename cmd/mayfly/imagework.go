@@ -24,7 +24,7 @@ func (i *images) check(ctx context.Context, e image.CheckRelease) []image.Input 
 // build is the watch's Build: the archive of a release, as its checksum says, becomes an
 // image in the engine's store, with the source as it is now.
 func (i *images) build(ctx context.Context, e image.BuildImage) (image.Digest, error) {
-	s, version, sum := i.m.Image, string(e.Release.Version), e.Release.SHA256[runtime.GOARCH]
+	s, version, sum := i.m.config.Image, string(e.Release.Version), e.Release.SHA256[runtime.GOARCH]
 	if sum == "" {
 		return "", fmt.Errorf("release %s names no SHA-256 of an archive for %s", version, runtime.GOARCH)
 	}
@@ -41,8 +41,8 @@ func (i *images) build(ctx context.Context, e image.BuildImage) (image.Digest, e
 		return "", err
 	}
 	built, err := i.builder.Build(ctx, imageengine.Request{
-		Source: files, Agent: i.m.Launcher.Agent, Runner: runner, Base: s.Base, Docker: s.Docker,
-		Log: logLines{i.m.Log.With("build", version)},
+		Source: files, Agent: i.m.config.Launcher.Agent, Runner: runner, Base: s.Base, Docker: s.Docker,
+		Log: logLines{i.m.config.Log.With("build", version)},
 	})
 	return image.Digest(built.Digest), err
 }
@@ -58,7 +58,7 @@ func (l logLines) Write(b []byte) (int, error) {
 // try is the watch's Try: a canary job here, and then one at the forge where a
 // repository for it is configured.
 func (i *images) try(ctx context.Context, candidate image.Image) error {
-	if err := i.m.Try(ctx, candidate, i.m.engineSocket); err != nil || i.m.Image.Canary == "" {
+	if err := i.m.config.Try(ctx, candidate, i.m.engineSocket); err != nil || i.m.config.Image.Canary == "" {
 		return err
 	}
 	return i.m.tryAtForge(ctx, candidate)
@@ -100,7 +100,7 @@ func (i *images) look(ctx context.Context, known []image.Digest) (used, gone []i
 // hear tells the catalog of the end of a runner, where that tells of its image.
 func (i *images) hear(ctx context.Context, r ledger.Runner) {
 	if err := i.judge(ctx, pipeline.ImageNews(r)); err != nil {
-		i.m.Log.Warn("telling the image catalog of a runner", "runner", r.Name, "err", err)
+		i.m.config.Log.Warn("telling the image catalog of a runner", "runner", r.Name, "err", err)
 	}
 }
 

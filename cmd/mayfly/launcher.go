@@ -42,10 +42,10 @@ func (m *machine) openFleet(ctx context.Context) (err error) {
 	if m.launcher, err = m.openLauncher(ctx); err != nil {
 		return err
 	}
-	if m.Launcher.Wrap != nil {
-		m.launcher = m.Launcher.Wrap(m.launcher)
+	if m.config.Launcher.Wrap != nil {
+		m.launcher = m.config.Launcher.Wrap(m.launcher)
 	}
-	m.fleet = fleet.New(fleet.Config{Launcher: m.launcher, Exited: m.exited, Log: m.Log})
+	m.fleet = fleet.New(fleet.Config{Launcher: m.launcher, Exited: m.exited, Log: m.config.Log})
 	m.close = append(m.close, func() error { m.fleet.Close(); return nil })
 	return nil
 }
@@ -53,40 +53,40 @@ func (m *machine) openFleet(ctx context.Context) (err error) {
 // openLauncher returns the launcher that the settings name; for auto the engine if
 // one answers, else the sandbox, unless somebody named the engine's socket.
 func (m *machine) openLauncher(ctx context.Context) (purger, error) {
-	if m.Launcher.Kind == launcherSandbox {
+	if m.config.Launcher.Kind == launcherSandbox {
 		return m.openSandbox(ctx)
 	}
 	var err error
 	if m.engine, err = m.openEngine(ctx); err == nil {
 		return m.engine, nil
 	}
-	if m.Launcher.Kind == launcherEngine || m.Launcher.Named {
-		return nil, noEngine(err, m.Launcher.Named)
+	if m.config.Launcher.Kind == launcherEngine || m.config.Launcher.Named {
+		return nil, noEngine(err, m.config.Launcher.Named)
 	}
 	l, sandboxErr := m.openSandbox(ctx)
 	if sandboxErr != nil {
 		return nil, cli.Hint(errors.Join(err, sandboxErr), "%s; or install bubblewrap", howToStart())
 	}
 	if isInstalled("podman") || isInstalled("dockerd") {
-		m.Log.Warn("no container engine answers: runners are sandboxes", "err", err, "hint", howToStart())
+		m.config.Log.Warn("no container engine answers: runners are sandboxes", "err", err, "hint", howToStart())
 	}
 	return l, nil
 }
 
 func (m *machine) openEngine(ctx context.Context) (*engine.Launcher, error) {
-	socket, closeSocket, err := engineSocket(ctx, m.Launcher.Sockets, m.Launcher.Serve)
+	socket, closeSocket, err := engineSocket(ctx, m.config.Launcher.Sockets, m.config.Launcher.Serve)
 	if err != nil {
 		return nil, err
 	}
 	m.engineSocket = socket
 	m.close = append(m.close, closeSocket)
-	l, err := engine.New(ctx, engine.Config{Socket: socket, Instance: m.ledger.Instance(), Agent: m.Launcher.Agent, Log: m.Log})
+	l, err := engine.New(ctx, engine.Config{Socket: socket, Instance: m.ledger.Instance(), Agent: m.config.Launcher.Agent, Log: m.config.Log})
 	if err != nil {
 		return nil, err
 	}
 	m.close = append(m.close, l.Close)
 	if m.unheld, err = engineLimits(ctx, socket); err != nil {
-		m.Log.Warn("limits of runners cannot be checked", "err", err)
+		m.config.Log.Warn("limits of runners cannot be checked", "err", err)
 	}
 	m.noteTroubles(m.unheld)
 	return l, nil
@@ -107,12 +107,12 @@ func engineSocket(ctx context.Context, sockets []string, serve string) (socket s
 }
 
 func (m *machine) openSandbox(ctx context.Context) (*sandbox.Launcher, error) {
-	if err := checkForSandbox(m.Limits.Pools); err != nil {
+	if err := checkForSandbox(m.config.Limits.Pools); err != nil {
 		return nil, err
 	}
 	l, err := sandbox.New(ctx, sandbox.Config{
-		Folder: filepath.Join(m.State, "runners"), Instance: m.ledger.Instance(),
-		Agent: m.Launcher.Agent, Programs: m.Launcher.Programs, Log: m.Log,
+		Folder: filepath.Join(m.config.State, "runners"), Instance: m.ledger.Instance(),
+		Agent: m.config.Launcher.Agent, Programs: m.config.Launcher.Programs, Log: m.config.Log,
 	})
 	if err == nil {
 		m.unheld = sandboxLimits(l.Limited()) // it has said so itself

@@ -59,7 +59,7 @@ type settings struct {
 //
 // What each arrow does is in rules.go, and where AWS does the same, in package pipeline.
 type machine struct {
-	settings
+	config   settings
 	db       *disk.DB
 	bus      *bus.Bus
 	ledger   observed
@@ -87,11 +87,11 @@ const databaseName = "mayfly.db"
 
 // newMachine returns a machine of which nothing is open yet.
 func newMachine(s settings) *machine {
-	m := &machine{settings: s, poolsChanged: make(chan struct{}, 1)}
+	m := &machine{config: s, poolsChanged: make(chan struct{}, 1)}
 	m.limits.Store(&s.Limits)
 	m.joins = pipeline.New(pipeline.Config{
-		Limits: func() ledger.Limits { return *m.limits.Load() }, Enterprise: m.Enterprise,
-		HookAt: m.HookAt, HookURL: m.HookURL, Vanish: m.vanish, Log: m.Log,
+		Limits: func() ledger.Limits { return *m.limits.Load() }, Enterprise: m.config.Enterprise,
+		HookAt: m.config.HookAt, HookURL: m.config.HookURL, Vanish: m.vanish, Log: m.config.Log,
 	})
 	return m
 }
@@ -107,14 +107,14 @@ func openMachine(ctx context.Context, s settings) (*machine, error) {
 }
 
 func (m *machine) open(ctx context.Context) (err error) {
-	if m.joins.Forge, err = github.New(m.Forge); err != nil {
+	if m.joins.Forge, err = github.New(m.config.Forge); err != nil {
 		return err
 	}
 	if err := m.openStore(ctx); err != nil {
 		return err
 	}
 	if m.desk, err = claim.New(claim.Config{
-		Dir: filepath.Join(m.State, "claims"), Ledger: m.joins.ClaimLedger(""), Forge: m.joins.ClaimForge(), Log: m.Log,
+		Dir: filepath.Join(m.config.State, "claims"), Ledger: m.joins.ClaimLedger(""), Forge: m.joins.ClaimForge(), Log: m.config.Log,
 	}); err != nil {
 		return err
 	}
@@ -124,20 +124,20 @@ func (m *machine) open(ctx context.Context) (err error) {
 	if err := m.openBuilder(ctx); err != nil {
 		return err
 	}
-	m.Webhook.Pools, m.Webhook.Publish, m.Webhook.Full, m.Webhook.Log = m.Limits.Pools, m.bus.Publish, disk.ErrFull, m.Log
-	m.Webhook.Quarantine = m.bus.Quarantine
-	m.hook, err = webhook.New(m.Webhook)
+	m.config.Webhook.Pools, m.config.Webhook.Publish, m.config.Webhook.Full, m.config.Webhook.Log = m.config.Limits.Pools, m.bus.Publish, disk.ErrFull, m.config.Log
+	m.config.Webhook.Quarantine = m.bus.Quarantine
+	m.hook, err = webhook.New(m.config.Webhook)
 	return err
 }
 
 // openStore opens the database and the two that share it, bus and ledger: what the
 // ledger decides and the events that tell of it commit together.
 func (m *machine) openStore(ctx context.Context) error {
-	if err := os.MkdirAll(m.State, 0o700); err != nil {
+	if err := os.MkdirAll(m.config.State, 0o700); err != nil {
 		return fmt.Errorf("making the state folder: %w", err)
 	}
 	var err error
-	if m.db, err = disk.Open(filepath.Join(m.State, databaseName), disk.Options{}); err != nil {
+	if m.db, err = disk.Open(filepath.Join(m.config.State, databaseName), disk.Options{}); err != nil {
 		return err
 	}
 	m.close = append(m.close, m.db.Close)
@@ -146,15 +146,15 @@ func (m *machine) openStore(ctx context.Context) error {
 		return err
 	}
 	m.bus, err = bus.Open(ctx, m.db, bus.Config{
-		Rules: rules, Targets: m.targets(), Log: m.Log, Retention: m.Archive.Keep, MaxSize: int64(m.Archive.MaxSize),
+		Rules: rules, Targets: m.targets(), Log: m.config.Log, Retention: m.config.Archive.Keep, MaxSize: int64(m.config.Archive.MaxSize),
 	})
 	if err != nil {
 		return err
 	}
-	if m.schemas, err = registry.Open(ctx, m.db, m.Log); err != nil {
+	if m.schemas, err = registry.Open(ctx, m.db, m.config.Log); err != nil {
 		return err
 	}
-	kept, err := sqlite.Open(ctx, m.db, sqlite.Config{Limits: m.Limits, Emit: m.emit})
+	kept, err := sqlite.Open(ctx, m.db, sqlite.Config{Limits: m.config.Limits, Emit: m.emit})
 	if err != nil {
 		return err
 	}
@@ -188,7 +188,7 @@ func (m *machine) run(ctx context.Context, listener net.Listener) error {
 	g.Go(func() error { return m.fetchImages(ctx) })
 	g.Go(func() error { return m.serveMetrics(ctx) })
 	m.watchParts(ctx, g)
-	g.Go(func() error { return serveUntil(ctx, webhook.Server(mux, m.Log), listener) })
+	g.Go(func() error { return serveUntil(ctx, webhook.Server(mux, m.config.Log), listener) })
 	return g.Wait()
 }
 
@@ -248,7 +248,7 @@ func (m *machine) untilRoom(ctx context.Context, do func() error) error {
 		if !errors.Is(err, disk.ErrFull) && !errors.Is(err, syscall.ENOSPC) {
 			return err
 		}
-		m.Log.Warn("the disk is full: trying again", "err", err, "after", pause)
+		m.config.Log.Warn("the disk is full: trying again", "err", err, "after", pause)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():

@@ -22,10 +22,10 @@ import (
 
 // serveMetrics serves /metrics at an address of its own until ctx ends, where one is configured.
 func (m *machine) serveMetrics(ctx context.Context) error {
-	if m.Metrics.Listen == "" {
+	if m.config.Metrics.Listen == "" {
 		return nil
 	}
-	l, err := net.Listen("tcp", m.Metrics.Listen)
+	l, err := net.Listen("tcp", m.config.Metrics.Listen)
 	if err != nil {
 		return cli.HintIfNone(err, "something else listens there: choose another address with metrics.listen in the configuration")
 	}
@@ -33,11 +33,11 @@ func (m *machine) serveMetrics(ctx context.Context) error {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), metricsOf{m})
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
-		ErrorLog: slog.NewLogLogger(m.Log.Handler(), slog.LevelWarn), MaxRequestsInFlight: 4,
+		ErrorLog: slog.NewLogLogger(m.config.Log.Handler(), slog.LevelWarn), MaxRequestsInFlight: 4,
 	}))
 	m.vitals.routes(mux)
-	m.Log.Info("serving metrics", "metrics", "http://"+l.Addr().String()+"/metrics")
-	return serveUntil(ctx, webhook.Server(mux, m.Log), l)
+	m.config.Log.Info("serving metrics", "metrics", "http://"+l.Addr().String()+"/metrics")
+	return serveUntil(ctx, webhook.Server(mux, m.config.Log), l)
 }
 
 // figures are what one look at the machine finds.
@@ -92,7 +92,7 @@ const (
 // metrics is all there is besides what the Go runtime and the process tell.
 var metrics = []metric{
 	{"mayfly_build_info", "Version of mayfly; the value is 1.", []string{"version"}, gauge,
-		func(f figures) []point { return []point{{1, []string{f.m.Version}}} }},
+		func(f figures) []point { return []point{{1, []string{f.m.config.Version}}} }},
 	{"mayfly_webhook_deliveries_total", "Deliveries by how they were answered; those refused with the reason.", []string{"outcome", "reason"}, counter, answers},
 	{"mayfly_events_published_total", "Events that came on the bus.", nil, counter,
 		func(f figures) []point { return one(f.m.bus.Counters.Published.Load()) }},

@@ -31,7 +31,7 @@ func (m *machine) reload(ctx context.Context, limits ledger.Limits, o outside) e
 	case m.poolsChanged <- struct{}{}:
 	default: // it was said already, and not heard yet
 	}
-	m.Outside = o // which nobody else reads once the machine is open
+	m.config.Outside = o // which nobody else reads once the machine is open
 	rules, err := m.rules()
 	if err != nil {
 		return err

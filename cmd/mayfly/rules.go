@@ -41,7 +41,7 @@ func (m *machine) rules() (list []bus.Rule, err error) {
 		// that is hours old has nothing to say any more.
 		list = append(list, bus.Rule{Name: r.name, Pattern: p, Target: r.target, Workers: r.workers})
 	}
-	return append(list, m.Outside.Rules...), nil
+	return append(list, m.config.Outside.Rules...), nil
 }
 
 // targets returns what rules can lead to, by name: the machine's own, and those of
@@ -54,7 +54,7 @@ func (m *machine) targets() map[string]bus.Target {
 		"check":   final(carry(m.joins.Check)),
 		"log":     m.note,
 	}
-	maps.Copy(all, m.Outside.Targets)
+	maps.Copy(all, m.config.Outside.Targets)
 	return all
 }
 
@@ -95,7 +95,7 @@ func (m *machine) launch(ctx context.Context, want ledger.WantRunner) error {
 		if ctx.Err() != nil {
 			return cannot
 		}
-		m.Log.Warn("starting a runner", "runner", want.Runner, "job", want.Job, "err", cannot)
+		m.config.Log.Warn("starting a runner", "runner", want.Runner, "job", want.Job, "err", cannot)
 		gone := ledger.Gone{Runner: want.Runner, Reason: "not started: " + cannot.Error(), Outside: !isEngineAnswer(cannot)}
 		return errors.Join(m.desk.Close(string(want.Runner)), m.joins.Gone(ctx, gone))
 	}
@@ -159,7 +159,7 @@ func (m *machine) vanish(ctx context.Context, runner ledger.RunnerName) error {
 
 // note is the target "log".
 func (m *machine) note(_ context.Context, e event.Event) error {
-	m.Log.Info("event", "event", e.ID, "source", e.Source, "type", e.DetailType, "resources", e.Resources)
+	m.config.Log.Info("event", "event", e.ID, "source", e.Source, "type", e.DetailType, "resources", e.Resources)
 	return nil
 }
 

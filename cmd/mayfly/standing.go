@@ -70,7 +70,7 @@ func sandboxLimits(limited bool) []trouble {
 // noteTroubles logs troubles at the start.
 func (m *machine) noteTroubles(list []trouble) {
 	for _, t := range list {
-		m.Log.Warn(t.Message, "hint", t.Hint)
+		m.config.Log.Warn(t.Message, "hint", t.Hint)
 	}
 }
 

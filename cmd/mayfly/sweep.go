@@ -70,7 +70,7 @@ func (m *machine) every(ctx context.Context, period time.Duration, what string, 
 	m.vitals.turn(what, period) // it has begun
 	for {
 		if err := f(ctx); err != nil && ctx.Err() == nil {
-			m.Log.Warn(what, "err", err)
+			m.config.Log.Warn(what, "err", err)
 		}
 		m.vitals.turn(what, period)
 		select {

@@ -100,7 +100,7 @@ func (m *machine) places(ctx context.Context) (map[github.Scope]bool, error) {
 	}
 	places := map[github.Scope]bool{}
 	for _, r := range runners {
-		if at, err := pipeline.ScopeOf(m.Limits.Level, r.Scope, m.Enterprise); err == nil { // else it never was
+		if at, err := pipeline.ScopeOf(m.config.Limits.Level, r.Scope, m.config.Enterprise); err == nil { // else it never was
 			places[at] = true
 		}
 	}
@@ -153,14 +153,14 @@ func (m *machine) removeHook(ctx context.Context, t takedown) error {
 
 // findHook returns the webhook that sends here; nil when there is none, or nobody said where.
 func (m *machine) findHook(ctx context.Context) (github.Scope, *github.Hook, error) {
-	if m.HookAt == "" || m.HookURL == "" {
+	if m.config.HookAt == "" || m.config.HookURL == "" {
 		return github.Scope{}, nil, nil
 	}
-	at, err := pipeline.HookScope(m.HookAt)
+	at, err := pipeline.HookScope(m.config.HookAt)
 	if err != nil {
 		return at, nil, err
 	}
-	hook, err := m.joins.Forge.Webhook(ctx, at, m.HookURL)
+	hook, err := m.joins.Forge.Webhook(ctx, at, m.config.HookURL)
 	switch {
 	case errors.Is(err, github.ErrNotFound), errors.Is(err, github.ErrByHand):
 		return at, nil, nil
