@@ -129,7 +129,7 @@ func TestBrokenRules(t *testing.T) {
 		t.Skip("the race detector makes it slow, and it is run without")
 	}
 	for _, broken := range []string{
-		"every claim is granted",
+		"claims are granted without the ledger",
 		"runners have the labels of another pool",
 		"idle runners leave without asking",
 		"the pool's max is ignored",
