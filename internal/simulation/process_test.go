@@ -172,7 +172,7 @@ func (p *process) open() (err error) {
 		Ledger: watched{p.ledger, p}, Forge: forge, Limits: p.limits, Log: quietLog, Now: p.wall, HookAt: "acme", HookURL: hookURL,
 		Vanish: func(_ context.Context, name ledger.RunnerName) error { return p.vanish(string(name)) },
 	})
-	p.hook, err = webhook.New(webhook.Config{Secrets: []secret.Secret{hookKey}, Pools: p.limits().Pools, Publish: p.publish, Now: p.wall, Log: quietLog})
+	p.hook, err = webhook.New(webhook.Config{Secrets: []secret.Secret{hookKey}, Pools: p.limits().Pools, Publish: p.bus.Publish, Now: p.wall, Log: quietLog})
 	return err
 }
 
@@ -194,6 +194,13 @@ func (w *world) crash(p *process) {
 	p.dead = true
 	p.cancel()
 	w.note("mayfly is killed")
+	if w.chance("what starts dies with it", 40) { // as when memory runs out
+		for _, c := range w.host.containers {
+			if c.id == 0 {
+				c.kill()
+			}
+		}
+	}
 	if w.mayfly == p {
 		w.here(0, p.bury)
 	}
@@ -262,7 +269,7 @@ func (p *process) begin() {
 	})
 	often := func(d time.Duration) func() time.Duration { return func() time.Duration { return d } }
 	p.every(time.Second, often(5*time.Minute), p.redeliver) // mayfly up: each minute
-	p.every(2*time.Second, often(10*time.Minute), func() error { return p.joins.CompareJobs(p.ctx) })
+	p.every(2*time.Second, often(10*time.Minute), p.compareJobs)
 	p.every(3*time.Second, often(20*time.Minute), p.removeRegistrations)
 }
 
@@ -299,7 +306,7 @@ func (p *process) pace() time.Duration {
 }
 
 func (p *process) redeliver() error {
-	if p.broken == "failed deliveries are not asked for again" {
+	if p.broken == "nobody looks for what no delivery told" {
 		return nil
 	}
 	next := p.wall().Add(-2 * time.Minute)
@@ -310,10 +317,14 @@ func (p *process) redeliver() error {
 	return err
 }
 
-func (p *process) removeRegistrations() error {
-	if p.broken == "registrations that are left stay" {
+func (p *process) compareJobs() error {
+	if p.broken == "nobody looks for what no delivery told" {
 		return nil
 	}
+	return p.joins.CompareJobs(p.ctx)
+}
+
+func (p *process) removeRegistrations() error {
 	next := p.wall().Add(-time.Hour)
 	err := p.joins.RemoveRegistrations(p.ctx, p.strays)
 	if err == nil {
@@ -342,14 +353,6 @@ func (p *process) receive(guid string, body []byte) int {
 		return 0
 	}
 	return answer.Code
-}
-
-// publish is the webhook's.
-func (p *process) publish(ctx context.Context, e event.Event) (bool, error) {
-	if p.broken == "deliveries are acknowledged before they are kept" && p.chance("lost", 5) {
-		return true, nil
-	}
-	return p.bus.Publish(ctx, e)
 }
 
 // pump has the bus deliver what is due, and comes back when something will be.

@@ -46,7 +46,7 @@ var kinds = []struct {
 		}
 	}},
 	{"mayfly is killed", 0, 3, func(w *world, n uint64) { w.crash(w.mayfly) }},
-	{"mayfly is killed in a step", 2, 8, func(w *world, n uint64) { w.armed = 1 + int(n%60) }},
+	{"mayfly is killed in a step", 8, 24, func(w *world, n uint64) { w.armed = 1 + int(n%60) }},
 	{"the clock is set", 0, 3, func(w *world, n uint64) {
 		w.set(time.Duration(n%(10*3600))*time.Second - 5*time.Hour)
 	}},

@@ -69,14 +69,15 @@ type brokenClaims struct {
 }
 
 func (b brokenClaims) Claim(ctx context.Context, runner string) (claim.Permit, error) {
-	permit, err := b.Ledger.Claim(ctx, runner)
-	if _, refused := err.(*claim.Refused); refused && b.p.broken == "every claim is granted" {
+	if b.p.broken == "claims are granted without the ledger" {
 		list, err := b.p.ledger.Runners(ctx, ledger.RunnerQuery{Name: ledger.RunnerName(runner)})
-		if err == nil {
-			r := list[0]
-			return claim.Permit{Job: r.MadeFor.String(), Scope: r.Scope.Repository, Labels: r.Labels.Labels(), Group: 1}, nil
+		if err != nil {
+			return claim.Permit{}, err
 		}
+		r := list[0]
+		return claim.Permit{Job: r.MadeFor.String(), Scope: r.Scope.Repository, Labels: r.Labels.Labels(), Group: 1}, nil
 	}
+	permit, err := b.Ledger.Claim(ctx, runner)
 	if b.p.broken == "runners have the labels of another pool" {
 		permit.Labels = []string{"linux", "gpu"}
 	}
