@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"os"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 // one that cannot be had keeps none of the others waiting.
 func TestImagesAreFetchedAhead(t *testing.T) {
 	registry := dockertest.NewRegistry(t)
-	e, err := engine.New(t.Context(), engine.Config{Socket: dockertest.Serve(t), Instance: "ahead-test", Agent: tool("mayfly-agent")})
+	e, err := engine.New(t.Context(), engine.Config{Socket: dockertest.Serve(t), Instance: "ahead-test", Agent: os.Args[0]})
 	if err != nil {
 		t.Fatal(err)
 	}

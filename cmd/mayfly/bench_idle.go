@@ -149,14 +149,14 @@ type idlePart struct {
 // stays beside each container.
 func idleParts(ctx context.Context, s *simulated) ([]idlePart, error) {
 	parts := []idlePart{{"mayfly, and GitHub's simulator", func() []process { return []process{readProcess(os.Getpid())} }}}
-	if s.engine == nil {
+	if s.EngineImages() == nil {
 		return parts, nil
 	}
-	service, err := servedBy(s.engineSocket)
+	service, err := servedBy(s.EngineSocket())
 	if err != nil {
 		return nil, err
 	}
-	containers, err := s.launcher.List(ctx)
+	containers, err := s.Runs().List(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -201,14 +201,12 @@ func (c *benchIntakeCmd) serve(ctx context.Context, clients int, name string, ru
 func benchBus(ctx context.Context, db *disk.DB, log *slog.Logger, extra, match int) (*bus.Bus, error) {
 	nothing := func(context.Context, event.Event) error { return nil }
 	targets := map[string]bus.Target{}
-	var rules []bus.Rule
-	for _, r := range ownRules {
-		p, err := pattern.Parse([]byte(r.pattern))
-		if err != nil {
-			return nil, err
-		}
-		rules = append(rules, bus.Rule{Name: r.name, Pattern: p, Target: r.target, Workers: r.workers})
-		targets[r.target] = nothing
+	rules, err := rulesWith(outside{})
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rules {
+		targets[r.Target] = nothing
 	}
 	for i := range extra {
 		p, err := pattern.Parse(benchPattern(i, i < match))

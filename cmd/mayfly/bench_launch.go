@@ -132,16 +132,16 @@ func oneJob(ctx context.Context, s *simulated, i int) (j githubsim.Job, err erro
 // bare starts and removes one runner with the launcher alone. Its agent finds no
 // claim socket; its first process runs all the same.
 func (c *benchLaunchCmd) bare(ctx context.Context, s *simulated, spec fleet.Spec, i int) (d time.Duration, err error) {
-	spec.Runner = fmt.Sprintf("%s-bare-%d", s.ledger.Instance(), i)
+	spec.Runner = fmt.Sprintf("%s-bare-%d", s.Instance(), i)
 	if spec.ClaimDir, err = os.MkdirTemp("", "mayfly-bare-"); err != nil {
 		return 0, err
 	}
 	defer os.RemoveAll(spec.ClaimDir)
 	begun := time.Now()
-	if err := s.launcher.Start(ctx, spec); err != nil {
+	if err := s.Runs().Start(ctx, spec); err != nil {
 		return 0, err
 	}
-	return time.Since(begun), s.launcher.Stop(ctx, spec.Runner, 0)
+	return time.Since(begun), s.Runs().Stop(ctx, spec.Runner, 0)
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }

@@ -121,7 +121,7 @@ const canaryFailures = 2
 // stopIfFailing ends the wait for a job whose runners fail again and again.
 func (s *simulated) stopIfFailing(ctx context.Context, stop context.CancelCauseFunc) {
 	for {
-		jobs, err := s.ledger.Jobs(ctx, ledger.JobQuery{})
+		jobs, err := s.Ledger().Jobs(ctx, ledger.JobQuery{})
 		for _, j := range jobs {
 			if j.Failures >= canaryFailures {
 				err = errors.New("its runner failed: " + j.LastFailure)

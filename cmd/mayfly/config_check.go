@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/config"
+	"github.com/mayfly-ci/mayfly/internal/docker"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
 	"github.com/mayfly-ci/mayfly/internal/fleet/sandbox"
 	"github.com/mayfly-ci/mayfly/internal/github"
@@ -84,4 +86,29 @@ func (s *setup) checkKey() error {
 		return s.FaultAt("github.app.private_key", "github.app.private_key %s: %v", s.GitHub.App.PrivateKey, err)
 	}
 	return nil
+}
+
+// checkEngine says what is questionable about the engine that a configuration means, as
+// far as it can be asked now.
+func (s *setup) checkEngine(ctx context.Context) config.Faults {
+	if s.Platform == config.PlatformAWS || s.Launcher == launcherSandbox {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	socket, err := docker.Find(ctx, s.sockets()...)
+	if err != nil && s.Engine.Socket == "" && s.Launcher == launcherAuto {
+		return nil // runners are sandboxes then
+	} else if err != nil {
+		return s.Config.FaultAt("engine.socket", "%s: mayfly up will not start: %s", cli.Printable(err.Error()), howToStart())
+	}
+	troubles, err := engineLimits(ctx, socket)
+	if err != nil {
+		return s.Config.FaultAt("engine.socket", "limits of runners cannot be checked: %v", err)
+	}
+	var found config.Faults
+	for _, t := range troubles {
+		found = append(found, s.Config.FaultAt("engine.socket", "%s", t)...)
+	}
+	return found
 }

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/bus/registry"
 	"github.com/mayfly-ci/mayfly/internal/disk"
 )
 
@@ -136,4 +138,43 @@ func listenControl(state string) (net.Listener, error) {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
+}
+
+// A standIn does what mayfly up would do for the commands that change the database, and
+// nothing else of what it does, until it is closed.
+type standIn struct {
+	bus     *bus.Bus
+	db      *disk.DB
+	schemas *registry.Discoverer
+
+	machine *machine
+	stop    context.CancelFunc
+	ended   chan error
+}
+
+// openStandIn opens the database of a state folder that no mayfly up uses, and takes orders.
+func openStandIn(ctx context.Context, s settings) (*standIn, error) {
+	m := newMachine(s)
+	if err := m.openStore(ctx); err != nil {
+		return nil, errors.Join(err, m.shutdown())
+	}
+	l, err := listenControl(s.State)
+	if err != nil {
+		return nil, errors.Join(err, m.shutdown())
+	}
+	in := &standIn{bus: m.bus, db: m.db, schemas: m.schemas, machine: m, ended: make(chan error, 1)}
+	ctx, in.stop = context.WithCancel(ctx)
+	go func() { in.ended <- m.carryOut(ctx, l) }()
+	return in, nil
+}
+
+// close lets what is under way finish.
+func (s *standIn) close() error {
+	s.stop()
+	return errors.Join(<-s.ended, s.machine.shutdown())
+}
+
+// stateFiles are what is in a state folder, by patterns: what mayfly made.
+func stateFiles() []string {
+	return []string{databaseName + "*", controlName, "." + controlName, "claims", "runners", "canary", "archives", "podman.sock"}
 }

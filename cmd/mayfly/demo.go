@@ -216,7 +216,7 @@ func asMeant(j githubsim.Job) bool { return j.Conclusion == cmp.Or(expected[j.Na
 
 // conclude prints the table and the inventory, and adds them up.
 func (c *demoCmd) conclude(ctx context.Context, screen *cli.Screen, s *simulated) (d demoSummary, err error) {
-	list, err := s.ledger.Jobs(ctx, ledger.JobQuery{Limit: 1000})
+	list, err := s.Ledger().Jobs(ctx, ledger.JobQuery{Limit: 1000})
 	if err != nil {
 		return d, err
 	}
@@ -224,7 +224,7 @@ func (c *demoCmd) conclude(ctx context.Context, screen *cli.Screen, s *simulated
 	for _, j := range list {
 		kept[j.Key.ID] = j
 	}
-	runners, err := s.ledger.Runners(ctx, ledger.RunnerQuery{Limit: 1000})
+	runners, err := s.Ledger().Runners(ctx, ledger.RunnerQuery{Limit: 1000})
 	if err != nil {
 		return d, err
 	}
@@ -292,7 +292,7 @@ Deliveries of your own go to %s.
 See what happens with:
   mayfly jobs --state %s
   mayfly events --state %s
-Stop with Ctrl-C.`, s.cloneURL(), s.hookURL(), s.config.State, s.config.State)
+Stop with Ctrl-C.`, s.cloneURL(), s.hookURL(), s.State(), s.State())
 	changes := s.sim.Subscribe()
 	defer changes.Close()
 	tell := teller{screen: screen, begin: time.Now(), status: map[int64]string{}}

@@ -42,8 +42,11 @@ func writeConfig(t *testing.T, yaml string) (file, state string) {
 // leftBehind opens the database that mayfly up has left in a state folder.
 func leftBehind(t *testing.T, state string) *disk.DB {
 	t.Helper()
-	m := newMachine(settings{State: state, Log: slog.New(slog.DiscardHandler)})
-	if err := errors.Join(m.openStore(t.Context()), m.shutdown()); err != nil {
+	in, err := openStandIn(t.Context(), settings{State: state, Log: slog.New(slog.DiscardHandler)})
+	if err == nil {
+		err = in.close()
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	db, err := disk.Open(filepath.Join(state, databaseName), disk.Options{})
@@ -91,7 +94,7 @@ func bury(t *testing.T, state, rule string, ids ...string) {
 
 // serveStore opens the database of a configuration as mayfly up does, and takes orders
 // beside it, until the test ends. Deliveries are made when run is set.
-func serveStore(t *testing.T, file, state string, run bool) *machine {
+func serveStore(t *testing.T, file, state string, run bool) *standIn {
 	t.Helper()
 	s, err := readSetup(file)
 	if err != nil {
@@ -102,31 +105,26 @@ func serveStore(t *testing.T, file, state string, run bool) *machine {
 	if err := s.resolve(); err != nil {
 		t.Fatal(err)
 	}
-	m := newMachine(settings{State: state, Limits: s.limits, Outside: s.outside(), Log: slog.New(slog.DiscardHandler)})
-	if err := m.openStore(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	l, err := listenControl(state)
+	in, err := openStandIn(t.Context(), settings{State: state, Limits: s.limits, Outside: s.outside(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 2)
-	go func() { ended <- m.carryOut(ctx, l) }()
+	ended := make(chan error, 1)
 	go func() {
 		if !run {
 			ended <- nil
 			return
 		}
-		ended <- m.bus.Run(ctx)
+		ended <- in.bus.Run(ctx)
 	}()
 	t.Cleanup(func() {
 		stop()
-		if err := errors.Join(<-ended, <-ended, m.shutdown()); err != nil {
+		if err := errors.Join(<-ended, in.close()); err != nil {
 			t.Error(err)
 		}
 	})
-	return m
+	return in
 }
 
 // ids lists the events of the dead letters, by the command.
@@ -144,7 +142,7 @@ func TestDLQ(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			file, state := writeConfig(t, smallConfig)
 			bury(t, state, "pings", "a", "b", "c")
-			var m *machine
+			var m *standIn
 			if beside {
 				m = serveStore(t, file, state, true)
 			}
@@ -187,13 +185,12 @@ func TestControlSocket(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v; want that of the owner alone", info.Mode(), err)
 	}
-	w := &writer{client: controlClient(state)}
 	for _, nonsense := range []any{1, []string{"a"}, map[string]any{"events": "a"}, map[string]any{"rule": strings.Repeat("x", maxOrder)}} {
-		if _, err := ask[int](t.Context(), w, "/dlq/drop", nonsense); err == nil {
+		if _, err := Ask[int](t.Context(), state, "/dlq/drop", nonsense); err == nil {
 			t.Errorf("an order was taken: %.40v", nonsense)
 		}
 	}
-	if _, err := ask[int](t.Context(), w, "/dlq/eat", 1); err == nil || !strings.Contains(err.Error(), "404") {
+	if _, err := Ask[int](t.Context(), state, "/dlq/eat", 1); err == nil || !strings.Contains(err.Error(), "404") {
 		t.Errorf("an order that there is not: %v", err)
 	}
 }

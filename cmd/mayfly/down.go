@@ -78,7 +78,7 @@ func stopUp(ctx context.Context, screen *cli.Screen, state string) error {
 		return nil
 	}
 	screen.Notef("stopping mayfly up")
-	if _, err := ask[struct{}](ctx, &writer{client: controlClient(state)}, "/stop", struct{}{}); err != nil {
+	if _, err := Ask[struct{}](ctx, state, "/stop", struct{}{}); err != nil {
 		return err
 	}
 	for end := time.Now().Add(patience); disk.InUse(path); {
@@ -119,12 +119,9 @@ func (c *downCmd) takeDown(ctx context.Context, s *setup, screen *cli.Screen, lo
 	return append(left, more...), err
 }
 
-// stateFiles are what is in a state folder, by patterns: what mayfly made.
-var stateFiles = []string{databaseName + "*", controlName, "." + controlName, "claims", "runners", "canary", "archives", "podman.sock"}
-
 // removeState removes the state folder, and returns what is left of it: what mayfly has not made stays.
 func removeState(state string) (left []string, err error) {
-	for _, pattern := range stateFiles {
+	for _, pattern := range stateFiles() {
 		found, err := filepath.Glob(filepath.Join(state, pattern))
 		if err != nil {
 			return nil, err

@@ -128,7 +128,7 @@ func (r reading) fileHealth(ctx context.Context, all *commands, db *disk.DB) (h 
 func troublesOf(ctx context.Context, state string) []trouble {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	s, err := ask[standing](ctx, &writer{client: controlClient(state)}, "/standing", struct{}{})
+	s, err := Ask[standing](ctx, state, "/standing", struct{}{})
 	if err != nil {
 		return nil
 	}

@@ -2,29 +2,28 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
-
-	"github.com/mayfly-ci/mayfly/internal/disk"
-	"github.com/mayfly-ci/mayfly/internal/github"
 )
 
 // probed is what /healthz and /readyz answer.
 type probed struct {
 	status       int
 	OK           bool
-	Loops, Parts []vital
+	Loops, Parts []probedPart
+}
+
+// A probedPart is one of them.
+type probedPart struct {
+	Name, State string
+	OK          bool
+	Since       time.Time
 }
 
 func readProbe(t *testing.T, resp *http.Response, err error) (p probed) {
@@ -40,112 +39,13 @@ func readProbe(t *testing.T, resp *http.Response, err error) (p probed) {
 	return p
 }
 
-func (p probed) part(name string) vital {
+func (p probed) part(name string) probedPart {
 	for _, s := range append(p.Parts, p.Loops...) {
 		if s.Name == name {
 			return s
 		}
 	}
-	return vital{}
-}
-
-// ask asks v, as a probe does.
-func (v *vitals) ask(t *testing.T, path string) probed {
-	t.Helper()
-	mux := http.NewServeMux()
-	v.routes(mux)
-	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
-	return readProbe(t, w.Result(), nil)
-}
-
-// TestHealthOfLoops: a loop that stands still is told.
-func TestHealthOfLoops(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, stop := context.WithCancel(t.Context())
-		defer synctest.Wait()
-		defer stop()
-		m := newMachine(settings{Log: slog.New(slog.DiscardHandler)})
-		hang, again := make(chan struct{}), make(chan struct{})
-		go func() {
-			_ = m.every(ctx, time.Second, "time passing", func(context.Context) error {
-				select {
-				case <-hang:
-					<-again
-				default:
-				}
-				return errors.New("disk full") // is no reason to be started anew
-			})
-		}()
-		time.Sleep(5 * time.Minute)
-		if p := m.vitals.ask(t, "/healthz"); p.status != 200 || !p.OK || p.part("time passing").State != "turns" {
-			t.Errorf("%+v; want 200", p)
-		}
-		close(hang)
-		time.Sleep(2 * time.Minute)
-		if p := m.vitals.ask(t, "/healthz"); p.status != 503 || p.OK || p.part("time passing").State != "stands still" {
-			t.Errorf("%+v; want 503", p)
-		}
-		close(again)
-	})
-}
-
-// TestReadiness: each part says how it stands and since when, and tells strangers nothing more.
-func TestReadiness(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
-		m := newMachine(settings{Log: slog.New(slog.NewTextHandler(&log, nil))})
-		is := func(name string, err error) {
-			m.notice(t.Context(), name, look{do: func(context.Context) error { return err }, hint: "do this"})
-		}
-		if p := m.vitals.ask(t, "/readyz"); p.status != 503 || len(p.Parts) != 3 {
-			t.Errorf("before anything was looked at: %+v", p)
-		}
-		for _, name := range []string{partDatabase, partLauncher, partForge} {
-			is(name, nil)
-		}
-		if p := m.vitals.ask(t, "/readyz"); p.status != 200 || !p.OK {
-			t.Errorf("all is well: %+v", p)
-		}
-		begun := time.Now()
-		for _, c := range []struct {
-			part  string
-			err   error
-			state string
-		}{
-			{partDatabase, fmt.Errorf("%w: /secret/place", disk.ErrFull), "disk full"},
-			{partDatabase, errors.New("/secret/place"), "fails"},
-			{partForge, &github.Error{Kind: github.ErrUnauthorized, Message: "/secret/place"}, "credential is not accepted"},
-			{partForge, &github.Error{Kind: github.ErrUnavailable}, "does not answer"},
-			{partLauncher, context.DeadlineExceeded, "does not answer"},
-		} {
-			is(c.part, c.err)
-			time.Sleep(time.Minute)
-			is(c.part, c.err)
-			p := m.vitals.ask(t, "/readyz")
-			one := m.vitals.ask(t, "/readyz/"+c.part)
-			got := p.part(c.part)
-			if p.status != 503 || got.OK || got.State != c.state || !got.Since.Equal(begun) || one.status != 503 || len(one.Parts) != 1 {
-				t.Errorf("%v: %+v, alone %+v; want 503 and %q since %v", c.err, p, one, c.state, begun)
-			}
-			other := partLauncher
-			if c.part == other {
-				other = partForge
-			}
-			if p := m.vitals.ask(t, "/readyz/"+other); p.status != 200 {
-				t.Errorf("another part: %+v", p)
-			}
-			is(c.part, nil)
-			begun = time.Now()
-		}
-		is(partForge, &github.Error{Kind: &github.RateLimited{}})
-		if p := m.vitals.ask(t, "/readyz"); p.status != 200 {
-			t.Errorf("GitHub limits calls: %+v; want 200", p)
-		}
-		if n := strings.Count(log.String(), "not ready"); n != 5 || strings.Count(log.String(), "hint=") != 5 {
-			t.Errorf("%d lines of what is not ready; want 5, each with a hint:\n%s", n, &log)
-		}
-	})
+	return probedPart{}
 }
 
 // TestProbes asks a real mayfly up, with a credential that GitHub takes and with another.
@@ -164,7 +64,7 @@ func TestProbes(t *testing.T) {
 		t.Errorf("%+v; want %d and %s of %s", p, want, state, part)
 	}
 	w.serve(t)
-	ready(200, partForge, "works")
+	ready(200, "github", "works")
 	resp, err := http.Get("http://" + w.listen + "/healthz")
 	if p := readProbe(t, resp, err); p.status != 200 || len(p.Loops) < 6 {
 		t.Errorf("%+v; want 200 and all loops", p)
@@ -173,7 +73,7 @@ func TestProbes(t *testing.T) {
 	right := w.token
 	w.token = "revoked"
 	w.serve(t)
-	ready(503, partForge, "credential is not accepted")
+	ready(503, "github", "credential is not accepted")
 	if !strings.Contains(w.up.whole(), "hint=\"mayfly config check") {
 		t.Errorf("the log has no hint:\n%s", w.up.said())
 	}

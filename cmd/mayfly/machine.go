@@ -141,7 +141,7 @@ func (m *machine) openStore(ctx context.Context) error {
 		return err
 	}
 	m.close = append(m.close, m.db.Close)
-	rules, err := m.rules()
+	rules, err := rulesWith(m.config.Outside)
 	if err != nil {
 		return err
 	}
@@ -166,6 +166,8 @@ func (m *machine) openStore(ctx context.Context) error {
 // run serves listener and works until ctx ends, then lets what is under way
 // finish. Runners go on without us, and are found again by the next run.
 func (m *machine) run(ctx context.Context, listener net.Listener) error {
+	ctx, m.stop = context.WithCancel(ctx)
+	defer m.stop()
 	if err := m.resume(ctx); err != nil && ctx.Err() != nil {
 		return nil // stopped, as it was meant to be
 	} else if err != nil {

@@ -32,7 +32,7 @@ func (m *machine) reload(ctx context.Context, limits ledger.Limits, o outside) e
 	default: // it was said already, and not heard yet
 	}
 	m.config.Outside = o // which nobody else reads once the machine is open
-	rules, err := m.rules()
+	rules, err := rulesWith(m.config.Outside)
 	if err != nil {
 		return err
 	}

@@ -175,10 +175,10 @@ rules:
 
 // TestOwnRuleNames has the configuration refuse the names of mayfly's own rules.
 func TestOwnRuleNames(t *testing.T) {
-	for _, own := range ownRules {
-		src := strings.Replace(smallConfig, "name: pings", "name: "+own.name, 1)
+	for _, own := range ownRuleNames() {
+		src := strings.Replace(smallConfig, "name: pings", "name: "+own, 1)
 		if _, err := config.Parse("mayfly.yaml", []byte(src)); err == nil {
-			t.Errorf("rule %q is taken twice", own.name)
+			t.Errorf("rule %q is taken twice", own)
 		}
 	}
 }

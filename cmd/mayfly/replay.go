@@ -95,9 +95,9 @@ func (c *replayStartCmd) Run(ctx context.Context, all *commands, screen *cli.Scr
 	case aws:
 		return c.startOnAWS(ctx, all, screen, o)
 	}
-	for _, own := range ownRules {
-		if slices.Contains(o.Rules, own.name) && !o.Launch {
-			return leftAlone(own.name)
+	for _, own := range ownRuleNames() {
+		if slices.Contains(o.Rules, own) && !o.Launch {
+			return leftAlone(own)
 		}
 	}
 	if c.DryRun {
@@ -131,7 +131,7 @@ func (c *replayStartCmd) preview(ctx context.Context, all *commands, screen *cli
 	if err != nil {
 		return err
 	}
-	rules, err := newMachine(settings{Outside: config.outside()}).rules()
+	rules, err := rulesWith(config.outside())
 	if err != nil {
 		return err
 	}

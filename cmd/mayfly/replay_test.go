@@ -12,7 +12,7 @@ import (
 )
 
 // publishPings puts events on the bus that lead to the rule "pings" of smallConfig.
-func publishPings(t *testing.T, m *machine, ids ...string) {
+func publishPings(t *testing.T, m *standIn, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
 		e := event.Event{ID: id, Source: event.SourceGitHub, DetailType: "ping", Time: time.Now(), Detail: []byte(`{"zen":"Half measures are as bad as nothing at all."}`)}

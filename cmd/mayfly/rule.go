@@ -34,17 +34,17 @@ type ruleView struct {
 
 // ruleViews returns the rules that the configuration makes, mayfly's own first.
 func (s *setup) ruleViews() ([]ruleView, error) {
-	m := newMachine(settings{Outside: s.outside()})
-	rules, err := m.rules()
+	rules, err := rulesWith(s.outside())
 	if err != nil {
 		return nil, err
 	}
+	own := len(rules) - len(s.Rules)
 	views := make([]ruleView, len(rules))
 	for i, r := range rules {
-		views[i] = ruleView{Name: r.Name, Own: i < len(ownRules), Target: r.Target, Pattern: r.Pattern}
+		views[i] = ruleView{Name: r.Name, Own: i < own, Target: r.Target, Pattern: r.Pattern}
 	}
 	for i, r := range s.Rules {
-		views[len(ownRules)+i].Target = r.Target
+		views[own+i].Target = r.Target
 	}
 	return views, nil
 }
@@ -164,7 +164,7 @@ func (s *setup) matches(envelope []byte, at time.Time) ([]ruleMatch, error) {
 		}
 		m := ruleMatch{Rule: v.Name, Target: v.Target}
 		if !v.Own {
-			m.Input, err = s.inputOf(i-len(ownRules), envelope, at)
+			m.Input, err = s.inputOf(i-(len(views)-len(s.Rules)), envelope, at)
 			if err != nil {
 				m.Fault = err.Error()
 			}

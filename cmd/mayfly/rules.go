@@ -30,8 +30,8 @@ var ownRules = []struct {
 	{"check", `{"source": ["mayfly"], "detail-type": ["Job Uncertain"], "replay-name": [{"exists": false}]}`, "check", 2},
 }
 
-// rules returns the machine's own rules and those of the configuration.
-func (m *machine) rules() (list []bus.Rule, err error) {
+// rulesWith returns the machine's own rules and, after them, those of the configuration.
+func rulesWith(o outside) (list []bus.Rule, err error) {
 	for _, r := range ownRules {
 		p, err := pattern.Parse([]byte(r.pattern))
 		if err != nil {
@@ -41,7 +41,15 @@ func (m *machine) rules() (list []bus.Rule, err error) {
 		// that is hours old has nothing to say any more.
 		list = append(list, bus.Rule{Name: r.name, Pattern: p, Target: r.target, Workers: r.workers})
 	}
-	return append(list, m.config.Outside.Rules...), nil
+	return append(list, o.Rules...), nil
+}
+
+// ownRuleNames are the names of the machine's own rules, in their order.
+func ownRuleNames() (names []string) {
+	for _, r := range ownRules {
+		names = append(names, r.name)
+	}
+	return names
 }
 
 // targets returns what rules can lead to, by name: the machine's own, and those of

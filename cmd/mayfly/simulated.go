@@ -146,21 +146,21 @@ func (s *simulated) openMachine(ctx context.Context, c simulatedSettings, settin
 		return err
 	}
 	switch {
-	case s.engine == nil:
+	case s.EngineImages() == nil:
 		return nil
 	case c.Image != "":
 		return s.checkImage(ctx, c.Image)
 	}
 	s.image = image
 	c.Progress("building an image from this machine's own programs …")
-	return loadTools(ctx, s.engine.Images, image, hosttools.Config{
+	return loadTools(ctx, s.EngineImages(), image, hosttools.Config{
 		Tools: hosttools.Tools(), Trees: hosttools.Trees(), Files: map[string]string{minirunner: runner},
 	})
 }
 
 // checkImage fails unless image is there: the runners of a simulation pull nothing.
 func (s *simulated) checkImage(ctx context.Context, image string) error {
-	if has, err := s.engine.Has(ctx, image); has || err != nil {
+	if has, err := s.EngineImages().Has(ctx, image); has || err != nil {
 		return err
 	}
 	return cli.Usage(fmt.Errorf("image %s is not there", image), "mayfly image list has those that mayfly image build made")
@@ -197,7 +197,7 @@ func (s *simulated) installHook(ctx context.Context, c simulatedSettings) error 
 	if err != nil {
 		return err
 	}
-	_, err = s.joins.Forge.InstallWebhook(ctx, scope, github.HookConfig{
+	_, err = s.Forge().InstallWebhook(ctx, scope, github.HookConfig{
 		URL: s.hookURL(), Secret: c.Secret, Events: webhook.DefaultEvents(),
 	})
 	return err
@@ -206,7 +206,7 @@ func (s *simulated) installHook(ctx context.Context, c simulatedSettings) error 
 // settle waits until no runner is left, of this machine or at the simulator.
 func (s *simulated) settle(ctx context.Context) error {
 	for {
-		state, err := s.ledger.Snapshot(ctx)
+		state, err := s.Ledger().Snapshot(ctx)
 		if err != nil {
 			return err
 		}
@@ -215,7 +215,7 @@ func (s *simulated) settle(ctx context.Context) error {
 			live++
 		}
 		if live == 0 && len(s.sim.Runners()) == 0 {
-			return s.fleet.Wait(ctx)
+			return s.Settled(ctx)
 		}
 		select {
 		case <-ctx.Done():
@@ -232,12 +232,8 @@ type leftover struct {
 
 // inventory counts what is left, by listing it.
 func (s *simulated) inventory(ctx context.Context) (l leftover, err error) {
-	containers, err := s.launcher.List(ctx)
-	if err != nil {
-		return l, err
-	}
-	claims, err := s.desk.Runners()
-	return leftover{Containers: len(containers), Registrations: len(s.sim.Runners()), Claims: len(claims)}, err
+	containers, claims, err := s.Left(ctx)
+	return leftover{Containers: containers, Registrations: len(s.sim.Runners()), Claims: claims}, err
 }
 
 // shutdown stops what runs, removes what the launcher made, and closes the rest.
@@ -259,9 +255,9 @@ func (s *simulated) shutdown() (err error) {
 
 // purge removes all that the launcher made, and the image.
 func (s *simulated) purge(ctx context.Context) error {
-	err := s.launcher.Purge(ctx)
+	err := s.Runs().Purge(ctx)
 	if s.image != "" {
-		err = errors.Join(err, s.engine.RemoveImage(ctx, s.image))
+		err = errors.Join(err, s.EngineImages().RemoveImage(ctx, s.image))
 	}
 	return err
 }

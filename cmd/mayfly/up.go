@@ -56,10 +56,10 @@ func (c *upCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log 
 		return err
 	}
 	log.Info("serving", "webhook", "http://"+listener.Addr().String()+"/webhook", "pools", len(s.Pools), "launcher", m.launcherName(), "state", s.State)
-	ctx, m.stop = context.WithCancel(ctx)
-	defer m.stop()
+	ctx, end := context.WithCancel(ctx)
+	defer end()
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return m.run(ctx, listener) })
+	g.Go(func() error { defer end(); return m.run(ctx, listener) })
 	g.Go(func() error { return trim(ctx, log) })
 	g.Go(func() error { return reloadOn(ctx, m, signals, all.Config, log) })
 	return g.Wait()
