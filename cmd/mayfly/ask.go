@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
 // askFor has one order carried out by whoever writes the database that r names.
@@ -21,16 +22,16 @@ func askFor[Out any](ctx context.Context, r reading, all *commands, log *slog.Lo
 		if openErr != nil {
 			return out, openErr
 		}
-		defer func() { err = errors.Join(err, stand.close()) }()
+		defer func() { err = errors.Join(err, stand.Close()) }()
 	}
-	return Ask[Out](ctx, state, path, in)
+	return machine.Ask[Out](ctx, state, path, in)
 }
 
 // standInAt opens a stand-in for the mayfly up of a state folder.
-func standInAt(ctx context.Context, c *commands, state string, log *slog.Logger) (*standIn, error) {
+func standInAt(ctx context.Context, c *commands, state string, log *slog.Logger) (*machine.StandIn, error) {
 	s, err := readPart(c.Config)
 	if err != nil {
 		return nil, err
 	}
-	return openStandIn(ctx, settings{State: state, Limits: s.limits, Outside: s.outside(), Log: log})
+	return machine.OpenStandIn(ctx, machine.Config{State: state, Limits: s.limits, Outside: s.outside(), Log: log})
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 	"github.com/mayfly-ci/mayfly/internal/secret"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
@@ -201,7 +202,7 @@ func (c *benchIntakeCmd) serve(ctx context.Context, clients int, name string, ru
 func benchBus(ctx context.Context, db *disk.DB, log *slog.Logger, extra, match int) (*bus.Bus, error) {
 	nothing := func(context.Context, event.Event) error { return nil }
 	targets := map[string]bus.Target{}
-	rules, err := rulesWith(outside{})
+	rules, err := machine.Rules(machine.Outside{})
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
@@ -148,7 +149,7 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 
 // A launchClock notes when the launcher around which it is put was called.
 type launchClock struct {
-	purger
+	machine.Launcher
 	mu     sync.Mutex
 	starts map[string]started // by runner
 	last   fleet.Spec
@@ -156,15 +157,15 @@ type launchClock struct {
 
 type started struct{ begun, done time.Time }
 
-func (l *launchClock) wrap(inner purger) purger {
-	l.purger = inner
+func (l *launchClock) wrap(inner machine.Launcher) machine.Launcher {
+	l.Launcher = inner
 	return l
 }
 
 // Start implements fleet.Launcher.
 func (l *launchClock) Start(ctx context.Context, spec fleet.Spec) error {
 	begun := time.Now()
-	err := l.purger.Start(ctx, spec)
+	err := l.Launcher.Start(ctx, spec)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.starts[spec.Runner], l.last = started{begun, time.Now()}, spec

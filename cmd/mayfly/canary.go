@@ -15,6 +15,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
@@ -65,7 +66,7 @@ func tryImage(ctx context.Context, c canarySettings) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(state)) }()
 	said := &lastLines{}
 	s, err := openSimulated(ctx, simulatedSettings{
-		Launcher: launcherEngine, Sockets: c.Sockets, Image: c.Image, State: state, Listen: "127.0.0.1:0",
+		Launcher: machine.Engine, Sockets: c.Sockets, Image: c.Image, State: state, Listen: "127.0.0.1:0",
 		Repository: canaryRepository, Pools: canaryPool(), Log: c.Log, Wrap: said.listen,
 		Progress: func(string, ...any) {},
 	})
@@ -158,7 +159,7 @@ type lastLines struct {
 }
 
 // listen is put around the launcher.
-func (l *lastLines) listen(to purger) purger { return listening{to, l} }
+func (l *lastLines) listen(to machine.Launcher) machine.Launcher { return listening{to, l} }
 
 // text is what to add to the reason of a failure.
 func (l *lastLines) text() string {
@@ -171,21 +172,21 @@ func (l *lastLines) text() string {
 }
 
 type listening struct {
-	purger
+	machine.Launcher
 	last *lastLines
 }
 
 // Stop implements fleet.Launcher: before a container goes, what it printed is read.
 func (l listening) Stop(ctx context.Context, runner string, grace time.Duration) error {
 	const most = 20
-	if e, ok := l.purger.(*engine.Launcher); ok {
+	if e, ok := l.Launcher.(*engine.Launcher); ok {
 		if text, err := e.Logs(ctx, runner, most); err == nil && strings.TrimSpace(text) != "" {
 			l.last.mu.Lock()
 			l.last.said = strings.TrimSpace(text)
 			l.last.mu.Unlock()
 		}
 	}
-	return l.purger.Stop(ctx, runner, grace)
+	return l.Launcher.Stop(ctx, runner, grace)
 }
 
 var _ fleet.Launcher = listening{}

@@ -12,6 +12,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/fleet"
 	"github.com/mayfly-ci/mayfly/internal/fleet/sandbox"
 	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
 type configCheckCmd struct {
@@ -66,12 +67,12 @@ func (c *configCheckCmd) check(ctx context.Context, path string) (warnings confi
 
 // checkSandbox finds a pool that the sandbox cannot run, where that was chosen.
 func (s *setup) checkSandbox() error {
-	if s.Platform == config.PlatformAWS || s.Launcher != launcherSandbox {
+	if s.Platform == config.PlatformAWS || s.Launcher != machine.Sandbox {
 		return nil
 	}
 	for i, p := range s.limits.Pools {
 		if err := sandbox.Check(p); err != nil {
-			return sandboxFault(s.FaultAt(fmt.Sprintf("pools[%d].network", i), "%v", err))
+			return machine.SandboxFault(s.FaultAt(fmt.Sprintf("pools[%d].network", i), "%v", err))
 		}
 	}
 	return nil
@@ -91,18 +92,18 @@ func (s *setup) checkKey() error {
 // checkEngine says what is questionable about the engine that a configuration means, as
 // far as it can be asked now.
 func (s *setup) checkEngine(ctx context.Context) config.Faults {
-	if s.Platform == config.PlatformAWS || s.Launcher == launcherSandbox {
+	if s.Platform == config.PlatformAWS || s.Launcher == machine.Sandbox {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	socket, err := docker.Find(ctx, s.sockets()...)
-	if err != nil && s.Engine.Socket == "" && s.Launcher == launcherAuto {
+	if err != nil && s.Engine.Socket == "" && s.Launcher == machine.Auto {
 		return nil // runners are sandboxes then
 	} else if err != nil {
-		return s.Config.FaultAt("engine.socket", "%s: mayfly up will not start: %s", cli.Printable(err.Error()), howToStart())
+		return s.Config.FaultAt("engine.socket", "%s: mayfly up will not start: %s", cli.Printable(err.Error()), machine.HowToStart())
 	}
-	troubles, err := engineLimits(ctx, socket)
+	troubles, err := machine.EngineLimits(ctx, socket)
 	if err != nil {
 		return s.Config.FaultAt("engine.socket", "limits of runners cannot be checked: %v", err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
@@ -64,7 +65,7 @@ var errDemo = errors.New("demo: not all ended as meant")
 
 // Run runs the sample from push to empty inventory.
 func (c *demoCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) (err error) {
-	if c.Image != "" && c.Launcher != launcherEngine {
+	if c.Image != "" && c.Launcher != machine.Engine {
 		return cli.Usage(fmt.Errorf("--image with --launcher %s: only a container engine has images", c.Launcher), "add --launcher engine")
 	}
 	if all.LogLevel == "info" { // the demo tells what happens itself
@@ -94,7 +95,7 @@ func (c *demoCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, lo
 		return s.shutdown()
 	}
 	defer func() { err = errors.Join(err, shutdown()) }()
-	screen.Notef("simulated GitHub at %s, deliveries to %s, launcher %s", s.simURL, s.hookURL(), s.launcherName())
+	screen.Notef("simulated GitHub at %s, deliveries to %s, launcher %s", s.simURL, s.hookURL(), s.LauncherName())
 	summary, err := c.play(ctx, screen, s)
 	if err != nil {
 		return err

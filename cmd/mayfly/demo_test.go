@@ -20,17 +20,18 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/docker/dockertest"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
 // TestDemo runs the main job as a person does, on both launchers and both engines.
 func TestDemo(t *testing.T) {
 	t.Run("sandbox", func(t *testing.T) {
 		need(t, "bwrap")
-		testDemo(t, launcherSandbox)
+		testDemo(t, machine.Sandbox)
 	})
 	dockertest.Each(t, func(t *testing.T, socket string) {
 		t.Setenv("DOCKER_HOST", "unix://"+socket)
-		testDemo(t, launcherEngine)
+		testDemo(t, machine.Engine)
 	})
 }
 
@@ -51,8 +52,8 @@ func testDemo(t *testing.T, launcher string) {
 // TestDemosSideBySide ends one demo while another goes on on the same engine.
 func TestDemosSideBySide(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix://"+dockertest.Serve(t))
-	stays := keepDemo(t, launcherEngine, giteaSecret)
-	testDemo(t, launcherEngine)
+	stays := keepDemo(t, machine.Engine, giteaSecret)
+	testDemo(t, machine.Engine)
 	stays.pushAgain(t)
 }
 
@@ -72,7 +73,7 @@ var (
 // sample's jobs are done.
 func keepDemo(t *testing.T, launcher, secret string) (d keptDemo) {
 	t.Helper()
-	if launcher == launcherSandbox {
+	if launcher == machine.Sandbox {
 		need(t, "bwrap")
 	}
 	dir, err := os.MkdirTemp("", "mayfly-kept-") // not t.TempDir: its name is too long for a socket
@@ -188,7 +189,7 @@ func (d keptDemo) post(t *testing.T, header http.Header, body []byte) int {
 // TestReplay posts what a real forge sent, in order: the jobs come out as they
 // were; one byte changed is refused; sent twice changes nothing.
 func TestReplay(t *testing.T) {
-	d := keepDemo(t, launcherSandbox, giteaSecret)
+	d := keepDemo(t, machine.Sandbox, giteaSecret)
 	want := map[string]listedJob{}
 	for _, c := range captures(t) {
 		changed := bytes.Clone(c.body)
@@ -265,7 +266,7 @@ func (d keptDemo) waitForJobs(t *testing.T, want map[string]listedJob) map[strin
 
 // TestGitHubExamples posts the payloads that GitHub's own examples show, signed.
 func TestGitHubExamples(t *testing.T) {
-	d := keepDemo(t, launcherSandbox, giteaSecret)
+	d := keepDemo(t, machine.Sandbox, giteaSecret)
 	files, err := filepath.Glob("../../testdata/webhooks/github/*.json")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no examples: %v", err)
@@ -292,7 +293,7 @@ func TestGitHubExamples(t *testing.T) {
 }
 
 // TestGitPush pushes to the demo's simulator with git, which starts further jobs.
-func TestGitPush(t *testing.T) { keepDemo(t, launcherSandbox, giteaSecret).pushAgain(t) }
+func TestGitPush(t *testing.T) { keepDemo(t, machine.Sandbox, giteaSecret).pushAgain(t) }
 
 // pushAgain pushes to the demo's simulator with git, and waits until the sample's jobs
 // have run once more.

@@ -8,6 +8,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/image/archive"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
 // imageOnAWS is what the image on AWS is built from.
@@ -28,7 +29,7 @@ func (c imageOnAWS) from(s setup) (from rollout.ImageFrom, err error) {
 			return from, explainArchive(err)
 		}
 	}
-	settings := imageSettings{Image: s.Image}
+	settings := machine.ImageConfig{Image: s.Image}
 	if settings.Source != "" {
 		settings.Source = s.Abs(settings.Source)
 	}
@@ -36,7 +37,7 @@ func (c imageOnAWS) from(s setup) (from rollout.ImageFrom, err error) {
 		settings.Source, from.Over = c.Source, true
 	}
 	from.Release = func(ctx context.Context) (image.Release, error) { return c.release(ctx, s.Image.Feed) }
-	from.Files, err = settings.open()
+	from.Files, err = settings.Open()
 	return from, err
 }
 

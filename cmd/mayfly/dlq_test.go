@@ -14,6 +14,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
 // smallConfig is a configuration whose secrets nobody needs here.
@@ -42,14 +43,14 @@ func writeConfig(t *testing.T, yaml string) (file, state string) {
 // leftBehind opens the database that mayfly up has left in a state folder.
 func leftBehind(t *testing.T, state string) *disk.DB {
 	t.Helper()
-	in, err := openStandIn(t.Context(), settings{State: state, Log: slog.New(slog.DiscardHandler)})
+	in, err := machine.OpenStandIn(t.Context(), machine.Config{State: state, Log: slog.New(slog.DiscardHandler)})
 	if err == nil {
-		err = in.close()
+		err = in.Close()
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := disk.Open(filepath.Join(state, databaseName), disk.Options{})
+	db, err := disk.Open(filepath.Join(state, machine.DatabaseName), disk.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +95,7 @@ func bury(t *testing.T, state, rule string, ids ...string) {
 
 // serveStore opens the database of a configuration as mayfly up does, and takes orders
 // beside it, until the test ends. Deliveries are made when run is set.
-func serveStore(t *testing.T, file, state string, run bool) *standIn {
+func serveStore(t *testing.T, file, state string, run bool) *machine.StandIn {
 	t.Helper()
 	s, err := readSetup(file)
 	if err != nil {
@@ -105,7 +106,7 @@ func serveStore(t *testing.T, file, state string, run bool) *standIn {
 	if err := s.resolve(); err != nil {
 		t.Fatal(err)
 	}
-	in, err := openStandIn(t.Context(), settings{State: state, Limits: s.limits, Outside: s.outside(), Log: slog.New(slog.DiscardHandler)})
+	in, err := machine.OpenStandIn(t.Context(), machine.Config{State: state, Limits: s.limits, Outside: s.outside(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,11 +117,11 @@ func serveStore(t *testing.T, file, state string, run bool) *standIn {
 			ended <- nil
 			return
 		}
-		ended <- in.bus.Run(ctx)
+		ended <- in.Bus.Run(ctx)
 	}()
 	t.Cleanup(func() {
 		stop()
-		if err := errors.Join(<-ended, in.close()); err != nil {
+		if err := errors.Join(<-ended, in.Close()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -142,7 +143,7 @@ func TestDLQ(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			file, state := writeConfig(t, smallConfig)
 			bury(t, state, "pings", "a", "b", "c")
-			var m *standIn
+			var m *machine.StandIn
 			if beside {
 				m = serveStore(t, file, state, true)
 			}
@@ -170,7 +171,7 @@ func TestDLQ(t *testing.T) {
 			if !beside {
 				m = serveStore(t, file, state, true)
 			}
-			for m.bus.Counters.Delivered.Load() < 1 {
+			for m.Bus.Counters.Delivered.Load() < 1 {
 				time.Sleep(time.Millisecond)
 			}
 		})
@@ -181,16 +182,16 @@ func TestDLQ(t *testing.T) {
 func TestControlSocket(t *testing.T) {
 	file, state := writeConfig(t, smallConfig)
 	serveStore(t, file, state, false)
-	info, err := os.Stat(filepath.Join(state, controlName))
+	info, err := os.Stat(filepath.Join(state, machine.ControlName))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v; want that of the owner alone", info.Mode(), err)
 	}
-	for _, nonsense := range []any{1, []string{"a"}, map[string]any{"events": "a"}, map[string]any{"rule": strings.Repeat("x", maxOrder)}} {
-		if _, err := Ask[int](t.Context(), state, "/dlq/drop", nonsense); err == nil {
+	for _, nonsense := range []any{1, []string{"a"}, map[string]any{"events": "a"}, map[string]any{"rule": strings.Repeat("x", machine.MaxOrder)}} {
+		if _, err := machine.Ask[int](t.Context(), state, "/dlq/drop", nonsense); err == nil {
 			t.Errorf("an order was taken: %.40v", nonsense)
 		}
 	}
-	if _, err := Ask[int](t.Context(), state, "/dlq/eat", 1); err == nil || !strings.Contains(err.Error(), "404") {
+	if _, err := machine.Ask[int](t.Context(), state, "/dlq/eat", 1); err == nil || !strings.Contains(err.Error(), "404") {
 		t.Errorf("an order that there is not: %v", err)
 	}
 }

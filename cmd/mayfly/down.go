@@ -15,6 +15,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
 // downCmd is `mayfly down`.
@@ -73,12 +74,12 @@ func (c *downCmd) ask(in io.Reader, screen *cli.Screen, state string) error {
 // let go of the database.
 func stopUp(ctx context.Context, screen *cli.Screen, state string) error {
 	const patience = time.Minute
-	path := filepath.Join(state, databaseName)
+	path := filepath.Join(state, machine.DatabaseName)
 	if !disk.InUse(path) {
 		return nil
 	}
 	screen.Notef("stopping mayfly up")
-	if _, err := Ask[struct{}](ctx, state, "/stop", struct{}{}); err != nil {
+	if _, err := machine.Ask[struct{}](ctx, state, "/stop", struct{}{}); err != nil {
 		return err
 	}
 	for end := time.Now().Add(patience); disk.InUse(path); {
@@ -102,14 +103,14 @@ func (c *downCmd) takeDown(ctx context.Context, s *setup, screen *cli.Screen, lo
 		return nil, err
 	}
 	settings.Log, settings.Metrics.Listen = log, ""
-	m, err := openMachine(ctx, settings)
+	m, err := machine.Open(ctx, settings)
 	if err != nil {
 		return nil, err
 	}
-	left, err = m.takeDown(ctx, takedown{
+	left, err = m.TakeDown(ctx, machine.Takedown{
 		Within: c.Within, KeepImages: c.KeepImages, Webhook: c.Webhook, Say: screen.Notef,
 	})
-	if err := errors.Join(err, m.shutdown()); err != nil {
+	if err := errors.Join(err, m.Close()); err != nil {
 		return nil, err
 	}
 	if c.KeepState {
@@ -121,7 +122,7 @@ func (c *downCmd) takeDown(ctx context.Context, s *setup, screen *cli.Screen, lo
 
 // removeState removes the state folder, and returns what is left of it: what mayfly has not made stays.
 func removeState(state string) (left []string, err error) {
-	for _, pattern := range stateFiles() {
+	for _, pattern := range machine.StateFiles() {
 		found, err := filepath.Glob(filepath.Join(state, pattern))
 		if err != nil {
 			return nil, err

@@ -14,6 +14,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/docker"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
 // downArgs are a mayfly down of w.
@@ -95,7 +96,7 @@ func (w *world) running2(t *testing.T) {
 // inPodman lists containers and networks of an instance.
 func inPodman(t *testing.T, launcher, instance string) (list []string) {
 	t.Helper()
-	if launcher != launcherEngine {
+	if launcher != machine.Engine {
 		return nil
 	}
 	for _, args := range [][]string{{"ps", "-a", "--format", "{{.Names}}"}, {"network", "ls", "--format", "{{.Name}}"}} {

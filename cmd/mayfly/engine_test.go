@@ -9,6 +9,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/docker/dockertest"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
 // TestCrashBeforeStart kills mayfly up when it has made a container and not started it.
@@ -97,7 +98,7 @@ func TestHowToStart(t *testing.T) {
 		{[]string{"podman"}, false, "systemctl --user enable --now podman.socket"},
 		{[]string{"dockerd"}, true, "systemctl enable --now docker"},
 	} {
-		got := howToStartWith(func(program string) bool { return slices.Contains(c.installed, program) }, c.root)
+		got := machine.HowToStartWith(func(program string) bool { return slices.Contains(c.installed, program) }, c.root)
 		if !strings.Contains(got, c.want) || len(c.installed) > 0 && strings.Contains(got, "install ") {
 			t.Errorf("%v, root %t: %q, want %q", c.installed, c.root, got, c.want)
 		}

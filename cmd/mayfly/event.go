@@ -15,6 +15,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
 // eventCmd is `mayfly event`.
@@ -109,7 +110,7 @@ func (c *putCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log
 	if err != nil {
 		return cli.Usage(fmt.Errorf("%s: %w", c.File, err), `want events such as {"source": "acme.shop", "detail-type": "Order Placed", "detail": {}}`)
 	}
-	answer, err := askFor[putAnswer](ctx, c.reading, all, log, "/events", events)
+	answer, err := askFor[machine.PutAnswer](ctx, c.reading, all, log, "/events", events)
 	switch {
 	case err != nil:
 		return err

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
 // events writes events to a file: each with a source, and an id if it is not empty.
@@ -42,8 +43,8 @@ func TestEventPut(t *testing.T) {
 				serveStore(t, file, state, false)
 			}
 			put := eventsFile(t, "acme.shop a", "acme.shop b", "acme.shop")
-			for _, want := range []putAnswer{{Published: 3}, {Published: 1, Known: 2}} {
-				if diff := cmp.Diff(want, mayflyJSON[putAnswer](t, "-c", file, "event", "put", put, "--json")); diff != "" {
+			for _, want := range []machine.PutAnswer{{Published: 3}, {Published: 1, Known: 2}} {
+				if diff := cmp.Diff(want, mayflyJSON[machine.PutAnswer](t, "-c", file, "event", "put", put, "--json")); diff != "" {
 					t.Error(diff)
 				}
 			}
@@ -73,7 +74,7 @@ func TestFollow(t *testing.T) {
 	put := func(source, id string) {
 		t.Helper()
 		e := event.Event{ID: id, Source: source, DetailType: "x", Time: time.Now(), Detail: []byte(`{}`)}
-		if _, err := m.bus.Publish(t.Context(), e); err != nil {
+		if _, err := m.Bus.Publish(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -49,7 +49,7 @@ func TestEventsPage(t *testing.T) {
 		}
 		detail := regexp.MustCompile(`"conclusion": *"[a-z]+"`).ReplaceAll(job, []byte(`"conclusion": "`+conclusion+`"`))
 		e := event.Event{ID: conclusion, Source: event.SourceGitHub, DetailType: event.TypeWorkflowJob, Time: time.Now(), Detail: detail}
-		if _, err := m.bus.Publish(t.Context(), e); err != nil {
+		if _, err := m.Bus.Publish(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/image"
 	imagesqlite "github.com/mayfly-ci/mayfly/internal/image/sqlite"
 	"github.com/mayfly-ci/mayfly/internal/ledger/sqlite"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
 // followEvery is how often the database is looked at for what has come.
@@ -125,10 +126,10 @@ func (r reading) fileHealth(ctx context.Context, all *commands, db *disk.DB) (h 
 
 // troublesOf asks the mayfly up that runs with a state folder. One that does not answer
 // is starting or ending: there will be another status.
-func troublesOf(ctx context.Context, state string) []trouble {
+func troublesOf(ctx context.Context, state string) []machine.Trouble {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	s, err := Ask[standing](ctx, state, "/standing", struct{}{})
+	s, err := machine.Ask[machine.Standing](ctx, state, "/standing", struct{}{})
 	if err != nil {
 		return nil
 	}

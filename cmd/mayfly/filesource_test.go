@@ -6,13 +6,14 @@ import (
 	"testing"
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
 // TestDatabaseOfAnEarlierVersion has the commands that read come to a database that no
 // mayfly up of this version has opened: beside one of an earlier version that runs, and after it.
 func TestDatabaseOfAnEarlierVersion(t *testing.T) {
 	file, state := writeConfig(t, smallConfig)
-	db, err := disk.Open(filepath.Join(state, databaseName), disk.Options{})
+	db, err := disk.Open(filepath.Join(state, machine.DatabaseName), disk.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
 // probed is what /healthz and /readyz answer.
@@ -89,7 +91,7 @@ func TestStateThatIsNoUse(t *testing.T) {
 	if err := os.MkdirAll(w.state(), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	database := filepath.Join(w.state(), databaseName)
+	database := filepath.Join(w.state(), machine.DatabaseName)
 	if err := os.WriteFile(database, bytes.Repeat([]byte("no database "), 1000), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/image/engine"
 	imagesource "github.com/mayfly-ci/mayfly/internal/image/source"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
 // imageCmd is `mayfly image`.
@@ -48,36 +49,16 @@ func (c *imageEjectCmd) Run(screen *cli.Screen) error {
 }
 
 // readImageSettings reads the configuration; where there is none, the defaults do.
-func readImageSettings(path string) (imageSettings, error) {
+func readImageSettings(path string) (machine.ImageConfig, error) {
 	s, err := readPart(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && filepath.Base(path) == config.FileName:
 		cache, err := os.UserCacheDir()
-		return imageSettings{sockets: engineSockets(), state: filepath.Join(cache, "mayfly")}, err
+		return machine.ImageConfig{Sockets: engineSockets(), State: filepath.Join(cache, "mayfly")}, err
 	case err != nil:
-		return imageSettings{}, err
+		return machine.ImageConfig{}, err
 	}
 	return s.image(), nil
-}
-
-// builder returns what builds and keeps images, on an engine that answers or on
-// Podman, served until it is closed.
-func (s imageSettings) builder(ctx context.Context) (_ *engine.Builder, close func() error, err error) {
-	dir, err := os.MkdirTemp("", "mayfly-image-")
-	if err != nil {
-		return nil, nil, err
-	}
-	socket, closeSocket, err := engineSocket(ctx, s.sockets, filepath.Join(dir, "podman.sock"))
-	if err != nil {
-		err = errors.Join(err, os.RemoveAll(dir))
-		return nil, nil, cli.Hint(err, "images are built by a container engine: %s", howToStart())
-	}
-	clean := func() error { return errors.Join(closeSocket(), os.RemoveAll(dir)) }
-	b, err := engine.New(ctx, socket)
-	if err != nil {
-		return nil, nil, errors.Join(err, clean())
-	}
-	return b, func() error { return errors.Join(b.Close(), clean()) }, nil
 }
 
 // imageListCmd is `mayfly image list`.
@@ -115,7 +96,7 @@ func listInEngine(ctx context.Context, all *commands) (images []engine.Image, er
 	if err != nil {
 		return nil, err
 	}
-	b, close, err := settings.builder(ctx)
+	b, close, err := settings.Builder(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/image/engine"
 	"github.com/mayfly-ci/mayfly/internal/image/release"
 	imagesource "github.com/mayfly-ci/mayfly/internal/image/source"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
 // newestRunner asks a feed for the newest release of GitHub's runner.
@@ -62,7 +63,7 @@ func (c *imageBuildCmd) Run(ctx context.Context, all *commands, screen *cli.Scre
 		return err
 	}
 	c.override(&settings.Image)
-	files, err := settings.open()
+	files, err := settings.Open()
 	if err != nil {
 		return err
 	}
@@ -70,7 +71,7 @@ func (c *imageBuildCmd) Run(ctx context.Context, all *commands, screen *cli.Scre
 	if err != nil {
 		return err
 	}
-	b, close, err := settings.builder(ctx)
+	b, close, err := settings.Builder(ctx)
 	if err != nil {
 		return err
 	}
@@ -97,13 +98,13 @@ func (c *imageBuildCmd) Run(ctx context.Context, all *commands, screen *cli.Scre
 }
 
 // enter tells the catalog of this machine, where there is one, of an image.
-func (c *imageBuildCmd) enter(ctx context.Context, all *commands, log *slog.Logger, s imageSettings, files imagesource.Source, built engine.Image) error {
-	r := reading{State: s.state}
-	if _, err := os.Stat(filepath.Join(s.state, databaseName)); errors.Is(err, fs.ErrNotExist) {
+func (c *imageBuildCmd) enter(ctx context.Context, all *commands, log *slog.Logger, s machine.ImageConfig, files imagesource.Source, built engine.Image) error {
+	r := reading{State: s.State}
+	if _, err := os.Stat(filepath.Join(s.State, machine.DatabaseName)); errors.Is(err, fs.ErrNotExist) {
 		return nil // nothing has run here: there is nobody to use it
 	}
-	_, err := askFor[image.Digest](ctx, r, all, log, "/image", imageOrder{Built: &image.Built{
-		Digest: image.Digest(built.Digest), Version: image.Version(built.Version), Revision: s.revision(files),
+	_, err := askFor[image.Digest](ctx, r, all, log, "/image", machine.ImageOrder{Built: &image.Built{
+		Digest: image.Digest(built.Digest), Version: image.Version(built.Version), Revision: s.Revision(files),
 	}})
 	return cli.HintIfNone(err, "the image is built, and mayfly does not know of it; build it again while mayfly up runs")
 }
@@ -119,7 +120,7 @@ func (c *imageBuildCmd) override(i *config.Image) {
 }
 
 // runner returns the archive of GitHub's runner: the file that was given, or a download.
-func (c *imageBuildCmd) runner(ctx context.Context, screen *cli.Screen, s imageSettings) (archive.File, error) {
+func (c *imageBuildCmd) runner(ctx context.Context, screen *cli.Screen, s machine.ImageConfig) (archive.File, error) {
 	if c.Version != "" {
 		if _, err := image.ParseVersion(c.Version); err != nil {
 			return archive.File{}, cli.Usage(err, "https://github.com/actions/runner/releases lists them")
@@ -135,14 +136,14 @@ func (c *imageBuildCmd) runner(ctx context.Context, screen *cli.Screen, s imageS
 	}
 	progress := screen.Progress(time.Now)
 	defer progress.End()
-	f, err := s.fetcher(func(got, total int64) {
+	f, err := s.Fetcher(func(got, total int64) {
 		progress.Set("fetching runner %s: %d of %d MB", version, got>>20, total>>20)
 	}).Fetch(ctx, runtime.GOARCH, version, sum)
 	return f, explainArchive(err)
 }
 
 // choose returns the release that was named, with its checksum, or the newest.
-func (c *imageBuildCmd) choose(ctx context.Context, s imageSettings) (version, sum string, err error) {
+func (c *imageBuildCmd) choose(ctx context.Context, s machine.ImageConfig) (version, sum string, err error) {
 	if c.Version != "" && c.SHA256 != "" {
 		return c.Version, c.SHA256, nil
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/image"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
@@ -189,7 +190,7 @@ func (c *imageCanaryCmd) Run(ctx context.Context, all *commands, screen *cli.Scr
 		return err
 	}
 	begin := time.Now()
-	if err := tryImage(ctx, canarySettings{Image: c.Image, Within: c.Within, Sockets: settings.sockets, Log: log}); err != nil {
+	if err := tryImage(ctx, canarySettings{Image: c.Image, Within: c.Within, Sockets: settings.Sockets, Log: log}); err != nil {
 		return cli.HintIfNone(fmt.Errorf("canary in image %s: %w", c.Image, err), "the image is not fit for jobs; --log-level debug shows each step")
 	}
 	fmt.Fprintf(screen.Out, "image %s: its runner registered, ran the canary job and left, in %s\n", c.Image, cli.Duration(time.Since(begin)))
@@ -205,7 +206,7 @@ type imagePromoteCmd struct {
 
 // Run makes an image the current one.
 func (c *imagePromoteCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
-	o := imageOrder{Promote: &image.Promote{Digest: image.Digest(c.Digest), Force: c.Force}}
+	o := machine.ImageOrder{Promote: &image.Promote{Digest: image.Digest(c.Digest), Force: c.Force}}
 	if aws, err := c.onAWS(all); err == nil && !aws {
 		c.fresh, o.Built = true, builtHere(ctx, all, o.Promote.Digest)
 	}
@@ -239,11 +240,11 @@ type imageRollbackCmd struct {
 // Run makes the image before the current one. The one that was current will not be so by
 // itself again.
 func (c *imageRollbackCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
-	return c.orderImage(ctx, all, screen, log, imageOrder{Rollback: &image.Rollback{Reason: c.Reason}})
+	return c.orderImage(ctx, all, screen, log, machine.ImageOrder{Rollback: &image.Rollback{Reason: c.Reason}})
 }
 
 // orderImage has an order carried out and says what is current then.
-func (r reading) orderImage(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger, o imageOrder) error {
+func (r reading) orderImage(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger, o machine.ImageOrder) error {
 	current, err := r.carryOutOrder(ctx, all, log, o)
 	if err != nil {
 		return cli.HintIfNone(err, "mayfly image canary ID tries an image, and mayfly image promote --force takes it without; "+
@@ -258,7 +259,7 @@ func (r reading) orderImage(ctx context.Context, all *commands, screen *cli.Scre
 
 // carryOutOrder has whoever keeps the catalog carry out an order: the database's writer on
 // this machine, and on AWS the table.
-func (r reading) carryOutOrder(ctx context.Context, all *commands, log *slog.Logger, o imageOrder) (image.Digest, error) {
+func (r reading) carryOutOrder(ctx context.Context, all *commands, log *slog.Logger, o machine.ImageOrder) (image.Digest, error) {
 	switch aws, err := r.onAWS(all); {
 	case err != nil:
 		return "", err

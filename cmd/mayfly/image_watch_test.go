@@ -18,6 +18,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/image/engine"
 	imagesource "github.com/mayfly-ci/mayfly/internal/image/source"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
 // imageWorld is a world whose runners start from images that mayfly up builds of the
@@ -49,11 +50,11 @@ func forgeCanary(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(page), "`.github/workflows/"+forgeCanaryFile+"`")
+	_, rest, _ := strings.Cut(string(page), "`.github/workflows/"+machine.ForgeCanaryFile+"`")
 	_, rest, _ = strings.Cut(rest, "```yaml\n")
 	text, _, ok := strings.Cut(rest, "```")
 	if !ok {
-		t.Fatalf("docs/image.md has no %s", forgeCanaryFile)
+		t.Fatalf("docs/image.md has no %s", machine.ForgeCanaryFile)
 	}
 	return text
 }
@@ -96,7 +97,7 @@ func TestImageWatch(t *testing.T) {
 	if err := w.sim.CreateRepository(githubsim.Repository{Name: canaryAtForge}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.sim.Push(githubsim.Push{Repository: canaryAtForge, Files: map[string]string{".github/workflows/" + forgeCanaryFile: forgeCanary(t)}}); err != nil {
+	if _, err := w.sim.Push(githubsim.Push{Repository: canaryAtForge, Files: map[string]string{".github/workflows/" + machine.ForgeCanaryFile: forgeCanary(t)}}); err != nil {
 		t.Fatal(err)
 	}
 	w.release(t, "2.998.0")

@@ -15,6 +15,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/image/engine"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 	"github.com/mayfly-ci/mayfly/internal/proof"
 )
 
@@ -22,7 +23,7 @@ import (
 func TestJSONKeys(t *testing.T) {
 	for _, v := range []any{
 		statusView{}, jobView{}, ledger.Runner{}, bus.DeadLetter{}, bus.Quarantined{}, bus.Release{}, bus.Preview{}, bus.Replay{}, view.Replay{},
-		replayOrder{}, putAnswer{}, config.Fault{}, schema.Change{}, image.Image{}, engine.Image{}, proof.Report{}, deploy.Change{}, imageView{}, driftGist{},
+		machine.ReplayOrder{}, machine.PutAnswer{}, config.Fault{}, schema.Change{}, image.Image{}, engine.Image{}, proof.Report{}, deploy.Change{}, imageView{}, driftGist{},
 	} {
 		wantLower(t, reflect.TypeOf(v), map[reflect.Type]bool{})
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
 // TestLimitsInForce asks a state folder alone, without a configuration, what limits its mayfly up
@@ -69,7 +70,7 @@ func TestLimitsInForce(t *testing.T) {
 // forgetLimits makes a database one that nobody wrote limits to.
 func forgetLimits(t *testing.T, state string) {
 	t.Helper()
-	db, err := disk.Open(filepath.Join(state, databaseName), disk.Options{})
+	db, err := disk.Open(filepath.Join(state, machine.DatabaseName), disk.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

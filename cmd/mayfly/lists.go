@@ -14,6 +14,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event/schema"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
 // reading says what the commands that list read: the database of this machine, or the
@@ -120,9 +121,9 @@ type health struct {
 	Words    string        // such as "mayfly up is running"
 	Backlogs []bus.Backlog // of the rules of a bus that tells
 
-	Quarantined int          // deliveries that lack what routing needs
-	Replays     []bus.Replay // that run
-	Troubles    []trouble    // of what runs runners, as a running mayfly up sees them
+	Quarantined int               // deliveries that lack what routing needs
+	Replays     []bus.Replay      // that run
+	Troubles    []machine.Trouble // of what runs runners, as a running mayfly up sees them
 }
 
 // source opens what c reads.
@@ -139,13 +140,13 @@ func (r reading) source(ctx context.Context, all *commands, log *slog.Logger) (*
 // path returns where the database is.
 func (r reading) path(c *commands) (string, error) {
 	if r.State != "" {
-		return filepath.Join(r.State, databaseName), nil
+		return filepath.Join(r.State, machine.DatabaseName), nil
 	}
 	s, err := readPart(c.Config)
 	if err != nil {
 		return "", err
 	}
-	return filepath.Join(s.State, databaseName), nil
+	return filepath.Join(s.State, machine.DatabaseName), nil
 }
 
 // limitsUnknown is what there is to say of a job where nobody has written what limits are in force.

@@ -31,7 +31,7 @@ func TestQuarantine(t *testing.T) {
 	m := serveStore(t, file, state, true)
 	for id, detail := range map[string]string{"fit": fitJob, "odd": oddJob} {
 		e := event.Event{ID: id, Source: event.SourceGitHub, DetailType: event.TypeWorkflowJob, Time: time.Now(), Detail: []byte(detail)}
-		if _, err := m.bus.Quarantine(t.Context(), e, "reason of old"); err != nil {
+		if _, err := m.Bus.Quarantine(t.Context(), e, "reason of old"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -60,7 +60,7 @@ func TestQuarantine(t *testing.T) {
 			t.Errorf("quarantine %s: exit code %d, want %d and %q\n%s%s", test.args, code, test.code, test.want, out, errs)
 		}
 	}
-	for m.bus.Counters.Delivered.Load() < 1 {
+	for m.Bus.Counters.Delivered.Load() < 1 {
 		time.Sleep(time.Millisecond)
 	}
 	jobs := mayflyJSON[[]jobView](t, "-c", file, "jobs", "--json")

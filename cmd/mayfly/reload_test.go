@@ -20,6 +20,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
 // deliver posts a signed delivery to the world's mayfly and returns the pool that takes
@@ -175,7 +176,7 @@ rules:
 
 // TestOwnRuleNames has the configuration refuse the names of mayfly's own rules.
 func TestOwnRuleNames(t *testing.T) {
-	for _, own := range ownRuleNames() {
+	for _, own := range machine.OwnRuleNames() {
 		src := strings.Replace(smallConfig, "name: pings", "name: "+own, 1)
 		if _, err := config.Parse("mayfly.yaml", []byte(src)); err == nil {
 			t.Errorf("rule %q is taken twice", own)

@@ -12,6 +12,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
 // replayCmd is `mayfly replay`.
@@ -79,7 +80,7 @@ type replayStartCmd struct {
 
 // Run begins a replay.
 func (c *replayStartCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) (err error) {
-	o := replayOrder{Name: c.Name}
+	o := machine.ReplayOrder{Name: c.Name}
 	if o.Selection, err = c.selection(); err != nil {
 		return err
 	}
@@ -95,7 +96,7 @@ func (c *replayStartCmd) Run(ctx context.Context, all *commands, screen *cli.Scr
 	case aws:
 		return c.startOnAWS(ctx, all, screen, o)
 	}
-	for _, own := range ownRuleNames() {
+	for _, own := range machine.OwnRuleNames() {
 		if slices.Contains(o.Rules, own) && !o.Launch {
 			return leftAlone(own)
 		}
@@ -117,7 +118,7 @@ func (c *replayStartCmd) Run(ctx context.Context, all *commands, screen *cli.Scr
 	return c.printBegun(screen, o)
 }
 
-func (c *replayStartCmd) printBegun(screen *cli.Screen, o replayOrder) error {
+func (c *replayStartCmd) printBegun(screen *cli.Screen, o machine.ReplayOrder) error {
 	if c.JSON {
 		return screen.JSON(o)
 	}
@@ -131,7 +132,7 @@ func (c *replayStartCmd) preview(ctx context.Context, all *commands, screen *cli
 	if err != nil {
 		return err
 	}
-	rules, err := rulesWith(config.outside())
+	rules, err := machine.Rules(config.outside())
 	if err != nil {
 		return err
 	}

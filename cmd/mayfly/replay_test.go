@@ -9,14 +9,15 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
 // publishPings puts events on the bus that lead to the rule "pings" of smallConfig.
-func publishPings(t *testing.T, m *standIn, ids ...string) {
+func publishPings(t *testing.T, m *machine.StandIn, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
 		e := event.Event{ID: id, Source: event.SourceGitHub, DetailType: "ping", Time: time.Now(), Detail: []byte(`{"zen":"Half measures are as bad as nothing at all."}`)}
-		if _, err := m.bus.Publish(t.Context(), e); err != nil {
+		if _, err := m.Bus.Publish(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -43,7 +44,7 @@ func TestReplayCommands(t *testing.T) {
 	publishPings(t, m, "a", "b", "c")
 	job := event.Event{ID: "job", Source: event.SourceGitHub, DetailType: event.TypeWorkflowJob, Time: time.Now(),
 		Detail: []byte(`{"action":"queued","workflow_job":{"id":7,"run_attempt":1,"labels":["linux"]},"repository":{"full_name":"acme/web"},"mayfly":{"pool":"small","labels":"linux"}}`)}
-	if _, err := m.bus.Publish(t.Context(), job); err != nil {
+	if _, err := m.Bus.Publish(t.Context(), job); err != nil {
 		t.Fatal(err)
 	}
 	pattern := filepath.Join(t.TempDir(), "pattern.json")

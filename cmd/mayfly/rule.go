@@ -13,6 +13,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
 	"github.com/mayfly-ci/mayfly/internal/event/transform"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
 // ruleCmd is `mayfly rule`.
@@ -34,7 +35,7 @@ type ruleView struct {
 
 // ruleViews returns the rules that the configuration makes, mayfly's own first.
 func (s *setup) ruleViews() ([]ruleView, error) {
-	rules, err := rulesWith(s.outside())
+	rules, err := machine.Rules(s.outside())
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +64,7 @@ func (c *ruleListCmd) Run(ctx context.Context, all *commands, screen *cli.Screen
 	if err != nil {
 		return err
 	}
-	if err := countDeliveries(ctx, filepath.Join(s.State, databaseName), views); err != nil {
+	if err := countDeliveries(ctx, filepath.Join(s.State, machine.DatabaseName), views); err != nil {
 		return err
 	}
 	if c.JSON {

@@ -21,15 +21,15 @@ func TestSchema(t *testing.T) {
 	m := serveStore(t, file, state, false)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- m.schemas.Run(ctx) }()
+	go func() { ended <- m.Schemas.Run(ctx) }()
 	publish := func(id, detail string, version int) {
 		t.Helper()
 		e := event.Event{ID: id, Source: event.SourceGitHub, DetailType: event.TypeWorkflowJob, Time: time.Now(), Detail: []byte(detail)}
-		if _, err := m.bus.Publish(t.Context(), e); err != nil {
+		if _, err := m.Bus.Publish(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
 		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
-			schemas, err := registry.Read(t.Context(), m.db)
+			schemas, err := registry.Read(t.Context(), m.DB)
 			if err != nil {
 				t.Fatal(err)
 			}

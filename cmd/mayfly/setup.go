@@ -14,6 +14,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/fleet"
 	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
 )
 
@@ -67,7 +68,7 @@ func (s *setup) resolveWith(resolve func(lookup func(string) (string, bool)) (co
 }
 
 // outside is what the configuration's rules lead to.
-func (s *setup) outside() outside { return outsideOf(s.Config, s.secrets.Rules) }
+func (s *setup) outside() machine.Outside { return machine.NewOutside(s.Config, s.secrets.Rules) }
 
 // forge is how to reach GitHub, and as whom.
 func (s *setup) forge() github.Config {
@@ -104,16 +105,16 @@ func clientFor(path string) (setup, *github.Client, error) {
 }
 
 // settings are what a machine is made of.
-func (s *setup) settings() (settings, error) {
+func (s *setup) settings() (machine.Config, error) {
 	agent, err := cli.Companion("mayfly-agent")
 	if err != nil {
-		return settings{}, err
+		return machine.Config{}, err
 	}
-	return settings{
+	return machine.Config{
 		State: s.State, Archive: s.Archive, Metrics: s.Metrics, Limits: s.limits, Outside: s.outside(),
 		Webhook: webhook.Config{Secrets: s.secrets.Webhook, MaxBody: int64(s.Webhook.MaxBody), Events: s.Webhook.Events},
 		Forge:   s.forge(), Enterprise: s.GitHub.RunnersAt, HookAt: s.Webhook.At, HookURL: s.Webhook.URL,
-		Launcher: launcherSettings{
+		Launcher: machine.Launch{
 			Kind: s.Launcher, Sockets: s.sockets(), Named: s.Engine.Socket != "", Programs: s.programs(), Agent: agent,
 		},
 		Image: s.image(), Version: version,
@@ -121,8 +122,8 @@ func (s *setup) settings() (settings, error) {
 }
 
 // image are the settings of images that are built here.
-func (s *setup) image() imageSettings {
-	settings := imageSettings{Image: s.Image, sockets: s.sockets(), state: s.State}
+func (s *setup) image() machine.ImageConfig {
+	settings := machine.ImageConfig{Image: s.Image, Sockets: s.sockets(), State: s.State}
 	if settings.Source != "" {
 		settings.Source = s.Abs(settings.Source)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/image/hosttools"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 	"github.com/mayfly-ci/mayfly/internal/secret"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
@@ -28,7 +29,7 @@ import (
 // A simulated is a machine against a GitHub of our own, in one process: what the
 // demo and the launch benchmark run on. The mini runner stands in for GitHub's.
 type simulated struct {
-	*machine
+	*machine.Machine
 	sim        *githubsim.Sim
 	simURL     string
 	token      secret.Secret // for the simulator's API and for pushing to it
@@ -49,7 +50,7 @@ type simulatedSettings struct {
 	Secret     secret.Secret // of deliveries; made up when zero
 	Repository string        // made in the simulator, with a webhook to this machine
 	Pools      pool.Set      // with labels and resources; the rest is filled in
-	Wrap       func(purger) purger
+	Wrap       func(machine.Launcher) machine.Launcher
 	Progress   func(format string, args ...any) // told what takes a while
 	Log        *slog.Logger
 }
@@ -76,7 +77,7 @@ func openSimulated(ctx context.Context, c simulatedSettings) (s *simulated, err 
 	if s.listener, err = net.Listen("tcp", c.Listen); err != nil {
 		return s, err
 	}
-	settings := settings{
+	settings := machine.Config{
 		State: filepath.Join(c.State, "mayfly"), Limits: ledger.Limits{Pools: c.Pools},
 		Webhook: webhook.Config{Secrets: []secret.Secret{c.Secret}},
 		Forge:   github.Config{URL: s.simURL, Token: s.token}, HookAt: c.Repository, HookURL: s.hookURL(), Log: c.Log,
@@ -91,7 +92,7 @@ func openSimulated(ctx context.Context, c simulatedSettings) (s *simulated, err 
 		return s, err
 	}
 	s.served = make(chan error, 1)
-	go func() { s.served <- s.run(ctx, s.listener) }()
+	go func() { s.served <- s.Run(ctx, s.listener) }()
 	return s, nil
 }
 
@@ -114,7 +115,7 @@ func (s *simulated) serveSim(ctx context.Context, c simulatedSettings) (err erro
 
 // openMachine opens the machine on the launcher that is asked for or there. Runners
 // share the host's network, because the simulator listens on its loopback.
-func (s *simulated) openMachine(ctx context.Context, c simulatedSettings, settings settings) (err error) {
+func (s *simulated) openMachine(ctx context.Context, c simulatedSettings, settings machine.Config) (err error) {
 	agent, err := cli.Companion("mayfly-agent")
 	if err != nil {
 		return err
@@ -135,14 +136,14 @@ func (s *simulated) openMachine(ctx context.Context, c simulatedSettings, settin
 		}
 		*p = p.WithDefaults()
 	}
-	settings.Launcher = launcherSettings{
+	settings.Launcher = machine.Launch{
 		Kind: c.Launcher, Sockets: c.Sockets, Serve: filepath.Join(c.State, "podman.sock"),
 		Programs: programs, Agent: agent, Wrap: c.Wrap,
 	}
 	if c.Sockets == nil {
 		settings.Launcher.Sockets = engineSockets()
 	}
-	if s.machine, err = openMachine(ctx, settings); err != nil {
+	if s.Machine, err = machine.Open(ctx, settings); err != nil {
 		return err
 	}
 	switch {
@@ -241,11 +242,11 @@ func (s *simulated) shutdown() (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	s.end()
-	if s.machine != nil {
+	if s.Machine != nil {
 		if s.served != nil {
 			err = errors.Join(err, <-s.served)
 		}
-		err = errors.Join(err, s.purge(ctx), s.machine.shutdown())
+		err = errors.Join(err, s.purge(ctx), s.Machine.Close())
 	}
 	if s.sim != nil {
 		err = errors.Join(err, s.sim.Close())

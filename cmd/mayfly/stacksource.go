@@ -17,6 +17,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger/dynamo"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
 // followStackEvery is how often the stack's log is looked at for what has come. AWS allows
@@ -53,7 +54,7 @@ func stackSource(ctx context.Context, all *commands, architecture string) (*sour
 		return nil, err
 	}
 	out := eventbus.New(c.Account.Config, state.Outputs["BusName"])
-	held := view.NewQuarantine(c.Account.Config, state.Outputs["QuarantineUrl"], out, func(e event.Event) (event.Event, error) { return routeAgain(e, c.limits.Pools) })
+	held := view.NewQuarantine(c.Account.Config, state.Outputs["QuarantineUrl"], out, func(e event.Event) (event.Event, error) { return machine.RouteAgain(e, c.limits.Pools) })
 	return &source{
 		ledger:  dynamo.Open(c.Account.Config, dynamo.Config{Table: state.Outputs["TableName"], Limits: c.Limits()}),
 		events:  view.NewEvents(c.Account.Config, state.Outputs["EventsLogName"]),
@@ -68,7 +69,7 @@ func stackSource(ctx context.Context, all *commands, architecture string) (*sour
 
 // orderOnAWS carries out an order of the stack's catalog for architecture, and returns the
 // digest of the image that is current then. What else follows from it, the release function does.
-func orderOnAWS(ctx context.Context, all *commands, architecture string, o imageOrder) (image.Digest, error) {
+func orderOnAWS(ctx context.Context, all *commands, architecture string, o machine.ImageOrder) (image.Digest, error) {
 	c, err := openCloud(ctx, all)
 	if err != nil {
 		return "", err
@@ -77,7 +78,7 @@ func orderOnAWS(ctx context.Context, all *commands, architecture string, o image
 	if err != nil {
 		return "", err
 	}
-	in, err := o.input()
+	in, err := o.Input()
 	if err != nil {
 		return "", err
 	}

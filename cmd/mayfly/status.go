@@ -12,6 +12,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
 // statusCmd is `mayfly status`.
@@ -22,7 +23,7 @@ type statusView struct {
 	Running  bool                `json:"running"` // whether a mayfly up has the state folder open, or the stack's rules are on
 	Words    string              `json:"standing"`
 	Unknown  bool                `json:"limits_unknown"` // then max says nothing
-	Troubles []trouble           `json:"troubles"`       // of what runs runners
+	Troubles []machine.Trouble   `json:"troubles"`       // of what runs runners
 	Pools    []poolView          `json:"pools"`
 	Waiting  []jobView           `json:"waiting"`    // queued and unroutable jobs, the oldest first
 	Hosted   int                 `json:"hosted"`     // jobs that wait for GitHub's own runners; of the newest 1,000
@@ -73,7 +74,7 @@ func statusOf(ctx context.Context, from *source) (v statusView, err error) {
 	health, err1 := from.health(ctx)
 	dead, err2 := from.letters.Letters(ctx, bus.LetterFilter{}, 1000)
 	v.Running, v.Words, v.Backlogs, v.Dead = health.Running, health.Words, health.Backlogs, len(dead)
-	v.Troubles = append([]trouble{}, health.Troubles...)
+	v.Troubles = append([]machine.Trouble{}, health.Troubles...)
 	v.Aside = state.Unreadable()
 	v.Held, v.Replays = health.Quarantined, health.Replays
 	v.Pools, v.Unknown = poolViews(state), len(state.Limits().Pools) == 0

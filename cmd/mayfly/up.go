@@ -14,6 +14,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/config"
+	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
 // upCmd is `mayfly up`.
@@ -46,20 +47,20 @@ func (c *upCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log 
 	settings.Log, settings.Try = log, tryWith(log)
 	signals, stop := hangups() // before anyone is told to send one
 	defer stop()
-	m, err := openMachine(ctx, settings)
+	m, err := machine.Open(ctx, settings)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, m.shutdown()) }()
+	defer func() { err = errors.Join(err, m.Close()) }()
 	listener, err := net.Listen("tcp", s.Listen)
 	if err != nil {
 		return err
 	}
-	log.Info("serving", "webhook", "http://"+listener.Addr().String()+"/webhook", "pools", len(s.Pools), "launcher", m.launcherName(), "state", s.State)
+	log.Info("serving", "webhook", "http://"+listener.Addr().String()+"/webhook", "pools", len(s.Pools), "launcher", m.LauncherName(), "state", s.State)
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { defer end(); return m.run(ctx, listener) })
+	g.Go(func() error { defer end(); return m.Run(ctx, listener) })
 	g.Go(func() error { return trim(ctx, log) })
 	g.Go(func() error { return reloadOn(ctx, m, signals, all.Config, log) })
 	return g.Wait()
@@ -67,7 +68,7 @@ func (c *upCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log 
 
 // reloadOn reads the configuration at path again with each signal, until ctx ends. With
 // a faulty one everything stays as it is.
-func reloadOn(ctx context.Context, m *machine, signals <-chan os.Signal, path string, log *slog.Logger) error {
+func reloadOn(ctx context.Context, m *machine.Machine, signals <-chan os.Signal, path string, log *slog.Logger) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -79,13 +80,13 @@ func reloadOn(ctx context.Context, m *machine, signals <-chan os.Signal, path st
 			err = s.resolve()
 		}
 		if err == nil {
-			err = m.check(s.limits.Pools)
+			err = m.Check(s.limits.Pools)
 		}
 		if err != nil {
 			log.Error("configuration not reloaded: the old one stays", "err", err)
 			continue
 		}
-		if err := m.reload(ctx, s.limits, s.outside()); err != nil {
+		if err := m.Reload(ctx, s.limits, s.outside()); err != nil {
 			log.Error("configuration reloaded in part: SIGHUP tries again", "err", err)
 			continue
 		}

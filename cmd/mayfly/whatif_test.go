@@ -73,7 +73,7 @@ func TestWhatIf(t *testing.T) {
 	}
 	m := serveStore(t, file, state, false)
 	for _, e := range traffic() {
-		if _, err := m.bus.Publish(t.Context(), e); err != nil {
+		if _, err := m.Bus.Publish(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"bytes"
@@ -63,7 +63,7 @@ func TestHealthOfLoops(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer synctest.Wait()
 		defer stop()
-		m := newMachine(settings{Log: slog.New(slog.DiscardHandler)})
+		m := newMachine(Config{Log: slog.New(slog.DiscardHandler)})
 		hang, again := make(chan struct{}), make(chan struct{})
 		go func() {
 			_ = m.every(ctx, time.Second, "time passing", func(context.Context) error {
@@ -92,7 +92,7 @@ func TestHealthOfLoops(t *testing.T) {
 func TestReadiness(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		m := newMachine(settings{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		m := newMachine(Config{Log: slog.New(slog.NewTextHandler(&log, nil))})
 		is := func(name string, err error) {
 			m.notice(t.Context(), name, look{do: func(context.Context) error { return err }, hint: "do this"})
 		}

@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"context"
@@ -21,13 +21,13 @@ import (
 // that is made for it and for nothing else: its only label has a name of its own. The
 // ledger knows nothing of either.
 const (
-	forgeCanaryFile   = "mayfly-canary.yml" // the workflow, of which docs/image.md has the text
+	ForgeCanaryFile   = "mayfly-canary.yml" // the workflow, of which docs/image.md has the text
 	forgeCanaryInput  = "runner"            // its input: the label
 	forgeCanaryWithin = 10 * time.Minute
 )
 
 // tryAtForge has a runner from candidate run a job at the forge.
-func (m *machine) tryAtForge(ctx context.Context, candidate image.Image) (err error) {
+func (m *Machine) tryAtForge(ctx context.Context, candidate image.Image) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, forgeCanaryWithin, fmt.Errorf("the canary job in %s was not done within %v", m.config.Image.Canary, forgeCanaryWithin))
 	defer cancel()
 	name := "canary-" + strings.ToLower(rand.Text()[:10])
@@ -45,7 +45,7 @@ func (m *machine) tryAtForge(ctx context.Context, candidate image.Image) (err er
 	if err != nil {
 		return err
 	}
-	if err := m.joins.Forge.Dispatch(ctx, m.config.Image.Canary, forgeCanaryFile, map[string]string{forgeCanaryInput: name}); err != nil {
+	if err := m.joins.Forge.Dispatch(ctx, m.config.Image.Canary, ForgeCanaryFile, map[string]string{forgeCanaryInput: name}); err != nil {
 		return err
 	}
 	if err := m.launcher.Start(ctx, fleet.Spec{
@@ -62,7 +62,7 @@ func (m *machine) tryAtForge(ctx context.Context, candidate image.Image) (err er
 }
 
 // canaryPool is the first pool whose runners start from images like the candidate.
-func (m *machine) canaryPool() (pool.Pool, error) {
+func (m *Machine) canaryPool() (pool.Pool, error) {
 	for _, p := range m.pools() {
 		if p.Image == "" {
 			return p, nil
@@ -72,7 +72,7 @@ func (m *machine) canaryPool() (pool.Pool, error) {
 }
 
 // judgeForgeCanary asks the forge how the job ended that a runner had.
-func (m *machine) judgeForgeCanary(ctx context.Context, name string, exit fleet.Exit, words string) error {
+func (m *Machine) judgeForgeCanary(ctx context.Context, name string, exit fleet.Exit, words string) error {
 	job, err := m.joins.Forge.JobFor(ctx, m.config.Image.Canary, name)
 	switch {
 	case err != nil:
@@ -87,7 +87,7 @@ func (m *machine) judgeForgeCanary(ctx context.Context, name string, exit fleet.
 
 // endForgeCanary leaves nothing behind: no container, registration, claim, and no job that
 // waits for a runner which will not come.
-func (m *machine) endForgeCanary(ctx context.Context, desk *claim.Desk, name string) error {
+func (m *Machine) endForgeCanary(ctx context.Context, desk *claim.Desk, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	errs := []error{m.launcher.Stop(ctx, name, 10*time.Second), desk.Close(name), desk.Shutdown(ctx)}

@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"context"
@@ -28,15 +28,15 @@ func (i *images) build(ctx context.Context, e image.BuildImage) (image.Digest, e
 	if sum == "" {
 		return "", fmt.Errorf("release %s names no SHA-256 of an archive for %s", version, runtime.GOARCH)
 	}
-	files, err := s.open()
+	files, err := s.Open()
 	if err != nil {
 		return "", err
 	}
-	if now := s.revision(files); now != e.Revision { // changed meanwhile: that is to be built
+	if now := s.Revision(files); now != e.Revision { // changed meanwhile: that is to be built
 		_, err := i.watch.Apply(ctx, image.Sourced{Revision: now})
 		return "", err
 	}
-	runner, err := s.fetcher(nil).Fetch(ctx, runtime.GOARCH, version, sum)
+	runner, err := s.Fetcher(nil).Fetch(ctx, runtime.GOARCH, version, sum)
 	if err != nil {
 		return "", err
 	}
@@ -143,8 +143,8 @@ func (i *images) learn(ctx context.Context, built image.Built) error {
 }
 
 // order carries out an order, and returns the digest of the image that is current then.
-func (i *images) order(ctx context.Context, o imageOrder) (image.Digest, error) {
-	in, err := o.input()
+func (i *images) order(ctx context.Context, o ImageOrder) (image.Digest, error) {
+	in, err := o.Input()
 	if err != nil {
 		return "", err
 	}

@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"context"
@@ -30,8 +30,8 @@ var ownRules = []struct {
 	{"check", `{"source": ["mayfly"], "detail-type": ["Job Uncertain"], "replay-name": [{"exists": false}]}`, "check", 2},
 }
 
-// rulesWith returns the machine's own rules and, after them, those of the configuration.
-func rulesWith(o outside) (list []bus.Rule, err error) {
+// Rules returns the machine's own rules and, after them, those of the configuration.
+func Rules(o Outside) (list []bus.Rule, err error) {
 	for _, r := range ownRules {
 		p, err := pattern.Parse([]byte(r.pattern))
 		if err != nil {
@@ -44,8 +44,8 @@ func rulesWith(o outside) (list []bus.Rule, err error) {
 	return append(list, o.Rules...), nil
 }
 
-// ownRuleNames are the names of the machine's own rules, in their order.
-func ownRuleNames() (names []string) {
+// OwnRuleNames are the names of the machine's own rules, in their order.
+func OwnRuleNames() (names []string) {
 	for _, r := range ownRules {
 		names = append(names, r.name)
 	}
@@ -54,7 +54,7 @@ func ownRuleNames() (names []string) {
 
 // targets returns what rules can lead to, by name: the machine's own, and those of
 // the configuration's rules.
-func (m *machine) targets() map[string]bus.Target {
+func (m *Machine) targets() map[string]bus.Target {
 	all := map[string]bus.Target{
 		"ledger":  final(m.observe),
 		"fleet":   final(carry(m.launch)),
@@ -68,7 +68,7 @@ func (m *machine) targets() map[string]bus.Target {
 
 // emit puts what the ledger wants on the bus, in the transaction in which it was
 // decided.
-func (m *machine) emit(tx *disk.Tx, effects []ledger.Effect) error {
+func (m *Machine) emit(tx *disk.Tx, effects []ledger.Effect) error {
 	for _, effect := range effects {
 		e, err := pipeline.EventOf(effect, time.Now())
 		if err != nil {
@@ -83,14 +83,14 @@ func (m *machine) emit(tx *disk.Tx, effects []ledger.Effect) error {
 }
 
 // observe tells the ledger what GitHub said of a job.
-func (m *machine) observe(ctx context.Context, e event.Event) error {
+func (m *Machine) observe(ctx context.Context, e event.Event) error {
 	_, err := m.joins.Observe(ctx, e)
 	return err
 }
 
 // launch starts a runner that is wanted, unless that has been done or is of no use
 // any more. One that cannot be started is gone, and the ledger decides on.
-func (m *machine) launch(ctx context.Context, want ledger.WantRunner) error {
+func (m *Machine) launch(ctx context.Context, want ledger.WantRunner) error {
 	p, from, cannot := m.poolAndImage(ctx, want.Pool)
 	starting, err := m.ledger.Apply(ctx, ledger.Starting{Runner: want.Runner, Image: from})
 	if err != nil || !starting.Granted {
@@ -112,7 +112,7 @@ func (m *machine) launch(ctx context.Context, want ledger.WantRunner) error {
 }
 
 // poolAndImage returns a pool by its name, and what its next runner starts from.
-func (m *machine) poolAndImage(ctx context.Context, name string) (p pool.Pool, from string, err error) {
+func (m *Machine) poolAndImage(ctx context.Context, name string) (p pool.Pool, from string, err error) {
 	p, ok := m.pools().Find(name)
 	if !ok {
 		return p, "", fmt.Errorf("pool %q is not configured any more", name)
@@ -122,7 +122,7 @@ func (m *machine) poolAndImage(ctx context.Context, name string) (p pool.Pool, f
 }
 
 // start opens the runner's claim socket and starts its container.
-func (m *machine) start(ctx context.Context, want ledger.WantRunner, p pool.Pool, from string) error {
+func (m *Machine) start(ctx context.Context, want ledger.WantRunner, p pool.Pool, from string) error {
 	dir, err := m.desk.Open(string(want.Runner))
 	if err != nil {
 		return err
@@ -135,7 +135,7 @@ func (m *machine) start(ctx context.Context, want ledger.WantRunner, p pool.Pool
 }
 
 // exited is told by the fleet that a container has ended.
-func (m *machine) exited(ctx context.Context, runner string, exit fleet.Exit) error {
+func (m *Machine) exited(ctx context.Context, runner string, exit fleet.Exit) error {
 	name := ledger.RunnerName(runner)
 	// In this order: a machine that resumes opens the socket of every container it
 	// found, and has it closed again for those that the ledger knows to be gone.
@@ -158,7 +158,7 @@ func endOf(name ledger.RunnerName, exit fleet.Exit) ledger.Gone {
 }
 
 // vanish is the pipeline's: nothing is left of a runner here after it.
-func (m *machine) vanish(ctx context.Context, runner ledger.RunnerName) error {
+func (m *Machine) vanish(ctx context.Context, runner ledger.RunnerName) error {
 	if err := m.fleet.Remove(ctx, string(runner)); err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func (m *machine) vanish(ctx context.Context, runner ledger.RunnerName) error {
 }
 
 // note is the target "log".
-func (m *machine) note(_ context.Context, e event.Event) error {
+func (m *Machine) note(_ context.Context, e event.Event) error {
 	m.config.Log.Info("event", "event", e.ID, "source", e.Source, "type", e.DetailType, "resources", e.Resources)
 	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"context"
@@ -21,7 +21,7 @@ import (
 // images joins the image catalog to the machine: launches use what is current, and how
 // runners start is told to the catalog. What the catalog asks for is done in imagework.go.
 type images struct {
-	m       *machine
+	m       *Machine
 	store   *imagesqlite.Catalog
 	watch   *watch.Watch
 	feed    release.Feed
@@ -32,7 +32,7 @@ type images struct {
 }
 
 // openCatalog opens the catalog in the machine's database, and reads what is in force.
-func (m *machine) openCatalog(ctx context.Context) (err error) {
+func (m *Machine) openCatalog(ctx context.Context) (err error) {
 	i := &images{m: m, feed: release.Feed{URL: m.config.Image.Feed}}
 	every := time.Hour - time.Duration(rand.Text()[0]%16)*30*time.Second // not all of the world at once
 	i.store, err = imagesqlite.Open(ctx, m.db, imagesqlite.Config{
@@ -71,17 +71,17 @@ func (i *images) wanted() bool {
 }
 
 // openBuilder opens what builds images, on the engine that runs runners.
-func (m *machine) openBuilder(ctx context.Context) (err error) {
+func (m *Machine) openBuilder(ctx context.Context) (err error) {
 	if m.engine == nil || !m.config.Image.Watch {
 		return nil
 	}
-	if _, err := m.config.Image.open(); err != nil { // it is read again when it is built
+	if _, err := m.config.Image.Open(); err != nil { // it is read again when it is built
 		return err
 	}
 	if m.images.builder, err = imageengine.New(ctx, m.engineSocket); err != nil {
 		return err
 	}
-	m.close = append(m.close, m.images.builder.Close)
+	m.closers = append(m.closers, m.images.builder.Close)
 	return nil
 }
 
@@ -101,11 +101,11 @@ func (i *images) sourced(ctx context.Context) error {
 	if i.builder == nil {
 		return nil
 	}
-	files, err := i.m.config.Image.open()
+	files, err := i.m.config.Image.Open()
 	if err != nil {
 		return err
 	}
-	_, err = i.watch.Apply(ctx, image.Sourced{Revision: i.m.config.Image.revision(files)})
+	_, err = i.watch.Apply(ctx, image.Sourced{Revision: i.m.config.Image.Revision(files)})
 	return err
 }
 

@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"cmp"
@@ -130,7 +130,7 @@ func tellVitals(w http.ResponseWriter, what string, all []vital) {
 }
 
 // watchParts looks at the parts until ctx ends.
-func (m *machine) watchParts(ctx context.Context, group interface{ Go(func() error) }) {
+func (m *Machine) watchParts(ctx context.Context, group interface{ Go(func() error) }) {
 	for name, look := range m.looks() {
 		group.Go(func() error {
 			return m.every(ctx, look.period, "looking at "+name, func(ctx context.Context) error {
@@ -150,7 +150,7 @@ type look struct {
 	hint   string
 }
 
-func (m *machine) looks() map[string]look {
+func (m *Machine) looks() map[string]look {
 	return map[string]look{
 		partDatabase: {databaseEvery, m.db.Probe, "make room where state: in the configuration is, and see that mayfly may write there"},
 		partLauncher: {launcherEvery, m.probeLauncher, "start the container engine: systemctl start podman.socket, or docker"},
@@ -159,7 +159,7 @@ func (m *machine) looks() map[string]look {
 }
 
 // notice looks at a part, and says so when it stands otherwise than before.
-func (m *machine) notice(ctx context.Context, name string, l look) {
+func (m *Machine) notice(ctx context.Context, name string, l look) {
 	err := l.do(ctx)
 	if ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled) {
 		return // the machine ends
@@ -192,7 +192,7 @@ func stateOf(err error) (state string, ok bool) {
 }
 
 // probeLauncher asks the engine whether it is there; a sandbox needs nobody.
-func (m *machine) probeLauncher(ctx context.Context) error {
+func (m *Machine) probeLauncher(ctx context.Context) error {
 	if m.engine == nil {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"context"
@@ -36,8 +36,8 @@ func (r *refusing) List(context.Context) ([]fleet.Container, error)   { return n
 func TestStartFailuresRollBack(t *testing.T) {
 	ctx, from := t.Context(), &refusing{}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	m := newMachine(settings{State: t.TempDir(), Log: log, Limits: ledger.Limits{Pools: pool.Set{pool.Pool{Name: "small", Labels: []string{"linux"}}.WithDefaults()}}})
-	t.Cleanup(func() { must(t, m.shutdown()) })
+	m := newMachine(Config{State: t.TempDir(), Log: log, Limits: ledger.Limits{Pools: pool.Set{pool.Pool{Name: "small", Labels: []string{"linux"}}.WithDefaults()}}})
+	t.Cleanup(func() { must(t, m.Close()) })
 	must(t, m.openStore(ctx))
 	var err error
 	m.desk, err = claim.New(claim.Config{Dir: filepath.Join(t.TempDir(), "c"), Ledger: m.joins.ClaimLedger(""), Forge: m.joins.ClaimForge(), Log: log})

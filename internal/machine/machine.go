@@ -1,4 +1,11 @@
-package main
+// Package machine is the whole system on one machine: the stages of the pipeline, joined around one
+// SQLite file. It is the twin of aws/handler; what both join in the same way is in package pipeline.
+//
+// The arrows between the stages are in rules.go: the machine's own rules as data, and the targets that they
+// name. sweep.go finds what no event told; orders.go has what commands may ask of a running machine, control.go
+// the socket for that and asking.go its other end; health.go and metrics.go tell how it stands, takedown.go
+// removes it. images.go joins the image catalog, imagework.go does what the catalog asks for.
+package machine
 
 import (
 	"context"
@@ -30,19 +37,19 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/webhook"
 )
 
-// settings are what a machine is made of, all references resolved.
-type settings struct {
+// Config is what a machine is made of, all references resolved.
+type Config struct {
 	State      string // folder of the database and of the runners
 	Archive    config.Archive
 	Metrics    config.Metrics
-	Outside    outside        // rules besides the machine's own, and what they lead to
+	Outside    Outside        // rules besides the machine's own, and what they lead to
 	Webhook    webhook.Config // Publish, Quarantine, Full and Pools are the machine's
 	Forge      github.Config
 	Enterprise string // where runners are registered at ledger.LevelEnterprise: enterprises/SLUG
 	HookAt     string // whose webhook the sweep looks after; "" for none
 	HookURL    string // the address of that webhook
-	Launcher   launcherSettings
-	Image      imageSettings // of images that are built; none are where watch is off
+	Launcher   Launch
+	Image      ImageConfig   // of images that are built; none are where watch is off
 	Limits     ledger.Limits // with the pools, and what runners may take of the host together
 	Version    string        // of mayfly, for the metrics
 	Log        *slog.Logger
@@ -51,29 +58,29 @@ type settings struct {
 	Try func(ctx context.Context, candidate image.Image, socket string) error
 }
 
-// A machine is the whole system on one machine, joined:
+// A Machine is the whole system on one machine, joined:
 //
 //	webhook ──▶ bus ──▶ ledger ──▶ bus ──▶ fleet ──▶ agent
 //	                      ▲                            │
 //	                      └───────── claim ◀───────────┘
 //
 // What each arrow does is in rules.go, and where AWS does the same, in package pipeline.
-type machine struct {
-	config   settings
+type Machine struct {
+	config   Config
 	db       *disk.DB
 	bus      *bus.Bus
 	ledger   observed
 	joins    *pipeline.Pipeline
 	fleet    *fleet.Fleet
-	launcher purger
+	launcher Launcher
 	engine   *engine.Launcher // nil unless it is the launcher
 	images   *images
 
 	engineSocket string    // where the engine answers
-	unheld       []trouble // limits that do not hold
+	unheld       []Trouble // limits that do not hold
 	desk         *claim.Desk
 	hook         *webhook.Handler
-	close        []func() error // in the order of opening
+	closers      []func() error // in the order of opening
 	schemas      *registry.Discoverer
 	vitals       vitals
 	limits       atomic.Pointer[ledger.Limits] // in force; those of the settings until they are changed
@@ -82,12 +89,12 @@ type machine struct {
 	poolsChanged chan struct{} // has room for one: pools may want other images
 }
 
-// databaseName is the one file of a machine, in its state folder.
-const databaseName = "mayfly.db"
+// DatabaseName is the one file of a machine, in its state folder.
+const DatabaseName = "mayfly.db"
 
 // newMachine returns a machine of which nothing is open yet.
-func newMachine(s settings) *machine {
-	m := &machine{config: s, poolsChanged: make(chan struct{}, 1)}
+func newMachine(s Config) *Machine {
+	m := &Machine{config: s, poolsChanged: make(chan struct{}, 1)}
 	m.limits.Store(&s.Limits)
 	m.joins = pipeline.New(pipeline.Config{
 		Limits: func() ledger.Limits { return *m.limits.Load() }, Enterprise: m.config.Enterprise,
@@ -96,17 +103,17 @@ func newMachine(s settings) *machine {
 	return m
 }
 
-// openMachine opens and joins the parts. Nothing runs yet, but containers of an
-// earlier run do; [machine.run] finds them again.
-func openMachine(ctx context.Context, s settings) (*machine, error) {
+// Open opens and joins the parts. Nothing runs yet, but containers of an
+// earlier run do; [Machine.Run] finds them again.
+func Open(ctx context.Context, s Config) (*Machine, error) {
 	m := newMachine(s)
 	if err := m.open(ctx); err != nil {
-		return nil, errors.Join(err, m.shutdown())
+		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
 }
 
-func (m *machine) open(ctx context.Context) (err error) {
+func (m *Machine) open(ctx context.Context) (err error) {
 	if m.joins.Forge, err = github.New(m.config.Forge); err != nil {
 		return err
 	}
@@ -132,16 +139,16 @@ func (m *machine) open(ctx context.Context) (err error) {
 
 // openStore opens the database and the two that share it, bus and ledger: what the
 // ledger decides and the events that tell of it commit together.
-func (m *machine) openStore(ctx context.Context) error {
+func (m *Machine) openStore(ctx context.Context) error {
 	if err := os.MkdirAll(m.config.State, 0o700); err != nil {
 		return fmt.Errorf("making the state folder: %w", err)
 	}
 	var err error
-	if m.db, err = disk.Open(filepath.Join(m.config.State, databaseName), disk.Options{}); err != nil {
+	if m.db, err = disk.Open(filepath.Join(m.config.State, DatabaseName), disk.Options{}); err != nil {
 		return err
 	}
-	m.close = append(m.close, m.db.Close)
-	rules, err := rulesWith(m.config.Outside)
+	m.closers = append(m.closers, m.db.Close)
+	rules, err := Rules(m.config.Outside)
 	if err != nil {
 		return err
 	}
@@ -163,9 +170,9 @@ func (m *machine) openStore(ctx context.Context) error {
 	return m.openCatalog(ctx)
 }
 
-// run serves listener and works until ctx ends, then lets what is under way
+// Run serves listener and works until ctx ends, then lets what is under way
 // finish. Runners go on without us, and are found again by the next run.
-func (m *machine) run(ctx context.Context, listener net.Listener) error {
+func (m *Machine) Run(ctx context.Context, listener net.Listener) error {
 	ctx, m.stop = context.WithCancel(ctx)
 	defer m.stop()
 	if err := m.resume(ctx); err != nil && ctx.Err() != nil {
@@ -210,7 +217,7 @@ func serveUntil(ctx context.Context, server *http.Server, l net.Listener) error 
 
 // resume takes up what an earlier run left: claim sockets are opened again for the
 // containers that are there, and the ledger is told which those are.
-func (m *machine) resume(ctx context.Context) error {
+func (m *Machine) resume(ctx context.Context) error {
 	containers, err := m.fleet.Adopt(ctx)
 	if err != nil {
 		return fmt.Errorf("finding runners of an earlier run: %w", err)
@@ -243,7 +250,7 @@ func (m *machine) resume(ctx context.Context) error {
 
 // untilRoom does do until the disk has room for it: the fleet removes containers meanwhile
 // that have ended, which may be what fills it.
-func (m *machine) untilRoom(ctx context.Context, do func() error) error {
+func (m *Machine) untilRoom(ctx context.Context, do func() error) error {
 	const pause = time.Second
 	for {
 		err := do()
@@ -259,15 +266,15 @@ func (m *machine) untilRoom(ctx context.Context, do func() error) error {
 	}
 }
 
-// shutdown closes what was opened, the last first.
-func (m *machine) shutdown() (err error) {
+// Close closes what was opened, the last first.
+func (m *Machine) Close() (err error) {
 	if m.desk != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		err = m.desk.Shutdown(ctx)
 	}
-	for i := len(m.close) - 1; i >= 0; i-- {
-		err = errors.Join(err, m.close[i]())
+	for i := len(m.closers) - 1; i >= 0; i-- {
+		err = errors.Join(err, m.closers[i]())
 	}
 	return err
 }

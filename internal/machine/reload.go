@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"context"
@@ -8,20 +8,20 @@ import (
 )
 
 // pools are those in force.
-func (m *machine) pools() pool.Set { return m.limits.Load().Pools }
+func (m *Machine) pools() pool.Set { return m.limits.Load().Pools }
 
-// check says what of pools the machine's launcher cannot run.
-func (m *machine) check(pools pool.Set) error {
+// Check says what of pools the machine's launcher cannot run.
+func (m *Machine) Check(pools pool.Set) error {
 	if m.engine != nil {
 		return nil
 	}
 	return checkForSandbox(pools)
 }
 
-// reload puts other limits and rules in force while the machine runs, and has a source of
+// Reload puts other limits and rules in force while the machine runs, and has a source of
 // images built that has changed. The ledger knows new pools before deliveries are routed
 // to them. Runners that are there stay.
-func (m *machine) reload(ctx context.Context, limits ledger.Limits, o outside) error {
+func (m *Machine) Reload(ctx context.Context, limits ledger.Limits, o Outside) error {
 	m.limits.Store(&limits)
 	if err := m.ledger.SetLimits(ctx, limits); err != nil {
 		return err
@@ -32,7 +32,7 @@ func (m *machine) reload(ctx context.Context, limits ledger.Limits, o outside) e
 	default: // it was said already, and not heard yet
 	}
 	m.config.Outside = o // which nobody else reads once the machine is open
-	rules, err := rulesWith(m.config.Outside)
+	rules, err := Rules(m.config.Outside)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"context"
@@ -12,19 +12,19 @@ import (
 // What the commands that run a machine of their own see of it.
 
 // Instance is how the names of the machine's runners begin.
-func (m *machine) Instance() string { return m.ledger.Instance() }
+func (m *Machine) Instance() string { return m.ledger.Instance() }
 
 // Ledger is what the machine decides by.
-func (m *machine) Ledger() ledger.Store { return m.ledger }
+func (m *Machine) Ledger() ledger.Store { return m.ledger }
 
 // Forge is the machine's GitHub.
-func (m *machine) Forge() *github.Client { return m.joins.Forge }
+func (m *Machine) Forge() *github.Client { return m.joins.Forge }
 
 // Runs is what runs runners.
-func (m *machine) Runs() purger { return m.launcher }
+func (m *Machine) Runs() Launcher { return m.launcher }
 
 // EngineImages are the images of the engine that runs runners; nil for the sandbox.
-func (m *machine) EngineImages() *docker.Images {
+func (m *Machine) EngineImages() *docker.Images {
 	if m.engine == nil {
 		return nil
 	}
@@ -32,16 +32,16 @@ func (m *machine) EngineImages() *docker.Images {
 }
 
 // EngineSocket is where the engine answers that runs runners; "" for the sandbox.
-func (m *machine) EngineSocket() string { return m.engineSocket }
+func (m *Machine) EngineSocket() string { return m.engineSocket }
 
 // State is the folder of the database and of the runners.
-func (m *machine) State() string { return m.config.State }
+func (m *Machine) State() string { return m.config.State }
 
 // Settled blocks until no runner is at work.
-func (m *machine) Settled(ctx context.Context) error { return m.fleet.Wait(ctx) }
+func (m *Machine) Settled(ctx context.Context) error { return m.fleet.Wait(ctx) }
 
 // Left counts the containers and the claim sockets that are there.
-func (m *machine) Left(ctx context.Context) (containers, claims int, err error) {
+func (m *Machine) Left(ctx context.Context) (containers, claims int, err error) {
 	list, err1 := m.launcher.List(ctx)
 	runners, err2 := m.desk.Runners()
 	return len(list), len(runners), errors.Join(err1, err2)

@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"context"
@@ -18,7 +18,7 @@ const (
 )
 
 // fetchImages keeps the pools' images on this host until ctx ends.
-func (m *machine) fetchImages(ctx context.Context) error {
+func (m *Machine) fetchImages(ctx context.Context) error {
 	for m.engine != nil {
 		wait := renewImages
 		for _, image := range imagesOf(m.pools()) {
@@ -49,7 +49,7 @@ func imagesOf(pools pool.Set) (list []string) {
 
 // fetchImage gets an image unless it is there and cannot have changed. One that is there
 // does when its registry is out of reach.
-func (m *machine) fetchImage(ctx context.Context, image string) error {
+func (m *Machine) fetchImage(ctx context.Context, image string) error {
 	if isFixed(image) {
 		return m.engine.Pull(ctx, image, m.logPull)
 	}
@@ -65,7 +65,7 @@ func (m *machine) fetchImage(ctx context.Context, image string) error {
 	return err
 }
 
-func (m *machine) logPull(image, step string) {
+func (m *Machine) logPull(image, step string) {
 	m.config.Log.Debug("pulling image", "image", image, "step", step)
 }
 

@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"context"
@@ -13,60 +13,60 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/docker"
 )
 
-// A trouble is something that a person should know of what runs runners, and what can be
+// A Trouble is something that a person should know of what runs runners, and what can be
 // done.
-type trouble struct {
+type Trouble struct {
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
 }
 
 // String is both, for a line.
-func (t trouble) String() string {
+func (t Trouble) String() string {
 	if t.Hint == "" {
 		return t.Message
 	}
 	return t.Message + ": " + t.Hint
 }
 
-// A standing is how what runs runners stands, as mayfly up sees it.
-type standing struct {
-	Troubles []trouble `json:"troubles"`
+// A Standing is how what runs runners stands, as mayfly up sees it.
+type Standing struct {
+	Troubles []Trouble `json:"troubles"`
 }
 
 // standing is what commands that only read ask of a running machine.
-func (m *machine) standing(ctx context.Context, _ struct{}) (s standing, err error) {
+func (m *Machine) standing(ctx context.Context, _ struct{}) (s Standing, err error) {
 	if m.engine != nil {
 		if _, err := docker.Find(ctx, m.engineSocket); err != nil {
-			s.Troubles = append(s.Troubles, trouble{
-				"the container engine does not answer: no runner can start, those that run go on: " + err.Error(), howToStart(),
+			s.Troubles = append(s.Troubles, Trouble{
+				"the container engine does not answer: no runner can start, those that run go on: " + err.Error(), HowToStart(),
 			})
 		}
 	}
-	return standing{append(s.Troubles, m.unheld...)}, nil
+	return Standing{append(s.Troubles, m.unheld...)}, nil
 }
 
-// engineLimits tells of the limits that the engine on socket does not hold.
-func engineLimits(ctx context.Context, socket string) ([]trouble, error) {
+// EngineLimits tells of the limits that the engine on socket does not hold.
+func EngineLimits(ctx context.Context, socket string) ([]Trouble, error) {
 	unheld, err := docker.Unheld(ctx, socket)
 	if err != nil || len(unheld) == 0 {
 		return nil, err
 	}
-	return []trouble{{
+	return []Trouble{{
 		fmt.Sprintf("the container engine on %s does not hold runners to %s: a job can take more of this machine than its pool says", socket, strings.Join(unheld, ", ")),
 		"run the engine as root, or with control groups of version 2 delegate cpu, memory and pids to its user (docs/operate.md)",
 	}}, nil
 }
 
 // sandboxLimits tells of sandboxes without limits.
-func sandboxLimits(limited bool) []trouble {
+func sandboxLimits(limited bool) []Trouble {
 	if limited {
 		return nil
 	}
-	return []trouble{{"sandboxes are not held to cpus, memory, pids: a job can take more of this machine than its pool says", "run mayfly up as root"}}
+	return []Trouble{{"sandboxes are not held to cpus, memory, pids: a job can take more of this machine than its pool says", "run mayfly up as root"}}
 }
 
 // noteTroubles logs troubles at the start.
-func (m *machine) noteTroubles(list []trouble) {
+func (m *Machine) noteTroubles(list []Trouble) {
 	for _, t := range list {
 		m.config.Log.Warn(t.Message, "hint", t.Hint)
 	}
@@ -78,20 +78,20 @@ func noEngine(err error, named bool) error {
 	case errors.Is(err, fs.ErrPermission):
 		return cli.Hint(err, "run mayfly as a user who may use the socket: root, or for Docker a member of the group docker")
 	case named:
-		return cli.Hint(err, "%s; engine.socket names another socket, and without it the usual places are tried", howToStart())
+		return cli.Hint(err, "%s; engine.socket names another socket, and without it the usual places are tried", HowToStart())
 	}
-	return cli.Hint(err, "%s", howToStart())
+	return cli.Hint(err, "%s", HowToStart())
 }
 
-// howToStart says how to get an engine that answers: it may be installed and not run.
-func howToStart() string { return howToStartWith(isInstalled, os.Geteuid() == 0) }
+// HowToStart says how to get an engine that answers: it may be installed and not run.
+func HowToStart() string { return HowToStartWith(isInstalled, os.Geteuid() == 0) }
 
 func isInstalled(program string) bool {
 	_, err := exec.LookPath(program)
 	return err == nil
 }
 
-func howToStartWith(installed func(program string) bool, root bool) string {
+func HowToStartWith(installed func(program string) bool, root bool) string {
 	switch {
 	case installed("podman") && root:
 		return "start Podman's service: systemctl enable --now podman.socket (without systemd: podman system service --time=0 unix:///run/podman/podman.sock)"

@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"context"
@@ -14,20 +14,20 @@ import (
 
 // What commands may ask for, and how it is done.
 
-// A replayOrder is what mayfly up is asked for.
-type replayOrder struct {
+// A ReplayOrder is what mayfly up is asked for.
+type ReplayOrder struct {
 	Name string `json:"name"`
 	bus.Selection
 }
 
-// An imageOrder is what commands ask of the catalog.
-type imageOrder struct {
+// An ImageOrder is what commands ask of the catalog.
+type ImageOrder struct {
 	Promote  *image.Promote  `json:"promote,omitempty"`
 	Rollback *image.Rollback `json:"rollback,omitempty"`
 	Built    *image.Built    `json:"built,omitempty"` // with Promote: the image it is about, if the catalog does not know it
 }
 
-func (o imageOrder) input() (image.Input, error) {
+func (o ImageOrder) Input() (image.Input, error) {
 	switch {
 	case o.Promote != nil:
 		return *o.Promote, nil
@@ -39,14 +39,14 @@ func (o imageOrder) input() (image.Input, error) {
 	return nil, errors.New("an order of nothing")
 }
 
-// A putAnswer says what became of events.
-type putAnswer struct {
+// A PutAnswer says what became of events.
+type PutAnswer struct {
 	Published int `json:"published"`
 	Known     int `json:"known"` // by their ids, so that nothing was done
 }
 
 // put publishes events.
-func (m *machine) put(ctx context.Context, events []event.Event) (a putAnswer, err error) {
+func (m *Machine) put(ctx context.Context, events []event.Event) (a PutAnswer, err error) {
 	for _, e := range events {
 		fresh, err := m.bus.Publish(ctx, e)
 		switch {
@@ -62,22 +62,22 @@ func (m *machine) put(ctx context.Context, events []event.Event) (a putAnswer, e
 }
 
 // release routes events in quarantine again and publishes them.
-func (m *machine) release(ctx context.Context, f bus.QuarantineFilter) (bus.Release, error) {
-	return m.bus.Release(ctx, f, func(e event.Event) (event.Event, error) { return routeAgain(e, m.pools()) })
+func (m *Machine) release(ctx context.Context, f bus.QuarantineFilter) (bus.Release, error) {
+	return m.bus.Release(ctx, f, func(e event.Event) (event.Event, error) { return RouteAgain(e, m.pools()) })
 }
 
-// routeAgain completes an event from quarantine, or says what it lacks.
-func routeAgain(e event.Event, pools pool.Set) (event.Event, error) {
+// RouteAgain completes an event from quarantine, or says what it lacks.
+func RouteAgain(e event.Event, pools pool.Set) (event.Event, error) {
 	routed, err := webhook.Route(e, pools)
 	return routed.Event, err
 }
 
 // startReplay begins a replay and returns its name.
-func (m *machine) startReplay(ctx context.Context, o replayOrder) (string, error) {
+func (m *Machine) startReplay(ctx context.Context, o ReplayOrder) (string, error) {
 	return o.Name, m.bus.Replay(ctx, o.Name, o.Selection)
 }
 
 // cancelReplay cancels a replay and returns its name.
-func (m *machine) cancelReplay(ctx context.Context, name string) (string, error) {
+func (m *Machine) cancelReplay(ctx context.Context, name string) (string, error) {
 	return name, m.bus.CancelReplay(ctx, name)
 }

@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"context"
@@ -19,7 +19,7 @@ const (
 )
 
 // tick tells the ledger that time passes.
-func (m *machine) tick(ctx context.Context) error {
+func (m *Machine) tick(ctx context.Context) error {
 	return m.every(ctx, tickEvery, "time passing", func(ctx context.Context) error {
 		_, err := m.ledger.Apply(ctx, ledger.Tick{})
 		return err
@@ -27,17 +27,17 @@ func (m *machine) tick(ctx context.Context) error {
 }
 
 // sweepJobs holds GitHub's own list of jobs against the ledger's.
-func (m *machine) sweepJobs(ctx context.Context) error {
+func (m *Machine) sweepJobs(ctx context.Context) error {
 	return m.every(ctx, jobsEvery, "comparing jobs with GitHub", m.joins.CompareJobs)
 }
 
 // sweepContainers removes containers that no runner has.
-func (m *machine) sweepContainers(ctx context.Context) error {
+func (m *Machine) sweepContainers(ctx context.Context) error {
 	return m.every(ctx, containersEvery, "removing containers that no runner has", m.fleet.RemoveStrays)
 }
 
 // sweepDeliveries asks for deliveries again that failed.
-func (m *machine) sweepDeliveries(ctx context.Context) error {
+func (m *Machine) sweepDeliveries(ctx context.Context) error {
 	since := time.Now().Add(-deliveriesBack)
 	return m.every(ctx, deliveriesEvery, "looking for failed deliveries", func(ctx context.Context) error {
 		next := time.Now().Add(-2 * deliveriesEvery) // those under way now are looked at again
@@ -50,7 +50,7 @@ func (m *machine) sweepDeliveries(ctx context.Context) error {
 }
 
 // sweepRegistrations removes registrations that runners have left.
-func (m *machine) sweepRegistrations(ctx context.Context) error {
+func (m *Machine) sweepRegistrations(ctx context.Context) error {
 	since := time.Now().Add(-pipeline.RegistrationsBack)
 	return m.every(ctx, registrationsEvery, "looking for registrations that are left", func(ctx context.Context) error {
 		next := time.Now().Add(-4 * registrationsEvery) // what is not removed now is looked at again
@@ -64,7 +64,7 @@ func (m *machine) sweepRegistrations(ctx context.Context) error {
 
 // every calls f now and then each period until ctx ends. What goes wrong is said
 // and tried again the next time.
-func (m *machine) every(ctx context.Context, period time.Duration, what string, f func(context.Context) error) error {
+func (m *Machine) every(ctx context.Context, period time.Duration, what string, f func(context.Context) error) error {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
 	m.vitals.turn(what, period) // it has begun

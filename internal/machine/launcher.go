@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"context"
@@ -15,30 +15,30 @@ import (
 
 // Kinds of launcher.
 const (
-	launcherAuto    = "auto"
-	launcherEngine  = "engine"
-	launcherSandbox = "sandbox"
+	Auto    = "auto"
+	Engine  = "engine"
+	Sandbox = "sandbox"
 )
 
-// launcherSettings say where runners run.
-type launcherSettings struct {
-	Kind     string              // auto, engine or sandbox
-	Sockets  []string            // where an engine may answer, the first that does is used
-	Named    bool                // somebody named the socket, and so means an engine
-	Serve    string              // socket for Podman's API, served by us when none of Sockets answers; "" for not
-	Programs map[string]string   // for the sandbox: host path → path inside
-	Agent    string              // mayfly-agent on this host
-	Wrap     func(purger) purger // put around the launcher, to measure it; nil for nothing
+// Launch says where runners run.
+type Launch struct {
+	Kind     string                  // auto, engine or sandbox
+	Sockets  []string                // where an engine may answer, the first that does is used
+	Named    bool                    // somebody named the socket, and so means an engine
+	Serve    string                  // socket for Podman's API, served by us when none of Sockets answers; "" for not
+	Programs map[string]string       // for the sandbox: host path → path inside
+	Agent    string                  // mayfly-agent on this host
+	Wrap     func(Launcher) Launcher // put around the launcher, to measure it; nil for nothing
 }
 
-// A purger is a launcher that can remove all it made.
-type purger interface {
+// A Launcher is a launcher that can remove all it made.
+type Launcher interface {
 	fleet.Launcher
 	Purge(ctx context.Context) error
 }
 
 // openFleet chooses a launcher and joins it to the rest.
-func (m *machine) openFleet(ctx context.Context) (err error) {
+func (m *Machine) openFleet(ctx context.Context) (err error) {
 	if m.launcher, err = m.openLauncher(ctx); err != nil {
 		return err
 	}
@@ -46,55 +46,55 @@ func (m *machine) openFleet(ctx context.Context) (err error) {
 		m.launcher = m.config.Launcher.Wrap(m.launcher)
 	}
 	m.fleet = fleet.New(fleet.Config{Launcher: m.launcher, Exited: m.exited, Log: m.config.Log})
-	m.close = append(m.close, func() error { m.fleet.Close(); return nil })
+	m.closers = append(m.closers, func() error { m.fleet.Close(); return nil })
 	return nil
 }
 
 // openLauncher returns the launcher that the settings name; for auto the engine if
 // one answers, else the sandbox, unless somebody named the engine's socket.
-func (m *machine) openLauncher(ctx context.Context) (purger, error) {
-	if m.config.Launcher.Kind == launcherSandbox {
+func (m *Machine) openLauncher(ctx context.Context) (Launcher, error) {
+	if m.config.Launcher.Kind == Sandbox {
 		return m.openSandbox(ctx)
 	}
 	var err error
 	if m.engine, err = m.openEngine(ctx); err == nil {
 		return m.engine, nil
 	}
-	if m.config.Launcher.Kind == launcherEngine || m.config.Launcher.Named {
+	if m.config.Launcher.Kind == Engine || m.config.Launcher.Named {
 		return nil, noEngine(err, m.config.Launcher.Named)
 	}
 	l, sandboxErr := m.openSandbox(ctx)
 	if sandboxErr != nil {
-		return nil, cli.Hint(errors.Join(err, sandboxErr), "%s; or install bubblewrap", howToStart())
+		return nil, cli.Hint(errors.Join(err, sandboxErr), "%s; or install bubblewrap", HowToStart())
 	}
 	if isInstalled("podman") || isInstalled("dockerd") {
-		m.config.Log.Warn("no container engine answers: runners are sandboxes", "err", err, "hint", howToStart())
+		m.config.Log.Warn("no container engine answers: runners are sandboxes", "err", err, "hint", HowToStart())
 	}
 	return l, nil
 }
 
-func (m *machine) openEngine(ctx context.Context) (*engine.Launcher, error) {
-	socket, closeSocket, err := engineSocket(ctx, m.config.Launcher.Sockets, m.config.Launcher.Serve)
+func (m *Machine) openEngine(ctx context.Context) (*engine.Launcher, error) {
+	socket, closeSocket, err := EngineSocket(ctx, m.config.Launcher.Sockets, m.config.Launcher.Serve)
 	if err != nil {
 		return nil, err
 	}
 	m.engineSocket = socket
-	m.close = append(m.close, closeSocket)
+	m.closers = append(m.closers, closeSocket)
 	l, err := engine.New(ctx, engine.Config{Socket: socket, Instance: m.ledger.Instance(), Agent: m.config.Launcher.Agent, Log: m.config.Log})
 	if err != nil {
 		return nil, err
 	}
-	m.close = append(m.close, l.Close)
-	if m.unheld, err = engineLimits(ctx, socket); err != nil {
+	m.closers = append(m.closers, l.Close)
+	if m.unheld, err = EngineLimits(ctx, socket); err != nil {
 		m.config.Log.Warn("limits of runners cannot be checked", "err", err)
 	}
 	m.noteTroubles(m.unheld)
 	return l, nil
 }
 
-// engineSocket returns where an engine answers: one of sockets, or serve, where Podman's
+// EngineSocket returns where an engine answers: one of sockets, or serve, where Podman's
 // API is served until it is closed; not with an empty serve.
-func engineSocket(ctx context.Context, sockets []string, serve string) (socket string, close func() error, err error) {
+func EngineSocket(ctx context.Context, sockets []string, serve string) (socket string, close func() error, err error) {
 	socket, err = docker.Find(ctx, sockets...)
 	if err == nil || serve == "" {
 		return socket, func() error { return nil }, err
@@ -106,7 +106,7 @@ func engineSocket(ctx context.Context, sockets []string, serve string) (socket s
 	return service.Socket, service.Close, nil
 }
 
-func (m *machine) openSandbox(ctx context.Context) (*sandbox.Launcher, error) {
+func (m *Machine) openSandbox(ctx context.Context) (*sandbox.Launcher, error) {
 	if err := checkForSandbox(m.config.Limits.Pools); err != nil {
 		return nil, err
 	}
@@ -124,20 +124,20 @@ func (m *machine) openSandbox(ctx context.Context) (*sandbox.Launcher, error) {
 func checkForSandbox(pools pool.Set) error {
 	for _, p := range pools {
 		if err := sandbox.Check(p); err != nil {
-			return sandboxFault(err)
+			return SandboxFault(err)
 		}
 	}
 	return nil
 }
 
-func sandboxFault(err error) error {
+func SandboxFault(err error) error {
 	return cli.Usage(err, "set network: host or network: none for the pool, or use a container engine")
 }
 
-// launcherName says what runs runners.
-func (m *machine) launcherName() string {
+// LauncherName says what runs runners.
+func (m *Machine) LauncherName() string {
 	if m.engine != nil {
-		return launcherEngine
+		return Engine
 	}
-	return launcherSandbox
+	return Sandbox
 }

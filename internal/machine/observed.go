@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"context"
@@ -23,7 +23,7 @@ func (o observed) Apply(ctx context.Context, in ledger.Input) (ledger.Result, er
 }
 
 // hear tells the images of the end of a runner, where that tells of its image.
-func (m *machine) hear(ctx context.Context, in ledger.Input, result ledger.Result) {
+func (m *Machine) hear(ctx context.Context, in ledger.Input, result ledger.Result) {
 	if _, gone := in.(ledger.Gone); gone && result.Reason == "" { // and it was not gone before
 		m.images.hear(ctx, result.Runner)
 	}

@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"bytes"
@@ -19,7 +19,7 @@ func controlClient(state string) *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			address, folder, err := controlSocket(state, controlName)
+			address, folder, err := controlSocket(state, ControlName)
 			if err != nil {
 				return nil, err
 			}

@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"context"
@@ -31,7 +31,7 @@ func TestImagesAreFetchedAhead(t *testing.T) {
 		}
 		return &ledger.Limits{Pools: set}
 	}
-	m := newMachine(settings{Log: slog.New(slog.DiscardHandler)})
+	m := newMachine(Config{Log: slog.New(slog.DiscardHandler)})
 	m.engine = e
 	m.limits.Store(pools(registry.Address+"/none:1", first, first))
 	ctx, stop := context.WithCancel(t.Context())

@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"github.com/mayfly-ci/mayfly/internal/bus"
@@ -7,16 +7,16 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
-// outside is the rules of the configuration, and what they lead to.
-type outside struct {
+// Outside is the rules of the configuration, and what they lead to.
+type Outside struct {
 	Rules   []bus.Rule
 	Targets map[string]bus.Target // by name; the machine's own are not among them
 }
 
-// outsideOf makes a configuration's rules and their targets. keys sign what goes to rule
+// NewOutside makes a configuration's rules and their targets. keys sign what goes to rule
 // after rule; without them, which commands that deliver nothing do not need, nothing is signed.
-func outsideOf(c *config.Config, keys []secret.Secret) outside {
-	o := outside{Targets: map[string]bus.Target{}}
+func NewOutside(c *config.Config, keys []secret.Secret) Outside {
+	o := Outside{Targets: map[string]bus.Target{}}
 	for i, r := range c.Rules {
 		rule := bus.Rule{Name: r.Name, Pattern: r.Pattern, Target: r.Target, Workers: r.Workers, MaxAge: r.MaxAge}
 		if r.Target != "log" {

@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"context"
@@ -21,7 +21,7 @@ import (
 )
 
 // serveMetrics serves /metrics at an address of its own until ctx ends, where one is configured.
-func (m *machine) serveMetrics(ctx context.Context) error {
+func (m *Machine) serveMetrics(ctx context.Context) error {
 	if m.config.Metrics.Listen == "" {
 		return nil
 	}
@@ -42,7 +42,7 @@ func (m *machine) serveMetrics(ctx context.Context) error {
 
 // figures are what one look at the machine finds.
 type figures struct {
-	m           *machine
+	m           *Machine
 	now         time.Time
 	answered    webhook.Counts
 	state       *ledger.State
@@ -56,7 +56,7 @@ type figures struct {
 }
 
 // look reads the figures.
-func (m *machine) look(ctx context.Context) (f figures, err error) {
+func (m *Machine) look(ctx context.Context) (f figures, err error) {
 	var errs [8]error
 	f = figures{m: m, now: time.Now(), answered: m.hook.Counts()}
 	f.state, errs[0] = m.ledger.Snapshot(ctx)
@@ -121,7 +121,7 @@ var metrics = []metric{
 }
 
 // metricsOf collects the metrics of a machine.
-type metricsOf struct{ *machine }
+type metricsOf struct{ *Machine }
 
 // Describe implements prometheus.Collector.
 func (m metricsOf) Describe(to chan<- *prometheus.Desc) {

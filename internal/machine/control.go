@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"context"
@@ -23,14 +23,14 @@ import (
 // database itself, serves that socket for as long as it takes, and asks itself. So
 // there is one way for a change to be made.
 
-// controlName is the socket in the state folder.
-const controlName = "control.sock"
+// ControlName is the socket in the state folder.
+const ControlName = "control.sock"
 
-// maxOrder bounds what a command may ask for in one request, in bytes.
-const maxOrder = 8 << 20
+// MaxOrder bounds what a command may ask for in one request, in bytes.
+const MaxOrder = 8 << 20
 
 // orders are what commands may ask for.
-func (m *machine) orders() http.Handler {
+func (m *Machine) orders() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /dlq/retry", order(m.bus.Retry))
 	mux.Handle("POST /dlq/drop", order(m.bus.Drop))
@@ -46,7 +46,7 @@ func (m *machine) orders() http.Handler {
 }
 
 // stopServing ends mayfly up, as SIGTERM does: runners that are at work go on.
-func (m *machine) stopServing(context.Context, struct{}) (struct{}, error) {
+func (m *Machine) stopServing(context.Context, struct{}) (struct{}, error) {
 	if m.stop == nil {
 		return struct{}{}, errors.New("no mayfly up runs here")
 	}
@@ -64,7 +64,7 @@ type complaint struct {
 func order[In, Out any](do func(context.Context, In) (Out, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var in In
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrder)).Decode(&in); err != nil {
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, MaxOrder)).Decode(&in); err != nil {
 			reply(w, http.StatusBadRequest, complaint{"reading the order: " + err.Error()})
 			return
 		}
@@ -88,7 +88,7 @@ func reply(w http.ResponseWriter, status int, v any) {
 }
 
 // serveControl carries out orders until ctx ends.
-func (m *machine) serveControl(ctx context.Context) error {
+func (m *Machine) serveControl(ctx context.Context) error {
 	l, err := listenControl(m.config.State)
 	if err != nil {
 		return err
@@ -98,7 +98,7 @@ func (m *machine) serveControl(ctx context.Context) error {
 
 // carryOut carries out what is asked for over l until ctx ends, then lets what is
 // under way finish.
-func (m *machine) carryOut(ctx context.Context, l net.Listener) error {
+func (m *Machine) carryOut(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
 		Handler: m.orders(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(m.config.Log.Handler(), slog.LevelDebug),
@@ -119,7 +119,7 @@ func controlSocket(state, name string) (address string, folder *os.File, err err
 // lock of the database says that none uses it. It has its name once only its owner
 // can connect.
 func listenControl(state string) (net.Listener, error) {
-	const fresh = "." + controlName
+	const fresh = "." + ControlName
 	if err := os.RemoveAll(filepath.Join(state, fresh)); err != nil {
 		return nil, err
 	}
@@ -134,47 +134,47 @@ func listenControl(state string) (net.Listener, error) {
 	}
 	l.SetUnlinkOnClose(false) // by then it may be another's
 	path := filepath.Join(state, fresh)
-	if err := errors.Join(os.Chmod(path, 0o600), os.Rename(path, filepath.Join(state, controlName))); err != nil {
+	if err := errors.Join(os.Chmod(path, 0o600), os.Rename(path, filepath.Join(state, ControlName))); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
 }
 
-// A standIn does what mayfly up would do for the commands that change the database, and
+// A StandIn does what mayfly up would do for the commands that change the database, and
 // nothing else of what it does, until it is closed.
-type standIn struct {
-	bus     *bus.Bus
-	db      *disk.DB
-	schemas *registry.Discoverer
+type StandIn struct {
+	Bus     *bus.Bus
+	DB      *disk.DB
+	Schemas *registry.Discoverer
 
-	machine *machine
+	machine *Machine
 	stop    context.CancelFunc
 	ended   chan error
 }
 
-// openStandIn opens the database of a state folder that no mayfly up uses, and takes orders.
-func openStandIn(ctx context.Context, s settings) (*standIn, error) {
+// OpenStandIn opens the database of a state folder that no mayfly up uses, and takes orders.
+func OpenStandIn(ctx context.Context, s Config) (*StandIn, error) {
 	m := newMachine(s)
 	if err := m.openStore(ctx); err != nil {
-		return nil, errors.Join(err, m.shutdown())
+		return nil, errors.Join(err, m.Close())
 	}
 	l, err := listenControl(s.State)
 	if err != nil {
-		return nil, errors.Join(err, m.shutdown())
+		return nil, errors.Join(err, m.Close())
 	}
-	in := &standIn{bus: m.bus, db: m.db, schemas: m.schemas, machine: m, ended: make(chan error, 1)}
+	in := &StandIn{Bus: m.bus, DB: m.db, Schemas: m.schemas, machine: m, ended: make(chan error, 1)}
 	ctx, in.stop = context.WithCancel(ctx)
 	go func() { in.ended <- m.carryOut(ctx, l) }()
 	return in, nil
 }
 
-// close lets what is under way finish.
-func (s *standIn) close() error {
+// Close lets what is under way finish.
+func (s *StandIn) Close() error {
 	s.stop()
-	return errors.Join(<-s.ended, s.machine.shutdown())
+	return errors.Join(<-s.ended, s.machine.Close())
 }
 
-// stateFiles are what is in a state folder, by patterns: what mayfly made.
-func stateFiles() []string {
-	return []string{databaseName + "*", controlName, "." + controlName, "claims", "runners", "canary", "archives", "podman.sock"}
+// StateFiles are what is in a state folder, by patterns: what mayfly made.
+func StateFiles() []string {
+	return []string{DatabaseName + "*", ControlName, "." + ControlName, "claims", "runners", "canary", "archives", "podman.sock"}
 }

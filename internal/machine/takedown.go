@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"context"
@@ -13,17 +13,17 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
-// A takedown says how a machine is taken down.
-type takedown struct {
+// A Takedown says how a machine is taken down.
+type Takedown struct {
 	Within     time.Duration // for jobs that run
 	KeepImages bool
 	Webhook    bool // remove it
 	Say        func(format string, args ...any)
 }
 
-// takeDown removes all that the machine made, here and at GitHub, and returns what is left
+// TakeDown removes all that the machine made, here and at GitHub, and returns what is left
 // of that, by listing it. The machine is open and does not run: nothing new is started.
-func (m *machine) takeDown(ctx context.Context, t takedown) (left []string, err error) {
+func (m *Machine) TakeDown(ctx context.Context, t Takedown) (left []string, err error) {
 	if err := m.drain(ctx, t); err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ const allRunners = 1 << 20
 
 // drain ends runners: those that are idle or on their way at once, the busy ones when their job
 // is done or its time is up.
-func (m *machine) drain(ctx context.Context, t takedown) error {
+func (m *Machine) drain(ctx context.Context, t Takedown) error {
 	if err := m.resume(ctx); err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (m *machine) drain(ctx context.Context, t takedown) error {
 }
 
 // removeRunners removes the runners that are not busy, or with force all.
-func (m *machine) removeRunners(ctx context.Context, force bool) error {
+func (m *Machine) removeRunners(ctx context.Context, force bool) error {
 	live, err := m.ledger.Runners(ctx, ledger.RunnerQuery{Live: true, Limit: allRunners})
 	if err != nil {
 		return err
@@ -93,7 +93,7 @@ func (m *machine) removeRunners(ctx context.Context, force bool) error {
 }
 
 // places are where runners of this machine can be registered, as far as the ledger knows.
-func (m *machine) places(ctx context.Context) (map[github.Scope]bool, error) {
+func (m *Machine) places(ctx context.Context) (map[github.Scope]bool, error) {
 	runners, err := m.ledger.Runners(ctx, ledger.RunnerQuery{Limit: allRunners})
 	if err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func (m *machine) places(ctx context.Context) (map[github.Scope]bool, error) {
 }
 
 // registered calls f for each runner of this machine's that GitHub knows.
-func (m *machine) registered(ctx context.Context, places map[github.Scope]bool, f func(github.Scope, github.Runner) error) error {
+func (m *Machine) registered(ctx context.Context, places map[github.Scope]bool, f func(github.Scope, github.Runner) error) error {
 	for at := range places {
 		there, err := m.joins.Forge.Runners(ctx, at)
 		if errors.Is(err, github.ErrNotFound) { // the repository is gone, and they with it
@@ -127,7 +127,7 @@ func (m *machine) registered(ctx context.Context, places map[github.Scope]bool, 
 	return nil
 }
 
-func (m *machine) deregisterAll(ctx context.Context, places map[github.Scope]bool, t takedown) error {
+func (m *Machine) deregisterAll(ctx context.Context, places map[github.Scope]bool, t Takedown) error {
 	return m.registered(ctx, places, func(at github.Scope, r github.Runner) error {
 		t.Say("removing the registration of %s from %s", r.Name, at)
 		err := m.joins.Forge.RemoveRunner(ctx, at, r.ID)
@@ -138,7 +138,7 @@ func (m *machine) deregisterAll(ctx context.Context, places map[github.Scope]boo
 	})
 }
 
-func (m *machine) removeHook(ctx context.Context, t takedown) error {
+func (m *Machine) removeHook(ctx context.Context, t Takedown) error {
 	at, hook, err := m.findHook(ctx)
 	if err != nil || hook == nil {
 		return err
@@ -152,7 +152,7 @@ func (m *machine) removeHook(ctx context.Context, t takedown) error {
 }
 
 // findHook returns the webhook that sends here; nil when there is none, or nobody said where.
-func (m *machine) findHook(ctx context.Context) (github.Scope, *github.Hook, error) {
+func (m *Machine) findHook(ctx context.Context) (github.Scope, *github.Hook, error) {
 	if m.config.HookAt == "" || m.config.HookURL == "" {
 		return github.Scope{}, nil, nil
 	}
@@ -171,7 +171,7 @@ func (m *machine) findHook(ctx context.Context) (github.Scope, *github.Hook, err
 }
 
 // built calls f for the digest of each image that the catalog knows and the engine has.
-func (m *machine) built(ctx context.Context, f func(b *imageengine.Builder, digest string) error) (err error) {
+func (m *Machine) built(ctx context.Context, f func(b *imageengine.Builder, digest string) error) (err error) {
 	if m.engine == nil {
 		return nil
 	}
@@ -198,7 +198,7 @@ func (m *machine) built(ctx context.Context, f func(b *imageengine.Builder, dige
 	return nil
 }
 
-func (m *machine) removeImages(ctx context.Context, t takedown) error {
+func (m *Machine) removeImages(ctx context.Context, t Takedown) error {
 	return m.built(ctx, func(b *imageengine.Builder, digest string) error {
 		t.Say("removing image %s", digest)
 		return b.Remove(ctx, digest)
@@ -206,7 +206,7 @@ func (m *machine) removeImages(ctx context.Context, t takedown) error {
 }
 
 // leftovers lists what should be gone.
-func (m *machine) leftovers(ctx context.Context, places map[github.Scope]bool, t takedown) (left []string, err error) {
+func (m *Machine) leftovers(ctx context.Context, places map[github.Scope]bool, t Takedown) (left []string, err error) {
 	containers, err := m.launcher.List(ctx)
 	if err != nil {
 		return nil, err
