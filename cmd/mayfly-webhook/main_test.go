@@ -2,9 +2,6 @@ package main
 
 import (
 	"bytes"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,6 +22,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/runtimeapi"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/github/githubsim/hook"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
@@ -112,13 +110,11 @@ func build(t *testing.T) string {
 // deliver sends a delivery to the Function URL.
 func (s *site) deliver(t *testing.T, name, secret, body string) *httptest.ResponseRecorder {
 	t.Helper()
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte(body))
 	r := httptest.NewRequest("POST", "/", strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("X-GitHub-Event", name)
 	r.Header.Set("X-GitHub-Delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958")
-	r.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+	r.Header.Set("X-Hub-Signature-256", hook.Sign(secret, []byte(body)))
 	w := httptest.NewRecorder()
 	(&runtimeapi.URL{Function: s.function}).ServeHTTP(w, r)
 	return w

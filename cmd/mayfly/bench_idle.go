@@ -41,7 +41,7 @@ func (c *benchIdleCmd) Run(ctx context.Context, screen *cli.Screen) (err error) 
 	progress := screen.Progress(time.Now)
 	defer progress.End()
 	s, err := openSimulated(ctx, simulatedSettings{
-		Launcher: c.Launcher, State: dir, Listen: "127.0.0.1:0", Repository: sampleRepository,
+		Launcher: c.Launcher, Sockets: engineSockets(), State: dir, Listen: "127.0.0.1:0", Repository: benchRepository,
 		Pools: pool.Set{{Name: "bench", Labels: []string{"bench"}, Resources: pool.Resources{CPUs: 0.1, Memory: 64 << 20}}},
 		Log:   slog.New(slog.DiscardHandler), Progress: progress.Set,
 	})

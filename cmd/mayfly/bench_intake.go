@@ -3,10 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +25,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
+	"github.com/mayfly-ci/mayfly/internal/github/githubsim/hook"
 	"github.com/mayfly-ci/mayfly/internal/machine"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 	"github.com/mayfly-ci/mayfly/internal/secret"
@@ -169,7 +167,7 @@ func (c *benchIntakeCmd) serve(ctx context.Context, clients int, name string, ru
 		return r, err
 	}
 	key := rand.Text()
-	hook, err := webhook.New(webhook.Config{
+	handler, err := webhook.New(webhook.Config{
 		Secrets: []secret.Secret{secret.New(key)}, Publish: b.Publish, Full: disk.ErrFull, Log: log,
 		Pools: pool.Set{pool.Pool{Name: "bench", Labels: []string{"ubuntu-latest"}}.WithDefaults()},
 	})
@@ -180,7 +178,7 @@ func (c *benchIntakeCmd) serve(ctx context.Context, clients int, name string, ru
 	if err != nil {
 		return r, err
 	}
-	server := webhook.Server(hook, log)
+	server := webhook.Server(handler, log)
 	go server.Serve(listener)
 	defer server.Close()
 	running, stop := context.WithCancel(ctx)
@@ -189,7 +187,7 @@ func (c *benchIntakeCmd) serve(ctx context.Context, clients int, name string, ru
 	defer func() { stop(); <-done }()
 
 	return load(ctx, clients, c.For/turns, func() (func(context.Context) error, func() error, error) {
-		p, err := dialPoster(listener.Addr().String(), sampleDelivery, signatureOf(sampleDelivery, key))
+		p, err := dialPoster(listener.Addr().String(), sampleDelivery, hook.Sign(key, sampleDelivery))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -253,13 +251,6 @@ func (c *benchIntakeCmd) bare(ctx context.Context, clients int) (r intakeRun, er
 	return load(ctx, clients, c.For, func() (func(context.Context) error, func() error, error) {
 		return write, func() error { return nil }, nil
 	})
-}
-
-// signatureOf signs body as GitHub does.
-func signatureOf(body []byte, key string) string {
-	mac := hmac.New(sha256.New, []byte(key))
-	mac.Write(body)
-	return "sha256=" + hex.EncodeToString(mac.Sum(nil))
 }
 
 // A poster posts one delivery again and again over a connection of its own, each

@@ -3,9 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +19,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/aws/runtimeapi"
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/github/githubsim/hook"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
@@ -153,11 +151,9 @@ func benchEvent() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	mac := hmac.New(sha256.New, []byte(benchSecret))
-	mac.Write(sampleDelivery)
 	for name, value := range map[string]string{
 		"Content-Type": "application/json", "X-GitHub-Event": event.TypeWorkflowJob, "X-GitHub-Delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958",
-		"X-Hub-Signature-256": "sha256=" + hex.EncodeToString(mac.Sum(nil)),
+		"X-Hub-Signature-256": hook.Sign(benchSecret, sampleDelivery),
 	} {
 		r.Header.Set(name, value)
 	}

@@ -23,6 +23,9 @@ type benchLaunchCmd struct {
 	JSON     bool   `help:"Print JSON."`
 }
 
+// benchRepository is the one in the simulator.
+const benchRepository = "acme/web"
+
 // A launchFigure is what one part of the way took, in milliseconds.
 type launchFigure struct {
 	What string  `json:"what"`
@@ -42,7 +45,7 @@ func (c *benchLaunchCmd) Run(ctx context.Context, screen *cli.Screen) (err error
 	defer progress.End()
 	clock := &launchClock{starts: map[string]started{}}
 	s, err := openSimulated(ctx, simulatedSettings{
-		Launcher: c.Launcher, State: dir, Listen: "127.0.0.1:0", Repository: sampleRepository, Wrap: clock.wrap,
+		Launcher: c.Launcher, Sockets: engineSockets(), State: dir, Listen: "127.0.0.1:0", Repository: benchRepository, Wrap: clock.wrap,
 		Pools: pool.Set{{Name: "bench", Labels: []string{"bench"}, Resources: pool.Resources{CPUs: 0.5, Memory: 256 << 20}}},
 		Log:   slog.New(slog.DiscardHandler), Progress: progress.Set,
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -43,7 +44,7 @@ jobs:
 type canarySettings struct {
 	Image   string // digest or name of an image that the engine has
 	Within  time.Duration
-	Sockets []string // where the engine may answer; nil for the usual places
+	Sockets []string // where the engine may answer
 	Log     *slog.Logger
 }
 
@@ -190,3 +191,18 @@ func (l listening) Stop(ctx context.Context, runner string, grace time.Duration)
 }
 
 var _ fleet.Launcher = listening{}
+
+// farewell is what runners write last into every log.
+const farewell = "Cleaning up orphan processes"
+
+// lastLine is the last line of a job's log but for the runner's farewell, without
+// its time.
+func lastLine(sim *githubsim.Sim, job int64) string {
+	for _, line := range slices.Backward(strings.Split(sim.Log(job), "\n")) {
+		_, text, timed := strings.Cut(line, " ")
+		if timed && text != farewell && strings.TrimSpace(text) != "" {
+			return strings.TrimPrefix(text, "##[error]")
+		}
+	}
+	return ""
+}

@@ -3,10 +3,7 @@ package main
 import (
 	"bytes"
 	"cmp"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +21,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/aws/build"
 	"github.com/mayfly-ci/mayfly/internal/aws/program"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
+	"github.com/mayfly-ci/mayfly/internal/github/githubsim/hook"
 )
 
 // A cloudWorld is AWS and GitHub for one test. AWS is moto, with stand-ins of ours
@@ -104,9 +102,7 @@ pools:
 // receive is the address of the webhook's function.
 func (w *cloudWorld) receive(rw http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
-	mac := hmac.New(sha256.New, []byte(w.secret))
-	mac.Write(body)
-	if err != nil || r.Header.Get("X-Hub-Signature-256") != "sha256="+hex.EncodeToString(mac.Sum(nil)) {
+	if err != nil || r.Header.Get("X-Hub-Signature-256") != hook.Sign(w.secret, body) {
 		rw.WriteHeader(http.StatusUnauthorized)
 		return
 	}

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -54,12 +53,6 @@ type demoSummary struct {
 	QueuedToStarted   quantiles `json:"queued_to_started_ms"`
 }
 
-// quantiles are in milliseconds.
-type quantiles struct {
-	P50 float64 `json:"p50"`
-	P99 float64 `json:"p99"`
-}
-
 // errDemo says that the demo did not end as meant.
 var errDemo = errors.New("demo: not all ended as meant")
 
@@ -79,7 +72,7 @@ func (c *demoCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, lo
 	}
 	progress := screen.Progress(time.Now)
 	s, err := openSimulated(ctx, simulatedSettings{
-		Launcher: c.Launcher, Image: c.Image, State: c.State, Listen: c.Listen, Secret: secret.New(c.Secret),
+		Launcher: c.Launcher, Sockets: engineSockets(), Image: c.Image, State: c.State, Listen: c.Listen, Secret: secret.New(c.Secret),
 		Repository: sampleRepository, Pools: demoPools(), Log: log, Progress: progress.Set,
 	})
 	progress.End()
@@ -257,30 +250,6 @@ func (c *demoCmd) conclude(ctx context.Context, screen *cli.Screen, s *simulated
 			d.AsExpected, d.Jobs, d.RunnersStarted, left.Containers, left.Registrations, left.Claims)
 	}
 	return d, nil
-}
-
-// farewell is what runners write last into every log.
-const farewell = "Cleaning up orphan processes"
-
-// lastLine is the last line of a job's log but for the runner's farewell, without
-// its time.
-func lastLine(sim *githubsim.Sim, job int64) string {
-	for _, line := range slices.Backward(strings.Split(sim.Log(job), "\n")) {
-		_, text, timed := strings.Cut(line, " ")
-		if timed && text != farewell && strings.TrimSpace(text) != "" {
-			return strings.TrimPrefix(text, "##[error]")
-		}
-	}
-	return ""
-}
-
-func quantilesOf(values []float64) quantiles {
-	if len(values) == 0 {
-		return quantiles{}
-	}
-	slices.Sort(values)
-	at := func(q float64) float64 { return values[min(len(values)-1, int(q*float64(len(values))))] }
-	return quantiles{P50: at(0.50), P99: at(0.99)}
 }
 
 // stay tells how to go on, and of what happens, until ctx ends.

@@ -2,16 +2,15 @@ package main
 
 import (
 	"bytes"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"net/http"
 	"os"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/github/githubsim/hook"
 )
 
 // TestDiskFull is data/field's disk-full.sh and 22-disk.yml: a job fills the disk that mayfly's
@@ -87,8 +86,6 @@ func (w *world) refused(t *testing.T) {
 func (w *world) ping(t *testing.T) int {
 	t.Helper()
 	body := []byte(`{"zen":"` + string(bytes.Repeat([]byte("x"), 100_000)) + `","hook_id":1}`)
-	mac := hmac.New(sha256.New, []byte(w.secret))
-	mac.Write(body)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.hookURL(), bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +95,7 @@ func (w *world) ping(t *testing.T) int {
 	id := make([]byte, 16)
 	rand.Read(id)
 	req.Header.Set("X-GitHub-Delivery", fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:]))
-	req.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+	req.Header.Set("X-Hub-Signature-256", hook.Sign(w.secret, body))
 	answer, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return 0

@@ -2,10 +2,7 @@ package main
 
 import (
 	"bytes"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,6 +17,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/github/githubsim/hook"
 	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
@@ -37,15 +35,13 @@ func (w *world) deliver(t *testing.T, name string, body []byte) string {
 // post posts a signed delivery, which must be accepted, and returns the answer.
 func (w *world) post(t *testing.T, name string, body []byte) []byte {
 	t.Helper()
-	mac := hmac.New(sha256.New, []byte(w.secret))
-	mac.Write(body)
 	r, err := http.NewRequest(http.MethodPost, w.hookURL(), bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for key, value := range map[string]string{
 		"Content-Type": "application/json", "X-GitHub-Event": name, "X-GitHub-Delivery": rand.Text(),
-		"X-Hub-Signature-256": "sha256=" + hex.EncodeToString(mac.Sum(nil)),
+		"X-Hub-Signature-256": hook.Sign(w.secret, body),
 	} {
 		r.Header.Set(key, value)
 	}
@@ -121,10 +117,8 @@ rules:
 	ping := func(path string) {
 		t.Helper()
 		w.deliver(t, "ping", []byte(`{"zen": "Half measures are as bad as nothing at all."}`))
-		mac := hmac.New(sha256.New, []byte("key"))
 		want := request{path: path, body: `{"text":"Half measures are as bad as nothing at all."}`}
-		mac.Write([]byte(want.body))
-		want.signature = "sha256=" + hex.EncodeToString(mac.Sum(nil))
+		want.signature = hook.Sign("key", []byte(want.body))
 		if got := <-requests; got != want {
 			t.Errorf("the endpoint got %v, want %v", got, want)
 		}

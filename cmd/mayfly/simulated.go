@@ -43,7 +43,7 @@ type simulated struct {
 // simulatedSettings say how.
 type simulatedSettings struct {
 	Launcher   string        // auto, engine or sandbox
-	Sockets    []string      // where an engine may answer; nil for the usual places
+	Sockets    []string      // where an engine may answer
 	Image      string        // one that is there, with a runner in it; "" for one from this machine's programs
 	State      string        // folder for everything
 	Listen     string        // for deliveries
@@ -139,9 +139,6 @@ func (s *simulated) openMachine(ctx context.Context, c simulatedSettings, settin
 	settings.Launcher = machine.Launch{
 		Kind: c.Launcher, Sockets: c.Sockets, Serve: filepath.Join(c.State, "podman.sock"),
 		Programs: programs, Agent: agent, Wrap: c.Wrap,
-	}
-	if c.Sockets == nil {
-		settings.Launcher.Sockets = engineSockets()
 	}
 	if s.Machine, err = machine.Open(ctx, settings); err != nil {
 		return err

@@ -2,9 +2,6 @@ package simulation
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,6 +20,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
 	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/github/githubsim/hook"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/ledger/sqlite"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
@@ -338,12 +336,10 @@ func (p *process) receive(guid string, body []byte) int {
 	if p == nil || p.dead {
 		return http.StatusBadGateway
 	}
-	mac := hmac.New(sha256.New, []byte(hookKey.Reveal()))
-	mac.Write(body)
 	req := httptest.NewRequest(http.MethodPost, "/webhook", strings.NewReader(string(body)))
 	for name, value := range map[string]string{
 		"Content-Type": "application/json", "X-GitHub-Event": event.TypeWorkflowJob, "X-GitHub-Delivery": guid,
-		"X-Hub-Signature-256": "sha256=" + hex.EncodeToString(mac.Sum(nil)),
+		"X-Hub-Signature-256": hook.Sign(hookKey.Reveal(), body),
 	} {
 		req.Header.Set(name, value)
 	}
