@@ -4,7 +4,7 @@ GO       ?= go
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 STATIC   := CGO_ENABLED=0 GOFLAGS='$(GOFLAGS) -trimpath' # also of lint and of what tests build: Go compiles once what they share
-BINARIES := mayfly mayfly-agent mayfly-minirunner mayfly-webhook mayfly-lambda
+BINARIES := mayfly mayfly-bench mayfly-agent mayfly-minirunner mayfly-webhook mayfly-lambda
 
 .PHONY: help demo build release test simulate chaos lint bench clean
 
@@ -53,10 +53,10 @@ lint: ## gofmt, vet, staticcheck, and the Dockerfile of runners
 	cd internal/image/source/lint && $(GO) test ./...
 
 bench: build ## intake, launch, sleeping jobs, and start of the webhook on AWS, beside their baselines
-	bin/mayfly bench intake
-	bin/mayfly bench launch
-	$(GO) test ./cmd/mayfly -run '^$$' -bench Idle -benchtime 1x
-	bin/mayfly bench lambda
+	bin/mayfly-bench intake
+	bin/mayfly-bench launch
+	$(GO) test ./cmd/mayfly-bench -run '^$$' -bench Idle -benchtime 1x
+	bin/mayfly-bench lambda
 
 clean: ## remove what make built
 	rm -rf bin internal/aws/program/linux

@@ -18,6 +18,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/machine"
 	"github.com/mayfly-ci/mayfly/internal/pool"
+	"github.com/mayfly-ci/mayfly/internal/rehearsal"
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
@@ -45,12 +46,12 @@ type demoCmd struct {
 
 // A demoSummary is what the demo comes to.
 type demoSummary struct {
-	Jobs              int       `json:"jobs"`
-	AsExpected        int       `json:"as_expected"`
-	RunnersStarted    int       `json:"runners_started"`
-	LeftContainers    int       `json:"left_containers"`
-	LeftRegistrations int       `json:"left_registrations"`
-	QueuedToStarted   quantiles `json:"queued_to_started_ms"`
+	Jobs              int                 `json:"jobs"`
+	AsExpected        int                 `json:"as_expected"`
+	RunnersStarted    int                 `json:"runners_started"`
+	LeftContainers    int                 `json:"left_containers"`
+	LeftRegistrations int                 `json:"left_registrations"`
+	QueuedToStarted   rehearsal.Quantiles `json:"queued_to_started_ms"`
 }
 
 // errDemo says that the demo did not end as meant.
@@ -71,7 +72,7 @@ func (c *demoCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, lo
 		defer func() { err = errors.Join(err, os.RemoveAll(c.State)) }()
 	}
 	progress := screen.Progress(time.Now)
-	s, err := openSimulated(ctx, simulatedSettings{
+	s, err := rehearsal.Open(ctx, rehearsal.Config{
 		Launcher: c.Launcher, Sockets: engineSockets(), Image: c.Image, State: c.State, Listen: c.Listen, Secret: secret.New(c.Secret),
 		Repository: sampleRepository, Pools: demoPools(), Log: log, Progress: progress.Set,
 	})
@@ -85,10 +86,10 @@ func (c *demoCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, lo
 			return nil
 		}
 		open = false
-		return s.shutdown()
+		return s.Close()
 	}
 	defer func() { err = errors.Join(err, shutdown()) }()
-	screen.Notef("simulated GitHub at %s, deliveries to %s, launcher %s", s.simURL, s.hookURL(), s.LauncherName())
+	screen.Notef("simulated GitHub at %s, deliveries to %s, launcher %s", s.SimURL, s.HookURL(), s.LauncherName())
 	summary, err := c.play(ctx, screen, s)
 	if err != nil {
 		return err
@@ -118,16 +119,16 @@ func demoPools() pool.Set {
 }
 
 // play pushes the sample, follows its jobs to their end and tells of them.
-func (c *demoCmd) play(ctx context.Context, screen *cli.Screen, s *simulated) (demoSummary, error) {
+func (c *demoCmd) play(ctx context.Context, screen *cli.Screen, s *rehearsal.Rehearsal) (demoSummary, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.Within, fmt.Errorf("the demo took longer than %v", c.Within))
 	defer cancel()
-	changes := s.sim.Subscribe()
+	changes := s.Sim.Subscribe()
 	defer changes.Close()
 	files, err := sampleFiles()
 	if err != nil {
 		return demoSummary{}, err
 	}
-	runs, err := s.sim.Push(githubsim.Push{Repository: sampleRepository, Message: "try mayfly", Files: files})
+	runs, err := s.Sim.Push(githubsim.Push{Repository: sampleRepository, Message: "try mayfly", Files: files})
 	if err != nil {
 		return demoSummary{}, err
 	}
@@ -135,7 +136,7 @@ func (c *demoCmd) play(ctx context.Context, screen *cli.Screen, s *simulated) (d
 	if err := follow(ctx, screen, changes, len(runs)); err != nil {
 		return demoSummary{}, err
 	}
-	if err := s.settle(ctx); err != nil {
+	if err := s.Settle(ctx); err != nil {
 		return demoSummary{}, err
 	}
 	return c.conclude(ctx, screen, s)
@@ -209,7 +210,7 @@ func resultColour(j githubsim.Job) cli.Colour {
 func asMeant(j githubsim.Job) bool { return j.Conclusion == cmp.Or(expected[j.Name], "success") }
 
 // conclude prints the table and the inventory, and adds them up.
-func (c *demoCmd) conclude(ctx context.Context, screen *cli.Screen, s *simulated) (d demoSummary, err error) {
+func (c *demoCmd) conclude(ctx context.Context, screen *cli.Screen, s *rehearsal.Rehearsal) (d demoSummary, err error) {
 	list, err := s.Ledger().Jobs(ctx, ledger.JobQuery{Limit: 1000})
 	if err != nil {
 		return d, err
@@ -222,11 +223,11 @@ func (c *demoCmd) conclude(ctx context.Context, screen *cli.Screen, s *simulated
 	if err != nil {
 		return d, err
 	}
-	left, err := s.inventory(ctx)
+	left, err := s.Inventory(ctx)
 	if err != nil {
 		return d, err
 	}
-	jobs := s.sim.Jobs()
+	jobs := s.Sim.Jobs()
 	var waits []float64
 	var rows [][]cli.Cell
 	for _, j := range jobs {
@@ -236,13 +237,13 @@ func (c *demoCmd) conclude(ctx context.Context, screen *cli.Screen, s *simulated
 		if asMeant(j) && k.Conclusion == j.Conclusion {
 			d.AsExpected++
 		}
-		row := cli.Text(j.Name, k.Pool, j.Runner, cli.Duration(wait), cli.Duration(j.Completed.Sub(j.StartedAt)), j.Conclusion, lastLine(s.sim, j.ID))
+		row := cli.Text(j.Name, k.Pool, j.Runner, cli.Duration(wait), cli.Duration(j.Completed.Sub(j.StartedAt)), j.Conclusion, rehearsal.LastLine(s.Sim, j.ID))
 		row[5].Colour = resultColour(j)
 		rows = append(rows, row)
 	}
 	d.Jobs, d.RunnersStarted = len(jobs), len(runners)
 	d.LeftContainers, d.LeftRegistrations = left.Containers, left.Registrations
-	d.QueuedToStarted = quantilesOf(waits)
+	d.QueuedToStarted = rehearsal.QuantilesOf(waits)
 	if !c.JSON {
 		fmt.Fprintln(screen.Out)
 		screen.Table([]string{"JOB", "POOL", "RUNNER", "QUEUED→STARTED", "TOOK", "RESULT", "LAST LINE"}, rows)
@@ -253,7 +254,7 @@ func (c *demoCmd) conclude(ctx context.Context, screen *cli.Screen, s *simulated
 }
 
 // stay tells how to go on, and of what happens, until ctx ends.
-func (c *demoCmd) stay(ctx context.Context, screen *cli.Screen, s *simulated) {
+func (c *demoCmd) stay(ctx context.Context, screen *cli.Screen, s *rehearsal.Rehearsal) {
 	screen.Notef(`
 still up. Push to start further jobs:
   git clone %s && cd web
@@ -262,8 +263,8 @@ Deliveries of your own go to %s.
 See what happens with:
   mayfly jobs --state %s
   mayfly events --state %s
-Stop with Ctrl-C.`, s.cloneURL(), s.hookURL(), s.State(), s.State())
-	changes := s.sim.Subscribe()
+Stop with Ctrl-C.`, s.CloneURL(), s.HookURL(), s.State(), s.State())
+	changes := s.Sim.Subscribe()
 	defer changes.Close()
 	tell := teller{screen: screen, begin: time.Now(), status: map[int64]string{}}
 	pages := pages{screen: screen, told: map[int64]bool{}}

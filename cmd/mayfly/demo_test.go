@@ -22,6 +22,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/hook"
 	"github.com/mayfly-ci/mayfly/internal/machine"
+	"github.com/mayfly-ci/mayfly/internal/rehearsal"
 )
 
 // TestDemo runs the main job as a person does, on both launchers and both engines.
@@ -44,7 +45,7 @@ func testDemo(t *testing.T, launcher string) {
 	if got.RunnersStarted < got.Jobs {
 		t.Errorf("%d runners for %d jobs", got.RunnersStarted, got.Jobs)
 	}
-	got.QueuedToStarted, got.RunnersStarted = quantiles{}, 0
+	got.QueuedToStarted, got.RunnersStarted = rehearsal.Quantiles{}, 0
 	if diff := cmp.Diff(demoSummary{Jobs: 6, AsExpected: 6}, got); diff != "" {
 		t.Error(diff)
 	}

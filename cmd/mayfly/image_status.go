@@ -11,6 +11,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/machine"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
+	"github.com/mayfly-ci/mayfly/internal/rehearsal"
 )
 
 // imageReading says of which images there is to read. On AWS each architecture has a
@@ -190,7 +191,7 @@ func (c *imageCanaryCmd) Run(ctx context.Context, all *commands, screen *cli.Scr
 		return err
 	}
 	begin := time.Now()
-	if err := tryImage(ctx, canarySettings{Image: c.Image, Within: c.Within, Sockets: settings.Sockets, Log: log}); err != nil {
+	if err := rehearsal.Try(ctx, rehearsal.Canary{Image: c.Image, Within: c.Within, Sockets: settings.Sockets, Log: log}); err != nil {
 		return cli.HintIfNone(fmt.Errorf("canary in image %s: %w", c.Image, err), "the image is not fit for jobs; --log-level debug shows each step")
 	}
 	fmt.Fprintf(screen.Out, "image %s: its runner registered, ran the canary job and left, in %s\n", c.Image, cli.Duration(time.Since(begin)))

@@ -16,6 +16,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/image/archive"
 	"github.com/mayfly-ci/mayfly/internal/image/engine"
 	"github.com/mayfly-ci/mayfly/internal/image/hosttools"
+	"github.com/mayfly-ci/mayfly/internal/rehearsal"
 )
 
 // standinVersion is that of the stand-in for GitHub's runner.
@@ -76,7 +77,7 @@ func testImage(t *testing.T, socket string) {
 		t.Errorf("mayfly image list lacks %s", built.Digest)
 	}
 	got := mayflyJSON[demoSummary](t, "demo", "--json", "--launcher", "engine", "--image", built.Digest)
-	got.QueuedToStarted, got.RunnersStarted = quantiles{}, 0
+	got.QueuedToStarted, got.RunnersStarted = rehearsal.Quantiles{}, 0
 	if diff := cmp.Diff(demoSummary{Jobs: 6, AsExpected: 6}, got); diff != "" {
 		t.Error(diff)
 	}

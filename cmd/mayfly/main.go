@@ -47,7 +47,6 @@ type commands struct {
 	Image      imageCmd          `cmd:"" help:"The image that runners start from: its source, builds and versions."`
 	Token      tokenCmd          `cmd:"" help:"Get a registration token or a JIT configuration for a runner of your own."`
 	Webhook    webhookCmd        `cmd:"" help:"Install, ping or remove the webhook at GitHub."`
-	Bench      benchCmd          `cmd:"" help:"Measure intake and launch on this machine."`
 	Completion cli.CompletionCmd `cmd:"" help:"Print the completion script of a shell."`
 	Version    versionCmd        `cmd:"" help:"Print the version."`
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/fault"
 	"github.com/mayfly-ci/mayfly/internal/proof"
+	"github.com/mayfly-ci/mayfly/internal/rehearsal"
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
@@ -24,7 +25,7 @@ const twoPools = `max: 4
     labels: [mayfly-large, linux]
     memory: 512MiB
     network: host
-    command: [` + minirunner + `]`
+    command: [` + rehearsal.Minirunner + `]`
 
 // proofWorld is a world with a commit in its repository, and nobody serves it yet.
 func proofWorld(t *testing.T, c worldConfig) *world {
@@ -149,7 +150,7 @@ func TestProofBroken(t *testing.T) {
 			w.sim.Faults().Add(fault.Rule{Path: "/repos/acme/web/actions/runners/generate-jitconfig", Status: 403})
 		}},
 		"a program that ends": {link: "runner", says: []string{"hint: the runner's program does not listen"}, args: []string{"--patience", "30s"}, breaks: func(t *testing.T, w *world) {
-			w.edit(t, "["+minirunner+"]", "[/bin/false]")
+			w.edit(t, "["+rehearsal.Minirunner+"]", "[/bin/false]")
 			w.serve(t)
 		}},
 		"a container that was used": {link: "result", says: []string{"it ended with failure"}, args: []string{"--patience", "30s"}, breaks: func(t *testing.T, w *world) {

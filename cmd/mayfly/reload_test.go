@@ -19,6 +19,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/hook"
 	"github.com/mayfly-ci/mayfly/internal/machine"
+	"github.com/mayfly-ci/mayfly/internal/rehearsal"
 )
 
 // deliver posts a signed delivery to the world's mayfly and returns the pool that takes
@@ -151,7 +152,7 @@ rules:
 	if err != nil {
 		t.Fatal(err)
 	}
-	second := fmt.Sprintf("  - {name: second, labels: %s, network: host, command: [%s]}\n", quoted, minirunner)
+	second := fmt.Sprintf("  - {name: second, labels: %s, network: host, command: [%s]}\n", quoted, rehearsal.Minirunner)
 	write(second + rule("/two"))
 	w.hangUp(t, "configuration reloaded", 1)
 	ping("/two")

@@ -21,6 +21,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/fleet/engine"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/image/hosttools"
+	"github.com/mayfly-ci/mayfly/internal/rehearsal"
 )
 
 // TestSecrets runs a thief: a job that looks for what mayfly keeps, and for what is
@@ -88,7 +89,7 @@ func onEngine(t *testing.T, socket string) worldConfig {
 	}
 	dockertest.Load(t, socket, image, hosttools.Config{
 		Tools: []string{"bash", "env", "grep", "head", "ls", "rm", "sed", "sleep", "tail", "touch", "wc"},
-		Files: map[string]string{minirunner: tool("mayfly-minirunner")},
+		Files: map[string]string{rehearsal.Minirunner: tool("mayfly-minirunner")},
 	})
 	return worldConfig{
 		launcher: fmt.Sprintf("launcher: engine\nengine: {socket: %s}", socket),

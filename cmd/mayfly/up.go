@@ -15,6 +15,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/machine"
+	"github.com/mayfly-ci/mayfly/internal/rehearsal"
 )
 
 // upCmd is `mayfly up`.
@@ -44,7 +45,7 @@ func (c *upCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log 
 	if err != nil {
 		return err
 	}
-	settings.Log, settings.Try = log, tryWith(log)
+	settings.Log, settings.Try = log, rehearsal.TryWith(log)
 	signals, stop := hangups() // before anyone is told to send one
 	defer stop()
 	m, err := machine.Open(ctx, settings)

@@ -24,6 +24,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/fleet/sandbox"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/rehearsal"
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
@@ -67,8 +68,8 @@ const (
 func newWorld(t *testing.T, c worldConfig) *world {
 	t.Helper()
 	c.token, c.secret = cmp.Or(c.token, rand.Text()), cmp.Or(c.secret, rand.Text())
-	c.command = cmp.Or(c.command, minirunner)
-	c.launcher = cmp.Or(c.launcher, fmt.Sprintf("launcher: sandbox\nsandbox: {programs: {%q: %q}}", tool("mayfly-minirunner"), minirunner))
+	c.command = cmp.Or(c.command, rehearsal.Minirunner)
+	c.launcher = cmp.Or(c.launcher, fmt.Sprintf("launcher: sandbox\nsandbox: {programs: {%q: %q}}", tool("mayfly-minirunner"), rehearsal.Minirunner))
 	if c.purge == nil {
 		c.purge = purgeSandbox
 	}

@@ -1,6 +1,6 @@
 // Command bare is the least that a webhook on Lambda can be, as AWS's own examples
 // have it: what comes goes on the bus. It checks nothing and is deployed nowhere; it is what
-// `mayfly bench lambda` measures beside the webhook.
+// `mayfly-bench lambda` measures beside the webhook.
 package main
 
 import (

@@ -1,5 +1,5 @@
 // Package runtimeapi stands for Lambda: it runs a function's program and hands it
-// what it is called with, over Lambda's own runtime API. Tests and `mayfly bench`
+// what it is called with, over Lambda's own runtime API. Tests and mayfly-bench
 // use it, so that what they run is the program that is deployed.
 //
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html

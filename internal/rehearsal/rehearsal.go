@@ -1,4 +1,7 @@
-package main
+// Package rehearsal is a whole Mayfly against a GitHub of its own, in one process: what the demo, the
+// canary of an image and the benchmarks play on. The mini runner stands in for GitHub's runner, but in a
+// canary, which runs the runner of its image.
+package rehearsal
 
 import (
 	"cmp"
@@ -26,22 +29,22 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/webhook"
 )
 
-// A simulated is a machine against a GitHub of our own, in one process: what the
+// A Rehearsal is a machine against a GitHub of our own, in one process: what the
 // demo and the launch benchmark run on. The mini runner stands in for GitHub's.
-type simulated struct {
+type Rehearsal struct {
 	*machine.Machine
-	sim        *githubsim.Sim
-	simURL     string
+	Sim        *githubsim.Sim
+	SimURL     string
 	token      secret.Secret // for the simulator's API and for pushing to it
 	listener   net.Listener  // for deliveries
-	repository string
+	Repository string
 	image      string // loaded into the engine; "" with the sandbox
 	end        context.CancelFunc
 	served     chan error // how run ended; nil before it began
 }
 
-// simulatedSettings say how.
-type simulatedSettings struct {
+// Config say how.
+type Config struct {
 	Launcher   string        // auto, engine or sandbox
 	Sockets    []string      // where an engine may answer
 	Image      string        // one that is there, with a runner in it; "" for one from this machine's programs
@@ -55,16 +58,16 @@ type simulatedSettings struct {
 	Log        *slog.Logger
 }
 
-// minirunner is where the stand-in for the official runner is in every container.
-const minirunner = "/opt/runner/mayfly-minirunner"
+// Minirunner is where the stand-in for the official runner is in every container.
+const Minirunner = "/opt/runner/mayfly-minirunner"
 
-// openSimulated starts the simulator and opens a machine that serves it.
-func openSimulated(ctx context.Context, c simulatedSettings) (s *simulated, err error) {
-	s = &simulated{repository: c.Repository}
+// Open starts the simulator and opens a machine that serves it.
+func Open(ctx context.Context, c Config) (s *Rehearsal, err error) {
+	s = &Rehearsal{Repository: c.Repository}
 	ctx, s.end = context.WithCancel(ctx)
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.shutdown())
+			err = errors.Join(err, s.Close())
 		}
 	}()
 	s.token = secret.New(rand.Text())
@@ -80,7 +83,7 @@ func openSimulated(ctx context.Context, c simulatedSettings) (s *simulated, err 
 	settings := machine.Config{
 		State: filepath.Join(c.State, "mayfly"), Limits: ledger.Limits{Pools: c.Pools},
 		Webhook: webhook.Config{Secrets: []secret.Secret{c.Secret}},
-		Forge:   github.Config{URL: s.simURL, Token: s.token}, HookAt: c.Repository, HookURL: s.hookURL(), Log: c.Log,
+		Forge:   github.Config{URL: s.SimURL, Token: s.token}, HookAt: c.Repository, HookURL: s.HookURL(), Log: c.Log,
 	}
 	if settings.Limits.Host, err = fleet.Host(); err != nil {
 		return s, err
@@ -97,8 +100,8 @@ func openSimulated(ctx context.Context, c simulatedSettings) (s *simulated, err 
 }
 
 // serveSim starts the simulator, with a repository.
-func (s *simulated) serveSim(ctx context.Context, c simulatedSettings) (err error) {
-	s.sim, err = githubsim.New(githubsim.Config{
+func (s *Rehearsal) serveSim(ctx context.Context, c Config) (err error) {
+	s.Sim, err = githubsim.New(githubsim.Config{
 		Log: c.Log, Now: time.Now, Tokens: []secret.Secret{s.token}, Dir: filepath.Join(c.State, "repositories"),
 	})
 	if err != nil {
@@ -108,14 +111,14 @@ func (s *simulated) serveSim(ctx context.Context, c simulatedSettings) (err erro
 	if err != nil {
 		return err
 	}
-	s.simURL = "http://" + l.Addr().String()
-	go s.sim.Serve(ctx, l)
-	return s.sim.CreateRepository(githubsim.Repository{Name: c.Repository})
+	s.SimURL = "http://" + l.Addr().String()
+	go s.Sim.Serve(ctx, l)
+	return s.Sim.CreateRepository(githubsim.Repository{Name: c.Repository})
 }
 
 // openMachine opens the machine on the launcher that is asked for or there. Runners
 // share the host's network, because the simulator listens on its loopback.
-func (s *simulated) openMachine(ctx context.Context, c simulatedSettings, settings machine.Config) (err error) {
+func (s *Rehearsal) openMachine(ctx context.Context, c Config, settings machine.Config) (err error) {
 	agent, err := cli.Companion("mayfly-agent")
 	if err != nil {
 		return err
@@ -125,14 +128,14 @@ func (s *simulated) openMachine(ctx context.Context, c simulatedSettings, settin
 		if runner, err = cli.Companion("mayfly-minirunner"); err != nil {
 			return err
 		}
-		programs[runner] = minirunner
+		programs[runner] = Minirunner
 	}
 	image := hosttools.NewName("demo") // of this simulation alone: others on the same engine come and go
 	for i := range settings.Limits.Pools {
 		p := &settings.Limits.Pools[i]
 		p.Network, p.Image = pool.NetworkHost, cmp.Or(c.Image, image)
 		if c.Image == "" {
-			p.Command = []string{minirunner}
+			p.Command = []string{Minirunner}
 		}
 		*p = p.WithDefaults()
 	}
@@ -152,12 +155,12 @@ func (s *simulated) openMachine(ctx context.Context, c simulatedSettings, settin
 	s.image = image
 	c.Progress("building an image from this machine's own programs …")
 	return loadTools(ctx, s.EngineImages(), image, hosttools.Config{
-		Tools: hosttools.Tools(), Trees: hosttools.Trees(), Files: map[string]string{minirunner: runner},
+		Tools: hosttools.Tools(), Trees: hosttools.Trees(), Files: map[string]string{Minirunner: runner},
 	})
 }
 
 // checkImage fails unless image is there: the runners of a simulation pull nothing.
-func (s *simulated) checkImage(ctx context.Context, image string) error {
+func (s *Rehearsal) checkImage(ctx context.Context, image string) error {
 	if has, err := s.EngineImages().Has(ctx, image); has || err != nil {
 		return err
 	}
@@ -187,22 +190,22 @@ func loadTools(ctx context.Context, store *docker.Images, ref string, c hosttool
 	return store.Load(ctx, archive)
 }
 
-func (s *simulated) hookURL() string { return "http://" + s.listener.Addr().String() + "/webhook" }
+func (s *Rehearsal) HookURL() string { return "http://" + s.listener.Addr().String() + "/webhook" }
 
 // installHook makes the webhook as mayfly webhook install does.
-func (s *simulated) installHook(ctx context.Context, c simulatedSettings) error {
+func (s *Rehearsal) installHook(ctx context.Context, c Config) error {
 	scope, err := github.ParseScope(c.Repository)
 	if err != nil {
 		return err
 	}
 	_, err = s.Forge().InstallWebhook(ctx, scope, github.HookConfig{
-		URL: s.hookURL(), Secret: c.Secret, Events: webhook.DefaultEvents(),
+		URL: s.HookURL(), Secret: c.Secret, Events: webhook.DefaultEvents(),
 	})
 	return err
 }
 
-// settle waits until no runner is left, of this machine or at the simulator.
-func (s *simulated) settle(ctx context.Context) error {
+// Settle waits until no runner is left, of this machine or at the simulator.
+func (s *Rehearsal) Settle(ctx context.Context) error {
 	for {
 		state, err := s.Ledger().Snapshot(ctx)
 		if err != nil {
@@ -212,7 +215,7 @@ func (s *simulated) settle(ctx context.Context) error {
 		for range state.Runners() {
 			live++
 		}
-		if live == 0 && len(s.sim.Runners()) == 0 {
+		if live == 0 && len(s.Sim.Runners()) == 0 {
 			return s.Settled(ctx)
 		}
 		select {
@@ -228,14 +231,14 @@ type leftover struct {
 	Containers, Registrations, Claims int
 }
 
-// inventory counts what is left, by listing it.
-func (s *simulated) inventory(ctx context.Context) (l leftover, err error) {
+// Inventory counts what is left, by listing it.
+func (s *Rehearsal) Inventory(ctx context.Context) (l leftover, err error) {
 	containers, claims, err := s.Left(ctx)
-	return leftover{Containers: containers, Registrations: len(s.sim.Runners()), Claims: claims}, err
+	return leftover{Containers: containers, Registrations: len(s.Sim.Runners()), Claims: claims}, err
 }
 
-// shutdown stops what runs, removes what the launcher made, and closes the rest.
-func (s *simulated) shutdown() (err error) {
+// Close stops what runs, removes what the launcher made, and closes the rest.
+func (s *Rehearsal) Close() (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	s.end()
@@ -245,14 +248,14 @@ func (s *simulated) shutdown() (err error) {
 		}
 		err = errors.Join(err, s.purge(ctx), s.Machine.Close())
 	}
-	if s.sim != nil {
-		err = errors.Join(err, s.sim.Close())
+	if s.Sim != nil {
+		err = errors.Join(err, s.Sim.Close())
 	}
 	return err
 }
 
 // purge removes all that the launcher made, and the image.
-func (s *simulated) purge(ctx context.Context) error {
+func (s *Rehearsal) purge(ctx context.Context) error {
 	err := s.Runs().Purge(ctx)
 	if s.image != "" {
 		err = errors.Join(err, s.EngineImages().RemoveImage(ctx, s.image))
@@ -260,8 +263,8 @@ func (s *simulated) purge(ctx context.Context) error {
 	return err
 }
 
-// cloneURL is where git can push to, with a password that is good for this simulator
+// CloneURL is where git can push to, with a password that is good for this simulator
 // only.
-func (s *simulated) cloneURL() string {
-	return strings.Replace(s.simURL, "://", "://demo:"+s.token.Reveal()+"@", 1) + "/" + s.repository + ".git"
+func (s *Rehearsal) CloneURL() string {
+	return strings.Replace(s.SimURL, "://", "://demo:"+s.token.Reveal()+"@", 1) + "/" + s.Repository + ".git"
 }

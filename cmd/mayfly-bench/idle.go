@@ -11,10 +11,11 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/pool"
+	"github.com/mayfly-ci/mayfly/internal/rehearsal"
 )
 
-// benchIdleCmd is `mayfly bench idle`.
-type benchIdleCmd struct {
+// idleCmd is `mayfly-bench idle`.
+type idleCmd struct {
 	Launcher string        `help:"Where runners run: ${enum}." enum:"auto,engine,sandbox" default:"auto"`
 	Jobs     int           `help:"How many jobs sleep at once." default:"10"`
 	For      time.Duration `help:"How long to measure." default:"10s"`
@@ -32,7 +33,7 @@ type idleFigure struct {
 var errIdle = errors.New("sleeping jobs cost too much")
 
 // Run measures what is spent on jobs that do nothing.
-func (c *benchIdleCmd) Run(ctx context.Context, screen *cli.Screen) (err error) {
+func (c *idleCmd) Run(ctx context.Context, screen *cli.Screen) (err error) {
 	dir, err := os.MkdirTemp("", "mayfly-bench-")
 	if err != nil {
 		return err
@@ -40,7 +41,7 @@ func (c *benchIdleCmd) Run(ctx context.Context, screen *cli.Screen) (err error) 
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	progress := screen.Progress(time.Now)
 	defer progress.End()
-	s, err := openSimulated(ctx, simulatedSettings{
+	s, err := rehearsal.Open(ctx, rehearsal.Config{
 		Launcher: c.Launcher, Sockets: engineSockets(), State: dir, Listen: "127.0.0.1:0", Repository: benchRepository,
 		Pools: pool.Set{{Name: "bench", Labels: []string{"bench"}, Resources: pool.Resources{CPUs: 0.1, Memory: 64 << 20}}},
 		Log:   slog.New(slog.DiscardHandler), Progress: progress.Set,
@@ -48,7 +49,7 @@ func (c *benchIdleCmd) Run(ctx context.Context, screen *cli.Screen) (err error) 
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.shutdown()) }()
+	defer func() { err = errors.Join(err, s.Close()) }()
 	figures, err := c.measure(ctx, s, progress)
 	progress.End()
 	if err != nil {
@@ -58,7 +59,7 @@ func (c *benchIdleCmd) Run(ctx context.Context, screen *cli.Screen) (err error) 
 }
 
 // report prints the figures, the last of which is their sum, and holds it to the limit.
-func (c *benchIdleCmd) report(screen *cli.Screen, figures []idleFigure) error {
+func (c *idleCmd) report(screen *cli.Screen, figures []idleFigure) error {
 	if c.JSON {
 		if err := screen.JSON(figures); err != nil {
 			return err
@@ -77,7 +78,7 @@ func (c *benchIdleCmd) report(screen *cli.Screen, figures []idleFigure) error {
 }
 
 // measure has jobs sleep and looks at the processor time of all who look after them.
-func (c *benchIdleCmd) measure(ctx context.Context, s *simulated, progress *cli.Progress) ([]idleFigure, error) {
+func (c *idleCmd) measure(ctx context.Context, s *rehearsal.Rehearsal, progress *cli.Progress) ([]idleFigure, error) {
 	progress.Set("starting %d jobs …", c.Jobs)
 	if err := c.sleepers(ctx, s); err != nil {
 		return nil, err
@@ -105,7 +106,7 @@ func (c *benchIdleCmd) measure(ctx context.Context, s *simulated, progress *cli.
 		figures = append(figures, idleFigure{p.what, percent})
 		sum += percent
 	}
-	for _, j := range s.sim.Jobs() {
+	for _, j := range s.Sim.Jobs() {
 		if j.Status != githubsim.StatusInProgress {
 			return nil, fmt.Errorf("job %d is %s: it was to sleep", j.ID, j.Status)
 		}
@@ -115,20 +116,20 @@ func (c *benchIdleCmd) measure(ctx context.Context, s *simulated, progress *cli.
 
 // sleepers starts the jobs, which sleep for longer than is measured, until they are
 // removed with their runners.
-func (c *benchIdleCmd) sleepers(ctx context.Context, s *simulated) error {
+func (c *idleCmd) sleepers(ctx context.Context, s *rehearsal.Rehearsal) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, 5*time.Minute, errors.New("the jobs did not start within 5 minutes"))
 	defer cancel()
 	workflow := "on: push\njobs:\n"
 	for i := range c.Jobs {
 		workflow += fmt.Sprintf("  sleep%d:\n    runs-on: bench\n    steps:\n      - run: sleep 3600\n", i)
 	}
-	_, err := s.sim.Push(githubsim.Push{
-		Repository: s.repository, Message: "sleep", Files: map[string]string{".github/workflows/sleep.yml": workflow},
+	_, err := s.Sim.Push(githubsim.Push{
+		Repository: s.Repository, Message: "sleep", Files: map[string]string{".github/workflows/sleep.yml": workflow},
 	})
 	if err != nil {
 		return err
 	}
-	return s.sim.Wait(ctx, func(jobs []githubsim.Job) bool {
+	return s.Sim.Wait(ctx, func(jobs []githubsim.Job) bool {
 		running := 0
 		for _, j := range jobs {
 			if j.Status == githubsim.StatusInProgress {
@@ -147,7 +148,7 @@ type idlePart struct {
 
 // idleParts are Mayfly, which is this process, and of an engine its service and what
 // stays beside each container.
-func idleParts(ctx context.Context, s *simulated) ([]idlePart, error) {
+func idleParts(ctx context.Context, s *rehearsal.Rehearsal) ([]idlePart, error) {
 	parts := []idlePart{{"mayfly, and GitHub's simulator", func() []process { return []process{readProcess(os.Getpid())} }}}
 	if s.EngineImages() == nil {
 		return parts, nil

@@ -20,9 +20,9 @@ func BenchmarkIdle(b *testing.B) {
 		b.Run(engine, func(b *testing.B) {
 			b.Setenv("DOCKER_HOST", "unix://"+serve(b))
 			for b.Loop() {
-				figures := mayflyJSON[[]idleFigure](b, "bench", "idle", "--launcher", "engine", "--json")
-				all := figures[len(figures)-1]
-				for _, f := range figures {
+				list := figures[[]idleFigure](b, "idle", "--launcher", "engine", "--json")
+				all := list[len(list)-1]
+				for _, f := range list {
 					b.Logf("%-45s %5.2f %%", f.What, f.Percent)
 				}
 				b.ReportMetric(all.Percent, "%core")

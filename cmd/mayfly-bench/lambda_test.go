@@ -16,11 +16,11 @@ func TestBenchLambda(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds programs for another architecture")
 	}
-	figures := mayflyJSON[[]lambdaFigure](t, "bench", "lambda", "--runs", "2", "--json")
-	if len(figures) != 2 || figures[0].Program != program.Webhook {
-		t.Fatalf("figures %+v, want the webhook's and the bare one's", figures)
+	list := figures[[]lambdaFigure](t, "lambda", "--runs", "2", "--json")
+	if len(list) != 2 || list[0].Program != program.Webhook {
+		t.Fatalf("figures %+v, want the webhook's and the bare one's", list)
 	}
-	for _, f := range figures {
+	for _, f := range list {
 		if f.P50 <= 0 || f.P99 < f.P50 || f.Zip <= 0 || f.Zip > maxZip {
 			t.Errorf("%+v: want times, and a zip of at most %d bytes", f, maxZip)
 		}

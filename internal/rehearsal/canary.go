@@ -1,4 +1,4 @@
-package main
+package rehearsal
 
 import (
 	"context"
@@ -40,24 +40,24 @@ jobs:
 `
 )
 
-// canarySettings say what to try, and where.
-type canarySettings struct {
+// Canary say what to try, and where.
+type Canary struct {
 	Image   string // digest or name of an image that the engine has
 	Within  time.Duration
 	Sockets []string // where the engine may answer
 	Log     *slog.Logger
 }
 
-// tryWith returns a machine's Try, which logs to log.
-func tryWith(log *slog.Logger) func(context.Context, image.Image, string) error {
+// TryWith returns a machine's Try, which logs to log.
+func TryWith(log *slog.Logger) func(context.Context, image.Image, string) error {
 	return func(ctx context.Context, candidate image.Image, socket string) error {
-		return tryImage(ctx, canarySettings{Image: string(candidate.Digest), Within: canaryWithin, Sockets: []string{socket}, Log: log})
+		return Try(ctx, Canary{Image: string(candidate.Digest), Within: canaryWithin, Sockets: []string{socket}, Log: log})
 	}
 }
 
-// tryImage runs a canary job in an image. An error says what went wrong, with the last
+// Try runs a canary job in an image. An error says what went wrong, with the last
 // lines that the runner printed.
-func tryImage(ctx context.Context, c canarySettings) (err error) {
+func Try(ctx context.Context, c Canary) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.Within, fmt.Errorf("the canary job was not done within %v", c.Within))
 	defer cancel()
 	state, err := os.MkdirTemp("", "mayfly-canary-")
@@ -66,7 +66,7 @@ func tryImage(ctx context.Context, c canarySettings) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(state)) }()
 	said := &lastLines{}
-	s, err := openSimulated(ctx, simulatedSettings{
+	s, err := Open(ctx, Config{
 		Launcher: machine.Engine, Sockets: c.Sockets, Image: c.Image, State: state, Listen: "127.0.0.1:0",
 		Repository: canaryRepository, Pools: canaryPool(), Log: c.Log, Wrap: said.listen,
 		Progress: func(string, ...any) {},
@@ -74,7 +74,7 @@ func tryImage(ctx context.Context, c canarySettings) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.shutdown()) }()
+	defer func() { err = errors.Join(err, s.Close()) }()
 	if err := s.sing(ctx); err != nil {
 		return fmt.Errorf("%w%s", err, said.text())
 	}
@@ -90,10 +90,10 @@ func canaryPool() pool.Set {
 }
 
 // sing pushes the canary's job and follows it to its end, and to that of its runner.
-func (s *simulated) sing(ctx context.Context) error {
-	changes := s.sim.Subscribe()
+func (s *Rehearsal) sing(ctx context.Context) error {
+	changes := s.Sim.Subscribe()
 	defer changes.Close()
-	_, err := s.sim.Push(githubsim.Push{
+	_, err := s.Sim.Push(githubsim.Push{
 		Repository: canaryRepository, Message: "a canary", Files: map[string]string{".github/workflows/canary.yml": canaryWorkflow},
 	})
 	if err != nil {
@@ -109,7 +109,7 @@ func (s *simulated) sing(ctx context.Context) error {
 			return context.Cause(watched)
 		case change.Job == nil || change.Job.Status != githubsim.StatusCompleted:
 		case change.Job.Conclusion != "success":
-			return fmt.Errorf("the canary job ended with %s: %s", change.Job.Conclusion, lastLine(s.sim, change.Job.ID))
+			return fmt.Errorf("the canary job ended with %s: %s", change.Job.Conclusion, LastLine(s.Sim, change.Job.ID))
 		default:
 			return s.left(ctx)
 		}
@@ -121,7 +121,7 @@ func (s *simulated) sing(ctx context.Context) error {
 const canaryFailures = 2
 
 // stopIfFailing ends the wait for a job whose runners fail again and again.
-func (s *simulated) stopIfFailing(ctx context.Context, stop context.CancelCauseFunc) {
+func (s *Rehearsal) stopIfFailing(ctx context.Context, stop context.CancelCauseFunc) {
 	for {
 		jobs, err := s.Ledger().Jobs(ctx, ledger.JobQuery{})
 		for _, j := range jobs {
@@ -142,11 +142,11 @@ func (s *simulated) stopIfFailing(ctx context.Context, stop context.CancelCauseF
 }
 
 // left waits until the runner is gone, and looks for what should not be left of it.
-func (s *simulated) left(ctx context.Context) error {
-	if err := s.settle(ctx); err != nil {
+func (s *Rehearsal) left(ctx context.Context) error {
+	if err := s.Settle(ctx); err != nil {
 		return err
 	}
-	left, err := s.inventory(ctx)
+	left, err := s.Inventory(ctx)
 	if err == nil && left.Containers+left.Registrations > 0 {
 		err = fmt.Errorf("the canary left %d containers and %d registrations", left.Containers, left.Registrations)
 	}
@@ -195,9 +195,9 @@ var _ fleet.Launcher = listening{}
 // farewell is what runners write last into every log.
 const farewell = "Cleaning up orphan processes"
 
-// lastLine is the last line of a job's log but for the runner's farewell, without
+// LastLine is the last line of a job's log but for the runner's farewell, without
 // its time.
-func lastLine(sim *githubsim.Sim, job int64) string {
+func LastLine(sim *githubsim.Sim, job int64) string {
 	for _, line := range slices.Backward(strings.Split(sim.Log(job), "\n")) {
 		_, text, timed := strings.Cut(line, " ")
 		if timed && text != farewell && strings.TrimSpace(text) != "" {

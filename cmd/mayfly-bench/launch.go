@@ -14,10 +14,11 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/machine"
 	"github.com/mayfly-ci/mayfly/internal/pool"
+	"github.com/mayfly-ci/mayfly/internal/rehearsal"
 )
 
-// benchLaunchCmd is `mayfly bench launch`.
-type benchLaunchCmd struct {
+// launchCmd is `mayfly-bench launch`.
+type launchCmd struct {
 	Launcher string `help:"Where runners run: ${enum}." enum:"auto,engine,sandbox" default:"auto"`
 	Jobs     int    `help:"How many, one after another." default:"20"`
 	JSON     bool   `help:"Print JSON."`
@@ -35,7 +36,7 @@ type launchFigure struct {
 
 // Run sends jobs one after another through the whole machine, and then starts as
 // many runners with the launcher alone.
-func (c *benchLaunchCmd) Run(ctx context.Context, screen *cli.Screen) (err error) {
+func (c *launchCmd) Run(ctx context.Context, screen *cli.Screen) (err error) {
 	dir, err := os.MkdirTemp("", "mayfly-bench-")
 	if err != nil {
 		return err
@@ -44,7 +45,7 @@ func (c *benchLaunchCmd) Run(ctx context.Context, screen *cli.Screen) (err error
 	progress := screen.Progress(time.Now)
 	defer progress.End()
 	clock := &launchClock{starts: map[string]started{}}
-	s, err := openSimulated(ctx, simulatedSettings{
+	s, err := rehearsal.Open(ctx, rehearsal.Config{
 		Launcher: c.Launcher, Sockets: engineSockets(), State: dir, Listen: "127.0.0.1:0", Repository: benchRepository, Wrap: clock.wrap,
 		Pools: pool.Set{{Name: "bench", Labels: []string{"bench"}, Resources: pool.Resources{CPUs: 0.5, Memory: 256 << 20}}},
 		Log:   slog.New(slog.DiscardHandler), Progress: progress.Set,
@@ -52,7 +53,7 @@ func (c *benchLaunchCmd) Run(ctx context.Context, screen *cli.Screen) (err error
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.shutdown()) }()
+	defer func() { err = errors.Join(err, s.Close()) }()
 	figures, err := c.measure(ctx, s, clock, progress)
 	progress.End()
 	if err != nil {
@@ -69,7 +70,7 @@ func (c *benchLaunchCmd) Run(ctx context.Context, screen *cli.Screen) (err error
 	return nil
 }
 
-func (c *benchLaunchCmd) measure(ctx context.Context, s *simulated, clock *launchClock, progress *cli.Progress) ([]launchFigure, error) {
+func (c *launchCmd) measure(ctx context.Context, s *rehearsal.Rehearsal, clock *launchClock, progress *cli.Progress) ([]launchFigure, error) {
 	var control, launcher, whole, bare []float64
 	for i := range c.Jobs {
 		progress.Set("job %d of %d through the machine …", i+1, c.Jobs)
@@ -103,24 +104,24 @@ func (c *benchLaunchCmd) measure(ctx context.Context, s *simulated, clock *launc
 		{"the launcher alone, for comparison", bare},
 		{"queued → job runs (all, with claim, registration and the runner's start)", whole},
 	} {
-		q := quantilesOf(f.values)
+		q := rehearsal.QuantilesOf(f.values)
 		figures = append(figures, launchFigure{f.what, q.P50, q.P99})
 	}
 	return figures, nil
 }
 
 // oneJob has one job run and waits until nothing is left of its runner.
-func oneJob(ctx context.Context, s *simulated, i int) (j githubsim.Job, err error) {
+func oneJob(ctx context.Context, s *rehearsal.Rehearsal, i int) (j githubsim.Job, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("a job took longer than a minute"))
 	defer cancel()
-	known := len(s.sim.Jobs())
-	_, err = s.sim.Push(githubsim.Push{Repository: s.repository, Message: fmt.Sprint("job ", i), Files: map[string]string{
+	known := len(s.Sim.Jobs())
+	_, err = s.Sim.Push(githubsim.Push{Repository: s.Repository, Message: fmt.Sprint("job ", i), Files: map[string]string{
 		".github/workflows/one.yml": "on: push\njobs:\n  one:\n    runs-on: bench\n    steps:\n      - run: 'true'\n",
 	}})
 	if err != nil {
 		return j, err
 	}
-	err = s.sim.Wait(ctx, func(jobs []githubsim.Job) bool {
+	err = s.Sim.Wait(ctx, func(jobs []githubsim.Job) bool {
 		if len(jobs) == known {
 			return false
 		}
@@ -128,14 +129,14 @@ func oneJob(ctx context.Context, s *simulated, i int) (j githubsim.Job, err erro
 		return j.Status == githubsim.StatusCompleted
 	})
 	if err == nil && j.Conclusion != "success" {
-		err = fmt.Errorf("job %d ended with %s: %s", j.ID, j.Conclusion, s.sim.Log(j.ID))
+		err = fmt.Errorf("job %d ended with %s: %s", j.ID, j.Conclusion, s.Sim.Log(j.ID))
 	}
-	return j, errors.Join(err, s.settle(ctx))
+	return j, errors.Join(err, s.Settle(ctx))
 }
 
 // bare starts and removes one runner with the launcher alone. Its agent finds no
 // claim socket; its first process runs all the same.
-func (c *benchLaunchCmd) bare(ctx context.Context, s *simulated, spec fleet.Spec, i int) (d time.Duration, err error) {
+func (c *launchCmd) bare(ctx context.Context, s *rehearsal.Rehearsal, spec fleet.Spec, i int) (d time.Duration, err error) {
 	spec.Runner = fmt.Sprintf("%s-bare-%d", s.Instance(), i)
 	if spec.ClaimDir, err = os.MkdirTemp("", "mayfly-bare-"); err != nil {
 		return 0, err

@@ -34,19 +34,11 @@ import (
 
 // sampleDelivery is GitHub's own example of a queued job, 7 KB.
 //
-//go:embed bench_delivery.json
+//go:embed delivery.json
 var sampleDelivery []byte
 
-// benchCmd measures, each time beside a baseline in the same run.
-type benchCmd struct {
-	Intake benchIntakeCmd `cmd:"" help:"Signed deliveries over HTTP, each on disk before its 202, beside bare SQLite."`
-	Launch benchLaunchCmd `cmd:"" help:"From queued to the runner's process, beside the launcher alone."`
-	Idle   benchIdleCmd   `cmd:"" help:"Processor time that sleeping jobs cost, of Mayfly and the container engine."`
-	Lambda benchLambdaCmd `cmd:"" help:"First answer of the webhook's function on AWS after its start, beside a bare one."`
-}
-
-// benchIntakeCmd is `mayfly bench intake`.
-type benchIntakeCmd struct {
+// intakeCmd is `mayfly-bench intake`.
+type intakeCmd struct {
 	Clients []int         `help:"Clients at once, a run for each." default:"1,8,32,256"`
 	For     time.Duration `help:"How long a run takes." default:"3s"`
 	Rules   int           `help:"Run with so many rules of a configuration, too; 0 for without." default:"100"`
@@ -72,7 +64,7 @@ type intakeFigure struct {
 }
 
 // Run measures each number of clients on a fresh database.
-func (c *benchIntakeCmd) Run(ctx context.Context, screen *cli.Screen) error {
+func (c *intakeCmd) Run(ctx context.Context, screen *cli.Screen) error {
 	if c.Dir == "" {
 		dir, err := os.MkdirTemp("", "mayfly-bench-")
 		if err != nil {
@@ -112,7 +104,7 @@ func (f intakeFigure) ruled() string {
 	return fmt.Sprintf("%.0f (%+.0f %%)", f.RuledRate, 100*(f.RuledRate/f.PerSecond-1))
 }
 
-func (c *benchIntakeCmd) measure(ctx context.Context, clients int) (f intakeFigure, err error) {
+func (c *intakeCmd) measure(ctx context.Context, clients int) (f intakeFigure, err error) {
 	served, ruled, err := c.serveBoth(ctx, clients)
 	if err != nil {
 		return f, err
@@ -133,7 +125,7 @@ func (c *benchIntakeCmd) measure(ctx context.Context, clients int) (f intakeFigu
 const turns = 4
 
 // serveBoth runs without the configuration's rules and with them.
-func (c *benchIntakeCmd) serveBoth(ctx context.Context, clients int) (plain, ruled intakeRun, err error) {
+func (c *intakeCmd) serveBoth(ctx context.Context, clients int) (plain, ruled intakeRun, err error) {
 	for turn := range turns {
 		for _, run := range []struct {
 			rules int
@@ -155,7 +147,7 @@ func (c *benchIntakeCmd) serveBoth(ctx context.Context, clients int) (plain, rul
 // serve runs the real handler on the real bus, with the machine's rules and some of a
 // configuration, over loopback. The events go to a target that does nothing, so what is
 // measured is the way from the request to its 202.
-func (c *benchIntakeCmd) serve(ctx context.Context, clients int, name string, rules int) (r intakeRun, err error) {
+func (c *intakeCmd) serve(ctx context.Context, clients int, name string, rules int) (r intakeRun, err error) {
 	db, err := disk.Open(filepath.Join(c.Dir, name), disk.Options{})
 	if err != nil {
 		return r, err
@@ -233,7 +225,7 @@ func benchPattern(i int, match bool) []byte {
 
 // bare writes rows of the same size by as many writers, one fsync shared by those
 // who write at once: the group-commit rate of SQLite on this disk.
-func (c *benchIntakeCmd) bare(ctx context.Context, clients int) (r intakeRun, err error) {
+func (c *intakeCmd) bare(ctx context.Context, clients int) (r intakeRun, err error) {
 	db, err := disk.Open(filepath.Join(c.Dir, fmt.Sprintf("bare-%d.db", clients)), disk.Options{})
 	if err != nil {
 		return r, err

@@ -21,10 +21,11 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/hook"
 	"github.com/mayfly-ci/mayfly/internal/pool"
+	"github.com/mayfly-ci/mayfly/internal/rehearsal"
 )
 
-// benchLambdaCmd is `mayfly bench lambda`.
-type benchLambdaCmd struct {
+// lambdaCmd is `mayfly-bench lambda`.
+type lambdaCmd struct {
 	Runs int  `help:"How often each starts." default:"50"`
 	JSON bool `help:"Print JSON."`
 }
@@ -43,7 +44,7 @@ type lambdaFigure struct {
 
 // Run starts the webhook's function and the bare one in turn, each with one signed
 // delivery waiting.
-func (c *benchLambdaCmd) Run(ctx context.Context, screen *cli.Screen) (err error) {
+func (c *lambdaCmd) Run(ctx context.Context, screen *cli.Screen) (err error) {
 	dir, err := os.MkdirTemp("", "mayfly-bench-")
 	if err != nil {
 		return err
@@ -199,7 +200,7 @@ func (b *lambdaBench) figures(ctx context.Context) (list []lambdaFigure, err err
 		if err != nil {
 			return nil, err
 		}
-		q := quantilesOf(b.times[name])
+		q := rehearsal.QuantilesOf(b.times[name])
 		list = append(list, lambdaFigure{name, q.P50, q.P99, len(zip)})
 	}
 	return list, nil
