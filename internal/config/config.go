@@ -32,7 +32,7 @@ const FileName = "mayfly.yaml"
 // A Config is what mayfly.yaml says, with defaults filled in. It is a value to
 // read: nothing in it changes once it was read.
 type Config struct {
-	GitHub   GitHub   `yaml:"github" required:"yes" doc:"Where jobs come from, and the credential for GitHub's API: an App or a token."`
+	GitHub   GitHub   `yaml:"github" required:"yes" doc:"The GitHub that jobs come from, and the credential for its API: an App or a token."`
 	Webhook  Webhook  `yaml:"webhook" required:"yes" doc:"The webhook that reports jobs."`
 	Platform string   `yaml:"platform" default:"machine" enum:"machine|aws" doc:"Where mayfly runs: on this machine, or as a stack on AWS (mayfly deploy). A stack ignores listen, state, launcher, engine, sandbox and host."`
 	AWS      AWS      `yaml:"aws" doc:"The stack on AWS."`
@@ -119,7 +119,7 @@ type Metrics struct {
 // Rule is a rule on the event bus.
 type Rule struct {
 	Name    string           `yaml:"name" required:"yes" doc:"A unique name."`
-	Pattern *pattern.Pattern `yaml:"pattern" required:"yes" doc:"Which events match: an EventBridge event pattern."`
+	Pattern *pattern.Pattern `yaml:"pattern" required:"yes" doc:"The events to match: an EventBridge event pattern."`
 	Target  string           `yaml:"target" default:"log" enum:"log|http|command" doc:"Where matching events go: log writes a line for each, http POSTs each to url, command runs a program for each."`
 	URL     string           `yaml:"url" doc:"For http: the address. 2xx acknowledges the event; 408, 429, 5xx and timeouts are retried, no sooner than Retry-After says; any other answer makes a dead letter."`
 	Secret  SecretRef        `yaml:"secret" doc:"For http: the key that signs the body, in the header X-Hub-Signature-256, as GitHub does."`
