@@ -25,28 +25,28 @@ const (
 // AWS says what the stack on AWS is to be. Credentials are never here: they are found
 // as AWS's own tools find them.
 type AWS struct {
-	Region         string   `yaml:"region" doc:"The region, such as eu-central-1. By default what AWS_REGION or the profile says."`
-	Stack          string   `yaml:"stack" default:"mayfly" doc:"The name of the stack, which begins the names of all that it makes: a-z, 0-9 and single dashes, 20 characters at most."`
-	Source         string   `yaml:"source" default:"codecommit" enum:"codecommit|s3" doc:"Where the source of the runner image is kept: a CodeCommit repository, or a zip in S3 where an account has no CodeCommit."`
-	VPC            string   `yaml:"vpc" doc:"An existing VPC for the hosts. By default the stack makes a small one of its own, with public subnets and nothing that costs."`
-	Subnets        []string `yaml:"subnets" doc:"The subnets of vpc that hosts start in. They need a way out: to GitHub and to AWS."`
-	PublicIPs      bool     `yaml:"public_addresses" default:"true" doc:"Give hosts public addresses, which they need where there is no NAT gateway. Nothing can come in either way."`
-	FunctionsInVPC bool     `yaml:"functions_in_vpc" default:"false" doc:"Run the functions that call GitHub in subnets, for an Enterprise Server that only a private network reaches. A function has no public address: public_addresses must be false, and the subnets' way out a NAT gateway."`
-	Endpoints      bool     `yaml:"vpc_endpoints" default:"false" doc:"Make VPC endpoints, so that hosts reach ECR, ECS and the logs, and functions in the VPC what they call, without leaving AWS's network. They cost by the hour; see docs/aws.md."`
-	RetentionDays  int      `yaml:"retention_days" default:"30" doc:"Days that the archive of events and logs are kept: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180 or 365."`
-	Email          string   `yaml:"alarm_email" doc:"Who gets a mail when an alarm goes off."`
-	Hosts          Hosts    `yaml:"hosts" doc:"The EC2 instances that runners run on, for each architecture that a pool uses."`
+	Region         string   `yaml:"region" doc:"The region, such as eu-central-1. By default AWS_REGION or the profile's region."`
+	Stack          string   `yaml:"stack" default:"mayfly" doc:"The stack's name, and the prefix of all its resources: a-z, 0-9 and single dashes, at most 20 characters."`
+	Source         string   `yaml:"source" default:"codecommit" enum:"codecommit|s3" doc:"Where to keep the source of the runner image: in a CodeCommit repository, or as a zip in S3 for accounts without CodeCommit."`
+	VPC            string   `yaml:"vpc" doc:"An existing VPC for the hosts. By default the stack creates a small one with public subnets, at no cost."`
+	Subnets        []string `yaml:"subnets" doc:"The subnets of vpc for hosts. They need a route to GitHub and to AWS."`
+	PublicIPs      bool     `yaml:"public_addresses" default:"true" doc:"Give hosts public addresses, which they need without a NAT gateway. Inbound traffic is blocked either way."`
+	FunctionsInVPC bool     `yaml:"functions_in_vpc" default:"false" doc:"Run the functions that call GitHub in the subnets, for an Enterprise Server on a private network. Functions have no public addresses: set public_addresses to false, and route the subnets through a NAT gateway."`
+	Endpoints      bool     `yaml:"vpc_endpoints" default:"false" doc:"Create VPC endpoints, so that hosts reach ECR, ECS and the logs, and functions in the VPC reach AWS's APIs, without leaving AWS's network. They cost by the hour; see docs/aws.md."`
+	RetentionDays  int      `yaml:"retention_days" default:"30" doc:"How many days to keep the archive of events and the logs: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180 or 365."`
+	Email          string   `yaml:"alarm_email" doc:"The address that receives alarms."`
+	Hosts          Hosts    `yaml:"hosts" doc:"The EC2 instances for runners, for each architecture that a pool uses."`
 }
 
 // Hosts are the EC2 instances of an architecture.
 type Hosts struct {
-	AMD64Types   []string `yaml:"amd64_types" default:"m7i.large, m7a.large, m6i.large" doc:"Instance types, the preferred ones first, best all of one size: ECS counts on the smallest."`
+	AMD64Types   []string `yaml:"amd64_types" default:"m7i.large, m7a.large, m6i.large" doc:"Instance types, preferred ones first. Use one size: ECS plans with the smallest."`
 	ARM64Types   []string `yaml:"arm64_types" default:"m7g.large, m6g.large" doc:"The same, for arm64."`
-	Min          int      `yaml:"min" min:"0" default:"0" doc:"Hosts that are always there, of each architecture. They cost by the hour, and a job on one starts in seconds rather than minutes."`
-	Max          int      `yaml:"max" min:"1" default:"10" doc:"Hosts at once, at most, of each architecture."`
-	Spot         bool     `yaml:"spot" default:"false" doc:"Use spot capacity above on_demand_base. It costs less, and AWS may end a host, with its jobs, at two minutes' notice."`
-	OnDemandBase int      `yaml:"on_demand_base" min:"0" default:"0" doc:"With spot: as many hosts are on-demand before the first spot one."`
-	Disk         Bytes    `yaml:"disk" default:"50GiB" doc:"The encrypted disk of a host, for images and for what jobs write."`
+	Min          int      `yaml:"min" min:"0" default:"0" doc:"How many hosts of each architecture always run. They cost by the hour, but jobs on them start in seconds instead of minutes."`
+	Max          int      `yaml:"max" min:"1" default:"10" doc:"The most hosts of each architecture at once."`
+	Spot         bool     `yaml:"spot" default:"false" doc:"Use spot capacity above on_demand_base. It costs less, but AWS may end a host and its jobs at two minutes' notice."`
+	OnDemandBase int      `yaml:"on_demand_base" min:"0" default:"0" doc:"With spot: how many hosts are on-demand before the first spot host."`
+	Disk         Bytes    `yaml:"disk" default:"50GiB" doc:"The size of a host's encrypted disk, for images and for data of jobs."`
 }
 
 // Types returns the instance types of an architecture.
@@ -59,8 +59,8 @@ func (h Hosts) Types(architecture string) []string {
 
 // PoolOnAWS is what a pool has on AWS only.
 type PoolOnAWS struct {
-	Architecture string   `yaml:"architecture" default:"amd64" enum:"amd64|arm64" doc:"The processor of the pool's hosts."`
-	Policies     []string `yaml:"policies" doc:"ARNs of IAM policies for what the pool's jobs may do on AWS. By default that is nothing."`
+	Architecture string   `yaml:"architecture" default:"amd64" enum:"amd64|arm64" doc:"The processor architecture of the pool's hosts."`
+	Policies     []string `yaml:"policies" doc:"ARNs of IAM policies for the pool's jobs. By default jobs may do nothing on AWS."`
 }
 
 // maxStackName leaves room for what is added to it: S3 allows 63 characters for

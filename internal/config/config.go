@@ -32,21 +32,21 @@ const FileName = "mayfly.yaml"
 // A Config is what mayfly.yaml says, with defaults filled in. It is a value to
 // read: nothing in it changes once it was read.
 type Config struct {
-	GitHub   GitHub   `yaml:"github" required:"yes" doc:"Where jobs come from, and as whom mayfly calls its API: an App or a token."`
-	Webhook  Webhook  `yaml:"webhook" required:"yes" doc:"The webhook that tells mayfly of jobs."`
-	Platform string   `yaml:"platform" default:"machine" enum:"machine|aws" doc:"Where mayfly runs: on this machine, or as a stack on AWS, which mayfly deploy makes. There listen, state, launcher, engine, sandbox and host mean nothing."`
+	GitHub   GitHub   `yaml:"github" required:"yes" doc:"The GitHub that jobs come from, and the credential for its API: an App or a token."`
+	Webhook  Webhook  `yaml:"webhook" required:"yes" doc:"The webhook that reports jobs."`
+	Platform string   `yaml:"platform" default:"machine" enum:"machine|aws" doc:"Where mayfly runs: on this machine, or as a stack on AWS (mayfly deploy). A stack ignores listen, state, launcher, engine, sandbox and host."`
 	AWS      AWS      `yaml:"aws" doc:"The stack on AWS."`
-	Listen   string   `yaml:"listen" default:"127.0.0.1:8080" doc:"Address and port for deliveries. Something that speaks TLS belongs in front of it."`
-	State    string   `yaml:"state" default:"/var/lib/mayfly" doc:"Folder for the database and for what runners write. A relative path is taken from the folder of this file."`
-	Launcher string   `yaml:"launcher" default:"auto" enum:"auto|engine|sandbox" doc:"What runs runners: the API of Docker or Podman (engine), bubblewrap (sandbox), or the first of them that is there (auto)."`
+	Listen   string   `yaml:"listen" default:"127.0.0.1:8080" doc:"Address and port for deliveries. Put a TLS proxy in front of it."`
+	State    string   `yaml:"state" default:"/var/lib/mayfly" doc:"Folder for the database and for files of runners. A relative path starts at the folder of this file."`
+	Launcher string   `yaml:"launcher" default:"auto" enum:"auto|engine|sandbox" doc:"What runs runners: the API of Docker or Podman (engine), bubblewrap (sandbox), or the first one available (auto)."`
 	Engine   Engine   `yaml:"engine" doc:"The container engine."`
-	Sandbox  Sandbox  `yaml:"sandbox" doc:"The sandbox, which has no images: runners see this machine's /usr and what is given here."`
-	Image    Image    `yaml:"image" doc:"The image of runners that mayfly builds; docs/image.md tells how."`
-	Host     Capacity `yaml:"host" doc:"What all runners may use together. By default the whole machine."`
-	Archive  Archive  `yaml:"archive" doc:"What is kept of the events that went over the bus, for replays and for looking at. On AWS aws.retention_days says it."`
-	Metrics  Metrics  `yaml:"metrics" doc:"Figures for Prometheus."`
-	Rules    []Rule   `yaml:"rules" doc:"Rules of your own on the event bus, besides those that mayfly has."`
-	Pools    []Pool   `yaml:"pools" required:"yes" doc:"The kinds of runner. A job gets its runner from the first pool that has all of its labels and allows its repository."`
+	Sandbox  Sandbox  `yaml:"sandbox" doc:"The sandbox. It has no images: runners see this machine's /usr and the programs listed here."`
+	Image    Image    `yaml:"image" doc:"The runner image that mayfly builds; see docs/image.md."`
+	Host     Capacity `yaml:"host" doc:"The capacity that all runners share. By default the whole machine."`
+	Archive  Archive  `yaml:"archive" doc:"How many events to keep, for replays and lists. On AWS, aws.retention_days sets this."`
+	Metrics  Metrics  `yaml:"metrics" doc:"Metrics for Prometheus."`
+	Rules    []Rule   `yaml:"rules" doc:"Your own rules on the event bus, in addition to mayfly's."`
+	Pools    []Pool   `yaml:"pools" required:"yes" doc:"The kinds of runner. A job gets its runner from the first pool that has all its labels and allows its repository."`
 
 	path      string              // of the file, for faults and for what is relative to it
 	positions map[string]position // where values stand, by path such as pools[0].memory
@@ -57,8 +57,8 @@ type GitHub struct {
 	URL       string    `yaml:"url" default:"https://github.com" doc:"github.com, an Enterprise Server (https://ghe.example.com), an enterprise with data residency (https://acme.ghe.com), or a simulator (http://127.0.0.1:8090)."`
 	App       App       `yaml:"app" doc:"The GitHub App to call the API as. Either this or token."`
 	Token     SecretRef `yaml:"token" doc:"A personal access token to call the API with. Either this or app."`
-	CAFile    string    `yaml:"ca_file" doc:"A file with certificates (PEM) that are trusted besides the system's: of the CA of an Enterprise Server. The image of runners must have them too; see docs/image.md."`
-	RunnersAt string    `yaml:"runners_at" default:"repository" doc:"The level where runners are registered: repository, organization, or enterprises/SLUG."`
+	CAFile    string    `yaml:"ca_file" doc:"A PEM file with extra CA certificates to trust, for an Enterprise Server. The runner image needs them too; see docs/image.md."`
+	RunnersAt string    `yaml:"runners_at" default:"repository" doc:"The level at which runners are registered: repository, organization, or enterprises/SLUG."`
 }
 
 // App is a GitHub App.
@@ -69,34 +69,34 @@ type App struct {
 
 // Webhook is where deliveries come from and what is taken of them.
 type Webhook struct {
-	At      string      `yaml:"at" doc:"Whose webhook it is: app, an organization (acme), a repository (acme/web), or enterprises/SLUG. For mayfly webhook install, and for the sweep, which asks there for deliveries that failed."`
-	URL     string      `yaml:"url" doc:"The address at which GitHub reaches mayfly, ending in /webhook. On AWS the stack has one."`
-	Secrets []SecretRef `yaml:"secrets" required:"yes" doc:"The secret that deliveries are signed with. Two while a new one replaces an old one, the new one first."`
-	Events  []string    `yaml:"events" default:"workflow_job, workflow_run, ping" doc:"The event types that go on the bus. Others are answered with 200 and forgotten."`
-	MaxBody Bytes       `yaml:"max_body" default:"25MiB" doc:"The largest delivery. GitHub sends no larger ones than the default."`
+	At      string      `yaml:"at" doc:"The owner of the webhook: app, an organization (acme), a repository (acme/web), or enterprises/SLUG. mayfly webhook install creates it there, and the sweep looks there for failed deliveries."`
+	URL     string      `yaml:"url" doc:"The URL at which GitHub reaches mayfly, ending in /webhook. On AWS the stack provides it."`
+	Secrets []SecretRef `yaml:"secrets" required:"yes" doc:"The secret that signs deliveries. During a rotation, list both: the new one first."`
+	Events  []string    `yaml:"events" default:"workflow_job, workflow_run, ping" doc:"The event types to put on the bus. Others are answered with 200 and dropped."`
+	MaxBody Bytes       `yaml:"max_body" default:"25MiB" doc:"The largest delivery to accept. GitHub sends none larger than the default."`
 }
 
 // Engine is a container engine.
 type Engine struct {
-	Socket string `yaml:"socket" doc:"The socket of the API, such as /run/podman/podman.sock. Where it is named, an engine must answer there. By default what DOCKER_HOST names, or the first of the usual places that answers."`
+	Socket string `yaml:"socket" doc:"The API socket, such as /run/podman/podman.sock. If set, an engine must answer there. By default DOCKER_HOST, or the first of the usual paths that answers."`
 }
 
 // Sandbox is what sandboxes have besides the machine's /usr.
 type Sandbox struct {
-	Programs map[string]string `yaml:"programs" doc:"Files or folders of this machine that runners can read: path here, path inside. At least GitHub's runner, at /home/runner, where it can write beside itself."`
+	Programs map[string]string `yaml:"programs" doc:"Files or folders of this machine to mount: path here, path inside. At least GitHub's runner, at /home/runner, where it can write to its own folder."`
 }
 
 // Image is the image of runners that mayfly builds.
 type Image struct {
-	Source string `yaml:"source" doc:"The folder with its Dockerfile, as mayfly image eject writes it. By default what is part of mayfly."`
-	Base   string `yaml:"base" doc:"The image to build on, best with its digest. By default the one that the Dockerfile names."`
-	Docker bool   `yaml:"docker" default:"false" doc:"Add Docker's command line and buildx to it. An engine for them is yours to give."`
+	Source string `yaml:"source" doc:"The folder with the Dockerfile, as written by mayfly image eject. By default the source built into mayfly."`
+	Base   string `yaml:"base" doc:"The image to build on, preferably with its digest. By default the one in the Dockerfile."`
+	Docker bool   `yaml:"docker" default:"false" doc:"Add Docker's command line and buildx. They need an engine that you provide."`
 
-	Watch     bool   `yaml:"watch" default:"true" doc:"Build an image of each new release of GitHub's runner, try it with a canary job, and start runners from it when that passed. Only where a pool has no image of its own."`
-	Keep      int    `yaml:"keep" min:"1" default:"3" doc:"How many good images are kept, the one in use among them: mayfly image rollback goes back to them."`
-	Feed      string `yaml:"feed" default:"https://api.github.com" doc:"Where releases of the runner are looked up: GitHub's API or a mirror of it."`
-	Downloads string `yaml:"downloads" default:"https://github.com/actions/runner/releases/download" doc:"Where the archives of the runner are, in folders such as v2.336.0."`
-	Canary    string `yaml:"canary_repository" doc:"A repository of yours with the workflow mayfly-canary.yml, as docs/image.md has it: a new image must run it, too, before it is used."`
+	Watch     bool   `yaml:"watch" default:"true" doc:"Build an image of each new release of GitHub's runner, test it with a canary job, and start runners from it if that passes. Applies to pools without an image."`
+	Keep      int    `yaml:"keep" min:"1" default:"3" doc:"How many good images to keep for mayfly image rollback, including the current one."`
+	Feed      string `yaml:"feed" default:"https://api.github.com" doc:"Where to look up releases of the runner: GitHub's API or a mirror of it."`
+	Downloads string `yaml:"downloads" default:"https://github.com/actions/runner/releases/download" doc:"Where to download the runner from. Archives are in folders such as v2.336.0."`
+	Canary    string `yaml:"canary_repository" doc:"One of your repositories, with the workflow mayfly-canary.yml from docs/image.md: a new image must run it, too, before it is used."`
 }
 
 // Capacity is a number of processors and an amount of memory; zero means all there is.
@@ -107,33 +107,33 @@ type Capacity struct {
 
 // Archive is how much of the events is kept.
 type Archive struct {
-	Keep    time.Duration `yaml:"keep" default:"96h" doc:"How long an event is kept, and its id known. 72h at least, for as long as GitHub redelivers what it has sent."`
-	MaxSize Bytes         `yaml:"max_size" doc:"How much the details of events may take. The oldest beyond that lose theirs and cannot be replayed; they stay in lists, and their ids known. By default there is no limit."`
+	Keep    time.Duration `yaml:"keep" default:"96h" doc:"How long to keep an event and remember its id. At least 72h, because GitHub redelivers for that long."`
+	MaxSize Bytes         `yaml:"max_size" doc:"How much space the details of events may take. Beyond it, the oldest events lose their details and cannot be replayed; lists still show them, and their ids are remembered. By default there is no limit."`
 }
 
 // Metrics is where figures can be read.
 type Metrics struct {
-	Listen string `yaml:"listen" doc:"Address and port of /metrics, such as 127.0.0.1:9464. There is none by default. Whoever reaches it sees the names of pools and rules."`
+	Listen string `yaml:"listen" doc:"Address and port of /metrics, such as 127.0.0.1:9464. By default there are no metrics. Anyone who reaches it sees the names of pools and rules."`
 }
 
 // Rule is a rule on the event bus.
 type Rule struct {
-	Name    string           `yaml:"name" required:"yes" doc:"A name of its own."`
-	Pattern *pattern.Pattern `yaml:"pattern" required:"yes" doc:"Which events: an EventBridge event pattern."`
-	Target  string           `yaml:"target" default:"log" enum:"log|http|command" doc:"Where they go: log writes a line for each, http POSTs each to url, command runs a program for each."`
-	URL     string           `yaml:"url" doc:"For http: the address. 2xx means that it has the event; 408, 429, 5xx and silence are tried again, no sooner than Retry-After says; any other answer makes a dead letter."`
-	Secret  SecretRef        `yaml:"secret" doc:"For http: signs the body, in the header X-Hub-Signature-256, as GitHub does."`
-	Command []string         `yaml:"command" doc:"For command: a program and its arguments, which no shell reads. It has the event on standard input, as a line of JSON, and PATH, MAYFLY_EVENT and MAYFLY_RULE as its environment; it runs in the folder of this file. Exit code 0 means done, 65 makes a dead letter, any other is tried again."`
-	Timeout time.Duration    `yaml:"timeout" default:"30s" doc:"For http and command: how long an attempt may take."`
-	Workers int              `yaml:"workers" min:"1" default:"1" doc:"How many events are on their way at once. One keeps them in order, unless one must be tried again."`
-	MaxAge  time.Duration    `yaml:"max_age" default:"24h" doc:"An event older than this is not tried again and becomes a dead letter."`
-	Input   Input            `yaml:"input" doc:"What http and command see of an event, as EventBridge's input transformer makes it. By default the whole event."`
+	Name    string           `yaml:"name" required:"yes" doc:"A unique name."`
+	Pattern *pattern.Pattern `yaml:"pattern" required:"yes" doc:"The events to match: an EventBridge event pattern."`
+	Target  string           `yaml:"target" default:"log" enum:"log|http|command" doc:"Where matching events go: log writes a line for each, http POSTs each to url, command runs a program for each."`
+	URL     string           `yaml:"url" doc:"For http: the address. 2xx acknowledges the event; 408, 429, 5xx and no answer are retried, no sooner than Retry-After says; any other answer makes a dead letter."`
+	Secret  SecretRef        `yaml:"secret" doc:"For http: the key that signs the body, in the header X-Hub-Signature-256, as GitHub does."`
+	Command []string         `yaml:"command" doc:"For command: a program and its arguments, run without a shell in the folder of this file. It reads the event from standard input, as a line of JSON; its environment is PATH, MAYFLY_EVENT and MAYFLY_RULE. Exit code 0 means done, 65 makes a dead letter, any other is retried."`
+	Timeout time.Duration    `yaml:"timeout" default:"30s" doc:"For http and command: how long one attempt may take."`
+	Workers int              `yaml:"workers" min:"1" default:"1" doc:"How many events to deliver at once. With 1 they arrive in order, except for retries."`
+	MaxAge  time.Duration    `yaml:"max_age" default:"24h" doc:"An event older than this is not retried and becomes a dead letter."`
+	Input   Input            `yaml:"input" doc:"What http and command receive, as an EventBridge input transformer. By default the whole event."`
 }
 
 // Input is an input transformer.
 type Input struct {
-	Paths    map[string]string `yaml:"paths" doc:"Variables, and where in the event their values are, such as job: $.detail.workflow_job.name."`
-	Template string            `yaml:"template" doc:"JSON with variables in it, such as '{\"text\": \"<job> failed\"}'."`
+	Paths    map[string]string `yaml:"paths" doc:"Variables and their paths in the event, such as job: $.detail.workflow_job.name."`
+	Template string            `yaml:"template" doc:"JSON with variables, such as '{\"text\": \"<job> failed\"}'."`
 }
 
 // Transformer compiles the input; nil when there is none.
@@ -146,21 +146,21 @@ func (in Input) Transformer() (*transform.Transformer, error) {
 
 // Pool is a kind of runner.
 type Pool struct {
-	Name         string        `yaml:"name" required:"yes" doc:"A name of its own: a-z, 0-9 and dashes, 32 characters at most."`
-	Labels       []string      `yaml:"labels" required:"yes" doc:"What the pool has. A job fits when each label of its runs-on is here, ignoring case."`
-	Repositories []string      `yaml:"repositories" doc:"Which repositories may use it, such as acme/web or acme/*. By default all that the webhook tells of."`
-	Max          int           `yaml:"max" min:"0" default:"0" doc:"Runners at once, at most. 0 leaves it to the machine's size."`
-	CPUs         float64       `yaml:"cpus" min:"0.1" default:"2" doc:"Processors of a runner."`
-	Memory       Bytes         `yaml:"memory" default:"4GiB" doc:"Memory of a runner. A job that takes more is killed."`
-	PIDs         int           `yaml:"pids" min:"16" default:"4096" doc:"Processes and threads of a runner, at most."`
-	Image        string        `yaml:"image" doc:"The container image. By default the one that mayfly builds and keeps up to date; see image. The sandbox has none."`
+	Name         string        `yaml:"name" required:"yes" doc:"A unique name: a-z, 0-9 and dashes, at most 32 characters."`
+	Labels       []string      `yaml:"labels" required:"yes" doc:"The pool's labels. A job fits if all labels of its runs-on are here, ignoring case."`
+	Repositories []string      `yaml:"repositories" doc:"Which repositories may use the pool, such as acme/web or acme/*. By default all that the webhook reports."`
+	Max          int           `yaml:"max" min:"0" default:"0" doc:"The most runners at once. 0 means as many as fit the machine."`
+	CPUs         float64       `yaml:"cpus" min:"0.1" default:"2" doc:"Processors for each runner."`
+	Memory       Bytes         `yaml:"memory" default:"4GiB" doc:"Memory for each runner. A job that exceeds it is killed."`
+	PIDs         int           `yaml:"pids" min:"16" default:"4096" doc:"The most processes and threads for each runner."`
+	Image        string        `yaml:"image" doc:"The container image. By default the one that mayfly builds and keeps up to date; see image. The sandbox has no images."`
 	Command      []string      `yaml:"command" default:"/home/runner/run.sh" doc:"The runner's program and its arguments, inside the container."`
-	Network      string        `yaml:"network" default:"own" enum:"own|host|none" doc:"What a runner reaches: the outside but not this machine's loopback (own), all that this machine does (host), or nothing (none)."`
-	ReadOnlyRoot bool          `yaml:"read_only_root" default:"false" doc:"Make the image read-only, but for home, /tmp, /run and /var/tmp. Not for images with the runner's program in its home, as GitHub's own is."`
+	Network      string        `yaml:"network" default:"own" enum:"own|host|none" doc:"What a runner can reach: everything but this machine's loopback (own), everything that this machine can (host), or nothing (none)."`
+	ReadOnlyRoot bool          `yaml:"read_only_root" default:"false" doc:"Make the image read-only, except home, /tmp, /run and /var/tmp. Not for images with the runner's program in its home, such as GitHub's."`
 	RunnerGroup  int64         `yaml:"runner_group" min:"1" default:"1" doc:"The id of the GitHub runner group. 1 is the default group."`
-	IdleLimit    time.Duration `yaml:"idle_limit" default:"5m" doc:"A runner that got no job for this long leaves."`
-	TotalLimit   time.Duration `yaml:"total_limit" default:"6h" doc:"A runner older than this is stopped, whatever it is doing."`
-	AWS          PoolOnAWS     `yaml:"aws" doc:"What the pool has on AWS only."`
+	IdleLimit    time.Duration `yaml:"idle_limit" default:"5m" doc:"A runner that gets no job for this long exits."`
+	TotalLimit   time.Duration `yaml:"total_limit" default:"6h" doc:"A runner older than this is stopped, even in the middle of a job."`
+	AWS          PoolOnAWS     `yaml:"aws" doc:"Settings that apply on AWS only."`
 }
 
 // Read reads the file at path. What is wrong with its contents is [Faults].

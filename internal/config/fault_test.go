@@ -39,7 +39,7 @@ func TestFaults(t *testing.T) {
 		{"no duration", "labels: [linux]", "labels: [linux], total_limit: 0s", `4:49: reading pool "small": total_limit "0s": want a number of more than 0 and a unit`},
 		{"one of", "labels: [linux]", "labels: [linux], network: hots", `4:45: reading pool "small": network "hots": did you mean host?`},
 		{"none of", "github:", "launcher: docker\ngithub:", `1:11: launcher "docker": want auto, engine or sandbox`},
-		{"near key", "labels", "lables", "4:6: reading pool \"small\": labels is missing: want what the pool has\n4:19: reading pool \"small\": key \"lables\" is not known: did you mean labels?"},
+		{"near key", "labels", "lables", "4:6: reading pool \"small\": labels is missing: want the pool's labels\n4:19: reading pool \"small\": key \"lables\" is not known: did you mean labels?"},
 		{"far key", "github:", "kubernetes: x\ngithub:", `1:1: key "kubernetes" is not known: want github, webhook, platform, aws, listen, state, launcher, engine, sandbox, image, host, archive, metrics, rules or pools`},
 		{"near no key", "{token: env:T}", "{token: env:T, e: 1}", `1:24: reading github: key "e" is not known: want url, app, token, ca_file or runners_at`},
 		{"text for a list", "[linux]", "linux", `4:27: reading pool "small": labels: want a list`},
@@ -153,7 +153,7 @@ pools:
 	want := `m.yaml:2:9: listen "8080": want ADDRESS:PORT, such as 127.0.0.1:8080
 m.yaml:3:17: reading github: token: want env:NAME or file:PATH: secrets are not written in this file
 m.yaml:6:13: reading webhook: max_body "big": want a number and a unit, such as 4GiB
-m.yaml:8:5: reading pool "A": labels is missing: want what the pool has
+m.yaml:8:5: reading pool "A": labels is missing: want the pool's labels
 m.yaml:8:11: pool name "A": want a-z, 0-9 and dashes between them, 32 at most
 m.yaml:9:5: reading pool "A": key "label" is not known: did you mean labels?`
 	if err == nil {

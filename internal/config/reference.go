@@ -15,10 +15,10 @@ func Reference() string {
 
 <!-- Printed by the program from its own description of the file. To renew: go test ./internal/config -update -->
 
-Secrets are never in the file: a *reference* says where one is, ` + "`env:NAME` or `file:PATH`" + `, the path
-from the folder of the file. A *size* has a unit: KiB, MiB, GiB, TiB are powers of 1024, KB, MB, GB, TB of 1000. A *duration* is
-written like 30s, 5m or 6h. ` + "`mayfly init` writes a commented file, `mayfly config check` reads one, `mayfly config schema`" + `
-prints the JSON Schema for editors. Keys in bold must be there.
+The file contains no secrets. A *reference* names where one is, ` + "`env:NAME` or `file:PATH`" + `; the path starts at the folder of
+the file. A *size* has a unit: KiB, MiB, GiB and TiB are powers of 1024, KB, MB, GB and TB powers of 1000. A *duration* is written
+like 30s, 5m or 6h. ` + "`mayfly init` writes a commented file, `mayfly config check` checks it, `mayfly config schema`" + ` prints the
+JSON Schema for editors. Keys in bold are required.
 `)
 	writeSection(&b, "The file", "", reflect.TypeFor[Config]())
 	return b.String()
@@ -47,7 +47,7 @@ func writeSection(b *strings.Builder, title, doc string, t reflect.Type) {
 		case inner.Kind() == reflect.Struct:
 			writeSection(b, name, f.doc, inner)
 		case inner.Kind() == reflect.Slice && inner.Elem().Kind() == reflect.Struct:
-			writeSection(b, name, f.doc+" Each has:", inner.Elem())
+			writeSection(b, name, f.doc+" The keys of each:", inner.Elem())
 		}
 	}
 }
