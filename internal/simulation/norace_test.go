@@ -3,4 +3,4 @@
 package simulation
 
 // few is how many days TestSimulation plays.
-const few = 60
+const few = 30
