@@ -59,6 +59,15 @@ func TestDemosSideBySide(t *testing.T) {
 	stays.pushAgain(t)
 }
 
+// TestDemoSaysLastLines: the table has what a job's steps printed last, not what a runner ends every log with.
+func TestDemoSaysLastLines(t *testing.T) {
+	need(t, "bwrap")
+	out, errs, code := mayfly(t, "demo", "--launcher", machine.Sandbox)
+	if code != 0 || !strings.Contains(out, "41 tests passed") || !strings.Contains(out, "Process completed with exit code 3.") {
+		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+}
+
 // A keptDemo is a demo that stays up, as a process.
 type keptDemo struct {
 	deliveries string // address for deliveries

@@ -192,17 +192,20 @@ func (l listening) Stop(ctx context.Context, runner string, grace time.Duration)
 
 var _ fleet.Launcher = listening{}
 
-// farewell is what runners write last into every log.
-const farewell = "Cleaning up orphan processes"
+// farewells are the lines with which GitHub's runner begins the end of each job's log, and so does
+// the mini runner. https://github.com/actions/runner/blob/main/src/Runner.Worker/JobExtension.cs
+var farewells = []string{"Evaluate and set job outputs", "Cleaning up orphan processes"}
 
-// LastLine is the last line of a job's log but for the runner's farewell, without
-// its time.
-func LastLine(sim *githubsim.Sim, job int64) string {
-	for _, line := range slices.Backward(strings.Split(sim.Log(job), "\n")) {
-		_, text, timed := strings.Cut(line, " ")
-		if timed && text != farewell && strings.TrimSpace(text) != "" {
-			return strings.TrimPrefix(text, "##[error]")
+// LastLine is the last line that a job's steps printed, without its time.
+func LastLine(sim *githubsim.Sim, job int64) (last string) {
+	for line := range strings.Lines(sim.Log(job)) {
+		_, text, timed := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
+		switch {
+		case timed && slices.Contains(farewells, text):
+			return last
+		case timed && strings.TrimSpace(text) != "":
+			last = strings.TrimPrefix(text, "##[error]")
 		}
 	}
-	return ""
+	return last
 }
