@@ -19,7 +19,7 @@ type eventsCmd struct {
 	reading
 	Type  string        `help:"Only events of this detail type, such as workflow_job." placeholder:"TYPE"`
 	From  string        `help:"Only events of this source, such as github.com." placeholder:"SOURCE"`
-	Since time.Duration `help:"Only events of this last while, such as 1h." placeholder:"TIME"`
+	Since time.Duration `help:"Only events from the last DURATION, such as 1h." placeholder:"DURATION"`
 	Limit atLeastOne    `help:"The newest, at most so many." default:"50"`
 	Full  bool          `help:"Print whole events, one envelope a line."`
 

@@ -57,7 +57,7 @@ func listInStack(ctx context.Context, all *commands) (images []engine.Image, err
 // be current is for the stack's release function, which hears of the build's end.
 func (c *imageBuildCmd) buildOnAWS(ctx context.Context, all *commands, screen *cli.Screen) error {
 	if c.Base != "" || c.Docker {
-		return cli.Usage(errors.New("--base and --docker: want them on this machine only"), "image.base and image.docker in mayfly.yaml say it to the stack, with the next mayfly deploy")
+		return cli.Usage(errors.New("--base and --docker are not supported on AWS"), "set image.base and image.docker in mayfly.yaml, and run mayfly deploy")
 	}
 	cloud, state, err := openStack(ctx, all)
 	if err != nil {

@@ -25,27 +25,27 @@ type commands struct {
 	Config   string `short:"c" help:"Configuration file." default:"mayfly.yaml" env:"MAYFLY_CONFIG" type:"path" placeholder:"FILE"`
 	LogLevel string `help:"What to log: ${enum}." default:"info" enum:"debug,info,warn,error" env:"MAYFLY_LOG_LEVEL"`
 
-	Up         upCmd             `cmd:"" help:"Serve the webhook and run jobs, until stopped."`
-	Down       downCmd           `cmd:"" help:"Stop mayfly on this machine, remove all that it made, and prove that nothing is left."`
-	Test       testCmd           `cmd:"" help:"Prove on a repository of yours that its jobs get their runners: a test workflow on a branch of its own, followed hop by hop."`
+	Up         upCmd             `cmd:"" help:"Serve the webhook and run jobs until stopped."`
+	Down       downCmd           `cmd:"" help:"Stop Mayfly on this machine, remove everything it made, and verify that nothing is left."`
+	Test       testCmd           `cmd:"" help:"Run a test workflow on a temporary branch of a repository, and follow its jobs hop by hop."`
 	Demo       demoCmd           `cmd:"" help:"Run sample workflows end to end against a simulated GitHub."`
-	Sim        simCmd            `cmd:"" help:"Serve a simulated GitHub for trying runner set-ups."`
+	Sim        simCmd            `cmd:"" help:"Serve a simulated GitHub to try out runner set-ups."`
 	Init       initCmd           `cmd:"" help:"Write a commented mayfly.yaml."`
 	Cfg        configCmd         `cmd:"" name:"config" help:"Check the configuration, print its schema or its reference."`
-	Status     statusCmd         `cmd:"" help:"What runs, what waits and why."`
-	Jobs       jobsCmd           `cmd:"" help:"List jobs, or tell one job's story and why it waits."`
-	Runners    runnersCmd        `cmd:"" help:"List runners, or tell one runner's story."`
-	Events     eventsCmd         `cmd:"" help:"List what went over the bus."`
-	Event      eventCmd          `cmd:"" help:"Try an event pattern, or put events on the bus."`
-	Rule       ruleCmd           `cmd:"" help:"List rules, or tell which ones an event matches."`
-	Schema     schemaCmd         `cmd:"" help:"What events look like, as discovered: list, show, compare and export schemas."`
-	Replay     replayCmd         `cmd:"" help:"Deliver events of the archive once more: begin, list or cancel replays."`
-	Quarantine quarantineCmd     `cmd:"" help:"Deliveries that lack what routing needs. List, release or drop them."`
-	Deploy     deployCmd         `cmd:"" help:"Bring mayfly up on AWS, or to what the configuration says."`
-	Destroy    destroyCmd        `cmd:"" help:"Take mayfly down from AWS, and prove that nothing is left."`
-	DLQ        dlqCmd            `cmd:"" name:"dlq" help:"Dead letters: deliveries within the bus that were given up. List, retry or drop them."`
-	Image      imageCmd          `cmd:"" help:"The image that runners start from: its source, builds and versions."`
-	Token      tokenCmd          `cmd:"" help:"Get a registration token or a JIT configuration for a runner of your own."`
+	Status     statusCmd         `cmd:"" help:"Show what is running, what is waiting and why."`
+	Jobs       jobsCmd           `cmd:"" help:"List jobs, or show one job's history and why it waits."`
+	Runners    runnersCmd        `cmd:"" help:"List runners, or show one runner's history."`
+	Events     eventsCmd         `cmd:"" help:"List events on the bus."`
+	Event      eventCmd          `cmd:"" help:"Test an event pattern, or put events on the bus."`
+	Rule       ruleCmd           `cmd:"" help:"List rules, or show which ones an event matches."`
+	Schema     schemaCmd         `cmd:"" help:"List, show, compare and export the discovered schemas of events."`
+	Replay     replayCmd         `cmd:"" help:"Start, list or cancel replays of archived events."`
+	Quarantine quarantineCmd     `cmd:"" help:"List, release or drop deliveries that cannot be routed."`
+	Deploy     deployCmd         `cmd:"" help:"Deploy Mayfly to AWS, or update the stack to match the configuration."`
+	Destroy    destroyCmd        `cmd:"" help:"Remove Mayfly from AWS, and verify that nothing is left."`
+	DLQ        dlqCmd            `cmd:"" name:"dlq" help:"List, retry or drop dead letters: deliveries within the bus that failed for good."`
+	Image      imageCmd          `cmd:"" help:"Build, list and promote the images that runners start from."`
+	Token      tokenCmd          `cmd:"" help:"Get a registration token or a JIT configuration to start a runner by hand."`
 	Webhook    webhookCmd        `cmd:"" help:"Install, ping or remove the webhook at GitHub."`
 	Completion cli.CompletionCmd `cmd:"" help:"Print the completion script of a shell."`
 	Version    versionCmd        `cmd:"" help:"Print the version."`
@@ -61,7 +61,7 @@ func run(args []string) int {
 	var c commands
 	parser, err := kong.New(&c,
 		kong.Name("mayfly"),
-		kong.Description("A runner of its own for every GitHub Actions job.\n\nExit codes: 0 done; 1 failed; 2 wrong use or configuration; 3 in use by another; 4 GitHub refused or was out of reach; 5 AWS refused or was out of reach."),
+		kong.Description("One ephemeral runner for every GitHub Actions job.\n\nExit codes: 0 done; 1 failed; 2 wrong use or configuration; 3 in use by another; 4 GitHub refused or was out of reach; 5 AWS refused or was out of reach."),
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)),

@@ -133,7 +133,7 @@ func (c *quarantineReleaseCmd) Run(ctx context.Context, all *commands, screen *c
 	}
 	switch {
 	case r.Held > 0:
-		return cli.Hint(fmt.Errorf("events that lack something still: %d", r.Held), "mayfly quarantine list says what; a later version of mayfly may know better")
+		return cli.Hint(stillHeld(r.Held), "mayfly quarantine list gives the reason; a later version of mayfly may be able to route them")
 	case r.Released == 0:
 		return notHeld(errors.New("no event that could be released"))
 	}
@@ -160,3 +160,10 @@ func (c *quarantineDropCmd) Run(ctx context.Context, all *commands, screen *cli.
 }
 
 func notHeld(err error) error { return cli.Hint(err, "mayfly quarantine list shows what there is") }
+
+func stillHeld(n int) error {
+	if n == 1 {
+		return errors.New("1 delivery still cannot be routed")
+	}
+	return fmt.Errorf("%d deliveries still cannot be routed", n)
+}

@@ -160,7 +160,7 @@ func (c Config) check() error {
 		case r.Name == "":
 			return errors.New("rule without a name")
 		case known[r.Name]:
-			return fmt.Errorf("rule %q: want one of a name", r.Name)
+			return fmt.Errorf("duplicate rule name %q", r.Name)
 		case r.Pattern == nil:
 			return fmt.Errorf("rule %q: pattern is missing", r.Name)
 		case c.Targets[r.Target] == nil:

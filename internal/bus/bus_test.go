@@ -232,7 +232,7 @@ func TestConfig(t *testing.T) {
 		`retention 71h0m0s: want 72h0m0s or more, as long as GitHub redelivers`: func(c *bus.Config) { c.Retention = 71 * time.Hour },
 		`size -1: want a number of bytes, or 0 for no limit`:                    func(c *bus.Config) { c.MaxSize = -1 },
 		`rule without a name`:                                            func(c *bus.Config) { c.Rules[0].Name = "" },
-		`rule "jobs": want one of a name`:                                func(c *bus.Config) { c.Rules = append(c.Rules, c.Rules[0]) },
+		`duplicate rule name "jobs"`:                                     func(c *bus.Config) { c.Rules = append(c.Rules, c.Rules[0]) },
 		`rule "jobs": pattern is missing`:                                func(c *bus.Config) { c.Rules[0].Pattern = nil },
 		`rule "jobs": target "x": want one that is there`:                func(c *bus.Config) { c.Rules[0].Target = "x" },
 		`rule "jobs": attempts -1: want 1 or more, or 0 for the default`: func(c *bus.Config) { c.Rules[0].MaxAttempts = -1 },

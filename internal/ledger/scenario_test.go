@@ -194,7 +194,7 @@ func TestScenarios(t *testing.T) {
 			s.up("i-small-1-1-1")
 			s.up("i-small-2-1-1")
 			s.is(running(1, "on=i-small-2-1-1")) // the other one is there for job 2
-			s.why(2, "a runner that GitHub took its own runner for is there for it")
+			s.why(2, "GitHub gave this job's runner to another job; an equivalent runner is idle for it")
 			s.is(running(2, "on=i-small-1-1-1"))
 		}},
 		{"stolen, and busy by the agent's word", twoPools(), func(s *story) {
@@ -400,20 +400,20 @@ func TestScenarios(t *testing.T) {
 			s.is(queued(1), "+i-small-1-1-1")
 			s.is(ledger.Starting{Runner: "i-small-1-1-1"})
 			s.is(ledger.Gone{Runner: "i-small-1-1-1", ExitCode: 127})
-			s.why(1, "the next runner is made in 1s; 1 runner failed: exit code 127")
+			s.why(1, "the next runner starts in 1s; 1 runner failed: exit code 127")
 			s.after(time.Second, "+i-small-1-1-2")
 			s.is(ledger.Starting{Runner: "i-small-1-1-2"})
 			s.is(ledger.Gone{Runner: "i-small-1-1-2", Reason: "no such image"})
 			s.after(time.Second)
 			s.after(time.Second, "+i-small-1-1-3")
 			s.is(ledger.Failed{Runner: "i-small-1-1-3", Reason: "GitHub answered 403"})
-			s.why(1, "the next runner is made in 4s; 3 runners failed, the last: GitHub answered 403")
+			s.why(1, "the next runner starts in 4s; 3 runners failed, the last: GitHub answered 403")
 		}},
 		{"nobody takes a runner up", twoPools(), func(s *story) {
 			s.is(queued(1), "+i-small-1-1-1")
 			s.after(time.Minute)
 			s.after(time.Minute, "+i-small-1-1-1") // the same: it is asked for again
-			s.why(1, "runner i-small-1-1-1 has been wanted for 2m0s: no launcher has taken it up")
+			s.why(1, "runner i-small-1-1-1 was requested 2m0s ago and no launcher has started it yet")
 		}},
 		{"a container that never claims", twoPools(), func(s *story) {
 			s.is(queued(1), "+i-small-1-1-1")

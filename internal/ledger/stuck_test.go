@@ -36,7 +36,7 @@ func TestOutsideTheGroup(t *testing.T) {
 		s.state.Apply(ledger.Gone{Runner: name, Reason: "idle limit"}, s.now)
 	}
 	idle("i-small-1-1-1")
-	s.why(1, "the next runner is made in 1m0s; GitHub has not given 1 runner this job: check its runner group (runs-on.group) against runner_group of pool small, and the group's repositories")
+	s.why(1, "the next runner starts in 1m0s; GitHub has not given 1 runner this job: check its runner group (runs-on.group) against runner_group of pool small, and the group's repositories")
 	s.is(ledger.Tick{}, "?1") // it may wait for an approval
 	wanted := s.runnersOf(1, idle)
 	if n := len(wanted); n < 10 || n > 20 {
@@ -57,7 +57,7 @@ func TestRepositoryOutOfSight(t *testing.T) {
 		s.state.Apply(ledger.Gone{Runner: name}, s.now)
 	}
 	refuse("i-small-1-1-1")
-	s.why(1, "the next runner is made in 1m0s; 1 runner failed: not there, or not for this credential (404)")
+	s.why(1, "the next runner starts in 1m0s; 1 runner failed: not there, or not for this credential (404)")
 	if wanted := s.runnersOf(1, refuse); len(wanted) < 10 || len(wanted) > 20 {
 		t.Errorf("%d runners in a day: want some, ever less often: %v", len(wanted), wanted)
 	}

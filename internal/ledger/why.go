@@ -31,9 +31,9 @@ func (s *State) Why(j Job, now time.Time) string {
 
 func whyHosted(j Job) string {
 	if j.Labels == "" {
-		return "it has no labels: GitHub's own runners take it, or those of the runner group that it names"
+		return "it has no labels: GitHub-hosted runners take it, or those of its runner group"
 	}
-	return fmt.Sprintf("GitHub's own runners take it: no pool has label %s", j.Labels)
+	return fmt.Sprintf("GitHub-hosted runners take it: no pool has label %s", j.Labels)
 }
 
 func (s *State) whyRunning(j Job, now time.Time) string {
@@ -58,9 +58,9 @@ func (s *State) whyQueued(j Job, now time.Time) string {
 	case !ok:
 		return fmt.Sprintf("pool %s is not configured", j.Pool)
 	case now.Before(j.NotBefore):
-		return fmt.Sprintf("the next runner is made in %s", lasting(now, j.NotBefore))
+		return fmt.Sprintf("the next runner starts in %s", lasting(now, j.NotBefore))
 	case total != nil && total.supply >= total.demand:
-		return "a runner that GitHub took its own runner for is there for it"
+		return "GitHub gave this job's runner to another job; an equivalent runner is idle for it"
 	case !s.roomInPool(p):
 		return fmt.Sprintf("pool %s is full: %d of %d", p.Name, s.living[p.Name], p.Max)
 	case !p.Resources.Fits(s.limits.Host):
@@ -68,7 +68,7 @@ func (s *State) whyQueued(j Job, now time.Time) string {
 	case !s.roomOnHost(p):
 		return fmt.Sprintf("host has no room: a runner of pool %s needs %s, and %s of %s are taken", p.Name, figures(p.Resources), figures(s.used()), figures(s.limits.Host))
 	}
-	return "its runner is wanted with the next sweep"
+	return "waiting for the next scheduling pass"
 }
 
 // own returns the live runner made for the job of key that is nearest to running it.
@@ -88,7 +88,7 @@ func describe(r Runner, now time.Time) string {
 	case r.Leaving != "":
 		return fmt.Sprintf("runner %s has been leaving for %s (%s); then it gets another", r.Name, took, r.Leaving)
 	case r.State == RunnerWanted:
-		return fmt.Sprintf("runner %s has been wanted for %s: no launcher has taken it up", r.Name, took)
+		return fmt.Sprintf("runner %s was requested %s ago and no launcher has started it yet", r.Name, took)
 	case r.State == RunnerStarting:
 		return fmt.Sprintf("runner %s has been starting for %s", r.Name, took)
 	case r.State == RunnerClaimed:

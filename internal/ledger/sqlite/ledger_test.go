@@ -262,7 +262,7 @@ func TestReader(t *testing.T) {
 	}
 	want := []string{
 		"pool small is full: 1 of 1",
-		"runner i-small-1-1-1 has been wanted for 1s: no launcher has taken it up",
+		"runner i-small-1-1-1 was requested 1s ago and no launcher has started it yet",
 	}
 	if diff := cmp.Diff(want, why); diff != "" {
 		t.Errorf("why (-want +got):\n%s", diff)
