@@ -137,6 +137,7 @@ func (c *benchLaunchCmd) bare(ctx context.Context, s *simulated, spec fleet.Spec
 		return 0, err
 	}
 	defer os.RemoveAll(spec.ClaimDir)
+	defer s.fleet.Lend(spec.Runner)()
 	begun := time.Now()
 	if err := s.launcher.Start(ctx, spec); err != nil {
 		return 0, err
