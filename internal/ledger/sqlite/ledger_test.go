@@ -215,16 +215,20 @@ func TestFileOfAnEarlierVersion(t *testing.T) {
 // TestNewPoolsAfterOpening: a job that fitted no pool gets its runner when the
 // ledger is opened with one that takes it.
 func TestNewPoolsAfterOpening(t *testing.T) {
-	db := openDisk(t)
-	if _, err := openLedger(t, db, sqlite.Config{}).Apply(t.Context(), seen(1, "queued")); err != nil {
-		t.Fatal(err)
-	}
-	if n := countRows(t, db, "effects"); n != 0 {
-		t.Fatalf("%d effects without a pool: want none", n)
-	}
-	openLedger(t, db, sqlite.Config{Limits: limits(0)})
-	if n := countRows(t, db, "effects"); n != 1 {
-		t.Errorf("%d effects: want one runner wanted", n)
+	for label, state := range map[string]ledger.JobState{"linux": ledger.JobUnroutable, "ubuntu-latest": ledger.JobHosted} {
+		db := openDisk(t)
+		in := seen(1, "queued")
+		in.Job.Labels = []string{label}
+		result, err := openLedger(t, db, sqlite.Config{}).Apply(t.Context(), in)
+		if err != nil || result.Jobs[0].State != state || countRows(t, db, "effects") != 0 {
+			t.Fatalf("%s: %+v, %v: want it %s, and no effect without a pool", label, result, err, state)
+		}
+		with := limits(0)
+		with.Pools[0].Labels = []string{label}
+		openLedger(t, db, sqlite.Config{Limits: with})
+		if n := countRows(t, db, "effects"); n != 1 {
+			t.Errorf("%s: %d effects: want one runner wanted", label, n)
+		}
 	}
 }
 

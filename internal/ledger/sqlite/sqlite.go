@@ -185,7 +185,7 @@ func (l *Ledger) join(tx *disk.Tx) (err error) {
 	return err
 }
 
-// read reads the state as tx sees it, with the unroutable jobs that might have a pool by now.
+// read reads the state as tx sees it, with the unroutable and hosted jobs that might have a pool by now.
 func (l *Ledger) read(tx *disk.Tx) (*ledger.State, error) {
 	rows, err := tx.Query(selectState)
 	if err != nil {
@@ -202,7 +202,8 @@ func (l *Ledger) read(tx *disk.Tx) (*ledger.State, error) {
 		return nil, err
 	}
 	since := l.config.Clock.Now().Add(-state.Limits().Queue).UnixMilli()
-	jobs, err := find[ledger.Job](l, tx, state, "ledger_jobs", `NOT open AND changed > ? AND state = ?`, since, string(ledger.JobUnroutable))
+	jobs, err := find[ledger.Job](l, tx, state, "ledger_jobs", `NOT open AND changed > ? AND state IN (?, ?)`,
+		since, string(ledger.JobUnroutable), string(ledger.JobHosted))
 	state.Load(jobs, nil)
 	return state, err
 }
