@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -229,6 +230,44 @@ func TestNewPoolsAfterOpening(t *testing.T) {
 		if n := countRows(t, db, "effects"); n != 1 {
 			t.Errorf("%s: %d effects: want one runner wanted", label, n)
 		}
+	}
+}
+
+// TestOpenOnFullDisk: limits that do not fit on the disk keep no ledger from being opened, since it is
+// needed to remove what fills it. Readers get them when there is room.
+func TestOpenOnFullDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mayfly.db")
+	open := func(l ledger.Limits) (*sqlite.Ledger, *disk.DB, error) {
+		db, err := disk.Open(path, disk.Options{MaxBytes: 1 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { db.Close() })
+		kept, err := sqlite.Open(t.Context(), db, sqlite.Config{Limits: l, Emit: func(*disk.Tx, []ledger.Effect) error { return nil }})
+		return kept, db, err
+	}
+	_, db, err := open(limits(1))
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	large := limits(2)
+	large.Pools[0].Labels = append(large.Pools[0].Labels, strings.Repeat("x", 2<<20))
+	l, db, err := open(large)
+	if err != nil {
+		t.Fatalf("%v: want it open on a full disk", err)
+	}
+	shown := func() int {
+		state, err := sqlite.NewReader(db).Snapshot(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return state.Limits().Pools[0].Max
+	}
+	if _, err := l.Apply(t.Context(), ledger.Tick{}); !errors.Is(err, disk.ErrFull) || shown() != 1 {
+		t.Errorf("%v, a pool of %d: want %v, and the limits of before", err, shown(), disk.ErrFull)
+	}
+	if err := l.SetLimits(t.Context(), limits(3)); err != nil || shown() != 3 {
+		t.Errorf("%v, a pool of %d: want those that were set", err, shown())
 	}
 }
 
