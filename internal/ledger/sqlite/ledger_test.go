@@ -271,6 +271,29 @@ func TestOpenOnFullDisk(t *testing.T) {
 	}
 }
 
+// TestStatesAreIndexed: what metrics ask for does not read every job that is kept.
+func TestStatesAreIndexed(t *testing.T) {
+	db := openDisk(t)
+	openLedger(t, db, sqlite.Config{})
+	rows, err := db.Query(t.Context(), `EXPLAIN QUERY PLAN SELECT key, body FROM ledger_jobs WHERE state IN (?) ORDER BY seq DESC LIMIT ?`, "hosted", 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var plan []string
+	for rows.Next() {
+		var id, parent, unused int
+		var step string
+		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+			t.Fatal(err)
+		}
+		plan = append(plan, step)
+	}
+	if len(plan) != 1 || !strings.Contains(plan[0], "ledger_jobs_state") {
+		t.Errorf("plan %q: want the index of states alone", plan)
+	}
+}
+
 // TestReader reads beside a ledger that is open.
 func TestReader(t *testing.T) {
 	folder := t.TempDir()
