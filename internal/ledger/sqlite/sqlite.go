@@ -319,6 +319,9 @@ func (l *Ledger) prune(tx *disk.Tx, now time.Time) error {
 		return nil
 	}
 	before := now.Add(-l.config.Keep).UnixMilli()
+	if _, err := tx.Exec(`DELETE FROM ledger_unreadable WHERE changed < ?`, before); err != nil {
+		return err
+	}
 	jobs, err := tx.Exec(`DELETE FROM ledger_jobs WHERE seq IN (SELECT seq FROM ledger_jobs WHERE NOT open AND changed < ? LIMIT ?)`, before, pruneMost)
 	if err != nil {
 		return err
