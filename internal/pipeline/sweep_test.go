@@ -138,18 +138,25 @@ func TestSweepStopsAtRateLimit(t *testing.T) {
 	}
 }
 
-// TestRedeliverGoesOn: a delivery that GitHub refuses to send again keeps no other from it, and is left after some refusals.
-func TestRedeliverGoesOn(t *testing.T) {
-	s := open(t)
-	now := time.Now()
-	s.Now = func() time.Time { return now }
+// failingHook makes a webhook of acme/web each of whose deliveries fails, and returns its id.
+func (s *site) failingHook(t *testing.T) int64 {
+	t.Helper()
 	ends := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(503) }))
-	defer ends.Close()
+	t.Cleanup(ends.Close)
 	hook, err := s.sim.AddWebhook(githubsim.Webhook{Repository: "acme/web", URL: ends.URL + "/webhook", Secret: secret.New("s"), Events: []string{"workflow_job"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.HookAt, s.HookURL = "acme/web", ends.URL+"/webhook"
+	return hook
+}
+
+// TestRedeliverGoesOn: a delivery that GitHub refuses to send again keeps no other from it, and is left after some refusals.
+func TestRedeliverGoesOn(t *testing.T) {
+	s := open(t)
+	now := time.Now()
+	s.Now = func() time.Time { return now }
+	hook := s.failingHook(t)
 	s.pushTo(t, "acme/web")
 	s.pushTo(t, "acme/web")
 	if err := s.sim.WaitDelivered(t.Context()); err != nil {
@@ -188,20 +195,14 @@ func TestRedeliverListsOnce(t *testing.T) {
 	s := open(t)
 	now := time.Now()
 	s.Now = func() time.Time { return now }
-	ends := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(503) }))
-	defer ends.Close()
-	hook, err := s.sim.AddWebhook(githubsim.Webhook{Repository: "acme/web", URL: ends.URL + "/webhook", Secret: secret.New("s"), Events: []string{"workflow_job"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.HookAt, s.HookURL = "acme/web", ends.URL+"/webhook"
+	hook := s.failingHook(t)
 	at, err := github.ParseScope("acme/web")
 	if err != nil {
 		t.Fatal(err)
 	}
 	const failed = 120 // on two pages
 	for range failed {
-		if err := s.Forge.PingWebhook(t.Context(), at, int64(hook)); err != nil {
+		if err := s.Forge.PingWebhook(t.Context(), at, hook); err != nil {
 			t.Fatal(err)
 		}
 	}
