@@ -142,6 +142,7 @@ func (c *launchCmd) bare(ctx context.Context, s *rehearsal.Rehearsal, spec fleet
 		return 0, err
 	}
 	defer os.RemoveAll(spec.ClaimDir)
+	defer s.Lend(spec.Runner)()
 	begun := time.Now()
 	if err := s.Runs().Start(ctx, spec); err != nil {
 		return 0, err

@@ -113,11 +113,16 @@ func (c *downCmd) takeDown(ctx context.Context, s *setup, screen *cli.Screen, lo
 	if err := errors.Join(err, m.Close()); err != nil {
 		return nil, err
 	}
-	if c.KeepState {
+	return c.clear(s.State, left)
+}
+
+// clear removes the state folder when nothing else is left, and returns what is then: the next run
+// knows by the database whose containers, registrations and images it has to look for.
+func (c *downCmd) clear(state string, left []string) ([]string, error) {
+	if c.KeepState || len(left) > 0 {
 		return left, nil
 	}
-	more, err := removeState(s.State)
-	return append(left, more...), err
+	return removeState(state)
 }
 
 // removeState removes the state folder, and returns what is left of it: what mayfly has not made stays.

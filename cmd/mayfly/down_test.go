@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -134,6 +135,30 @@ func TestDownKeeps(t *testing.T) {
 	os.Remove(mine)
 	if out, errs, code := w.down(t); code != 0 {
 		t.Errorf("again: exit code %d\n%s%s", code, out, errs)
+	}
+}
+
+// TestDownKeepsState while something is left, by which the next run finds it.
+func TestDownKeepsState(t *testing.T) {
+	for _, test := range []struct {
+		down downCmd
+		left []string
+		kept bool
+	}{
+		{downCmd{}, []string{"registration abcdef-small-1-1-1 at acme/web"}, true}, {downCmd{KeepState: true}, nil, true}, {downCmd{}, nil, false},
+	} {
+		state := filepath.Join(t.TempDir(), "state")
+		if err := os.Mkdir(state, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(state, machine.DatabaseName), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		left, err := test.down.clear(state, test.left)
+		_, gone := os.Stat(state)
+		if err != nil || !slices.Equal(left, test.left) || (gone == nil) != test.kept {
+			t.Errorf("%+v: left %q, %v, %v: want the state kept: %t", test, left, err, gone, test.kept)
+		}
 	}
 }
 

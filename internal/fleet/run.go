@@ -41,6 +41,7 @@ type Fleet struct {
 
 	mu      sync.Mutex
 	runners map[string]*runner // by name: starting or watched
+	lent    map[string]bool    // by name: see Lend
 }
 
 // A runner is one that the fleet is at.
@@ -57,7 +58,7 @@ func New(config Config) *Fleet {
 	config.Starts = cmp.Or(config.Starts, 4*runtime.NumCPU())
 	config.Grace = cmp.Or(config.Grace, 40*time.Second)
 	config.Log = cmp.Or(config.Log, slog.New(slog.DiscardHandler))
-	f := &Fleet{config: config, slots: make(chan struct{}, config.Starts), runners: map[string]*runner{}}
+	f := &Fleet{config: config, slots: make(chan struct{}, config.Starts), runners: map[string]*runner{}, lent: map[string]bool{}}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	return f
 }

@@ -390,10 +390,14 @@ func TestNeverStartedIsRemoved(t *testing.T) {
 }
 
 // TestStraysAreRemoved: a start that fails and cannot be undone leaves a container that
-// nobody watches; those that somebody does stay.
+// nobody watches; those that somebody does stay, and so does a canary's while it is lent.
 func TestStraysAreRemoved(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host, f *Fleet, e *ends) {
 		if err := f.Start(t.Context(), Spec{Runner: "known"}); err != nil {
+			t.Fatal(err)
+		}
+		done := f.Lend("lent")
+		if err := h.Start(t.Context(), Spec{Runner: "lent"}); err != nil {
 			t.Fatal(err)
 		}
 		away := errors.New("engine is away")
@@ -406,6 +410,13 @@ func TestStraysAreRemoved(t *testing.T) {
 			t.Errorf("%v, want %v", err, away)
 		}
 		h.fail("Stop", nil)
+		if err := f.RemoveStrays(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff([]string{"known", "lent"}, h.names()); diff != "" {
+			t.Error(diff)
+		}
+		done()
 		if err := f.RemoveStrays(t.Context()); err != nil {
 			t.Error(err)
 		}

@@ -48,14 +48,17 @@ func (s appSigner) RoundTrip(req *http.Request) (*http.Response, error) {
 // A clock is this machine's, corrected by what GitHub says of the time.
 type clock struct {
 	local func() time.Time
-	ahead atomic.Int64 // how far local is ahead of GitHub's, a Duration
+	skew  atomic.Int64 // see ahead
 }
 
-func (c *clock) now() time.Time { return c.local().Add(-time.Duration(c.ahead.Load())) }
+// ahead is how far this machine's clock is ahead of GitHub's, by its last answer.
+func (c *clock) ahead() time.Duration { return time.Duration(c.skew.Load()) }
 
-// set takes the time from an answer that refused the App, and reports whether that is
-// news: the App's next token is another one then.
-func (c *clock) set(h http.Header) bool {
-	ahead := skew(h, c.local())
-	return (ahead - time.Duration(c.ahead.Swap(int64(ahead)))).Abs() > leastSkew
+func (c *clock) now() time.Time { return c.local().Add(-c.ahead()) }
+
+// observe takes the time from the header of an answer, if it tells.
+func (c *clock) observe(h http.Header) {
+	if h.Get("Date") != "" {
+		c.skew.Store(int64(skew(h, c.local())))
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -68,6 +69,32 @@ func TestClocksDiffer(t *testing.T) {
 				t.Errorf("%d calls %q, want %d", n, s.seen(), c.calls)
 			}
 		})
+	}
+}
+
+// TestClockDiffersForSeveral: of calls that are under way at once, each is made again, whichever
+// of them was the first to hear of GitHub's time.
+func TestClockDiffersForSeveral(t *testing.T) {
+	const calls = 3
+	var first sync.WaitGroup
+	first.Add(calls)
+	answer := byTheClock(func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, openapi.Minimal("integration", nil)) })
+	s := serve(t, map[string]http.HandlerFunc{"GET /app": func(w http.ResponseWriter, r *http.Request) {
+		if refusedByTime(r, time.Now()) != "" { // none is answered before all have come
+			first.Done()
+			first.Wait()
+		}
+		answer(w, r)
+	}})
+	client := s.client(t, asApp, func(g *github.Config) { g.Now = func() time.Time { return time.Now().Add(time.Hour) } })
+	errs := make(chan error, calls)
+	for range calls {
+		go func() { errs <- client.Check(t.Context()) }()
+	}
+	for range calls {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -69,13 +69,14 @@ func (c *Client) doAs(ctx context.Context, cred *credential, r request) (*gh.Res
 		return nil, &Error{Doing: r.doing, Kind: ErrSpent}
 	}
 	for try, corrected := 0, false; ; try++ {
+		thought := c.clock.ahead()
 		res, err := c.attempt(ctx, cred, r)
 		if err == nil {
 			return res, nil
 		}
-		if err.clock && !corrected { // GitHub has done nothing
+		if !corrected && c.isMistimed(err, thought) { // GitHub has done nothing
 			corrected = true
-			c.config.Log.Warn("this machine's clock differs from GitHub's, whose time is used to sign", "ahead", time.Duration(c.clock.ahead.Load()))
+			c.config.Log.Warn("this machine's clock differs from GitHub's, whose time is used to sign", "ahead", c.clock.ahead())
 			continue
 		}
 		if try == retries || !mayRetry(r, err) || !c.pause(ctx, try) {
@@ -83,6 +84,12 @@ func (c *Client) doAs(ctx context.Context, cred *credential, r request) (*gh.Res
 		}
 		c.config.Log.Debug("calling GitHub again", "err", err)
 	}
+}
+
+// isMistimed reports whether err is of a call that was signed by another time than GitHub's: this machine's
+// clock was thought to be ahead by as much, and is by more or less.
+func (c *Client) isMistimed(err *Error, thought time.Duration) bool {
+	return c.key != nil && err.Status == http.StatusUnauthorized && (c.clock.ahead()-thought).Abs() > leastSkew
 }
 
 // mayRetry reports whether to make r again is of use and does no harm. A POST
@@ -143,9 +150,8 @@ func (c *Client) attempt(ctx context.Context, cred *credential, r request) (*gh.
 
 // observe reads what the header of an answer says of GitHub's limits and of its clock.
 func (c *Client) observe(cred *credential, h http.Header) {
-	now := c.config.Now()
-	cred.budget.observe(h, now)
-	c.ahead.Store(int64(skew(h, now)))
+	cred.budget.observe(h, c.config.Now())
+	c.clock.observe(h)
 }
 
 var errTimeout = errors.New("no answer in time")
@@ -171,7 +177,6 @@ func httpResponse(res *gh.Response) *http.Response {
 func (c *Client) failed(ctx context.Context, cred *credential, r request, res *http.Response, err error, sent bool) *Error {
 	if res != nil {
 		e := answerError(r, res, c.config.Now())
-		e.clock = c.key != nil && res.StatusCode == http.StatusUnauthorized && c.clock.set(res.Header)
 		c.observe(cred, res.Header)
 		var limit *RateLimited
 		if errors.As(e, &limit) {

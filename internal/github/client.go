@@ -16,7 +16,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/secret"
@@ -64,7 +63,6 @@ type Client struct {
 	key       *rsa.PrivateKey // of the App; nil with a token
 	main      *credential     // the token, or the App itself
 	installed installations
-	ahead     atomic.Int64 // nanoseconds that this machine's clock is ahead of GitHub's, by its last answer
 	clock     clock
 }
 

@@ -35,7 +35,7 @@ func (c *Client) FailedDeliveries(ctx context.Context, s Scope, hook int64, sinc
 		return nil, err
 	}
 	r := hookRequest("listing the deliveries of "+s.String(), s, http.MethodGet, path, nil, nil)
-	since = since.Add(-time.Duration(c.ahead.Load()))
+	since = since.Add(-c.clock.ahead())
 	var attempts []*gh.HookDelivery
 	err = list(ctx, c.do, r, func(page []*gh.HookDelivery) bool {
 		attempts = append(attempts, page...)

@@ -53,8 +53,7 @@ type Error struct {
 	Lost    bool   // as ErrLost
 	Kind    error
 
-	hint  string
-	clock bool // GitHub's clock is another than was thought: the same call again is signed otherwise
+	hint string
 }
 
 func (e *Error) Error() string {

@@ -51,8 +51,8 @@ const unsorted = 3
 func (c *Client) ofInstallations(ctx context.Context, turn int) (all []Repository, faults error) {
 	type page []struct {
 		ID        int64
-		Account   struct{ Login, Slug string }
-		Suspended string `json:"suspended_at"`
+		Account   struct{ Login string } // "" of an enterprise, which has no repositories
+		Suspended string                 `json:"suspended_at"`
 	}
 	r := request{
 		doing: "listing the App's installations", scope: AppScope(),
@@ -67,7 +67,7 @@ func (c *Client) ofInstallations(ctx context.Context, turn int) (all []Repositor
 		return nil, err
 	}
 	for _, in := range installed {
-		if one := c.config.App.Installation; in.Suspended != "" || one != 0 && one != in.ID {
+		if one := c.config.App.Installation; in.Account.Login == "" || in.Suspended != "" || one != 0 && one != in.ID {
 			continue
 		}
 		owner := Scope{kind: organization, owner: in.Account.Login}

@@ -61,13 +61,14 @@ func TestRepositoriesOfAnOrganization(t *testing.T) {
 	}
 }
 
-// TestRepositoriesOfAnApp are those of its installations, of users and of organizations.
+// TestRepositoriesOfAnApp are those of its installations, of users and of organizations; an enterprise, which has
+// no login, is not asked.
 func TestRepositoriesOfAnApp(t *testing.T) {
 	of := map[string][]any{"token ghs_5": repoDocs("acme", "Organization", 3), "token ghs_6": repoDocs("someone", "User", 2)}
 	s := serve(t, map[string]http.HandlerFunc{
 		"GET /app/installations": func(w http.ResponseWriter, r *http.Request) {
 			var all []any
-			for id, login := range map[int]string{5: "acme", 6: "someone"} {
+			for id, login := range map[int]string{5: "acme", 6: "someone", 7: ""} {
 				account := openapi.Minimal("enterprise", nil) // the description wants of an account what both have
 				maps.Copy(account, openapi.Minimal("simple-user", map[string]any{"login": login}))
 				all = append(all, openapi.Minimal("installation", map[string]any{"id": id, "suspended_at": nil, "account": account}))

@@ -36,6 +36,7 @@ func (m *Machine) tryAtForge(ctx context.Context, candidate image.Image) (err er
 	if err != nil {
 		return err
 	}
+	defer m.fleet.Lend(name)()
 	defer func() { err = errors.Join(err, m.endForgeCanary(context.WithoutCancel(ctx), desk, name)) }()
 	dir, err := desk.Open(name)
 	if err != nil {

@@ -57,7 +57,17 @@ func (v *vitals) turn(name string, period time.Duration) {
 	if v.loops == nil {
 		v.loops = map[string]*loop{}
 	}
-	v.loops[name] = &loop{limit: max(10*period, time.Minute), turned: time.Now()}
+	v.loops[name] = &loop{limit: patience(period), turned: time.Now()}
+}
+
+// patience is how long a loop that turns each period may take for one turn. One that turns every few minutes
+// asks GitHub for much: three days of deliveries are a thousand pages where there are many, and
+// a start would have it begin with the first again.
+func patience(period time.Duration) time.Duration {
+	if period < time.Minute {
+		return max(10*period, time.Minute)
+	}
+	return max(10*period, time.Hour)
 }
 
 // set notes how a part stands, and reports whether that is news.

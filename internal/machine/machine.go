@@ -171,34 +171,40 @@ func (m *Machine) openStore(ctx context.Context) error {
 }
 
 // Run serves listener and works until ctx ends, then lets what is under way
-// finish. Runners go on without us, and are found again by the next run.
+// finish. Runners go on without us, and are found again by the next run. Deliveries, probes and
+// commands are answered at once, because on a full disk it may take long to take up what an
+// earlier run left.
 func (m *Machine) Run(ctx context.Context, listener net.Listener) error {
 	ctx, m.stop = context.WithCancel(ctx)
 	defer m.stop()
-	if err := m.resume(ctx); err != nil && ctx.Err() != nil {
-		return nil // stopped, as it was meant to be
-	} else if err != nil {
-		return err
-	}
 	mux := http.NewServeMux()
 	mux.Handle("/webhook", m.hook)
 	m.vitals.routes(mux)
 
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return serveUntil(ctx, webhook.Server(mux, m.config.Log), listener) })
+	g.Go(func() error { return m.serveControl(ctx) })
+	g.Go(func() error { return m.serveMetrics(ctx) })
+	m.watchParts(ctx, g)
+	if err := m.resume(ctx); err == nil {
+		m.work(ctx, g)
+	} else if ctx.Err() == nil { // or it is stopped, as it was meant to be
+		g.Go(func() error { return err })
+	}
+	return g.Wait()
+}
+
+// work has the machine do its work until ctx ends.
+func (m *Machine) work(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error { return m.bus.Run(ctx) })
 	g.Go(func() error { return m.tick(ctx) })
 	g.Go(func() error { return m.sweepDeliveries(ctx) })
 	g.Go(func() error { return m.sweepJobs(ctx) })
 	g.Go(func() error { return m.sweepContainers(ctx) })
 	g.Go(func() error { return m.sweepRegistrations(ctx) })
-	g.Go(func() error { return m.serveControl(ctx) })
 	g.Go(func() error { return m.images.run(ctx) })
 	g.Go(func() error { return m.schemas.Run(ctx) })
 	g.Go(func() error { return m.fetchImages(ctx) })
-	g.Go(func() error { return m.serveMetrics(ctx) })
-	m.watchParts(ctx, g)
-	g.Go(func() error { return serveUntil(ctx, webhook.Server(mux, m.config.Log), listener) })
-	return g.Wait()
 }
 
 // serveUntil serves until ctx ends, then lets what is under way finish.

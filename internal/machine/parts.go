@@ -23,6 +23,9 @@ func (m *Machine) Forge() *github.Client { return m.joins.Forge }
 // Runs is what runs runners.
 func (m *Machine) Runs() Launcher { return m.launcher }
 
+// Lend keeps a container that the caller starts by itself from being removed as a stray, until done is called.
+func (m *Machine) Lend(runner string) (done func()) { return m.fleet.Lend(runner) }
+
 // EngineImages are the images of the engine that runs runners; nil for the sandbox.
 func (m *Machine) EngineImages() *docker.Images {
 	if m.engine == nil {

@@ -38,14 +38,8 @@ func (m *Machine) sweepContainers(ctx context.Context) error {
 
 // sweepDeliveries asks for deliveries again that failed.
 func (m *Machine) sweepDeliveries(ctx context.Context) error {
-	since := time.Now().Add(-deliveriesBack)
 	return m.every(ctx, deliveriesEvery, "looking for failed deliveries", func(ctx context.Context) error {
-		next := time.Now().Add(-2 * deliveriesEvery) // those under way now are looked at again
-		if err := m.joins.Redeliver(ctx, since); err != nil {
-			return err
-		}
-		since = next
-		return nil
+		return m.joins.Redeliver(ctx, deliveriesBack)
 	})
 }
 

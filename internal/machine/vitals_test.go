@@ -88,6 +88,22 @@ func TestHealthOfLoops(t *testing.T) {
 	})
 }
 
+// TestHealthOfLongTurns: a turn that asks GitHub for much takes its time, and is no reason to be started anew.
+func TestHealthOfLongTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var v vitals
+		v.turn("looking for failed deliveries", deliveriesEvery)
+		time.Sleep(50 * time.Minute)
+		if p := v.ask(t, "/healthz"); p.status != 200 {
+			t.Errorf("after 50 minutes: %+v; want 200", p)
+		}
+		time.Sleep(15 * time.Minute)
+		if p := v.ask(t, "/healthz"); p.status != 503 {
+			t.Errorf("after 65 minutes: %+v; want 503", p)
+		}
+	})
+}
+
 // TestReadiness: each part says how it stands and since when, and tells strangers nothing more.
 func TestReadiness(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -24,8 +24,9 @@ const (
 
 // failing are the deliveries that failed, as long as the process lives.
 type failing struct {
-	mu   sync.Mutex
-	list map[string]*failed // by GUID; mu
+	mu     sync.Mutex
+	list   map[string]*failed // by GUID; mu
+	listed time.Time          // up to when GitHub was asked for them; zero before the first time; mu
 }
 
 // A failed delivery, and what has come of asking for it again.
@@ -37,10 +38,25 @@ type failed struct {
 	refusals int
 }
 
-// note notes deliveries whose latest attempt failed, and forgets those that GitHub has forgotten.
+// since is from when on GitHub is to be asked for those that failed: since the last time, or so far back the first
+// time. Those that were under way then are looked at again.
+func (f *failing) since(now time.Time, back time.Duration) time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.listed.IsZero():
+		return now.Add(-back)
+	case f.listed.After(now): // the clock was set back since
+		return now.Add(-underWay)
+	}
+	return f.listed.Add(-underWay)
+}
+
+// note notes deliveries whose latest attempt failed up to now, and forgets those that GitHub has forgotten.
 func (f *failing) note(list []github.Delivery, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.listed = now
 	if f.list == nil {
 		f.list = map[string]*failed{}
 	}
@@ -96,16 +112,15 @@ func (f *failing) refused(guid string) (left bool) {
 // underWay is how long a delivery may be under way: those of as long ago are always looked at again.
 const underWay = 2 * time.Minute
 
-// Redeliver asks GitHub for every delivery again that failed since then. A GUID
-// that arrived all the same does nothing twice. Where it is not known whose webhook it
-// is, there is nothing to ask. One that cannot be asked for keeps no other from it; a rate limit does.
-func (p *Pipeline) Redeliver(ctx context.Context, since time.Time) error {
+// Redeliver asks GitHub for every delivery again that failed: the first time of those so far back, then since
+// the last time. A GUID that arrived all the same does nothing twice. Where it is not known whose webhook it
+// is, there is nothing to ask. One that cannot be asked for keeps no other from it; a rate limit does. What was not
+// asked for is noted, and is asked for the next time without being listed again.
+func (p *Pipeline) Redeliver(ctx context.Context, back time.Duration) error {
 	if p.HookAt == "" {
 		return nil
 	}
-	if latest := p.Now().Add(-underWay); since.After(latest) { // of a clock that was set back since
-		since = latest
-	}
+	now := p.Now()
 	at, err := HookScope(p.HookAt)
 	if err != nil {
 		return err
@@ -114,11 +129,11 @@ func (p *Pipeline) Redeliver(ctx context.Context, since time.Time) error {
 	if err != nil {
 		return err
 	}
-	list, err := p.Forge.FailedDeliveries(ctx, at, hook.ID, since)
+	list, err := p.Forge.FailedDeliveries(ctx, at, hook.ID, p.failing.since(now, back))
 	if err != nil {
 		return err
 	}
-	p.failing.note(list, p.Now())
+	p.failing.note(list, now)
 	guids, ids := p.failing.due(p.Now())
 	var faults error
 	for i, guid := range guids {

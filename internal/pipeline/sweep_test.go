@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/fault"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
@@ -137,18 +138,25 @@ func TestSweepStopsAtRateLimit(t *testing.T) {
 	}
 }
 
-// TestRedeliverGoesOn: a delivery that GitHub refuses to send again keeps no other from it, and is left after some refusals.
-func TestRedeliverGoesOn(t *testing.T) {
-	s := open(t)
-	now := time.Now()
-	s.Now = func() time.Time { return now }
+// failingHook makes a webhook of acme/web each of whose deliveries fails, and returns its id.
+func (s *site) failingHook(t *testing.T) int64 {
+	t.Helper()
 	ends := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(503) }))
-	defer ends.Close()
+	t.Cleanup(ends.Close)
 	hook, err := s.sim.AddWebhook(githubsim.Webhook{Repository: "acme/web", URL: ends.URL + "/webhook", Secret: secret.New("s"), Events: []string{"workflow_job"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.HookAt, s.HookURL = "acme/web", ends.URL+"/webhook"
+	return hook
+}
+
+// TestRedeliverGoesOn: a delivery that GitHub refuses to send again keeps no other from it, and is left after some refusals.
+func TestRedeliverGoesOn(t *testing.T) {
+	s := open(t)
+	now := time.Now()
+	s.Now = func() time.Time { return now }
+	hook := s.failingHook(t)
 	s.pushTo(t, "acme/web")
 	s.pushTo(t, "acme/web")
 	if err := s.sim.WaitDelivered(t.Context()); err != nil {
@@ -166,7 +174,7 @@ func TestRedeliverGoesOn(t *testing.T) {
 	}
 	refusals := 0
 	for range 6 {
-		if err := s.Redeliver(t.Context(), now.Add(-time.Hour)); err != nil {
+		if err := s.Redeliver(t.Context(), time.Hour); err != nil {
 			refusals++
 		}
 		now = now.Add(2 * time.Hour)
@@ -178,5 +186,49 @@ func TestRedeliverGoesOn(t *testing.T) {
 		if strings.Contains(path, fmt.Sprint(bad)) && n != 3 {
 			t.Errorf("%s: asked for %d times: want 3", path, n)
 		}
+	}
+}
+
+// TestRedeliverListsOnce: deliveries that could not be asked for are remembered, and not listed again with all
+// that came since.
+func TestRedeliverListsOnce(t *testing.T) {
+	s := open(t)
+	now := time.Now()
+	s.Now = func() time.Time { return now }
+	hook := s.failingHook(t)
+	at, err := github.ParseScope("acme/web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const failed = 120 // on two pages
+	for range failed {
+		if err := s.Forge.PingWebhook(t.Context(), at, hook); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.sim.WaitDelivered(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.sim.Faults().Add(fault.Rule{Method: "POST", Path: "/repos/acme/web/hooks/*/deliveries/*/attempts", Status: 503}); err != nil {
+		t.Fatal(err)
+	}
+	var pages, asked []int
+	s.called = func(r *http.Request) {
+		switch last := len(pages) - 1; {
+		case r.Method == http.MethodPost:
+			asked[last]++
+		case strings.HasSuffix(r.URL.Path, "/deliveries"):
+			pages[last]++
+		}
+	}
+	for range 3 {
+		pages, asked = append(pages, 0), append(asked, 0)
+		if err := s.Redeliver(t.Context(), time.Hour); err == nil {
+			t.Error("no error: want one for each that could not be asked for")
+		}
+		now = now.Add(2 * time.Hour)
+	}
+	if want := []int{2, 2, 1}; !slices.Equal(pages, want) || !slices.Equal(asked, []int{failed, failed, failed}) {
+		t.Errorf("%v pages were read, %v deliveries asked for: want %v, and each delivery every time", pages, asked, want)
 	}
 }

@@ -49,7 +49,6 @@ type process struct {
 	woken    time.Duration           // when the bus is stepped next
 	events   int                     // that were made, for their ids
 	mirror   *ledger.State           // what the ledger holds; nil while that is not known
-	swept    time.Time               // since when failed deliveries are looked for
 	strays   time.Time               // and registrations that are left
 }
 
@@ -118,7 +117,7 @@ func (w *world) boot() {
 	w.process++
 	p := &process{
 		world: w, doors: map[string]http.Handler{}, starting: map[string]bool{}, watching: map[string]bool{}, woken: math.MaxInt64,
-		swept: w.wall().Add(-redeliverable), strays: w.wall().Add(-pipeline.RegistrationsBack),
+		strays: w.wall().Add(-pipeline.RegistrationsBack),
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	err := p.open()
@@ -307,12 +306,7 @@ func (p *process) redeliver() error {
 	if p.broken == "nobody looks for what no delivery told" {
 		return nil
 	}
-	next := p.wall().Add(-2 * time.Minute)
-	err := p.joins.Redeliver(p.ctx, p.swept)
-	if err == nil {
-		p.swept = next
-	}
-	return err
+	return p.joins.Redeliver(p.ctx, redeliverable)
 }
 
 func (p *process) compareJobs() error {

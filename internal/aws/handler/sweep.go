@@ -31,14 +31,11 @@ type Sweep struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 
-	stray       time.Time // when registrations that are left were last looked for; owned as redelivered is
-	redelivered time.Time // up to when failed deliveries were looked for; owned by the one call that a function has at a time
+	stray time.Time // when registrations that are left were last looked for; owned by the one call that a function has at a time
 }
 
-// How far back failed deliveries are looked for: those under way at the last look again,
-// and, by a process that has never looked, those of an hour.
 const (
-	overlap   = 2 * time.Minute
+	// firstLook is how far back a process looks for failed deliveries that has never looked.
 	firstLook = time.Hour
 	// comparing is how often GitHub's own list of jobs is asked for, in minutes.
 	comparing = int(pipeline.SweepEvery / time.Minute)
@@ -86,26 +83,12 @@ func (s *Sweep) sweep(ctx context.Context, at time.Time) error {
 	do("effects that were left", s.Flush)
 	do("comparing tasks with the ledger", s.compareTasks)
 	do("metrics", s.measure)
-	do("looking for failed deliveries", s.redeliver)
+	do("looking for failed deliveries", func(ctx context.Context) error { return s.Pipeline.Redeliver(ctx, firstLook) })
 	if at.Minute()%comparing == 0 {
-		do("comparing jobs with GitHub", s.Pipeline.CompareJobs)
 		do("looking for registrations that are left", s.removeRegistrations)
+		do("comparing jobs with GitHub", s.Pipeline.CompareJobs) // a hundred calls may take all the time there is
 	}
 	return faults
-}
-
-// redeliver asks for deliveries again that failed since the last look.
-func (s *Sweep) redeliver(ctx context.Context) error {
-	now := s.Now()
-	since := s.redelivered.Add(-overlap)
-	if s.redelivered.IsZero() {
-		since = now.Add(-firstLook)
-	}
-	err := s.Pipeline.Redeliver(ctx, since)
-	if err == nil {
-		s.redelivered = now
-	}
-	return err
 }
 
 // removeRegistrations removes registrations that runners have left since the last look but one.

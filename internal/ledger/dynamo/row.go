@@ -66,7 +66,7 @@ func runnerName(name ledger.RunnerName) string { return prefixRunner + string(na
 func jobRow(j ledger.Job) row {
 	r := row{name: jobName(j.Key), place: partOpen, job: j}
 	switch {
-	case j.State == ledger.JobUnroutable:
+	case j.State == ledger.JobUnroutable, j.State == ledger.JobHosted:
 		r.place = partUnroutable
 	case j.Settled():
 		r.place = r.name

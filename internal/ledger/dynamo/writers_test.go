@@ -325,17 +325,19 @@ func portrait(s *ledger.State) (lines []string) {
 // TestNewPools: a job that fitted no pool gets its runner from the first sweep under
 // limits that take it.
 func TestNewPools(t *testing.T) {
-	b := newBench(t)
-	gpu := func(w *event.WorkflowJob) { w.Labels = []string{"gpu"} }
-	b.apply(b.open(), job(1, event.ActionQueued, gpu))
-	b.limits.Pools = append(b.limits.Pools, pool.Pool{Name: "large", Labels: []string{"gpu"}}.WithDefaults())
-	b.apply(b.open(), ledger.Tick{})
-	if got := b.wanted(); len(got) != 1 {
-		t.Errorf("wanted: %v: want one runner", got)
-	}
-	jobs, err := b.open().Jobs(t.Context(), ledger.JobQuery{})
-	if err != nil || len(jobs) != 1 || jobs[0].State != ledger.JobQueued {
-		t.Errorf("jobs: %+v, %v: want the one, queued", jobs, err)
+	for _, label := range []string{"gpu", "ubuntu-latest"} {
+		b := newBench(t)
+		labelled := func(w *event.WorkflowJob) { w.Labels = []string{label} }
+		b.apply(b.open(), job(1, event.ActionQueued, labelled))
+		b.limits.Pools = append(b.limits.Pools, pool.Pool{Name: "large", Labels: []string{label}}.WithDefaults())
+		b.apply(b.open(), ledger.Tick{})
+		if got := b.wanted(); len(got) != 1 {
+			t.Errorf("%s: wanted: %v: want one runner", label, got)
+		}
+		jobs, err := b.open().Jobs(t.Context(), ledger.JobQuery{})
+		if err != nil || len(jobs) != 1 || jobs[0].State != ledger.JobQueued {
+			t.Errorf("%s: jobs: %+v, %v: want the one, queued", label, jobs, err)
+		}
 	}
 }
 

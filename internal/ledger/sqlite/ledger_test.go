@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -215,16 +216,81 @@ func TestFileOfAnEarlierVersion(t *testing.T) {
 // TestNewPoolsAfterOpening: a job that fitted no pool gets its runner when the
 // ledger is opened with one that takes it.
 func TestNewPoolsAfterOpening(t *testing.T) {
-	db := openDisk(t)
-	if _, err := openLedger(t, db, sqlite.Config{}).Apply(t.Context(), seen(1, "queued")); err != nil {
+	for label, state := range map[string]ledger.JobState{"linux": ledger.JobUnroutable, "ubuntu-latest": ledger.JobHosted} {
+		db := openDisk(t)
+		in := seen(1, "queued")
+		in.Job.Labels = []string{label}
+		result, err := openLedger(t, db, sqlite.Config{}).Apply(t.Context(), in)
+		if err != nil || result.Jobs[0].State != state || countRows(t, db, "effects") != 0 {
+			t.Fatalf("%s: %+v, %v: want it %s, and no effect without a pool", label, result, err, state)
+		}
+		with := limits(0)
+		with.Pools[0].Labels = []string{label}
+		openLedger(t, db, sqlite.Config{Limits: with})
+		if n := countRows(t, db, "effects"); n != 1 {
+			t.Errorf("%s: %d effects: want one runner wanted", label, n)
+		}
+	}
+}
+
+// TestOpenOnFullDisk: limits that do not fit on the disk keep no ledger from being opened, since it is
+// needed to remove what fills it. Readers get them when there is room.
+func TestOpenOnFullDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mayfly.db")
+	open := func(l ledger.Limits) (*sqlite.Ledger, *disk.DB, error) {
+		db, err := disk.Open(path, disk.Options{MaxBytes: 1 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { db.Close() })
+		kept, err := sqlite.Open(t.Context(), db, sqlite.Config{Limits: l, Emit: func(*disk.Tx, []ledger.Effect) error { return nil }})
+		return kept, db, err
+	}
+	_, db, err := open(limits(1))
+	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if n := countRows(t, db, "effects"); n != 0 {
-		t.Fatalf("%d effects without a pool: want none", n)
+	large := limits(2)
+	large.Pools[0].Labels = append(large.Pools[0].Labels, strings.Repeat("x", 2<<20))
+	l, db, err := open(large)
+	if err != nil {
+		t.Fatalf("%v: want it open on a full disk", err)
 	}
-	openLedger(t, db, sqlite.Config{Limits: limits(0)})
-	if n := countRows(t, db, "effects"); n != 1 {
-		t.Errorf("%d effects: want one runner wanted", n)
+	shown := func() int {
+		state, err := sqlite.NewReader(db).Snapshot(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return state.Limits().Pools[0].Max
+	}
+	if _, err := l.Apply(t.Context(), ledger.Tick{}); !errors.Is(err, disk.ErrFull) || shown() != 1 {
+		t.Errorf("%v, a pool of %d: want %v, and the limits of before", err, shown(), disk.ErrFull)
+	}
+	if err := l.SetLimits(t.Context(), limits(3)); err != nil || shown() != 3 {
+		t.Errorf("%v, a pool of %d: want those that were set", err, shown())
+	}
+}
+
+// TestStatesAreIndexed: what metrics ask for does not read every job that is kept.
+func TestStatesAreIndexed(t *testing.T) {
+	db := openDisk(t)
+	openLedger(t, db, sqlite.Config{})
+	rows, err := db.Query(t.Context(), `EXPLAIN QUERY PLAN SELECT key, body FROM ledger_jobs WHERE state IN (?) ORDER BY seq DESC LIMIT ?`, "hosted", 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var plan []string
+	for rows.Next() {
+		var id, parent, unused int
+		var step string
+		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+			t.Fatal(err)
+		}
+		plan = append(plan, step)
+	}
+	if len(plan) != 1 || !strings.Contains(plan[0], "ledger_jobs_state") {
+		t.Errorf("plan %q: want the index of states alone", plan)
 	}
 }
 

@@ -44,4 +44,7 @@ var schema = []string{
 	`ALTER TABLE ledger_instance ADD COLUMN ahead INTEGER NOT NULL DEFAULT 0`,
 	// The limits in force, for those who read beside the process that decides by them.
 	`CREATE TABLE ledger_limits (one INTEGER PRIMARY KEY CHECK (one = 1), body BLOB NOT NULL)`,
+
+	// For those that fit no pool: metrics ask for them again and again, and all others are many.
+	`CREATE INDEX ledger_jobs_state ON ledger_jobs (state, seq)`,
 }

@@ -45,6 +45,7 @@ type Ledger struct {
 
 	state  *ledger.State // nil when it is to be read anew
 	tx     *disk.Tx      // the transaction with state's last changes, until it is committed
+	shown  bool          // readers have state's limits
 	mark   clock.Mark    // of the clock by which state's deadlines are set
 	pruned time.Time     // when old rows were last deleted
 }
@@ -77,10 +78,10 @@ func Open(ctx context.Context, db *disk.DB, c Config) (*Ledger, error) {
 // SetLimits puts other limits in force, as opening the ledger anew with them does: what
 // they change for the jobs that are open is decided before it returns.
 func (l *Ledger) SetLimits(ctx context.Context, limits ledger.Limits) error {
-	err := l.db.Write(ctx, func(tx *disk.Tx) error {
+	err := l.db.Write(ctx, func(*disk.Tx) error {
 		l.limits.Store(&limits)
 		l.state, l.tx = nil, nil
-		return keepLimits(tx, limits)
+		return nil
 	})
 	if err == nil {
 		_, err = l.Apply(ctx, ledger.Tick{})
@@ -91,21 +92,23 @@ func (l *Ledger) SetLimits(ctx context.Context, limits ledger.Limits) error {
 	return nil
 }
 
-// keepLimits has readers see the limits that are in force.
-func keepLimits(tx *disk.Tx, limits ledger.Limits) error {
-	body, err := json.Marshal(limits)
+// show has readers see the limits that are in force, with the first input after these were changed.
+func (l *Ledger) show(tx *disk.Tx) error {
+	if l.shown {
+		return nil
+	}
+	body, err := json.Marshal(l.limits.Load())
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`INSERT INTO ledger_limits (one, body) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET body = excluded.body`, body)
+	_, err = tx.Exec(`INSERT INTO ledger_limits (one, body) VALUES (1, ?)
+		ON CONFLICT (one) DO UPDATE SET body = excluded.body WHERE body <> excluded.body`, body)
+	l.shown = err == nil
 	return err
 }
 
-// begin keeps the limits, and reads the instance, or chooses it.
+// begin reads the instance, or chooses it.
 func (l *Ledger) begin(tx *disk.Tx) error {
-	if err := keepLimits(tx, l.config.Limits); err != nil {
-		return err
-	}
 	name := l.config.Instance
 	if name == "" {
 		name = strings.ToLower(rand.Text()[:6])
@@ -148,6 +151,9 @@ func (l *Ledger) apply(tx *disk.Tx, in ledger.Input) (result ledger.Result, err 
 	if err := l.follow(tx, now, mark); err != nil {
 		return ledger.Result{}, err
 	}
+	if err := l.show(tx); err != nil {
+		return ledger.Result{}, err
+	}
 	result = l.state.Apply(in, now)
 	if err := l.keep(tx, in, result, now); err != nil {
 		return ledger.Result{}, err
@@ -185,8 +191,9 @@ func (l *Ledger) join(tx *disk.Tx) (err error) {
 	return err
 }
 
-// read reads the state as tx sees it, with the unroutable jobs that might have a pool by now.
+// read reads the state as tx sees it, with the unroutable and hosted jobs that might have a pool by now.
 func (l *Ledger) read(tx *disk.Tx) (*ledger.State, error) {
+	l.shown = false // by a transaction that came to nothing, as far as is known
 	rows, err := tx.Query(selectState)
 	if err != nil {
 		return nil, err
@@ -202,7 +209,8 @@ func (l *Ledger) read(tx *disk.Tx) (*ledger.State, error) {
 		return nil, err
 	}
 	since := l.config.Clock.Now().Add(-state.Limits().Queue).UnixMilli()
-	jobs, err := find[ledger.Job](l, tx, state, "ledger_jobs", `NOT open AND changed > ? AND state = ?`, since, string(ledger.JobUnroutable))
+	jobs, err := find[ledger.Job](l, tx, state, "ledger_jobs", `NOT open AND changed > ? AND state IN (?, ?)`,
+		since, string(ledger.JobUnroutable), string(ledger.JobHosted))
 	state.Load(jobs, nil)
 	return state, err
 }
@@ -311,6 +319,9 @@ func (l *Ledger) prune(tx *disk.Tx, now time.Time) error {
 		return nil
 	}
 	before := now.Add(-l.config.Keep).UnixMilli()
+	if _, err := tx.Exec(`DELETE FROM ledger_unreadable WHERE changed < ?`, before); err != nil {
+		return err
+	}
 	jobs, err := tx.Exec(`DELETE FROM ledger_jobs WHERE seq IN (SELECT seq FROM ledger_jobs WHERE NOT open AND changed < ? LIMIT ?)`, before, pruneMost)
 	if err != nil {
 		return err

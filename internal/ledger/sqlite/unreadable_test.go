@@ -12,7 +12,7 @@ import (
 )
 
 // TestUnreadableRows: rows that cannot be read, such as of ids that an earlier version took, are
-// set aside and told of; all else goes on, also after the next start.
+// set aside and told of, for as long as what is settled is kept; all else goes on, also after the next start.
 func TestUnreadableRows(t *testing.T) {
 	db := openDisk(t)
 	config := sqlite.Config{Limits: limits(0), Instance: "i", Clock: clock.Of(func() time.Time { return start })}
@@ -70,5 +70,10 @@ func TestUnreadableRows(t *testing.T) {
 	}
 	if n := countRows(t, db, "ledger_unreadable"); n != 3 {
 		t.Errorf("%d rows aside: want 3", n)
+	}
+	config.Clock = clock.Of(func() time.Time { return start.Add(sqlite.DefaultKeep + time.Hour) })
+	openLedger(t, db, config)
+	if n := countRows(t, db, "ledger_unreadable"); n != 0 {
+		t.Errorf("%d rows aside after %v: want none", n, sqlite.DefaultKeep)
 	}
 }
