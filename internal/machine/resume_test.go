@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"context"
@@ -35,9 +35,9 @@ func (l slowLauncher) List(ctx context.Context) ([]fleet.Container, error) {
 // is no reason to be started anew, and a fault of it ends the run.
 func TestProbesWhileResuming(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
-	m := newMachine(settings{State: t.TempDir(), Log: log})
+	m := newMachine(Config{State: t.TempDir(), Log: log})
 	t.Cleanup(func() {
-		if err := m.shutdown(); err != nil {
+		if err := m.Close(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -56,9 +56,9 @@ func TestProbesWhileResuming(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended := make(chan error)
-	go func() { ended <- m.run(t.Context(), listener) }()
+	go func() { ended <- m.Run(t.Context(), listener) }()
 	resp, err := http.Get("http://" + listener.Addr().String() + "/healthz")
-	if p := readProbe(t, resp, err); p.status != http.StatusOK {
+	if p := readAnswered(t, resp, err); p.status != http.StatusOK {
 		t.Errorf("%+v: want 200", p)
 	}
 	away := errors.New("engine is away")
