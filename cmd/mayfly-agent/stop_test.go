@@ -70,7 +70,7 @@ func TestRestartsWithoutEnd(t *testing.T) {
 func TestOutputIsBounded(t *testing.T) {
 	s := &side{}
 	socket, _ := open(t, t.TempDir(), s)
-	_, wait := start(t, socket, `echo first; yes 0123456789012345678901234567890 | head -c 200000000; yes x | head -c 100000 >&2; echo; echo last; exit 1`)
+	_, wait := start(t, socket, `echo first; yes x | head -c 100000 >&2; yes 0123456789012345678901234567890 | head -c 200000000; echo; echo last; exit 1`)
 	end := wait()
 	all := end.stdout + end.stderr
 	if len(all) > 1<<20 {

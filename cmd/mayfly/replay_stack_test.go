@@ -106,7 +106,7 @@ func (w *cloudWorld) replayErrors(t *testing.T) {
 		"--name launch-x":            `name "launch-x": what begins with launch- starts runners` + "\nhint: --launch gives",
 		"--name ../x":                "want letters, digits",
 		"--pattern " + file:          "--pattern: EventBridge replays all events of a time\nhint: --rule",
-		"--to " + ago(3):             "want a time before, and one after it",
+		"--to " + ago(3):             "want a time after --from",
 	} {
 		if _, errs, code := w.run(t, nil, append(strings.Fields("replay --from 1h"), strings.Fields(args)...)...); code != 2 || !strings.Contains(errs, want) {
 			t.Errorf("%s: exit code %d, want 2 and %q\n%s", args, code, want, errs)

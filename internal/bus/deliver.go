@@ -122,7 +122,7 @@ func (b *Bus) fail(ctx context.Context, d delivery, rule Rule, s Stored, cause e
 	later.attempts++
 	pause := rule.Backoff.pause(later.attempts, b.rand())
 	if after := (retryAfter{}); errors.As(cause, &after) {
-		pause = max(pause, min(after.pause, maxPutOff))
+		pause = max(pause, min(after.pause, MaxPutOff))
 	}
 	next := now.Add(pause)
 	later.due = next.UnixMilli()

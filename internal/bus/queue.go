@@ -13,8 +13,9 @@ import (
 // maxWindow is how many deliveries a queue holds in memory.
 const maxWindow = 500
 
-// maxPutOff is the longest that a delivery is put off because its target asks for that.
-const maxPutOff = time.Hour
+// MaxPutOff is the longest that a delivery is put off because its target asks for that. What is put off
+// longer was so by a clock that has been set back since.
+const MaxPutOff = time.Hour
 
 // A subject is what a delivery brings: an event as it was published, or once more by a replay.
 type subject struct {
@@ -174,7 +175,7 @@ func (q *queue) take(now time.Time) (d delivery, ok bool, wait time.Duration, em
 	}
 	d = q.window[0]
 	// Whatever is due later than anything is ever put off was put off by a clock that has been set back since.
-	if wait := time.UnixMilli(d.due).Sub(now); wait > 0 && wait <= max(q.rule.Backoff.Max, maxPutOff) {
+	if wait := time.UnixMilli(d.due).Sub(now); wait > 0 && wait <= max(q.rule.Backoff.Max, MaxPutOff) {
 		return delivery{}, false, wait, false
 	}
 	q.window = q.window[1:]

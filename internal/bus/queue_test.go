@@ -116,8 +116,8 @@ func TestClockSetBack(t *testing.T) {
 		putOff time.Duration
 		due    bool
 	}{
-		"as long as a target may ask for": {maxPutOff, false},
-		"longer than anything is put off": {maxPutOff + time.Millisecond, true},
+		"as long as a target may ask for": {MaxPutOff, false},
+		"longer than anything is put off": {MaxPutOff + time.Millisecond, true},
 	} {
 		q := newQueue(Rule{Name: "jobs", Workers: 1}.withDefaults(), nil)
 		d := newDelivery(q, 1)

@@ -121,7 +121,7 @@ type Rule struct {
 	Name    string           `yaml:"name" required:"yes" doc:"A unique name."`
 	Pattern *pattern.Pattern `yaml:"pattern" required:"yes" doc:"The events to match: an EventBridge event pattern."`
 	Target  string           `yaml:"target" default:"log" enum:"log|http|command" doc:"Where matching events go: log writes a line for each, http POSTs each to url, command runs a program for each."`
-	URL     string           `yaml:"url" doc:"For http: the address. 2xx acknowledges the event; 408, 429, 5xx and no answer are retried, no sooner than Retry-After says; any other answer makes a dead letter."`
+	URL     string           `yaml:"url" doc:"For http: the address. 2xx acknowledges the event; 408, 429, 5xx and no answer are retried, no sooner than Retry-After says (at most an hour); any other answer makes a dead letter."`
 	Secret  SecretRef        `yaml:"secret" doc:"For http: the key that signs the body, in the header X-Hub-Signature-256, as GitHub does."`
 	Command []string         `yaml:"command" doc:"For command: a program and its arguments, run without a shell in the folder of this file. It reads the event from standard input, as a line of JSON; its environment is PATH, MAYFLY_EVENT and MAYFLY_RULE. Exit code 0 means done, 65 makes a dead letter, any other is retried."`
 	Timeout time.Duration    `yaml:"timeout" default:"30s" doc:"For http and command: how long one attempt may take."`

@@ -28,9 +28,8 @@ const (
 )
 
 const (
-	maxAnswer     = 64 << 10 // bytes of an answer that are read, so that its connection is used again
-	maxExcerpt    = 200      // bytes of an answer that are told
-	maxRetryAfter = 24 * time.Hour
+	maxAnswer  = 64 << 10 // bytes of an answer that are read, so that its connection is used again
+	maxExcerpt = 200      // bytes of an answer that are told
 )
 
 // An HTTPConfig is an endpoint.
@@ -104,11 +103,11 @@ func judge(resp *http.Response) error {
 // https://www.rfc-editor.org/rfc/rfc9110#name-retry-after
 func retryAfter(header string, now time.Time) time.Duration {
 	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
-		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
+		return min(time.Duration(seconds)*time.Second, bus.MaxPutOff)
 	}
 	at, err := http.ParseTime(header)
 	if err != nil {
 		return 0
 	}
-	return min(max(at.Sub(now), 0), maxRetryAfter)
+	return min(max(at.Sub(now), 0), bus.MaxPutOff)
 }

@@ -62,9 +62,12 @@ func testAsksForNoEnd(t *testing.T, s subject) {
 	relay := dockertest.NewRelay(t, s.socket)
 	l := s.open(t, relay.Socket)
 	relay.Take()
+	direct := s.open(t, s.socket)
 	var ends []<-chan waited
+	var runners []*fleettest.Runner
 	for range 3 {
-		r := s.NewRunner(t, "echo ready; sleep 2; exit 5")
+		r := s.NewRunner(t, "trap 'exit 5' TERM; echo ready; while :; do sleep 0.1; done")
+		runners = append(runners, r)
 		r.Start(t, l)
 		looks := "GET /containers/" + r.Spec.Runner + "/json"
 		ends = append(ends, wait(t, l, r))
@@ -73,7 +76,8 @@ func testAsksForNoEnd(t *testing.T, s subject) {
 	}
 	relay.Await(t, asked("GET /events", "GET /containers/json"))
 	before := relay.Take()
-	for _, end := range ends {
+	for i, end := range ends {
+		kill(t, direct, runners[i])
 		if got := within(t, end); got.err != nil || got.exit.Code != 5 {
 			t.Errorf("%+v, want 5", got)
 		}
