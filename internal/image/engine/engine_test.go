@@ -305,7 +305,7 @@ func testOwnSource(t *testing.T, w workshop) {
 	if i.Revision != own.Revision || i.Revision == source.Embedded().Revision {
 		t.Errorf("revision %s, want %s", i.Revision, own.Revision)
 	}
-	if got := inside(t, i.Digest, "hello; stat -c %a /usr/bin/trap; ls; bin/Runner.Listener --version"); got != "hello\n755\nbin\nrun.sh\n"+version+"\n" {
+	if got := inside(t, i.Digest, "hello; stat -c %a /usr/bin/trap; ls; bin/Runner.Listener --version"); got != "hello\n755\nbin\nrun.sh\nversion\n"+version+"\n" {
 		t.Errorf("%q", got)
 	}
 }
@@ -319,7 +319,7 @@ func needy(t *testing.T) archive.File {
 		mv bin/Runner.Listener bin/listener
 		printf '#!/bin/sh\nmkdir -p _diag; [ -e /usr/lib/library ] && exec bin/listener "$@"; exit 134\n' >bin/Runner.Listener
 		printf '#!/bin/sh\ntouch /usr/lib/library\n' >bin/installdependencies.sh
-		chmod 0755 bin/*; tar -czf "$3" run.sh bin`, "bash", t.TempDir(), standin(), file)
+		chmod 0755 bin/*; tar -czf "$3" run.sh version bin`, "bash", t.TempDir(), standin(), file)
 	if out, err := pack.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
