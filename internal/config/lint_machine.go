@@ -24,9 +24,6 @@ func (l *linter) machine(has pool.Resources) {
 		l.warn("aws", "aws means nothing without platform: aws")
 	}
 	for i, p := range c.Pools {
-		if p.Network == string(pool.NetworkHost) {
-			l.warn(fmt.Sprintf("pools[%d].network", i), "pool %q: network host: its jobs reach what listens on this machine's loopback and, on a cloud's machine, the metadata address 169.254.169.254, which gives them the machine's credentials: want network: own, or an instance without a role", p.Name)
-		}
 		if p.Image == "" && !c.Image.Watch && c.Launcher != "sandbox" {
 			l.warn(fmt.Sprintf("pools[%d]", i), "pool %q has no image and image.watch is off: it gets no runner until mayfly image build and mayfly image promote have made one current", p.Name)
 		}
