@@ -112,7 +112,7 @@ func (c *downCmd) takeDown(ctx context.Context, s *setup, screen *cli.Screen, lo
 	if err := errors.Join(err, m.shutdown()); err != nil {
 		return nil, err
 	}
-	if c.KeepState {
+	if c.KeepState || len(left) > 0 { // the database knows what to look for when it is run again
 		return left, nil
 	}
 	more, err := removeState(s.State)
@@ -156,7 +156,8 @@ func (c *downCmd) prove(screen *cli.Screen, state string, left []string) error {
 		}
 	}
 	if len(left) > 0 {
-		return cli.Hint(fmt.Errorf("not all is gone:\n  %s", strings.Join(left, "\n  ")), "mayfly down can be run again")
+		return cli.Hint(fmt.Errorf("not all is gone:\n  %s", strings.Join(left, "\n  ")), "run mayfly down again: what it needs for that stays in %s. "+
+			"A registration stays while GitHub has not noticed that its runner was killed, for ten minutes at most", state)
 	}
 	if !c.JSON {
 		kept := ""
