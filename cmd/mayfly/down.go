@@ -159,7 +159,8 @@ func (c *downCmd) prove(screen *cli.Screen, state string, left []string) error {
 		}
 	}
 	if len(left) > 0 {
-		return cli.Hint(fmt.Errorf("not all is gone:\n  %s", strings.Join(left, "\n  ")), "mayfly down can be run again")
+		return cli.Hint(fmt.Errorf("not all is gone:\n  %s", strings.Join(left, "\n  ")), "run mayfly down again: what it needs for that stays in %s. "+
+			"A registration stays while GitHub has not noticed that its runner was killed, for ten minutes at most", state)
 	}
 	if !c.JSON {
 		kept := ""

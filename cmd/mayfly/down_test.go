@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -138,26 +141,47 @@ func TestDownKeeps(t *testing.T) {
 	}
 }
 
-// TestDownKeepsState while something is left, by which the next run finds it.
-func TestDownKeepsState(t *testing.T) {
-	for _, test := range []struct {
-		down downCmd
-		left []string
-		kept bool
-	}{
-		{downCmd{}, []string{"registration abcdef-small-1-1-1 at acme/web"}, true}, {downCmd{KeepState: true}, nil, true}, {downCmd{}, nil, false},
-	} {
-		state := filepath.Join(t.TempDir(), "state")
-		if err := os.Mkdir(state, 0o700); err != nil {
-			t.Fatal(err)
+// TestDownOfKilledRunner takes down a machine whose runner was killed with its job: GitHub keeps its registration
+// until it notices, which is told, and what finds it again stays.
+func TestDownOfKilledRunner(t *testing.T) {
+	need(t, "bwrap")
+	w := newWorld(t, worldConfig{})
+	w.serve(t)
+	w.push(t, map[string]string{".github/workflows/long.yml": workflow(1, "sleep 600")})
+	job := w.running(t)
+	w.up.kill()
+	killGroups(t, w.instance(t))
+	for range 2 {
+		out, errs, code := w.down(t, "--within", "1s")
+		if code != cli.ExitFailed || !strings.Contains(errs, "registration "+job.Runner) {
+			t.Fatalf("exit code %d: want the registration of %s to be left\n%s%s", code, job.Runner, out, errs)
 		}
-		if err := os.WriteFile(filepath.Join(state, machine.DatabaseName), nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		left, err := test.down.clear(state, test.left)
-		_, gone := os.Stat(state)
-		if err != nil || !slices.Equal(left, test.left) || (gone == nil) != test.kept {
-			t.Errorf("%+v: left %q, %v, %v: want the state kept: %t", test, left, err, gone, test.kept)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, fmt.Sprintf("%s/repos/%s/actions/runs/%d/force-cancel", w.simURL, worldRepository, job.RunID), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+w.token)
+	if resp, err := http.DefaultClient.Do(req); err != nil || resp.Body.Close() != nil || resp.StatusCode != http.StatusAccepted {
+		t.Fatalf("%v, %v", resp, err)
+	}
+	if out, errs, code := w.down(t); code != 0 || len(w.sim.Runners()) > 0 {
+		t.Errorf("at last: exit code %d, registrations %v\n%s%s", code, w.sim.Runners(), out, errs)
+	}
+	if _, err := os.Stat(w.state()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the state folder is left: %v", err)
+	}
+	w.up = nil
+}
+
+// killGroups kills all processes in the control groups of an instance.
+func killGroups(t *testing.T, instance string) {
+	t.Helper()
+	for _, group := range groupsOf(t, instance) {
+		list, _ := os.ReadFile(filepath.Join(strings.TrimPrefix(group, "control group "), "cgroup.procs")) // gone when they are
+		for pid := range strings.FieldsSeq(string(list)) {
+			n, _ := strconv.Atoi(pid)
+			syscall.Kill(n, syscall.SIGKILL) // an error means that it has ended
 		}
 	}
 }

@@ -160,7 +160,7 @@ func printStatus(screen *cli.Screen, v statusView) {
 		listJobs(screen, v.Waiting)
 	}
 	if v.Hosted > 0 {
-		screen.Notef("%s jobs are for GitHub's own runners: mayfly jobs --in hosted lists them", atMost(v.Hosted, 1000))
+		screen.Notef("jobs for GitHub's own runners: %s; mayfly jobs --in hosted lists them", atMost(v.Hosted, 1000))
 	}
 	if v.Images.Current != nil {
 		screen.Notef("image %s", currentLine(v.Images))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
@@ -56,5 +57,8 @@ func (c *tokenCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) e
 	}
 	fmt.Fprintln(screen.Out, ticket.Command())
 	screen.Notef("good until %s", ticket.Expires.Local().Format(time.RFC1123))
+	if u, err := url.Parse(ticket.URL); err == nil && u.Port() != "" && !c.JIT {
+		screen.Notef("config.sh of GitHub's runner drops port %s and so does not reach %s: use --jit, or serve that on port 80 (mayfly sim --listen :80)", u.Port(), u.Host)
+	}
 	return nil
 }

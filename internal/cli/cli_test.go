@@ -59,6 +59,14 @@ func TestTableAlignsAndCleans(t *testing.T) {
 	}
 }
 
+func TestCount(t *testing.T) {
+	for n, want := range map[int]string{0: "0 runners", 1: "1 runner", 2: "2 runners"} {
+		if got := cli.Count(n, "runner"); got != want {
+			t.Errorf("Count(%d) = %q, want %q", n, got, want)
+		}
+	}
+}
+
 func TestDuration(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		-time.Second:                  "0s",

@@ -76,6 +76,14 @@ func (s *Screen) row(row []Cell, width []int) {
 	fmt.Fprintln(s.Out, strings.TrimRight(line.String(), " "))
 }
 
+// Count says how many there are of what is called one, with an s for other numbers than 1.
+func Count(n int, one string) string {
+	if n != 1 {
+		one += "s"
+	}
+	return fmt.Sprintf("%d %s", n, one)
+}
+
 // Duration prints d in the two figures that matter: 812ms, 4.2s, 3m07s, 5h12m, 2d3h.
 func Duration(d time.Duration) string {
 	switch {

@@ -148,7 +148,7 @@ func (l *linter) network(i int) {
 	if p.Network == string(pool.NetworkHost) {
 		l.warn(fmt.Sprintf("pools[%d].network", i), "pool %q: network host: its jobs reach this machine's loopback and, "+
 			"on a cloud's machine, the metadata address 169.254.169.254 with the machine's credentials: "+
-			"docs/operate.md tells how to close it", p.Name)
+			"want network: own, or close it as docs/operate.md tells", p.Name)
 	}
 }
 

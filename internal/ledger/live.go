@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/pool"
@@ -333,10 +334,11 @@ func (t *turn) end(r Runner, why string) {
 // reason puts together why r is gone.
 func reason(r Runner, why string) string {
 	switch {
-	case r.Leaving != "" && why != "":
-		why = r.Leaving + "; " + why
-	case r.Leaving != "":
+	case r.Leaving == "":
+	case why == "", strings.HasSuffix(why, r.Leaving): // the runner tells what it was told
 		why = r.Leaving
+	default:
+		why = r.Leaving + "; " + why
 	}
 	switch {
 	case r.ExitCode != 0 && why != "":

@@ -54,10 +54,10 @@ func TestRepositoryOutOfSight(t *testing.T) {
 		s.state.Apply(ledger.Starting{Runner: name}, s.now)
 		s.state.Apply(ledger.Claim{Runner: name}, s.now)
 		s.state.Apply(ledger.Failed{Runner: name, Reason: "not there, or not for this credential (404)", Refused: true}, s.now)
-		s.state.Apply(ledger.Gone{Runner: name}, s.now)
+		s.state.Apply(ledger.Gone{Runner: name, Reason: "claim refused: not there, or not for this credential (404)", ExitCode: 77}, s.now)
 	}
 	refuse("i-small-1-1-1")
-	s.why(1, "the next runner starts in 1m0s; 1 runner failed: not there, or not for this credential (404)")
+	s.why(1, "the next runner starts in 1m0s; 1 runner failed: not there, or not for this credential (404) (exit code 77)") // once
 	if wanted := s.runnersOf(1, refuse); len(wanted) < 10 || len(wanted) > 20 {
 		t.Errorf("%d runners in a day: want some, ever less often: %v", len(wanted), wanted)
 	}

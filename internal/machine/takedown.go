@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/github"
 	imageengine "github.com/mayfly-ci/mayfly/internal/image/engine"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
@@ -57,7 +58,7 @@ func (m *Machine) drain(ctx context.Context, t Takedown) error {
 		return err
 	}
 	if busy := len(m.fleet.Runners()); busy > 0 {
-		t.Say("waiting for %d runners to end their jobs, %v at most", busy, t.Within)
+		t.Say("waiting for the jobs of %s, %v at most", cli.Count(busy, "runner"), t.Within)
 	}
 	waiting, cancel := context.WithTimeout(ctx, t.Within)
 	defer cancel()
@@ -66,7 +67,7 @@ func (m *Machine) drain(ctx context.Context, t Takedown) error {
 	} else if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	t.Say("stopping %d runners", len(m.fleet.Runners()))
+	t.Say("stopping %s", cli.Count(len(m.fleet.Runners()), "runner"))
 	if err := m.removeRunners(ctx, true); err != nil {
 		return err
 	}

@@ -29,11 +29,16 @@ const (
 // A job is one at GitHub.
 type job struct {
 	id         int64
+	run        int64
+	attempt    int // of the run
 	repository string
 	labels     []string
-	status     string // queued, in_progress, completed
+	status     string // waiting, queued, in_progress, completed
 	conclusion string
 	created    time.Duration
+	queued     time.Duration // since when it waits for a runner
+	started    time.Duration // as GitHub tells it
+	told       int           // how many events there were of it
 	began      time.Duration
 	ended      time.Duration
 	lasts      time.Duration
@@ -81,15 +86,63 @@ type spell struct {
 
 var repositories = []string{"acme/web", "acme/api", "acme/lib"}
 
-// push queues a job.
-func (g *hub) push(repository string, labels []string, lasts time.Duration) *job {
+// push makes a job, which waits for a runner, or before that for an approval.
+func (g *hub) push(repository string, labels []string, lasts time.Duration, approved bool) {
+	j := g.create(repository, labels, lasts)
+	if approved {
+		g.enqueue(j)
+		return
+	}
+	j.status = "waiting"
+	g.note("job %d of %s waits for an approval, %v", j.id, j.repository, j.labels)
+	g.say(j, "queued") // https://github.com/CloudSnorkel/cdk-github-runners/pull/416
+	g.say(j, "waiting")
+	g.there(g.span("approval", time.Minute, max(2*time.Minute, day-g.now)), func() { g.review(j) })
+}
+
+func (g *hub) create(repository string, labels []string, lasts time.Duration) *job {
+	id := int64(len(g.jobs) + 1)
 	j := &job{
-		id: int64(len(g.jobs) + 1), repository: repository, labels: labels, status: "queued", created: g.now, lasts: lasts,
+		id: id, run: id, attempt: 1, repository: repository, labels: labels, created: g.now, started: g.now, lasts: lasts,
 		ours: slices.ContainsFunc(pools(), func(p poolShape) bool { return p.takes(labels) }),
 	}
 	g.jobs = append(g.jobs, j)
-	g.note("job %d of %s is queued, %v", j.id, repository, labels)
-	g.say(j)
+	return j
+}
+
+// review is somebody's word on a job that waits for it.
+func (g *hub) review(j *job) {
+	switch {
+	case j.status != "waiting":
+	case g.pick("review", 5) == 0:
+		j.excused = true
+		g.complete(j, "failure")
+	default:
+		if g.pick("approval has a time", 2) == 0 {
+			j.started = g.now
+		}
+		g.enqueue(j)
+	}
+}
+
+// rerun makes another attempt of the run of j, which is over: j is done again, and another job is carried over, which
+// GitHub tells as completed at once.
+func (g *hub) rerun(j *job) {
+	again := g.create(j.repository, j.labels, j.lasts)
+	again.run, again.attempt = j.run, j.attempt+1
+	carried := g.create(j.repository, j.labels, j.lasts)
+	carried.run, carried.attempt, carried.ranOn, carried.began = j.run, again.attempt, j.ranOn, j.began
+	g.note("jobs %d and %d are attempt %d of run %d", again.id, carried.id, again.attempt, j.run)
+	carried.status = "in_progress"
+	g.complete(carried, "success")
+	g.enqueue(again)
+}
+
+// enqueue has j wait for a runner.
+func (g *hub) enqueue(j *job) {
+	j.status, j.queued = "queued", g.now
+	g.note("job %d of %s is queued, %v", j.id, j.repository, j.labels)
+	g.say(j, j.status)
 	g.there(queueLimit, func() {
 		if j.status == "queued" {
 			g.complete(j, "cancelled")
@@ -103,7 +156,6 @@ func (g *hub) push(repository string, labels []string, lasts time.Duration) *job
 	} else {
 		g.there(g.span("hosted", time.Second, time.Minute), func() { g.hosted(j) })
 	}
-	return j
 }
 
 // hosted has a runner take j that is not ours.
@@ -177,10 +229,10 @@ func (g *hub) begin(j *job, runner string) {
 	}
 	j.status, j.began, j.ranOn = "in_progress", g.now, runner
 	g.note("job %d begins on %s", j.id, runner)
-	if waited := g.now - j.created; j.ours && waited > maxWait {
+	if waited := g.now - j.queued; j.ours && waited > maxWait {
 		g.fault("job %d of %s waited for %v: want %v at most", j.id, j.repository, waited.Round(time.Second), maxWait)
 	}
-	g.say(j)
+	g.say(j, j.status)
 }
 
 // complete ends j, and with it the registration of the ephemeral runner that ran it.
@@ -202,7 +254,7 @@ func (g *hub) complete(j *job, conclusion string) {
 			g.matchSoon()
 		}
 	}
-	g.say(j)
+	g.say(j, j.status)
 }
 
 // cancel ends j as a person does.
@@ -250,12 +302,13 @@ func (g *hub) disconnect(box *container) {
 	// https://docs.github.com/en/actions/reference/runners/self-hosted-runners: after a day, which is longer than anything here waits
 }
 
-// say sends a delivery about j, or what becomes of one.
-func (g *hub) say(j *job) {
+// say sends a delivery of an action about j, or what becomes of one.
+func (g *hub) say(j *job, action string) {
+	j.told++
 	if g.chance("delivery is never sent", 1) {
 		return
 	}
-	d := &delivery{guid: fmt.Sprintf("delivery-%d-%s", j.id, j.status), body: g.payload(j), at: g.now}
+	d := &delivery{guid: fmt.Sprintf("delivery-%d-%s-%d", j.id, action, j.told), body: g.payload(j, action), at: g.now}
 	after := g.span("delivery", 200*time.Millisecond, 3*time.Second)
 	if g.chance("delivery is late", 8) {
 		after += g.span("late", time.Second, 20*time.Minute)
@@ -278,9 +331,9 @@ func (g *hub) deliver(d *delivery, lost bool) {
 }
 
 // payload is what GitHub says of j.
-func (g *hub) payload(j *job) []byte {
+func (g *hub) payload(j *job, action string) []byte {
 	body, err := json.Marshal(map[string]any{
-		"action": j.status, "workflow_job": j.shape(), "repository": map[string]any{"full_name": j.repository},
+		"action": action, "workflow_job": j.shape(), "repository": map[string]any{"full_name": j.repository},
 		"organization": map[string]any{"login": "acme"},
 	})
 	if err != nil {
@@ -291,9 +344,9 @@ func (g *hub) payload(j *job) []byte {
 
 func (j *job) shape() map[string]any {
 	s := map[string]any{
-		"id": j.id, "run_id": j.id, "run_attempt": 1, "name": "build", "workflow_name": "CI", "labels": j.labels, "status": j.status,
-		"html_url": fmt.Sprintf("https://github.com/%s/actions/runs/%d/job/%d", j.repository, j.id, j.id), "created_at": stamp(j.created),
-		"started_at": stamp(j.created),
+		"id": j.id, "run_id": j.run, "run_attempt": j.attempt, "name": "build", "workflow_name": "CI", "labels": j.labels, "status": j.status,
+		"html_url": fmt.Sprintf("https://github.com/%s/actions/runs/%d/job/%d", j.repository, j.run, j.id), "created_at": stamp(j.created),
+		"started_at": stamp(j.started),
 	}
 	if j.ranOn != "" {
 		s["runner_name"], s["started_at"] = j.ranOn, stamp(j.began)

@@ -221,26 +221,51 @@ func (g *hub) listRepositories(*http.Request, []string) answer {
 	return answer{status: 200, body: list}
 }
 
-// listRuns has a run for each job, the newest first and a few at once.
+// listRuns has the newest first, also of those that were run again, and as many at once as is asked for.
+// https://docs.github.com/en/rest/actions/workflow-runs#list-workflow-runs-for-a-repository
 func (g *hub) listRuns(req *http.Request, m []string) answer {
 	list := []any{}
-	status := req.URL.Query().Get("status")
+	status, most := req.URL.Query().Get("status"), 30
+	if n, err := strconv.Atoi(req.URL.Query().Get("per_page")); err == nil {
+		most = min(n, 100)
+	}
 	for _, j := range slices.Backward(g.jobs) {
-		if len(list) < 25 && j.repository == m[1] && (status == "" || j.status == status) {
+		if state := g.runStatus(j.run); len(list) < most && j.id == j.run && j.repository == m[1] && (status == "" || state == status) {
 			list = append(list, map[string]any{
-				"id": j.id, "status": j.status, "repository": map[string]any{"owner": map[string]any{"login": "acme", "type": "Organization"}},
+				"id": j.run, "status": state, "repository": map[string]any{"owner": map[string]any{"login": "acme", "type": "Organization"}},
 			})
 		}
 	}
 	return answer{status: 200, body: map[string]any{"total_count": len(list), "workflow_runs": list}}
 }
 
+// runStatus is that of the first of its jobs that is not over.
+func (g *hub) runStatus(run int64) string {
+	for _, j := range g.jobs {
+		if j.run == run && j.status != "completed" {
+			return j.status
+		}
+	}
+	return "completed"
+}
+
+// listJobs has those of the run's last attempt.
 func (g *hub) listJobs(_ *http.Request, m []string) answer {
-	j := g.find(m[1], m[2])
-	if j == nil {
+	run, last, list := g.find(m[1], m[2]), 0, []any{}
+	if run == nil || run.id != run.run {
 		return message(404, "Not Found")
 	}
-	return answer{status: 200, body: map[string]any{"total_count": 1, "jobs": []any{j.shape()}}}
+	for _, j := range g.jobs {
+		if j.run == run.id {
+			last = max(last, j.attempt)
+		}
+	}
+	for _, j := range g.jobs {
+		if j.run == run.id && j.attempt == last {
+			list = append(list, j.shape())
+		}
+	}
+	return answer{status: 200, body: map[string]any{"total_count": len(list), "jobs": list}}
 }
 
 func (g *hub) listHooks(*http.Request, []string) answer {

@@ -35,6 +35,11 @@ var kinds = []struct {
 			w.github.cancel(open[n%uint64(len(open))])
 		}
 	}},
+	{"a run is run again", 0, 4, func(w *world, n uint64) {
+		if over := w.github.over(); len(over) > 0 {
+			w.github.rerun(over[n%uint64(len(over))])
+		}
+	}},
 	{"somebody else's runner takes a job", 0, 3, func(w *world, n uint64) {
 		if open := w.github.open("queued"); len(open) > 0 {
 			w.github.hosted(open[n%uint64(len(open))])
@@ -107,7 +112,7 @@ func (w *world) come(n uint64) {
 		if w.pick("a long job", 40) == 0 {
 			lasts = w.span("how long a long job lasts", time.Hour, 3*time.Hour)
 		}
-		w.github.push(repositories[(n/7+i/2)%3], labels[(n/31+i/2)%uint64(len(labels))], lasts)
+		w.github.push(repositories[(n/7+i/2)%3], labels[(n/31+i/2)%uint64(len(labels))], lasts, w.pick("an approval is asked for", 8) > 0)
 	}
 }
 
@@ -115,6 +120,16 @@ func (w *world) come(n uint64) {
 func (g *hub) open(status string) (list []*job) {
 	for _, j := range g.jobs {
 		if j.ours && (j.status == status || status == "" && j.status != "completed") {
+			list = append(list, j)
+		}
+	}
+	return list
+}
+
+// over returns the jobs that ran and are the last of their run.
+func (g *hub) over() (list []*job) {
+	for _, j := range g.jobs {
+		if j.ours && j.status == "completed" && j.ranOn != "" && !slices.ContainsFunc(g.jobs, func(o *job) bool { return o.run == j.run && o.attempt > j.attempt }) {
 			list = append(list, j)
 		}
 	}

@@ -140,6 +140,7 @@ func TestBrokenRules(t *testing.T) {
 		"nothing is tried again",
 		"nothing is kept",
 		"nobody looks for what no delivery told",
+		"the status of a job does not count",
 	} {
 		t.Run(broken, func(t *testing.T) {
 			t.Parallel()

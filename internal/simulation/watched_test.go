@@ -24,6 +24,10 @@ func (s watched) Apply(ctx context.Context, in ledger.Input) (ledger.Result, err
 	if seen, ok := in.(ledger.JobSeen); ok && seen.Job.Action == event.ActionCompleted && s.p.broken == "the end of a job is not heard" {
 		return ledger.Result{}, nil
 	}
+	if seen, ok := in.(ledger.JobSeen); ok && s.p.broken == "the status of a job does not count" {
+		seen.Job.Status = ""
+		in = seen
+	}
 	result, err := s.Store.Apply(ctx, in)
 	if s.p.dead {
 		return ledger.Result{}, errPower
@@ -33,6 +37,7 @@ func (s watched) Apply(ctx context.Context, in ledger.Input) (ledger.Result, err
 		return result, err
 	}
 	s.reflect(result)
+	s.p.wanted(result.Runners)
 	if faults := s.p.mirror.Invariants(s.p.wall()); faults != nil {
 		s.p.fault("after %T %+v: %v", in, in, faults)
 	}
@@ -55,6 +60,17 @@ func (s watched) reflect(result ledger.Result) {
 	}
 	for _, j := range result.Jobs {
 		s.p.note("ledger: job %d %s %s", j.Key.ID, j.State, j.Conclusion)
+	}
+}
+
+// wanted fails the world if a runner is made for a job that waits for an approval.
+func (p *process) wanted(changed []ledger.Runner) {
+	for _, r := range changed {
+		if id := int(r.MadeFor.ID); id > 0 && id <= len(p.github.jobs) && r.State == ledger.RunnerWanted {
+			if j := p.github.jobs[id-1]; j.status == "waiting" {
+				p.fault("%s is made for job %d, which waits for an approval", r.Name, j.id)
+			}
+		}
 	}
 }
 
