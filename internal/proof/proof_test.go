@@ -3,6 +3,9 @@ package proof
 import (
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
 // TestShared has jobs that were not alone, or not on a runner of ours.
@@ -46,5 +49,28 @@ func TestIdentityIn(t *testing.T) {
 	}
 	if got := identityIn(log[:150]); got != "" {
 		t.Errorf("of the command alone: %q", got)
+	}
+}
+
+// TestListening: a job's delivery may come before the agent's word that its runner listens, and then
+// that hop is not missing.
+func TestListening(t *testing.T) {
+	idle, busy := time.Unix(1, 0), time.Unix(2, 0)
+	step := func(state ledger.RunnerState, at time.Time) ledger.Step {
+		return ledger.Step{What: string(state), At: at}
+	}
+	for _, test := range []struct {
+		history []ledger.Step
+		want    time.Time
+	}{
+		{nil, time.Time{}},
+		{[]ledger.Step{step(ledger.RunnerIdle, idle), step(ledger.RunnerBusy, busy)}, idle},
+		{[]ledger.Step{step(ledger.RunnerBusy, busy)}, busy},
+	} {
+		one := &trace{}
+		one.runner.History = test.history
+		if got := one.listening(); !got.Equal(test.want) {
+			t.Errorf("%v: %v, want %v", test.history, got, test.want)
+		}
 	}
 }

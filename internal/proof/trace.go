@@ -40,8 +40,17 @@ func (t *trace) hops() []time.Time {
 	}
 	return []time.Time{
 		t.event, t.runner.Made, t.step(ledger.RunnerStarting), t.runner.Claimed,
-		t.step(ledger.RunnerIdle), started, done, t.step(ledger.RunnerGone),
+		t.listening(), started, done, t.step(ledger.RunnerGone),
 	}
+}
+
+// listening returns when the runner listened for jobs. One that GitHub gave a job did, also
+// where the job's delivery came before its agent's word of that.
+func (t *trace) listening() time.Time {
+	if at := t.step(ledger.RunnerIdle); !at.IsZero() {
+		return at
+	}
+	return t.step(ledger.RunnerBusy)
 }
 
 // step returns when the runner came into a state.

@@ -253,7 +253,7 @@ func values(depth int) *rapid.Generator[any] {
 		}
 		return rapid.SampledFrom([]any{
 			nil, true, json.Number("1"), json.Number("-7"), json.Number("1.5"), "", "x", "y",
-			"2026-01-31T12:00:00Z", "2026-02-31T12:00:00Z", "https://example.com/a?b#c", "https://example.com/{id}", "a b",
+			"2026-01-31T12:00:00Z", "2026-02-31T12:00:00Z", "https://example.com/a?b#c", "a b", // of URIs with braces, which RFC 3986 has not, the other library is content
 		}).Draw(t, "scalar")
 	})
 }

@@ -96,6 +96,7 @@ func TestUpdateAfterJob(t *testing.T) {
 	code, out := r.wait()
 	exited(t, code, minirunner.ExitUpdating, out)
 	has(t, out, "completed with result: Succeeded")
+	until(t, func() bool { return read(filepath.Join(r.root, "updated")) != "" }) // by a process that outlives the runner
 }
 
 func TestUpdateRefused(t *testing.T) {
