@@ -13,10 +13,10 @@ const (
 // which cap that is; one that is at both counts as at its own.
 func (s *State) Held() map[string]Cap {
 	held := map[string]Cap{}
-	for k, total := range s.sets {
+	for k, g := range s.groups {
 		p, ok := s.limits.Pools.Find(k.pool)
 		switch {
-		case !ok || total.supply >= total.demand || len(total.needy) == 0:
+		case !ok || g.supply >= g.demand || len(g.unserved) == 0:
 		case !s.roomInPool(p):
 			held[p.Name] = CapPool
 		case !s.roomOnHost(p):

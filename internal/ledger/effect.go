@@ -90,9 +90,9 @@ type Result struct {
 
 	// Granted is the answer to a Starting or Claim. When it is false, and for any other
 	// input that changed nothing for a reason, Reason says why.
-	Granted bool
-	Reason  string
-	Again   time.Duration // of a claim that is refused: it may be granted after this; 0 for never
+	Granted    bool
+	Reason     string
+	RetryAfter time.Duration // of a claim that is refused: it may be granted after this; 0 for never
 
 	Runner Runner // the runner that the input names, as it stands now; zero if it is unknown
 }

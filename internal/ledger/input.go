@@ -11,7 +11,7 @@ import (
 // after others that it should have come before.
 type Input interface {
 	about() (JobKey, RunnerName) // what it names; zero where it names none
-	apply(*turn)
+	apply(*tx)
 }
 
 // JobSeen is GitHub's word on a job: an event, or the answer to a [CheckJob].

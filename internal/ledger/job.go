@@ -81,11 +81,11 @@ type Job struct {
 
 	// Word is whether it waited or was queued by GitHub's last word of that, whatever became of it since; Said
 	// is GitHub's own time of that word: started_at, which moves when it is queued again.
-	Word      JobState  `json:"word,omitempty"`
-	Said      time.Time `json:"said,omitzero"`
-	Overdue   time.Time `json:"overdue,omitzero"`   // since when GitHub is asked whether it still waits, past GitHub's own limit; zero unless it is
-	Confirmed time.Time `json:"confirmed,omitzero"` // when GitHub, asked, last said that it still waits
-	GaveUp    time.Time `json:"gave_up,omitzero"`   // when the ledger ended it without GitHub's word; zero unless it did
+	Reported   JobState  `json:"word,omitempty"`
+	ReportedAt time.Time `json:"said,omitzero"`
+	Overdue    time.Time `json:"overdue,omitzero"`   // since when GitHub is asked whether it still waits, past GitHub's own limit; zero unless it is
+	Confirmed  time.Time `json:"confirmed,omitzero"` // when GitHub, asked, last said that it still waits
+	GaveUp     time.Time `json:"gave_up,omitzero"`   // when the ledger ended it without GitHub's word; zero unless it did
 
 	Created   time.Time `json:"created"`            // by GitHub's clock, as Started and Completed
 	Queued    time.Time `json:"queued,omitzero"`    // when the word that it is queued came; zero while it waits
@@ -108,26 +108,26 @@ type Job struct {
 // no pool of ours takes it.
 func (j Job) Settled() bool { return j.State == JobCompleted || j.Pool == "" }
 
-// known fills in what jobs that were kept by earlier versions lack.
-func (j *Job) known() {
+// upgrade fills in what jobs that were kept by earlier versions lack.
+func (j *Job) upgrade() {
 	switch {
-	case j.Word != "" || j.State == "":
+	case j.Reported != "" || j.State == "":
 		return
 	case j.Queued.IsZero() && (j.State == JobUnroutable || j.State == JobWaiting):
-		j.Word = JobWaiting
+		j.Reported = JobWaiting
 	case j.Queued.IsZero():
 		return
 	default:
-		j.Word = JobQueued
+		j.Reported = JobQueued
 	}
-	j.Said = j.Created
-	if j.ended() && j.GaveUp.IsZero() {
+	j.ReportedAt = j.Created
+	if j.gaveUp() && j.GaveUp.IsZero() {
 		j.GaveUp = j.Created
 	}
 }
 
-// ended reports whether j was given up without GitHub's word.
-func (j Job) ended() bool {
+// gaveUp reports whether j was given up without GitHub's word.
+func (j Job) gaveUp() bool {
 	return j.Conclusion == ConclusionAbandoned || j.Conclusion == ConclusionLost
 }
 
@@ -142,38 +142,38 @@ const (
 )
 
 // judge says what w, a word of the time at, is to j. Once a job has begun the word that is further on is the newer.
-func (j *Job) judge(w event.WorkflowJob, told JobState, at time.Time, asked bool) verdict {
+func (j *Job) judge(w event.WorkflowJob, reported JobState, at time.Time, asked bool) verdict {
 	stands := j.State
 	if !j.GaveUp.IsZero() {
-		stands = j.Word
+		stands = j.Reported
 	}
-	if told.begun() || stands.begun() {
-		return compared(told.rank() - stands.rank())
+	if reported.begun() || stands.begun() {
+		return compared(reported.rank() - stands.rank())
 	}
-	return j.judgeWait(w, told, at, asked)
+	return j.judgeWait(w, reported, at, asked)
 }
 
 // judgeWait is judge for a word that the job waits or is queued, by what was heard of that.
 // GitHub's own time of the word decides. Where that is the same, queued counts, since a
 // runner too many is a smaller fault than a job without one; but it may have come to wait
 // after that. What GitHub answers when it is asked is never in doubt.
-func (j *Job) judgeWait(w event.WorkflowJob, told JobState, at time.Time, asked bool) verdict {
-	said := stamp(w)
+func (j *Job) judgeWait(w event.WorkflowJob, reported JobState, at time.Time, asked bool) verdict {
+	said := reportedAt(w)
 	switch {
 	case asked && at.Before(j.Queued):
 		return older
-	case asked && told != j.Word, j.Word == "", j.late(at):
+	case asked && reported != j.Reported, j.Reported == "", j.afterGivingUp(at):
 		return newer
-	case !said.IsZero() && !said.Equal(j.Said):
-		return compared(said.Compare(j.Said))
-	case told.rank() < j.Word.rank():
+	case !said.IsZero() && !said.Equal(j.ReportedAt):
+		return compared(said.Compare(j.ReportedAt))
+	case reported.rank() < j.Reported.rank():
 		return doubtful
 	}
-	return compared(told.rank() - j.Word.rank())
+	return compared(reported.rank() - j.Reported.rank())
 }
 
-// late reports whether a word of the time at came after j was given up.
-func (j *Job) late(at time.Time) bool { return !j.GaveUp.IsZero() && at.After(j.GaveUp) }
+// afterGivingUp reports whether a word of the time at came after j was given up.
+func (j *Job) afterGivingUp(at time.Time) bool { return !j.GaveUp.IsZero() && at.After(j.GaveUp) }
 
 func compared(c int) verdict {
 	switch {
@@ -185,8 +185,8 @@ func compared(c int) verdict {
 	return same
 }
 
-// stamp is GitHub's time of a word that a job waits or is queued.
-func stamp(w event.WorkflowJob) time.Time {
+// reportedAt is GitHub's time of a word that a job waits or is queued.
+func reportedAt(w event.WorkflowJob) time.Time {
 	if w.Started.After(w.Created) {
 		return w.Started
 	}
@@ -195,7 +195,7 @@ func stamp(w event.WorkflowJob) time.Time {
 
 // merge takes over what w, sent at, tells. Whatever the order of a job's events, the outcome is the
 // same, unless they are in doubt: of two that disagree the newer counts, of two times of the same thing the earlier.
-func (j *Job) merge(w event.WorkflowJob, told JobState, at time.Time, asked bool, v verdict) {
+func (j *Job) merge(w event.WorkflowJob, reported JobState, at time.Time, asked bool, v verdict) {
 	fresh := v == newer || v == same
 	adopt(&j.Scope.Repository, w.Repository, fresh)
 	adopt(&j.Scope.Organization, w.Organization, fresh)
@@ -207,9 +207,9 @@ func (j *Job) merge(w event.WorkflowJob, told JobState, at time.Time, asked bool
 	adopt(&j.URL, w.URL, fresh)
 	adopt(&j.RunnerName, RunnerName(w.RunnerName), fresh)
 	earliest(&j.Created, cmp.Or(w.Created, at))
-	switch told {
+	switch reported {
 	case JobWaiting, JobQueued:
-		j.wait(w, told, at, j.judgeWait(w, told, at, asked))
+		j.wait(w, reported, at, j.judgeWait(w, reported, at, asked))
 	case JobRunning:
 		earliest(&j.Started, w.Started)
 	case JobCompleted:
@@ -219,24 +219,24 @@ func (j *Job) merge(w event.WorkflowJob, told JobState, at time.Time, asked bool
 	if v != newer {
 		return
 	}
-	if !told.begun() {
+	if !reported.begun() {
 		j.Conclusion = "" // of one that was given up
 	}
-	j.State, j.GaveUp = told, time.Time{}
+	j.State, j.GaveUp = reported, time.Time{}
 }
 
 // wait takes over a word that j waits or is queued.
-func (j *Job) wait(w event.WorkflowJob, told JobState, at time.Time, v verdict) {
+func (j *Job) wait(w event.WorkflowJob, reported JobState, at time.Time, v verdict) {
 	switch {
 	case v == newer:
-		j.Word, j.Queued = told, time.Time{}
-		if said := stamp(w); said.After(j.Said) {
-			j.Said = said
+		j.Reported, j.Queued = reported, time.Time{}
+		if said := reportedAt(w); said.After(j.ReportedAt) {
+			j.ReportedAt = said
 		}
-		if told == JobQueued {
+		if reported == JobQueued {
 			j.Queued = at
 		}
-	case v == same && told == JobQueued:
+	case v == same && reported == JobQueued:
 		earliest(&j.Queued, at)
 	}
 }

@@ -145,8 +145,8 @@ func LevelOf(runnersAt string) Level {
 	return LevelEnterprise
 }
 
-// Place names where a runner for a job of s is registered.
-func (l Level) Place(s Scope) string {
+// RegisteredAt names where a runner for a job of s is registered.
+func (l Level) RegisteredAt(s Scope) string {
 	switch l {
 	case LevelOrganization:
 		return strings.ToLower(s.Organization)

@@ -30,9 +30,9 @@ type Limits struct {
 	Queue    time.Duration // a queued job older than this has been failed by GitHub; default 24 h, GitHub's own
 	Waiting  time.Duration // the same for a waiting job; default 35 days, GitHub's longest run
 
-	// Changes bounds what one turn does, for a store that can keep so many jobs and runners at once:
-	// as soon as so many have changed, the rest is left for the next ([Result].More). A turn ends at most
-	// two beyond it. 0 is no bound; [Found] knows none.
+	// Changes bounds how many jobs and runners one input changes, for stores with a size limit per transaction.
+	// Once it is reached, the rest is left to the next input ([Result].More); a single step may exceed it by two.
+	// 0 means no bound; [Found] and [Stepped] ignore it.
 	Changes int
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // live returns the runner called name; when it is not live, the input is ignored.
-func (t *turn) live(name RunnerName) (Runner, bool) {
+func (t *tx) live(name RunnerName) (Runner, bool) {
 	r, ok := t.State.runners[name]
 	switch {
 	case !ok:
@@ -22,8 +22,8 @@ func (t *turn) live(name RunnerName) (Runner, bool) {
 	return r, ok && r.Live()
 }
 
-// enter brings r into a state.
-func (t *turn) enter(r *Runner, state RunnerState, note string) {
+// transition brings r into a state.
+func (t *tx) transition(r *Runner, state RunnerState, note string) {
 	r.State, r.Since = state, t.now
 	if state == RunnerIdle || state == RunnerBusy {
 		r.Listened = cmp.Or(r.Listened, t.now)
@@ -31,7 +31,7 @@ func (t *turn) enter(r *Runner, state RunnerState, note string) {
 	r.History = remember(r.History, t.now, string(state), note)
 }
 
-func (in Starting) apply(t *turn) {
+func (in Starting) apply(t *tx) {
 	r, ok := t.live(in.Runner)
 	switch {
 	case !ok:
@@ -50,7 +50,7 @@ func (in Starting) apply(t *turn) {
 	t.result.Granted = true
 	r.Image = cmp.Or(in.Image, r.Image)
 	if r.State == RunnerWanted {
-		t.enter(&r, RunnerStarting, "")
+		t.transition(&r, RunnerStarting, "")
 	}
 	if r.State != old.State || r.Container != old.Container || r.Image != old.Image {
 		t.setRunner(r)
@@ -59,50 +59,50 @@ func (in Starting) apply(t *turn) {
 
 // bind binds r to container unless it is bound to another, and reports whether it is
 // bound to that now. One that has claimed is bound to who claimed.
-func (t *turn) bind(r *Runner, container string) bool {
+func (t *tx) bind(r *Runner, container string) bool {
 	if r.Container == "" && r.unclaimed() {
 		r.Container = container
 	}
-	return t.its(*r, container)
+	return t.boundTo(*r, container)
 }
 
-// its reports whether container is the one that r is bound to.
-func (t *turn) its(r Runner, container string) bool {
+// boundTo reports whether container is the one that r is bound to.
+func (t *tx) boundTo(r Runner, container string) bool {
 	if r.Container != container {
 		t.ignore("runner %s is container %s", r.Name, cmp.Or(r.Container, "of its own name"))
 	}
 	return r.Container == container
 }
 
-// foreign reports whether container is one that the word on a runner does not count of:
+// otherContainer reports whether container is one that the word on a runner does not count of:
 // such as a second one for it, which came too late.
-func (t *turn) foreign(r Runner, container string) bool {
-	return container != "" && r.Container != "" && !t.its(r, container)
+func (t *tx) otherContainer(r Runner, container string) bool {
+	return container != "" && r.Container != "" && !t.boundTo(r, container)
 }
 
-func (in Started) apply(t *turn) {
-	if r, ok := t.live(in.Runner); ok && !t.foreign(r, in.Container) && r.Started.IsZero() {
+func (in Started) apply(t *tx) {
+	if r, ok := t.live(in.Runner); ok && !t.otherContainer(r, in.Container) && r.Started.IsZero() {
 		r.Started, r.Image = t.now, cmp.Or(in.Image, r.Image)
 		if r.unclaimed() {
-			t.enter(&r, RunnerStarting, "its container runs")
+			t.transition(&r, RunnerStarting, "its container runs")
 		}
 		t.setRunner(r)
 	}
 }
 
-func (in Claim) apply(t *turn) {
+func (in Claim) apply(t *tx) {
 	r, ok := t.live(in.Runner)
 	if !ok || !t.bind(&r, in.Container) {
 		return
 	}
-	if t.result.Again = t.lease(r); t.result.Again > 0 {
-		t.ignore("runner %s is being registered: ask again in %s", r.Name, t.result.Again)
+	if t.result.RetryAfter = t.lease(r); t.result.RetryAfter > 0 {
+		t.ignore("runner %s is being registered: ask again in %s", r.Name, t.result.RetryAfter)
 		return
 	}
 	if why := t.objection(r); why != "" {
 		t.ignore("%s", why)
 		if r.Claimed.IsZero() && r.Leaving == "" {
-			t.leave(r, "its claim was refused: "+why, false)
+			t.remove(r, "its claim was refused: "+why, false)
 		}
 		return
 	}
@@ -112,7 +112,7 @@ func (in Claim) apply(t *turn) {
 	if givenBack && !r.Claimed.After(before) { // no two grants are of one time, also when the clock was set back
 		r.Claimed = before.Add(time.Millisecond)
 	}
-	t.enter(&r, RunnerClaimed, "")
+	t.transition(&r, RunnerClaimed, "")
 	t.setRunner(r)
 	j := t.State.jobs[r.MadeFor]
 	j.History = remember(j.History, t.now, "claimed", "by "+string(r.Name))
@@ -121,9 +121,9 @@ func (in Claim) apply(t *turn) {
 
 // lease is for how long whoever claimed r last may still be registering it, or GitHub
 // takes no registration of it.
-func (t *turn) lease(r Runner) time.Duration {
+func (t *tx) lease(r Runner) time.Duration {
 	switch {
-	case !r.empty() || r.Leaving != "":
+	case !r.unregistered() || r.Leaving != "":
 		return 0
 	case !r.Retry.IsZero():
 		return min(max(0, -t.since(r.Retry)), maxPutOff)
@@ -136,7 +136,7 @@ func (t *turn) lease(r Runner) time.Duration {
 // maxPutOff is the longest that GitHub puts anybody off: its limits are by the hour.
 const maxPutOff = time.Hour
 
-func (in PutOff) apply(t *turn) {
+func (in PutOff) apply(t *tx) {
 	r, ok := t.live(in.Runner)
 	switch {
 	case !ok:
@@ -153,10 +153,10 @@ func (in PutOff) apply(t *turn) {
 }
 
 // objection says why r may not claim; "" when it may.
-func (t *turn) objection(r Runner) string {
+func (t *tx) objection(r Runner) string {
 	j, ok := t.State.jobs[r.MadeFor]
 	switch {
-	case !r.Claimed.IsZero() && !r.empty():
+	case !r.Claimed.IsZero() && !r.unregistered():
 		return fmt.Sprintf("runner %s has claimed before", r.Name)
 	case !ok:
 		return fmt.Sprintf("job %s is not known", r.MadeFor)
@@ -164,10 +164,10 @@ func (t *turn) objection(r Runner) string {
 		return fmt.Sprintf("job %s is %s: %s", j.Key, j.State, j.note())
 	case r.Leaving != "":
 		return fmt.Sprintf("runner %s is leaving: %s", r.Name, r.Leaving)
-	case !r.unclaimed() && !r.empty():
+	case !r.unclaimed() && !r.unregistered():
 		return fmt.Sprintf("runner %s is %s", r.Name, r.State)
 	}
-	for _, name := range t.made[r.MadeFor] {
+	for _, name := range t.runnersOf[r.MadeFor] {
 		if name != r.Name && t.State.runners[name].HoldsClaim() {
 			return fmt.Sprintf("job %s is claimed by runner %s", r.MadeFor, name)
 		}
@@ -175,7 +175,7 @@ func (t *turn) objection(r Runner) string {
 	return ""
 }
 
-func (in Registered) apply(t *turn) {
+func (in Registered) apply(t *tx) {
 	r, ok := t.State.runners[in.Runner]
 	switch {
 	case !ok:
@@ -185,19 +185,19 @@ func (in Registered) apply(t *turn) {
 		r.History = remember(r.History, t.now, "registered", fmt.Sprintf("id %d", r.GitHubID))
 		t.setRunner(r)
 		if !r.Live() || r.Leaving != "" { // its removal came first, and left this behind
-			t.ask(r, "registered after it was to go")
+			t.requestRemoval(r, "registered after it was to go")
 		}
 	}
 }
 
-func (in Idle) apply(t *turn) {
+func (in Idle) apply(t *tx) {
 	if r, ok := t.live(in.Runner); ok && r.State == RunnerClaimed {
-		t.enter(&r, RunnerIdle, "")
+		t.transition(&r, RunnerIdle, "")
 		t.setRunner(r)
 	}
 }
 
-func (in Busy) apply(t *turn) {
+func (in Busy) apply(t *tx) {
 	r, ok := t.live(in.Runner)
 	if !ok {
 		return
@@ -213,31 +213,31 @@ func (in Busy) apply(t *turn) {
 }
 
 // busy brings r into that state; a busy runner stays, whatever was decided.
-func (t *turn) busy(r *Runner) {
+func (t *tx) busy(r *Runner) {
 	note := ""
 	if r.Leaving != "" {
 		note = "stays, though it was to go: " + r.Leaving
 	}
 	r.Leaving, r.Spare, r.Late = "", false, false
-	t.enter(r, RunnerBusy, note)
+	t.transition(r, RunnerBusy, note)
 }
 
-func (in Restarting) apply(t *turn) {
+func (in Restarting) apply(t *tx) {
 	if r, ok := t.live(in.Runner); ok {
 		r.History = remember(r.History, t.now, "restarting", "to update itself, or after an error")
 		t.setRunner(r)
 	}
 }
 
-func (in Failed) apply(t *turn) {
+func (in Failed) apply(t *tx) {
 	if r, ok := t.live(in.Runner); ok && r.Leaving == "" && r.State != RunnerBusy {
 		r.Refused = in.Refused
-		t.leave(r, in.Reason, false)
+		t.remove(r, in.Reason, false)
 	}
 }
 
-func (in Gone) apply(t *turn) {
-	if r, ok := t.live(in.Runner); ok && !t.foreign(r, in.Container) {
+func (in Gone) apply(t *tx) {
+	if r, ok := t.live(in.Runner); ok && !t.otherContainer(r, in.Container) {
 		r.ExitCode, r.Outside, r.Image = in.ExitCode, in.Outside, cmp.Or(in.Image, r.Image)
 		if in.Memory != (pool.MemoryUse{}) {
 			r.Memory = in.Memory
@@ -246,14 +246,14 @@ func (in Gone) apply(t *turn) {
 	}
 }
 
-func (in LastWords) apply(t *turn) {
+func (in LastWords) apply(t *tx) {
 	if r, ok := t.live(in.Runner); ok {
 		r.LastWords, r.Memory, r.Output = clean(in.Reason), in.Memory, in.Output
 		t.setRunner(r)
 	}
 }
 
-func (in Found) apply(t *turn) {
+func (in Found) apply(t *tx) {
 	found := map[RunnerName]bool{}
 	for _, name := range in.Runners {
 		found[name] = true
@@ -275,7 +275,7 @@ func (in Found) apply(t *turn) {
 
 // inOrder returns the runners that match, by name: what is done to several is done
 // in one order always.
-func (t *turn) inOrder(match func(Runner) bool) (list []Runner) {
+func (t *tx) inOrder(match func(Runner) bool) (list []Runner) {
 	for r := range t.Runners() {
 		if match(r) {
 			list = append(list, r)
@@ -285,21 +285,21 @@ func (t *turn) inOrder(match func(Runner) bool) (list []Runner) {
 	return list
 }
 
-// leave decides that r has to go. One that does not exist yet is gone at once.
-func (t *turn) leave(r Runner, why string, spare bool) {
+// remove decides that r has to go. One that does not exist yet is gone at once.
+func (t *tx) remove(r Runner, why string, spare bool) {
 	r.Leaving, r.Spare = clean(why), spare
 	if r.State == RunnerWanted {
 		t.end(r, "")
 		return
 	}
-	r.Since, r.Asked = t.now, t.now
+	r.Since, r.Requested = t.now, t.now
 	r.History = remember(r.History, t.now, "leaving", why)
 	t.setRunner(r)
-	t.ask(r, r.Leaving)
+	t.requestRemoval(r, r.Leaving)
 }
 
-// ask asks for r to be removed.
-func (t *turn) ask(r Runner, why string) {
+// requestRemoval asks for r to be removed.
+func (t *tx) requestRemoval(r Runner, why string) {
 	t.emit(RemoveRunner{
 		Runner: r.Name, Pool: r.Pool, Container: r.Container, GitHubID: r.GitHubID, Registered: !r.Claimed.IsZero(),
 		Force: r.State == RunnerBusy, Reason: why, Scope: r.Scope,
@@ -307,25 +307,25 @@ func (t *turn) ask(r Runner, why string) {
 }
 
 // end is the end of r, and what follows from it for jobs.
-func (t *turn) end(r Runner, why string) {
+func (t *tx) end(r Runner, why string) {
 	ran := !r.Runs.IsZero()
 	mayHaveRun := !ran && (r.State == RunnerBusy || !r.Claimed.IsZero() && r.ExitCode == 0 && why == "" && r.Leaving == "")
 	ignored := r.ignored(t.now)
 	r.Reason = reason(r, why)
-	t.enter(&r, RunnerGone, r.Reason)
+	t.transition(&r, RunnerGone, r.Reason)
 	t.setRunner(r)
 	if !ran && !r.Claimed.IsZero() && r.Leaving == "" {
-		t.ask(r, "its registration may be left") // GitHub removes it only after a job
+		t.requestRemoval(r, "its registration may be left") // GitHub removes it only after a job
 	}
 	j, ok := t.State.jobs[r.MadeFor]
 	switch {
 	case ran:
-		t.watch(r.Runs)
+		t.scheduleCheck(r.Runs)
 	case !ok || j.State != JobQueued || r.Spare:
 	case ignored:
 		t.ignored(j, r)
 	case mayHaveRun:
-		t.hold(j, r)
+		t.awaitOutcome(j, r)
 	default:
 		t.fail(j, r)
 	}
@@ -350,15 +350,15 @@ func reason(r Runner, why string) string {
 	case why == "":
 		why = "its program ended"
 	}
-	if told := r.Memory.Told(); told != "" {
-		why = told + "; " + why // first: what is long is cut
+	if note := r.Memory.Told(); note != "" {
+		why = note + "; " + why // first: what is long is cut
 	}
 	return clean(why)
 }
 
 // fail counts a runner that ended without having run a job against the job it was made
 // for, and makes that wait longer each time, so that what is broken does not spin.
-func (t *turn) fail(j Job, r Runner) {
+func (t *tx) fail(j Job, r Runner) {
 	j.Failures++
 	j.LastFailure = r.Reason
 	j.NotBefore = t.now.Add(backoff(j.Failures))
@@ -372,7 +372,7 @@ func (t *turn) fail(j Job, r Runner) {
 
 // ignored is fail for a runner that GitHub did not give its job, which most likely is for a runner group that
 // it is not in, or waits: GitHub is asked, and further runners are made at growing pauses.
-func (t *turn) ignored(j Job, r Runner) {
+func (t *tx) ignored(j Job, r Runner) {
 	j.Ignored++
 	j.CheckAt = t.now
 	t.fail(j, r)
@@ -381,9 +381,9 @@ func (t *turn) ignored(j Job, r Runner) {
 	t.setJob(j)
 }
 
-// hold makes a job wait for news: its runner was busy, most likely with it, and ended
+// awaitOutcome makes a job wait for news: its runner was busy, most likely with it, and ended
 // before GitHub's word of that came.
-func (t *turn) hold(j Job, r Runner) {
+func (t *tx) awaitOutcome(j Job, r Runner) {
 	j.NotBefore = t.now.Add(t.limits.Settle)
 	j.CheckAt = t.now
 	j.History = remember(j.History, t.now, "runner ended", string(r.Name)+" may have run it: asking GitHub")
@@ -391,4 +391,4 @@ func (t *turn) hold(j Job, r Runner) {
 }
 
 // since is how long ago at was.
-func (t *turn) since(at time.Time) time.Duration { return t.now.Sub(at) }
+func (t *tx) since(at time.Time) time.Duration { return t.now.Sub(at) }

@@ -46,14 +46,14 @@ type Runner struct {
 	Memory pool.MemoryUse `json:"memory,omitzero"`  // what its container had of it, by the end
 	Output string         `json:"output,omitempty"` // its last lines, where no job of it ran well
 
-	Made     time.Time `json:"made"`              // when it was wanted
-	Since    time.Time `json:"since"`             // when it came into its state, or began to leave
-	Started  time.Time `json:"started,omitzero"`  // when its container ran
-	Claimed  time.Time `json:"claimed,omitzero"`  // when its claim was last granted
-	Retry    time.Time `json:"retry,omitzero"`    // when that claim, put off since, may be made again; zero while it is not put off
-	Listened time.Time `json:"listened,omitzero"` // when it first listened for a job, or ran one without word that it did
-	Done     time.Time `json:"done,omitzero"`     // when its job was seen completed
-	Asked    time.Time `json:"asked,omitzero"`    // when its start or removal was last asked for
+	Made      time.Time `json:"made"`              // when it was wanted
+	Since     time.Time `json:"since"`             // when it came into its state, or began to leave
+	Started   time.Time `json:"started,omitzero"`  // when its container ran
+	Claimed   time.Time `json:"claimed,omitzero"`  // when its claim was last granted
+	Retry     time.Time `json:"retry,omitzero"`    // when that claim, put off since, may be made again; zero while it is not put off
+	Listened  time.Time `json:"listened,omitzero"` // when it first listened for a job, or ran one without word that it did
+	Done      time.Time `json:"done,omitzero"`     // when its job was seen completed
+	Requested time.Time `json:"asked,omitzero"`    // when its start or removal was last asked for
 
 	History []Step `json:"history"`
 }
@@ -86,9 +86,9 @@ func (r Runner) HoldsClaim() bool {
 // unclaimed reports whether r has yet to claim.
 func (r Runner) unclaimed() bool { return r.State == RunnerWanted || r.State == RunnerStarting }
 
-// empty reports whether r has claimed and nothing came of it yet, as far as is known: its
+// unregistered reports whether r has claimed and nothing came of it yet, as far as is known: its
 // configuration is handed out only after its registration is on record, so that it may come back for it.
-func (r Runner) empty() bool { return r.State == RunnerClaimed && r.GitHubID == 0 }
+func (r Runner) unregistered() bool { return r.State == RunnerClaimed && r.GitHubID == 0 }
 
 // ignoredFor is how long a runner listens until it is said that GitHub does not give it its job: jobs
 // that a runner can take come within seconds.

@@ -12,12 +12,12 @@ import (
 // filled by [State.Load] and changed by [State.Apply] only. It is not safe for use
 // by several goroutines at once.
 type State struct {
-	instance string
-	limits   Limits
-	jobs     map[JobKey]Job
-	known    map[attempt]JobKey // jobs by what GitHub knows them by, whatever their repository is called
-	runners  map[RunnerName]Runner
-	aside    []Unreadable
+	instance   string
+	limits     Limits
+	jobs       map[JobKey]Job
+	byAttempt  map[attempt]JobKey // jobs by what GitHub knows them by, whatever their repository is called
+	runners    map[RunnerName]Runner
+	unreadable []Unreadable
 	totals
 }
 
@@ -27,7 +27,7 @@ type State struct {
 func NewState(instance string, l Limits) *State {
 	return &State{
 		instance: instance, limits: l.WithDefaults(),
-		jobs: map[JobKey]Job{}, known: map[attempt]JobKey{}, runners: map[RunnerName]Runner{}, totals: newTotals(),
+		jobs: map[JobKey]Job{}, byAttempt: map[attempt]JobKey{}, runners: map[RunnerName]Runner{}, totals: newTotals(),
 	}
 }
 
@@ -58,7 +58,7 @@ func (s *State) keyOf(key JobKey) JobKey {
 	if _, ok := s.jobs[key]; ok {
 		return key
 	}
-	return cmp.Or(s.known[key.attempt()], key)
+	return cmp.Or(s.byAttempt[key.attempt()], key)
 }
 
 // Runner returns the runner called name and whether the state has it.
@@ -116,15 +116,15 @@ func (s *State) Compact() {
 
 func (s *State) putJob(j Job) {
 	s.count(j.Key, -1)
-	s.jobs[j.Key], s.known[j.Key.attempt()] = j, j.Key
+	s.jobs[j.Key], s.byAttempt[j.Key.attempt()] = j, j.Key
 	s.count(j.Key, +1)
 }
 
 func (s *State) dropJob(key JobKey) {
 	s.count(key, -1)
 	delete(s.jobs, key)
-	if s.known[key.attempt()] == key {
-		delete(s.known, key.attempt())
+	if s.byAttempt[key.attempt()] == key {
+		delete(s.byAttempt, key.attempt())
 	}
 	s.count(key, +1)
 }
@@ -135,8 +135,8 @@ func (s *State) putRunner(r Runner) {
 	}
 	s.count(r.MadeFor, -1)
 	if _, ok := s.runners[r.Name]; !ok {
-		s.made[r.MadeFor] = append(s.made[r.MadeFor], r.Name)
-		slices.Sort(s.made[r.MadeFor])
+		s.runnersOf[r.MadeFor] = append(s.runnersOf[r.MadeFor], r.Name)
+		slices.Sort(s.runnersOf[r.MadeFor])
 	}
 	s.runners[r.Name] = r
 	s.count(r.MadeFor, +1)
@@ -146,9 +146,9 @@ func (s *State) dropRunner(name RunnerName) {
 	key := s.runners[name].MadeFor
 	s.count(key, -1)
 	delete(s.runners, name)
-	s.made[key] = slices.DeleteFunc(s.made[key], func(n RunnerName) bool { return n == name })
-	if len(s.made[key]) == 0 {
-		delete(s.made, key)
+	s.runnersOf[key] = slices.DeleteFunc(s.runnersOf[key], func(n RunnerName) bool { return n == name })
+	if len(s.runnersOf[key]) == 0 {
+		delete(s.runnersOf, key)
 	}
 	s.count(key, +1)
 }

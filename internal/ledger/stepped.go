@@ -12,7 +12,7 @@ type Stepped struct{ By time.Duration }
 
 func (in Stepped) about() (JobKey, RunnerName) { return JobKey{}, "" }
 
-func (in Stepped) apply(t *turn) {
+func (in Stepped) apply(t *tx) {
 	by := in.By.Truncate(time.Millisecond)
 	note := fmt.Sprintf("by %v: deadlines move with it", by)
 	for _, j := range t.jobsWhere(func(j Job) bool { return !j.Settled() }) {
@@ -22,7 +22,7 @@ func (in Stepped) apply(t *turn) {
 	}
 	for _, r := range t.inOrder(Runner.Live) {
 		// Not Claimed: it is also the name of a grant, which its holder has in memory.
-		shift(by, &r.Since, &r.Started, &r.Listened, &r.Retry, &r.Done, &r.Asked)
+		shift(by, &r.Since, &r.Started, &r.Listened, &r.Retry, &r.Done, &r.Requested)
 		r.History = remember(r.History, t.now, "clock stepped", note)
 		t.setRunner(r)
 	}

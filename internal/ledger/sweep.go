@@ -8,46 +8,46 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-func (in Tick) apply(t *turn) {
+func (in Tick) apply(t *tx) {
 	t.sweepJobs()
 	for _, r := range t.inOrder(Runner.Live) {
 		if t.full() {
 			return
 		}
 		if _, stale := t.stale[r.Name]; !stale { // the plan removes those
-			t.due(r)
+			t.sweepRunner(r)
 		}
 	}
 }
 
-// due does what the time of a live runner is up for.
-func (t *turn) due(r Runner) {
+// sweepRunner does what the time of a live runner is up for.
+func (t *tx) sweepRunner(r Runner) {
 	switch {
 	case r.Leaving != "" && t.since(r.Since) >= t.limits.Leaving:
 		t.end(r, fmt.Sprintf("nothing was heard of its removal for %s", t.limits.Leaving))
 	case r.Leaving != "":
-		if t.askAgain(&r, t.limits.Ask) {
-			t.ask(r, r.Leaving)
+		if t.requestDue(&r, t.limits.Ask) {
+			t.requestRemoval(r, r.Leaving)
 		}
 	case r.State == RunnerWanted:
-		if t.askAgain(&r, t.limits.Wanted) {
-			t.call(r)
+		if t.requestDue(&r, t.limits.Wanted) {
+			t.requestStart(r)
 		}
 	default:
 		if at, why := t.deadline(r); !at.IsZero() && !t.now.Before(at) {
 			r.Late = true
-			t.leave(r, why, false)
+			t.remove(r, why, false)
 		}
 	}
 }
 
-// askAgain reports whether something was last asked for r long enough ago, and
+// requestDue reports whether something was last asked for r long enough ago, and
 // notes that it is asked again.
-func (t *turn) askAgain(r *Runner, after time.Duration) bool {
-	if t.since(r.Asked) < after {
+func (t *tx) requestDue(r *Runner, after time.Duration) bool {
+	if t.since(r.Requested) < after {
 		return false
 	}
-	r.Asked = t.now
+	r.Requested = t.now
 	t.setRunner(*r)
 	return true
 }
@@ -105,9 +105,9 @@ func (s *State) poolOf(name string) pool.Pool {
 }
 
 // sweepJobs looks after the jobs for which time alone has changed something.
-func (t *turn) sweepJobs() {
+func (t *tx) sweepJobs() {
 	var silent []Job
-	for _, j := range t.jobsWhere(func(j Job) bool { return t.expired(j) || t.misrouted(j) || t.silent(j) }) {
+	for _, j := range t.jobsWhere(func(j Job) bool { return t.expired(j) || t.misrouted(j) || t.checkDue(j) }) {
 		if t.full() {
 			return
 		}
@@ -127,27 +127,27 @@ func (t *turn) sweepJobs() {
 }
 
 // expire ends a job that GitHub should have ended by its own limits, and of which it says nothing when it is asked.
-func (t *turn) expire(j Job) {
+func (t *tx) expire(j Job) {
 	j.History = remember(j.History, t.now, ConclusionAbandoned, fmt.Sprintf("%s for more than %s", j.State, t.patience(j)))
-	j.known()
+	j.upgrade()
 	j.giveUp(ConclusionAbandoned, t.now)
 	t.setJob(j)
-	t.watch(j.Key)
+	t.scheduleCheck(j.Key)
 }
 
 // expired reports whether GitHub should have given up waiting for j to run, and neither said that it has not, nor
 // is being asked.
-func (t *turn) expired(j Job) bool {
+func (t *tx) expired(j Job) bool {
 	from := j.Queued
 	if from.IsZero() {
 		from = j.Created
 	}
 	return !j.State.begun() && t.since(from) >= t.patience(j) &&
-		t.longAgo(j.Confirmed) && t.longAgo(j.Overdue)
+		t.longSince(j.Confirmed) && t.longSince(j.Overdue)
 }
 
-// longAgo reports whether at was a while ago, if ever.
-func (t *turn) longAgo(at time.Time) bool { return at.IsZero() || t.since(at) >= t.limits.Stale }
+// longSince reports whether at was a while ago, if ever.
+func (t *tx) longSince(at time.Time) bool { return at.IsZero() || t.since(at) >= t.limits.Stale }
 
 // patience is how long GitHub lets j wait.
 func (s *State) patience(j Job) time.Duration {
@@ -158,40 +158,40 @@ func (s *State) patience(j Job) time.Duration {
 }
 
 // reroute finds a pool for a job that had none, or whose pool has gone.
-func (t *turn) reroute(j Job) {
+func (t *tx) reroute(j Job) {
 	was := j.Pool
-	j.known()
+	j.upgrade()
 	j.Pool = ""
 	if t.route(&j, ""); j.Pool == was {
 		return
 	}
 	j.History = remember(j.History, t.now, string(j.State), j.note())
 	t.setJob(j)
-	t.watch(j.Key)
+	t.scheduleCheck(j.Key)
 }
 
 // misrouted reports whether j is to run and its pool is not in the configuration.
-func (t *turn) misrouted(j Job) bool {
+func (t *tx) misrouted(j Job) bool {
 	_, ok := t.limits.Pools.Find(j.Pool)
 	return !ok && j.State.rank() < JobRunning.rank()
 }
 
-// silent reports whether the time has come to ask GitHub about j.
-func (t *turn) silent(j Job) bool { return !j.CheckAt.IsZero() && !t.now.Before(j.CheckAt) }
+// checkDue reports whether the time has come to ask GitHub about j.
+func (t *tx) checkDue(j Job) bool { return !j.CheckAt.IsZero() && !t.now.Before(j.CheckAt) }
 
 // check asks GitHub about jobs, few at a time and the longest due first: the calls
 // must not stand in the way of starting jobs.
-func (t *turn) check(silent []Job) {
+func (t *tx) check(silent []Job) {
 	slices.SortStableFunc(silent, func(a, b Job) int { return a.CheckAt.Compare(b.CheckAt) })
 	for _, j := range silent[:min(len(silent), t.limits.Checks)] {
 		t.emit(CheckJob{Job: j.Key, Scope: j.Scope, Reason: fmt.Sprintf("%s, and nothing more was heard", j.State)})
-		j.CheckAt = t.now.Add(t.silence(j))
+		j.CheckAt = t.now.Add(t.maxSilence(j))
 		t.setJob(j)
 	}
 }
 
 // jobsWhere returns the jobs that match, in one order.
-func (t *turn) jobsWhere(match func(Job) bool) (list []Job) {
+func (t *tx) jobsWhere(match func(Job) bool) (list []Job) {
 	for j := range t.State.Jobs() {
 		if match(j) {
 			list = append(list, j)

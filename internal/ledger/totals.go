@@ -4,36 +4,38 @@ import (
 	"time"
 )
 
-// A set is the jobs and runners that can stand for each other: of one pool, with
+// A group is the jobs and runners that can stand for each other: of one pool, with
 // the same labels, and registered at the same place.
-type set struct {
-	pool   string
-	labels LabelSet
-	at     string
+type group struct {
+	pool         string
+	labels       LabelSet
+	registeredAt string
 }
 
-func (s *State) setOfJob(j Job) set { return set{j.Pool, j.Labels, s.limits.Level.Place(j.Scope)} }
-func (s *State) setOfRunner(r Runner) set {
-	return set{r.Pool, r.Labels, s.limits.Level.Place(r.Scope)}
+func (s *State) groupOfJob(j Job) group {
+	return group{j.Pool, j.Labels, s.limits.Level.RegisteredAt(j.Scope)}
+}
+func (s *State) groupOfRunner(r Runner) group {
+	return group{r.Pool, r.Labels, s.limits.Level.RegisteredAt(r.Scope)}
 }
 
-// A total is what counts of one set.
-type total struct {
-	demand int                     // queued jobs
-	needy  map[JobKey]place        // of them, those without a runner of their own
-	supply int                     // runners that are or will be there for a queued job
-	spares map[RunnerName]struct{} // of them, those that can be removed: claimed or idle
+// groupTotals are the counts of one group.
+type groupTotals struct {
+	demand    int                     // queued jobs
+	unserved  map[JobKey]queueEntry   // of them, those without a runner of their own
+	supply    int                     // runners that are or will be there for a queued job
+	removable map[RunnerName]struct{} // of them, those that can be removed: claimed or idle
 }
 
-// A place is where a job stands in line.
-type place struct {
+// A queueEntry is where a job stands in line.
+type queueEntry struct {
 	key       JobKey
 	created   time.Time // what the order goes by
 	queued    time.Time
 	notBefore time.Time
 }
 
-func (p place) compare(o place) int {
+func (p queueEntry) compare(o queueEntry) int {
 	if c := p.created.Compare(o.created); c != 0 {
 		return c
 	}
@@ -43,19 +45,19 @@ func (p place) compare(o place) int {
 // Totals are the counts that follow from jobs and runners, kept up to date so
 // that an input costs the same however many jobs are queued.
 type totals struct {
-	sets    map[set]*total
-	made    map[JobKey][]RunnerName // runners in the state made for a job, by name
-	living  map[string]int          // live runners of each pool
-	shares  map[string]int          // live runners of each repository
-	stale   map[RunnerName]struct{} // unclaimed runners whose job is not queued any more
-	settled map[JobKey]struct{}
-	gone    map[RunnerName]struct{}
+	groups           map[group]*groupTotals
+	runnersOf        map[JobKey][]RunnerName // runners in the state made for a job, by name
+	liveByPool       map[string]int          // live runners of each pool
+	liveByRepository map[string]int          // live runners of each repository
+	stale            map[RunnerName]struct{} // unclaimed runners whose job is not queued any more
+	settled          map[JobKey]struct{}
+	gone             map[RunnerName]struct{}
 }
 
 func newTotals() totals {
 	return totals{
-		sets: map[set]*total{}, made: map[JobKey][]RunnerName{},
-		living: map[string]int{}, shares: map[string]int{},
+		groups: map[group]*groupTotals{}, runnersOf: map[JobKey][]RunnerName{},
+		liveByPool: map[string]int{}, liveByRepository: map[string]int{},
 		stale: map[RunnerName]struct{}{}, settled: map[JobKey]struct{}{}, gone: map[RunnerName]struct{}{},
 	}
 }
@@ -66,7 +68,7 @@ func (s *State) count(key JobKey, sign int) {
 	j, known := s.jobs[key]
 	queued := known && j.State == JobQueued
 	covered := false
-	for _, name := range s.made[key] {
+	for _, name := range s.runnersOf[key] {
 		r := s.runners[name]
 		covered = covered || r.covers()
 		s.countRunner(r, queued, sign)
@@ -75,10 +77,10 @@ func (s *State) count(key JobKey, sign int) {
 		mark(s.settled, key, sign)
 	}
 	if queued {
-		s.in(s.setOfJob(j), func(t *total) {
+		s.updateGroup(s.groupOfJob(j), func(t *groupTotals) {
 			t.demand += sign
-			if delete(t.needy, key); sign > 0 && !covered {
-				t.needy[key] = place{key, j.Created, j.Queued, j.NotBefore}
+			if delete(t.unserved, key); sign > 0 && !covered {
+				t.unserved[key] = queueEntry{key, j.Created, j.Queued, j.NotBefore}
 			}
 		})
 	}
@@ -89,14 +91,14 @@ func (s *State) countRunner(r Runner, queued bool, sign int) {
 		mark(s.gone, r.Name, sign)
 		return
 	}
-	add(s.living, r.Pool, sign)
-	add(s.shares, r.repository(), sign)
+	add(s.liveByPool, r.Pool, sign)
+	add(s.liveByRepository, r.repository(), sign)
 	switch {
 	case r.supplies(queued):
-		s.in(s.setOfRunner(r), func(t *total) {
+		s.updateGroup(s.groupOfRunner(r), func(t *groupTotals) {
 			t.supply += sign
 			if r.State == RunnerClaimed || r.State == RunnerIdle {
-				mark(t.spares, r.Name, sign)
+				mark(t.removable, r.Name, sign)
 			}
 		})
 	case r.unclaimed() && r.Leaving == "":
@@ -104,16 +106,16 @@ func (s *State) countRunner(r Runner, queued bool, sign int) {
 	}
 }
 
-// in changes the total of k, which is there only while something counts.
-func (s *State) in(k set, change func(*total)) {
-	t := s.sets[k]
+// updateGroup changes the total of k, which is there only while something counts.
+func (s *State) updateGroup(k group, change func(*groupTotals)) {
+	t := s.groups[k]
 	if t == nil {
-		t = &total{needy: map[JobKey]place{}, spares: map[RunnerName]struct{}{}}
-		s.sets[k] = t
+		t = &groupTotals{unserved: map[JobKey]queueEntry{}, removable: map[RunnerName]struct{}{}}
+		s.groups[k] = t
 	}
 	change(t)
 	if t.demand == 0 && t.supply == 0 {
-		delete(s.sets, k)
+		delete(s.groups, k)
 	}
 }
 

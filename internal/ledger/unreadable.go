@@ -12,9 +12,9 @@ type Unreadable struct {
 // SetAside notes rows that the store could not read.
 func (s *State) SetAside(rows ...Unreadable) {
 	for _, r := range rows {
-		s.aside = append(s.aside, Unreadable{clean(r.Row), clean(r.Reason)})
+		s.unreadable = append(s.unreadable, Unreadable{clean(r.Row), clean(r.Reason)})
 	}
 }
 
 // Unreadable returns the rows that the store could not read.
-func (s *State) Unreadable() []Unreadable { return slices.Clone(s.aside) }
+func (s *State) Unreadable() []Unreadable { return slices.Clone(s.unreadable) }

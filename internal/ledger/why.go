@@ -16,7 +16,7 @@ func (s *State) Why(j Job, now time.Time) string {
 	case JobWaiting:
 		return "GitHub holds it back: it waits for jobs that it needs or for somebody's approval"
 	case JobUnroutable:
-		return s.limits.Pools.Unfit(j.wanted())
+		return s.limits.Pools.Unfit(j.routingInput())
 	case JobHosted:
 		return whyHosted(j)
 	case JobQueued:
@@ -53,16 +53,16 @@ func (s *State) whyQueued(j Job, now time.Time) string {
 		return describe(own, now)
 	}
 	p, ok := s.limits.Pools.Find(j.Pool)
-	total := s.sets[s.setOfJob(j)]
+	g := s.groups[s.groupOfJob(j)]
 	switch {
 	case !ok:
 		return fmt.Sprintf("pool %s is not configured", j.Pool)
 	case now.Before(j.NotBefore):
 		return fmt.Sprintf("the next runner starts in %s", lasting(now, j.NotBefore))
-	case total != nil && total.supply >= total.demand:
+	case g != nil && g.supply >= g.demand:
 		return "GitHub gave this job's runner to another job; an equivalent runner is idle for it"
 	case !s.roomInPool(p):
-		return fmt.Sprintf("pool %s is full: %d of %d", p.Name, s.living[p.Name], p.Max)
+		return fmt.Sprintf("pool %s is full: %d of %d", p.Name, s.liveByPool[p.Name], p.Max)
 	case !p.Resources.Fits(s.limits.Host):
 		return fmt.Sprintf("host is too small: a runner of pool %s needs %s, the host has %s", p.Name, figures(p.Resources), figures(s.limits.Host))
 	case !s.roomOnHost(p):
@@ -73,7 +73,7 @@ func (s *State) whyQueued(j Job, now time.Time) string {
 
 // own returns the live runner made for the job of key that is nearest to running it.
 func (s *State) own(key JobKey) (best Runner) {
-	for _, name := range s.made[key] {
+	for _, name := range s.runnersOf[key] {
 		if r := s.runners[name]; r.covers() && (best.Name == "" || r.Since.After(best.Since)) {
 			best = r
 		}

@@ -35,10 +35,10 @@ func (l *Ledger) commit(ctx context.Context, w write) error {
 
 // transaction returns the items of w, the head first.
 func (l *Ledger) transaction(w write) ([]types.TransactWriteItem, error) {
-	items := []types.TransactWriteItem{l.replace(w.head), l.put(l.entry(w))}
+	items := []types.TransactWriteItem{l.replace(w.head), l.put(l.logEntry(w))}
 	for _, r := range w.after {
-		if old, ok := w.before[r.name]; ok && old.place != r.place {
-			items = append(items, types.TransactWriteItem{Delete: &types.Delete{TableName: &l.table.name, Key: keyOf(old.place, old.name)}})
+		if old, ok := w.before[r.name]; ok && old.partition != r.partition {
+			items = append(items, types.TransactWriteItem{Delete: &types.Delete{TableName: &l.table.name, Key: keyOf(old.partition, old.name)}})
 		}
 		it, err := r.item(w.now.Add(l.config.Keep))
 		if err != nil {
@@ -49,7 +49,7 @@ func (l *Ledger) transaction(w write) ([]types.TransactWriteItem, error) {
 	if len(w.effects) == 0 {
 		return items, nil
 	}
-	it, err := parcel(w)
+	it, err := outboxItem(w)
 	return append(items, l.put(it)), err
 }
 
@@ -70,8 +70,8 @@ func (l *Ledger) replace(h head) types.TransactWriteItem {
 	return put
 }
 
-// entry is what the log keeps of w.
-func (l *Ledger) entry(w write) item {
+// logEntry is what the log keeps of w.
+func (l *Ledger) logEntry(w write) item {
 	var names []string
 	for _, r := range w.after {
 		names = append(names, r.name)

@@ -39,7 +39,7 @@ type Config struct {
 
 	// Told reports whether an effect of an input is brought about by somebody else already,
 	// so that it is not sent. Nil means that none is.
-	Told func(in ledger.Input, e ledger.Effect) bool
+	Handled func(in ledger.Input, e ledger.Effect) bool
 
 	Log  *slog.Logger
 	Now  func() time.Time // the clock; time.Now if nil
@@ -49,9 +49,9 @@ type Config struct {
 // DefaultKeep is how long settled jobs and gone runners are kept.
 const DefaultKeep = 30 * 24 * time.Hour
 
-// MaxChanges is how many jobs and runners may change in one turn. A transaction takes 100 items:
-// the head, its log entry and its effects, and two for each that moves to where finished
-// ones lie; and a turn ends two beyond its bound.
+// MaxChanges is how many jobs and runners one input may change. A transaction takes 100 items: the
+// head, its log entry and its effects, and two for each row that moves to another partition; and an
+// input may exceed its bound by two.
 const MaxChanges = (100-3)/2 - 2
 
 // A Ledger is a [ledger.Store] in a DynamoDB table. There may be any number for one table.
@@ -59,9 +59,9 @@ type Ledger struct {
 	config Config
 	table  table
 
-	turn chan struct{} // holds one token: who has it owns all below
+	token chan struct{} // holds one token: who has it owns all below
 
-	kept    kept
+	cache   cache
 	unsent  bool // effects of ours may lie in the outbox
 	checked bool // unroutable jobs were looked at under these limits
 }
@@ -78,19 +78,19 @@ func New(client *dynamodb.Client, c Config) *Ledger {
 	if c.Limits.Changes == 0 || c.Limits.Changes > MaxChanges {
 		c.Limits.Changes = MaxChanges
 	}
-	l := &Ledger{config: c, table: table{client, c.Table}, turn: make(chan struct{}, 1)}
-	l.turn <- struct{}{}
+	l := &Ledger{config: c, table: table{client, c.Table}, token: make(chan struct{}, 1)}
+	l.token <- struct{}{}
 	return l
 }
 
 // Open is New with a client of its own.
 func Open(a aws.Config, c Config) *Ledger { return New(dynamodb.NewFromConfig(a), c) }
 
-// own waits for l's turn and returns what ends it.
-func (l *Ledger) own(ctx context.Context) (release func(), err error) {
+// lock waits for exclusive use of l and returns the function that ends it.
+func (l *Ledger) lock(ctx context.Context) (release func(), err error) {
 	select {
-	case <-l.turn:
-		return func() { l.turn <- struct{}{} }, nil
+	case <-l.token:
+		return func() { l.token <- struct{}{} }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -110,7 +110,7 @@ const (
 
 // Apply implements [ledger.Store].
 func (l *Ledger) Apply(ctx context.Context, in ledger.Input) (ledger.Result, error) {
-	release, err := l.own(ctx)
+	release, err := l.lock(ctx)
 	if err != nil {
 		return ledger.Result{}, err
 	}
@@ -124,7 +124,7 @@ func (l *Ledger) Apply(ctx context.Context, in ledger.Input) (ledger.Result, err
 	if err != nil {
 		return ledger.Result{}, fmt.Errorf("ledger: applying %T: %w", in, err)
 	}
-	l.pass(ctx, w)
+	l.sendEffects(ctx, w)
 	return result, nil
 }
 
@@ -150,7 +150,7 @@ func (l *Ledger) apply(ctx context.Context, in ledger.Input) (ledger.Result, wri
 	if err := l.refresh(ctx); err != nil {
 		return ledger.Result{}, write{}, err
 	}
-	state := l.kept.state(l.config.Limits)
+	state := l.cache.state(l.config.Limits)
 	found, err := l.load(ctx, state, in)
 	if err != nil {
 		return ledger.Result{}, write{}, err
@@ -161,14 +161,14 @@ func (l *Ledger) apply(ctx context.Context, in ledger.Input) (ledger.Result, wri
 	if !result.Changed() && len(result.Effects) == 0 {
 		return result, write{}, nil
 	}
-	w := l.kept.write(found, result)
+	w := l.cache.write(found, result)
 	w.effects, w.now = l.toSend(in, result.Effects), now
 	if err := l.commit(ctx, w); err != nil {
-		l.kept.made = nil
+		l.cache.built = nil
 		l.unsent = true // it may have been kept all the same
 		return ledger.Result{}, write{}, err
 	}
-	l.kept.take(w)
+	l.cache.advance(w)
 	return result, w, nil
 }
 
@@ -182,28 +182,28 @@ func (l *Ledger) load(ctx context.Context, state *ledger.State, in ledger.Input)
 	for _, name := range runners {
 		names = append(names, runnerName(name))
 	}
-	if found, err = l.finished(ctx, names); err != nil {
+	if found, err = l.readFinished(ctx, names); err != nil {
 		return nil, err
 	}
 	if _, sweep := in.(ledger.Tick); sweep && !l.checked {
-		if err := l.unroutable(ctx, found); err != nil {
+		if err := l.readUnroutable(ctx, found); err != nil {
 			return nil, err
 		}
 	}
 	for _, r := range found {
-		r.give(state)
+		r.loadInto(state)
 	}
 	return found, nil
 }
 
-// finished returns those rows called names that are not open.
-func (l *Ledger) finished(ctx context.Context, names []string) (map[string]row, error) {
+// readFinished returns those rows called names that are not open.
+func (l *Ledger) readFinished(ctx context.Context, names []string) (map[string]row, error) {
 	var where []item
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		for _, place := range places(name) {
-			if place != partOpen {
-				where = append(where, keyOf(place, name))
+		for _, part := range partitionsOf(name) {
+			if part != partOpen {
+				where = append(where, keyOf(part, name))
 			}
 		}
 	}
@@ -226,9 +226,9 @@ func (l *Ledger) rows(ctx context.Context, where []item) (map[string]row, error)
 	return found, nil
 }
 
-// unroutable adds the jobs to found that fit no pool when last seen: one may take them by
+// readUnroutable adds the jobs to found that fit no pool when last seen: one may take them by
 // now. Once for each process is enough, since limits do not change in its life.
-func (l *Ledger) unroutable(ctx context.Context, found map[string]row) error {
+func (l *Ledger) readUnroutable(ctx context.Context, found map[string]row) error {
 	since := l.config.Now().Add(-l.config.Limits.WithDefaults().Queue)
 	err := l.table.query(ctx, partition(partUnroutable), func(it item) (bool, error) {
 		if r := rowOf(it); r.job.Created.After(since) {
@@ -243,7 +243,7 @@ func (l *Ledger) unroutable(ctx context.Context, found map[string]row) error {
 // toSend returns what has to be sent of effects.
 func (l *Ledger) toSend(in ledger.Input, effects []ledger.Effect) (list []ledger.Effect) {
 	for _, e := range effects {
-		if l.config.Told == nil || !l.config.Told(in, e) {
+		if l.config.Handled == nil || !l.config.Handled(in, e) {
 			list = append(list, e)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 
 // Snapshot implements [ledger.Store].
 func (l *Ledger) Snapshot(ctx context.Context) (*ledger.State, error) {
-	release, err := l.own(ctx)
+	release, err := l.lock(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -19,7 +19,7 @@ func (l *Ledger) Snapshot(ctx context.Context) (*ledger.State, error) {
 	if err := retry(ctx, func() error { return l.refresh(ctx) }); err != nil {
 		return nil, fmt.Errorf("reading the ledger: %w", err)
 	}
-	return l.kept.copy(l.config.Limits), nil
+	return l.cache.build(l.config.Limits), nil
 }
 
 // Jobs implements [ledger.Store]. Lists of more than the open jobs come from an index
@@ -109,8 +109,8 @@ func (p page[T]) single(ctx context.Context, l *Ledger) ([]T, error) {
 // row returns the row called name, wherever it lies.
 func (l *Ledger) row(ctx context.Context, name string) (row, error) {
 	var where []item
-	for _, place := range places(name) {
-		where = append(where, keyOf(place, name))
+	for _, part := range partitionsOf(name) {
+		where = append(where, keyOf(part, name))
 	}
 	found, err := l.rows(ctx, where)
 	if err == nil && found[name].name == "" {

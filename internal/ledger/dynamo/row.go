@@ -50,13 +50,13 @@ func byVersion(v uint64) string { return fmt.Sprintf("%020d", v) }
 
 // A row is a job or a runner as it is kept: one of the two is zero, and both of one that cannot be read.
 type row struct {
-	name    string // its sort key
-	place   string // its partition
-	version uint64 // the one that wrote it
-	seq     uint64 // where it stands in lists: the newer the higher
-	job     ledger.Job
-	runner  ledger.Runner
-	fault   error // why it cannot be read; nil if it can
+	name      string // its sort key
+	partition string // its partition
+	version   uint64 // the one that wrote it
+	seq       uint64 // where it stands in lists: the newer the higher
+	job       ledger.Job
+	runner    ledger.Runner
+	fault     error // why it cannot be read; nil if it can
 }
 
 func jobName(key ledger.JobKey) string         { return prefixJob + key.String() }
@@ -64,30 +64,30 @@ func runnerName(name ledger.RunnerName) string { return prefixRunner + string(na
 
 // jobRow and runnerRow say where a job or runner belongs.
 func jobRow(j ledger.Job) row {
-	r := row{name: jobName(j.Key), place: partOpen, job: j}
+	r := row{name: jobName(j.Key), partition: partOpen, job: j}
 	switch {
 	case j.State == ledger.JobUnroutable, j.State == ledger.JobHosted:
-		r.place = partUnroutable
+		r.partition = partUnroutable
 	case j.Settled():
-		r.place = r.name
+		r.partition = r.name
 	}
 	return r
 }
 
 func runnerRow(v ledger.Runner) row {
-	r := row{name: runnerName(v.Name), place: partOpen, runner: v}
+	r := row{name: runnerName(v.Name), partition: partOpen, runner: v}
 	if !v.Live() {
-		r.place = r.name
+		r.partition = r.name
 	}
 	return r
 }
 
-// places are where the row called name may lie.
-func places(name string) []string { return []string{partOpen, partUnroutable, name} }
+// partitionsOf are where the row called name may lie.
+func partitionsOf(name string) []string { return []string{partOpen, partUnroutable, name} }
 
 // item returns what is kept of r. What is open stays, the rest until expires.
 func (r row) item(expires time.Time) (item, error) {
-	it := keyOf(r.place, r.name)
+	it := keyOf(r.partition, r.name)
 	it[attrVersion], it[KeySequence] = number(r.version), number(r.seq)
 	var v any = r.job
 	it[KeyKind] = text(kindJob)
@@ -103,7 +103,7 @@ func (r row) item(expires time.Time) (item, error) {
 		return nil, fmt.Errorf("%s: %w", r.name, err)
 	}
 	it[attrBody] = text(string(body))
-	if r.place != partOpen {
+	if r.partition != partOpen {
 		it[TTL] = number(uint64(expires.Unix()))
 	}
 	return it, nil
@@ -113,7 +113,7 @@ func (r row) item(expires time.Time) (item, error) {
 // but the sum of what is open.
 func rowOf(it item) (r row) {
 	r = row{
-		name: textOf(it, KeySort), place: textOf(it, KeyPartition),
+		name: textOf(it, KeySort), partition: textOf(it, KeyPartition),
 		version: numberOf(it, attrVersion), seq: numberOf(it, KeySequence),
 	}
 	var v any = &r.job

@@ -48,7 +48,7 @@ func (r *Reader) Snapshot(ctx context.Context) (*ledger.State, error) {
 		return nil, fmt.Errorf("reading the ledger: %w", err)
 	}
 	for _, b := range bad { // whoever writes moves them when it reads them
-		state.SetAside(b.told())
+		state.SetAside(b.unreadable())
 	}
 	return state, nil
 }

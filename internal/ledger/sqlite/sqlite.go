@@ -43,11 +43,11 @@ type Ledger struct {
 
 	// All below belong to the goroutine that runs writes ([disk.DB.Write]).
 
-	state  *ledger.State // nil when it is to be read anew
-	tx     *disk.Tx      // the transaction with state's last changes, until it is committed
-	shown  bool          // readers have state's limits
-	mark   clock.Mark    // of the clock by which state's deadlines are set
-	pruned time.Time     // when old rows were last deleted
+	state           *ledger.State // nil when it is to be read anew
+	tx              *disk.Tx      // the transaction with state's last changes, until it is committed
+	limitsPublished bool          // readers have state's limits
+	mark            clock.Mark    // of the clock by which state's deadlines are set
+	pruned          time.Time     // when old rows were last deleted
 }
 
 // Open returns the ledger that is kept in db, or begins one, and sweeps it once:
@@ -92,9 +92,9 @@ func (l *Ledger) SetLimits(ctx context.Context, limits ledger.Limits) error {
 	return nil
 }
 
-// show has readers see the limits that are in force, with the first input after these were changed.
-func (l *Ledger) show(tx *disk.Tx) error {
-	if l.shown {
+// publishLimits has readers see the limits that are in force, with the first input after these were changed.
+func (l *Ledger) publishLimits(tx *disk.Tx) error {
+	if l.limitsPublished {
 		return nil
 	}
 	body, err := json.Marshal(l.limits.Load())
@@ -103,7 +103,7 @@ func (l *Ledger) show(tx *disk.Tx) error {
 	}
 	_, err = tx.Exec(`INSERT INTO ledger_limits (one, body) VALUES (1, ?)
 		ON CONFLICT (one) DO UPDATE SET body = excluded.body WHERE body <> excluded.body`, body)
-	l.shown = err == nil
+	l.limitsPublished = err == nil
 	return err
 }
 
@@ -141,32 +141,32 @@ func (l *Ledger) apply(tx *disk.Tx, in ledger.Input) (result ledger.Result, err 
 			l.state, l.tx = nil, nil
 		}
 	}()
-	if err := l.join(tx); err != nil {
+	if err := l.syncState(tx); err != nil {
 		return ledger.Result{}, err
 	}
 	if err := l.load(tx, in); err != nil {
 		return ledger.Result{}, err
 	}
 	now, mark := l.config.Clock.Read()
-	if err := l.follow(tx, now, mark); err != nil {
+	if err := l.followClock(tx, now, mark); err != nil {
 		return ledger.Result{}, err
 	}
-	if err := l.show(tx); err != nil {
+	if err := l.publishLimits(tx); err != nil {
 		return ledger.Result{}, err
 	}
 	result = l.state.Apply(in, now)
-	if err := l.keep(tx, in, result, now); err != nil {
+	if err := l.store(tx, in, result, now); err != nil {
 		return ledger.Result{}, err
 	}
 	l.state.Compact()
 	return result, nil
 }
 
-// follow moves deadlines when the clock was stepped, and keeps its mark, which is the mark of what is kept.
-func (l *Ledger) follow(tx *disk.Tx, now time.Time, mark clock.Mark) error {
+// followClock moves deadlines when the clock was stepped, and keeps its mark, which is the mark of what is kept.
+func (l *Ledger) followClock(tx *disk.Tx, now time.Time, mark clock.Mark) error {
 	if by := l.mark.Step(mark); by != 0 {
 		in := ledger.Stepped{By: by}
-		if err := l.keep(tx, in, l.state.Apply(in, now), now); err != nil {
+		if err := l.store(tx, in, l.state.Apply(in, now), now); err != nil {
 			return err
 		}
 	}
@@ -178,9 +178,9 @@ func (l *Ledger) follow(tx *disk.Tx, now time.Time, mark clock.Mark) error {
 	return err
 }
 
-// join makes the state that tx sees the one in memory. They differ when the last
+// syncState makes the state that tx sees the one in memory. They differ when the last
 // transaction came to nothing: the state is then read anew.
-func (l *Ledger) join(tx *disk.Tx) (err error) {
+func (l *Ledger) syncState(tx *disk.Tx) (err error) {
 	if l.state == nil || l.tx != nil && l.tx != tx {
 		l.state, err = l.read(tx)
 	}
@@ -193,7 +193,7 @@ func (l *Ledger) join(tx *disk.Tx) (err error) {
 
 // read reads the state as tx sees it, with the unroutable and hosted jobs that might have a pool by now.
 func (l *Ledger) read(tx *disk.Tx) (*ledger.State, error) {
-	l.shown = false // by a transaction that came to nothing, as far as is known
+	l.limitsPublished = false // by a transaction that came to nothing, as far as is known
 	rows, err := tx.Query(selectState)
 	if err != nil {
 		return nil, err
@@ -251,13 +251,13 @@ func find[T any](l *Ledger, tx *disk.Tx, state *ledger.State, table, condition s
 // putAside moves rows that cannot be read out of the way, and notes them in state.
 func (l *Ledger) putAside(tx *disk.Tx, state *ledger.State, bad []broken) error {
 	for _, b := range bad {
-		state.SetAside(b.told())
+		state.SetAside(b.unreadable())
 	}
 	return setAside(tx, bad, l.config.Clock.Now().UnixMilli())
 }
 
-// keep writes what changed and passes the effects on.
-func (l *Ledger) keep(tx *disk.Tx, in ledger.Input, result ledger.Result, now time.Time) error {
+// store writes what changed and passes the effects on.
+func (l *Ledger) store(tx *disk.Tx, in ledger.Input, result ledger.Result, now time.Time) error {
 	for _, j := range result.Jobs {
 		if err := keepJob(tx, j, now); err != nil {
 			return err

@@ -14,7 +14,9 @@ type broken struct {
 	err        error
 }
 
-func (b broken) told() ledger.Unreadable { return ledger.Unreadable{Row: b.key, Reason: b.err.Error()} }
+func (b broken) unreadable() ledger.Unreadable {
+	return ledger.Unreadable{Row: b.key, Reason: b.err.Error()}
+}
 
 // keys are the columns that name the rows of tables.
 var keys = map[string]string{"ledger_jobs": "key", "ledger_runners": "name"}

@@ -9,18 +9,18 @@ import (
 // that was put on it first.
 type agenda struct {
 	items items
-	put   int
+	added int
 }
 
 type item struct {
-	at   time.Time
-	turn int
-	do   func()
+	at  time.Time
+	seq int
+	do  func()
 }
 
 func (a *agenda) add(at time.Time, do func()) {
-	a.put++
-	heap.Push(&a.items, item{at, a.put, do})
+	a.added++
+	heap.Push(&a.items, item{at, a.added, do})
 }
 
 func (a *agenda) next() (item, bool) {
@@ -37,7 +37,7 @@ func (s items) Less(i, j int) bool {
 	if c := s[i].at.Compare(s[j].at); c != 0 {
 		return c < 0
 	}
-	return s[i].turn < s[j].turn
+	return s[i].seq < s[j].seq
 }
 func (s items) Swap(i, j int) { s[i], s[j] = s[j], s[i] }
 func (s *items) Push(x any)   { *s = append(*s, x.(item)) }

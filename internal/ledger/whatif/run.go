@@ -26,9 +26,9 @@ func (w *world) play() {
 		w.agenda.add(w.start, func() { w.arrive(0) })
 	}
 	for next, ok := w.agenda.next(); ok; next, ok = w.agenda.next() {
-		w.pass(next.at)
+		w.advance(next.at)
 		next.do()
-		w.grant()
+		w.carryOut()
 		w.state.Compact()
 	}
 }
@@ -41,11 +41,11 @@ type world struct {
 	state   *ledger.State
 	agenda  agenda
 	now     time.Time
-	wishes  []ledger.Effect // still to be carried out
+	effects []ledger.Effect // still to be carried out
 
 	jobs     []job // beside work
 	open     int   // of them, those that arrived, fit a pool, and are not done
-	places   map[string]*place
+	sites    map[string]*site
 	runners  map[ledger.RunnerName]*runner // live
 	sweeping bool                          // a sweep is on the agenda
 
@@ -68,7 +68,7 @@ func newWorld(work []Work, limits ledger.Limits, startup Startup) *world {
 	w := &world{
 		work: work, limits: limits, startup: startup,
 		state: ledger.NewState("whatif", limits), jobs: make([]job, len(work)),
-		places: map[string]*place{}, runners: map[ledger.RunnerName]*runner{},
+		sites: map[string]*site{}, runners: map[ledger.RunnerName]*runner{},
 		counts: map[string]*count{}, total: count{all: true}, unroutable: map[ledger.LabelSet]int{},
 	}
 	for _, p := range limits.Pools {
@@ -77,8 +77,8 @@ func newWorld(work []Work, limits ledger.Limits, startup Startup) *world {
 	return w
 }
 
-// pass lets time go by until then.
-func (w *world) pass(then time.Time) {
+// advance lets time go by until then.
+func (w *world) advance(then time.Time) {
 	if d := then.Sub(w.now); d > 0 && w.open > 0 {
 		held := w.state.Held()
 		w.total.held(held, d)
@@ -89,15 +89,15 @@ func (w *world) pass(then time.Time) {
 	w.now = then
 }
 
-// tell gives the ledger an input. What it wants is carried out after the step.
-func (w *world) tell(in ledger.Input) ledger.Result {
+// apply gives the ledger an input. What it wants is carried out after the step.
+func (w *world) apply(in ledger.Input) ledger.Result {
 	result := w.state.Apply(in, w.now)
-	w.wishes = append(w.wishes, result.Effects...)
+	w.effects = append(w.effects, result.Effects...)
 	return result
 }
 
-// say has GitHub tell of job i.
-func (w *world) say(i int, action, conclusion string) ledger.Result {
+// notify has GitHub tell of job i.
+func (w *world) notify(i int, action, conclusion string) ledger.Result {
 	k := &w.work[i]
 	seen := event.WorkflowJob{
 		Action: action, Repository: k.Scope.Repository, Organization: k.Scope.Organization,
@@ -105,7 +105,7 @@ func (w *world) say(i int, action, conclusion string) ledger.Result {
 		ID: k.Key.ID, Attempt: k.Key.Attempt, Labels: k.Labels.Labels(), Created: k.Created,
 		Conclusion: conclusion, RunnerName: string(w.jobs[i].runner),
 	}
-	return w.tell(ledger.JobSeen{Job: seen, At: w.now})
+	return w.apply(ledger.JobSeen{Job: seen, At: w.now})
 }
 
 // arrive queues job i at GitHub.
@@ -113,7 +113,7 @@ func (w *world) arrive(i int) {
 	if i+1 < len(w.work) {
 		w.agenda.add(w.work[i+1].Arrived, func() { w.arrive(i + 1) })
 	}
-	w.say(i, event.ActionQueued, "")
+	w.notify(i, event.ActionQueued, "")
 	seen, _ := w.state.Job(w.work[i].Key)
 	switch {
 	case seen.State == ledger.JobHosted:
@@ -132,7 +132,7 @@ func (w *world) arrive(i int) {
 	} else {
 		w.in(w.limits.Queue, func() { w.leave(i, "failure") })
 	}
-	p := w.placeOf(i)
+	p := w.siteOf(i)
 	p.push(i, w.work[i].Labels)
 	w.serve(p)
 	w.sweep()
@@ -171,7 +171,7 @@ func (w *world) begin(i int, r *runner) {
 		j.count.Cut++
 		w.total.Cut++
 	}
-	w.say(i, event.ActionInProgress, "")
+	w.notify(i, event.ActionInProgress, "")
 	w.in(runs, func() { w.finish(i, r) })
 }
 
@@ -185,7 +185,7 @@ func (w *world) finish(i int, r *runner) {
 }
 
 func (w *world) done(i int, conclusion string) {
-	w.say(i, event.ActionCompleted, conclusion)
+	w.notify(i, event.ActionCompleted, conclusion)
 	w.open--
 	w.end = w.now
 }
@@ -198,7 +198,7 @@ func (w *world) sweep() {
 	w.sweeping = true
 	w.in(sweepEvery, func() {
 		w.sweeping = false
-		w.tell(ledger.Tick{})
+		w.apply(ledger.Tick{})
 		if w.open+len(w.runners) > 0 {
 			w.sweep()
 		}

@@ -10,15 +10,15 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// kept is all that is open as of one version, and the state that it makes.
-type kept struct {
-	head head
-	rows map[string]row // by name; nil before anything was read
-	made *ledger.State  // of rows; nil when it is to be made anew
+// cache is all that is open as of one version, and the state that it makes.
+type cache struct {
+	head  head
+	rows  map[string]row // by name; nil before anything was read
+	built *ledger.State  // of rows; nil when it is to be made anew
 }
 
-// give adds r to a state.
-func (r row) give(s *ledger.State) {
+// loadInto adds r to a state.
+func (r row) loadInto(s *ledger.State) {
 	switch {
 	case r.fault != nil:
 		s.SetAside(ledger.Unreadable{Row: r.name, Reason: r.fault.Error()})
@@ -30,17 +30,17 @@ func (r row) give(s *ledger.State) {
 }
 
 // state returns the state of what is kept.
-func (k *kept) state(limits ledger.Limits) *ledger.State {
-	if k.made == nil {
-		k.made = k.copy(limits)
+func (k *cache) state(limits ledger.Limits) *ledger.State {
+	if k.built == nil {
+		k.built = k.build(limits)
 	}
-	return k.made
+	return k.built
 }
 
-func (k *kept) copy(limits ledger.Limits) *ledger.State {
+func (k *cache) build(limits ledger.Limits) *ledger.State {
 	s := ledger.NewState(k.head.instance, limits)
 	for _, r := range k.rows {
-		r.give(s)
+		r.loadInto(s)
 	}
 	return s
 }
@@ -56,7 +56,7 @@ type write struct {
 
 // write returns the version that result makes of k; found are the rows that it may rest on
 // beside those of k.
-func (k *kept) write(found map[string]row, result ledger.Result) write {
+func (k *cache) write(found map[string]row, result ledger.Result) write {
 	w := write{head: head{version: k.head.version + 1, instance: k.head.instance}, before: map[string]row{}}
 	for _, j := range result.Jobs {
 		w.after = append(w.after, jobRow(j))
@@ -87,21 +87,21 @@ func sequence(version uint64, i int) uint64 { return version*1000 + uint64(i) }
 // put makes rows those of w's version.
 func (w write) put(rows map[string]row) {
 	for _, r := range w.after {
-		if delete(rows, r.name); r.place == partOpen {
+		if delete(rows, r.name); r.partition == partOpen {
 			rows[r.name] = r
 		}
 	}
 }
 
-// take makes k what w has written. The state has it already.
-func (k *kept) take(w write) {
+// advance makes k what w has written. The state has it already.
+func (k *cache) advance(w write) {
 	w.put(k.rows)
 	k.head = w.head
 }
 
 // refresh brings what is kept in memory to the newest version.
 func (l *Ledger) refresh(ctx context.Context) error {
-	if l.kept.rows == nil {
+	if l.cache.rows == nil {
 		return l.read(ctx)
 	}
 	it, err := l.table.get(ctx, keyOf(partOpen, sortHead))
@@ -109,10 +109,10 @@ func (l *Ledger) refresh(ctx context.Context) error {
 		return err
 	}
 	now := headOf(it)
-	if now == l.kept.head {
+	if now == l.cache.head {
 		return nil
 	}
-	l.kept.made = nil
+	l.cache.built = nil
 	if ok, err := l.catchUp(ctx, now); ok || err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (l *Ledger) refresh(ctx context.Context) error {
 // read reads all that is open. While others write, what is read may be of no one
 // version: then it is read again.
 func (l *Ledger) read(ctx context.Context) error {
-	k := kept{rows: map[string]row{}}
+	k := cache{rows: map[string]row{}}
 	err := l.table.query(ctx, partition(partOpen), func(it item) (bool, error) {
 		if textOf(it, KeySort) == sortHead {
 			k.head = headOf(it)
@@ -140,7 +140,7 @@ func (l *Ledger) read(ctx context.Context) error {
 	case k.head.version == 0:
 		k.head.instance = newInstance()
 	}
-	l.kept = k
+	l.cache = k
 	return nil
 }
 
@@ -150,7 +150,7 @@ const maxBehind = 100
 // catchUp brings what is kept to the version of now by the log, and reports whether
 // that was possible.
 func (l *Ledger) catchUp(ctx context.Context, now head) (bool, error) {
-	if now.version <= l.kept.head.version || now.version-l.kept.head.version > maxBehind || now.instance != l.kept.head.instance {
+	if now.version <= l.cache.head.version || now.version-l.cache.head.version > maxBehind || now.instance != l.cache.head.instance {
 		return false, nil
 	}
 	names, ok, err := l.written(ctx, now.version)
@@ -165,7 +165,7 @@ func (l *Ledger) catchUp(ctx context.Context, now head) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	rows := maps.Clone(l.kept.rows)
+	rows := maps.Clone(l.cache.rows)
 	for name := range names {
 		if delete(rows, name); fresh[name].name != "" {
 			rows[name] = fresh[name]
@@ -174,7 +174,7 @@ func (l *Ledger) catchUp(ctx context.Context, now head) (bool, error) {
 	if now.sum != sum(rows) { // somebody has written meanwhile
 		return false, nil
 	}
-	l.kept = kept{head: now, rows: rows}
+	l.cache = cache{head: now, rows: rows}
 	return true, nil
 }
 
@@ -182,7 +182,7 @@ func (l *Ledger) catchUp(ctx context.Context, now head) (bool, error) {
 // not ok when the log has a gap.
 func (l *Ledger) written(ctx context.Context, version uint64) (names map[string]bool, ok bool, err error) {
 	names = map[string]bool{}
-	next := l.kept.head.version + 1
+	next := l.cache.head.version + 1
 	s := partition(partLog)
 	s.from = byVersion(next)
 	err = l.table.query(ctx, s, func(it item) (bool, error) {

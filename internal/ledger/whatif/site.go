@@ -6,9 +6,9 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// A place is where runners are registered, and the jobs that they may get: a
+// A site is where runners are registered, and the jobs that they may get: a
 // repository, an organisation or an enterprise.
-type place struct {
+type site struct {
 	lines []*line   // in the order in which they came up
 	idle  []*runner // in the order in which they came to listen
 }
@@ -21,21 +21,21 @@ type line struct {
 	jobs   []int
 }
 
-// placeOf returns where job i may find a runner.
-func (w *world) placeOf(i int) *place { return w.place(w.work[i].Scope) }
+// siteOf returns where job i may find a runner.
+func (w *world) siteOf(i int) *site { return w.site(w.work[i].Scope) }
 
-func (w *world) place(s ledger.Scope) *place {
-	name := w.limits.Level.Place(s)
-	p := w.places[name]
+func (w *world) site(s ledger.Scope) *site {
+	name := w.limits.Level.RegisteredAt(s)
+	p := w.sites[name]
 	if p == nil {
-		p = &place{}
-		w.places[name] = p
+		p = &site{}
+		w.sites[name] = p
 	}
 	return p
 }
 
 // push puts job i at the end of its line.
-func (p *place) push(i int, labels ledger.LabelSet) {
+func (p *site) push(i int, labels ledger.LabelSet) {
 	at := slices.IndexFunc(p.lines, func(l *line) bool { return l.labels == labels })
 	if at < 0 {
 		at = len(p.lines)
@@ -46,7 +46,7 @@ func (p *place) push(i int, labels ledger.LabelSet) {
 
 // serve gives jobs to the runners that listen, as GitHub does: to each the oldest
 // whose labels it has all of, whomever it was started for.
-func (w *world) serve(p *place) {
+func (w *world) serve(p *site) {
 	p.idle = slices.DeleteFunc(p.idle, func(r *runner) bool {
 		if r.listening {
 			if i := w.oldest(p, r); i >= 0 {
@@ -59,7 +59,7 @@ func (w *world) serve(p *place) {
 }
 
 // oldest returns the job that is r's, -1 when there is none.
-func (w *world) oldest(p *place, r *runner) int {
+func (w *world) oldest(p *site, r *runner) int {
 	best := -1
 	for _, l := range p.lines {
 		for len(l.jobs) > 0 && !w.jobs[l.jobs[0]].queued {
