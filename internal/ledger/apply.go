@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Apply applies in, which happened at now, and makes the plan anew. Nothing but
-// s is changed; the same state, input and time always give the same outcome.
-// Times are kept to the millisecond.
+// Apply applies in, which happened at now, and makes the plan. It changes only s; the same state,
+// input and time always give the same result. Times are truncated to milliseconds, as the stores
+// keep them.
 func (s *State) Apply(in Input, now time.Time) Result {
 	t := &tx{State: s, now: now.UTC().Truncate(time.Millisecond)}
 	in.apply(t)
@@ -32,7 +32,7 @@ type tx struct {
 	runners changeSet[RunnerName]
 }
 
-// A changeSet is what changed, each once, in the order of the first change.
+// A changeSet is the keys of what changed, each once, in the order of the first change.
 type changeSet[K comparable] struct {
 	keys []K
 	has  map[K]bool
@@ -69,5 +69,5 @@ func (t *tx) full() bool {
 	return t.result.More
 }
 
-// ignore says why the input changes nothing.
+// ignore records why the input changes nothing.
 func (t *tx) ignore(format string, args ...any) { t.result.Reason = fmt.Sprintf(format, args...) }

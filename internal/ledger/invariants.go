@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Invariants returns what should not be but is: nil for a sound state. Deficits are held
-// against it only when the plan was made at now, as after a [Tick].
+// Invariants returns the violated invariants, nil for a sound state. It reports deficits only if
+// the plan was made at now, as after a [Tick].
 func (s *State) Invariants(now time.Time) (faults []error) {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	s.soundTotals(fault)
@@ -19,7 +19,7 @@ func (s *State) Invariants(now time.Time) (faults []error) {
 	return faults
 }
 
-// soundTotals counts everything again.
+// soundTotals compares the totals with a full recount.
 func (s *State) soundTotals(fault func(string, ...any)) {
 	again := NewState(s.instance, s.limits)
 	again.Load(slices.Collect(s.Jobs()), slices.Collect(s.Runners()))
@@ -80,8 +80,7 @@ func (s *State) soundJobs(fault func(string, ...any)) {
 	}
 }
 
-// soundSupply looks for jobs that could have a runner and have none, and for runners
-// that could be done without.
+// soundSupply finds jobs that could have a runner but have none, and runners that could be removed.
 func (s *State) soundSupply(now time.Time, fault func(string, ...any)) {
 	t := &tx{State: s, now: now}
 	for k, g := range s.groups {

@@ -10,7 +10,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// live returns the runner called name; when it is not live, the input is ignored.
+// live returns the runner called name. If it is not live, the input is ignored.
 func (t *tx) live(name RunnerName) (Runner, bool) {
 	r, ok := t.State.runners[name]
 	switch {
@@ -22,11 +22,11 @@ func (t *tx) live(name RunnerName) (Runner, bool) {
 	return r, ok && r.Live()
 }
 
-// transition brings r into a state.
+// transition moves r into a state.
 func (t *tx) transition(r *Runner, state RunnerState, note string) {
 	r.State, r.Since = state, t.now
 	if state == RunnerIdle || state == RunnerBusy {
-		r.Listened = cmp.Or(r.Listened, t.now)
+		r.Listened = cmp.Or(r.Listened, t.now) // a busy runner has listened, even if its report of that was lost
 	}
 	r.History = remember(r.History, t.now, string(state), note)
 }
@@ -47,6 +47,8 @@ func (in Starting) apply(t *tx) {
 	if in.Container != "" && !t.bind(&r, in.Container) {
 		return
 	}
+	// From here on the launcher may start it: a repeated request is granted too, and changes
+	// nothing.
 	t.result.Granted = true
 	r.Image = cmp.Or(in.Image, r.Image)
 	if r.State == RunnerWanted {
@@ -57,8 +59,8 @@ func (in Starting) apply(t *tx) {
 	}
 }
 
-// bind binds r to container unless it is bound to another, and reports whether it is
-// bound to that now. One that has claimed is bound to who claimed.
+// bind binds r to container unless it is bound already, and reports whether r is bound to it now. A
+// runner that has claimed stays bound to the container that claimed.
 func (t *tx) bind(r *Runner, container string) bool {
 	if r.Container == "" && r.unclaimed() {
 		r.Container = container
@@ -66,7 +68,7 @@ func (t *tx) bind(r *Runner, container string) bool {
 	return t.boundTo(*r, container)
 }
 
-// boundTo reports whether container is the one that r is bound to.
+// boundTo reports whether r is bound to container, and ignores the input if not.
 func (t *tx) boundTo(r Runner, container string) bool {
 	if r.Container != container {
 		t.ignore("runner %s is container %s", r.Name, cmp.Or(r.Container, "of its own name"))
@@ -74,8 +76,8 @@ func (t *tx) boundTo(r Runner, container string) bool {
 	return r.Container == container
 }
 
-// otherContainer reports whether container is one that the word on a runner does not count of:
-// such as a second one for it, which came too late.
+// otherContainer reports whether a report about container does not concern r: it names a container
+// other than r's, such as a duplicate that came too late.
 func (t *tx) otherContainer(r Runner, container string) bool {
 	return container != "" && r.Container != "" && !t.boundTo(r, container)
 }
@@ -101,6 +103,8 @@ func (in Claim) apply(t *tx) {
 	}
 	if why := t.objection(r); why != "" {
 		t.ignore("%s", why)
+		// A first claim that is refused ends the runner. A repeated one does not: the first may
+		// have registered it, and the refused container is a duplicate.
 		if r.Claimed.IsZero() && r.Leaving == "" {
 			t.remove(r, "its claim was refused: "+why, false)
 		}
@@ -109,7 +113,9 @@ func (in Claim) apply(t *tx) {
 	t.result.Granted = true
 	before, givenBack := r.Claimed, !r.Retry.IsZero()
 	r.Claimed, r.Retry = t.now, time.Time{}
-	if givenBack && !r.Claimed.After(before) { // no two grants are of one time, also when the clock was set back
+	// The time of a grant identifies it in a PutOff: grants must differ even if the clock was set
+	// back.
+	if givenBack && !r.Claimed.After(before) {
 		r.Claimed = before.Add(time.Millisecond)
 	}
 	t.transition(&r, RunnerClaimed, "")
@@ -119,21 +125,21 @@ func (in Claim) apply(t *tx) {
 	t.setJob(j)
 }
 
-// lease is for how long whoever claimed r last may still be registering it, or GitHub
-// takes no registration of it.
+// lease returns how long the last claimant of r may still be registering it, or GitHub defers its
+// registration.
 func (t *tx) lease(r Runner) time.Duration {
 	switch {
 	case !r.unregistered() || r.Leaving != "":
 		return 0
 	case !r.Retry.IsZero():
 		return min(max(0, -t.since(r.Retry)), maxPutOff)
-	case r.Container == "": // one process serves it, one call at a time: whoever claimed before has ended
+	case r.Container == "": // one process serves its claims one by one, so the previous claimant has ended
 		return 0
 	}
-	return min(max(0, t.limits.Lease-t.since(r.Claimed)), t.limits.Lease) // the clock may have been set back
+	return min(max(0, t.limits.Lease-t.since(r.Claimed)), t.limits.Lease) // bounded, because the clock may have been set back
 }
 
-// maxPutOff is the longest that GitHub puts anybody off: its limits are by the hour.
+// maxPutOff bounds what a PutOff asks for: GitHub's rate limits reset within an hour.
 const maxPutOff = time.Hour
 
 func (in PutOff) apply(t *tx) {
@@ -152,7 +158,7 @@ func (in PutOff) apply(t *tx) {
 	}
 }
 
-// objection says why r may not claim; "" when it may.
+// objection returns why r may not claim; "" if it may.
 func (t *tx) objection(r Runner) string {
 	j, ok := t.State.jobs[r.MadeFor]
 	switch {
@@ -167,6 +173,8 @@ func (t *tx) objection(r Runner) string {
 	case !r.unclaimed() && !r.unregistered():
 		return fmt.Sprintf("runner %s is %s", r.Name, r.State)
 	}
+	// One live claim per job: this is what makes a duplicated start cost a container, never a
+	// second registration.
 	for _, name := range t.runnersOf[r.MadeFor] {
 		if name != r.Name && t.State.runners[name].HoldsClaim() {
 			return fmt.Sprintf("job %s is claimed by runner %s", r.MadeFor, name)
@@ -184,7 +192,9 @@ func (in Registered) apply(t *tx) {
 		r.GitHubID = in.GitHubID
 		r.History = remember(r.History, t.now, "registered", fmt.Sprintf("id %d", r.GitHubID))
 		t.setRunner(r)
-		if !r.Live() || r.Leaving != "" { // its removal came first, and left this behind
+		// The removal was requested while GitHub registered the runner, and could not remove what
+		// did not exist yet. Without a second request the registration would stay at GitHub.
+		if !r.Live() || r.Leaving != "" {
 			t.requestRemoval(r, "registered after it was to go")
 		}
 	}
@@ -212,7 +222,7 @@ func (in Busy) apply(t *tx) {
 	}
 }
 
-// busy brings r into that state; a busy runner stays, whatever was decided.
+// busy moves r into that state. A busy runner stays, whatever was decided before.
 func (t *tx) busy(r *Runner) {
 	note := ""
 	if r.Leaving != "" {
@@ -265,7 +275,8 @@ func (in Found) apply(t *tx) {
 		}
 	}
 	for _, r := range t.inOrder(func(r Runner) bool { return r.Live() && !found[r.Name] }) {
-		// One whose start was only asked for has a start coming, or is asked for again.
+		// A runner whose start was only requested is still to be started, or its start is requested
+		// again. One that ran or claimed had a container, and that is lost.
 		if !r.Started.IsZero() || !r.unclaimed() {
 			r.Outside = true
 			t.end(r, "its container was not found after a restart")
@@ -273,8 +284,8 @@ func (in Found) apply(t *tx) {
 	}
 }
 
-// inOrder returns the runners that match, by name: what is done to several is done
-// in one order always.
+// inOrder returns the matching runners by name, so that whatever is done to several of them is done
+// in the same order every time.
 func (t *tx) inOrder(match func(Runner) bool) (list []Runner) {
 	for r := range t.Runners() {
 		if match(r) {
@@ -285,11 +296,11 @@ func (t *tx) inOrder(match func(Runner) bool) (list []Runner) {
 	return list
 }
 
-// remove decides that r has to go. One that does not exist yet is gone at once.
+// remove decides that r has to go. A runner that does not exist yet is gone at once.
 func (t *tx) remove(r Runner, why string, spare bool) {
 	r.Leaving, r.Spare = clean(why), spare
 	if r.State == RunnerWanted {
-		t.end(r, "")
+		t.end(r, "") // a launcher that takes it up now is refused by Starting
 		return
 	}
 	r.Since, r.Requested = t.now, t.now
@@ -298,7 +309,9 @@ func (t *tx) remove(r Runner, why string, spare bool) {
 	t.requestRemoval(r, r.Leaving)
 }
 
-// requestRemoval asks for r to be removed.
+// requestRemoval emits the request to remove r. Registered depends on the claim, not on GitHubID:
+// GitHub may have registered r although its answer was lost, and then only a lookup by name finds
+// it.
 func (t *tx) requestRemoval(r Runner, why string) {
 	t.emit(RemoveRunner{
 		Runner: r.Name, Pool: r.Pool, Container: r.Container, GitHubID: r.GitHubID, Registered: !r.Claimed.IsZero(),
@@ -306,8 +319,11 @@ func (t *tx) requestRemoval(r Runner, why string) {
 	})
 }
 
-// end is the end of r, and what follows from it for jobs.
+// end ends r and decides what follows for its job.
 func (t *tx) end(r Runner, why string) {
+	// A runner that was busy, or ended cleanly after its claim without anybody's decision, probably
+	// ran a job whose report is still on its way. Counting that as a failure would start a second
+	// runner.
 	ran := !r.Runs.IsZero()
 	mayHaveRun := !ran && (r.State == RunnerBusy || !r.Claimed.IsZero() && r.ExitCode == 0 && why == "" && r.Leaving == "")
 	ignored := r.ignored(t.now)
@@ -331,11 +347,11 @@ func (t *tx) end(r Runner, why string) {
 	}
 }
 
-// reason puts together why r is gone.
+// reason combines the known reasons why r is gone.
 func reason(r Runner, why string) string {
 	switch {
 	case r.Leaving == "":
-	case why == "", strings.HasSuffix(why, r.Leaving): // the runner tells what it was told
+	case why == "", strings.HasSuffix(why, r.Leaving): // the runner repeats what it was told
 		why = r.Leaving
 	default:
 		why = r.Leaving + "; " + why
@@ -351,13 +367,13 @@ func reason(r Runner, why string) string {
 		why = "its program ended"
 	}
 	if note := r.Memory.Told(); note != "" {
-		why = note + "; " + why // first: what is long is cut
+		why = note + "; " + why // first, because clean cuts long text
 	}
 	return clean(why)
 }
 
-// fail counts a runner that ended without having run a job against the job it was made
-// for, and makes that wait longer each time, so that what is broken does not spin.
+// fail counts a runner that ended without running a job against the job it was made for. Each
+// failure makes the job wait longer for the next runner, so that a persistent fault does not spin.
 func (t *tx) fail(j Job, r Runner) {
 	j.Failures++
 	j.LastFailure = r.Reason
@@ -370,8 +386,9 @@ func (t *tx) fail(j Job, r Runner) {
 	t.setJob(j)
 }
 
-// ignored is fail for a runner that GitHub did not give its job, which most likely is for a runner group that
-// it is not in, or waits: GitHub is asked, and further runners are made at growing pauses.
+// ignored is fail for a runner that GitHub gave no job. Most likely the job waits, or belongs to a
+// runner group that the runner is not in: ask GitHub, and make further runners at growing
+// intervals.
 func (t *tx) ignored(j Job, r Runner) {
 	j.Ignored++
 	j.CheckAt = t.now
@@ -382,7 +399,7 @@ func (t *tx) ignored(j Job, r Runner) {
 }
 
 // awaitOutcome makes a job wait for news: its runner was busy, most likely with it, and ended
-// before GitHub's word of that came.
+// before GitHub's report arrived.
 func (t *tx) awaitOutcome(j Job, r Runner) {
 	j.NotBefore = t.now.Add(t.limits.Settle)
 	j.CheckAt = t.now
@@ -390,5 +407,5 @@ func (t *tx) awaitOutcome(j Job, r Runner) {
 	t.setJob(j)
 }
 
-// since is how long ago at was.
+// since returns how long ago at was.
 func (t *tx) since(at time.Time) time.Duration { return t.now.Sub(at) }

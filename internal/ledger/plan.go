@@ -10,16 +10,16 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// plan compares demand with supply: what is too much goes, what is missing is
-// wanted.
+// plan compares demand with supply: it removes surplus runners and adds missing ones. It runs after
+// every input, so no input has to know its consequences.
 func (t *tx) plan() {
 	t.removeSurplus()
 	t.addRunners()
 }
 
-// removeSurplus removes the runners that have become of no use: first those that wait
-// to claim a job which is not queued any more, unless another job can use them, then
-// claimed and idle ones beyond the demand. Never a busy one.
+// removeSurplus removes useless runners: first those that are about to claim a job that is not
+// queued any longer, unless another job can use them, then claimed and idle ones beyond the demand.
+// It never removes a busy one.
 func (t *tx) removeSurplus() {
 	for _, name := range slices.Sorted(maps.Keys(t.stale)) {
 		if t.full() {
@@ -42,9 +42,9 @@ func (t *tx) removeSurplus() {
 	}
 }
 
-// unservedJobFor returns the job that can use r, whose own job runs on another runner or waits again: the
-// oldest of its group that has no runner of its own, while the group lacks runners. GitHub
-// gives runners to jobs in an order of its own, so of several equal jobs most get another's.
+// unservedJobFor returns the job to which r, whose own job runs elsewhere or waits again, can be
+// reassigned: the oldest job of its group without a runner, if the group is undersupplied. GitHub
+// picks runners in its own order, so of several equal jobs most get a runner made for another.
 func (t *tx) unservedJobFor(r Runner) (Job, bool) {
 	g := t.groups[t.groupOfRunner(r)]
 	if g == nil || g.supply >= g.demand || !t.reassignable(r.MadeFor) {
@@ -59,7 +59,7 @@ func (t *tx) unservedJobFor(r Runner) (Job, bool) {
 	return t.State.jobs[best.key], !best.key.IsZero()
 }
 
-// reassignable reports whether a runner that was made for the job of key can be another's.
+// reassignable reports whether a runner made for the job of key may serve another job.
 func (t *tx) reassignable(key JobKey) bool {
 	state := t.State.jobs[key].State
 	return state == JobRunning || state == JobWaiting
@@ -68,13 +68,14 @@ func (t *tx) reassignable(key JobKey) bool {
 // reassign makes r, which has not claimed, the runner of j.
 func (t *tx) reassign(r Runner, j Job) {
 	r.History = remember(r.History, t.now, "reassigned", fmt.Sprintf("to job %s: %s needs it no more", j.Key, r.MadeFor))
+	// r has not registered yet, so it registers for j.
 	r.MadeFor, r.Scope = j.Key, j.Scope
 	t.setRunner(r)
 	j.History = remember(j.History, t.now, "runner reassigned", string(r.Name))
 	t.setJob(j)
 }
 
-// oversupplied returns the groups with more supply than demand, in one order.
+// oversupplied returns the groups with more supply than demand, in a fixed order.
 func (t *tx) oversupplied() (keys []group) {
 	for k, g := range t.groups {
 		if g.supply > g.demand && len(g.removable) > 0 {
@@ -87,8 +88,7 @@ func (t *tx) oversupplied() (keys []group) {
 	return keys
 }
 
-// removable returns as many runners of a group as can be done without, those first
-// whose own job is not queued.
+// removable returns the surplus runners of a group, first those whose own job is not queued.
 func (t *tx) removable(g *groupTotals) []Runner {
 	var list []Runner
 	for name := range g.removable {
@@ -106,8 +106,8 @@ func (t *tx) removable(g *groupTotals) []Runner {
 	return list[:min(len(list), g.supply-g.demand)]
 }
 
-// addRunners wants a runner for as many jobs as limits allow, each time for the repository with
-// the fewest live runners, and of its jobs the oldest.
+// addRunners makes a runner for as many jobs as limits allow. Each goes to the repository with the
+// fewest live runners, and there to the oldest job.
 func (t *tx) addRunners() {
 	if !t.anyGrows() || t.starved() {
 		return
@@ -117,9 +117,8 @@ func (t *tx) addRunners() {
 	}
 }
 
-// nextJob returns the job that gets the next runner. It looks at each that stands in line, which is
-// cheaper than an order that every input has to keep: places come free one by one, at
-// the pace at which jobs end.
+// nextJob returns the job that gets the next runner. It scans all unserved jobs, which is cheaper
+// than an order that every input has to maintain: runners are added at the pace at which jobs end.
 func (t *tx) nextJob() (best queueEntry, found bool) {
 	fewest := 0 // runners of best's repository
 	for k, g := range t.groups {
@@ -139,7 +138,7 @@ func (t *tx) nextJob() (best queueEntry, found bool) {
 	return best, found
 }
 
-// anyGrows reports whether there is a group that lacks runners and may have one more.
+// anyGrows reports whether any group may have one more runner.
 func (t *tx) anyGrows() bool {
 	for k := range t.groups {
 		if t.mayGrow(k) {
@@ -149,20 +148,21 @@ func (t *tx) anyGrows() bool {
 	return false
 }
 
-// mayGrow reports whether group k lacks runners and may have one more.
+// mayGrow reports whether group k is undersupplied and limits allow one more runner.
 func (t *tx) mayGrow(k group) bool {
 	p, ok := t.limits.Pools.Find(k.pool)
 	return ok && t.undersupplied(k) && t.roomInPool(p) && t.roomOnHost(p)
 }
 
-// undersupplied reports whether k has jobs that need a runner of their own.
+// undersupplied reports whether k has jobs that need another runner. Supply counts as well as
+// unserved jobs: a runner whose job was taken by another one serves any job of the group.
 func (t *tx) undersupplied(k group) bool {
 	g := t.groups[k]
 	return g != nil && g.supply < g.demand && len(g.unserved) > 0
 }
 
-// starved reports whether a job has waited so long for room on the host that
-// others, which would fit, must let room gather for it.
+// starved reports whether a job has waited so long for room on the host that smaller jobs, which
+// would fit, must let room accumulate for it.
 func (t *tx) starved() bool {
 	for k, g := range t.groups {
 		p, ok := t.limits.Pools.Find(k.pool)
@@ -178,7 +178,7 @@ func (t *tx) starved() bool {
 	return false
 }
 
-// ready reports whether a job need not wait for a back-off or for news.
+// ready reports whether a job waits for neither a back-off nor news.
 func (t *tx) ready(p queueEntry) bool { return !t.now.Before(p.notBefore) }
 
 // addRunner makes a runner for j.
@@ -195,7 +195,7 @@ func (t *tx) addRunner(j Job) {
 	t.requestStart(r)
 }
 
-// requestStart asks for r to be started.
+// requestStart emits the request to start r.
 func (t *tx) requestStart(r Runner) {
 	t.emit(WantRunner{
 		Runner: r.Name, Pool: r.Pool, Job: r.MadeFor, Labels: string(r.Labels), Scope: r.Scope,
@@ -203,7 +203,7 @@ func (t *tx) requestStart(r Runner) {
 	})
 }
 
-const maxName = 64 // GitHub's limit for the name of a runner
+const maxName = 64 // GitHub's limit for a runner's name
 
 // newRunnerName returns the name of the next runner for j and counts it.
 func (t *tx) newRunnerName(j *Job) RunnerName {
@@ -211,6 +211,7 @@ func (t *tx) newRunnerName(j *Job) RunnerName {
 		j.Runners++
 		rest := fmt.Sprintf("-%d-%d-%d", j.Key.ID, j.Key.Attempt, j.Runners)
 		kind := strings.Map(plain, strings.ToLower(j.Pool))
+		// The pool is for people and may be cut; instance, job and count make the name unique.
 		kind = kind[:min(len(kind), max(0, maxName-len(t.instance)-1-len(rest)))]
 		name := RunnerName(t.instance + "-" + kind + rest)
 		if _, taken := t.State.runners[name]; !taken {
@@ -219,7 +220,7 @@ func (t *tx) newRunnerName(j *Job) RunnerName {
 	}
 }
 
-// plain replaces what may not be in a name.
+// plain replaces characters that a name may not have.
 func plain(r rune) rune {
 	if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
 		return r
@@ -235,8 +236,8 @@ func (s *State) roomOnHost(p pool.Pool) bool {
 	return s.used().Plus(p.Resources).Fits(s.limits.Host)
 }
 
-// used is what all live runners take. It is added up from whole counts, pool by pool
-// in their order, so that no error of fractions of CPUs gathers.
+// used returns the resources of all live runners. It multiplies whole counts, pool by pool in a
+// fixed order, so that rounding errors of fractional CPUs do not accumulate.
 func (s *State) used() pool.Resources {
 	var sum pool.Resources
 	for _, p := range s.limits.Pools {

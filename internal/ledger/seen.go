@@ -41,8 +41,8 @@ func (j Job) renamed(before Job) bool {
 	return was != "" && !strings.EqualFold(was, j.Scope.Repository)
 }
 
-// renameRunners has the runners that were made for j know the new name of its repository: what
-// is registered goes with the repository, and what is not is to be registered there.
+// renameRunners gives the new name of j's repository to the runners made for j: a registration
+// moves with its repository, and what is not registered yet has to register under the new name.
 func (t *tx) renameRunners(before, j Job) {
 	if !j.renamed(before) {
 		return
@@ -55,7 +55,7 @@ func (t *tx) renameRunners(before, j Job) {
 	}
 }
 
-// mergeReport returns the job before and after GitHub's word. In doubt that changes nothing.
+// mergeReport returns the job before and after GitHub's report. A doubtful report changes nothing.
 func (t *tx) mergeReport(in JobSeen, reported JobState) (old, j Job, doubt bool) {
 	key := t.keyOf(KeyOf(in.Job))
 	old = t.State.jobs[key]
@@ -76,7 +76,7 @@ func (t *tx) mergeReport(in JobSeen, reported JobState) (old, j Job, doubt bool)
 	case j.State.begun():
 	case in.Asked:
 		j.Confirmed, j.Overdue = t.now, time.Time{}
-	case old.State != JobQueued && t.expired(j): // GitHub is asked about it before it gets a runner
+	case old.State != JobQueued && t.expired(j): // ask GitHub about it before it gets a runner
 		j.NotBefore = t.now.Add(t.limits.Settle)
 	}
 	if j.renamed(old) {
@@ -88,12 +88,12 @@ func (t *tx) mergeReport(in JobSeen, reported JobState) (old, j Job, doubt bool)
 	return old, j, false
 }
 
-// resetFailures has the next runner of a job that waits or is queued again made like its first, and
-// without what failures before have put on it.
+// resetFailures clears what earlier runners left on a job that waits or is queued again, so that
+// its next runner is made like a first one.
 func (j *Job) resetFailures() { j.First, j.NotBefore, j.Ignored, j.Refused = "", time.Time{}, 0, 0 }
 
-// doubt asks GitHub how the job of key stands, of which it was told something that may be
-// of before or after what is known.
+// doubt asks GitHub for the state of the job of key, because a report may be older or newer than
+// what is known. While a question is open it asks no second one.
 func (t *tx) doubt(key JobKey, reported JobState) {
 	j := t.State.jobs[key]
 	at := t.now.Add(t.limits.Settle)
@@ -102,13 +102,14 @@ func (t *tx) doubt(key JobKey, reported JobState) {
 		return
 	}
 	t.emit(CheckJob{Job: key, Scope: j.Scope, Reason: fmt.Sprintf("%s, and told that it is %s", j.State, reported)})
-	j.CheckAt = at // if no answer comes
+	j.CheckAt = at // asks again if no answer comes
 	j.History = remember(j.History, t.now, "in doubt", fmt.Sprintf("told that it is %s: asking GitHub", reported))
 	t.setJob(j)
 }
 
-// route finds the pool of a job that has none: the one it was routed to, if
-// that is still there, or else the first that takes it.
+// route finds the pool of a job that has none: the one that the webhook routed it to, if it still
+// exists, or else the first that takes it. A job keeps its pool, whatever the configuration says
+// later, until that pool is gone.
 func (t *tx) route(j *Job, routed string) {
 	if j.Pool == "" {
 		if p, ok := t.limits.Pools.Find(routed); ok {
@@ -128,17 +129,17 @@ func (t *tx) route(j *Job, routed string) {
 	}
 }
 
-// routingInput is what routing goes by.
+// routingInput returns the parts of j that routing depends on.
 func (j Job) routingInput() event.WorkflowJob {
 	return event.WorkflowJob{Repository: j.Scope.Repository, Organization: j.Scope.Organization, Labels: j.Labels.Labels()}
 }
 
-// giveUp ends a job of which GitHub says nothing more. What GitHub says of it after that counts.
+// giveUp ends a job about which GitHub reports nothing more. Later reports from GitHub still count.
 func (j *Job) giveUp(conclusion string, now time.Time) {
 	j.State, j.Conclusion, j.GaveUp = JobCompleted, conclusion, now
 }
 
-// note says of a job's state what the state alone does not.
+// note returns details that the state alone does not tell.
 func (j Job) note() string {
 	switch {
 	case j.State == JobCompleted && j.RunnerName != "":
@@ -153,7 +154,7 @@ func (j Job) note() string {
 	return ""
 }
 
-// assign takes GitHub's word for who runs job j, whatever was assumed.
+// assign records which runner runs job j. GitHub's report overrides every assumption.
 func (t *tx) assign(before RunnerName, j Job) {
 	if j.State.rank() < JobRunning.rank() {
 		return
@@ -181,8 +182,8 @@ func (t *tx) assign(before RunnerName, j Job) {
 	}
 }
 
-// scheduleCheck sets when GitHub is to be asked about a job, unless it is set already:
-// soon when its runner is gone, and not at all while our own runner runs it.
+// scheduleCheck sets when to ask GitHub about a job, unless that is set already: soon if its runner
+// is gone, and never while one of our own runners runs it.
 func (t *tx) scheduleCheck(key JobKey) {
 	j, ok := t.State.jobs[key]
 	if !ok {
@@ -204,8 +205,8 @@ func (t *tx) scheduleCheck(key JobKey) {
 	}
 }
 
-// maxSilence is how long nothing may be heard of j before GitHub is asked. One that waits for
-// an approval may do so for days.
+// maxSilence returns how long j may go without a report before GitHub is asked. A job that waits
+// for an approval may do so for days.
 func (t *tx) maxSilence(j Job) time.Duration {
 	if j.State == JobWaiting {
 		return 12 * t.limits.Stale

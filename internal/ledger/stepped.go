@@ -5,9 +5,10 @@ import (
 	"time"
 )
 
-// Stepped says that the store's clock has been set By forward, or back when By is negative, since
-// the last input; or that it went on while the machine stood still. Every deadline that is open moves with it, so that
-// no time has passed for it. Give it before any other input at the new time. It knows no [Limits].Changes.
+// Stepped reports that the store's clock moved by By relative to real time since the last input: it
+// was set, or it advanced while the machine was suspended. Every open deadline moves by the same
+// amount, so that no deadline expires because of the step. Apply it before any other input at the
+// new time. It ignores [Limits].Changes.
 type Stepped struct{ By time.Duration }
 
 func (in Stepped) about() (JobKey, RunnerName) { return JobKey{}, "" }
@@ -28,7 +29,7 @@ func (in Stepped) apply(t *tx) {
 	}
 }
 
-// shift moves the times that are set.
+// shift moves the times that are not zero.
 func shift(by time.Duration, times ...*time.Time) {
 	for _, at := range times {
 		if !at.IsZero() {

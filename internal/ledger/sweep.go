@@ -14,13 +14,13 @@ func (in Tick) apply(t *tx) {
 		if t.full() {
 			return
 		}
-		if _, stale := t.stale[r.Name]; !stale { // the plan removes those
+		if _, stale := t.stale[r.Name]; !stale { // the plan removes or reassigns stale ones
 			t.sweepRunner(r)
 		}
 	}
 }
 
-// sweepRunner does what the time of a live runner is up for.
+// sweepRunner acts on the deadlines of a live runner.
 func (t *tx) sweepRunner(r Runner) {
 	switch {
 	case r.Leaving != "" && t.since(r.Since) >= t.limits.Leaving:
@@ -41,8 +41,8 @@ func (t *tx) sweepRunner(r Runner) {
 	}
 }
 
-// requestDue reports whether something was last asked for r long enough ago, and
-// notes that it is asked again.
+// requestDue reports whether the last request for r is old enough to be repeated, and records that
+// it is.
 func (t *tx) requestDue(r *Runner, after time.Duration) bool {
 	if t.since(r.Requested) < after {
 		return false
@@ -52,9 +52,8 @@ func (t *tx) requestDue(r *Runner, after time.Duration) bool {
 	return true
 }
 
-// deadline returns until when r may go on as it is, and what it is to be told
-// then; zero for no deadline. The pool's own limits are kept by the agent: here they
-// have some grace, for an agent that does not.
+// deadline returns when r has to go if it stays as it is, and why; zero for no deadline. The agent
+// enforces the pool's own limits: here they have some grace, for an agent that fails to.
 func (s *State) deadline(r Runner) (at time.Time, why string) {
 	p := s.poolOf(r.Pool)
 	consider := func(from time.Time, limit time.Duration, format string) {
@@ -75,7 +74,7 @@ func (s *State) deadline(r Runner) (at time.Time, why string) {
 		}
 	case RunnerClaimed:
 		from := r.Since
-		if r.Retry.After(from) { // who is told to wait is not late
+		if r.Retry.After(from) { // a runner that was told to wait is not late
 			from = r.Retry
 		}
 		consider(from, s.limits.Claimed, "was not listening within %s of its claim")
@@ -94,8 +93,8 @@ func graced(limit, grace time.Duration) time.Duration {
 	return limit + grace
 }
 
-// poolOf returns the pool called name, and one of defaults when it has been taken
-// out of the configuration while runners of it live.
+// poolOf returns the pool called name, or one with defaults if the configuration no longer has it
+// while its runners live.
 func (s *State) poolOf(name string) pool.Pool {
 	p, ok := s.limits.Pools.Find(name)
 	if !ok {
@@ -104,7 +103,7 @@ func (s *State) poolOf(name string) pool.Pool {
 	return p
 }
 
-// sweepJobs looks after the jobs for which time alone has changed something.
+// sweepJobs handles the jobs for which the passing of time is news.
 func (t *tx) sweepJobs() {
 	var silent []Job
 	for _, j := range t.jobsWhere(func(j Job) bool { return t.expired(j) || t.misrouted(j) || t.checkDue(j) }) {
@@ -112,7 +111,7 @@ func (t *tx) sweepJobs() {
 			return
 		}
 		switch {
-		case t.expired(j) && j.Overdue.IsZero(): // the clock may be wrong, and a job that is given up gets no runner
+		case t.expired(j) && j.Overdue.IsZero(): // ask first: our clock may be wrong, and a job that is given up gets no runner
 			j.Overdue, j.CheckAt = t.now, t.now
 			silent = append(silent, j)
 		case t.expired(j):
@@ -126,7 +125,8 @@ func (t *tx) sweepJobs() {
 	t.check(silent)
 }
 
-// expire ends a job that GitHub should have ended by its own limits, and of which it says nothing when it is asked.
+// expire ends a job that GitHub should have ended by its own limits, and about which it did not
+// answer.
 func (t *tx) expire(j Job) {
 	j.History = remember(j.History, t.now, ConclusionAbandoned, fmt.Sprintf("%s for more than %s", j.State, t.patience(j)))
 	j.upgrade()
@@ -135,8 +135,8 @@ func (t *tx) expire(j Job) {
 	t.scheduleCheck(j.Key)
 }
 
-// expired reports whether GitHub should have given up waiting for j to run, and neither said that it has not, nor
-// is being asked.
+// expired reports whether j waits for longer than GitHub allows, GitHub has not confirmed recently
+// that it still waits, and no question is open.
 func (t *tx) expired(j Job) bool {
 	from := j.Queued
 	if from.IsZero() {
@@ -146,10 +146,10 @@ func (t *tx) expired(j Job) bool {
 		t.longSince(j.Confirmed) && t.longSince(j.Overdue)
 }
 
-// longSince reports whether at was a while ago, if ever.
+// longSince reports whether at is unset or longer ago than Limits.Stale.
 func (t *tx) longSince(at time.Time) bool { return at.IsZero() || t.since(at) >= t.limits.Stale }
 
-// patience is how long GitHub lets j wait.
+// patience returns how long GitHub lets j wait.
 func (s *State) patience(j Job) time.Duration {
 	if j.Queued.IsZero() {
 		return s.limits.Waiting
@@ -157,7 +157,7 @@ func (s *State) patience(j Job) time.Duration {
 	return s.limits.Queue
 }
 
-// reroute finds a pool for a job that had none, or whose pool has gone.
+// reroute finds a pool for a job that has none, or whose pool no longer exists.
 func (t *tx) reroute(j Job) {
 	was := j.Pool
 	j.upgrade()
@@ -170,17 +170,17 @@ func (t *tx) reroute(j Job) {
 	t.scheduleCheck(j.Key)
 }
 
-// misrouted reports whether j is to run and its pool is not in the configuration.
+// misrouted reports whether j needs a runner and its pool is not in the configuration.
 func (t *tx) misrouted(j Job) bool {
 	_, ok := t.limits.Pools.Find(j.Pool)
 	return !ok && j.State.rank() < JobRunning.rank()
 }
 
-// checkDue reports whether the time has come to ask GitHub about j.
+// checkDue reports whether it is time to ask GitHub about j.
 func (t *tx) checkDue(j Job) bool { return !j.CheckAt.IsZero() && !t.now.Before(j.CheckAt) }
 
-// check asks GitHub about jobs, few at a time and the longest due first: the calls
-// must not stand in the way of starting jobs.
+// check asks GitHub about jobs, the longest overdue first and few per sweep: the calls share a rate
+// limit with the registrations that jobs wait for.
 func (t *tx) check(silent []Job) {
 	slices.SortStableFunc(silent, func(a, b Job) int { return a.CheckAt.Compare(b.CheckAt) })
 	for _, j := range silent[:min(len(silent), t.limits.Checks)] {
@@ -190,7 +190,7 @@ func (t *tx) check(silent []Job) {
 	}
 }
 
-// jobsWhere returns the jobs that match, in one order.
+// jobsWhere returns the matching jobs in a fixed order.
 func (t *tx) jobsWhere(match func(Job) bool) (list []Job) {
 	for j := range t.State.Jobs() {
 		if match(j) {

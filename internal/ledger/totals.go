@@ -4,8 +4,8 @@ import (
 	"time"
 )
 
-// A group is the jobs and runners that can stand for each other: of one pool, with
-// the same labels, and registered at the same place.
+// A group identifies jobs and runners that are interchangeable: same pool, same labels, same place
+// of registration.
 type group struct {
 	pool         string
 	labels       LabelSet
@@ -19,18 +19,19 @@ func (s *State) groupOfRunner(r Runner) group {
 	return group{r.Pool, r.Labels, s.limits.Level.RegisteredAt(r.Scope)}
 }
 
-// groupTotals are the counts of one group.
+// groupTotals are the counts of one group. A group has totals only while one of its counts is not
+// zero.
 type groupTotals struct {
 	demand    int                     // queued jobs
-	unserved  map[JobKey]queueEntry   // of them, those without a runner of their own
-	supply    int                     // runners that are or will be there for a queued job
-	removable map[RunnerName]struct{} // of them, those that can be removed: claimed or idle
+	unserved  map[JobKey]queueEntry   // queued jobs without a runner of their own
+	supply    int                     // runners that serve or will serve a queued job
+	removable map[RunnerName]struct{} // of them, those that may be removed: claimed or idle
 }
 
-// A queueEntry is where a job stands in line.
+// A queueEntry is what decides a job's position in the queue of its group.
 type queueEntry struct {
 	key       JobKey
-	created   time.Time // what the order goes by
+	created   time.Time // the order of the queue
 	queued    time.Time
 	notBefore time.Time
 }
@@ -42,14 +43,14 @@ func (p queueEntry) compare(o queueEntry) int {
 	return p.key.compare(o.key)
 }
 
-// Totals are the counts that follow from jobs and runners, kept up to date so
-// that an input costs the same however many jobs are queued.
+// Totals are derived from jobs and runners and updated with each of them, so that the cost of an
+// input does not grow with the number of queued jobs.
 type totals struct {
 	groups           map[group]*groupTotals
-	runnersOf        map[JobKey][]RunnerName // runners in the state made for a job, by name
-	liveByPool       map[string]int          // live runners of each pool
-	liveByRepository map[string]int          // live runners of each repository
-	stale            map[RunnerName]struct{} // unclaimed runners whose job is not queued any more
+	runnersOf        map[JobKey][]RunnerName // runners made for a job, sorted by name
+	liveByPool       map[string]int          // live runners by pool
+	liveByRepository map[string]int          // live runners by repository
+	stale            map[RunnerName]struct{} // unclaimed runners whose job is not queued any longer
 	settled          map[JobKey]struct{}
 	gone             map[RunnerName]struct{}
 }
@@ -62,8 +63,8 @@ func newTotals() totals {
 	}
 }
 
-// count adds (sign 1) or takes away (-1) what the job of key and the runners made
-// for it add to the totals.
+// count adds (sign +1) or subtracts (sign -1) what the job of key and the runners made for it
+// contribute to the totals.
 func (s *State) count(key JobKey, sign int) {
 	j, known := s.jobs[key]
 	queued := known && j.State == JobQueued
@@ -106,7 +107,7 @@ func (s *State) countRunner(r Runner, queued bool, sign int) {
 	}
 }
 
-// updateGroup changes the total of k, which is there only while something counts.
+// updateGroup changes the totals of k, and drops them once they are empty.
 func (s *State) updateGroup(k group, change func(*groupTotals)) {
 	t := s.groups[k]
 	if t == nil {
@@ -119,7 +120,7 @@ func (s *State) updateGroup(k group, change func(*groupTotals)) {
 	}
 }
 
-// mark puts k into m or takes it out.
+// mark adds k to m or removes it.
 func mark[K comparable](m map[K]struct{}, k K, sign int) {
 	if sign > 0 {
 		m[k] = struct{}{}
@@ -128,7 +129,7 @@ func mark[K comparable](m map[K]struct{}, k K, sign int) {
 	}
 }
 
-// add changes a count, which is there only while it is not zero.
+// add changes a count and drops it at zero, so that equal totals are deeply equal.
 func add[K comparable](m map[K]int, k K, n int) {
 	if m[k] += n; m[k] == 0 {
 		delete(m, k)

@@ -9,8 +9,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// Why says in a sentence why j stands where it stands at now; what led there
-// is in its history. J need not be in the state.
+// Why explains in one sentence why j is in its state at now; its history tells how it got there. J
+// need not be in the state.
 func (s *State) Why(j Job, now time.Time) string {
 	switch j.State {
 	case JobWaiting:
@@ -47,7 +47,7 @@ func (s *State) whyRunning(j Job, now time.Time) string {
 	return text
 }
 
-// whyQueued names the first thing that keeps a queued job from running.
+// whyQueued names the first obstacle that keeps a queued job from running.
 func (s *State) whyQueued(j Job, now time.Time) string {
 	if own := s.own(j.Key); own.Live() {
 		return describe(own, now)
@@ -71,7 +71,7 @@ func (s *State) whyQueued(j Job, now time.Time) string {
 	return "waiting for the next scheduling pass"
 }
 
-// own returns the live runner made for the job of key that is nearest to running it.
+// own returns the live runner made for the job of key that is closest to running it.
 func (s *State) own(key JobKey) (best Runner) {
 	for _, name := range s.runnersOf[key] {
 		if r := s.runners[name]; r.covers() && (best.Name == "" || r.Since.After(best.Since)) {
@@ -81,7 +81,7 @@ func (s *State) own(key JobKey) (best Runner) {
 	return best
 }
 
-// describe says what a runner that a job waits for is doing.
+// describe says what the runner that a job waits for is doing.
 func describe(r Runner, now time.Time) string {
 	took := lasting(r.Since, now)
 	switch {
@@ -99,7 +99,7 @@ func describe(r Runner, now time.Time) string {
 	return fmt.Sprintf("runner %s has been busy for %s, most likely with it", r.Name, took)
 }
 
-// failures tells of the runners that failed a job.
+// failures describes the runners that failed a job.
 func failures(j Job) string {
 	if j.Ignored > 0 && !j.State.begun() {
 		return fmt.Sprintf("; GitHub has not given %s this job: check its runner group (runs-on.group) against runner_group of pool %s, and the group's repositories",
@@ -121,7 +121,7 @@ func counted(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// lasting is the time between, as precise as a reader wants it.
+// lasting formats the time between, with the precision that a reader needs.
 func lasting(from, to time.Time) string {
 	d := max(0, to.Sub(from))
 	if d < time.Second {
