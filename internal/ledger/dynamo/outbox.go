@@ -11,16 +11,16 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// sendGrace is how long whoever kept effects may take to send them, before others do.
+// sendGrace is how long the process that stored effects may take to send them before others do.
 const sendGrace = 15 * time.Second
 
-// A outboxEffect is one effect in the outbox.
+// An outboxEffect is the stored form of an effect.
 type outboxEffect struct {
 	Type   string          `json:"type"`
 	Detail json.RawMessage `json:"detail"`
 }
 
-// outboxItem is what the outbox keeps of w's effects.
+// outboxItem returns the outbox's item for w's effects.
 func outboxItem(w write) (item, error) {
 	var encoded []outboxEffect
 	for _, e := range w.effects {
@@ -36,7 +36,7 @@ func outboxItem(w write) (item, error) {
 	return it, err
 }
 
-// decodeEffects returns the effects of a entry.
+// decodeEffects returns the effects of an item of the outbox.
 func decodeEffects(it item) (effects []ledger.Effect, err error) {
 	var encoded []outboxEffect
 	if err := json.Unmarshal([]byte(textOf(it, attrBody)), &encoded); err != nil {
@@ -52,8 +52,9 @@ func decodeEffects(it item) (effects []ledger.Effect, err error) {
 	return effects, nil
 }
 
-// sendEffects sends the effects of w, which was just written, and what of ours was left before.
-// What goes wrong is for the log: they are kept, and sent with the next input.
+// sendEffects sends the effects of w, which was just written, and those left from earlier writes.
+// An error is only logged: the input is applied, and the effects stay in the outbox for the next
+// one.
 func (l *Ledger) sendEffects(ctx context.Context, w write) {
 	var err error
 	switch {
@@ -68,8 +69,8 @@ func (l *Ledger) sendEffects(ctx context.Context, w write) {
 	}
 }
 
-// Flush sends what has lain in the outbox for longer than its sender should have taken:
-// for a sweep, after the end of a process between keeping and sending.
+// Flush sends effects that have been in the outbox for longer than their sender should take. A
+// sweep calls it, because a process may end between storing and sending.
 func (l *Ledger) Flush(ctx context.Context) error {
 	release, err := l.lock(ctx)
 	if err != nil {
@@ -82,7 +83,7 @@ func (l *Ledger) Flush(ctx context.Context) error {
 	return nil
 }
 
-// flush sends all that was decided longer ago than age, the oldest first.
+// flush sends the effects stored longer than age ago, the oldest first.
 func (l *Ledger) flush(ctx context.Context, age time.Duration) error {
 	before := l.config.Now().Add(-age).UnixMilli()
 	return l.table.query(ctx, partition(partOutbox), func(it item) (bool, error) {
@@ -97,7 +98,8 @@ func (l *Ledger) flush(ctx context.Context, age time.Duration) error {
 	})
 }
 
-// send sends the effects of a entry and then removes it.
+// send sends the effects of entry and then removes it. If it ends in between, they are sent twice,
+// never lost.
 func (l *Ledger) send(ctx context.Context, entry item, effects []ledger.Effect) error {
 	if err := l.config.Emit(ctx, effects); err != nil {
 		return fmt.Errorf("%d effects: %w", len(effects), err)

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// An agenda is what is due, the earliest first; of two things of one time, the one
-// that was put on it first.
+// An agenda is a queue of timed actions, earliest first; of two at the same time, the one added
+// first.
 type agenda struct {
 	items items
 	added int
@@ -14,7 +14,7 @@ type agenda struct {
 
 type item struct {
 	at  time.Time
-	seq int
+	seq int // order of addition
 	do  func()
 }
 
@@ -43,7 +43,7 @@ func (s items) Swap(i, j int) { s[i], s[j] = s[j], s[i] }
 func (s *items) Push(x any)   { *s = append(*s, x.(item)) }
 func (s *items) Pop() any {
 	last := (*s)[len(*s)-1]
-	(*s)[len(*s)-1] = item{} // what it holds can go
+	(*s)[len(*s)-1] = item{} // release what it references
 	*s = (*s)[:len(*s)-1]
 	return last
 }

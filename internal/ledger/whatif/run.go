@@ -7,19 +7,18 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// sweepEvery is the pace of the ledger's sweep, which here has only what nobody tells
-// to find: what is past its deadline.
+// sweepEvery is the interval of the ledger's sweep. Here it finds only missed deadlines, because no
+// event is lost.
 const sweepEvery = time.Minute
 
-// Run plays work, which [Traffic.Work] put in order, against limits, until the last
-// job is done.
+// Run plays work, in the order of [Traffic.Work], against limits until the last job is done.
 func Run(work []Work, limits ledger.Limits, startup Startup) Report {
 	w := newWorld(work, limits, startup)
 	w.play()
 	return w.report()
 }
 
-// play goes through the agenda, which begins with the first arrival.
+// play executes the agenda, which begins with the first arrival.
 func (w *world) play() {
 	if len(w.work) > 0 {
 		w.start = w.work[0].Arrived
@@ -43,8 +42,8 @@ type world struct {
 	now     time.Time
 	effects []ledger.Effect // still to be carried out
 
-	jobs     []job // beside work
-	open     int   // of them, those that arrived, fit a pool, and are not done
+	jobs     []job // parallel to work
+	open     int   // of them, those that arrived, fit a pool and are not done
 	sites    map[string]*site
 	runners  map[ledger.RunnerName]*runner // live
 	sweeping bool                          // a sweep is on the agenda
@@ -55,7 +54,7 @@ type world struct {
 	start, end time.Time
 }
 
-// A job is how one of the work stands.
+// A job is the progress of one item of work.
 type job struct {
 	count  *count // of its pool
 	queued bool
@@ -64,7 +63,7 @@ type job struct {
 
 func newWorld(work []Work, limits ledger.Limits, startup Startup) *world {
 	limits = limits.WithDefaults()
-	limits.Stale = 2 * limits.Queue // nothing is lost here that GitHub would have to be asked about
+	limits.Stale = 2 * limits.Queue // no event is lost, so GitHub need not be asked
 	w := &world{
 		work: work, limits: limits, startup: startup,
 		state: ledger.NewState("whatif", limits), jobs: make([]job, len(work)),
@@ -77,7 +76,7 @@ func newWorld(work []Work, limits ledger.Limits, startup Startup) *world {
 	return w
 }
 
-// advance lets time go by until then.
+// advance moves the clock to then, and accounts for jobs held back until then.
 func (w *world) advance(then time.Time) {
 	if d := then.Sub(w.now); d > 0 && w.open > 0 {
 		held := w.state.Held()
@@ -89,14 +88,14 @@ func (w *world) advance(then time.Time) {
 	w.now = then
 }
 
-// apply gives the ledger an input. What it wants is carried out after the step.
+// apply applies an input to the ledger. Its effects are carried out after the step.
 func (w *world) apply(in ledger.Input) ledger.Result {
 	result := w.state.Apply(in, w.now)
 	w.effects = append(w.effects, result.Effects...)
 	return result
 }
 
-// notify has GitHub tell of job i.
+// notify has GitHub report on job i.
 func (w *world) notify(i int, action, conclusion string) ledger.Result {
 	k := &w.work[i]
 	seen := event.WorkflowJob{
@@ -138,10 +137,10 @@ func (w *world) arrive(i int) {
 	w.sweep()
 }
 
-// in puts what is due after d on the agenda.
+// in adds an action after d to the agenda.
 func (w *world) in(d time.Duration, do func()) { w.agenda.add(w.now.Add(d), do) }
 
-// leave ends job i if it is still queued: it was cancelled, or nobody came for it.
+// leave ends job i if it is still queued: it was cancelled, or no runner came for it.
 func (w *world) leave(i int, conclusion string) {
 	j := &w.jobs[i]
 	if !j.queued {
@@ -163,7 +162,7 @@ func (w *world) begin(i int, r *runner) {
 	j.count.started(wait)
 	w.total.started(wait)
 	runs := k.Runs
-	if k.Leaves > 0 { // its end was not its own
+	if k.Leaves > 0 { // it was cancelled, so how long it would run is unknown
 		runs = max(0, k.Leaves-wait)
 	}
 	if left := r.left(w.now); left < runs {
@@ -190,7 +189,7 @@ func (w *world) done(i int, conclusion string) {
 	w.end = w.now
 }
 
-// sweep has the ledger look at what is due, now and then while there is anything.
+// sweep applies a Tick every sweepEvery while jobs or runners exist.
 func (w *world) sweep() {
 	if w.sweeping {
 		return

@@ -8,18 +8,18 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// A runner is one that was started and is not gone.
+// A runner is a live runner.
 type runner struct {
 	name      ledger.RunnerName
 	pool      pool.Pool
 	labels    []string
 	site      *site
 	listening bool
-	job       int       // that it runs; -1 for none
+	job       int       // the job it runs; -1 for none
 	ends      time.Time // its total limit; zero for none
 }
 
-// left is how long r may still run.
+// left returns how long r may still run.
 func (r *runner) left(now time.Time) time.Duration {
 	if r.ends.IsZero() {
 		return math.MaxInt64
@@ -27,7 +27,7 @@ func (r *runner) left(now time.Time) time.Duration {
 	return max(0, r.ends.Sub(now))
 }
 
-// carryOut carries out what the ledger wants.
+// carryOut carries out the ledger's effects.
 func (w *world) carryOut() {
 	for len(w.effects) > 0 {
 		effect := w.effects[0]
@@ -37,12 +37,12 @@ func (w *world) carryOut() {
 			w.launch(e)
 		case ledger.RemoveRunner:
 			w.remove(e)
-		case ledger.CheckJob: // the ledger has been told all there is
+		case ledger.CheckJob: // the ledger knows everything already
 		}
 	}
 }
 
-// launch starts a runner, which listens after its pool's start-up.
+// launch starts a runner, which listens after its pool's startup time.
 func (w *world) launch(e ledger.WantRunner) {
 	if w.runners[e.Runner] != nil || !w.apply(ledger.Starting{Runner: e.Runner}).Granted {
 		return
@@ -81,7 +81,7 @@ func (w *world) ready(r *runner) {
 	}
 }
 
-// remove takes a runner away as the ledger asks, unless it is busy.
+// remove removes a runner as the ledger requested, unless it is busy.
 func (w *world) remove(e ledger.RemoveRunner) {
 	r := w.runners[e.Runner]
 	switch {
@@ -96,7 +96,7 @@ func (w *world) remove(e ledger.RemoveRunner) {
 	}
 }
 
-// gone is the end of r.
+// gone ends r.
 func (w *world) gone(r *runner, why string) {
 	delete(w.runners, r.name)
 	r.listening = false

@@ -6,22 +6,22 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// A site is where runners are registered, and the jobs that they may get: a
-// repository, an organisation or an enterprise.
+// A site is a repository, organization or enterprise at which runners register, and the jobs that
+// those runners may get.
 type site struct {
-	lines []*line   // in the order in which they came up
-	idle  []*runner // in the order in which they came to listen
+	lines []*line   // in the order of their first job
+	idle  []*runner // in the order in which they began to listen
 }
 
-// A line is the queued jobs with the same labels, the oldest first. Those that are
-// not queued any more leave it when they come to its head.
+// A line is the queued jobs with the same labels, oldest first. Jobs that are no longer queued are
+// removed when they reach the front.
 type line struct {
 	labels ledger.LabelSet
 	want   []string
 	jobs   []int
 }
 
-// siteOf returns where job i may find a runner.
+// siteOf returns the site of job i.
 func (w *world) siteOf(i int) *site { return w.site(w.work[i].Scope) }
 
 func (w *world) site(s ledger.Scope) *site {
@@ -34,7 +34,7 @@ func (w *world) site(s ledger.Scope) *site {
 	return p
 }
 
-// push puts job i at the end of its line.
+// push appends job i to its line.
 func (p *site) push(i int, labels ledger.LabelSet) {
 	at := slices.IndexFunc(p.lines, func(l *line) bool { return l.labels == labels })
 	if at < 0 {
@@ -44,8 +44,8 @@ func (p *site) push(i int, labels ledger.LabelSet) {
 	p.lines[at].jobs = append(p.lines[at].jobs, i)
 }
 
-// serve gives jobs to the runners that listen, as GitHub does: to each the oldest
-// whose labels it has all of, whomever it was started for.
+// serve gives jobs to listening runners, as GitHub does: each gets the oldest job whose labels it
+// has, whichever job it was started for.
 func (w *world) serve(p *site) {
 	p.idle = slices.DeleteFunc(p.idle, func(r *runner) bool {
 		if r.listening {
@@ -58,7 +58,7 @@ func (w *world) serve(p *site) {
 	})
 }
 
-// oldest returns the job that is r's, -1 when there is none.
+// oldest returns the job that r gets, -1 if none.
 func (w *world) oldest(p *site, r *runner) int {
 	best := -1
 	for _, l := range p.lines {
@@ -72,8 +72,7 @@ func (w *world) oldest(p *site, r *runner) int {
 	return best
 }
 
-// has reports whether all of want are among labels; both are as a
-// [ledger.LabelSet] gives them.
+// has reports whether labels include all of want.
 func has(labels, want []string) bool {
 	for _, l := range want {
 		if !slices.Contains(labels, l) {
