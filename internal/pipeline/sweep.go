@@ -80,7 +80,7 @@ func rotated[T any](list []T, turn int) []T {
 // in the list of the others: no more than a look gets to.
 const (
 	lately = 10
-	stride = 31
+	stride = 17
 )
 
 // inTurn returns list, in which those that were pushed to last come first, with the others in the order of turn.
