@@ -120,6 +120,9 @@ func (in Claim) apply(t *tx) {
 	}
 	t.transition(&r, RunnerClaimed, "")
 	t.setRunner(r)
+	if r.Warm() {
+		return
+	}
 	j := t.State.jobs[r.MadeFor]
 	j.History = remember(j.History, t.now, "claimed", "by "+string(r.Name))
 	t.setJob(j)
@@ -164,14 +167,17 @@ func (t *tx) objection(r Runner) string {
 	switch {
 	case !r.Claimed.IsZero() && !r.unregistered():
 		return fmt.Sprintf("runner %s has claimed before", r.Name)
-	case !ok:
+	case !ok && !r.Warm():
 		return fmt.Sprintf("job %s is not known", r.MadeFor)
-	case j.State != JobQueued:
+	case j.State != JobQueued && !r.Warm():
 		return fmt.Sprintf("job %s is %s: %s", j.Key, j.State, j.note())
 	case r.Leaving != "":
 		return fmt.Sprintf("runner %s is leaving: %s", r.Name, r.Leaving)
 	case !r.unclaimed() && !r.unregistered():
 		return fmt.Sprintf("runner %s is %s", r.Name, r.State)
+	}
+	if r.Warm() {
+		return ""
 	}
 	// One live claim per job: this is what makes a duplicated start cost a container, never a
 	// second registration.
@@ -204,6 +210,9 @@ func (in Idle) apply(t *tx) {
 	if r, ok := t.live(in.Runner); ok && r.State == RunnerClaimed {
 		t.transition(&r, RunnerIdle, "")
 		t.setRunner(r)
+		if r.Warm() {
+			delete(t.pauses, t.stationOf(t.groupOfRunner(r)))
+		}
 	}
 }
 
@@ -337,6 +346,8 @@ func (t *tx) end(r Runner, why string) {
 	switch {
 	case ran:
 		t.scheduleCheck(r.Runs)
+	case r.Warm():
+		t.pauseWarm(r)
 	case !ok || j.State != JobQueued || r.Spare:
 	case ignored:
 		t.ignored(j, r)

@@ -14,7 +14,14 @@ import (
 // every input, so no input has to know its consequences.
 func (t *tx) plan() {
 	t.removeSurplus()
+	t.removeWarm()
 	t.addRunners()
+	if blocked := t.blocked(); len(blocked) > 0 {
+		t.makeRoom(blocked)
+		t.addRunners() // in place of warm runners that did not exist yet
+	} else {
+		t.addWarmRunners()
+	}
 }
 
 // removeSurplus removes useless runners: first those that are about to claim a job that is not
@@ -126,7 +133,7 @@ func (t *tx) nextJob() (best queueEntry, found bool) {
 			continue
 		}
 		for key, p := range g.unserved {
-			if !t.ready(p) {
+			if !t.needsOwn(k, p) {
 				continue
 			}
 			share := t.liveByRepository[key.Repository]
@@ -170,7 +177,7 @@ func (t *tx) starved() bool {
 			continue
 		}
 		for _, p := range g.unserved {
-			if t.ready(p) && t.since(p.queued) > t.limits.Patience {
+			if t.needsOwn(k, p) && t.since(p.queued) > t.limits.Patience {
 				return true
 			}
 		}

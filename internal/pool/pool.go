@@ -33,6 +33,8 @@ type Pool struct {
 	// runner's program is in there, as in GitHub's own. The sandbox is always so.
 	ReadOnlyRoot bool
 
+	Warm Warm // runners that listen before there is a job
+
 	RunnerGroup int64         // id of the GitHub runner group; 1 is the default group
 	IdleLimit   time.Duration // a runner that got no job for this long leaves
 	TotalLimit  time.Duration // a runner older than this is stopped, busy or not
