@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // zones of warm.schedule, where the system has none
 
 	"github.com/alecthomas/kong"
 

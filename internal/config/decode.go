@@ -200,6 +200,10 @@ func (d *decoder) field(n ast.Node, v reflect.Value, f field, at place) {
 		d.positions[here.path] = positionOf(n)
 	}
 	switch {
+	case v.Kind() == reflect.Struct && n != nil && isShort(n, v.Type()):
+		d.section(nil, v, here)
+		short := shortOf(v.Type())
+		d.scalar(n, v.FieldByIndex(short.index), *short, at, f.key)
 	case v.Kind() == reflect.Struct:
 		d.section(n, v, here)
 	case n == nil:
@@ -213,6 +217,13 @@ func (d *decoder) field(n ast.Node, v reflect.Value, f field, at place) {
 	default:
 		d.scalar(n, v, f, at, f.key)
 	}
+}
+
+// isShort reports whether n is a single value that stands for a section.
+func isShort(n ast.Node, t reflect.Type) bool {
+	_, isMap := n.(ast.MapNode)
+	_, isText := textOf(n)
+	return !isMap && isText && shortOf(t) != nil
 }
 
 // list reads a sequence.

@@ -65,11 +65,12 @@ func (i *images) try(ctx context.Context, candidate image.Image) error {
 }
 
 // promote is the watch's Promote.
-func (i *images) promote(_ context.Context, e image.PromoteImage) error {
+func (i *images) promote(ctx context.Context, e image.PromoteImage) error {
 	i.mu.Lock()
-	defer i.mu.Unlock()
 	i.current = e.Image.Digest
-	return nil
+	i.mu.Unlock()
+	_, err := i.m.ledger.Apply(ctx, ledger.Promoted{Image: string(e.Image.Digest)})
+	return err
 }
 
 // remove is the watch's Remove. One that is in use after all is asked for again.
