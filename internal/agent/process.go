@@ -23,12 +23,12 @@ type process struct {
 	output output
 }
 
-// start starts the runner. Besides the container's environment it gets the JIT
+// startRunner starts the runner. Besides the container's environment it gets the JIT
 // configuration, and the wishes to be told when its version is too old and to be ended
 // by SIGTERM.
 //
 // Its outputs are pipes: neither it nor a job has the container's log open.
-func start(c Config, jit string) (*process, error) {
+func startRunner(c Config, jit string) (*process, error) {
 	path, err := exec.LookPath(c.Command[0])
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errStart, err)
