@@ -76,7 +76,7 @@ func CountDeadLetters(ctx context.Context, db *disk.DB) (map[string]int, error) 
 // neither. After an error those that were counted are moved, and calling again
 // moves the rest.
 func (b *Bus) Retry(ctx context.Context, f LetterFilter) (int, error) {
-	return b.takeLetters(ctx, f, func(tx *disk.Tx, l letter) (bool, error) {
+	return b.takeLetters(ctx, f, func(tx *disk.Tx, l letterKey) (bool, error) {
 		q := b.routes.Load().queues[l.rule]
 		if q == nil {
 			return false, nil
@@ -90,20 +90,20 @@ func (b *Bus) Retry(ctx context.Context, f LetterFilter) (int, error) {
 // Drop forgets the dead letters that pass f, and returns how many. Their events stay
 // as long as events do. Errors are as with [Bus.Retry].
 func (b *Bus) Drop(ctx context.Context, f LetterFilter) (int, error) {
-	return b.takeLetters(ctx, f, func(*disk.Tx, letter) (bool, error) { return true, nil })
+	return b.takeLetters(ctx, f, func(*disk.Tx, letterKey) (bool, error) { return true, nil })
 }
 
-// A letter is the key of a dead letter.
-type letter struct {
+// A letterKey is the key of a dead letter.
+type letterKey struct {
 	subject
 	rule string
 }
 
 // takeLetters gives each dead letter that passes f to take, once, and deletes those
 // that it takes.
-func (b *Bus) takeLetters(ctx context.Context, f LetterFilter, take func(*disk.Tx, letter) (bool, error)) (taken int, err error) {
+func (b *Bus) takeLetters(ctx context.Context, f LetterFilter, take func(*disk.Tx, letterKey) (bool, error)) (taken int, err error) {
 	// It goes on from the last one seen, so that a letter that dies again meanwhile ends nothing.
-	var last letter
+	var last letterKey
 	for more := true; more; {
 		n := 0
 		err := b.db.Write(ctx, func(tx *disk.Tx) error {
@@ -125,7 +125,7 @@ func (b *Bus) takeLetters(ctx context.Context, f LetterFilter, take func(*disk.T
 	return taken, nil
 }
 
-func takeBatch(tx *disk.Tx, batch []letter, take func(*disk.Tx, letter) (bool, error)) (n int, err error) {
+func takeBatch(tx *disk.Tx, batch []letterKey, take func(*disk.Tx, letterKey) (bool, error)) (n int, err error) {
 	for _, l := range batch {
 		ok, err := take(tx, l)
 		if err != nil {
@@ -143,12 +143,12 @@ func takeBatch(tx *disk.Tx, batch []letter, take func(*disk.Tx, letter) (bool, e
 }
 
 // lettersAfter reads the next letters that pass f, in the order of their table.
-func lettersAfter(tx *disk.Tx, last letter, f LetterFilter) ([]letter, error) {
+func lettersAfter(tx *disk.Tx, last letterKey, f LetterFilter) ([]letterKey, error) {
 	rows, err := tx.Query(`SELECT seq, rule, replay FROM dead_letters JOIN events USING (seq)
 		WHERE (seq, rule, replay) > (?, ?, ?) AND `+picked+` ORDER BY seq, rule, replay LIMIT ?`,
 		append(append([]any{last.seq, last.rule, last.replay}, f.values()...), letterBatch)...)
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows, func() (l letter, err error) { return l, rows.Scan(&l.seq, &l.rule, &l.replay) })
+	return collect(rows, func() (l letterKey, err error) { return l, rows.Scan(&l.seq, &l.rule, &l.replay) })
 }
