@@ -520,11 +520,11 @@ func TestRunwayIsGitHubs(t *testing.T) {
 		t.Errorf("ends %v, want none of a version that no image has", ends)
 	}
 	odd := event.Event{DetailType: contract.TypeRunwayKnown, Detail: json.RawMessage(`{"at": "soon"}`)}
-	if err := f.Handle(t.Context(), odd); !errors.Is(err, pipeline.ErrUseless) {
+	if err := f.Handle(t.Context(), odd); !errors.Is(err, pipeline.ErrNotProcessable) {
 		t.Errorf("an answer that cannot be read: %v", err)
 	}
 	odd.DetailType = contract.TypeRunwayUncertain
-	if err := s.Handle(t.Context(), odd); !errors.Is(err, pipeline.ErrUseless) {
+	if err := s.Handle(t.Context(), odd); !errors.Is(err, pipeline.ErrNotProcessable) {
 		t.Errorf("a question that cannot be read: %v", err)
 	}
 	f.checkCalls()
@@ -646,6 +646,6 @@ func TestReleaseOfOtherThings(t *testing.T) {
 	}
 	f.wantLaunched("2.336.0")
 	if err := f.Handle(t.Context(), event.Event{DetailType: "odd", Detail: json.RawMessage(`{}`)}); err == nil {
-		t.Error("no error for an event of no use")
+		t.Error("no error for an event not processable")
 	}
 }
