@@ -180,7 +180,7 @@ func TestLibrariesHaveOneHome(t *testing.T) {
 		"github.com/rhysd/actionlint":             {"internal/github/githubsim"},
 		"github.com/robfig/cron":                  {"internal/github/githubsim"},
 		"github.com/goccy/go-yaml":                {"internal/config", "internal/github/githubsim", "internal/github/minirunner", "internal/aws/stack"},
-		"github.com/prometheus/":                  {"internal/machine"},
+		"github.com/prometheus/":                  {"internal/machine/metrics"},
 		"github.com/alecthomas/kong":              {"cmd/mayfly", "cmd/mayfly-bench", "internal/cli"},
 		"github.com/google/go-containerregistry":  {"internal/image", "internal/docker/dockertest"},
 	}
