@@ -124,8 +124,8 @@ func TestPartsDoNotImportParents(t *testing.T) {
 	}
 }
 
-// joints are the packages that join stages and their plugs; cmd/ joins those.
-var joints = []string{"cmd", "internal/machine", "internal/rehearsal", "internal/aws/rollout"}
+// joints are the packages that join stages and their plugs; cmd/ joins those. A test kit joins as well.
+var joints = []string{"cmd", "internal/machine", "internal/rehearsal", "internal/aws/rollout", "internal/aws/awstest"}
 
 func TestOnlyJointsImportPlugs(t *testing.T) {
 	plugs := []string{"internal/fleet/engine", "internal/fleet/sandbox", "internal/image/engine", "internal/image/sqlite", "internal/ledger/sqlite", "internal/ledger/dynamo", "internal/ledger/whatif", "internal/bus/target", "internal/bus/registry"}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
 	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/handler"
 	"github.com/mayfly-ci/mayfly/internal/event"
@@ -289,8 +290,8 @@ func TestCallsOfTheLedgerFunction(t *testing.T) {
 func (s *stage) needs(function, name string) {
 	s.Helper()
 	for _, action := range s.calls[function].Actions() {
-		if !slices.Contains(contract.Calls()[name], action) {
-			s.Errorf("the function %s calls %s: its role allows %v", function, action, contract.Calls()[name])
+		if !slices.Contains(awstest.Calls()[name], action) {
+			s.Errorf("the function %s calls %s: its role allows %v", function, action, awstest.Calls()[name])
 		}
 	}
 }

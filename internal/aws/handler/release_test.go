@@ -155,7 +155,7 @@ func (f *foundry) head() build.Head {
 func (f *foundry) makeStack(revision string) {
 	f.Helper()
 	ctx := f.Context()
-	_, err1 := dynamodb.NewFromConfig(f.config).CreateTable(ctx, dynamo.Table("ledger"))
+	_, err1 := dynamodb.NewFromConfig(f.config).CreateTable(ctx, awstest.LedgerTable("ledger"))
 	_, err2 := ecr.NewFromConfig(f.config).CreateRepository(ctx, &ecr.CreateRepositoryInput{RepositoryName: aws.String("ci-images")})
 	if err1 != nil || err2 != nil {
 		f.Fatal(err1, err2)
@@ -321,8 +321,8 @@ func (f *foundry) wantPublished(kind string, least int) {
 func (f *foundry) checkCalls() {
 	f.Helper()
 	for call := range f.front.Calls() {
-		if !slices.Contains(contract.Calls()[contract.HandlerRelease], call) {
-			f.Errorf("the function calls %s: its role allows %v", call, contract.Calls()[contract.HandlerRelease])
+		if !slices.Contains(awstest.Calls()[contract.HandlerRelease], call) {
+			f.Errorf("the function calls %s: its role allows %v", call, awstest.Calls()[contract.HandlerRelease])
 		}
 	}
 }
