@@ -60,36 +60,36 @@ const lastWords = 10 * time.Second
 // call Run once: it waits for every child there is, as the first process of a
 // container must.
 func Run(ctx context.Context, c Config) int {
-	d := newDesk(c.Claim)
-	grant, err := claimWithin(ctx, d, c.Within)
+	client := newClient(c.Claim)
+	grant, err := claimWithin(ctx, client, c.Within)
 	if err != nil {
-		return leave(ctx, c, d, err)
+		return leave(ctx, c, client, err)
 	}
-	p, err := start(c, grant.JIT)
+	p, err := startRunner(c, grant.JIT)
 	if err != nil {
-		return leave(ctx, c, d, err)
+		return leave(ctx, c, client, err)
 	}
 	c.Log.Info("runner started", "runner", grant.Runner)
 	grant.JIT = ""
-	gone := supervise(ctx, c, d, p, grant)
+	gone := supervise(ctx, c, client, p, grant)
 	p.output.finish(c.Stdout)
 	c.Log.Info("runner gone", "runner", grant.Runner, "code", gone.ExitCode, "reason", gone.Reason)
-	say(c, d, gone)
+	say(c, client, gone)
 	return gone.ExitCode
 }
 
-func claimWithin(ctx context.Context, d *desk, limit time.Duration) (claim.Grant, error) {
+func claimWithin(ctx context.Context, client *client, limit time.Duration) (claim.Grant, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer to the claim within %v", limit))
 	defer cancel()
-	return d.claim(ctx)
+	return client.claim(ctx)
 }
 
 // leave ends an agent whose runner never started.
-func leave(ctx context.Context, c Config, d *desk, err error) int {
+func leave(ctx context.Context, c Config, client *client, err error) int {
 	c.Log.Error("leaving without a runner", "err", err)
 	code := exitCode(ctx, err)
 	if code != ExitUnreachable && code != ExitTerminated {
-		say(c, d, claim.Report{Phase: claim.PhaseGone, ExitCode: code, Reason: clip(err.Error())})
+		say(c, client, claim.Report{Phase: claim.PhaseGone, ExitCode: code, Reason: clip(err.Error())})
 	}
 	return code
 }
@@ -110,10 +110,10 @@ func exitCode(ctx context.Context, err error) int {
 }
 
 // say makes the last report. It has time of its own: ctx may have ended.
-func say(c Config, d *desk, gone claim.Report) {
+func say(c Config, client *client, gone claim.Report) {
 	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
 	defer cancel()
-	if err := d.insist(ctx, gone); err != nil {
+	if err := client.insist(ctx, gone); err != nil {
 		c.Log.Warn("report not taken", "phase", gone.Phase, "err", err)
 	}
 }

@@ -18,17 +18,18 @@ var errStart = errors.New("starting the runner")
 // A process is the runner's program and whatever it starts: its process group.
 type process struct {
 	pid    int
+	signal func(syscall.Signal)    // sends to the process group; a group that has ended is no error
 	ended  chan syscall.WaitStatus // gets one
 	phases chan string             // what its output tells; closed at the output's end
 	output output
 }
 
-// start starts the runner. Besides the container's environment it gets the JIT
+// startRunner starts the runner. Besides the container's environment it gets the JIT
 // configuration, and the wishes to be told when its version is too old and to be ended
 // by SIGTERM.
 //
 // Its outputs are pipes: neither it nor a job has the container's log open.
-func start(c Config, jit string) (*process, error) {
+func startRunner(c Config, jit string) (*process, error) {
 	path, err := exec.LookPath(c.Command[0])
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errStart, err)
@@ -56,7 +57,9 @@ func start(c Config, jit string) (*process, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: %w", errStart, err), out.Close(), errs.Close())
 	}
-	p := &process{pid: started.Pid, ended: make(chan syscall.WaitStatus, 1), phases: make(chan string)}
+	group := -started.Pid
+	signal := func(s syscall.Signal) { syscall.Kill(group, s) }
+	p := &process{pid: started.Pid, signal: signal, ended: make(chan syscall.WaitStatus, 1), phases: make(chan string)}
 	started.Release() // reap waits for it
 	go p.reap()
 	go p.follow(watched{out, c.Stdout}, watched{errs, c.Stderr})
@@ -77,9 +80,6 @@ func (p *process) reap() {
 		}
 	}
 }
-
-// signal sends s to the process group. That it has ended already is no fault.
-func (p *process) signal(s syscall.Signal) { syscall.Kill(-p.pid, s) }
 
 // Where the runner's environment takes them from when the container has none.
 const (

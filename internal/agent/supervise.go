@@ -19,7 +19,7 @@ const drain = time.Second
 // goroutine of [supervision.run].
 type supervision struct {
 	config Config
-	desk   *desk
+	client *client
 	runner *process
 	phase  string           // last one seen
 	ran    bool             // a job ran
@@ -33,9 +33,9 @@ type supervision struct {
 }
 
 // supervise sees the runner to its end and returns the report of that.
-func supervise(ctx context.Context, c Config, d *desk, p *process, g claim.Grant) claim.Report {
+func supervise(ctx context.Context, c Config, client *client, p *process, g claim.Grant) claim.Report {
 	s := &supervision{
-		config: c, desk: d, runner: p, limit: g.IdleLimit, idle: after(g.IdleLimit), tell: make(chan claim.Report, 2),
+		config: c, client: client, runner: p, limit: g.IdleLimit, idle: after(g.IdleLimit), tell: make(chan claim.Report, 2),
 	}
 	telling, stop := context.WithCancel(context.WithoutCancel(ctx))
 	told := make(chan struct{})
@@ -59,7 +59,7 @@ func (s *supervision) run(ctx, telling context.Context, total <-chan time.Time) 
 			s.saw(phase)
 		case <-s.idle:
 			s.idle = nil
-			go func() { leave <- s.desk.report(telling, claim.Report{Phase: claim.PhaseLeaving}) }()
+			go func() { leave <- s.client.report(telling, claim.Report{Phase: claim.PhaseLeaving}) }()
 		case err := <-leave:
 			s.answered(err)
 		case <-total:
@@ -184,7 +184,7 @@ func (s *supervision) ended(status syscall.WaitStatus, phases <-chan string) cla
 // teller reports phases in their order, each until it is taken.
 func (s *supervision) teller(ctx context.Context) {
 	for r := range s.tell {
-		if err := s.desk.insist(ctx, r); err != nil && ctx.Err() == nil {
+		if err := s.client.insist(ctx, r); err != nil && ctx.Err() == nil {
 			s.config.Log.Warn("report not taken", "phase", r.Phase, "err", err)
 		}
 	}

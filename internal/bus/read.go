@@ -9,26 +9,25 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
 )
 
-// A Stored is an event as the bus keeps it.
+// A Stored is an event in the log.
 type Stored struct {
-	Seq       int64       `json:"seq"`       // its number in the order of publishing
+	Seq       int64       `json:"seq"`       // number in publishing order
 	Published time.Time   `json:"published"` // by the bus's clock, in UTC; Event.Time is the sender's
 	Event     event.Event `json:"event"`
 }
 
-// A Filter picks events; its zero value picks all. Empty fields do not count.
+// A Filter selects events; empty fields match all.
 type Filter struct {
 	Source     string
 	DetailType string
-	Since      time.Time // published then or later
-	After      int64     // numbers greater than this one
+	Since      time.Time // published at or after this
+	After      int64     // with a greater number than this
 	Pattern    *pattern.Pattern
-	Limit      int // the newest ones, that many at most
+	Limit      int // the newest ones, at most this many; 0 for all
 }
 
-// Events reads the events that pass f, the newest first. It may be used on any
-// database that a bus was opened on, beside that bus or without it; so may the
-// other functions that read.
+// Events returns the events that pass f, newest first. Like all reading functions it works on any
+// database on which a bus was opened, next to that bus or without it.
 func Events(ctx context.Context, db *disk.DB, f Filter) ([]Stored, error) {
 	rows, err := db.Query(ctx, `SELECT `+columns+` FROM `+whole+`
 		WHERE events.seq > ? AND (? = '' OR source = ?) AND (? = '' OR detail_type = ?) AND published >= ?
@@ -53,8 +52,8 @@ func Events(ctx context.Context, db *disk.DB, f Filter) ([]Stored, error) {
 	return all, rows.Err()
 }
 
-// EventsAfter reads the events with numbers greater than after, the oldest first, limit
-// at most: what who follows the log reads next.
+// EventsAfter returns up to limit events with numbers greater than after, oldest first: what a
+// follower of the log reads next.
 func EventsAfter(ctx context.Context, db *disk.DB, after int64, limit int) ([]Stored, error) {
 	rows, err := db.Query(ctx, `SELECT `+columns+` FROM `+whole+` WHERE events.seq > ? ORDER BY events.seq LIMIT ?`, after, limit)
 	if err != nil {
@@ -72,7 +71,7 @@ func (f Filter) matches(e event.Event) (bool, error) {
 	return f.Pattern.Matches(envelope), err
 }
 
-// unixMilli is t in milliseconds since 1970; 0 for the zero time.
+// unixMilli returns t in milliseconds since 1970; 0 for the zero time.
 func unixMilli(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -80,45 +79,15 @@ func unixMilli(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
-// A Pending is a delivery that is still to be made.
-type Pending struct {
-	Rule      string
-	Seq       int64 // of the event
-	EventID   string
-	Published time.Time
-	Attempts  int       // made so far
-	Due       time.Time // of the next attempt; zero when none was made
-	LastError string
-}
-
-// PendingDeliveries reads what is pending, in the order of work within each rule.
-func PendingDeliveries(ctx context.Context, db *disk.DB, limit int) ([]Pending, error) {
-	rows, err := db.Query(ctx, `SELECT rule, seq, id, published, attempts, due, last_error
-		FROM deliveries JOIN events USING (seq) ORDER BY rule, due, seq LIMIT ?`, limit)
-	if err != nil {
-		return nil, err
-	}
-	return collect(rows, func() (p Pending, err error) {
-		var published, due int64
-		err = rows.Scan(&p.Rule, &p.Seq, &p.EventID, &published, &p.Attempts, &due, &p.LastError)
-		p.Published = milli(published)
-		if due != 0 {
-			p.Due = milli(due)
-		}
-		return p, err
-	})
-}
-
-// A Backlog is how much is pending for a rule.
+// A Backlog is the pending deliveries of a rule.
 type Backlog struct {
 	Rule    string    `json:"rule"`
 	Pending int       `json:"pending"`
-	Failing int       `json:"failing"` // of these, with an attempt that failed
-	Oldest  time.Time `json:"oldest"`  // when the oldest of these was published, or a replay made it
+	Failing int       `json:"failing"` // of these, those with a failed attempt
+	Oldest  time.Time `json:"oldest"`  // when the oldest of these was published, or made by a replay
 }
 
-// Backlogs reads the backlog of each rule that has one, by name. What a replay made counts
-// from then.
+// Backlogs returns the backlog of each rule that has one, by name.
 func Backlogs(ctx context.Context, db *disk.DB) ([]Backlog, error) {
 	rows, err := db.Query(ctx, `SELECT rule, pending, failing, coalesce(min(coalesce(published, since), coalesce(since, published)), 0) FROM (
 		SELECT rule, count(*) AS pending, sum(attempts > 0) AS failing,

@@ -19,30 +19,30 @@ const (
 	ReplayCancelled = "cancelled"
 )
 
-// A Replay is a selection under way, or what is known of one that has ended.
+// A Replay is a selection that is being replayed, or the record of one that ended.
 type Replay struct {
 	Name string `json:"name"`
 	Selection
 	State      string    `json:"state"`
 	Begun      time.Time `json:"begun"`
 	Ended      time.Time `json:"ended"`      // zero while it runs
-	Ahead      int64     `json:"ahead"`      // events of the log that it has still to look at, at most
-	Events     int       `json:"events"`     // that matched a rule so far
-	Deliveries int       `json:"deliveries"` // made of these
-	Pending    int       `json:"pending"`    // of these
-	Dead       int       `json:"dead"`       // of these, with a dead letter
+	Ahead      int64     `json:"ahead"`      // upper bound of the events that it has not looked at yet
+	Events     int       `json:"events"`     // matched a rule so far
+	Deliveries int       `json:"deliveries"` // made for these
+	Pending    int       `json:"pending"`    // of these deliveries
+	Dead       int       `json:"dead"`       // of these deliveries, those with a dead letter
 
-	cursor, last int64 // the numbers of the last event handed on, and of the last to be
+	cursor, last int64 // the number of the last event passed on, and of the last to be
 }
 
-// ErrReplay is what a replay is refused with, or a change of one: its text says why.
+// ErrReplay means that a replay, or a change of one, is refused; its text says why.
 var ErrReplay = errors.New("replay refused")
 
-// replayName is what EventBridge lets a replay be called.
+// replayName matches the names that EventBridge allows.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_StartReplay.html
 var replayName = regexp.MustCompile(`^[-._A-Za-z0-9]{1,64}$`)
 
-// CheckReplayName says what keeps a replay from being called so, here and by EventBridge.
+// CheckReplayName returns why a replay cannot have this name, here or at EventBridge.
 func CheckReplayName(name string) error {
 	if !replayName.MatchString(name) {
 		return fmt.Errorf("%w: name %q: want letters, digits, dots, dashes and underscores, 64 at most", ErrReplay, name)
@@ -50,11 +50,11 @@ func CheckReplayName(name string) error {
 	return nil
 }
 
-// Replay begins a replay: the events of s, as they are in the log now, are delivered once
-// more, in their order. It returns when that is on disk; [Bus.Run] does the rest, also
-// after a crash, behind all that is new. An event comes to a rule once for each name, and
-// as any delivery at least once. An error of [ErrReplay] says what is wrong; a name that
-// was given before is, so that asking again after another error does nothing twice.
+// Replay begins a replay: the events of s that are in the log now are delivered again, in order. It
+// returns once the replay is on disk; [Bus.Run] makes the deliveries, behind all new ones, and
+// continues after a crash. For each replay name an event is made pending for a rule once, and like
+// any delivery it is delivered at least once. A faulty request is an error of [ErrReplay]; so is a
+// known name, so that a repeated request after another error does nothing twice.
 func (b *Bus) Replay(ctx context.Context, name string, s Selection) error {
 	if err := CheckReplayName(name); err != nil {
 		return err
@@ -88,8 +88,8 @@ func (b *Bus) Replay(ctx context.Context, name string, s Selection) error {
 	})
 }
 
-// CancelReplay ends a replay that runs: what is pending of it is forgotten, and what is
-// under way is not tried again. What was delivered stays delivered.
+// CancelReplay ends a running replay: its pending deliveries are deleted, and those in flight are
+// not retried. What was delivered stays delivered.
 func (b *Bus) CancelReplay(ctx context.Context, name string) error {
 	return b.db.Write(ctx, func(tx *disk.Tx) error {
 		n, err := tx.Exec(`UPDATE replays SET ended = ?, cancelled = 1 WHERE name = ? AND ended = 0`, b.now().UnixMilli(), name)
@@ -102,6 +102,7 @@ func (b *Bus) CancelReplay(ctx context.Context, name string) error {
 		if _, err := tx.Exec(`DELETE FROM deliveries WHERE replay = ?`, name); err != nil {
 			return err
 		}
+		// Windows in memory may contain what was just deleted.
 		for _, q := range b.routes.Load().queues {
 			if err := q.refill(tx); err != nil {
 				return err
@@ -117,13 +118,13 @@ func isCancelled(tx *disk.Tx, replay string) (cancelled bool, err error) {
 		return false, nil
 	}
 	err = tx.QueryRow(`SELECT cancelled FROM replays WHERE name = ?`, replay).Scan(&cancelled)
-	if errors.Is(err, sql.ErrNoRows) { // long over: this is of a letter that was retried
+	if errors.Is(err, sql.ErrNoRows) { // the replay expired: this is a dead letter of it that was retried
 		err = nil
 	}
 	return cancelled, err
 }
 
-// Replays reads the replays that run, and those that have ended in the last days, the newest first.
+// Replays returns the running replays and those that ended within their retention, newest first.
 func Replays(ctx context.Context, db *disk.DB) ([]Replay, error) {
 	rows, err := db.Query(ctx, `SELECT `+replayColumns+`,
 		(SELECT count(*) FROM deliveries WHERE deliveries.replay <> '' AND deliveries.replay = name),
@@ -137,7 +138,8 @@ func Replays(ctx context.Context, db *disk.DB) ([]Replay, error) {
 
 const replayColumns = `name, since, until, rules, pattern, launch, cursor, last, begun, ended, cancelled, events, deliveries`
 
-// scanReplay reads a replay from [replayColumns] and what else the query has, into pending and dead.
+// scanReplay reads a replay from [replayColumns], and further columns of the query into pending and
+// dead.
 func scanReplay(row row, counts ...*int) (r Replay, err error) {
 	var since, until, begun, ended int64
 	var rules, text string

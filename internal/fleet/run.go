@@ -63,13 +63,13 @@ func New(config Config) *Fleet {
 	return f
 }
 
-// Start starts the runner of spec and watches it from then on. It blocks until the
+// Launch starts the runner of spec and watches it from then on. It blocks until the
 // container runs, in turn when many are wanted at once. For a runner that the fleet
 // has already it waits for that start and returns its result.
 //
 // After an error nothing of the runner is left, unless the error says so.
 // [ErrRemoved] when Remove came in between, [ErrClosed] after Close.
-func (f *Fleet) Start(ctx context.Context, spec Spec) error {
+func (f *Fleet) Launch(ctx context.Context, spec Spec) error {
 	r, fresh, err := f.enter(spec.Runner)
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func (f *Fleet) Start(ctx context.Context, spec Spec) error {
 	}
 	stop := context.AfterFunc(ctx, func() { r.cancel(context.Cause(ctx)) })
 	defer stop()
-	r.err = f.start(r.ctx, spec)
+	r.err = f.startInSlot(r.ctx, spec)
 	close(r.started)
 	if r.err != nil {
 		f.leave(spec.Runner, r)
@@ -95,7 +95,7 @@ func (f *Fleet) Start(ctx context.Context, spec Spec) error {
 	return nil
 }
 
-func (f *Fleet) start(ctx context.Context, spec Spec) error {
+func (f *Fleet) startInSlot(ctx context.Context, spec Spec) error {
 	select {
 	case f.slots <- struct{}{}:
 		defer func() { <-f.slots }()

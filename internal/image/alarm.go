@@ -79,12 +79,12 @@ func (c *Catalog) Next(now time.Time) string {
 }
 
 // alarm tells people of something that does not last.
-func (t *turn) alarm(k Kind, i Image, message string) {
+func (t *tx) alarm(k Kind, i Image, message string) {
 	t.emit(Alarm{Kind: k, Message: message, Digest: i.Digest, Version: i.Version, Since: t.now})
 }
 
 // alarms tells people of what lasts, when it begins and once a day.
-func (t *turn) alarms() {
+func (t *tx) alarms() {
 	lasting := map[Kind]bool{}
 	for _, a := range t.Alarms(t.now) {
 		lasting[a.Kind] = true

@@ -4,7 +4,7 @@ import "time"
 
 // An Input is one thing that happened. Every input may come late, twice, or after others
 // that it should have come before.
-type Input interface{ apply(*turn) }
+type Input interface{ apply(*tx) }
 
 // Released is the feed's answer: the newest release.
 type Released struct {

@@ -15,7 +15,7 @@ const (
 )
 
 // plan decides what is wanted, from what is known alone, and asks for what is due.
-func (t *turn) plan() {
+func (t *tx) plan() {
 	t.target()
 	if t.Build != nil && due(t.Build.Asked, t.Build.NotBefore, t.now, buildLimit) {
 		t.Build.Asked, t.Build.Tried = t.now, t.now
@@ -33,7 +33,7 @@ func (t *turn) plan() {
 
 // target sets the build right: it is wanted when there is no image of the newest release
 // from the source as it is, unless that would be older than the current one.
-func (t *turn) target() {
+func (t *tx) target() {
 	current, _ := t.Current()
 	if t.settings.Off || t.Release.Version == "" || t.Revision == "" || t.Release.Version.Compare(current.Version) < 0 {
 		return
@@ -60,12 +60,12 @@ func due(asked, notBefore, now time.Time, limit time.Duration) bool {
 }
 
 // see asks for what image i, the nth newest, needs.
-func (t *turn) see(i *Image, n int) {
+func (t *tx) see(i *Image, n int) {
 	switch i.State {
 	case StateBuilt:
 		if n == t.newest(StateBuilt) && t.newest(StateCanary) < 0 && !t.now.Before(i.NotBefore) {
 			reason := i.Reason
-			t.enter(i, StateCanary, reason)
+			t.transition(i, StateCanary, reason)
 			t.try(i)
 		}
 	case StateCanary:
@@ -85,18 +85,18 @@ func (t *turn) see(i *Image, n int) {
 	}
 }
 
-func (t *turn) try(i *Image) {
+func (t *tx) try(i *Image) {
 	i.Asked = t.now
 	t.emit(TryImage{Image: *i})
 }
 
 // newest is the place of the newest image in state; negative when there is none.
-func (t *turn) newest(state State) int {
+func (t *tx) newest(state State) int {
 	return slices.IndexFunc(t.Images, func(i Image) bool { return i.State == state })
 }
 
 // bound forgets what is old, so that a catalog stays small.
-func (t *turn) bound() {
+func (t *tx) bound() {
 	for n := len(t.Images) - 1; n >= 0 && len(t.Images) > maxImages; n-- {
 		if i := t.Images[n]; i.State == StateRemoved && i.Done {
 			t.Images = slices.Delete(t.Images, n, n+1)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func (in Promote) apply(t *turn) {
+func (in Promote) apply(t *tx) {
 	known, ok := t.Catalog.Find(in.Digest)
 	if !ok {
 		t.ignore("no image %s is known", in.Digest)
@@ -31,7 +31,7 @@ func colon(reason string) string {
 	return ": " + reason
 }
 
-func (in Rollback) apply(t *turn) {
+func (in Rollback) apply(t *tx) {
 	current, some := t.Current()
 	previous, ok := t.Previous()
 	switch {
@@ -46,7 +46,7 @@ func (in Rollback) apply(t *turn) {
 
 // promote makes the image with digest the current one. On trial, its starts are held
 // against those of the image before, if there was one.
-func (t *turn) promote(digest Digest, reason string, trial bool) {
+func (t *tx) promote(digest Digest, reason string, trial bool) {
 	var before Image
 	for n := range t.Images {
 		if i := &t.Images[n]; i.State == StateCurrent {
@@ -55,11 +55,11 @@ func (t *turn) promote(digest Digest, reason string, trial bool) {
 				t.gone(i)
 				continue
 			}
-			t.enter(i, StateGood, "until "+digest.Short()+" was promoted")
+			t.transition(i, StateGood, "until "+digest.Short()+" was promoted")
 		}
 	}
 	i := t.find(digest)
-	t.enter(i, StateCurrent, reason)
+	t.transition(i, StateCurrent, reason)
 	i.Promoted, i.Against = t.now, ""
 	if trial {
 		i.Against = before.Digest
@@ -70,9 +70,9 @@ func (t *turn) promote(digest Digest, reason string, trial bool) {
 
 // rollback makes previous current in place of an image that will not be so by itself
 // again.
-func (t *turn) rollback(current, previous Digest, reason string) {
+func (t *tx) rollback(current, previous Digest, reason string) {
 	t.promote(previous, "rolled back to, from "+current.Short(), false)
-	t.enter(t.find(current), StateFailed, reason)
+	t.transition(t.find(current), StateFailed, reason)
 }
 
 // byPromotion lists images, those first that were promoted or built last.
@@ -94,7 +94,7 @@ func stood(i Image) time.Time {
 	return later(i.Built, i.Promoted)
 }
 
-func (in Refused) apply(t *turn) {
+func (in Refused) apply(t *tx) {
 	version := Version("")
 	if i, ok := t.Catalog.Find(in.Digest); ok {
 		version = i.Version
@@ -118,7 +118,7 @@ const hurryPause = time.Minute
 
 // hurry brings forward what leads to an image that GitHub does not refuse: one that is
 // good already, a canary that waits, a build, or the question for a newer release.
-func (t *turn) hurry() {
+func (t *tx) hurry() {
 	if i, ok := t.unrefused(); ok {
 		t.promote(i.Digest, "GitHub refuses runner "+string(t.Refusal.Version), false)
 		return
@@ -142,7 +142,7 @@ func (t *turn) hurry() {
 }
 
 // unrefused returns the newest good image that GitHub takes.
-func (t *turn) unrefused() (best Image, ok bool) {
+func (t *tx) unrefused() (best Image, ok bool) {
 	for _, i := range t.Images {
 		if i.State == StateGood && !t.refused(i.Version) && i.Version.Compare(best.Version) > 0 {
 			best, ok = i, true

@@ -49,7 +49,7 @@ func (c *Catalog) OnTrial(digest Digest, now time.Time) (Image, bool) {
 	return current, true
 }
 
-func (in StartFailed) apply(t *turn) {
+func (in StartFailed) apply(t *tx) {
 	if _, ok := t.OnTrial(in.Digest, t.now); !ok || !in.Starts.Worse(in.Before) {
 		t.ignore("image %s is not to blame", in.Digest.Short())
 		return

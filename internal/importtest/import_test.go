@@ -124,8 +124,8 @@ func TestPartsDoNotImportParents(t *testing.T) {
 	}
 }
 
-// joints are the packages that join stages and their plugs; cmd/ joins those.
-var joints = []string{"cmd", "internal/machine", "internal/rehearsal", "internal/aws/rollout"}
+// joints are the packages that join stages and their plugs; cmd/ joins those. A test kit joins as well.
+var joints = []string{"cmd", "internal/machine", "internal/rehearsal", "internal/aws/rollout", "internal/aws/awstest"}
 
 func TestOnlyJointsImportPlugs(t *testing.T) {
 	plugs := []string{"internal/fleet/engine", "internal/fleet/sandbox", "internal/image/engine", "internal/image/sqlite", "internal/ledger/sqlite", "internal/ledger/dynamo", "internal/ledger/whatif", "internal/bus/target", "internal/bus/registry"}
@@ -181,7 +181,7 @@ func TestLibrariesHaveOneHome(t *testing.T) {
 		"github.com/rhysd/actionlint":             {"internal/github/workflow"},
 		"github.com/robfig/cron":                  {"internal/github/workflow"},
 		"github.com/goccy/go-yaml":                {"internal/config", "internal/github/workflow", "internal/github/minirunner", "internal/aws/stack"},
-		"github.com/prometheus/":                  {"internal/machine"},
+		"github.com/prometheus/":                  {"internal/machine/metrics"},
 		"github.com/alecthomas/kong":              {"cmd/mayfly", "cmd/mayfly-bench", "internal/cli"},
 		"github.com/google/go-containerregistry":  {"internal/image", "internal/docker/dockertest"},
 	}

@@ -32,13 +32,13 @@ func (m *Machine) tryAtForge(ctx context.Context, candidate image.Image) (err er
 	defer cancel()
 	name := "canary-" + strings.ToLower(rand.Text()[:10])
 	c := &soloClaim{permit: claim.Permit{Job: "canary", Scope: m.config.Image.Canary, Labels: []string{name}, Group: 1, TotalLimit: forgeCanaryWithin}}
-	desk, err := claim.New(claim.Config{Dir: filepath.Join(m.config.State, "canary"), Ledger: c, Forge: m.joins.ClaimForge(), Log: m.config.Log})
+	sockets, err := claim.New(claim.Config{Dir: filepath.Join(m.config.State, "canary"), Ledger: c, Forge: m.pipeline.ClaimForge(), Log: m.config.Log})
 	if err != nil {
 		return err
 	}
 	defer m.fleet.Lend(name)()
-	defer func() { err = errors.Join(err, m.endForgeCanary(context.WithoutCancel(ctx), desk, name)) }()
-	dir, err := desk.Open(name)
+	defer func() { err = errors.Join(err, m.endForgeCanary(context.WithoutCancel(ctx), sockets, name)) }()
+	dir, err := sockets.Open(name)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (m *Machine) tryAtForge(ctx context.Context, candidate image.Image) (err er
 	if err != nil {
 		return err
 	}
-	if err := m.joins.Forge.Dispatch(ctx, m.config.Image.Canary, ForgeCanaryFile, map[string]string{forgeCanaryInput: name}); err != nil {
+	if err := m.pipeline.Forge.Dispatch(ctx, m.config.Image.Canary, ForgeCanaryFile, map[string]string{forgeCanaryInput: name}); err != nil {
 		return err
 	}
 	if err := m.launcher.Start(ctx, fleet.Spec{
@@ -74,7 +74,7 @@ func (m *Machine) canaryPool() (pool.Pool, error) {
 
 // judgeForgeCanary asks the forge how the job ended that a runner had.
 func (m *Machine) judgeForgeCanary(ctx context.Context, name string, exit fleet.Exit, words string) error {
-	job, err := m.joins.Forge.JobFor(ctx, m.config.Image.Canary, name)
+	job, err := m.pipeline.Forge.JobFor(ctx, m.config.Image.Canary, name)
 	switch {
 	case err != nil:
 		return err
@@ -88,18 +88,18 @@ func (m *Machine) judgeForgeCanary(ctx context.Context, name string, exit fleet.
 
 // endForgeCanary leaves nothing behind: no container, registration, claim, and no job that
 // waits for a runner which will not come.
-func (m *Machine) endForgeCanary(ctx context.Context, desk *claim.Desk, name string) error {
+func (m *Machine) endForgeCanary(ctx context.Context, sockets *claim.SocketServer, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	errs := []error{m.launcher.Stop(ctx, name, 10*time.Second), desk.Close(name), desk.Shutdown(ctx)}
+	errs := []error{m.launcher.Stop(ctx, name, 10*time.Second), sockets.Close(name), sockets.Shutdown(ctx)}
 	scope, err := github.ParseScope(m.config.Image.Canary)
 	if err == nil {
-		err = m.joins.Forge.ForgetRunner(ctx, scope, name)
+		err = m.pipeline.Forge.ForgetRunner(ctx, scope, name)
 	}
 	errs = append(errs, err)
-	job, err := m.joins.Forge.JobFor(ctx, m.config.Image.Canary, name)
+	job, err := m.pipeline.Forge.JobFor(ctx, m.config.Image.Canary, name)
 	if err == nil && job.Conclusion == "" {
-		err = m.joins.Forge.CancelRun(ctx, m.config.Image.Canary, job.RunID)
+		err = m.pipeline.Forge.CancelRun(ctx, m.config.Image.Canary, job.RunID)
 	}
 	if !errors.Is(err, github.ErrNotFound) { // it never came to be
 		errs = append(errs, err)

@@ -46,18 +46,18 @@ type vitals struct {
 
 // A loop is to turn within limit.
 type loop struct {
-	limit  time.Duration
-	turned time.Time
+	limit time.Duration
+	last  time.Time
 }
 
-// turn notes that the loop of that name, which turns each period, has turned.
-func (v *vitals) turn(name string, period time.Duration) {
+// beat notes that the loop of that name, which turns each period, has turned.
+func (v *vitals) beat(name string, period time.Duration) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.loops == nil {
 		v.loops = map[string]*loop{}
 	}
-	v.loops[name] = &loop{limit: patience(period), turned: time.Now()}
+	v.loops[name] = &loop{limit: patience(period), last: time.Now()}
 }
 
 // patience is how long a loop that turns each period may take for one turn. One that turns every few minutes
@@ -89,8 +89,8 @@ func (v *vitals) alive() (all []vital) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for name, l := range v.loops {
-		s := vital{name, true, "turns", l.turned.UTC()}
-		if time.Since(l.turned) > l.limit {
+		s := vital{name, true, "turns", l.last.UTC()}
+		if time.Since(l.last) > l.limit {
 			s.OK, s.State = false, "stands still"
 		}
 		all = append(all, s)
@@ -164,7 +164,7 @@ func (m *Machine) looks() map[string]look {
 	return map[string]look{
 		partDatabase: {databaseEvery, m.db.Probe, "make room where state: in the configuration is, and see that mayfly may write there"},
 		partLauncher: {launcherEvery, m.probeLauncher, "start the container engine: systemctl start podman.socket, or docker"},
-		partForge:    {forgeEvery, m.joins.Forge.Check, "mayfly config check looks at the credential; curl -sI tells whether this machine reaches GitHub"},
+		partForge:    {forgeEvery, m.pipeline.Forge.Check, "mayfly config check looks at the credential; curl -sI tells whether this machine reaches GitHub"},
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 
 // check is the watch's Check.
 func (i *images) check(ctx context.Context, e image.CheckRelease) []image.Input {
-	return i.m.joins.CheckRelease(ctx, i.feed, e)
+	return i.m.pipeline.CheckRelease(ctx, i.feed, e)
 }
 
 // build is the watch's Build: the archive of a release, as its checksum says, becomes an

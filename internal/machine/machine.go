@@ -70,7 +70,7 @@ type Machine struct {
 	db       *disk.DB
 	bus      *bus.Bus
 	ledger   observed
-	joins    *pipeline.Pipeline
+	pipeline *pipeline.Pipeline
 	fleet    *fleet.Fleet
 	launcher Launcher
 	engine   *engine.Launcher // nil unless it is the launcher
@@ -78,7 +78,7 @@ type Machine struct {
 
 	engineSocket string    // where the engine answers
 	unheld       []Trouble // limits that do not hold
-	desk         *claim.Desk
+	sockets      *claim.SocketServer
 	hook         *webhook.Handler
 	closers      []func() error // in the order of opening
 	schemas      *registry.Discoverer
@@ -96,7 +96,7 @@ const DatabaseName = "mayfly.db"
 func newMachine(s Config) *Machine {
 	m := &Machine{config: s, poolsChanged: make(chan struct{}, 1)}
 	m.limits.Store(&s.Limits)
-	m.joins = pipeline.New(pipeline.Config{
+	m.pipeline = pipeline.New(pipeline.Config{
 		Limits: func() ledger.Limits { return *m.limits.Load() }, Enterprise: m.config.Enterprise,
 		HookAt: m.config.HookAt, HookURL: m.config.HookURL, Vanish: m.vanish, Log: m.config.Log,
 	})
@@ -114,14 +114,14 @@ func Open(ctx context.Context, s Config) (*Machine, error) {
 }
 
 func (m *Machine) open(ctx context.Context) (err error) {
-	if m.joins.Forge, err = github.New(m.config.Forge); err != nil {
+	if m.pipeline.Forge, err = github.New(m.config.Forge); err != nil {
 		return err
 	}
 	if err := m.openStore(ctx); err != nil {
 		return err
 	}
-	if m.desk, err = claim.New(claim.Config{
-		Dir: filepath.Join(m.config.State, "claims"), Ledger: m.joins.ClaimLedger(""), Forge: m.joins.ClaimForge(), Log: m.config.Log,
+	if m.sockets, err = claim.New(claim.Config{
+		Dir: filepath.Join(m.config.State, "claims"), Ledger: m.pipeline.ClaimLedger(""), Forge: m.pipeline.ClaimForge(), Log: m.config.Log,
 	}); err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func (m *Machine) openStore(ctx context.Context) error {
 		return err
 	}
 	m.ledger = observed{kept, m.hear}
-	m.joins.Ledger = m.ledger
+	m.pipeline.Ledger = m.ledger
 	return m.openCatalog(ctx)
 }
 
@@ -232,18 +232,18 @@ func (m *Machine) resume(ctx context.Context) error {
 	live := map[string]bool{}
 	for _, c := range containers {
 		names, live[c.Runner] = append(names, ledger.RunnerName(c.Runner)), true
-		open := func() error { _, err := m.desk.Open(c.Runner); return err }
+		open := func() error { _, err := m.sockets.Open(c.Runner); return err }
 		if err := m.untilRoom(ctx, open); err != nil {
 			return err
 		}
 	}
-	folders, err := m.desk.Runners()
+	folders, err := m.sockets.Runners()
 	if err != nil {
 		return err
 	}
 	for _, name := range folders {
 		if !live[name] {
-			if err := m.desk.Close(name); err != nil {
+			if err := m.sockets.Close(name); err != nil {
 				return err
 			}
 		}
@@ -274,10 +274,10 @@ func (m *Machine) untilRoom(ctx context.Context, do func() error) error {
 
 // Close closes what was opened, the last first.
 func (m *Machine) Close() (err error) {
-	if m.desk != nil {
+	if m.sockets != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		err = m.desk.Shutdown(ctx)
+		err = m.sockets.Shutdown(ctx)
 	}
 	for i := len(m.closers) - 1; i >= 0; i-- {
 		err = errors.Join(err, m.closers[i]())

@@ -18,7 +18,7 @@ func (m *Machine) Instance() string { return m.ledger.Instance() }
 func (m *Machine) Ledger() ledger.Store { return m.ledger }
 
 // Forge is the machine's GitHub.
-func (m *Machine) Forge() *github.Client { return m.joins.Forge }
+func (m *Machine) Forge() *github.Client { return m.pipeline.Forge }
 
 // Runs is what runs runners.
 func (m *Machine) Runs() Launcher { return m.launcher }
@@ -46,6 +46,6 @@ func (m *Machine) Settled(ctx context.Context) error { return m.fleet.Wait(ctx) 
 // Left counts the containers and the claim sockets that are there.
 func (m *Machine) Left(ctx context.Context) (containers, claims int, err error) {
 	list, err1 := m.launcher.List(ctx)
-	runners, err2 := m.desk.Runners()
+	runners, err2 := m.sockets.Runners()
 	return len(list), len(runners), errors.Join(err1, err2)
 }

@@ -58,8 +58,8 @@ func (m *Machine) targets() map[string]bus.Target {
 	all := map[string]bus.Target{
 		"ledger":  final(m.observe),
 		"fleet":   final(carry(m.launch)),
-		"removal": final(carry(m.joins.Remove)),
-		"check":   final(carry(m.joins.Check)),
+		"removal": final(carry(m.pipeline.Remove)),
+		"check":   final(carry(m.pipeline.Check)),
 		"log":     m.note,
 	}
 	maps.Copy(all, m.config.Outside.Targets)
@@ -84,7 +84,7 @@ func (m *Machine) emit(tx *disk.Tx, effects []ledger.Effect) error {
 
 // observe tells the ledger what GitHub said of a job.
 func (m *Machine) observe(ctx context.Context, e event.Event) error {
-	_, err := m.joins.Observe(ctx, e)
+	_, err := m.pipeline.Observe(ctx, e)
 	return err
 }
 
@@ -97,7 +97,7 @@ func (m *Machine) launch(ctx context.Context, want ledger.WantRunner) error {
 		return err
 	}
 	if cannot == nil {
-		cannot = m.start(ctx, want, p, from)
+		cannot = m.openSocketAndStart(ctx, want, p, from)
 	}
 	if cannot != nil {
 		if ctx.Err() != nil {
@@ -105,7 +105,7 @@ func (m *Machine) launch(ctx context.Context, want ledger.WantRunner) error {
 		}
 		m.config.Log.Warn("starting a runner", "runner", want.Runner, "job", want.Job, "err", cannot)
 		gone := ledger.Gone{Runner: want.Runner, Reason: "not started: " + cannot.Error(), Outside: !isEngineAnswer(cannot)}
-		return errors.Join(m.desk.Close(string(want.Runner)), m.joins.Gone(ctx, gone))
+		return errors.Join(m.sockets.Close(string(want.Runner)), m.pipeline.Gone(ctx, gone))
 	}
 	_, err = m.ledger.Apply(ctx, ledger.Started{Runner: want.Runner})
 	return err
@@ -121,13 +121,13 @@ func (m *Machine) poolAndImage(ctx context.Context, name string) (p pool.Pool, f
 	return p, from, err
 }
 
-// start opens the runner's claim socket and starts its container.
-func (m *Machine) start(ctx context.Context, want ledger.WantRunner, p pool.Pool, from string) error {
-	dir, err := m.desk.Open(string(want.Runner))
+// openSocketAndStart opens the runner's claim socket and starts its container.
+func (m *Machine) openSocketAndStart(ctx context.Context, want ledger.WantRunner, p pool.Pool, from string) error {
+	dir, err := m.sockets.Open(string(want.Runner))
 	if err != nil {
 		return err
 	}
-	return m.fleet.Start(ctx, fleet.Spec{
+	return m.fleet.Launch(ctx, fleet.Spec{
 		Runner: string(want.Runner), Pool: p.Name, Job: want.Job.String(),
 		Image: from, Command: p.Command, Resources: p.Resources, PIDs: p.PIDs,
 		Network: p.Network, ReadOnlyRoot: p.ReadOnlyRoot, ClaimDir: dir,
@@ -139,13 +139,13 @@ func (m *Machine) exited(ctx context.Context, runner string, exit fleet.Exit) er
 	name := ledger.RunnerName(runner)
 	// In this order: a machine that resumes opens the socket of every container it
 	// found, and has it closed again for those that the ledger knows to be gone.
-	err := m.joins.Gone(ctx, endOf(name, exit))
+	err := m.pipeline.Gone(ctx, endOf(name, exit))
 	if errors.Is(err, disk.ErrFull) {
 		return fmt.Errorf("%w: %w", fleet.ErrFull, err)
 	} else if err != nil {
 		return err
 	}
-	return m.desk.Close(runner)
+	return m.sockets.Close(runner)
 }
 
 // endOf is what the launcher saw of a runner's end.
@@ -162,7 +162,7 @@ func (m *Machine) vanish(ctx context.Context, runner ledger.RunnerName) error {
 	if err := m.fleet.Remove(ctx, string(runner)); err != nil {
 		return err
 	}
-	return m.desk.Close(string(runner))
+	return m.sockets.Close(string(runner))
 }
 
 // note is the target "log".
@@ -186,7 +186,7 @@ func carry[T ledger.Effect](out func(context.Context, T) error) bus.Target {
 func final(target bus.Target) bus.Target {
 	return func(ctx context.Context, e event.Event) error {
 		err := target(ctx, e)
-		if errors.Is(err, pipeline.ErrUseless) {
+		if errors.Is(err, pipeline.ErrNotProcessable) {
 			return bus.Permanent(err)
 		}
 		return err

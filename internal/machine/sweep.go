@@ -28,7 +28,7 @@ func (m *Machine) tick(ctx context.Context) error {
 
 // sweepJobs holds GitHub's own list of jobs against the ledger's.
 func (m *Machine) sweepJobs(ctx context.Context) error {
-	return m.every(ctx, jobsEvery, "comparing jobs with GitHub", m.joins.CompareJobs)
+	return m.every(ctx, jobsEvery, "comparing jobs with GitHub", m.pipeline.CompareJobs)
 }
 
 // sweepContainers removes containers that no runner has.
@@ -39,7 +39,7 @@ func (m *Machine) sweepContainers(ctx context.Context) error {
 // sweepDeliveries asks for deliveries again that failed.
 func (m *Machine) sweepDeliveries(ctx context.Context) error {
 	return m.every(ctx, deliveriesEvery, "looking for failed deliveries", func(ctx context.Context) error {
-		return m.joins.Redeliver(ctx, deliveriesBack)
+		return m.pipeline.Redeliver(ctx, deliveriesBack)
 	})
 }
 
@@ -48,7 +48,7 @@ func (m *Machine) sweepRegistrations(ctx context.Context) error {
 	since := time.Now().Add(-pipeline.RegistrationsBack)
 	return m.every(ctx, registrationsEvery, "looking for registrations that are left", func(ctx context.Context) error {
 		next := time.Now().Add(-4 * registrationsEvery) // what is not removed now is looked at again
-		if err := m.joins.RemoveRegistrations(ctx, since); err != nil {
+		if err := m.pipeline.RemoveRegistrations(ctx, since); err != nil {
 			return err
 		}
 		since = next
@@ -61,12 +61,12 @@ func (m *Machine) sweepRegistrations(ctx context.Context) error {
 func (m *Machine) every(ctx context.Context, period time.Duration, what string, f func(context.Context) error) error {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
-	m.vitals.turn(what, period) // it has begun
+	m.vitals.beat(what, period) // it has begun
 	for {
 		if err := f(ctx); err != nil && ctx.Err() == nil {
 			m.config.Log.Warn(what, "err", err)
 		}
-		m.vitals.turn(what, period)
+		m.vitals.beat(what, period)
 		select {
 		case <-ctx.Done():
 			return nil

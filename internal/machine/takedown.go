@@ -28,7 +28,7 @@ func (m *Machine) TakeDown(ctx context.Context, t Takedown) (left []string, err 
 	if err := m.drain(ctx, t); err != nil {
 		return nil, err
 	}
-	places, err := m.places(ctx)
+	places, err := m.registrationScopes(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (m *Machine) removeRunners(ctx context.Context, force bool) error {
 		if r.State == ledger.RunnerBusy && !force {
 			continue
 		}
-		errs = append(errs, m.joins.Remove(ctx, ledger.RemoveRunner{
+		errs = append(errs, m.pipeline.Remove(ctx, ledger.RemoveRunner{
 			Runner: r.Name, Pool: r.Pool, GitHubID: r.GitHubID, Registered: !r.Claimed.IsZero(), Force: force,
 			Scope: r.Scope, Reason: "mayfly down",
 		}))
@@ -93,8 +93,8 @@ func (m *Machine) removeRunners(ctx context.Context, force bool) error {
 	return errors.Join(errs...)
 }
 
-// places are where runners of this machine can be registered, as far as the ledger knows.
-func (m *Machine) places(ctx context.Context) (map[github.Scope]bool, error) {
+// registrationScopes are where runners of this machine can be registered, as far as the ledger knows.
+func (m *Machine) registrationScopes(ctx context.Context) (map[github.Scope]bool, error) {
 	runners, err := m.ledger.Runners(ctx, ledger.RunnerQuery{Limit: allRunners})
 	if err != nil {
 		return nil, err
@@ -111,7 +111,7 @@ func (m *Machine) places(ctx context.Context) (map[github.Scope]bool, error) {
 // registered calls f for each runner of this machine's that GitHub knows.
 func (m *Machine) registered(ctx context.Context, places map[github.Scope]bool, f func(github.Scope, github.Runner) error) error {
 	for at := range places {
-		there, err := m.joins.Forge.Runners(ctx, at)
+		there, err := m.pipeline.Forge.Runners(ctx, at)
 		if errors.Is(err, github.ErrNotFound) { // the repository is gone, and they with it
 			continue
 		} else if err != nil {
@@ -131,7 +131,7 @@ func (m *Machine) registered(ctx context.Context, places map[github.Scope]bool, 
 func (m *Machine) deregisterAll(ctx context.Context, places map[github.Scope]bool, t Takedown) error {
 	return m.registered(ctx, places, func(at github.Scope, r github.Runner) error {
 		t.Say("removing the registration of %s from %s", r.Name, at)
-		err := m.joins.Forge.RemoveRunner(ctx, at, r.ID)
+		err := m.pipeline.Forge.RemoveRunner(ctx, at, r.ID)
 		if errors.Is(err, github.ErrBusy) { // GitHub has yet to hear of its end; it is listed
 			return nil
 		}
@@ -144,7 +144,7 @@ func (m *Machine) removeHook(ctx context.Context, t Takedown) error {
 	if err != nil || hook == nil {
 		return err
 	}
-	err = m.joins.Forge.RemoveWebhook(ctx, at, hook.ID)
+	err = m.pipeline.Forge.RemoveWebhook(ctx, at, hook.ID)
 	if errors.Is(err, github.ErrByHand) {
 		t.Say("GitHub has no call to remove the webhook of %s to %s: do it on its settings page", at, hook.URL)
 		return nil
@@ -161,7 +161,7 @@ func (m *Machine) findHook(ctx context.Context) (github.Scope, *github.Hook, err
 	if err != nil {
 		return at, nil, err
 	}
-	hook, err := m.joins.Forge.Webhook(ctx, at, m.config.HookURL)
+	hook, err := m.pipeline.Forge.Webhook(ctx, at, m.config.HookURL)
 	switch {
 	case errors.Is(err, github.ErrNotFound), errors.Is(err, github.ErrByHand):
 		return at, nil, nil
@@ -215,7 +215,7 @@ func (m *Machine) leftovers(ctx context.Context, places map[github.Scope]bool, t
 	for _, c := range containers {
 		left = append(left, "container "+c.Runner)
 	}
-	claims, err := m.desk.Runners()
+	claims, err := m.sockets.Runners()
 	if err != nil {
 		return nil, err
 	}

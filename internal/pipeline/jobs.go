@@ -16,7 +16,7 @@ import (
 func (p *Pipeline) Observe(ctx context.Context, e event.Event) (ledger.Result, error) {
 	job, err := event.ParseWorkflowJob(e.Detail)
 	if err != nil {
-		return ledger.Result{}, fmt.Errorf("%w: %w", ErrUseless, err)
+		return ledger.Result{}, fmt.Errorf("%w: %w", ErrNotProcessable, err)
 	}
 	return p.Ledger.Apply(ctx, ledger.JobSeen{Job: job, At: e.Time})
 }

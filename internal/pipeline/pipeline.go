@@ -19,9 +19,9 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// ErrUseless is the error of an event that no repetition makes good, such as
+// ErrNotProcessable is the error of an event that no repetition makes good, such as
 // one whose detail cannot be read: it belongs among the dead letters at once.
-var ErrUseless = errors.New("of no use")
+var ErrNotProcessable = errors.New("not processable")
 
 // A Config is what a [Pipeline] joins.
 type Config struct {
@@ -65,7 +65,7 @@ func EventOf(effect ledger.Effect, now time.Time) (event.Event, error) {
 // detail type.
 func EffectOf[T ledger.Effect](e event.Event) (effect T, err error) {
 	if err := json.Unmarshal(e.Detail, &effect); err != nil {
-		return effect, fmt.Errorf("detail of %q: %w: %w", e.DetailType, ErrUseless, err)
+		return effect, fmt.Errorf("detail of %q: %w: %w", e.DetailType, ErrNotProcessable, err)
 	}
 	return effect, nil
 }

@@ -44,7 +44,7 @@ func (p *Pipeline) Gone(ctx context.Context, in ledger.Gone) error {
 func (p *Pipeline) deregister(ctx context.Context, r ledger.RemoveRunner) error {
 	scope, err := p.scope(r.Scope)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUseless, err)
+		return fmt.Errorf("%w: %w", ErrNotProcessable, err)
 	}
 	return p.forget(ctx, scope, string(r.Runner), r.GitHubID)
 }

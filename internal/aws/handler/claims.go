@@ -72,25 +72,18 @@ func (c *Claims) caller(r *http.Request) (string, error) {
 	return session, nil
 }
 
-// runnerOf returns the runner that task stands for.
+// runnerOf returns the runner that task represents. A job that the ledger does not know is waited for.
 func (c *Claims) runnerOf(ctx context.Context, task Task) (ledger.RunnerName, error) {
-	if task.Runner != "" {
-		return task.Runner, nil
-	}
-	name, why, err := c.first(ctx, task)
+	name, why, err := task.runner(ctx, c.Pipeline.Ledger, c.Now())
 	if errors.Is(err, ledger.ErrNotFound) {
 		if name, why, err = c.ask(ctx, task); errors.Is(err, ledger.ErrNotFound) {
-			err = &claim.Refused{Reason: fmt.Sprintf("job %s is not known, to GitHub neither", task.Job)}
+			err = &claim.Refused{Reason: fmt.Sprintf("neither the ledger nor GitHub knows job %s", task.Job)}
 		}
 	}
 	if err == nil && name == "" {
 		err = &claim.Refused{Reason: why}
 	}
 	return name, err
-}
-
-func (c *Claims) first(ctx context.Context, task Task) (name ledger.RunnerName, why string, err error) {
-	return ledger.FirstRunner(ctx, c.Pipeline.Ledger, task.Job, c.Now())
 }
 
 // A job's event reaches ECS and the ledger on ways of their own, and a task may well
@@ -111,7 +104,7 @@ func (c *Claims) ask(ctx context.Context, task Task) (name ledger.RunnerName, wh
 	}); err != nil {
 		return "", "", err
 	}
-	return c.first(ctx, task)
+	return task.runner(ctx, c.Pipeline.Ledger, c.Now())
 }
 
 // check says whether task may speak for runner. Whether it may claim, the ledger

@@ -306,7 +306,7 @@ func TestJobNotSeen(t *testing.T) {
 	claim("1", 503, "")
 	s.now = s.now.Add(11 * time.Second)
 	claim("1", 200, "encoded_jit_config") // GitHub was asked
-	claim("2", 403, "to GitHub neither")
+	claim("2", 403, "neither the ledger nor GitHub knows job")
 }
 
 // TestECSAway has an ECS that is out of reach.

@@ -66,7 +66,7 @@ func (l *Ledger) handle(ctx context.Context, e event.Event) error {
 	case typeTaskState:
 		return l.task(ctx, e)
 	}
-	return fmt.Errorf("detail type %q: %w: want %q or %q", e.DetailType, pipeline.ErrUseless, event.TypeWorkflowJob, typeTaskState)
+	return fmt.Errorf("detail type %q: %w: want %q or %q", e.DetailType, pipeline.ErrNotProcessable, event.TypeWorkflowJob, typeTaskState)
 }
 
 // tick lets the ledger look at the time, and do all that it finds to do.
@@ -85,16 +85,16 @@ func tick(ctx context.Context, store ledger.Store) error {
 func (l *Ledger) task(ctx context.Context, e event.Event) error {
 	var c change
 	if err := json.Unmarshal(e.Detail, &c); err != nil {
-		return fmt.Errorf("detail of %q: %w: %w", e.DetailType, pipeline.ErrUseless, err)
+		return fmt.Errorf("detail of %q: %w: %w", e.DetailType, pipeline.ErrNotProcessable, err)
 	}
 	task, err := l.Tasks.read(types.Task{TaskArn: &c.TaskARN, TaskDefinitionArn: &c.TaskDefinitionARN, Overrides: c.Overrides})
 	if other := (foreign{}); errors.As(err, &other) {
 		l.Log.Debug("a task of others", "task", task.ID, "err", err)
 		return nil
 	} else if err != nil {
-		return fmt.Errorf("task %s: %w: %w", c.TaskARN, pipeline.ErrUseless, err)
+		return fmt.Errorf("task %s: %w: %w", c.TaskARN, pipeline.ErrNotProcessable, err)
 	}
-	runner, err := standsFor(ctx, l.Pipeline.Ledger, task, l.Now())
+	runner, _, err := task.runner(ctx, l.Pipeline.Ledger, l.Now())
 	if err != nil {
 		return fmt.Errorf("task %s: job %s: %w", task.ID, task.Job, err)
 	}
@@ -124,15 +124,6 @@ func (l *Ledger) turnedAway(ctx context.Context, c change, runner ledger.RunnerN
 		return true, nil
 	}
 	return err == nil && list[0].Container != task, err
-}
-
-// standsFor returns the runner that task stands for: "" while none was made for its job.
-func standsFor(ctx context.Context, store ledger.Store, task Task, now time.Time) (ledger.RunnerName, error) {
-	if task.Runner != "" {
-		return task.Runner, nil
-	}
-	name, _, err := ledger.FirstRunner(ctx, store, task.Job, now)
-	return name, err
 }
 
 // A news is the detail of an event that tells what the end of a runner means for its image.

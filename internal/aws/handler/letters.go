@@ -32,8 +32,8 @@ const (
 	tries       = 10               // how often a letter is taken up; then it stays, and an alarm tells of it
 )
 
-// A letter is an event that came to nothing, and why.
-type letter struct {
+// A deadLetter is an event that came to nothing, and why.
+type deadLetter struct {
 	event.Event
 	target string // ARN of a rule's target; "" when a function gave it up
 	why    string
@@ -91,7 +91,7 @@ func (s *Sweep) returnLetter(ctx context.Context, m types.Message) error {
 //
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-event-delivery.html#eb-rule-dlq
 // https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html#invocation-dlq
-func read(m types.Message) (l letter, err error) {
+func read(m types.Message) (l deadLetter, err error) {
 	attribute := func(names ...string) string {
 		var parts []string
 		for _, name := range names {
@@ -112,14 +112,14 @@ func read(m types.Message) (l letter, err error) {
 
 // settle does what the event of l was for. What ECS would not start is told to the
 // ledger, which wants another runner, later each time.
-func (s *Sweep) settle(ctx context.Context, l letter) error {
+func (s *Sweep) settle(ctx context.Context, l deadLetter) error {
 	switch {
 	case strings.Contains(l.target, ":ecs:"):
 		return s.notStarted(ctx, l)
 	case l.DetailType == event.TypeWorkflowJob, l.DetailType == typeTaskState:
 		books := &Ledger{Pipeline: s.Pipeline, Tasks: s.Tasks, Publish: s.Publish, Now: s.Now, Log: s.Log}
 		err := books.handle(ctx, l.Event)
-		if errors.Is(err, pipeline.ErrUseless) {
+		if errors.Is(err, pipeline.ErrNotProcessable) {
 			err = fmt.Errorf("%w: %w", errKeep, err)
 		}
 		return err
@@ -133,12 +133,12 @@ func (s *Sweep) settle(ctx context.Context, l letter) error {
 }
 
 // notStarted tells the ledger that there will be no task for a runner, unless there is one.
-func (s *Sweep) notStarted(ctx context.Context, l letter) error {
+func (s *Sweep) notStarted(ctx context.Context, l deadLetter) error {
 	task, err := l.task()
 	if err != nil {
 		return fmt.Errorf("%w: %w", errKeep, err)
 	}
-	name, err := standsFor(ctx, s.Pipeline.Ledger, task, s.Now())
+	name, _, err := task.runner(ctx, s.Pipeline.Ledger, s.Now())
 	if err != nil || name == "" {
 		return err
 	}
@@ -150,7 +150,7 @@ func (s *Sweep) notStarted(ctx context.Context, l letter) error {
 }
 
 // task returns the task that a rule would have started for the event of l.
-func (l letter) task() (Task, error) {
+func (l deadLetter) task() (Task, error) {
 	if l.DetailType == event.TypeRunnerWanted {
 		want, err := pipeline.EffectOf[ledger.WantRunner](l.Event)
 		return Task{Job: want.Job, Runner: want.Runner}, err

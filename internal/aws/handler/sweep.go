@@ -60,7 +60,7 @@ func (s *Sweep) Handle(ctx context.Context, e event.Event) error {
 	case contract.TypeRunwayUncertain:
 		err = s.askRunway(ctx, e)
 	default:
-		err = fmt.Errorf("detail type %q: %w: want %q, %q, %q or %q", e.DetailType, pipeline.ErrUseless,
+		err = fmt.Errorf("detail type %q: %w: want %q, %q, %q or %q", e.DetailType, pipeline.ErrNotProcessable,
 			typeSchedule, event.TypeRunnerUnwanted, event.TypeJobUncertain, contract.TypeRunwayUncertain)
 	}
 	if err != nil {
@@ -110,7 +110,7 @@ func (s *Sweep) removeRegistrations(ctx context.Context) error {
 func (s *Sweep) askRunway(ctx context.Context, e event.Event) error {
 	var d image.Deprecated
 	if err := json.Unmarshal(e.Detail, &d); err != nil {
-		return fmt.Errorf("detail of %q: %w: %w", e.DetailType, pipeline.ErrUseless, err)
+		return fmt.Errorf("detail of %q: %w: %w", e.DetailType, pipeline.ErrNotProcessable, err)
 	}
 	end, told := s.Pipeline.RunnerEnd(ctx, d.Version)
 	if !told {

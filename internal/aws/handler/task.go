@@ -30,6 +30,16 @@ type Task struct {
 	Started time.Time         // when its container ran; zero if that is not known yet
 }
 
+// runner returns the runner that t represents: the one it was started for, or the first of its job. While
+// none was made for the job, name is empty and why says what the job waits for. The error is
+// [ledger.ErrNotFound] while the ledger does not know the job.
+func (t Task) runner(ctx context.Context, store ledger.Store, now time.Time) (name ledger.RunnerName, why string, err error) {
+	if t.Runner != "" {
+		return t.Runner, "", nil
+	}
+	return ledger.FirstRunner(ctx, store, t.Job, now)
+}
+
 // Tasks finds tasks of one cluster. What a task was started for never changes, and
 // is remembered. It may be used by several goroutines at once.
 type Tasks struct {

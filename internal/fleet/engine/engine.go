@@ -74,14 +74,14 @@ func (l *Launcher) Close() error {
 
 // Start implements [fleet.Launcher]. An image that is not there is pulled.
 func (l *Launcher) Start(ctx context.Context, spec fleet.Spec) error {
-	err := l.start(ctx, spec)
+	err := l.createAndRun(ctx, spec)
 	if err != nil {
 		return fmt.Errorf("starting runner %s: %w", spec.Runner, err)
 	}
 	return nil
 }
 
-func (l *Launcher) start(ctx context.Context, spec fleet.Spec) error {
+func (l *Launcher) createAndRun(ctx context.Context, spec fleet.Spec) error {
 	options, err := l.options(spec)
 	if err != nil {
 		return err

@@ -121,7 +121,7 @@ func (h *hub) Forget(_ context.Context, _ claim.Permit, runner string) error {
 }
 
 // open opens the socket of r1 in dir.
-func open(t *testing.T, dir string, b *book, h *hub) (*claim.Desk, string) {
+func open(t *testing.T, dir string, b *book, h *hub) (*claim.SocketServer, string) {
 	t.Helper()
 	desk, err := claim.New(claim.Config{Dir: dir, Ledger: b, Forge: h, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"sync"
 )
 
-// A door answers one runner, and remembers how far its claim has come.
-type door struct {
+// A session answers one runner, and remembers how far its claim has come.
+type session struct {
 	runner string
 	ledger Ledger
 	forge  Forge
@@ -31,90 +31,90 @@ type door struct {
 // where no process lives as long as a runner, each call may be given a Handler of its own.
 // Of such calls the ledger has to hold apart those that come at once: it must not
 // grant a claim again while another call may still be at it.
-func Handler(c Config, runner string) http.Handler { return newDoor(c, runner).handler() }
+func Handler(c Config, runner string) http.Handler { return newSession(c, runner).handler() }
 
-func newDoor(c Config, runner string) *door {
-	return &door{runner: runner, ledger: c.Ledger, forge: c.Forge, log: &sparing{Logger: c.Log.With("runner", runner)}}
+func newSession(c Config, runner string) *session {
+	return &session{runner: runner, ledger: c.Ledger, forge: c.Forge, log: &sparing{Logger: c.Log.With("runner", runner)}}
 }
 
-func (d *door) handler() http.Handler {
+func (s *session) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+PathClaim, d.serveClaim)
-	mux.HandleFunc("POST "+PathReport, d.serveReport)
+	mux.HandleFunc("POST "+PathClaim, s.serveClaim)
+	mux.HandleFunc("POST "+PathReport, s.serveReport)
 	return http.MaxBytesHandler(mux, maxBody)
 }
 
-func (d *door) serveClaim(w http.ResponseWriter, r *http.Request) {
+func (s *session) serveClaim(w http.ResponseWriter, r *http.Request) {
 	// A caller that hangs up must not leave a claim half done.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), claimLimit)
 	defer cancel()
-	grant, err := d.claim(ctx)
+	grant, err := s.claim(ctx)
 	if err != nil {
-		d.log.warn("claim not granted", "err", err)
+		s.log.warn("claim not granted", "err", err)
 		Refuse(w, err)
 		return
 	}
-	d.log.Info("claim granted", "job", d.permit.Job)
+	s.log.Info("claim granted", "job", s.permit.Job)
 	answer(w, http.StatusOK, grant)
 }
 
 // claim takes the claim as far as it goes; see the package's comment.
-func (d *door) claim(ctx context.Context) (Grant, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.refused != nil {
-		return Grant{}, d.refused
+func (s *session) claim(ctx context.Context) (Grant, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refused != nil {
+		return Grant{}, s.refused
 	}
-	registration, err := d.register(ctx)
+	registration, err := s.register(ctx)
 	if err != nil {
-		errors.As(err, &d.refused) // a final no stays one
+		errors.As(err, &s.refused) // a final no stays one
 		return Grant{}, err
 	}
-	d.refused = &Refused{"the claim of this runner is spent: it is answered once"}
+	s.refused = &Refused{"the claim of this runner is spent: it is answered once"}
 	return Grant{
-		Runner:     d.runner,
+		Runner:     s.runner,
 		JIT:        registration.JIT.Reveal(),
-		IdleLimit:  d.permit.IdleLimit,
-		TotalLimit: d.permit.TotalLimit,
+		IdleLimit:  s.permit.IdleLimit,
+		TotalLimit: s.permit.TotalLimit,
 	}, nil
 }
 
 // register returns a registration that the ledger knows of.
-func (d *door) register(ctx context.Context) (Registration, error) {
-	if d.permit == nil {
-		permit, err := d.ledger.Claim(ctx, d.runner)
+func (s *session) register(ctx context.Context) (Registration, error) {
+	if s.permit == nil {
+		permit, err := s.ledger.Claim(ctx, s.runner)
 		if err != nil {
 			return Registration{}, err
 		}
-		d.permit = &permit
+		s.permit = &permit
 	}
-	made, err := d.make(ctx)
+	made, err := s.make(ctx)
 	if later := (*Later)(nil); errors.As(err, &later) {
-		if kept := d.ledger.PutOff(ctx, d.runner, *d.permit, later.After); kept != nil {
-			d.log.warn("the grant of a claim that is put off was not given back: it ends by itself", "err", kept)
+		if kept := s.ledger.PutOff(ctx, s.runner, *s.permit, later.After); kept != nil {
+			s.log.warn("the grant of a claim that is put off was not given back: it ends by itself", "err", kept)
 		}
 	}
 	if err != nil {
 		return Registration{}, err
 	}
-	return made, d.ledger.Registered(ctx, d.runner, made.ID)
+	return made, s.ledger.Registered(ctx, s.runner, made.ID)
 }
 
 // make has the forge make the registration, in place of one that an attempt has left
 // which was cut off.
-func (d *door) make(ctx context.Context) (Registration, error) {
-	made, err := d.forge.Register(ctx, *d.permit, d.runner)
+func (s *session) make(ctx context.Context) (Registration, error) {
+	made, err := s.forge.Register(ctx, *s.permit, s.runner)
 	if !errors.Is(err, ErrTaken) {
 		return made, err
 	}
-	d.log.Info("removing the registration of an attempt that was cut off", "job", d.permit.Job)
-	if err := d.forge.Forget(ctx, *d.permit, d.runner); err != nil {
+	s.log.Info("removing the registration of an attempt that was cut off", "job", s.permit.Job)
+	if err := s.forge.Forget(ctx, *s.permit, s.runner); err != nil {
 		return Registration{}, err
 	}
-	return d.forge.Register(ctx, *d.permit, d.runner)
+	return s.forge.Register(ctx, *s.permit, s.runner)
 }
 
-func (d *door) serveReport(w http.ResponseWriter, r *http.Request) {
+func (s *session) serveReport(w http.ResponseWriter, r *http.Request) {
 	var report Report
 	err := json.NewDecoder(r.Body).Decode(&report)
 	if err == nil {
@@ -129,26 +129,26 @@ func (d *door) serveReport(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), reportLimit)
 	defer cancel()
-	d.report(ctx, w, report)
+	s.report(ctx, w, report)
 }
 
 // report passes one report on and answers for the ledger.
-func (d *door) report(ctx context.Context, w http.ResponseWriter, r Report) {
-	d.reportMu.Lock()
-	defer d.reportMu.Unlock()
-	if d.reports >= maxReports {
+func (s *session) report(ctx context.Context, w http.ResponseWriter, r Report) {
+	s.reportMu.Lock()
+	defer s.reportMu.Unlock()
+	if s.reports >= maxReports {
 		Refuse(w, &Refused{fmt.Sprintf("want at most %d reports of one runner", maxReports)})
 		return
 	}
-	switch err := d.ledger.Report(ctx, d.runner, r); {
+	switch err := s.ledger.Report(ctx, s.runner, r); {
 	case err == nil:
-		d.reports++
+		s.reports++
 		w.WriteHeader(http.StatusNoContent)
 	case errors.Is(err, ErrBusy):
-		d.reports++
+		s.reports++
 		answer(w, http.StatusConflict, Refusal{err.Error()})
 	default:
-		d.log.warn("report put off", "phase", r.Phase, "err", err)
+		s.log.warn("report put off", "phase", r.Phase, "err", err)
 		Refuse(w, err)
 	}
 }

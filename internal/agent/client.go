@@ -45,21 +45,21 @@ func Socket(path string) Channel {
 	}}
 }
 
-// A desk is the other side of the channel.
-type desk struct {
+// A client is the other side of the channel.
+type client struct {
 	url  string
 	http *http.Client
 }
 
-func newDesk(c Channel) *desk {
-	return &desk{strings.TrimSuffix(c.URL, "/"), &http.Client{Timeout: callLimit, Transport: c.Transport}}
+func newClient(c Channel) *client {
+	return &client{strings.TrimSuffix(c.URL, "/"), &http.Client{Timeout: callLimit, Transport: c.Transport}}
 }
 
 // claim claims until there is a final answer or ctx ends. A refusal is a
 // *[claim.Refused].
-func (d *desk) claim(ctx context.Context) (claim.Grant, error) {
+func (c *client) claim(ctx context.Context) (claim.Grant, error) {
 	var grant claim.Grant
-	err := persist(ctx, func() error { return d.post(ctx, claim.PathClaim, struct{}{}, &grant) })
+	err := persist(ctx, func() error { return c.post(ctx, claim.PathClaim, struct{}{}, &grant) })
 	if err == nil && grant.JIT == "" {
 		err = &claim.Refused{Reason: "the grant holds no configuration"}
 	}
@@ -67,26 +67,26 @@ func (d *desk) claim(ctx context.Context) (claim.Grant, error) {
 }
 
 // report makes one attempt to report r.
-func (d *desk) report(ctx context.Context, r claim.Report) error {
-	return d.post(ctx, claim.PathReport, r, nil)
+func (c *client) report(ctx context.Context, r claim.Report) error {
+	return c.post(ctx, claim.PathReport, r, nil)
 }
 
 // insist reports r until it is taken or refused, or ctx ends.
-func (d *desk) insist(ctx context.Context, r claim.Report) error {
-	return persist(ctx, func() error { return d.report(ctx, r) })
+func (c *client) insist(ctx context.Context, r claim.Report) error {
+	return persist(ctx, func() error { return c.report(ctx, r) })
 }
 
-func (d *desk) post(ctx context.Context, path string, in, out any) error {
+func (c *client) post(ctx context.Context, path string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	res, err := d.http.Do(req)
+	res, err := c.http.Do(req)
 	if err != nil {
 		return err
 	}

@@ -23,12 +23,12 @@ type Config struct {
 	Log    *slog.Logger
 }
 
-// A Desk opens a claim socket for each runner and answers on it. Its methods may
+// A SocketServer opens a claim socket for each runner and answers on it. Its methods may
 // be called from several goroutines at once.
 //
 // The container of a runner is given the runner's folder, not the socket in it:
 // after a restart the socket is made anew and the agent finds it in its place.
-type Desk struct {
+type SocketServer struct {
 	config Config
 	folder *os.File // Dir, open: sockets are bound through it
 
@@ -39,11 +39,11 @@ type Desk struct {
 // A socket is one that is open: its server, and who answers.
 type socket struct {
 	*http.Server
-	door *door
+	session *session
 }
 
 // New makes the folder and returns a Desk with no socket open.
-func New(c Config) (*Desk, error) {
+func New(c Config) (*SocketServer, error) {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder of claim sockets: %w", err)
 	}
@@ -54,7 +54,7 @@ func New(c Config) (*Desk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the folder of claim sockets: %w", err)
 	}
-	return &Desk{config: c, folder: folder, servers: map[string]*socket{}}, nil
+	return &SocketServer{config: c, folder: folder, servers: map[string]*socket{}}, nil
 }
 
 // runnerName is what may be the name of a folder and of a container.
@@ -64,21 +64,21 @@ const wantName = "want a name of 1 to 64 of a-z, 0-9 and -"
 
 // Open opens the claim socket of runner and returns the folder that holds it,
 // to be mounted into the container. When it is open already nothing happens.
-func (d *Desk) Open(runner string) (dir string, err error) {
+func (s *SocketServer) Open(runner string) (dir string, err error) {
 	if !runnerName.MatchString(runner) {
 		return "", fmt.Errorf("opening the claim socket of %q: %s", runner, wantName)
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	dir = filepath.Join(d.config.Dir, runner)
-	if d.servers[runner] != nil {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	dir = filepath.Join(s.config.Dir, runner)
+	if s.servers[runner] != nil {
 		return dir, nil
 	}
-	l, err := d.listen(runner)
+	l, err := s.listen(runner)
 	if err != nil {
 		return "", fmt.Errorf("opening the claim socket of %s: %w", runner, err)
 	}
-	d.servers[runner] = serve(d.config, runner, l)
+	s.servers[runner] = serve(s.config, runner, l)
 	return dir, nil
 }
 
@@ -86,19 +86,19 @@ func (d *Desk) Open(runner string) (dir string, err error) {
 // mode is right: whoever sees it can use it, and nothing that a container put in
 // the folder is ever followed. It is bound through the open folder, because the
 // path of a unix socket may have 107 bytes only and a state folder can be deep.
-func (d *Desk) listen(runner string) (net.Listener, error) {
-	dir := filepath.Join(d.config.Dir, runner)
+func (s *SocketServer) listen(runner string) (net.Listener, error) {
+	dir := filepath.Join(s.config.Dir, runner)
 	if err := os.Mkdir(dir, 0o711); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
 	if err := os.Chmod(dir, 0o711); err != nil { // whatever the umask
 		return nil, err
 	}
-	fresh := filepath.Join(d.config.Dir, "."+runner)
+	fresh := filepath.Join(s.config.Dir, "."+runner)
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	l, err := net.Listen("unix", fmt.Sprintf("/proc/self/fd/%d/.%s", d.folder.Fd(), runner))
+	l, err := net.Listen("unix", fmt.Sprintf("/proc/self/fd/%d/.%s", s.folder.Fd(), runner))
 	if err != nil {
 		return nil, err
 	}
@@ -110,20 +110,20 @@ func (d *Desk) listen(runner string) (net.Listener, error) {
 }
 
 // Close closes the socket of runner, open or not, and removes its folder.
-func (d *Desk) Close(runner string) error {
+func (s *SocketServer) Close(runner string) error {
 	if !runnerName.MatchString(runner) {
 		return fmt.Errorf("closing the claim socket of %q: %s", runner, wantName)
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if server := d.servers[runner]; server != nil {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if server := s.servers[runner]; server != nil {
 		server.Close() // of connections that are being dropped, an error means nothing
-		server.door.log.finish()
-		delete(d.servers, runner)
+		server.session.log.finish()
+		delete(s.servers, runner)
 	}
 	// A crash in the middle of listen leaves the socket beside the folder.
 	for _, name := range []string{"." + runner, runner} {
-		if err := os.RemoveAll(filepath.Join(d.config.Dir, name)); err != nil {
+		if err := os.RemoveAll(filepath.Join(s.config.Dir, name)); err != nil {
 			return fmt.Errorf("removing the claim folder of %s: %w", runner, err)
 		}
 	}
@@ -131,8 +131,8 @@ func (d *Desk) Close(runner string) error {
 }
 
 // Runners lists whose folders are there, open or left by an earlier process.
-func (d *Desk) Runners() ([]string, error) {
-	entries, err := os.ReadDir(d.config.Dir)
+func (s *SocketServer) Runners() ([]string, error) {
+	entries, err := os.ReadDir(s.config.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("listing claim folders: %w", err)
 	}
@@ -148,21 +148,21 @@ func (d *Desk) Runners() ([]string, error) {
 // Shutdown closes every socket and lets claims under way finish until ctx ends.
 // The folders stay: their runners find their sockets again when a new Desk opens
 // them.
-func (d *Desk) Shutdown(ctx context.Context) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+func (s *SocketServer) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var wg sync.WaitGroup
-	errs := make(chan error, len(d.servers))
-	for _, server := range d.servers {
+	errs := make(chan error, len(s.servers))
+	for _, server := range s.servers {
 		wg.Go(func() { errs <- server.Shutdown(ctx) })
 	}
 	wg.Wait()
 	close(errs)
-	all := d.folder.Close()
+	all := s.folder.Close()
 	for err := range errs {
 		all = errors.Join(all, err)
 	}
-	clear(d.servers)
+	clear(s.servers)
 	return all
 }
 
@@ -181,9 +181,9 @@ const (
 // serve serves runner's claim on l until the server is closed, which it is for good after too
 // many calls.
 func serve(c Config, runner string, l net.Listener) *socket {
-	s := &socket{door: newDoor(c, runner)}
+	s := &socket{session: newSession(c, runner)}
 	s.Server = &http.Server{
-		Handler: guard(s.door.handler(), func() {
+		Handler: guard(s.session.handler(), func() {
 			c.Log.Warn("claim socket closed: the job floods it with calls", "runner", runner)
 			s.Close()
 		}),
