@@ -72,7 +72,12 @@ func (s *setup) checkSandbox() error {
 	}
 	for i, p := range s.limits.Pools {
 		if err := sandbox.Check(p); err != nil {
-			return machine.SandboxFault(s.FaultAt(fmt.Sprintf("pools[%d].network", i), "%v", err))
+			var no *fleet.Refusal
+			key := ""
+			if errors.As(err, &no) {
+				key = "." + no.Key
+			}
+			return machine.Refused(s.FaultAt(fmt.Sprintf("pools[%d]%s", i, key), "pool %q: %v", p.Name, err), err)
 		}
 	}
 	return nil

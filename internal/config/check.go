@@ -50,6 +50,7 @@ func (c *Config) check(d *decoder) {
 		if d.has(at) {
 			d.checkName(at, "pool", p.Name, names)
 			d.checkPool(at, p)
+			d.checkSetup(at, p)
 		}
 	}
 	if c.Platform == PlatformAWS {

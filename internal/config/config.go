@@ -157,6 +157,8 @@ type Pool struct {
 	Command      []string      `yaml:"command" default:"/home/runner/run.sh" doc:"The runner's program and its arguments, inside the container."`
 	Network      string        `yaml:"network" default:"own" enum:"own|host|none" doc:"What a runner can reach: everything but this machine's loopback (own), everything that this machine can (host), or nothing (none)."`
 	ReadOnlyRoot bool          `yaml:"read_only_root" default:"false" doc:"Make the image read-only, except home, /tmp, /run and /var/tmp. Not for images with the runner's program in its home, such as GitHub's."`
+	SharedMemory Bytes         `yaml:"shm" doc:"The size of /dev/shm, which browsers and databases use. It counts as memory. By default half of memory, at most 2GiB."`
+	Ulimits      Ulimits       `yaml:"ulimits" doc:"Limits for each process, such as {nofile: 65536, core: 0, stack: 8388608 unlimited}: one value, or a soft and a hard one. By default nofile is 65536, or the most that the engine can give."`
 	RunnerGroup  int64         `yaml:"runner_group" min:"1" default:"1" doc:"The id of the GitHub runner group. 1 is the default group."`
 	IdleLimit    time.Duration `yaml:"idle_limit" default:"5m" doc:"A runner that gets no job for this long exits."`
 	TotalLimit   time.Duration `yaml:"total_limit" default:"6h" doc:"A runner older than this is stopped, even in the middle of a job."`
@@ -204,6 +206,7 @@ func (c *Config) PoolSet() pool.Set {
 			Resources: pool.Resources{CPUs: p.CPUs, Memory: int64(p.Memory)}, PIDs: p.PIDs,
 			Image: p.Image, Command: p.Command, Network: pool.Network(p.Network), ReadOnlyRoot: p.ReadOnlyRoot,
 			OfOrganization: c.GitHub.RunnersAt == "organization", RunnerGroup: p.RunnerGroup, IdleLimit: p.IdleLimit, TotalLimit: p.TotalLimit,
+			Setup: p.setup(),
 		}
 	}
 	return set

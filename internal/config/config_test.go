@@ -57,6 +57,8 @@ pools:
     command: [/runner, --once]
     network: none
     read_only_root: true
+    shm: 300MiB
+    ulimits: {nofile: 1024 65536, core: 0, memlock: unlimited}
     runner_group: 7
     idle_limit: 90s
     total_limit: 1h30m
@@ -110,12 +112,17 @@ func TestParse(t *testing.T) {
 			Name: "small", Labels: []string{"self-hosted", "linux", "x64"},
 			Resources: pool.Resources{CPUs: 2, Memory: 4 << 30}, PIDs: 4096, Command: []string{"/home/runner/run.sh"},
 			Network: pool.NetworkOwn, RunnerGroup: 1, IdleLimit: 5 * time.Minute, TotalLimit: 6 * time.Hour,
+			Setup: pool.Setup{SharedMemory: 2 << 30},
 		},
 		{
 			Name: "big", Labels: []string{"self-hosted", "linux", "x64", "big"}, Repositories: []string{"acme/*"}, Max: 10,
 			Resources: pool.Resources{CPUs: 4, Memory: 3 << 29}, PIDs: 100, Image: "registry.example.com/runner@sha256:00",
 			Command: []string{"/runner", "--once"}, Network: pool.NetworkNone, ReadOnlyRoot: true,
 			RunnerGroup: 7, IdleLimit: 90 * time.Second, TotalLimit: 90 * time.Minute,
+			Setup: pool.Setup{
+				SharedMemory: 300 << 20,
+				Ulimits: map[string]pool.Ulimit{"nofile": {Soft: 1024, Hard: 65536}, "core": {}, "memlock": {Soft: pool.Unlimited, Hard: pool.Unlimited}},
+			},
 		},
 	}
 	if diff := cmp.Diff(wantPools, c.PoolSet()); diff != "" {

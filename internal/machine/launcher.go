@@ -3,6 +3,7 @@ package machine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
@@ -124,14 +125,18 @@ func (m *Machine) openSandbox(ctx context.Context) (*sandbox.Launcher, error) {
 func checkForSandbox(pools pool.Set) error {
 	for _, p := range pools {
 		if err := sandbox.Check(p); err != nil {
-			return SandboxFault(err)
+			return Refused(fmt.Errorf("pool %q: %w", p.Name, err), err)
 		}
 	}
 	return nil
 }
 
-func SandboxFault(err error) error {
-	return cli.Usage(err, "set network: host or network: none for the pool, or use a container engine")
+// Refused gives shown, which says that a launcher refused a pool, the hint of that refusal.
+func Refused(shown, refusal error) error {
+	if no := (*fleet.Refusal)(nil); errors.As(refusal, &no) {
+		return cli.Usage(shown, "%s", no.Hint)
+	}
+	return shown
 }
 
 // LauncherName says what runs runners.

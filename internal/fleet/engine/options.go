@@ -60,6 +60,7 @@ func (l *Launcher) hostConfig(spec fleet.Spec, network container.NetworkMode) *c
 	host := &container.HostConfig{
 		NetworkMode: network,
 		CapDrop:     []string{"ALL"},
+		ShmSize:     spec.Setup.SharedMemory,
 		SecurityOpt: []string{"no-new-privileges"},
 		// Of a runner's output the last megabyte is kept, and only until it is removed.
 		LogConfig: container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "1m"}},
@@ -74,11 +75,7 @@ func (l *Launcher) hostConfig(spec fleet.Spec, network container.NetworkMode) *c
 			NanoCPUs:   int64(spec.Resources.CPUs * 1e9),
 			Memory:     spec.Resources.Memory,
 			MemorySwap: spec.Resources.Memory, // memory and swap together: no swap
-			// Podman does not apply its defaults to requests, and without them asks for
-			// more than root may give where it lacks CAP_SYS_RESOURCE.
-			Ulimits: []*container.Ulimit{
-				{Name: "nofile", Soft: 8192, Hard: 16384}, {Name: "nproc", Soft: 16384, Hard: 32768},
-			},
+			Ulimits:    l.ulimits(spec.Setup),
 		},
 	}
 	if pids > 0 {

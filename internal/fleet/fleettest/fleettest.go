@@ -78,6 +78,8 @@ func Run(t *testing.T, s Subject) {
 		"network":                       testNetwork,
 		"read-only root":                testReadOnlyRoot,
 		"runner's cache":                testCache,
+		"shared memory":                 testSharedMemory,
+		"limits of processes":           testUlimits,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/mayfly-ci/mayfly/internal/fleet"
@@ -76,6 +77,9 @@ func (l *Launcher) files(r run, spec fleet.Spec, laid []binding, sources *stage)
 	add("--ro-bind", sources.path(r.path("passwd")), "/etc/passwd")
 	add("--ro-bind", sources.path(r.path("group")), "/etc/group")
 	add("--proc", "/proc", "--dev", "/dev")
+	if size := spec.Setup.SharedMemory; size > 0 && l.sizes {
+		add("--perms", "1777", "--size", strconv.FormatInt(size, 10), "--tmpfs", "/dev/shm")
+	}
 	add("--perms", "1777", "--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/var", "--perms", "1777", "--dir", "/var/tmp")
 	add("--bind", sources.path(r.path("home")), home)
 	for _, m := range laid {
