@@ -103,7 +103,7 @@ func (s *setup) checkEngine(ctx context.Context) config.Faults {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	socket, err := docker.Find(ctx, s.sockets()...)
-	if err != nil && s.Engine.Socket == "" && s.Launcher == machine.Auto {
+	if err != nil && s.Engine.Socket == "" && s.Launcher == machine.Auto && !machine.EngineInstalled() {
 		return nil // runners are sandboxes then
 	} else if err != nil {
 		return s.Config.FaultAt("engine.socket", "%s: mayfly up will not start: %s", cli.Printable(err.Error()), machine.HowToStart())

@@ -51,8 +51,9 @@ func (m *Machine) openFleet(ctx context.Context) (err error) {
 	return nil
 }
 
-// openLauncher returns the launcher that the settings name; for auto the engine if
-// one answers, else the sandbox, unless somebody named the engine's socket.
+// openLauncher returns the launcher that the settings name; for auto the engine if one
+// answers, else the sandbox. Who has an engine, or named its socket, means the engine: when
+// it is down that is told, not quietly made up for; a rehearsal makes do.
 func (m *Machine) openLauncher(ctx context.Context) (Launcher, error) {
 	if m.config.Launcher.Kind == Sandbox {
 		return m.openSandbox(ctx)
@@ -61,14 +62,15 @@ func (m *Machine) openLauncher(ctx context.Context) (Launcher, error) {
 	if m.engine, err = m.openEngine(ctx); err == nil {
 		return m.engine, nil
 	}
-	if m.config.Launcher.Kind == Engine || m.config.Launcher.Named {
-		return nil, noEngine(err, m.config.Launcher.Named)
+	launch := m.config.Launcher
+	if launch.Kind == Engine || launch.Named || EngineInstalled() && launch.Serve == "" {
+		return nil, noEngine(err, launch)
 	}
 	l, sandboxErr := m.openSandbox(ctx)
 	if sandboxErr != nil {
 		return nil, cli.Hint(errors.Join(err, sandboxErr), "%s; or install bubblewrap", HowToStart())
 	}
-	if isInstalled("podman") || isInstalled("dockerd") {
+	if EngineInstalled() {
 		m.config.Log.Warn("no container engine answers: runners are sandboxes", "err", err, "hint", HowToStart())
 	}
 	return l, nil

@@ -5,13 +5,27 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // A Setup is what the containers of a pool have besides image, resources and network.
 type Setup struct {
 	SharedMemory int64             // bytes of /dev/shm, which count as memory; 0 for what the launcher has
 	Ulimits      map[string]Ulimit // by name, such as nofile
+	Env          map[string]string // of the runner and its jobs
+	Mounts       []Mount
+	DNS          []string // addresses of name servers; none for the launcher's
 }
+
+// A Mount is a file or folder of the host, or a volume of the engine, that containers see.
+type Mount struct {
+	Source   string // absolute path, or the name of a volume
+	Target   string // absolute path inside
+	Writable bool
+}
+
+// OfVolume reports whether m is of a volume.
+func (m Mount) OfVolume() bool { return !strings.HasPrefix(m.Source, "/") }
 
 // Unlimited is no limit.
 const Unlimited = -1
@@ -51,6 +65,15 @@ const (
 func (s Setup) WithDefaults(memory int64) Setup {
 	s.SharedMemory = cmp.Or(s.SharedMemory, min(memory/2, maxSharedMemory))
 	return s
+}
+
+// Environ gives s's environment as NAME=value, sorted.
+func (s Setup) Environ() []string {
+	list := []string{}
+	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
+		list = append(list, name+"="+s.Env[name])
+	}
+	return list
 }
 
 // UlimitList gives the names of s's limits, sorted.

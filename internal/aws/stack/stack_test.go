@@ -125,7 +125,8 @@ func TestCheck(t *testing.T) {
 func TestSetup(t *testing.T) {
 	for pools, wants := range map[string][]string{
 		small: {"SharedMemorySize: 2048", "{ Name: nofile, SoftLimit: 65536, HardLimit: 65536 }"},
-		"- {name: a, labels: [b], shm: 300MiB, ulimits: {nofile: 1024 4096, memlock: unlimited}}\n": {
+		"- {name: a, labels: [b], shm: 300MiB, ulimits: {nofile: 1024 4096, memlock: unlimited}, env: {A: '\"b\" ${C}'}, dns: [10.0.0.2, 10.0.0.3]}\n": {
+			`{ Name: A, Value: "\"b\" ${C}" }`, `DnsServers: ["10.0.0.2", "10.0.0.3"]`,
 			"SharedMemorySize: 300", "{ Name: memlock, SoftLimit: -1, HardLimit: -1 }", "{ Name: nofile, SoftLimit: 1024, HardLimit: 4096 }",
 		},
 	} {

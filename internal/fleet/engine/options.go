@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -46,6 +47,7 @@ func (l *Launcher) options(spec fleet.Spec) (client.ContainerCreateOptions, erro
 			Hostname:   spec.Runner,
 			Entrypoint: spec.Args(),
 			Cmd:        []string{}, // not the image's
+			Env:        spec.Setup.Environ(),
 			StopSignal: "SIGTERM",
 			Labels: map[string]string{
 				labelInstance: l.config.Instance, labelRunner: spec.Runner, labelPool: spec.Pool, labelJob: spec.Job,
@@ -60,7 +62,6 @@ func (l *Launcher) hostConfig(spec fleet.Spec, network container.NetworkMode) *c
 	host := &container.HostConfig{
 		NetworkMode: network,
 		CapDrop:     []string{"ALL"},
-		ShmSize:     spec.Setup.SharedMemory,
 		SecurityOpt: []string{"no-new-privileges"},
 		// Of a runner's output the last megabyte is kept, and only until it is removed.
 		LogConfig: container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "1m"}},
@@ -81,6 +82,7 @@ func (l *Launcher) hostConfig(spec fleet.Spec, network container.NetworkMode) *c
 	if pids > 0 {
 		host.PidsLimit = &pids
 	}
+	furnish(host, spec.Setup)
 	if spec.ReadOnlyRoot {
 		host.ReadonlyRootfs = true
 		scratch(host)
@@ -96,6 +98,23 @@ func scratch(host *container.HostConfig) {
 	const options = "rw,nosuid,nodev,exec,mode=1777"
 	host.Tmpfs["/tmp"], host.Tmpfs["/var/tmp"] = options, options
 	host.Mounts = append(host.Mounts, mount.Mount{Type: mount.TypeVolume, Target: pool.Home})
+}
+
+// furnish gives a container what s says, besides its environment and limits.
+func furnish(host *container.HostConfig, s pool.Setup) {
+	host.ShmSize = s.SharedMemory
+	for _, m := range s.Mounts {
+		kind := mount.TypeBind
+		if m.OfVolume() {
+			kind = mount.TypeVolume
+		}
+		host.Mounts = append(host.Mounts, mount.Mount{Type: kind, Source: m.Source, Target: m.Target, ReadOnly: !m.Writable})
+	}
+	for _, server := range s.DNS {
+		if addr, err := netip.ParseAddr(server); err == nil { // the configuration is checked
+			host.DNS = append(host.DNS, addr)
+		}
+	}
 }
 
 func readOnly(host, inside string) mount.Mount {

@@ -80,6 +80,8 @@ func Run(t *testing.T, s Subject) {
 		"runner's cache":                testCache,
 		"shared memory":                 testSharedMemory,
 		"limits of processes":           testUlimits,
+		"environment":                   testEnvironment,
+		"mounts":                        testMounts,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

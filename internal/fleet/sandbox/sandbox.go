@@ -30,7 +30,10 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -131,7 +134,33 @@ func check(spec fleet.Spec) error {
 	if err := checkNetwork(spec.Network); err != nil {
 		return err
 	}
+	if err := checkMounts(spec.Setup); err != nil {
+		return err
+	}
 	return checkUlimits(spec.Setup)
+}
+
+// checkMounts finds what only an engine has.
+func checkMounts(s pool.Setup) error {
+	if len(s.DNS) > 0 {
+		return &fleet.Refusal{
+			Key: "dns", Err: errors.New("is for a network of Mayfly's own, which the sandbox does not have"),
+			Hint: "set the name servers of the machine, in /etc/resolv.conf, or use a container engine",
+		}
+	}
+	for i, m := range s.Mounts {
+		at := fmt.Sprintf("mounts[%d]", i)
+		switch {
+		case m.OfVolume():
+			return &fleet.Refusal{Key: at, Err: fmt.Errorf("%q: the sandbox has no volumes", m.Source), Hint: "mount a folder of this machine, with its path"}
+		case slices.ContainsFunc(programs(), func(folder string) bool { return m.Target == folder || strings.HasPrefix(m.Target, folder+"/") }):
+			return &fleet.Refusal{
+				Key: at, Err: fmt.Errorf("%q: the sandbox has this machine's %s, and nothing can be mounted below it", m.Target, path.Dir(m.Target)),
+				Hint: "mount it below /opt or " + pool.Home,
+			}
+		}
+	}
+	return nil
 }
 
 func checkNetwork(n pool.Network) error {
