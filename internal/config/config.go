@@ -168,7 +168,7 @@ type Pool struct {
 	Hooks        Hooks         `yaml:"hooks" doc:"Scripts of this machine that GitHub's runner runs around each job. Not on AWS, where they belong into the image."`
 	RunnerGroup  int64         `yaml:"runner_group" min:"1" default:"1" doc:"The id of the GitHub runner group. 1 is the default group."`
 	IdleLimit    time.Duration `yaml:"idle_limit" default:"5m" doc:"A runner that gets no job for this long exits."`
-	TotalLimit   time.Duration `yaml:"total_limit" default:"6h" doc:"A runner older than this is stopped, even in the middle of a job."`
+	TotalLimit   time.Duration `yaml:"total_limit" default:"6h30m" doc:"A job that runs for longer is stopped with its runner. GitHub cancels a job after its timeout-minutes, 360 by default: keep this above."`
 	AWS          PoolOnAWS     `yaml:"aws" doc:"Settings that apply on AWS only."`
 }
 

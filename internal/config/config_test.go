@@ -130,7 +130,7 @@ func TestParse(t *testing.T) {
 		{
 			Name: "small", Labels: []string{"self-hosted", "linux", "x64"},
 			Resources: pool.Resources{CPUs: 2, Memory: 4 << 30}, PIDs: 4096, Command: []string{"/home/runner/run.sh"},
-			Network: pool.NetworkOwn, RunnerGroup: 1, IdleLimit: 5 * time.Minute, TotalLimit: 6 * time.Hour,
+			Network: pool.NetworkOwn, RunnerGroup: 1, IdleLimit: 5 * time.Minute, TotalLimit: 390 * time.Minute,
 			Setup: pool.Setup{SharedMemory: 2 << 30, Env: proxyEnv(nil)},
 		},
 		{
