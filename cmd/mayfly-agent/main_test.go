@@ -385,6 +385,19 @@ func TestBusyRunnerHasNoIdleLimit(t *testing.T) {
 	}
 }
 
+// TestTotalLimitIsOfJob: a runner that waits for half its limit has all of it for its job.
+func TestTotalLimitIsOfJob(t *testing.T) {
+	s := &side{permit: claim.Permit{TotalLimit: 3 * enough}}
+	socket, _ := open(t, t.TempDir(), s)
+	_, wait := start(t, socket, listening+`sleep 2;`+running+`sleep 2;`+completed)
+	if end := wait(); end.code != 0 {
+		t.Errorf("exit code %d: %s", end.code, end.stderr)
+	}
+	if r := s.last(t); r.Reason != "job done" {
+		t.Errorf("reason %q, want job done", r.Reason)
+	}
+}
+
 func TestTotalLimitKills(t *testing.T) {
 	s := &side{permit: claim.Permit{TotalLimit: enough}}
 	socket, _ := open(t, t.TempDir(), s)

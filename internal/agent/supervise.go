@@ -27,6 +27,8 @@ type supervision struct {
 	again  int              // how often the runner restarted
 	reason string           // why the runner was asked to end, if it was
 	limit  time.Duration    // the idle limit
+	job    time.Duration    // the total limit, which counts anew from the start of a job
+	total  <-chan time.Time // its end
 	idle   <-chan time.Time // its end, while it counts
 	kill   <-chan time.Time // the end of the grace
 	tell   chan claim.Report
@@ -35,19 +37,19 @@ type supervision struct {
 // supervise sees the runner to its end and returns the report of that.
 func supervise(ctx context.Context, c Config, client *client, p *process, g claim.Grant) claim.Report {
 	s := &supervision{
-		config: c, client: client, runner: p, limit: g.IdleLimit, idle: after(g.IdleLimit), tell: make(chan claim.Report, 2),
+		config: c, client: client, runner: p, limit: g.IdleLimit, idle: after(g.IdleLimit), job: g.TotalLimit, total: after(g.TotalLimit), tell: make(chan claim.Report, 2),
 	}
 	telling, stop := context.WithCancel(context.WithoutCancel(ctx))
 	told := make(chan struct{})
 	go func() { s.teller(telling); close(told) }()
-	gone := s.run(ctx, telling, after(g.TotalLimit))
+	gone := s.run(ctx, telling)
 	stop() // the report of the end says all that an earlier one could
 	close(s.tell)
 	<-told
 	return gone
 }
 
-func (s *supervision) run(ctx, telling context.Context, total <-chan time.Time) claim.Report {
+func (s *supervision) run(ctx, telling context.Context) claim.Report {
 	order, phases := ctx.Done(), s.runner.phases
 	leave := make(chan error, 1)
 	for {
@@ -62,7 +64,7 @@ func (s *supervision) run(ctx, telling context.Context, total <-chan time.Time) 
 			go func() { leave <- s.client.report(telling, claim.Report{Phase: claim.PhaseLeaving}) }()
 		case err := <-leave:
 			s.answered(err)
-		case <-total:
+		case <-s.total:
 			s.stop("total limit")
 		case <-order:
 			order = nil
@@ -88,7 +90,7 @@ func (s *supervision) saw(phase string) {
 	s.phase = phase
 	switch {
 	case phase == claim.PhaseBusy:
-		s.ran, s.idle = true, nil
+		s.ran, s.idle, s.total = true, nil, after(s.job)
 	case phase == claim.PhaseRestarting:
 		s.restarts()
 	case back && !s.ran:

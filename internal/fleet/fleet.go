@@ -54,7 +54,16 @@ type Spec struct {
 	Network   pool.Network
 	ClaimDir  string // host folder with the runner's claim socket, mounted at [ClaimMount]
 
-	ReadOnlyRoot bool // as in [pool.Pool]
+	ReadOnlyRoot bool       // as in [pool.Pool]
+	Setup        pool.Setup // the same
+}
+
+// SpecOf returns what all runners of p have in common. Runner, Job, Image and ClaimDir are each one's own.
+func SpecOf(p pool.Pool) Spec {
+	return Spec{
+		Pool: p.Name, Command: p.Command, Resources: p.Resources, PIDs: p.PIDs, Network: p.Network,
+		ReadOnlyRoot: p.ReadOnlyRoot, Setup: p.Setup,
+	}
 }
 
 // Errors that launchers and the fleet return, wrapped in what they are about.

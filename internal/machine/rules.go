@@ -127,11 +127,9 @@ func (m *Machine) openSocketAndStart(ctx context.Context, want ledger.WantRunner
 	if err != nil {
 		return err
 	}
-	return m.fleet.Launch(ctx, fleet.Spec{
-		Runner: string(want.Runner), Pool: p.Name, Job: want.Job.String(),
-		Image: from, Command: p.Command, Resources: p.Resources, PIDs: p.PIDs,
-		Network: p.Network, ReadOnlyRoot: p.ReadOnlyRoot, ClaimDir: dir,
-	})
+	spec := fleet.SpecOf(p)
+	spec.Runner, spec.Job, spec.Image, spec.ClaimDir = string(want.Runner), want.Job.String(), from, dir
+	return m.fleet.Launch(ctx, spec)
 }
 
 // exited is told by the fleet that a container has ended.
