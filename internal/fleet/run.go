@@ -221,12 +221,11 @@ func (f *Fleet) Remove(ctx context.Context, name string) error {
 	return f.config.Launcher.Stop(ctx, name, f.config.Grace)
 }
 
-// Adopt watches every container that the launcher has, whoever started it: those
-// that run until they end, those that have ended to be told of and removed. Call it
-// once, before the first Start after a restart. It returns what it found; a runner
-// that is not among them has no container. One that was made and never started, as by a
-// crash in between, is removed at once and not among them: nobody has seen it, and its
-// start is asked for again.
+// Adopt watches every container that the launcher has, whoever started it: running ones until they
+// end, ended ones to be reported and removed. Call it once after a restart, before the first
+// Launch. It returns what it found; a runner that is not among them has no container. A container
+// that was created but never started, for example because of a crash in between, is removed and not
+// returned: nobody has seen it run, and its start is requested again.
 func (f *Fleet) Adopt(ctx context.Context) ([]Container, error) {
 	found, err := f.config.Launcher.List(ctx)
 	if err != nil {
@@ -246,8 +245,8 @@ func (f *Fleet) Adopt(ctx context.Context) ([]Container, error) {
 	return found, nil
 }
 
-// discard removes c if it has never run, and reports that it has not. If the removal fails, [Fleet.RemoveStrays] repeats it:
-// nothing would ever end such a container, so nobody may wait for it.
+// discard removes c if it has never run, and reports whether it has never run. A container that it
+// cannot remove is left to [Fleet.RemoveStrays].
 func (f *Fleet) discard(ctx context.Context, c Container) bool {
 	if !c.Fresh {
 		return false
