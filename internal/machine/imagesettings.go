@@ -18,7 +18,7 @@ import (
 	imagesource "github.com/mayfly-ci/mayfly/internal/image/source"
 )
 
-// ImageConfig is what an image is built from, besides a release of the runner.
+// An ImageConfig is what an image is built from, besides a release of the runner.
 type ImageConfig struct {
 	config.Image
 	Sockets []string
@@ -37,13 +37,13 @@ func (s ImageConfig) Open() (imagesource.Source, error) {
 	return opened, nil
 }
 
-// Fetcher gets archives of GitHub's runner into the state folder, and tells of it unless
-// progress is nil.
+// Fetcher returns what downloads archives of GitHub's runner into the state folder, and reports to
+// progress unless that is nil.
 func (s ImageConfig) Fetcher(progress func(got, total int64)) archive.Fetcher {
 	return archive.Fetcher{Base: cmp.Or(s.Downloads, archive.Downloads), Dir: filepath.Join(s.State, "archives"), Progress: progress}
 }
 
-// Revision says what an image is built from besides the runner: the files, and what the
+// Revision identifies what an image is built from besides the runner: the files, and what the
 // configuration changes.
 func (s ImageConfig) Revision(files imagesource.Source) string {
 	if s.Base == "" && !s.Docker {
@@ -53,8 +53,8 @@ func (s ImageConfig) Revision(files imagesource.Source) string {
 	return files.Revision + "+" + hex.EncodeToString(sum[:])[:6]
 }
 
-// Builder returns what builds and keeps images, on an engine that answers or on
-// Podman, served until it is closed.
+// Builder returns a builder of images, on an engine that answers or on Podman, whose API is served
+// until close is called.
 func (s ImageConfig) Builder(ctx context.Context) (_ *imageengine.Builder, close func() error, err error) {
 	dir, err := os.MkdirTemp("", "mayfly-image-")
 	if err != nil {

@@ -86,7 +86,9 @@ func TestScrape(t *testing.T) {
 
 // TestUnreadable: what cannot be read fails the scrape, rather than to read 0.
 func TestUnreadable(t *testing.T) {
-	code, lines := scrape(t, func(context.Context) (metrics.Reading, error) { return metrics.Reading{}, errors.New("database is locked") })
+	code, lines := scrape(t, func(context.Context) (metrics.Reading, error) {
+		return metrics.Reading{}, errors.New("database is locked")
+	})
 	if code != http.StatusInternalServerError || len(lines) > 0 {
 		t.Errorf("status %d and %v of a machine that cannot be read: want 500 and nothing", code, lines)
 	}
