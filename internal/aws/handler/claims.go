@@ -113,7 +113,7 @@ func (c *Claims) check(r *http.Request, task Task, name ledger.RunnerName) error
 	list, err := c.Pipeline.Ledger.Runners(r.Context(), ledger.RunnerQuery{Name: name})
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
-		return &claim.Refused{Reason: fmt.Sprintf("runner %s is not known", name)}
+		return &claim.Refused{Reason: fmt.Sprintf("runner %s is not in the ledger", name)}
 	case err != nil:
 		return err
 	case list[0].Pool != task.Pool:
