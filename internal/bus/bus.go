@@ -162,7 +162,7 @@ func (c Config) check() error {
 		case r.Pattern == nil:
 			return fmt.Errorf("rule %q: pattern is missing", r.Name)
 		case c.Targets[r.Target] == nil:
-			return fmt.Errorf("rule %q: target %q: want one that is there", r.Name, r.Target)
+			return fmt.Errorf("rule %q: target %q is not configured", r.Name, r.Target)
 		case r.MaxAttempts < 0:
 			return fmt.Errorf("rule %q: attempts %d: want 1 or more, or 0 for the default", r.Name, r.MaxAttempts)
 		}

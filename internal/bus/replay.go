@@ -62,7 +62,7 @@ func (b *Bus) Replay(ctx context.Context, name string, s Selection) error {
 	queues := b.routes.Load().queues
 	for _, rule := range s.Rules {
 		if queues[rule] == nil {
-			return fmt.Errorf("%w: rule %q: want one that is there", ErrReplay, rule)
+			return fmt.Errorf("%w: rule %q is not configured", ErrReplay, rule)
 		}
 	}
 	after, last, err := s.bounds(ctx, b.db)
@@ -82,7 +82,7 @@ func (b *Bus) Replay(ctx context.Context, name string, s Selection) error {
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0) ON CONFLICT DO NOTHING`,
 			name, s.From.UnixMilli(), s.To.UnixMilli(), texts(s.Rules), text, s.Launch, after, last, b.now().UnixMilli())
 		if err == nil && n == 0 {
-			err = fmt.Errorf("%w: name %q: there is one of that name", ErrReplay, name)
+			err = fmt.Errorf("%w: name %q: a replay of that name exists", ErrReplay, name)
 		}
 		return err
 	})
@@ -94,7 +94,7 @@ func (b *Bus) CancelReplay(ctx context.Context, name string) error {
 	return b.db.Write(ctx, func(tx *disk.Tx) error {
 		n, err := tx.Exec(`UPDATE replays SET ended = ?, cancelled = 1 WHERE name = ? AND ended = 0`, b.now().UnixMilli(), name)
 		if err == nil && n == 0 {
-			err = fmt.Errorf("%w: %q: want one that runs", ErrReplay, name)
+			err = fmt.Errorf("%w: %q: no replay of that name runs", ErrReplay, name)
 		}
 		if err != nil {
 			return err

@@ -131,11 +131,11 @@ func TestReplayRefused(t *testing.T) {
 	defer func() { w.stop() }()
 	w.replay("a.B-9_", bus.Selection{})
 	for want, f := range map[string]func() error{
-		`name "a b"`:              func() error { return w.bus.Replay(t.Context(), "a b", bus.Selection{}) },
-		`name "": want`:           func() error { return w.bus.Replay(t.Context(), "", bus.Selection{}) },
-		`there is one`:            func() error { return w.bus.Replay(t.Context(), "a.B-9_", bus.Selection{}) },
-		`rule "x": want one that`: func() error { return w.bus.Replay(t.Context(), "b", bus.Selection{Rules: []string{"x"}}) },
-		`"b": want one that runs`: func() error { return w.bus.CancelReplay(t.Context(), "b") },
+		`name "a b"`:                       func() error { return w.bus.Replay(t.Context(), "a b", bus.Selection{}) },
+		`name "": want`:                    func() error { return w.bus.Replay(t.Context(), "", bus.Selection{}) },
+		`of that name exists`:              func() error { return w.bus.Replay(t.Context(), "a.B-9_", bus.Selection{}) },
+		`rule "x" is not configured`:       func() error { return w.bus.Replay(t.Context(), "b", bus.Selection{Rules: []string{"x"}}) },
+		`"b": no replay of that name runs`: func() error { return w.bus.CancelReplay(t.Context(), "b") },
 	} {
 		if err := f(); !errors.Is(err, bus.ErrReplay) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v; want %s", err, want)

@@ -11,26 +11,25 @@ import (
 	"sync"
 )
 
-// A session answers one runner, and remembers how far its claim has come.
+// A session serves one runner and remembers how far its claim has come.
 type session struct {
 	runner string
 	ledger Ledger
 	forge  Forge
 	log    *sparing
 
-	mu      sync.Mutex // held for a whole claim: they are decided one by one
-	permit  *Permit    // when granted
-	refused *Refused   // when refused or spent
+	mu      sync.Mutex // held for a whole claim: claims are decided one by one
+	permit  *Permit    // once granted
+	refused *Refused   // once refused or spent
 
-	reportMu sync.Mutex // held for a whole report: they are taken in order
-	reports  int        // taken so far
+	reportMu sync.Mutex // held for a whole report: reports are taken in order
+	reports  int        // accepted so far
 }
 
-// Handler returns the protocol's side of runner alone: who asks is known before it
-// is called. Its memory only spares questions, to the ledger that decides; so
-// where no process lives as long as a runner, each call may be given a Handler of its own.
-// Of such calls the ledger has to hold apart those that come at once: it must not
-// grant a claim again while another call may still be at it.
+// Handler returns the protocol for runner alone: the caller has been identified before. Its memory
+// only saves questions to the ledger, which decides; so if no process lives as long as a runner,
+// each call may get its own Handler. The ledger then has to serialize concurrent calls: it must not
+// grant a claim again while another call may still be working on it.
 func Handler(c Config, runner string) http.Handler { return newSession(c, runner).handler() }
 
 func newSession(c Config, runner string) *session {
@@ -45,7 +44,7 @@ func (s *session) handler() http.Handler {
 }
 
 func (s *session) serveClaim(w http.ResponseWriter, r *http.Request) {
-	// A caller that hangs up must not leave a claim half done.
+	// A caller that hangs up must not leave a half-finished claim.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), claimLimit)
 	defer cancel()
 	grant, err := s.claim(ctx)
@@ -58,7 +57,7 @@ func (s *session) serveClaim(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, grant)
 }
 
-// claim takes the claim as far as it goes; see the package's comment.
+// claim advances the claim as far as possible; see the package comment.
 func (s *session) claim(ctx context.Context) (Grant, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,9 +66,10 @@ func (s *session) claim(ctx context.Context) (Grant, error) {
 	}
 	registration, err := s.register(ctx)
 	if err != nil {
-		errors.As(err, &s.refused) // a final no stays one
+		errors.As(err, &s.refused) // a final refusal stays final
 		return Grant{}, err
 	}
+	// From here on the configuration may be in the runner's hands, so no further claim is answered.
 	s.refused = &Refused{"the claim of this runner is spent: it is answered once"}
 	return Grant{
 		Runner:     s.runner,
@@ -79,7 +79,7 @@ func (s *session) claim(ctx context.Context) (Grant, error) {
 	}, nil
 }
 
-// register returns a registration that the ledger knows of.
+// register returns a registration that is recorded in the ledger.
 func (s *session) register(ctx context.Context) (Registration, error) {
 	if s.permit == nil {
 		permit, err := s.ledger.Claim(ctx, s.runner)
@@ -100,8 +100,7 @@ func (s *session) register(ctx context.Context) (Registration, error) {
 	return made, s.ledger.Registered(ctx, s.runner, made.ID)
 }
 
-// make has the forge make the registration, in place of one that an attempt has left
-// which was cut off.
+// make creates the registration, after removing one that an interrupted attempt has left.
 func (s *session) make(ctx context.Context) (Registration, error) {
 	made, err := s.forge.Register(ctx, *s.permit, s.runner)
 	if !errors.Is(err, ErrTaken) {
@@ -132,7 +131,7 @@ func (s *session) serveReport(w http.ResponseWriter, r *http.Request) {
 	s.report(ctx, w, report)
 }
 
-// report passes one report on and answers for the ledger.
+// report passes one report to the ledger and answers for it.
 func (s *session) report(ctx context.Context, w http.ResponseWriter, r Report) {
 	s.reportMu.Lock()
 	defer s.reportMu.Unlock()
@@ -156,12 +155,11 @@ func (s *session) report(ctx context.Context, w http.ResponseWriter, r Report) {
 func answer(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(v) // the caller has hung up or not: a claim is spent either way
+	json.NewEncoder(w).Encode(v) // if the caller has hung up, the claim is spent nevertheless
 }
 
-// Refuse answers a call that err keeps from being served: 403 for a *[Refused], and
-// for any other 503, that the same may be tried again, and when. What went wrong then is
-// for the log: it is not the container's business.
+// Refuse answers a call that failed with err: 403 for a *[Refused], and 503 with the time to retry
+// for any other error. That error is only logged: it does not concern the container.
 func Refuse(w http.ResponseWriter, err error) {
 	if refused := (*Refused)(nil); errors.As(err, &refused) {
 		answer(w, http.StatusForbidden, Refusal{refused.Reason})

@@ -15,34 +15,34 @@ import (
 	"time"
 )
 
-// Config is what a [Desk] and a [Handler] need.
+// A Config configures a [SocketServer] or a [Handler].
 type Config struct {
-	Dir    string // of a Desk: folder of the claim folders; made when missing, readable by its owner only
+	Dir    string // of a SocketServer: folder of the claim folders; created if missing, readable only by its owner
 	Ledger Ledger
 	Forge  Forge
 	Log    *slog.Logger
 }
 
-// A SocketServer opens a claim socket for each runner and answers on it. Its methods may
-// be called from several goroutines at once.
+// A SocketServer opens a claim socket for each runner and answers on it. Its methods are safe for
+// concurrent use.
 //
-// The container of a runner is given the runner's folder, not the socket in it:
-// after a restart the socket is made anew and the agent finds it in its place.
+// A runner's container gets the runner's folder, not the socket in it: after a restart the socket
+// is created again, and the agent finds the new one under the same path.
 type SocketServer struct {
 	config Config
 	folder *os.File // Dir, open: sockets are bound through it
 
 	mu      sync.Mutex
-	servers map[string]*socket // by runner, of the sockets that are open
+	servers map[string]*socket // open sockets by runner
 }
 
-// A socket is one that is open: its server, and who answers.
+// A socket is an open socket: its server and the runner's session.
 type socket struct {
 	*http.Server
 	session *session
 }
 
-// New makes the folder and returns a Desk with no socket open.
+// New creates the folder and returns a SocketServer without open sockets.
 func New(c Config) (*SocketServer, error) {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder of claim sockets: %w", err)
@@ -57,13 +57,13 @@ func New(c Config) (*SocketServer, error) {
 	return &SocketServer{config: c, folder: folder, servers: map[string]*socket{}}, nil
 }
 
-// runnerName is what may be the name of a folder and of a container.
+// runnerName matches names that are safe as a folder and as a container.
 var runnerName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
 
 const wantName = "want a name of 1 to 64 of a-z, 0-9 and -"
 
-// Open opens the claim socket of runner and returns the folder that holds it,
-// to be mounted into the container. When it is open already nothing happens.
+// Open opens the claim socket of runner and returns its folder, to be mounted into the container.
+// If it is open already, nothing happens.
 func (s *SocketServer) Open(runner string) (dir string, err error) {
 	if !runnerName.MatchString(runner) {
 		return "", fmt.Errorf("opening the claim socket of %q: %s", runner, wantName)
@@ -82,16 +82,16 @@ func (s *SocketServer) Open(runner string) (dir string, err error) {
 	return dir, nil
 }
 
-// listen binds the socket beside the runner's folder and moves it in when its
-// mode is right: whoever sees it can use it, and nothing that a container put in
-// the folder is ever followed. It is bound through the open folder, because the
-// path of a unix socket may have 107 bytes only and a state folder can be deep.
+// listen binds the socket next to the runner's folder and moves it there once its mode is right:
+// whoever sees a socket may use it, and nothing that a container put into the folder is followed.
+// It binds through the open folder, because the path of a unix socket is limited to 107 bytes and a
+// state folder may be deep.
 func (s *SocketServer) listen(runner string) (net.Listener, error) {
 	dir := filepath.Join(s.config.Dir, runner)
 	if err := os.Mkdir(dir, 0o711); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
-	if err := os.Chmod(dir, 0o711); err != nil { // whatever the umask
+	if err := os.Chmod(dir, 0o711); err != nil { // regardless of the umask
 		return nil, err
 	}
 	fresh := filepath.Join(s.config.Dir, "."+runner)
@@ -102,14 +102,14 @@ func (s *SocketServer) listen(runner string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false) // it will be elsewhere by then
+	l.(*net.UnixListener).SetUnlinkOnClose(false) // it is renamed below
 	if err := errors.Join(os.Chmod(fresh, 0o666), os.Rename(fresh, filepath.Join(dir, SocketName))); err != nil {
 		return nil, errors.Join(err, l.Close(), os.Remove(fresh))
 	}
 	return l, nil
 }
 
-// Close closes the socket of runner, open or not, and removes its folder.
+// Close closes the socket of runner, if open, and removes its folder.
 func (s *SocketServer) Close(runner string) error {
 	if !runnerName.MatchString(runner) {
 		return fmt.Errorf("closing the claim socket of %q: %s", runner, wantName)
@@ -117,11 +117,11 @@ func (s *SocketServer) Close(runner string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if server := s.servers[runner]; server != nil {
-		server.Close() // of connections that are being dropped, an error means nothing
+		server.Close() // errors of connections that are being dropped mean nothing
 		server.session.log.finish()
 		delete(s.servers, runner)
 	}
-	// A crash in the middle of listen leaves the socket beside the folder.
+	// A crash in listen leaves the socket next to the folder.
 	for _, name := range []string{"." + runner, runner} {
 		if err := os.RemoveAll(filepath.Join(s.config.Dir, name)); err != nil {
 			return fmt.Errorf("removing the claim folder of %s: %w", runner, err)
@@ -130,7 +130,7 @@ func (s *SocketServer) Close(runner string) error {
 	return nil
 }
 
-// Runners lists whose folders are there, open or left by an earlier process.
+// Runners lists the runners with a folder, open or left by an earlier process.
 func (s *SocketServer) Runners() ([]string, error) {
 	entries, err := os.ReadDir(s.config.Dir)
 	if err != nil {
@@ -145,9 +145,8 @@ func (s *SocketServer) Runners() ([]string, error) {
 	return names, nil
 }
 
-// Shutdown closes every socket and lets claims under way finish until ctx ends.
-// The folders stay: their runners find their sockets again when a new Desk opens
-// them.
+// Shutdown closes every socket and lets current claims finish until ctx ends. The folders stay:
+// runners find their sockets again when a new SocketServer opens them.
 func (s *SocketServer) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,20 +165,19 @@ func (s *SocketServer) Shutdown(ctx context.Context) error {
 	return all
 }
 
-// Limits of one runner. What answers it is within reach of the job.
+// Limits per runner. A job can reach the socket, so it cannot be trusted.
 const (
 	maxBody        = 64 << 10
 	maxHeader      = 8 << 10
 	maxConnections = 8
-	maxReports     = 100 // a runner has a handful to make; each is kept
+	maxReports     = 100 // a runner has a handful to make; each is stored
 	readLimit      = 10 * time.Second
-	claimLimit     = 60 * time.Second // ledger and forge together
+	claimLimit     = 60 * time.Second // for ledger and forge together
 	reportLimit    = 30 * time.Second
-	retryAfter     = 2 * time.Second // where nobody said
+	retryAfter     = 2 * time.Second // default, if neither ledger nor forge says more
 )
 
-// serve serves runner's claim on l until the server is closed, which it is for good after too
-// many calls.
+// serve serves runner's claim on l until the server is closed; too many calls close it for good.
 func serve(c Config, runner string, l net.Listener) *socket {
 	s := &socket{session: newSession(c, runner)}
 	s.Server = &http.Server{

@@ -7,9 +7,8 @@ import (
 	"time"
 )
 
-// Apply applies in, which happened at now, and decides what follows. Nothing but c is
-// changed; the same catalog, settings, input and time always give the same outcome.
-// Times are kept to the second.
+// Apply applies in, which happened at now, and decides what follows. It changes only c; the same
+// catalog, settings, input and time always give the same result. Times are truncated to seconds.
 func (c *Catalog) Apply(in Input, s Settings, now time.Time) Result {
 	t := &tx{Catalog: c, settings: s.withDefaults(), now: now.UTC().Truncate(time.Second)}
 	before := c.clone()
@@ -21,7 +20,7 @@ func (c *Catalog) Apply(in Input, s Settings, now time.Time) Result {
 	return t.result
 }
 
-// A tx is one input being applied.
+// A tx is the application of one input.
 type tx struct {
 	*Catalog
 	settings Settings
@@ -31,11 +30,11 @@ type tx struct {
 
 func (t *tx) emit(e Effect) { t.result.Effects = append(t.result.Effects, e) }
 
-// ignore says why the input changes nothing.
+// ignore records why the input changes nothing.
 func (t *tx) ignore(format string, args ...any) { t.result.Reason = fmt.Sprintf(format, args...) }
 
-// find returns the image with digest, to be changed; nil when there is none, and the
-// input is ignored.
+// find returns the image with digest, to be changed. If there is none it returns nil and the input
+// is ignored.
 func (t *tx) find(digest Digest) *Image {
 	for i := range t.Images {
 		if t.Images[i].Digest == digest {
@@ -46,7 +45,7 @@ func (t *tx) find(digest Digest) *Image {
 	return nil
 }
 
-// in returns the image with digest when it is in state; or else the input is ignored.
+// in returns the image with digest if it is in state; otherwise the input is ignored.
 func (t *tx) in(digest Digest, state State) *Image {
 	i := t.find(digest)
 	if i != nil && i.State != state {
@@ -56,18 +55,18 @@ func (t *tx) in(digest Digest, state State) *Image {
 	return i
 }
 
-// transition brings i into a state.
+// transition moves i into a state.
 func (t *tx) transition(i *Image, state State, reason string) {
 	i.State, i.Since, i.Reason = state, t.now, clean(reason)
 	i.Asked, i.Done = time.Time{}, false
 	i.Bad = state == StateFailed || state == StateRemoved && i.Bad
 }
 
-// clean is reason as it may be kept: what other programs said can be long.
+// clean bounds a reason, which other programs may make long, and makes it valid UTF-8.
 func clean(reason string) string {
 	reason = strings.TrimSpace(strings.ToValidUTF8(reason, "�"))
 	if len(reason) > maxReason { // the end of a log says more than its beginning
-		reason = "… " + strings.ToValidUTF8(reason[len(reason)-maxReason:], "")
+		reason = "… " + strings.ToValidUTF8(reason[len(reason)-maxReason:], "") // the end of a log says more than its beginning
 	}
 	return reason
 }
@@ -82,7 +81,7 @@ func (in Released) apply(t *tx) {
 	t.Release = r
 }
 
-// remember notes when a release was published, for the runway of those before it.
+// remember records when a release was published, for the runway of earlier ones.
 func (t *tx) remember(r Release) {
 	r.SHA256 = nil
 	at := len(t.Releases)
@@ -100,7 +99,7 @@ func (t *tx) remember(r Release) {
 
 func (in Unchanged) apply(t *tx) { t.answered() }
 
-// answered notes that the feed did.
+// answered records a successful answer of the feed.
 func (t *tx) answered() {
 	t.Feed = Feed{Answered: t.now, Last: t.now, Next: t.now.Add(t.settings.Every), ETag: t.Feed.ETag}
 }
@@ -142,7 +141,7 @@ func (in Restarted) apply(t *tx) {
 
 func (in Tick) apply(*tx) {}
 
-// later is the later of two times.
+// later returns the later of two times.
 func later(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b.UTC().Truncate(time.Second)
@@ -150,7 +149,7 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// backoff is how long to wait after so many failures: 5 minutes, doubled each time.
+// backoff returns the pause after so many failures: 5 minutes, doubled each time.
 func backoff(failures int, most time.Duration) time.Duration {
 	wait := 5 * time.Minute
 	for range failures - 1 {

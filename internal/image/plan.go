@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// How long something may be under way before it is asked for again.
+// Time limits of effects, after which they are requested again.
 const (
 	checkLimit   = 2 * time.Minute
 	buildLimit   = 2 * time.Hour
@@ -14,7 +14,7 @@ const (
 	removeLimit  = 5 * time.Minute
 )
 
-// plan decides what is wanted, from what is known alone, and asks for what is due.
+// plan derives from the catalog alone what is needed, and requests what is due.
 func (t *tx) plan() {
 	t.target()
 	if t.Build != nil && due(t.Build.Asked, t.Build.NotBefore, t.now, buildLimit) {
@@ -31,15 +31,15 @@ func (t *tx) plan() {
 	}
 }
 
-// target sets the build right: it is wanted when there is no image of the newest release
-// from the source as it is, unless that would be older than the current one.
+// target updates the build: one is needed if there is no image of the newest release and the
+// present source, unless it would be older than the current one.
 func (t *tx) target() {
 	current, _ := t.Current()
 	if t.settings.Off || t.Release.Version == "" || t.Revision == "" || t.Release.Version.Compare(current.Version) < 0 {
 		return
 	}
 	if b := t.Build; b != nil && b.Release.Version == t.Release.Version && b.Revision == t.Revision {
-		b.Release = t.Release // its checksums may have been put right
+		b.Release = t.Release // its checksums may have been corrected
 		return
 	}
 	t.Build = nil
@@ -53,13 +53,13 @@ func (t *tx) target() {
 	t.Build = &Build{Release: t.Release, Revision: t.Revision, Why: why, Since: t.now}
 }
 
-// due reports whether something is to be asked for now: it was not, or so long ago that
-// the answer must have been lost.
+// due reports whether to request something now: it was not requested, or so long ago that the
+// answer must be lost.
 func due(asked, notBefore, now time.Time, limit time.Duration) bool {
 	return !now.Before(notBefore) && (asked.IsZero() || now.Sub(asked) >= limit)
 }
 
-// see asks for what image i, the nth newest, needs.
+// see requests what image i, the nth newest, needs.
 func (t *tx) see(i *Image, n int) {
 	switch i.State {
 	case StateBuilt:
@@ -90,12 +90,12 @@ func (t *tx) try(i *Image) {
 	t.emit(TryImage{Image: *i})
 }
 
-// newest is the place of the newest image in state; negative when there is none.
+// newest returns the index of the newest image in state; negative if there is none.
 func (t *tx) newest(state State) int {
 	return slices.IndexFunc(t.Images, func(i Image) bool { return i.State == state })
 }
 
-// bound forgets what is old, so that a catalog stays small.
+// bound drops what is old, so that the catalog stays small.
 func (t *tx) bound() {
 	for n := len(t.Images) - 1; n >= 0 && len(t.Images) > maxImages; n-- {
 		if i := t.Images[n]; i.State == StateRemoved && i.Done {

@@ -36,7 +36,7 @@ func (t *tx) removeSurplus() {
 		if other, ok := t.unservedJobFor(r); ok {
 			t.reassign(r, other)
 		} else {
-			t.remove(r, fmt.Sprintf("job %s needs it no more", r.MadeFor), true)
+			t.remove(r, fmt.Sprintf("job %s no longer needs it", r.MadeFor), true)
 		}
 	}
 	for _, k := range t.oversupplied() {
@@ -44,7 +44,7 @@ func (t *tx) removeSurplus() {
 			if t.full() {
 				return
 			}
-			t.remove(r, "more runners than jobs for them", true)
+			t.remove(r, "more runners than queued jobs", true)
 		}
 	}
 }
@@ -74,7 +74,7 @@ func (t *tx) reassignable(key JobKey) bool {
 
 // reassign makes r, which has not claimed, the runner of j.
 func (t *tx) reassign(r Runner, j Job) {
-	r.History = remember(r.History, t.now, "reassigned", fmt.Sprintf("to job %s: %s needs it no more", j.Key, r.MadeFor))
+	r.History = remember(r.History, t.now, "reassigned", fmt.Sprintf("to job %s: %s no longer needs it", j.Key, r.MadeFor))
 	// r has not registered yet, so it registers for j.
 	r.MadeFor, r.Scope = j.Key, j.Scope
 	t.setRunner(r)

@@ -26,7 +26,7 @@ func (s *State) Why(j Job, now time.Time) string {
 	case JobCompleted:
 		return "completed: " + cmp.Or(j.note(), "without a conclusion") + failures(j)
 	}
-	return fmt.Sprintf("no job %s is known", j.Key)
+	return fmt.Sprintf("job %s is not in the ledger", j.Key)
 }
 
 func whyHosted(j Job) string {

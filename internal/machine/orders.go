@@ -12,21 +12,22 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/webhook"
 )
 
-// What commands may ask for, and how it is done.
+// Orders are what commands may ask of a machine.
 
-// A ReplayOrder is what mayfly up is asked for.
+// A ReplayOrder asks for a replay.
 type ReplayOrder struct {
 	Name string `json:"name"`
 	bus.Selection
 }
 
-// An ImageOrder is what commands ask of the catalog.
+// An ImageOrder asks the image catalog for one of the following.
 type ImageOrder struct {
 	Promote  *image.Promote  `json:"promote,omitempty"`
 	Rollback *image.Rollback `json:"rollback,omitempty"`
-	Built    *image.Built    `json:"built,omitempty"` // with Promote: the image it is about, if the catalog does not know it
+	Built    *image.Built    `json:"built,omitempty"` // with Promote: the image to promote, in case the catalog does not know it
 }
 
+// Input returns the catalog's input for o.
 func (o ImageOrder) Input() (image.Input, error) {
 	switch {
 	case o.Promote != nil:
@@ -39,10 +40,10 @@ func (o ImageOrder) Input() (image.Input, error) {
 	return nil, errors.New("an order of nothing")
 }
 
-// A PutAnswer says what became of events.
+// A PutAnswer counts published events.
 type PutAnswer struct {
 	Published int `json:"published"`
-	Known     int `json:"known"` // by their ids, so that nothing was done
+	Known     int `json:"known"` // ignored, because their ids were known
 }
 
 // put publishes events.
@@ -61,12 +62,12 @@ func (m *Machine) put(ctx context.Context, events []event.Event) (a PutAnswer, e
 	return a, nil
 }
 
-// release routes events in quarantine again and publishes them.
+// release routes quarantined events again and publishes them.
 func (m *Machine) release(ctx context.Context, f bus.QuarantineFilter) (bus.Release, error) {
 	return m.bus.Release(ctx, f, func(e event.Event) (event.Event, error) { return RouteAgain(e, m.pools()) })
 }
 
-// RouteAgain completes an event from quarantine, or says what it lacks.
+// RouteAgain routes a quarantined event, or returns what is missing.
 func RouteAgain(e event.Event, pools pool.Set) (event.Event, error) {
 	routed, err := webhook.Route(e, pools)
 	return routed.Event, err

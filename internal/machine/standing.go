@@ -13,14 +13,13 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/docker"
 )
 
-// A Trouble is something that a person should know of what runs runners, and what can be
-// done.
+// A Trouble is something that people should know about what runs runners, and what they can do.
 type Trouble struct {
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
 }
 
-// String is both, for a line.
+// String returns both in one line.
 func (t Trouble) String() string {
 	if t.Hint == "" {
 		return t.Message
@@ -28,12 +27,12 @@ func (t Trouble) String() string {
 	return t.Message + ": " + t.Hint
 }
 
-// A Standing is how what runs runners stands, as mayfly up sees it.
+// A Standing is the state of what runs runners, as mayfly up sees it.
 type Standing struct {
 	Troubles []Trouble `json:"troubles"`
 }
 
-// standing is what commands that only read ask of a running machine.
+// standing answers commands that only read.
 func (m *Machine) standing(ctx context.Context, _ struct{}) (s Standing, err error) {
 	if m.engine != nil {
 		if _, err := docker.Find(ctx, m.engineSocket); err != nil {
@@ -45,7 +44,7 @@ func (m *Machine) standing(ctx context.Context, _ struct{}) (s Standing, err err
 	return Standing{append(s.Troubles, m.unheld...)}, nil
 }
 
-// EngineLimits tells of the limits that the engine on socket does not hold.
+// EngineLimits returns a trouble if the engine on socket does not enforce limits.
 func EngineLimits(ctx context.Context, socket string) ([]Trouble, error) {
 	unheld, err := docker.Unheld(ctx, socket)
 	if err != nil || len(unheld) == 0 {
@@ -57,7 +56,7 @@ func EngineLimits(ctx context.Context, socket string) ([]Trouble, error) {
 	}}, nil
 }
 
-// sandboxLimits tells of sandboxes without limits.
+// sandboxLimits returns a trouble if sandboxes have no limits.
 func sandboxLimits(limited bool) []Trouble {
 	if limited {
 		return nil
@@ -65,14 +64,14 @@ func sandboxLimits(limited bool) []Trouble {
 	return []Trouble{{"sandboxes are not held to cpus, memory, pids: a job can take more of this machine than its pool says", "run mayfly up as root"}}
 }
 
-// noteTroubles logs troubles at the start.
+// noteTroubles logs troubles at startup.
 func (m *Machine) noteTroubles(list []Trouble) {
 	for _, t := range list {
 		m.config.Log.Warn(t.Message, "hint", t.Hint)
 	}
 }
 
-// noEngine gives an error that no engine answers the hint that fits this machine.
+// noEngine adds the hint that fits this machine to the error that no engine answers.
 func noEngine(err error, launch Launch) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
@@ -86,10 +85,10 @@ func noEngine(err error, launch Launch) error {
 	return cli.Hint(err, "%s", HowToStart())
 }
 
-// EngineInstalled reports whether this machine has an engine, which may not run.
+// EngineInstalled reports whether this machine has an engine, running or not.
 func EngineInstalled() bool { return isInstalled("podman") || isInstalled("dockerd") }
 
-// HowToStart says how to get an engine that answers: it may be installed and not run.
+// HowToStart returns how to start an engine: it may be installed but not running.
 func HowToStart() string { return HowToStartWith(isInstalled, os.Geteuid() == 0) }
 
 func isInstalled(program string) bool {

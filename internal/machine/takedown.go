@@ -14,16 +14,16 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
-// A Takedown says how a machine is taken down.
+// A Takedown configures how a machine is taken down.
 type Takedown struct {
-	Within     time.Duration // for jobs that run
+	Within     time.Duration // time limit for running jobs
 	KeepImages bool
-	Webhook    bool // remove it
+	Webhook    bool // remove the webhook
 	Say        func(format string, args ...any)
 }
 
-// TakeDown removes all that the machine made, here and at GitHub, and returns what is left
-// of that, by listing it. The machine is open and does not run: nothing new is started.
+// TakeDown removes everything that the machine made, here and at GitHub, and returns what a listing
+// still finds of it. The machine is open but not running, so nothing new starts.
 func (m *Machine) TakeDown(ctx context.Context, t Takedown) (left []string, err error) {
 	if err := m.drain(ctx, t); err != nil {
 		return nil, err
@@ -48,8 +48,8 @@ func (m *Machine) TakeDown(ctx context.Context, t Takedown) (left []string, err 
 // allRunners is more than a ledger has.
 const allRunners = 1 << 20
 
-// drain ends runners: those that are idle or on their way at once, the busy ones when their job
-// is done or its time is up.
+// drain ends runners: idle and starting ones at once, busy ones when their job ends or the time
+// limit passes.
 func (m *Machine) drain(ctx context.Context, t Takedown) error {
 	if err := m.resume(ctx); err != nil {
 		return err
@@ -93,7 +93,8 @@ func (m *Machine) removeRunners(ctx context.Context, force bool) error {
 	return errors.Join(errs...)
 }
 
-// registrationScopes are where runners of this machine can be registered, as far as the ledger knows.
+// registrationScopes returns the scopes at which runners of this machine may be registered, as far
+// as the ledger knows.
 func (m *Machine) registrationScopes(ctx context.Context) (map[github.Scope]bool, error) {
 	runners, err := m.ledger.Runners(ctx, ledger.RunnerQuery{Limit: allRunners})
 	if err != nil {
@@ -108,7 +109,7 @@ func (m *Machine) registrationScopes(ctx context.Context) (map[github.Scope]bool
 	return places, nil
 }
 
-// registered calls f for each runner of this machine's that GitHub knows.
+// registered calls f for each runner of this machine that GitHub lists.
 func (m *Machine) registered(ctx context.Context, places map[github.Scope]bool, f func(github.Scope, github.Runner) error) error {
 	for at := range places {
 		there, err := m.pipeline.Forge.Runners(ctx, at)
@@ -152,7 +153,8 @@ func (m *Machine) removeHook(ctx context.Context, t Takedown) error {
 	return err
 }
 
-// findHook returns the webhook that sends here; nil when there is none, or nobody said where.
+// findHook returns the webhook that sends here; nil if there is none, or if its owner is not
+// configured.
 func (m *Machine) findHook(ctx context.Context) (github.Scope, *github.Hook, error) {
 	if m.config.HookAt == "" || m.config.HookURL == "" {
 		return github.Scope{}, nil, nil
@@ -171,7 +173,7 @@ func (m *Machine) findHook(ctx context.Context) (github.Scope, *github.Hook, err
 	return at, &hook, nil
 }
 
-// built calls f for the digest of each image that the catalog knows and the engine has.
+// built calls f for each image of the catalog that the engine has.
 func (m *Machine) built(ctx context.Context, f func(b *imageengine.Builder, digest string) error) (err error) {
 	if m.engine == nil {
 		return nil

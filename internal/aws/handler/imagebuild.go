@@ -11,7 +11,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
-// A buildState is what CodeBuild says of a build that has ended.
+// A buildState is CodeBuild's event about a build that ended.
 type buildState struct {
 	Project string `json:"project-name"`
 	Status  string `json:"build-status"`
@@ -39,7 +39,7 @@ func (b buildState) variable(name string) string {
 func (b buildState) version() image.Version { return image.Version(b.variable("RUNNER_VERSION")) }
 func (b buildState) revision() string       { return b.variable("SOURCE_REVISION") }
 
-// reason says which phase failed, and with what.
+// reason returns the failed phase and its message.
 func (b buildState) reason() string {
 	for _, p := range b.More.Phases {
 		if p.Status != "" && p.Status != "SUCCEEDED" {
@@ -49,7 +49,7 @@ func (b buildState) reason() string {
 	return "build " + b.Status
 }
 
-// buildEnded takes the end of a build.
+// buildEnded processes the end of a build.
 func (p *imagePipeline) buildEnded(ctx context.Context, e event.Event) error {
 	var b buildState
 	if err := json.Unmarshal(e.Detail, &b); err != nil {
@@ -70,7 +70,8 @@ func (p *imagePipeline) buildEnded(ctx context.Context, e event.Event) error {
 	return p.startNextBuild(ctx, b)
 }
 
-// startNextBuild starts the build that has waited for the end of b, if one has: one is built at a time.
+// startNextBuild starts the build that waited for the end of b, if any: there is one build at a
+// time.
 func (p *imagePipeline) startNextBuild(ctx context.Context, b buildState) error {
 	c, err := p.store.Catalog(ctx)
 	if err != nil || c.Build == nil || p.config.Now().Before(c.Build.NotBefore) {

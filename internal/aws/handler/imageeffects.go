@@ -14,19 +14,19 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/image/source"
 )
 
-// check asks the feed, and has the sweep ask GitHub how long it takes the version that
-// runs, since that takes the App's key. The answer comes as an event.
+// check asks the feed, and has the sweep ask GitHub how long it accepts the current version,
+// because that takes the App's key. The answer arrives as an event.
 func (p *imagePipeline) check(ctx context.Context, e image.CheckRelease) []image.Input {
 	if e.Running != "" {
 		if err := p.publish(ctx, contract.TypeRunwayUncertain, image.Deprecated{Version: e.Running}); err != nil {
-			p.config.Log.Warn("until when GitHub takes a runner is not asked for", "version", string(e.Running), "err", err) // the next hour does
+			p.config.Log.Warn("until when GitHub takes a runner is not asked for", "version", string(e.Running), "err", err) // the next hour repeats it
 		}
 	}
 	return p.config.Pipeline.CheckRelease(ctx, p.config.Feed, e)
 }
 
-// build starts a build of the commit that has the revision; its end comes as an event,
-// and so does that of another build which has to be waited for.
+// build starts a build of the commit with that revision. Its end arrives as an event, as does that
+// of another build that it has to wait for.
 func (p *imagePipeline) build(ctx context.Context, e image.BuildImage) (image.Digest, error) {
 	sum := e.Release.SHA256[p.arch]
 	if sum == "" {
@@ -38,7 +38,7 @@ func (p *imagePipeline) build(ctx context.Context, e image.BuildImage) (image.Di
 		if head, err = p.source.Head(ctx); err != nil {
 			return "", err
 		}
-		if now := source.Revision(head.Tree); now != e.Revision { // pushed meanwhile: that is to be built
+		if now := source.Revision(head.Tree); now != e.Revision { // pushed meanwhile: build that instead
 			_, err := p.watch.Apply(ctx, image.Sourced{Revision: now})
 			return "", err
 		}
@@ -51,7 +51,7 @@ func (p *imagePipeline) build(ctx context.Context, e image.BuildImage) (image.Di
 	return "", err
 }
 
-// try has nothing to do: a build pushes no image whose canary has not passed.
+// try has nothing to do: a build pushes only images whose canary passed.
 func (w *imagePipeline) try(context.Context, image.Image) error { return nil }
 
 func (p *imagePipeline) promote(ctx context.Context, e image.PromoteImage) error {
@@ -65,7 +65,8 @@ func (p *imagePipeline) remove(ctx context.Context, digest image.Digest) error {
 	return p.images.Remove(ctx, string(digest))
 }
 
-// listImages returns what tasks are launched from, and what is not in the repository any more.
+// listImages returns the image that tasks start from, and the known ones that the repository no
+// longer has.
 func (p *imagePipeline) listImages(ctx context.Context, known []image.Digest) (used, gone []image.Digest, err error) {
 	launched, err := p.tasks.Current(ctx)
 	if err != nil {
@@ -91,7 +92,7 @@ func (p *imagePipeline) publish(ctx context.Context, kind string, detail any) er
 	return publish(ctx, p.config.Publish, p.config.Now(), kind, detail)
 }
 
-// publish puts an event of Mayfly's own on the bus.
+// publish puts one of Mayfly's own events on the bus.
 func publish(ctx context.Context, put func(context.Context, ...event.Event) error, now time.Time, kind string, detail any) error {
 	e, err := event.Say(kind, detail, now)
 	if err != nil {

@@ -17,13 +17,13 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
-// A imagePipeline is the way of images of one architecture.
+// An imagePipeline builds and promotes the images of one architecture.
 type imagePipeline struct {
 	*Release
 	arch    string
 	store   *catalog.Catalog
 	watch   *watch.Watch
-	source  *build.Repository // nil where the source is a zip
+	source  *build.Repository // nil if the source is a zip
 	project *build.Project
 	images  *build.Images
 	tasks   *build.Tasks
@@ -31,7 +31,7 @@ type imagePipeline struct {
 
 func (p *imagePipeline) handle(ctx context.Context, e event.Event) error {
 	switch e.DetailType {
-	case typeScheduled:
+	case typeSchedule:
 		if err := errors.Join(p.adoptPushed(ctx), p.readSource(ctx), p.watch.Look(ctx)); err != nil {
 			return err
 		}
@@ -57,9 +57,9 @@ func (p *imagePipeline) handle(ctx context.Context, e event.Event) error {
 	return p.watch.Settle(ctx, image.Tick{})
 }
 
-// adoptPushed tells the catalog of images in the repository that it does not know: what
-// `mayfly deploy` had built before there was a catalog, and what a build has just pushed.
-// The newest says what the source is, where nothing else does.
+// adoptPushed adds to the catalog those images in the repository that it does not know: what
+// `mayfly deploy` had built before there was a catalog, and what a build has just pushed. Without a
+// CodeCommit repository the newest image also tells the revision of the source.
 func (p *imagePipeline) adoptPushed(ctx context.Context) error {
 	pushed, err := p.images.List(ctx)
 	if err != nil {
@@ -86,8 +86,8 @@ func (p *imagePipeline) adoptPushed(ctx context.Context) error {
 	return nil
 }
 
-// readSource tells the catalog what the source is now. A push whose event was lost is seen
-// so by the next hour.
+// readSource reports the source's revision to the catalog. The hourly event does this, too, in case
+// the event of a push was lost.
 func (p *imagePipeline) readSource(ctx context.Context) error {
 	if p.source == nil {
 		return nil
@@ -100,8 +100,8 @@ func (p *imagePipeline) readSource(ctx context.Context) error {
 	return err
 }
 
-// runnerEnded takes what the end of a runner tells of its image, unless that is of another
-// architecture, or of a pool's own.
+// runnerEnded reports what the end of a runner means for its image, unless that is of another
+// architecture or a pool's own.
 func (p *imagePipeline) runnerEnded(ctx context.Context, e event.Event) error {
 	var d news
 	if err := json.Unmarshal(e.Detail, &d); err != nil {
@@ -127,8 +127,8 @@ func (p *imagePipeline) runnerEnded(ctx context.Context, e event.Event) error {
 	return err
 }
 
-// deprecated takes the date from which GitHub refuses a version. One that this catalog has no
-// image of is forgotten there.
+// deprecated reports the date from which GitHub refuses a version. The catalog ignores versions
+// that it has no image of.
 func (p *imagePipeline) deprecated(ctx context.Context, e event.Event) error {
 	var d image.Deprecated
 	if err := json.Unmarshal(e.Detail, &d); err != nil {

@@ -8,25 +8,25 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// young is how long ledger and ECS may see different things of one task: each hears of it
-// on a way of its own.
+// young is how long the ledger and ECS may disagree about a task: each learns about it by its own
+// route.
 const young = 2 * time.Minute
 
-// compareTasks holds the tasks of the cluster against the live runners: a task that no
-// runner needs is stopped, and a runner whose task is gone is told.
+// compareTasks compares the cluster's tasks with the live runners: a task that no runner needs is
+// stopped, and a runner whose task is gone ends.
 func (s *Sweep) compareTasks(ctx context.Context) error {
 	asOf := s.Now()
 	tasks, err := s.Tasks.All(ctx)
 	if err != nil {
 		return err
 	}
-	state, err := s.Pipeline.Ledger.Snapshot(ctx) // after the list, so that what was listed is in it
+	state, err := s.Pipeline.Ledger.Snapshot(ctx) // after the list, so that it has the runners of all listed tasks
 	if err != nil {
 		return err
 	}
 	var faults error
 	there := map[string]bool{}             // tasks
-	coming := map[ledger.RunnerName]bool{} // runners that a task stands for
+	coming := map[ledger.RunnerName]bool{} // runners that a task represents
 	for _, task := range tasks {
 		there[task.ID] = true
 		name, needed, err := s.needed(ctx, state, task)
@@ -70,7 +70,7 @@ func (s *Sweep) needed(ctx context.Context, state *ledger.State, task Task) (led
 	return name, ok && r.Live() && (r.Container == "" || r.Container == task.ID), nil
 }
 
-// lost reports whether r had a task well before asOf that was not there then.
+// lost reports whether r had a task well before asOf that did not exist then.
 func lost(r ledger.Runner, asOf time.Time, there map[string]bool, coming map[ledger.RunnerName]bool) bool {
 	if !r.Live() || asOf.Sub(r.Since) <= young {
 		return false

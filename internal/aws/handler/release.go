@@ -20,36 +20,36 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
-// A ReleaseConfig is what a [Release] needs.
+// A ReleaseConfig configures a [Release].
 type ReleaseConfig struct {
 	AWS        aws.Config
 	Stack      string
-	Table      string            // the ledger's, which the image catalogs are in, too
-	Projects   map[string]string // CodeBuild's, by architecture
-	Repository string            // of ECR, as URI: ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME
-	Source     string            // CodeCommit's repository of the image's source; "" where that is a zip, which comes with mayfly deploy
+	Table      string            // the ledger's table, which also has the image catalogs
+	Projects   map[string]string // CodeBuild projects by architecture
+	Repository string            // ECR repository URI: ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME
+	Source     string            // CodeCommit repository of the image's source; "" if that is a zip uploaded by mayfly deploy
 
-	Off      bool                // nothing is built by itself
-	Keep     int                 // good images that are kept
-	Runners  pipeline.RunnerList // the ledger's
+	Off      bool                // build nothing automatically
+	Keep     int                 // number of good images to keep
+	Runners  pipeline.RunnerList // of the ledger
 	Feed     release.Feed
-	Pipeline *pipeline.Pipeline                          // asks the feed; it needs no ledger and no GitHub
+	Pipeline *pipeline.Pipeline                          // asks the feed; needs neither ledger nor GitHub
 	Publish  func(context.Context, ...event.Event) error // puts events on the stack's bus
 	Measure  func(values map[string]float64) error       // writes metrics
 	Now      func() time.Time
 	Log      *slog.Logger
 }
 
-// A Release keeps the image of a stack up to date, one catalog for each architecture: a
-// new release of GitHub's runner is built by CodeBuild, which runs the canary, too, and
-// what was pushed is promoted by new revisions of the task definitions. So is a change of
-// the source that was pushed to CodeCommit.
+// A Release keeps a stack's image up to date, with one catalog per architecture. CodeBuild builds a
+// new release of GitHub's runner and runs the canary; a pushed image is promoted by new revisions
+// of the task definitions. The same happens for a change of the source that was pushed to
+// CodeCommit.
 type Release struct {
 	config    ReleaseConfig
 	pipelines map[string]*imagePipeline // by architecture
 }
 
-// NewRelease returns the handler. Nothing is asked of AWS yet.
+// NewRelease returns the handler. It does no I/O.
 func NewRelease(c ReleaseConfig) (*Release, error) {
 	_, name, ok := strings.Cut(c.Repository, "/")
 	if !ok {
@@ -73,15 +73,14 @@ func NewRelease(c ReleaseConfig) (*Release, error) {
 	return r, nil
 }
 
-// Detail types of events that come besides the stack's own.
+// Detail types of events from AWS.
 const (
-	typeScheduled  = "Scheduled Event"
 	typeBuildState = "CodeBuild Build State Change"       // https://docs.aws.amazon.com/codebuild/latest/userguide/sample-build-notifications.html
 	typePush       = "CodeCommit Repository State Change" // https://docs.aws.amazon.com/codecommit/latest/userguide/monitoring-events.html
 )
 
-// Handle takes one event: the hour has come, the source was pushed, a build has ended, a
-// runner did not start, or GitHub refused one, or has said from when it does.
+// Handle processes one event: the hourly schedule, a push of the source, the end of a build, a
+// runner that did not start, or that GitHub refused, or the date from when it will.
 func (r *Release) Handle(ctx context.Context, e event.Event) error {
 	var errs []error
 	for _, p := range r.pipelines {
