@@ -30,6 +30,7 @@ func (c *Config) check(d *decoder) {
 	}
 	c.checkMetrics(d)
 	c.checkImage(d)
+	c.checkMirror(d)
 	if keep := c.Archive.Keep; keep > 0 && keep < minKeep { // 0 is a fault that is said
 		d.faultAt("archive.keep", "reading archive: keep %v: want %v or more, as long as GitHub redelivers", c.Archive.Keep, minKeep)
 	}
@@ -50,6 +51,7 @@ func (c *Config) check(d *decoder) {
 		if d.has(at) {
 			d.checkName(at, "pool", p.Name, names)
 			d.checkPool(at, p)
+			d.checkIsolation(at, p)
 		}
 	}
 	if c.Platform == PlatformAWS {

@@ -39,6 +39,7 @@ engine: {socket: /run/podman/podman.sock}
 sandbox: {programs: {/opt/actions-runner: /home/runner}}
 image: {source: image, base: registry.example.com/debian@sha256:00, docker: true, watch: false, keep: 2, feed: "http://127.0.0.1:1", downloads: "http://127.0.0.1:2", canary_repository: acme/canary}
 host: {cpus: 7.5, memory: 32GiB}
+docker_mirror: https://mirror.example.com
 rules:
   - name: failed
     pattern: {source: [github.com], detail: {action: [completed], size: [{numeric: [">", 0, "<=", 5]}]}}
@@ -56,6 +57,10 @@ pools:
     image: registry.example.com/runner@sha256:00
     command: [/runner, --once]
     network: none
+    privileges: sudo
+    runtime: runsc
+    docker: engine
+    docker_disk: 5GiB
     read_only_root: true
     runner_group: 7
     idle_limit: 90s
@@ -110,12 +115,14 @@ func TestParse(t *testing.T) {
 			Name: "small", Labels: []string{"self-hosted", "linux", "x64"},
 			Resources: pool.Resources{CPUs: 2, Memory: 4 << 30}, PIDs: 4096, Command: []string{"/home/runner/run.sh"},
 			Network: pool.NetworkOwn, RunnerGroup: 1, IdleLimit: 5 * time.Minute, TotalLimit: 6 * time.Hour,
+			Isolation: pool.Isolation{Privileges: pool.Strict},
 		},
 		{
 			Name: "big", Labels: []string{"self-hosted", "linux", "x64", "big"}, Repositories: []string{"acme/*"}, Max: 10,
 			Resources: pool.Resources{CPUs: 4, Memory: 3 << 29}, PIDs: 100, Image: "registry.example.com/runner@sha256:00",
 			Command: []string{"/runner", "--once"}, Network: pool.NetworkNone, ReadOnlyRoot: true,
 			RunnerGroup: 7, IdleLimit: 90 * time.Second, TotalLimit: 90 * time.Minute,
+			Isolation: pool.Isolation{Privileges: pool.Sudo, Runtime: "runsc", Docker: pool.Docker{Engine: true, Disk: 5 << 30, Mirror: "https://mirror.example.com"}},
 		},
 	}
 	if diff := cmp.Diff(wantPools, c.PoolSet()); diff != "" {

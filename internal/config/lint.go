@@ -37,6 +37,7 @@ func (c *Config) Lint(machine pool.Resources) Faults {
 		if c.Platform == PlatformMachine {
 			l.network(i)
 			l.program(i)
+			l.isolation(i)
 		}
 	}
 	if c.Webhook.At == "" {

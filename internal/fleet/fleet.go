@@ -54,7 +54,8 @@ type Spec struct {
 	Network   pool.Network
 	ClaimDir  string // host folder with the runner's claim socket, mounted at [ClaimMount]
 
-	ReadOnlyRoot bool // as in [pool.Pool]
+	ReadOnlyRoot bool           // as in [pool.Pool]
+	Isolation    pool.Isolation // the same
 }
 
 // Errors that launchers and the fleet return, wrapped in what they are about.

@@ -51,7 +51,7 @@ func (m *Machine) tryAtForge(ctx context.Context, candidate image.Image) (err er
 	}
 	if err := m.launcher.Start(ctx, fleet.Spec{
 		Runner: name, Pool: p.Name, Job: "canary", Image: string(candidate.Digest), Command: p.Command, Resources: p.Resources,
-		PIDs: p.PIDs, Network: p.Network, ReadOnlyRoot: p.ReadOnlyRoot, ClaimDir: dir,
+		PIDs: p.PIDs, Network: p.Network, ReadOnlyRoot: p.ReadOnlyRoot, Isolation: p.Isolation, ClaimDir: dir,
 	}); err != nil {
 		return err
 	}

@@ -130,7 +130,7 @@ func (m *Machine) start(ctx context.Context, want ledger.WantRunner, p pool.Pool
 	return m.fleet.Start(ctx, fleet.Spec{
 		Runner: string(want.Runner), Pool: p.Name, Job: want.Job.String(),
 		Image: from, Command: p.Command, Resources: p.Resources, PIDs: p.PIDs,
-		Network: p.Network, ReadOnlyRoot: p.ReadOnlyRoot, ClaimDir: dir,
+		Network: p.Network, ReadOnlyRoot: p.ReadOnlyRoot, Isolation: p.Isolation, ClaimDir: dir,
 	})
 }
 

@@ -33,6 +33,8 @@ type Pool struct {
 	// runner's program is in there, as in GitHub's own. The sandbox is always so.
 	ReadOnlyRoot bool
 
+	Isolation Isolation // of its containers from their host
+
 	RunnerGroup int64         // id of the GitHub runner group; 1 is the default group
 	IdleLimit   time.Duration // a runner that got no job for this long leaves
 	TotalLimit  time.Duration // a runner older than this is stopped, busy or not
@@ -131,6 +133,7 @@ func (p Pool) WithDefaults() Pool {
 	p.RunnerGroup = cmp.Or(p.RunnerGroup, 1)
 	p.IdleLimit = cmp.Or(p.IdleLimit, DefaultIdleLimit)
 	p.TotalLimit = cmp.Or(p.TotalLimit, DefaultTotalLimit)
+	p.Isolation = p.Isolation.WithDefaults()
 	if len(p.Command) == 0 {
 		p.Command = []string{Home + "/run.sh"}
 	}
