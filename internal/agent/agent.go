@@ -48,6 +48,8 @@ type Config struct {
 	Grace   time.Duration // between asking the runner to end and killing it
 	Log     *slog.Logger
 
+	Engine func(env []string) (more []string, err error) // sets up the runner's container engine; nil for none
+
 	Memory func() pool.MemoryUse // of the container until now; nil where that is not known
 }
 
@@ -61,6 +63,9 @@ const lastWords = 10 * time.Second
 // container must.
 func Run(ctx context.Context, c Config) int {
 	d := newDesk(c.Claim)
+	if err := c.setUpEngine(); err != nil {
+		return leave(ctx, c, d, err)
+	}
 	grant, err := claimWithin(ctx, d, c.Within)
 	if err != nil {
 		return leave(ctx, c, d, err)
@@ -76,6 +81,21 @@ func Run(ctx context.Context, c Config) int {
 	c.Log.Info("runner gone", "runner", grant.Runner, "code", gone.ExitCode, "reason", gone.Reason)
 	say(c, d, gone)
 	return gone.ExitCode
+}
+
+// setUpEngine sets the runner's engine up before the claim, so that no job is lost when it cannot.
+func (c *Config) setUpEngine() error {
+	if c.Engine == nil {
+		return nil
+	}
+	more, err := c.Engine(environment(c.Env, ""))
+	if err != nil {
+		return fmt.Errorf("%w: %w", errStart, err)
+	}
+	for _, v := range more {
+		c.Env = set(c.Env, v)
+	}
+	return nil
 }
 
 func claimWithin(ctx context.Context, d *desk, limit time.Duration) (claim.Grant, error) {

@@ -91,6 +91,7 @@ func TestParse(t *testing.T) {
 			Source: "image", Base: "registry.example.com/debian@sha256:00", Docker: true,
 			Keep: 2, Feed: "http://127.0.0.1:1", Downloads: "http://127.0.0.1:2", Canary: "acme/canary",
 		},
+		Mirror:  "https://mirror.example.com",
 		Host:    config.Capacity{CPUs: 7.5, Memory: 32 << 30},
 		Archive: config.Archive{Keep: 100 * time.Hour, MaxSize: 2 << 30},
 		Metrics: config.Metrics{Listen: "127.0.0.1:9464"},

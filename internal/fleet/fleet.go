@@ -86,7 +86,14 @@ func (s Spec) Check() error {
 // Args returns what every launcher runs in the container: the agent, told where
 // the claim socket is, with the runner's program as its arguments.
 func (s Spec) Args() []string {
-	return append([]string{AgentPath, "--socket", ClaimSocket, "--"}, s.Command...)
+	args := []string{AgentPath, "--socket", ClaimSocket}
+	if s.Isolation.Docker.Engine {
+		args = append(args, "--docker")
+	}
+	if mirror := s.Isolation.Docker.Mirror; mirror != "" {
+		args = append(args, "--docker-mirror", mirror)
+	}
+	return append(append(args, "--"), s.Command...)
 }
 
 // Where things are inside every container.

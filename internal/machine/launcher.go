@@ -80,7 +80,10 @@ func (m *Machine) openEngine(ctx context.Context) (*engine.Launcher, error) {
 	}
 	m.engineSocket = socket
 	m.closers = append(m.closers, closeSocket)
-	l, err := engine.New(ctx, engine.Config{Socket: socket, Instance: m.ledger.Instance(), Agent: m.config.Launcher.Agent, Log: m.config.Log})
+	l, err := engine.New(ctx, engine.Config{
+		Socket: socket, Instance: m.ledger.Instance(), Folder: filepath.Join(m.config.State, "engine"),
+		Agent: m.config.Launcher.Agent, Log: m.config.Log,
+	})
 	if err != nil {
 		return nil, err
 	}
