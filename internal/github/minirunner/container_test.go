@@ -45,7 +45,7 @@ func withDocker(t *testing.T, c *minirunner.Config) (asked func() []string) {
 		}
 		plain := string(text)
 		for _, r := range []struct{ pattern, to string }{
-			{regexp.QuoteMeta(c.Work), "WORK"}, {`[^ :]*/externals`, "EXTERNALS"}, {`github_network_[0-9a-f]{32}`, "NETWORK"}, {`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`, "UUID"},
+			{regexp.QuoteMeta(filepath.Join(c.Root, "_work")), "WORK"}, {`[^ :]*/externals`, "EXTERNALS"}, {`github_network_[0-9a-f]{32}`, "NETWORK"}, {`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`, "UUID"},
 			{`[0-9a-f]{32}`, "GUID"}, {`_[0-9a-f]{6}\b`, "_HEX"}, {`\b[0-9a-f]{6}\b`, "LABEL"}, {`(env|output|path|state|step_summary)_UUID`, "FILE"},
 		} {
 			plain = regexp.MustCompile(r.pattern).ReplaceAllString(plain, r.to)
@@ -127,9 +127,10 @@ func TestJobContainer(t *testing.T) {
 // TestDockerAction builds the image of an action before the steps, pulls that of a step, and runs both
 // with the job's folders.
 func TestDockerAction(t *testing.T) {
-	pulled := uses("image", "", mapOf("args", `one "two three"`))
+	pulled := uses("image", "", object{"args": `one "two three"`})
 	pulled["reference"] = object{"type": "containerRegistry", "image": "alpine:3"}
-	f := newFake(t, uses("x", "acme/x@v1", mapOf("who", "me")), pulled)
+	f := newFake(t, uses("x", "acme/x@v1", object{"who": "me"}), pulled)
+	f.set("DistributedTask.EnhancedAnnotations", "true")
 	f.publish("acme/x@v1", map[string]string{
 		"action.yml": "inputs: {who: {default: nobody}}\nruns: {using: docker, image: Dockerfile, entrypoint: /run.sh, args: ['${{ inputs.who }}', b c], env: {OWN: '1'}}",
 		"Dockerfile": "FROM scratch\n",
@@ -158,6 +159,7 @@ func TestDockerAction(t *testing.T) {
 		t.Errorf("commands (-want +got):\n%s", diff)
 	}
 	has(t, f.log(), "Z action says me in /github/workspace\n", "##[notice]told")
+	lacks(t, f.log(), "Unexpected input")
 	if steps := f.steps(); steps["Build acme/x@v1"] != "succeeded" || steps["Pull alpine:3"] != "succeeded" || steps["x"] != "succeeded" {
 		t.Errorf("steps %v", steps)
 	}
