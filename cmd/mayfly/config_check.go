@@ -72,7 +72,12 @@ func (s *setup) checkSandbox() error {
 	}
 	for i, p := range s.limits.Pools {
 		if err := sandbox.Check(p); err != nil {
-			return machine.SandboxFault(s.FaultAt(fmt.Sprintf("pools[%d].network", i), "%v", err))
+			var no *fleet.Refusal
+			key := ""
+			if errors.As(err, &no) {
+				key = "." + no.Key
+			}
+			return machine.Refused(s.FaultAt(fmt.Sprintf("pools[%d]%s", i, key), "pool %q: %v", p.Name, err), err)
 		}
 	}
 	return nil
@@ -98,7 +103,7 @@ func (s *setup) checkEngine(ctx context.Context) config.Faults {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	socket, err := docker.Find(ctx, s.sockets()...)
-	if err != nil && s.Engine.Socket == "" && s.Launcher == machine.Auto {
+	if err != nil && s.Engine.Socket == "" && s.Launcher == machine.Auto && !machine.EngineInstalled() {
 		return nil // runners are sandboxes then
 	} else if err != nil {
 		return s.Config.FaultAt("engine.socket", "%s: mayfly up will not start: %s", cli.Printable(err.Error()), machine.HowToStart())

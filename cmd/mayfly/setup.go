@@ -115,7 +115,7 @@ func (s *setup) settings() (machine.Config, error) {
 		Webhook: webhook.Config{Secrets: s.secrets.Webhook, MaxBody: int64(s.Webhook.MaxBody), Events: s.Webhook.Events},
 		Forge:   s.forge(), Enterprise: s.GitHub.RunnersAt, HookAt: s.Webhook.At, HookURL: s.Webhook.URL,
 		Launcher: machine.Launch{
-			Kind: s.Launcher, Sockets: s.sockets(), Named: s.Engine.Socket != "", Programs: s.programs(), Agent: agent,
+			Kind: s.Launcher, Sockets: s.sockets(), Named: s.Engine.Socket != "", Programs: s.SandboxPrograms(), Agent: agent,
 		},
 		Image: s.image(), Version: version,
 	}, nil
@@ -141,14 +141,6 @@ func (s *setup) sockets() []string {
 // engineSockets returns where engines usually listen.
 func engineSockets() []string {
 	return docker.Sockets(os.Getenv("DOCKER_HOST"), os.Getenv("XDG_RUNTIME_DIR"))
-}
-
-func (s *setup) programs() map[string]string {
-	absolute := map[string]string{}
-	for host, inside := range s.Sandbox.Programs {
-		absolute[s.Abs(host)] = inside
-	}
-	return absolute
 }
 
 // explainForge gives the errors of GitHub's client their hints and code.

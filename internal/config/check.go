@@ -31,6 +31,8 @@ func (c *Config) check(d *decoder) {
 	c.checkMetrics(d)
 	c.checkImage(d)
 	c.checkMirror(d)
+	c.checkSandbox(d)
+	c.checkProxy(d)
 	if keep := c.Archive.Keep; keep > 0 && keep < minKeep { // 0 is a fault that is said
 		d.faultAt("archive.keep", "reading archive: keep %v: want %v or more, as long as GitHub redelivers", c.Archive.Keep, minKeep)
 	}
@@ -52,6 +54,8 @@ func (c *Config) check(d *decoder) {
 			d.checkName(at, "pool", p.Name, names)
 			d.checkPool(at, p)
 			d.checkIsolation(at, p)
+			d.checkSetup(at, p)
+			c.checkMounts(d, at, p)
 		}
 	}
 	if c.Platform == PlatformAWS {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
+	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
 // A schema is the part of JSON Schema, draft 7, that mayfly.yaml needs. Editors
@@ -84,6 +85,9 @@ func (f field) schema() (s schema) {
 
 func scalarSchema(t reflect.Type) schema {
 	k := kindOf(t)
+	if t == reflect.TypeFor[pool.Ulimit]() {
+		return schema{Type: []string{"integer", "string"}, Pattern: k.form}
+	}
 	return schema{Type: k.json, Pattern: k.form}
 }
 

@@ -56,6 +56,15 @@ type Spec struct {
 
 	ReadOnlyRoot bool           // as in [pool.Pool]
 	Isolation    pool.Isolation // the same
+	Setup        pool.Setup     // the same
+}
+
+// SpecOf returns what all runners of p have in common. Runner, Job, Image and ClaimDir are each one's own.
+func SpecOf(p pool.Pool) Spec {
+	return Spec{
+		Pool: p.Name, Command: p.Command, Resources: p.Resources, PIDs: p.PIDs, Network: p.Network,
+		ReadOnlyRoot: p.ReadOnlyRoot, Isolation: p.Isolation, Setup: p.Setup,
+	}
 }
 
 // Errors that launchers and the fleet return, wrapped in what they are about.

@@ -49,10 +49,9 @@ func (m *Machine) tryAtForge(ctx context.Context, candidate image.Image) (err er
 	if err := m.joins.Forge.Dispatch(ctx, m.config.Image.Canary, ForgeCanaryFile, map[string]string{forgeCanaryInput: name}); err != nil {
 		return err
 	}
-	if err := m.launcher.Start(ctx, fleet.Spec{
-		Runner: name, Pool: p.Name, Job: "canary", Image: string(candidate.Digest), Command: p.Command, Resources: p.Resources,
-		PIDs: p.PIDs, Network: p.Network, ReadOnlyRoot: p.ReadOnlyRoot, Isolation: p.Isolation, ClaimDir: dir,
-	}); err != nil {
+	spec := fleet.SpecOf(p)
+	spec.Runner, spec.Job, spec.Image, spec.ClaimDir = name, "canary", string(candidate.Digest), dir
+	if err := m.launcher.Start(ctx, spec); err != nil {
 		return err
 	}
 	exit, err := m.launcher.Wait(ctx, name)

@@ -3,6 +3,7 @@ package machine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
@@ -50,8 +51,9 @@ func (m *Machine) openFleet(ctx context.Context) (err error) {
 	return nil
 }
 
-// openLauncher returns the launcher that the settings name; for auto the engine if
-// one answers, else the sandbox, unless somebody named the engine's socket.
+// openLauncher returns the launcher that the settings name; for auto the engine if one
+// answers, else the sandbox. Who has an engine, or named its socket, means the engine: when
+// it is down that is told, not quietly made up for; a rehearsal makes do.
 func (m *Machine) openLauncher(ctx context.Context) (Launcher, error) {
 	if m.config.Launcher.Kind == Sandbox {
 		return m.openSandbox(ctx)
@@ -60,14 +62,15 @@ func (m *Machine) openLauncher(ctx context.Context) (Launcher, error) {
 	if m.engine, err = m.openEngine(ctx); err == nil {
 		return m.engine, nil
 	}
-	if m.config.Launcher.Kind == Engine || m.config.Launcher.Named {
-		return nil, noEngine(err, m.config.Launcher.Named)
+	launch := m.config.Launcher
+	if launch.Kind == Engine || launch.Named || EngineInstalled() && launch.Serve == "" {
+		return nil, noEngine(err, launch)
 	}
 	l, sandboxErr := m.openSandbox(ctx)
 	if sandboxErr != nil {
 		return nil, cli.Hint(errors.Join(err, sandboxErr), "%s; or install bubblewrap", HowToStart())
 	}
-	if isInstalled("podman") || isInstalled("dockerd") {
+	if EngineInstalled() {
 		m.config.Log.Warn("no container engine answers: runners are sandboxes", "err", err, "hint", HowToStart())
 	}
 	return l, nil
@@ -127,14 +130,18 @@ func (m *Machine) openSandbox(ctx context.Context) (*sandbox.Launcher, error) {
 func checkForSandbox(pools pool.Set) error {
 	for _, p := range pools {
 		if err := sandbox.Check(p); err != nil {
-			return SandboxFault(err)
+			return Refused(fmt.Errorf("pool %q: %w", p.Name, err), err)
 		}
 	}
 	return nil
 }
 
-func SandboxFault(err error) error {
-	return cli.Usage(err, "set network: host or network: none for the pool, or use a container engine")
+// Refused gives shown, which says that a launcher refused a pool, the hint of that refusal.
+func Refused(shown, refusal error) error {
+	if no := (*fleet.Refusal)(nil); errors.As(refusal, &no) {
+		return cli.Usage(shown, "%s", no.Hint)
+	}
+	return shown
 }
 
 // LauncherName says what runs runners.

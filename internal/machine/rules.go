@@ -127,11 +127,9 @@ func (m *Machine) start(ctx context.Context, want ledger.WantRunner, p pool.Pool
 	if err != nil {
 		return err
 	}
-	return m.fleet.Start(ctx, fleet.Spec{
-		Runner: string(want.Runner), Pool: p.Name, Job: want.Job.String(),
-		Image: from, Command: p.Command, Resources: p.Resources, PIDs: p.PIDs,
-		Network: p.Network, ReadOnlyRoot: p.ReadOnlyRoot, Isolation: p.Isolation, ClaimDir: dir,
-	})
+	spec := fleet.SpecOf(p)
+	spec.Runner, spec.Job, spec.Image, spec.ClaimDir = string(want.Runner), want.Job.String(), from, dir
+	return m.fleet.Start(ctx, spec)
 }
 
 // exited is told by the fleet that a container has ended.

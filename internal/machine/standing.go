@@ -73,15 +73,21 @@ func (m *Machine) noteTroubles(list []Trouble) {
 }
 
 // noEngine gives an error that no engine answers the hint that fits this machine.
-func noEngine(err error, named bool) error {
+func noEngine(err error, launch Launch) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return cli.Hint(err, "run mayfly as a user who may use the socket: root, or for Docker a member of the group docker")
-	case named:
+	case launch.Named:
 		return cli.Hint(err, "%s; engine.socket names another socket, and without it the usual places are tried", HowToStart())
+	}
+	if launch.Kind == Auto {
+		return cli.Hint(err, "%s; or set launcher: sandbox", HowToStart())
 	}
 	return cli.Hint(err, "%s", HowToStart())
 }
+
+// EngineInstalled reports whether this machine has an engine, which may not run.
+func EngineInstalled() bool { return isInstalled("podman") || isInstalled("dockerd") }
 
 // HowToStart says how to get an engine that answers: it may be installed and not run.
 func HowToStart() string { return HowToStartWith(isInstalled, os.Geteuid() == 0) }

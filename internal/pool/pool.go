@@ -34,6 +34,7 @@ type Pool struct {
 	ReadOnlyRoot bool
 
 	Isolation Isolation // of its containers from their host
+	Setup     Setup     // of its containers
 
 	RunnerGroup int64         // id of the GitHub runner group; 1 is the default group
 	IdleLimit   time.Duration // a runner that got no job for this long leaves
@@ -134,6 +135,7 @@ func (p Pool) WithDefaults() Pool {
 	p.IdleLimit = cmp.Or(p.IdleLimit, DefaultIdleLimit)
 	p.TotalLimit = cmp.Or(p.TotalLimit, DefaultTotalLimit)
 	p.Isolation = p.Isolation.WithDefaults()
+	p.Setup = p.Setup.WithDefaults(p.Resources.Memory)
 	if len(p.Command) == 0 {
 		p.Command = []string{Home + "/run.sh"}
 	}

@@ -39,10 +39,11 @@ type Config struct {
 // A Launcher starts and stops containers. It implements [fleet.Launcher].
 type Launcher struct {
 	*docker.Images
-	config Config
-	api    *client.Client
-	podman bool
-	ends   *ends
+	config    Config
+	api       *client.Client
+	podman    bool
+	mostFiles int64 // that a process may have open
+	ends      *ends
 
 	network sync.Mutex // held while the network is made
 }
@@ -63,7 +64,7 @@ func New(ctx context.Context, config Config) (*Launcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Launcher{Images: docker.NewImages(api), config: config, api: api, podman: podman}
+	l := &Launcher{Images: docker.NewImages(api), config: config, api: api, podman: podman, mostFiles: mostFiles(config.Socket)}
 	l.ends = newEnds(api, l.mine(), config.Log)
 	if err := l.sweepDisks(ctx, time.Now()); err != nil {
 		config.Log.Warn("removing disks without a runner", "err", err)

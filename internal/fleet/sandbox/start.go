@@ -19,7 +19,7 @@ import (
 
 // Start implements [fleet.Launcher].
 func (l *Launcher) Start(ctx context.Context, spec fleet.Spec) error {
-	if err := errors.Join(spec.Check(), checkNetwork(spec.Network)); err != nil {
+	if err := errors.Join(spec.Check(), check(spec)); err != nil {
 		return err
 	}
 	release, err := l.hold(ctx, spec.Runner)
@@ -109,14 +109,16 @@ func (l *Launcher) launch(r run, spec fleet.Spec, laid []binding, uid uint32) er
 	if l.asRoot {
 		sources.folder = stageFolder
 	}
-	args := l.arguments(r, spec, laid, &sources)
-	cmd := exec.Command(l.bwrap, append(args, spec.Args()...)...)
+	args := append(limiting(spec.Setup), l.bwrap)
+	args = append(args, l.arguments(r, spec, laid, &sources)...)
+	args = append(args, spec.Args()...)
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = []string{} // not nil, which would mean all of ours
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{status}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no signal meant for us reaches it
-	l.become(cmd.SysProcAttr, uid)
+	become(cmd.SysProcAttr, uid)
 	cgroup.OnThread(func() { err = l.fork(cmd, spec.Runner, sources) })
 	if err != nil {
 		return err
