@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/moby/moby/client"
 	"golang.org/x/sys/unix"
 
+	"github.com/mayfly-ci/mayfly/internal/docker"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
@@ -78,63 +80,74 @@ func (l *Launcher) engineInside(ctx context.Context, host *container.HostConfig,
 	return nil
 }
 
-// Check returns why runners of isolation i cannot be started on this engine, and what would help; nil
-// when they can.
-func (l *Launcher) Check(ctx context.Context, i pool.Isolation) error {
-	return errors.Join(l.checkRuntime(ctx, i.Runtime), l.checkNamespace(ctx, i))
+// Check is [Launcher.Check] of the engine on socket.
+func Check(ctx context.Context, socket string, i pool.Isolation) error {
+	api, err := docker.Dial(socket)
+	if err != nil {
+		return err
+	}
+	defer api.Close()
+	podman, err := docker.IsPodman(ctx, api)
+	if err != nil {
+		return err
+	}
+	return (&Launcher{api: api, podman: podman}).Check(ctx, i)
 }
 
-// checkRuntime finds a runtime that the engine does not know, in what both engines say of themselves.
-// https://docs.docker.com/reference/api/engine/version/v1.41/#tag/System/operation/SystemInfo
-func (l *Launcher) checkRuntime(ctx context.Context, name string) error {
-	if name == "" {
+// Check returns why runners of isolation i cannot be started on this engine, a [fleet.Refusal]; nil when
+// they can.
+func (l *Launcher) Check(ctx context.Context, i pool.Isolation) error {
+	if i.Runtime == "" && !i.NeedsUserNamespace() {
 		return nil
 	}
+	// Both engines tell of their runtimes and of user namespaces here.
+	// https://docs.docker.com/reference/api/engine/version/v1.41/#tag/System/operation/SystemInfo
 	about, err := l.api.Info(ctx, client.InfoOptions{})
 	if err != nil {
-		return fmt.Errorf("asking the engine for its runtimes: %w", err)
+		return fmt.Errorf("asking the engine what it can do: %w", err)
 	}
-	if _, known := about.Info.Runtimes[name]; known {
+	if err := l.checkRuntime(i.Runtime, slices.Sorted(maps.Keys(about.Info.Runtimes))); err != nil {
+		return err
+	}
+	return l.checkNamespace(i, about.Info.SecurityOptions)
+}
+
+func (l *Launcher) checkRuntime(name string, known []string) error {
+	if name == "" || slices.Contains(known, name) {
 		return nil
 	}
-	var names []string
-	for name := range about.Info.Runtimes {
-		names = append(names, name)
-	}
-	slices.Sort(names)
 	where := "runtimes in /etc/docker/daemon.json"
 	if l.podman {
 		where = "[engine.runtimes] in /etc/containers/containers.conf"
 	}
-	return fmt.Errorf("runtime %q: %w: the engine knows %s: add it to %s", name, fleet.ErrUnsupported, strings.Join(names, ", "), where)
+	return refuse("runtime", "install it and add it to "+where, "%q: the engine knows %s", name, strings.Join(known, ", "))
 }
 
-// checkNamespace finds that an engine cannot give a container a user namespace that is needed.
-func (l *Launcher) checkNamespace(ctx context.Context, i pool.Isolation) error {
-	if !i.NeedsUserNamespace() {
-		return nil
-	}
-	what := "privileges: sudo"
+func refuse(key, hint, format string, args ...any) error {
+	return &fleet.Refusal{Key: key, Hint: hint, Err: fmt.Errorf(format, args...)}
+}
+
+// checkNamespace finds that an engine with these options cannot give a container the user namespace that it needs.
+func (l *Launcher) checkNamespace(i pool.Isolation, options []string) error {
+	key, value := "privileges", "sudo"
 	if i.Docker.Engine {
-		what = "docker: engine"
-	}
-	about, err := l.api.Info(ctx, client.InfoOptions{})
-	if err != nil {
-		return fmt.Errorf("asking the engine for user namespaces: %w", err)
+		key, value = "docker", "engine"
 	}
 	has := func(option string) bool {
-		return slices.ContainsFunc(about.Info.SecurityOptions, func(s string) bool { return strings.HasPrefix(s, "name="+option) })
+		return slices.ContainsFunc(options, func(s string) bool { return strings.HasPrefix(s, "name="+option) })
 	}
 	switch {
+	case !i.NeedsUserNamespace():
+		return nil
 	case l.podman && has("rootless"):
-		return fmt.Errorf("%s: %w: Podman of an ordinary user has too few user ids: run Podman's service and mayfly up as root", what, fleet.ErrUnsupported)
+		return refuse(key, "run Podman's service and mayfly up as root", "%s: Podman of an ordinary user has too few user ids for it", value)
 	case l.podman:
-		return checkSubIDs(what)
+		return checkSubIDs(key, value)
 	case i.Docker.Engine:
-		return fmt.Errorf("%s: %w: Docker has no user namespace by container: use Podman as root", what, fleet.ErrUnsupported)
+		return refuse(key, "use Podman, as root, in place of Docker", "%s: Docker has no user namespace for a single container", value)
 	case !has("userns"):
-		return fmt.Errorf("%s: %w: Docker runs without user namespaces, so that root in a job would be root on this machine: "+
-			`set "userns-remap": "default" in /etc/docker/daemon.json, use Podman, or accept it with privileges: host-root`, what, fleet.ErrUnsupported)
+		return refuse(key, `set "userns-remap": "default" in /etc/docker/daemon.json, use Podman, or accept it with privileges: host-root`,
+			"%s: Docker runs without user namespaces: root in a job would be root on this machine", value)
 	}
 	return nil
 }
@@ -144,15 +157,15 @@ func (l *Launcher) checkNamespace(ctx context.Context, i pool.Isolation) error {
 const autoUser = "containers"
 
 // checkSubIDs finds that Podman has no ids to give.
-func checkSubIDs(what string) error {
+func checkSubIDs(key, value string) error {
 	for _, file := range []string{"/etc/subuid", "/etc/subgid"} {
 		text, err := os.ReadFile(file)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 		if !slices.ContainsFunc(strings.Split(string(text), "\n"), func(line string) bool { return strings.HasPrefix(line, autoUser+":") }) {
-			return fmt.Errorf("%s: %w: %s gives Podman no user ids for namespaces: "+
-				"echo %s:2147483647:2147483648 | tee -a /etc/subuid /etc/subgid", what, fleet.ErrUnsupported, file, autoUser)
+			return refuse(key, "echo "+autoUser+":2147483647:2147483648 | tee -a /etc/subuid /etc/subgid",
+				"%s: %s gives Podman no user ids for namespaces: it has no line for %s", value, file, autoUser)
 		}
 	}
 	return nil

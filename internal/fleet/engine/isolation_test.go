@@ -148,7 +148,7 @@ func TestCheck(t *testing.T) {
 	dockertest.Each(t, func(t *testing.T, socket string) {
 		l := on(t, socket).open(t, socket)
 		err := l.Check(t.Context(), pool.Isolation{Runtime: "no-such"})
-		if !errors.Is(err, fleet.ErrUnsupported) || !strings.Contains(err.Error(), `runtime "no-such"`) || !strings.Contains(err.Error(), "runc") {
+		if !errors.Is(err, fleet.ErrUnsupported) || !strings.Contains(err.Error(), `runtime "no-such": the engine knows`) || !strings.Contains(err.Error(), "runc") {
 			t.Errorf("%v, want one of the runtime, with those that there are", err)
 		}
 		if err := l.Check(t.Context(), pool.Isolation{Privileges: pool.HostRoot}); err != nil {
