@@ -12,7 +12,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -62,7 +62,8 @@ func Listen(c Config) (env []string, err error) {
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	s := &service{listener: l, file: file, env: append(append(c.Env, env...), "XDG_RUNTIME_DIR="+filepath.Join(c.Folder, "run")), log: c.Log}
+	own := append(slices.Concat(c.Env, env), "XDG_RUNTIME_DIR="+c.in("run"), "DISABLE_HC_SYSTEMD=true")
+	s := &service{listener: l, file: file, env: own, log: c.Log, checker: newChecker(c.Socket)}
 	go s.watch()
 	return env, nil
 }
@@ -73,6 +74,7 @@ type service struct {
 	file     *os.File // the same, for the engine
 	env      []string
 	log      *slog.Logger
+	checker  *checker
 
 	mu  sync.Mutex
 	pid int // of the engine; 0 before it was started
@@ -80,7 +82,7 @@ type service struct {
 
 // watch waits for connections, which it leaves to the engine to accept.
 func (s *service) watch() {
-	raw, err := s.listener.SyscallConn()
+	raw, err := s.polled()
 	for err == nil {
 		waited := false
 		err = raw.Read(func(uintptr) bool { // called again when there is something to accept
@@ -94,6 +96,15 @@ func (s *service) watch() {
 	s.log.Error("no container engine", "err", err)
 	s.listener.Close() // so that clients learn of it
 	s.file.Close()
+}
+
+// polled is the listener's socket, to be waited for only: a listener itself can just accept.
+func (s *service) polled() (syscall.RawConn, error) {
+	file, err := s.listener.File()
+	if err != nil {
+		return nil, err
+	}
+	return file.SyscallConn()
 }
 
 // runs reports whether the engine runs. Whoever is the container's first process has reaped it
@@ -127,6 +138,9 @@ func (s *service) start() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.pid == 0 {
+		go s.checker.run()
+	}
 	s.pid = p.Pid
 	s.log.Info("container engine started", "pid", p.Pid, "took", time.Since(begun))
 	return p.Release() // whoever reaps the container's children reaps it, too
