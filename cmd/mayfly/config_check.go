@@ -10,6 +10,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/docker"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
+	"github.com/mayfly-ci/mayfly/internal/fleet/engine"
 	"github.com/mayfly-ci/mayfly/internal/fleet/sandbox"
 	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/machine"
@@ -115,6 +116,19 @@ func (s *setup) checkEngine(ctx context.Context) config.Faults {
 	var found config.Faults
 	for _, t := range troubles {
 		found = append(found, s.Config.FaultAt("engine.socket", "%s", t)...)
+	}
+	return append(found, s.checkIsolation(ctx, socket)...)
+}
+
+// checkIsolation finds pools that the engine on socket refuses.
+func (s *setup) checkIsolation(ctx context.Context, socket string) (found config.Faults) {
+	for i, p := range s.limits.Pools {
+		var no *fleet.Refusal
+		if err := engine.Check(ctx, socket, p.Isolation); errors.As(err, &no) {
+			found = append(found, s.Config.FaultAt(fmt.Sprintf("pools[%d].%s", i, no.Key), "pool %q: %v: mayfly up will not start: %s", p.Name, err, no.Hint)...)
+		} else if err != nil {
+			found = append(found, s.Config.FaultAt("engine.socket", "pool %q cannot be checked: %v", p.Name, err)...)
+		}
 	}
 	return found
 }

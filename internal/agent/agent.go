@@ -47,6 +47,8 @@ type Config struct {
 	Grace   time.Duration // between asking the runner to end and killing it
 	Log     *slog.Logger
 
+	Engine func(env []string) (more []string, err error) // sets up the runner's container engine; nil for none
+
 	Memory func() pool.MemoryUse // of the container until now; nil if unknown
 }
 
@@ -59,6 +61,9 @@ const lastWords = 10 * time.Second
 // a container must, it waits for every child there is.
 func Run(ctx context.Context, c Config) int {
 	client := newClient(c.Claim)
+	if err := c.setUpEngine(); err != nil {
+		return leave(ctx, c, client, err)
+	}
 	grant, err := claimWithin(ctx, client, c.Within)
 	if err != nil {
 		return leave(ctx, c, client, err)
@@ -74,6 +79,21 @@ func Run(ctx context.Context, c Config) int {
 	c.Log.Info("runner gone", "runner", grant.Runner, "code", gone.ExitCode, "reason", gone.Reason)
 	say(c, client, gone)
 	return gone.ExitCode
+}
+
+// setUpEngine sets the runner's engine up before the claim, so that no job is lost when it cannot.
+func (c *Config) setUpEngine() error {
+	if c.Engine == nil {
+		return nil
+	}
+	more, err := c.Engine(environment(c.Env, ""))
+	if err != nil {
+		return fmt.Errorf("%w: %w", errStart, err)
+	}
+	for _, v := range more {
+		c.Env = set(c.Env, v)
+	}
+	return nil
 }
 
 func claimWithin(ctx context.Context, client *client, limit time.Duration) (claim.Grant, error) {

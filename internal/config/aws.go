@@ -175,6 +175,7 @@ func (p Pool) checkAWS(d *decoder, at string) {
 	case "none":
 		d.faultAt(at+".network", "%snetwork none: on AWS a runner claims over the network: want own", in)
 	}
+	p.checkIsolationOnAWS(d, at)
 	// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters_ec2.html
 	if p.CPUs < 0.125 || p.CPUs > 192 {
 		d.faultAt(at+".cpus", "%scpus %v: ECS has 0.125 to 192", in, p.CPUs)

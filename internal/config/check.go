@@ -30,6 +30,7 @@ func (c *Config) check(d *decoder) {
 	}
 	c.checkMetrics(d)
 	c.checkImage(d)
+	c.checkMirror(d)
 	c.checkSandbox(d)
 	c.checkProxy(d)
 	if keep := c.Archive.Keep; keep > 0 && keep < minKeep { // 0 is a fault that is said
@@ -53,6 +54,7 @@ func (c *Config) check(d *decoder) {
 			d.checkName(at, "pool", p.Name, names)
 			d.checkPool(at, p)
 			c.checkWarm(d, at, p)
+			d.checkIsolation(at, p)
 			d.checkSetup(at, p)
 			c.checkMounts(d, at, p)
 		}

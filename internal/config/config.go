@@ -42,6 +42,7 @@ type Config struct {
 	Engine   Engine   `yaml:"engine" doc:"The container engine."`
 	Sandbox  Sandbox  `yaml:"sandbox" doc:"The sandbox. It has no images: runners see this machine's /usr and the programs listed here."`
 	Image    Image    `yaml:"image" doc:"The runner image that mayfly builds; see docs/image.md."`
+	Mirror   string   `yaml:"docker_mirror" doc:"A mirror of Docker Hub, such as https://mirror.example.com, for the engines that runners get with docker: engine."`
 	Host     Capacity `yaml:"host" doc:"The capacity that all runners share. By default the whole machine."`
 	Archive  Archive  `yaml:"archive" doc:"How many events to keep, for replays and lists. On AWS, aws.retention_days sets this."`
 	Proxy    Proxy    `yaml:"proxy" doc:"The HTTP proxy for runners, their jobs and the build of the image. Mayfly itself uses the one in its own environment, HTTPS_PROXY."`
@@ -159,6 +160,10 @@ type Pool struct {
 	Image        string        `yaml:"image" doc:"The container image. By default the one that mayfly builds and keeps up to date; see image. The sandbox has no images."`
 	Command      []string      `yaml:"command" default:"/home/runner/run.sh" doc:"The runner's program and its arguments, inside the container."`
 	Network      string        `yaml:"network" default:"own" enum:"own|host|none" doc:"What a runner can reach: everything but this machine's loopback (own), everything that this machine can (host), or nothing (none)."`
+	Privileges   string        `yaml:"privileges" default:"strict" enum:"strict|sudo|host-root" doc:"What a job can become in its container: only an ordinary user (strict), root by sudo in a user namespace, so that it is not root on the host (sudo), or root by sudo without a user namespace, where an escape is root on the host (host-root)."`
+	Runtime      string        `yaml:"runtime" doc:"The OCI runtime for the pool's runners, such as runsc (gVisor) or kata. The container engine must know it. By default the engine's own default."`
+	Docker       string        `yaml:"docker" default:"none" enum:"none|engine" doc:"Whether each runner gets a container engine for itself (engine): docker build, docker run, services, job containers and Docker actions work, and no job sees the host's engine."`
+	DockerDisk   Bytes         `yaml:"docker_disk" default:"20GiB" doc:"With docker: engine, how much its images, containers and volumes may take on the disk."`
 	ReadOnlyRoot bool          `yaml:"read_only_root" default:"false" doc:"Make the image read-only, except home, /tmp, /run and /var/tmp. Not for images with the runner's program in its home, such as GitHub's."`
 	Warm         Warm          `yaml:"warm" doc:"Runners that listen before there is a job, so that a job starts at once. They count like busy ones, and make room for jobs that wait."`
 	SharedMemory Bytes         `yaml:"shm" doc:"The size of /dev/shm, which browsers and databases use. It counts as memory. By default half of memory, at most 2GiB."`
@@ -236,6 +241,7 @@ func (c *Config) PoolSet() pool.Set {
 			Name: p.Name, Labels: p.Labels, Repositories: p.Repositories, Max: p.Max,
 			Resources: pool.Resources{CPUs: p.CPUs, Memory: int64(p.Memory)}, PIDs: p.PIDs,
 			Image: p.Image, Command: p.Command, Network: pool.Network(p.Network), ReadOnlyRoot: p.ReadOnlyRoot,
+			Isolation:      p.isolation(c.Mirror),
 			OfOrganization: c.GitHub.RunnersAt == "organization", RunnerGroup: p.RunnerGroup, IdleLimit: p.IdleLimit, TotalLimit: p.TotalLimit,
 			Warm:  c.warm(p),
 			Setup: c.setup(p),

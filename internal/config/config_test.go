@@ -41,6 +41,7 @@ engine: {socket: /run/podman/podman.sock}
 sandbox: {runner: /opt/actions-runner, programs: {/opt/tools: /opt/tools}}
 image: {source: image, base: registry.example.com/debian@sha256:00, packages: [libpq-dev, gcc=4.2+b1], docker: true, watch: false, keep: 2, feed: "http://127.0.0.1:1", downloads: "http://127.0.0.1:2", canary_repository: acme/canary}
 host: {cpus: 7.5, memory: 32GiB}
+docker_mirror: https://mirror.example.com
 rules:
   - name: failed
     pattern: {source: [github.com], detail: {action: [completed], size: [{numeric: [">", 0, "<=", 5]}]}}
@@ -58,6 +59,10 @@ pools:
     image: registry.example.com/runner@sha256:00
     command: [/runner, --once]
     network: none
+    privileges: sudo
+    runtime: runsc
+    docker: engine
+    docker_disk: 5GiB
     read_only_root: true
     shm: 300MiB
     ulimits: {nofile: 1024 65536, core: 0, memlock: unlimited}
@@ -106,6 +111,7 @@ func TestParse(t *testing.T) {
 			Source: "image", Base: "registry.example.com/debian@sha256:00", Docker: true, Packages: []string{"libpq-dev", "gcc=4.2+b1"},
 			Keep: 2, Feed: "http://127.0.0.1:1", Downloads: "http://127.0.0.1:2", Canary: "acme/canary",
 		},
+		Mirror:  "https://mirror.example.com",
 		Host:    config.Capacity{CPUs: 7.5, Memory: 32 << 30},
 		Archive: config.Archive{Keep: 100 * time.Hour, MaxSize: 2 << 30},
 		Metrics: config.Metrics{Listen: "127.0.0.1:9464"},
@@ -131,13 +137,15 @@ func TestParse(t *testing.T) {
 			Name: "small", Labels: []string{"self-hosted", "linux", "x64"},
 			Resources: pool.Resources{CPUs: 2, Memory: 4 << 30}, PIDs: 4096, Command: []string{"/home/runner/run.sh"},
 			Network: pool.NetworkOwn, RunnerGroup: 1, IdleLimit: 5 * time.Minute, TotalLimit: 390 * time.Minute,
-			Setup: pool.Setup{SharedMemory: 2 << 30, Env: proxyEnv(nil)},
+			Isolation: pool.Isolation{Privileges: pool.Strict},
+			Setup:     pool.Setup{SharedMemory: 2 << 30, Env: proxyEnv(nil)},
 		},
 		{
 			Name: "big", Labels: []string{"self-hosted", "linux", "x64", "big"}, Repositories: []string{"acme/*"}, Max: 10,
 			Resources: pool.Resources{CPUs: 4, Memory: 3 << 29}, PIDs: 100, Image: "registry.example.com/runner@sha256:00",
 			Command: []string{"/runner", "--once"}, Network: pool.NetworkNone, ReadOnlyRoot: true,
 			RunnerGroup: 7, IdleLimit: 90 * time.Second, TotalLimit: 90 * time.Minute,
+			Isolation: pool.Isolation{Privileges: pool.Sudo, Runtime: "runsc", Docker: pool.Docker{Engine: true, Disk: 5 << 30, Mirror: "https://mirror.example.com"}},
 			Setup: pool.Setup{
 				SharedMemory: 300 << 20, DNS: []string{"10.0.0.2"},
 				Env: proxyEnv(map[string]string{"LANG": "de_DE.UTF-8", "HTTP_PROXY": "http://other:1", "ACTIONS_RUNNER_HOOK_JOB_STARTED": "/opt/mayfly/hooks/started.sh"}),

@@ -40,6 +40,7 @@ func (c *Config) Lint(machine pool.Resources) Faults {
 			l.network(i)
 			l.mounts(i)
 			l.program(i)
+			l.isolation(i)
 		}
 	}
 	if c.Webhook.At == "" {

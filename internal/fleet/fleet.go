@@ -51,15 +51,16 @@ type Spec struct {
 	Network   pool.Network
 	ClaimDir  string // host folder with the runner's claim socket, mounted at [ClaimMount]
 
-	ReadOnlyRoot bool       // as in [pool.Pool]
-	Setup        pool.Setup // the same
+	ReadOnlyRoot bool           // as in [pool.Pool]
+	Isolation    pool.Isolation // the same
+	Setup        pool.Setup     // the same
 }
 
 // SpecOf returns what all runners of p have in common. Runner, Job, Image and ClaimDir are each one's own.
 func SpecOf(p pool.Pool) Spec {
 	return Spec{
 		Pool: p.Name, Command: p.Command, Resources: p.Resources, PIDs: p.PIDs, Network: p.Network,
-		ReadOnlyRoot: p.ReadOnlyRoot, Setup: p.Setup,
+		ReadOnlyRoot: p.ReadOnlyRoot, Isolation: p.Isolation, Setup: p.Setup,
 	}
 }
 
@@ -91,7 +92,14 @@ func (s Spec) Check() error {
 // Args returns the command of every container: the agent, the path of the claim socket, and the
 // runner's program as the agent's arguments.
 func (s Spec) Args() []string {
-	return append([]string{AgentPath, "--socket", ClaimSocket, "--"}, s.Command...)
+	args := []string{AgentPath, "--socket", ClaimSocket}
+	if s.Isolation.Docker.Engine {
+		args = append(args, "--docker")
+	}
+	if mirror := s.Isolation.Docker.Mirror; mirror != "" {
+		args = append(args, "--docker-mirror", mirror)
+	}
+	return append(append(args, "--"), s.Command...)
 }
 
 // Paths inside every container.

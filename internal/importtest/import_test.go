@@ -27,7 +27,7 @@ var nouns = []string{"internal/event", "internal/pool", "internal/secret"}
 // plain packages use nothing outside the standard library and the nouns.
 var plain = []string{
 	"internal/event", "internal/event/pattern", "internal/event/schema", "internal/event/transform", "internal/ledger", "internal/ledger/whatif",
-	"internal/pool", "internal/secret", "internal/agent", "internal/agent/signed", "internal/claim", "cmd/mayfly-agent",
+	"internal/pool", "internal/secret", "internal/agent", "internal/agent/podman", "internal/agent/signed", "internal/claim", "cmd/mayfly-agent",
 	"internal/aws/contract", "internal/image",
 }
 

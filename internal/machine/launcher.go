@@ -62,6 +62,9 @@ func (m *Machine) openLauncher(ctx context.Context) (Launcher, error) {
 	if m.engine, err = m.openEngine(ctx); err == nil {
 		return m.engine, nil
 	}
+	if no := (*fleet.Refusal)(nil); errors.As(err, &no) {
+		return nil, err // the engine answers, and cannot run a pool
+	}
 	launch := m.config.Launcher
 	if launch.Kind == Engine || launch.Named || EngineInstalled() && launch.Serve == "" {
 		return nil, noEngine(err, launch)
@@ -83,16 +86,32 @@ func (m *Machine) openEngine(ctx context.Context) (*engine.Launcher, error) {
 	}
 	m.engineSocket = socket
 	m.closers = append(m.closers, closeSocket)
-	l, err := engine.New(ctx, engine.Config{Socket: socket, Instance: m.ledger.Instance(), Agent: m.config.Launcher.Agent, Log: m.config.Log})
+	l, err := engine.New(ctx, engine.Config{
+		Socket: socket, Instance: m.ledger.Instance(), Folder: filepath.Join(m.config.State, "engine"),
+		Agent: m.config.Launcher.Agent, Log: m.config.Log,
+	})
 	if err != nil {
 		return nil, err
 	}
 	m.closers = append(m.closers, l.Close)
+	if err := checkForEngine(ctx, m.config.Limits.Pools, l.Check); err != nil {
+		return nil, err
+	}
 	if m.unheld, err = EngineLimits(ctx, socket); err != nil {
 		m.config.Log.Warn("limits of runners cannot be checked", "err", err)
 	}
 	m.noteTroubles(m.unheld)
 	return l, nil
+}
+
+// checkForEngine finds a pool whose runners the engine cannot part from their host as it says.
+func checkForEngine(ctx context.Context, pools pool.Set, check func(context.Context, pool.Isolation) error) error {
+	for _, p := range pools {
+		if err := check(ctx, p.Isolation); err != nil {
+			return Refused(fmt.Errorf("pool %q: %w", p.Name, err), err)
+		}
+	}
+	return nil
 }
 
 // EngineSocket returns the socket of an engine that answers: one of sockets, or serve, on which it

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"context"
+	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/pool"
@@ -10,10 +11,15 @@ import (
 // pools returns the pools in force.
 func (m *Machine) pools() pool.Set { return m.limits.Load().Pools }
 
+// engineTimeout is how long an engine may take to say what it can do.
+const engineTimeout = 10 * time.Second
+
 // Check returns why the machine's launcher cannot run one of pools.
 func (m *Machine) Check(pools pool.Set) error {
 	if m.engine != nil {
-		return nil
+		ctx, cancel := context.WithTimeout(context.Background(), engineTimeout)
+		defer cancel()
+		return checkForEngine(ctx, pools, m.engine.Check)
 	}
 	return checkForSandbox(pools)
 }

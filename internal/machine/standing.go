@@ -11,6 +11,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/docker"
+	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
 // A Trouble is something that people should know about what runs runners, and what they can do.
@@ -41,7 +42,16 @@ func (m *Machine) standing(ctx context.Context, _ struct{}) (s Standing, err err
 			})
 		}
 	}
-	return Standing{append(s.Troubles, m.unheld...)}, nil
+	s.Troubles = append(s.Troubles, m.unheld...)
+	for _, p := range m.pools() {
+		if p.Isolation.Privileges == pool.HostRoot {
+			s.Troubles = append(s.Troubles, Trouble{
+				fmt.Sprintf("pool %q has privileges: host-root: a job that escapes from its container is root on this machine", p.Name),
+				"privileges: sudo gives jobs root in a user namespace",
+			})
+		}
+	}
+	return s, nil
 }
 
 // EngineLimits returns a trouble if the engine on socket does not enforce limits.

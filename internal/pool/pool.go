@@ -33,8 +33,9 @@ type Pool struct {
 	// runner's program is in there, as in GitHub's own. The sandbox is always so.
 	ReadOnlyRoot bool
 
-	Warm  Warm  // runners that listen before there is a job
-	Setup Setup // of its containers
+	Warm      Warm      // runners that listen before there is a job
+	Isolation Isolation // of its containers from their host
+	Setup     Setup     // of its containers
 
 	RunnerGroup int64         // id of the GitHub runner group; 1 is the default group
 	IdleLimit   time.Duration // a runner that got no job for this long leaves
@@ -137,6 +138,7 @@ func (p Pool) WithDefaults() Pool {
 	p.RunnerGroup = cmp.Or(p.RunnerGroup, 1)
 	p.IdleLimit = cmp.Or(p.IdleLimit, DefaultIdleLimit)
 	p.TotalLimit = cmp.Or(p.TotalLimit, DefaultTotalLimit)
+	p.Isolation = p.Isolation.WithDefaults()
 	p.Setup = p.Setup.WithDefaults(p.Resources.Memory)
 	if len(p.Command) == 0 {
 		p.Command = []string{Home + "/run.sh"}

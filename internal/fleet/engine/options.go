@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -29,7 +30,7 @@ func (l *Launcher) mine() client.Filters {
 }
 
 // options returns the container of spec.
-func (l *Launcher) options(spec fleet.Spec) (client.ContainerCreateOptions, error) {
+func (l *Launcher) options(ctx context.Context, spec fleet.Spec) (client.ContainerCreateOptions, error) {
 	network, err := l.networkMode(spec.Network)
 	if err := errors.Join(spec.Check(), err); err != nil {
 		return client.ContainerCreateOptions{}, err
@@ -39,6 +40,10 @@ func (l *Launcher) options(spec fleet.Spec) (client.ContainerCreateOptions, erro
 	}
 	if spec.Image == "" {
 		return client.ContainerCreateOptions{}, fmt.Errorf("pool %q: image is missing", spec.Pool)
+	}
+	host := l.hostConfig(spec, network)
+	if err := l.isolate(ctx, host, spec); err != nil {
+		return client.ContainerCreateOptions{}, err
 	}
 	return client.ContainerCreateOptions{
 		Name: spec.Runner,
@@ -53,7 +58,7 @@ func (l *Launcher) options(spec fleet.Spec) (client.ContainerCreateOptions, erro
 				labelInstance: l.config.Instance, labelRunner: spec.Runner, labelPool: spec.Pool, labelJob: spec.Job,
 			},
 		},
-		HostConfig: l.hostConfig(spec, network),
+		HostConfig: host,
 	}, nil
 }
 
@@ -61,8 +66,6 @@ func (l *Launcher) hostConfig(spec fleet.Spec, network container.NetworkMode) *c
 	pids := int64(spec.PIDs)
 	host := &container.HostConfig{
 		NetworkMode: network,
-		CapDrop:     []string{"ALL"},
-		SecurityOpt: []string{"no-new-privileges"},
 		// Of a runner's output the last megabyte is kept, and only until it is removed.
 		LogConfig: container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "1m"}},
 		// An image of a user's own lacks it, as GitHub's does. Where an image has it, runtimes give
