@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 // dlqCmd is `mayfly dlq`: the dead-letter queue.
@@ -26,7 +26,7 @@ type dlqListCmd struct {
 
 // Run lists dead letters, the newest first.
 func (c *dlqListCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
-	list, err := c.letters(ctx, all, log, bus.LetterFilter{Rule: c.Rule}, int(c.Limit))
+	list, err := c.letters(ctx, all, log, eventlog.LetterFilter{Rule: c.Rule}, int(c.Limit))
 	if err != nil {
 		return err
 	}
@@ -42,14 +42,14 @@ func (c *dlqListCmd) Run(ctx context.Context, all *commands, screen *cli.Screen,
 }
 
 // letters reads the dead letters that pass f.
-func (r reading) letters(ctx context.Context, all *commands, log *slog.Logger, f bus.LetterFilter, limit int) ([]bus.DeadLetter, error) {
+func (r reading) letters(ctx context.Context, all *commands, log *slog.Logger, f eventlog.LetterFilter, limit int) ([]eventlog.DeadLetter, error) {
 	from, err := r.source(ctx, all, log)
 	if err != nil {
 		return nil, err
 	}
 	defer from.close()
 	list, err := from.letters.Letters(ctx, f, limit)
-	return append([]bus.DeadLetter{}, list...), err
+	return append([]eventlog.DeadLetter{}, list...), err
 }
 
 type dlqShowCmd struct {
@@ -59,7 +59,7 @@ type dlqShowCmd struct {
 
 // Run prints why each delivery of an event was given up, and the event.
 func (c *dlqShowCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
-	list, err := c.letters(ctx, all, log, bus.LetterFilter{Events: []string{c.Event}}, 1000)
+	list, err := c.letters(ctx, all, log, eventlog.LetterFilter{Events: []string{c.Event}}, 1000)
 	if err != nil {
 		return err
 	}
@@ -83,11 +83,11 @@ type picking struct {
 }
 
 // filter returns what was picked. Nothing is not all.
-func (p picking) filter() (bus.LetterFilter, error) {
+func (p picking) filter() (eventlog.LetterFilter, error) {
 	if some := len(p.Events) > 0 || p.Rule != ""; some == p.All {
-		return bus.LetterFilter{}, cli.Usage(errors.New("want ids of events, --rule or both; or --all"), "mayfly dlq list shows what there is")
+		return eventlog.LetterFilter{}, cli.Usage(errors.New("want ids of events, --rule or both; or --all"), "mayfly dlq list shows what there is")
 	}
-	return bus.LetterFilter{Events: p.Events, Rule: p.Rule}, nil
+	return eventlog.LetterFilter{Events: p.Events, Rule: p.Rule}, nil
 }
 
 type dlqRetryCmd struct {
@@ -119,7 +119,7 @@ func (c *dlqDropCmd) Run(ctx context.Context, all *commands, screen *cli.Screen,
 }
 
 // change has what was picked changed and returns how many letters it was.
-func (r reading) change(ctx context.Context, all *commands, log *slog.Logger, do func(letterBox, context.Context, bus.LetterFilter) (int, error), p picking) (int, error) {
+func (r reading) change(ctx context.Context, all *commands, log *slog.Logger, do func(letterBox, context.Context, eventlog.LetterFilter) (int, error), p picking) (int, error) {
 	f, err := p.filter()
 	if err != nil {
 		return 0, err

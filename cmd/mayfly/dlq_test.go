@@ -14,6 +14,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
@@ -131,7 +132,7 @@ func serveStore(t *testing.T, file, state string, run bool) *machine.StandIn {
 // ids lists the events of the dead letters, by the command.
 func deadIDs(t *testing.T, file string) (ids []string) {
 	t.Helper()
-	for _, d := range mayflyJSON[[]bus.DeadLetter](t, "-c", file, "dlq", "list", "--json") {
+	for _, d := range mayflyJSON[[]eventlog.DeadLetter](t, "-c", file, "dlq", "list", "--json") {
 		ids = append(ids, d.Event.ID)
 	}
 	return ids

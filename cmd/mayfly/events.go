@@ -8,9 +8,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
@@ -34,7 +34,7 @@ func (c *eventsCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, 
 		return err
 	}
 	defer from.close()
-	filter := bus.Filter{Source: c.From, DetailType: c.Type, Limit: int(c.Limit)}
+	filter := eventlog.Filter{Source: c.From, DetailType: c.Type, Limit: int(c.Limit)}
 	if c.Since > 0 {
 		filter.Since = time.Now().Add(-c.Since)
 	}
@@ -62,7 +62,7 @@ func (c *eventsCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, 
 }
 
 // follow prints events as they come, after those that are there.
-func (c *eventsCmd) follow(ctx context.Context, from *source, filter bus.Filter, screen *cli.Screen) error {
+func (c *eventsCmd) follow(ctx context.Context, from *source, filter eventlog.Filter, screen *cli.Screen) error {
 	for {
 		list, err := from.events.Events(ctx, filter)
 		switch {
@@ -88,9 +88,9 @@ func (c *eventsCmd) follow(ctx context.Context, from *source, filter bus.Filter,
 }
 
 // line prints one event that came.
-func (c *eventsCmd) line(screen *cli.Screen, s bus.Stored) error {
+func (c *eventsCmd) line(screen *cli.Screen, s eventlog.Stored) error {
 	if c.JSON || c.Full {
-		return printEvents(screen, []bus.Stored{s}, false)
+		return printEvents(screen, []eventlog.Stored{s}, false)
 	}
 	_, err := fmt.Fprintf(screen.Out, "%s  %s  %s  %s  %s\n", stamp(s.Published),
 		cli.Printable(s.Event.Source), cli.Printable(s.Event.DetailType), cli.Printable(gist(s.Event)), s.Event.ID)
@@ -98,7 +98,7 @@ func (c *eventsCmd) line(screen *cli.Screen, s bus.Stored) error {
 }
 
 // printEvents prints whole events: as one JSON list, or an envelope a line.
-func printEvents(screen *cli.Screen, list []bus.Stored, asList bool) error {
+func printEvents(screen *cli.Screen, list []eventlog.Stored, asList bool) error {
 	events := make([]event.Event, len(list))
 	for i, s := range list {
 		events[i] = s.Event

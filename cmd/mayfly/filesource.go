@@ -17,6 +17,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/schema"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	imagesqlite "github.com/mayfly-ci/mayfly/internal/image/sqlite"
 	"github.com/mayfly-ci/mayfly/internal/ledger/sqlite"
@@ -120,7 +121,7 @@ func (r reading) fileHealth(ctx context.Context, all *commands, db *disk.DB) (h 
 	quarantined, err2 := bus.CountQuarantined(ctx, db)
 	replays, err3 := bus.Replays(ctx, db)
 	h.Backlogs, h.Quarantined = backlogs, quarantined
-	h.Replays = slices.DeleteFunc(replays, func(r bus.Replay) bool { return r.State != bus.ReplayRunning })
+	h.Replays = slices.DeleteFunc(replays, func(r eventlog.Replay) bool { return r.State != eventlog.ReplayRunning })
 	return h, errors.Join(err1, err2, err3)
 }
 
@@ -139,13 +140,13 @@ func troublesOf(ctx context.Context, state string) []machine.Trouble {
 type fileEvents struct{ db *disk.DB }
 
 // Events implements [eventReader].
-func (e fileEvents) Events(ctx context.Context, f bus.Filter) ([]bus.Stored, error) {
+func (e fileEvents) Events(ctx context.Context, f eventlog.Filter) ([]eventlog.Stored, error) {
 	return bus.Events(ctx, e.db, f)
 }
 
 // Each implements [eventReader].
 func (e fileEvents) Each(ctx context.Context, from, to time.Time, detailType string, f func(event.Event) error) error {
-	return bus.Selection{From: from, To: to}.Each(ctx, e.db, func(s bus.Stored) error {
+	return bus.Each(ctx, e.db, eventlog.Selection{From: from, To: to}, func(s eventlog.Stored) error {
 		if s.Event.DetailType != detailType {
 			return nil
 		}
@@ -171,33 +172,33 @@ type fileWriting struct {
 type fileLetters struct{ fileWriting }
 
 // Letters implements [letterBox].
-func (l fileLetters) Letters(ctx context.Context, f bus.LetterFilter, limit int) ([]bus.DeadLetter, error) {
+func (l fileLetters) Letters(ctx context.Context, f eventlog.LetterFilter, limit int) ([]eventlog.DeadLetter, error) {
 	return bus.DeadLetters(ctx, l.db, f, limit)
 }
 
 // Retry implements [letterBox].
-func (l fileLetters) Retry(ctx context.Context, f bus.LetterFilter) (int, error) {
+func (l fileLetters) Retry(ctx context.Context, f eventlog.LetterFilter) (int, error) {
 	return askFor[int](ctx, l.reading, l.all, l.log, "/dlq/retry", f)
 }
 
 // Drop implements [letterBox].
-func (l fileLetters) Drop(ctx context.Context, f bus.LetterFilter) (int, error) {
+func (l fileLetters) Drop(ctx context.Context, f eventlog.LetterFilter) (int, error) {
 	return askFor[int](ctx, l.reading, l.all, l.log, "/dlq/drop", f)
 }
 
 type fileQuarantine struct{ fileWriting }
 
 // Quarantined implements [quarantineBox].
-func (q fileQuarantine) Quarantined(ctx context.Context, f bus.QuarantineFilter, limit int) ([]bus.Quarantined, error) {
+func (q fileQuarantine) Quarantined(ctx context.Context, f eventlog.QuarantineFilter, limit int) ([]eventlog.Quarantined, error) {
 	return bus.InQuarantine(ctx, q.db, f, limit)
 }
 
 // Release implements [quarantineBox].
-func (q fileQuarantine) Release(ctx context.Context, f bus.QuarantineFilter) (bus.Release, error) {
-	return askFor[bus.Release](ctx, q.reading, q.all, q.log, "/quarantine/release", f)
+func (q fileQuarantine) Release(ctx context.Context, f eventlog.QuarantineFilter) (eventlog.Release, error) {
+	return askFor[eventlog.Release](ctx, q.reading, q.all, q.log, "/quarantine/release", f)
 }
 
 // Drop implements [quarantineBox].
-func (q fileQuarantine) Drop(ctx context.Context, f bus.QuarantineFilter) (int, error) {
+func (q fileQuarantine) Drop(ctx context.Context, f eventlog.QuarantineFilter) (int, error) {
 	return askFor[int](ctx, q.reading, q.all, q.log, "/quarantine/drop", f)
 }

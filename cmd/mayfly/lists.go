@@ -8,10 +8,10 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/schema"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/machine"
@@ -79,7 +79,7 @@ type ledgerReader interface {
 // An eventReader reads what went over the bus: the events that pass f, the newest
 // first. Their numbers count for this reader only.
 type eventReader interface {
-	Events(ctx context.Context, f bus.Filter) ([]bus.Stored, error)
+	Events(ctx context.Context, f eventlog.Filter) ([]eventlog.Stored, error)
 
 	// Each calls f with each event of a type that came from from until to, in about the order in
 	// which they came and maybe twice, until it returns an error; a zero time is now. An event
@@ -90,23 +90,23 @@ type eventReader interface {
 // A letterBox has the dead letters.
 type letterBox interface {
 	// Letters returns those that pass f, the newest first, limit at most.
-	Letters(ctx context.Context, f bus.LetterFilter, limit int) ([]bus.DeadLetter, error)
+	Letters(ctx context.Context, f eventlog.LetterFilter, limit int) ([]eventlog.DeadLetter, error)
 
 	// Retry has those that pass f delivered again, and Drop forgets them. Both return how
 	// many it was; after an error, calling again does the rest.
-	Retry(ctx context.Context, f bus.LetterFilter) (int, error)
-	Drop(ctx context.Context, f bus.LetterFilter) (int, error)
+	Retry(ctx context.Context, f eventlog.LetterFilter) (int, error)
+	Drop(ctx context.Context, f eventlog.LetterFilter) (int, error)
 }
 
 // A quarantineBox has the deliveries that lack what routing needs.
 type quarantineBox interface {
 	// Quarantined returns those that pass f, the newest first, limit at most.
-	Quarantined(ctx context.Context, f bus.QuarantineFilter, limit int) ([]bus.Quarantined, error)
+	Quarantined(ctx context.Context, f eventlog.QuarantineFilter, limit int) ([]eventlog.Quarantined, error)
 
 	// Release has those that pass f routed again and published, and Drop forgets them. What
 	// lacks something still, stays; after an error, calling again does the rest.
-	Release(ctx context.Context, f bus.QuarantineFilter) (bus.Release, error)
-	Drop(ctx context.Context, f bus.QuarantineFilter) (int, error)
+	Release(ctx context.Context, f eventlog.QuarantineFilter) (eventlog.Release, error)
+	Drop(ctx context.Context, f eventlog.QuarantineFilter) (int, error)
 }
 
 // A schemaReader reads the schemas that were discovered, by name, each with its
@@ -118,11 +118,11 @@ type schemaReader interface {
 // health is how the pipeline itself stands.
 type health struct {
 	Running  bool
-	Words    string        // such as "mayfly up is running"
-	Backlogs []bus.Backlog // of the rules of a bus that tells
+	Words    string             // such as "mayfly up is running"
+	Backlogs []eventlog.Backlog // of the rules of a bus that tells
 
 	Quarantined int               // deliveries that lack what routing needs
-	Replays     []bus.Replay      // that run
+	Replays     []eventlog.Replay // that run
 	Troubles    []machine.Trouble // of what runs runners, as a running mayfly up sees them
 }
 

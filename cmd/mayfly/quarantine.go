@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/schema"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 // quarantineCmd is `mayfly quarantine`.
@@ -26,19 +26,19 @@ type quarantineListCmd struct {
 }
 
 // quarantined reads what is in quarantine and passes f.
-func (r reading) quarantined(ctx context.Context, all *commands, log *slog.Logger, f bus.QuarantineFilter, limit int) ([]bus.Quarantined, error) {
+func (r reading) quarantined(ctx context.Context, all *commands, log *slog.Logger, f eventlog.QuarantineFilter, limit int) ([]eventlog.Quarantined, error) {
 	from, err := r.source(ctx, all, log)
 	if err != nil {
 		return nil, err
 	}
 	defer from.close()
 	list, err := from.held.Quarantined(ctx, f, limit)
-	return append([]bus.Quarantined{}, list...), err
+	return append([]eventlog.Quarantined{}, list...), err
 }
 
 // Run lists what is in quarantine, the newest first.
 func (c *quarantineListCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
-	list, err := c.quarantined(ctx, all, log, bus.QuarantineFilter{}, int(c.Limit))
+	list, err := c.quarantined(ctx, all, log, eventlog.QuarantineFilter{}, int(c.Limit))
 	switch {
 	case err != nil:
 		return err
@@ -60,7 +60,7 @@ type quarantineShowCmd struct {
 
 // Run prints why an event is in quarantine, in which it differs from its schema, and all of it.
 func (c *quarantineShowCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
-	list, err := c.quarantined(ctx, all, log, bus.QuarantineFilter{Events: []string{c.Event}}, 1)
+	list, err := c.quarantined(ctx, all, log, eventlog.QuarantineFilter{Events: []string{c.Event}}, 1)
 	switch {
 	case err != nil:
 		return err
@@ -106,7 +106,7 @@ type holding struct {
 }
 
 // changeQuarantine has what was named changed. Nothing is not all.
-func changeQuarantine[Out any](ctx context.Context, h holding, all *commands, log *slog.Logger, do func(quarantineBox, context.Context, bus.QuarantineFilter) (Out, error)) (out Out, err error) {
+func changeQuarantine[Out any](ctx context.Context, h holding, all *commands, log *slog.Logger, do func(quarantineBox, context.Context, eventlog.QuarantineFilter) (Out, error)) (out Out, err error) {
 	if (len(h.Events) > 0) == h.All {
 		return out, cli.Usage(errors.New("want ids of events, or --all"), "mayfly quarantine list shows what there is")
 	}
@@ -115,7 +115,7 @@ func changeQuarantine[Out any](ctx context.Context, h holding, all *commands, lo
 		return out, err
 	}
 	defer from.close()
-	return do(from.held, ctx, bus.QuarantineFilter{Events: h.Events})
+	return do(from.held, ctx, eventlog.QuarantineFilter{Events: h.Events})
 }
 
 type quarantineReleaseCmd struct{ holding }

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/aws/eventbus"
-	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 const (
@@ -19,7 +19,7 @@ const (
 // heldIDs lists what is in quarantine, by the command.
 func heldIDs(t *testing.T, file string) (ids []string) {
 	t.Helper()
-	for _, q := range mayflyJSON[[]bus.Quarantined](t, "-c", file, "quarantine", "list", "--json") {
+	for _, q := range mayflyJSON[[]eventlog.Quarantined](t, "-c", file, "quarantine", "list", "--json") {
 		ids = append(ids, q.Event.ID)
 	}
 	return ids

@@ -12,6 +12,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
@@ -50,14 +51,14 @@ type selecting struct {
 }
 
 // selection reads what was selected.
-func (s selecting) selection() (out bus.Selection, err error) {
+func (s selecting) selection() (out eventlog.Selection, err error) {
 	switch now := time.Now(); {
 	case s.From.After(now):
 		return out, cli.Usage(fmt.Errorf("--from %s: want a time that is over", s.From.Format(time.RFC3339)), "mayfly events lists what there is to replay")
 	case !s.To.IsZero() && !s.From.Before(s.To.Time):
 		return out, cli.Usage(fmt.Errorf("--to %s: want a time after --from, %s", s.To.Format(time.RFC3339), s.From.Format(time.RFC3339)), "mayfly events lists what there is to replay")
 	}
-	out = bus.Selection{From: s.From.Time, To: s.To.Time, Rules: s.Rule, Launch: s.Launch}
+	out = eventlog.Selection{From: s.From.Time, To: s.To.Time, Rules: s.Rule, Launch: s.Launch}
 	if s.Pattern != "" {
 		out.Pattern, err = readPattern(s.Pattern)
 	}
@@ -80,7 +81,7 @@ type replayStartCmd struct {
 
 // Run begins a replay.
 func (c *replayStartCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) (err error) {
-	o := machine.ReplayOrder{Name: c.Name}
+	o := eventlog.ReplayOrder{Name: c.Name}
 	if o.Selection, err = c.selection(); err != nil {
 		return err
 	}
@@ -118,7 +119,7 @@ func (c *replayStartCmd) Run(ctx context.Context, all *commands, screen *cli.Scr
 	return c.printBegun(screen, o)
 }
 
-func (c *replayStartCmd) printBegun(screen *cli.Screen, o machine.ReplayOrder) error {
+func (c *replayStartCmd) printBegun(screen *cli.Screen, o eventlog.ReplayOrder) error {
 	if c.JSON {
 		return screen.JSON(o)
 	}
@@ -127,7 +128,7 @@ func (c *replayStartCmd) printBegun(screen *cli.Screen, o machine.ReplayOrder) e
 }
 
 // preview counts what would be delivered.
-func (c *replayStartCmd) preview(ctx context.Context, all *commands, screen *cli.Screen, s bus.Selection) error {
+func (c *replayStartCmd) preview(ctx context.Context, all *commands, screen *cli.Screen, s eventlog.Selection) error {
 	config, err := readSetup(all.Config)
 	if err != nil {
 		return err
@@ -141,14 +142,14 @@ func (c *replayStartCmd) preview(ctx context.Context, all *commands, screen *cli
 		return err
 	}
 	defer db.Close()
-	p, err := s.Preview(ctx, db, rules)
+	p, err := bus.PreviewReplay(ctx, db, s, rules)
 	if err != nil {
 		return err
 	}
 	return c.printPreview(screen, p)
 }
 
-func (c *replayStartCmd) printPreview(screen *cli.Screen, p bus.Preview) error {
+func (c *replayStartCmd) printPreview(screen *cli.Screen, p eventlog.Preview) error {
 	if c.JSON {
 		return screen.JSON(p)
 	}
@@ -184,7 +185,7 @@ func (c *replayListCmd) Run(ctx context.Context, all *commands, screen *cli.Scre
 	case err != nil:
 		return err
 	case c.JSON:
-		return screen.JSON(append([]bus.Replay{}, list...))
+		return screen.JSON(append([]eventlog.Replay{}, list...))
 	}
 	var rows [][]cli.Cell
 	for _, r := range list {

@@ -10,9 +10,8 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/view"
-	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/cli"
-	"github.com/mayfly-ci/mayfly/internal/machine"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 // openReplays opens the replays of the stack, and its log of events.
@@ -26,7 +25,7 @@ func openReplays(ctx context.Context, all *commands) (*view.Replays, *view.Event
 }
 
 // startOnAWS has EventBridge begin a replay, or counts what it would deliver.
-func (c *replayStartCmd) startOnAWS(ctx context.Context, all *commands, screen *cli.Screen, o machine.ReplayOrder) (err error) {
+func (c *replayStartCmd) startOnAWS(ctx context.Context, all *commands, screen *cli.Screen, o eventlog.ReplayOrder) (err error) {
 	if o.Selection.Pattern != nil {
 		return cli.Usage(errors.New("--pattern: EventBridge replays all events of a time"), "--rule names rules; a rule of your own on the stack's bus has a pattern")
 	}
@@ -74,21 +73,21 @@ func (c *replayStartCmd) startOnAWS(ctx context.Context, all *commands, screen *
 
 // nameOnAWS is the name of a replay, as rules know it: those that start and remove runners take
 // replays of names that only --launch gives.
-func nameOnAWS(o machine.ReplayOrder) (string, error) {
+func nameOnAWS(o eventlog.ReplayOrder) (string, error) {
 	switch launches := strings.HasPrefix(o.Name, contract.LaunchPrefix); {
 	case o.Launch && !launches:
 		o.Name = contract.LaunchPrefix + o.Name
 	case launches && !o.Launch:
 		return "", cli.Usage(fmt.Errorf("name %q: what begins with %s starts runners", o.Name, contract.LaunchPrefix), "--launch gives such names; choose another, or --launch if that is what you want")
 	}
-	if err := bus.CheckReplayName(o.Name); err != nil {
+	if err := eventlog.CheckReplayName(o.Name); err != nil {
 		return "", cli.Usage(err, "--name gives another")
 	}
 	return o.Name, nil
 }
 
 // chooseRules returns the rules that o names; none for all.
-func chooseRules(rules []view.Rule, o machine.ReplayOrder) (chosen []view.Rule, err error) {
+func chooseRules(rules []view.Rule, o eventlog.ReplayOrder) (chosen []view.Rule, err error) {
 	if o.Launch && !slices.ContainsFunc(rules, launches) {
 		return nil, cli.Hint(errors.New("--launch: no rule of the stack knows such replays: it is of an older version of mayfly"), "mayfly deploy brings it up to date")
 	}
@@ -110,7 +109,7 @@ func chooseRules(rules []view.Rule, o machine.ReplayOrder) (chosen []view.Rule, 
 }
 
 // wantReplay refuses a rule that would get nothing of the replay o.
-func wantReplay(r view.Rule, o machine.ReplayOrder) error {
+func wantReplay(r view.Rule, o eventlog.ReplayOrder) error {
 	if takes, err := r.TakesReplay(o.Name); err != nil || takes {
 		return err
 	}

@@ -12,8 +12,8 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
 	"github.com/mayfly-ci/mayfly/internal/aws/view"
-	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 // TestReplayOnAWS asks for replays of a stack's archive, with the stack's own rules. What EventBridge
@@ -42,7 +42,7 @@ func TestReplayOnAWS(t *testing.T) {
 		"--to " + ago(1): {},
 	} {
 		args := append(strings.Fields("replay --from 1h --dry-run --json "), strings.Fields(flags)...)
-		if p := asJSON[bus.Preview](t, w, args...); !cmp.Equal(p.Deliveries, want) || p.Events != want["mine"] {
+		if p := asJSON[eventlog.Preview](t, w, args...); !cmp.Equal(p.Deliveries, want) || p.Events != want["mine"] {
 			t.Errorf("%s: counted %+v, want %v", flags, p, want)
 		}
 	}

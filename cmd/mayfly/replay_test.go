@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
@@ -24,11 +24,11 @@ func publishPings(t *testing.T, m *machine.StandIn, ids ...string) {
 }
 
 // replayOf waits until the replay of that name is over, and returns how it stands.
-func replayOf(t *testing.T, file, name string) bus.Replay {
+func replayOf(t *testing.T, file, name string) eventlog.Replay {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
-		for _, r := range mayflyJSON[[]bus.Replay](t, "-c", file, "replay", "list", "--json") {
-			if r.Name == name && r.State != bus.ReplayRunning {
+		for _, r := range mayflyJSON[[]eventlog.Replay](t, "-c", file, "replay", "list", "--json") {
+			if r.Name == name && r.State != eventlog.ReplayRunning {
 				return r
 			}
 		}
@@ -64,14 +64,14 @@ func TestReplayCommands(t *testing.T) {
 		"day":     {"--from 2026-01-31 --rule pings", 3},
 	} {
 		args := append([]string{"-c", file, "replay"}, strings.Fields(test.args)...)
-		preview := mayflyJSON[bus.Preview](t, append(args, "--dry-run", "--json")...)
+		preview := mayflyJSON[eventlog.Preview](t, append(args, "--dry-run", "--json")...)
 		if preview.Events != test.want {
 			t.Errorf("%s: previewed %+v, want %d", name, preview, test.want)
 		}
 		if out, errs, code := mayfly(t, append(args, "--name", name)...); code != 0 || !strings.Contains(out, "replay "+name+" has begun") {
 			t.Fatalf("%s: exit code %d\n%s%s", name, code, out, errs)
 		}
-		if r := replayOf(t, file, name); r.State != bus.ReplayCompleted || r.Deliveries != test.want || r.Dead != 0 {
+		if r := replayOf(t, file, name); r.State != eventlog.ReplayCompleted || r.Deliveries != test.want || r.Dead != 0 {
 			t.Errorf("%s: %+v, want %d deliveries", name, r, test.want)
 		}
 	}
@@ -117,7 +117,7 @@ func TestReplayWaits(t *testing.T) {
 	if r := replayOf(t, file, "go"); r.Deliveries != 2 {
 		t.Errorf("%+v, want 2 deliveries", r)
 	}
-	if r := replayOf(t, file, "stay"); r.State != bus.ReplayCancelled || r.Deliveries != 0 {
+	if r := replayOf(t, file, "stay"); r.State != eventlog.ReplayCancelled || r.Deliveries != 0 {
 		t.Errorf("%+v, want it cancelled before it did anything", r)
 	}
 }
@@ -138,7 +138,7 @@ func TestReplayStartsNoRunner(t *testing.T) {
 			t.Fatalf("%v: exit code %d\n%s%s", args, code, out, errs)
 		}
 		r := replayOf(t, w.config(), name)
-		if r.State != bus.ReplayCompleted || (r.Deliveries > 0) != (name == "real") {
+		if r.State != eventlog.ReplayCompleted || (r.Deliveries > 0) != (name == "real") {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}

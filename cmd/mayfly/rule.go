@@ -13,6 +13,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
 	"github.com/mayfly-ci/mayfly/internal/event/transform"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/machine"
 )
 
@@ -93,7 +94,7 @@ func countDeliveries(ctx context.Context, path string, views []ruleView) error {
 	}
 	defer db.Close()
 	backlogs, err1 := bus.Backlogs(ctx, db)
-	letters, err2 := bus.DeadLetters(ctx, db, bus.LetterFilter{}, 1000)
+	letters, err2 := bus.DeadLetters(ctx, db, eventlog.LetterFilter{}, 1000)
 	for i := range views {
 		v := &views[i]
 		for _, b := range backlogs {

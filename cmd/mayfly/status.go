@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/machine"
 )
@@ -28,10 +28,10 @@ type statusView struct {
 	Waiting  []jobView           `json:"waiting"`    // queued and unroutable jobs, the oldest first
 	Hosted   int                 `json:"hosted"`     // jobs that wait for GitHub's own runners; of the newest 1,000
 	Aside    []ledger.Unreadable `json:"unreadable"` // rows of the ledger that cannot be read
-	Backlogs []bus.Backlog       `json:"backlogs"`
+	Backlogs []eventlog.Backlog  `json:"backlogs"`
 	Dead     int                 `json:"dead_letters"` // of the newest 1,000
 	Held     int                 `json:"quarantined"`
-	Replays  []bus.Replay        `json:"replays"` // that run
+	Replays  []eventlog.Replay   `json:"replays"` // that run
 	Runners  []ledger.Runner     `json:"runners"`
 	Images   *imageView          `json:"images"`
 	Drift    []driftGist         `json:"drift"` // schemas that have changed in the last 24 hours
@@ -72,7 +72,7 @@ func statusOf(ctx context.Context, from *source) (v statusView, err error) {
 		return v, err
 	}
 	health, err1 := from.health(ctx)
-	dead, err2 := from.letters.Letters(ctx, bus.LetterFilter{}, 1000)
+	dead, err2 := from.letters.Letters(ctx, eventlog.LetterFilter{}, 1000)
 	v.Running, v.Words, v.Backlogs, v.Dead = health.Running, health.Words, health.Backlogs, len(dead)
 	v.Troubles = append([]machine.Trouble{}, health.Troubles...)
 	v.Aside = state.Unreadable()

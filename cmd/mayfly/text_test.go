@@ -8,7 +8,7 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
@@ -76,7 +76,7 @@ func TestTextFromOutside(t *testing.T) {
 			t.Errorf("JSON has the name %q, want %q", j.Name, evil)
 		}
 	}
-	held := mayflyJSON[[]bus.Quarantined](t, "quarantine", "list", "--json", "--state", w.state())
+	held := mayflyJSON[[]eventlog.Quarantined](t, "quarantine", "list", "--json", "--state", w.state())
 	if len(held) != 1 || len(held[0].Reason) > 1000 {
 		t.Errorf("%d in quarantine", len(held))
 	}

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/aws/contract"
-	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/ledger/whatif"
 )
@@ -64,7 +64,7 @@ type unroutableView struct {
 }
 
 // compare runs what was selected through both configurations.
-func (c *replayStartCmd) compare(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger, s bus.Selection) error {
+func (c *replayStartCmd) compare(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger, s eventlog.Selection) error {
 	if len(c.Rule) > 0 || c.Launch || c.Name != "" || c.DryRun {
 		return cli.Usage(errors.New("--what-if delivers nothing"), "leave out --rule, --launch, --name and --dry-run; --pattern picks jobs")
 	}
@@ -110,7 +110,7 @@ func (c *replayStartCmd) limitsOf(file string) (ledger.Limits, error) {
 }
 
 // readWork reads the jobs of s.
-func readWork(ctx context.Context, events eventReader, s bus.Selection, v *whatIfView) ([]whatif.Work, error) {
+func readWork(ctx context.Context, events eventReader, s eventlog.Selection, v *whatIfView) ([]whatif.Work, error) {
 	var traffic whatif.Traffic
 	err := events.Each(ctx, s.From, s.To, event.TypeWorkflowJob, func(e event.Event) error {
 		if e.Source != event.SourceGitHub {
@@ -120,7 +120,7 @@ func readWork(ctx context.Context, events eventReader, s bus.Selection, v *whatI
 			v.Dropped++
 			return nil
 		}
-		if ok, err := picked(s, e); err != nil || !ok {
+		if ok, err := s.Matches(e); err != nil || !ok {
 			return err
 		}
 		if job, err := event.ParseWorkflowJob(e.Detail); err == nil { // what cannot be read was no job then, either
@@ -138,15 +138,6 @@ func readWork(ctx context.Context, events eventReader, s bus.Selection, v *whatI
 		err = cli.Hint(errors.New("no job was queued in that time"), "mayfly events --type workflow_job shows what there is; --from 720h goes back a month")
 	}
 	return work, err
-}
-
-// picked reports whether e passes the pattern of s.
-func picked(s bus.Selection, e event.Event) (bool, error) {
-	if s.Pattern == nil {
-		return true, nil
-	}
-	envelope, err := e.AppendEnvelope(nil)
-	return s.Pattern.Matches(envelope), err
 }
 
 // startup is how long runners take, as given or as the ledger has it.

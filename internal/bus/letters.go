@@ -2,46 +2,32 @@ package bus
 
 import (
 	"context"
-	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 // letterBatch is how many dead letters one write moves, so that others wait little for it.
 const letterBatch = 100
 
-// A DeadLetter is a delivery that was given up. Its event has the name of the replay that made the delivery, if one did.
-type DeadLetter struct {
-	Stored
-	Rule     string    `json:"rule"`
-	Attempts int       `json:"attempts"`
-	Reason   string    `json:"reason"` // why it was given up, with the last error
-	Died     time.Time `json:"died"`   // when it was given up
-}
-
-// A LetterFilter picks dead letters; its zero value picks all. Empty fields do not count.
-type LetterFilter struct {
-	Events []string `json:"events,omitempty"` // ids of the events
-	Rule   string   `json:"rule,omitempty"`
-}
-
 // picked is the condition of a LetterFilter, and its values.
 const picked = `(? = 'null' OR events.id IN (SELECT value FROM json_each(?))) AND (? = '' OR rule = ?)`
 
-func (f LetterFilter) values() []any {
+// pickedValues are the values of [picked].
+func pickedValues(f eventlog.LetterFilter) []any {
 	ids := texts(f.Events)
 	return []any{ids, ids, f.Rule, f.Rule}
 }
 
 // DeadLetters reads the dead letters that pass f, the newest first, limit at most.
-func DeadLetters(ctx context.Context, db *disk.DB, f LetterFilter, limit int) ([]DeadLetter, error) {
+func DeadLetters(ctx context.Context, db *disk.DB, f eventlog.LetterFilter, limit int) ([]eventlog.DeadLetter, error) {
 	rows, err := db.Query(ctx, `SELECT `+columns+`, rule, replay, attempts, reason, died
 		FROM `+whole+` JOIN dead_letters ON dead_letters.seq = events.seq
-		WHERE `+picked+` ORDER BY died DESC, events.seq DESC, rule, replay LIMIT ?`, append(f.values(), limit)...)
+		WHERE `+picked+` ORDER BY died DESC, events.seq DESC, rule, replay LIMIT ?`, append(pickedValues(f), limit)...)
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows, func() (l DeadLetter, err error) {
+	return collect(rows, func() (l eventlog.DeadLetter, err error) {
 		var died int64
 		var replay string
 		l.Stored, err = scan(rows, &l.Rule, &replay, &l.Attempts, &l.Reason, &died)
@@ -75,7 +61,7 @@ func CountDeadLetters(ctx context.Context, db *disk.DB) (map[string]int, error) 
 // A letter is moved in one transaction, so it is never both dead and pending, nor
 // neither. After an error those that were counted are moved, and calling again
 // moves the rest.
-func (b *Bus) Retry(ctx context.Context, f LetterFilter) (int, error) {
+func (b *Bus) Retry(ctx context.Context, f eventlog.LetterFilter) (int, error) {
 	return b.takeLetters(ctx, f, func(tx *disk.Tx, l letter) (bool, error) {
 		q := b.routes.Load().queues[l.rule]
 		if q == nil {
@@ -89,7 +75,7 @@ func (b *Bus) Retry(ctx context.Context, f LetterFilter) (int, error) {
 
 // Drop forgets the dead letters that pass f, and returns how many. Their events stay
 // as long as events do. Errors are as with [Bus.Retry].
-func (b *Bus) Drop(ctx context.Context, f LetterFilter) (int, error) {
+func (b *Bus) Drop(ctx context.Context, f eventlog.LetterFilter) (int, error) {
 	return b.takeLetters(ctx, f, func(*disk.Tx, letter) (bool, error) { return true, nil })
 }
 
@@ -101,7 +87,7 @@ type letter struct {
 
 // takeLetters gives each dead letter that passes f to take, once, and deletes those
 // that it takes.
-func (b *Bus) takeLetters(ctx context.Context, f LetterFilter, take func(*disk.Tx, letter) (bool, error)) (taken int, err error) {
+func (b *Bus) takeLetters(ctx context.Context, f eventlog.LetterFilter, take func(*disk.Tx, letter) (bool, error)) (taken int, err error) {
 	// It goes on from the last one seen, so that a letter that dies again meanwhile ends nothing.
 	var last letter
 	for more := true; more; {
@@ -143,10 +129,10 @@ func takeBatch(tx *disk.Tx, batch []letter, take func(*disk.Tx, letter) (bool, e
 }
 
 // lettersAfter reads the next letters that pass f, in the order of their table.
-func lettersAfter(tx *disk.Tx, last letter, f LetterFilter) ([]letter, error) {
+func lettersAfter(tx *disk.Tx, last letter, f eventlog.LetterFilter) ([]letter, error) {
 	rows, err := tx.Query(`SELECT seq, rule, replay FROM dead_letters JOIN events USING (seq)
 		WHERE (seq, rule, replay) > (?, ?, ?) AND `+picked+` ORDER BY seq, rule, replay LIMIT ?`,
-		append(append([]any{last.seq, last.rule, last.replay}, f.values()...), letterBatch)...)
+		append(append([]any{last.seq, last.rule, last.replay}, pickedValues(f)...), letterBatch)...)
 	if err != nil {
 		return nil, err
 	}

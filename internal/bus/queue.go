@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 // maxWindow is how many deliveries a queue holds in memory.
@@ -38,7 +39,7 @@ func newDelivery(q *queue, seq int64) delivery {
 }
 
 // begun is since when the age of d is counted; s is its event.
-func (d delivery) begun(s Stored) time.Time {
+func (d delivery) begun(s eventlog.Stored) time.Time {
 	if d.since != 0 {
 		return milli(d.since)
 	}

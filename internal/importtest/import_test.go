@@ -22,12 +22,12 @@ var stages = []string{
 }
 
 // nouns may be imported by every package, and import only each other.
-var nouns = []string{"internal/event", "internal/pool", "internal/secret"}
+var nouns = []string{"internal/event", "internal/eventlog", "internal/pool", "internal/secret"}
 
 // plain packages use nothing outside the standard library and the nouns.
 var plain = []string{
 	"internal/event", "internal/event/pattern", "internal/event/schema", "internal/event/transform", "internal/ledger", "internal/ledger/whatif",
-	"internal/pool", "internal/secret", "internal/agent", "internal/agent/signed", "internal/claim", "cmd/mayfly-agent",
+	"internal/eventlog", "internal/pool", "internal/secret", "internal/agent", "internal/agent/signed", "internal/claim", "cmd/mayfly-agent",
 	"internal/aws/contract", "internal/image",
 }
 
@@ -40,7 +40,7 @@ var allowed = map[string][]string{
 	"internal/agent":        {"internal/claim"},
 	"internal/aws/contract": {"internal/ledger"},
 	"internal/pipeline":     {"internal/agent", "internal/claim", "internal/github", "internal/image", "internal/ledger"},
-	"internal/proof":        {"internal/bus", "internal/github", "internal/ledger", "internal/pipeline"},
+	"internal/proof":        {"internal/github", "internal/ledger", "internal/pipeline"},
 	"internal/config":       {},
 	"internal/cli":          {},
 	"internal/importtest":   {},

@@ -15,6 +15,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
@@ -48,10 +49,10 @@ type figures struct {
 	state       *ledger.State
 	unroutable  []ledger.Job // the newest, which the state does not have
 	hosted      []ledger.Job // as unroutable
-	backlogs    []bus.Backlog
+	backlogs    []eventlog.Backlog
 	letters     map[string]int // by rule
 	quarantined int
-	replays     []bus.Replay
+	replays     []eventlog.Replay
 	images      *image.Catalog
 }
 
@@ -106,11 +107,11 @@ var metrics = []metric{
 	{"mayfly_quarantined_deliveries", "Deliveries in quarantine, for lack of what routing needs. Alert on more than 0.", nil, gauge,
 		func(f figures) []point { return one(f.quarantined) }},
 	{"mayfly_rule_backlog", "Deliveries that are pending for a rule.", []string{"rule"}, gauge,
-		backlog(func(b bus.Backlog, _ time.Time) float64 { return float64(b.Pending) })},
+		backlog(func(b eventlog.Backlog, _ time.Time) float64 { return float64(b.Pending) })},
 	{"mayfly_rule_failing", "Pending deliveries of a rule that have failed and are tried again.", []string{"rule"}, gauge,
-		backlog(func(b bus.Backlog, _ time.Time) float64 { return float64(b.Failing) })},
+		backlog(func(b eventlog.Backlog, _ time.Time) float64 { return float64(b.Failing) })},
 	{"mayfly_rule_oldest_seconds", "Age of the oldest pending delivery of a rule; 0 when nothing is pending.", []string{"rule"}, gauge,
-		backlog(func(b bus.Backlog, now time.Time) float64 { return age(b.Oldest, now) })},
+		backlog(func(b eventlog.Backlog, now time.Time) float64 { return age(b.Oldest, now) })},
 	{"mayfly_jobs", "Jobs that are not over, by pool and state; those that fit no pool are unroutable, or hosted where GitHub's own runners take them, the newest 1000 of each.", []string{"pool", "state"}, gauge, jobs},
 	{"mayfly_runners", "Runners that are not gone, by pool and state.", []string{"pool", "state"}, gauge, runners},
 	{"mayfly_runner_image_info", "The image that runners start from; the value is 1.", []string{"image", "runner"}, gauge, currentImage},
@@ -186,7 +187,7 @@ func attempts(f figures) []point {
 func runningReplays(f figures) []point {
 	n := 0
 	for _, r := range f.replays {
-		if r.State == bus.ReplayRunning {
+		if r.State == eventlog.ReplayRunning {
 			n++
 		}
 	}
@@ -206,11 +207,11 @@ func deadLetters(f figures) (list []point) {
 }
 
 // backlog reads a figure of each rule's backlog.
-func backlog(read func(b bus.Backlog, now time.Time) float64) func(f figures) []point {
+func backlog(read func(b eventlog.Backlog, now time.Time) float64) func(f figures) []point {
 	return func(f figures) (list []point) {
-		byRule := map[string]bus.Backlog{}
+		byRule := map[string]eventlog.Backlog{}
 		for _, rule := range f.m.bus.Rules() {
-			byRule[rule] = bus.Backlog{}
+			byRule[rule] = eventlog.Backlog{}
 		}
 		for _, b := range f.backlogs {
 			byRule[b.Rule] = b

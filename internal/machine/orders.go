@@ -5,20 +5,14 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
 )
 
 // What commands may ask for, and how it is done.
-
-// A ReplayOrder is what mayfly up is asked for.
-type ReplayOrder struct {
-	Name string `json:"name"`
-	bus.Selection
-}
 
 // An ImageOrder is what commands ask of the catalog.
 type ImageOrder struct {
@@ -62,7 +56,7 @@ func (m *Machine) put(ctx context.Context, events []event.Event) (a PutAnswer, e
 }
 
 // release routes events in quarantine again and publishes them.
-func (m *Machine) release(ctx context.Context, f bus.QuarantineFilter) (bus.Release, error) {
+func (m *Machine) release(ctx context.Context, f eventlog.QuarantineFilter) (eventlog.Release, error) {
 	return m.bus.Release(ctx, f, func(e event.Event) (event.Event, error) { return RouteAgain(e, m.pools()) })
 }
 
@@ -73,7 +67,7 @@ func RouteAgain(e event.Event, pools pool.Set) (event.Event, error) {
 }
 
 // startReplay begins a replay and returns its name.
-func (m *Machine) startReplay(ctx context.Context, o ReplayOrder) (string, error) {
+func (m *Machine) startReplay(ctx context.Context, o eventlog.ReplayOrder) (string, error) {
 	return o.Name, m.bus.Replay(ctx, o.Name, o.Selection)
 }
 
