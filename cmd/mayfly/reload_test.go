@@ -20,6 +20,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/hook"
 	"github.com/mayfly-ci/mayfly/internal/machine"
 	"github.com/mayfly-ci/mayfly/internal/rehearsal"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // deliver posts a signed delivery to the world's mayfly and returns the pool that takes
@@ -80,7 +81,7 @@ func (w *world) says(t *testing.T, said string, n int) {
 // TestReload changes pools and rules of a running mayfly up. What a rule sends is the
 // request that an endpoint gets, over a socket, signed.
 func TestReload(t *testing.T) {
-	need(t, "bwrap")
+	tooltest.Need(t, "bwrap")
 	type request struct{ path, body, signature string }
 	requests := make(chan request, 10)
 	endpoint := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

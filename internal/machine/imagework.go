@@ -143,7 +143,7 @@ func (i *images) learn(ctx context.Context, built image.Built) error {
 }
 
 // order carries out an order, and returns the digest of the image that is current then.
-func (i *images) order(ctx context.Context, o ImageOrder) (image.Digest, error) {
+func (i *images) order(ctx context.Context, o image.Order) (image.Digest, error) {
 	in, err := o.Input()
 	if err != nil {
 		return "", err

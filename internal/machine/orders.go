@@ -2,36 +2,15 @@ package machine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/eventlog"
-	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
 )
 
 // What commands may ask for, and how it is done.
-
-// An ImageOrder is what commands ask of the catalog.
-type ImageOrder struct {
-	Promote  *image.Promote  `json:"promote,omitempty"`
-	Rollback *image.Rollback `json:"rollback,omitempty"`
-	Built    *image.Built    `json:"built,omitempty"` // with Promote: the image it is about, if the catalog does not know it
-}
-
-func (o ImageOrder) Input() (image.Input, error) {
-	switch {
-	case o.Promote != nil:
-		return *o.Promote, nil
-	case o.Rollback != nil:
-		return *o.Rollback, nil
-	case o.Built != nil:
-		return *o.Built, nil
-	}
-	return nil, errors.New("an order of nothing")
-}
 
 // A PutAnswer says what became of events.
 type PutAnswer struct {
