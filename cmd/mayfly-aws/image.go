@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -13,8 +14,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/aws/eventbus"
 	"github.com/mayfly-ci/mayfly/internal/aws/stack"
 	"github.com/mayfly-ci/mayfly/internal/cli"
-	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/image"
+	"github.com/mayfly-ci/mayfly/internal/image/watch"
 	"github.com/mayfly-ci/mayfly/internal/inspect"
 	"github.com/mayfly-ci/mayfly/internal/tool"
 )
@@ -105,36 +106,13 @@ func (i images) Order(ctx context.Context, o image.Order) (image.Digest, error) 
 	if err != nil {
 		return "", err
 	}
-	in, err := o.Input()
-	if err != nil {
-		return "", err
-	}
 	architecture := c.Architecture(i.architecture)
-	store := c.Catalog(state, architecture)
-	result, err := store.Apply(ctx, in)
-	if err == nil && result.Reason != "" {
-		err = errors.New(result.Reason)
-	}
-	if err != nil {
-		return "", err
-	}
-	var promoted image.PromoteImage
-	for _, e := range result.Effects {
-		if p, ok := e.(image.PromoteImage); ok {
-			promoted = p
-		}
-	}
 	tasks := build.NewTasks(c.Account.Config, c.Stack.Name, state.Outputs["RepositoryUri"])
-	if _, err := tasks.Promote(ctx, architecture, string(promoted.Image.Digest)); err != nil {
-		return "", err
-	}
-	said, err := event.Say(event.TypeImagePromoted, promoted, time.Now())
-	if err != nil {
-		return "", err
-	}
-	if err := eventbus.New(c.Account.Config, state.Outputs["BusName"]).Put(ctx, said); err != nil {
-		return "", err
-	}
-	_, err = store.Apply(ctx, image.InForce{Digest: promoted.Image.Digest})
-	return promoted.Image.Digest, err
+	bus := eventbus.New(c.Account.Config, state.Outputs["BusName"])
+	return watch.New(watch.Config{
+		Store: c.Catalog(state, architecture), Log: slog.New(slog.DiscardHandler), // the outcome says all
+		Promote: func(ctx context.Context, e image.PromoteImage) error {
+			return tasks.Launch(ctx, architecture, e, bus.Put, time.Now())
+		},
+	}).Order(ctx, o)
 }

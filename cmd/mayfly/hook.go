@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/github"
@@ -59,16 +58,17 @@ func (c *hookInstallCmd) Run(ctx context.Context, all *tool.Globals, screen *cli
 	if err != nil {
 		return err
 	}
-	hook, err := forge.InstallWebhook(ctx, at, want)
-	if errors.Is(err, github.ErrByHand) {
-		tool.PrintManual(screen, forge.ByHand(at, want))
-		return nil
-	} else if err != nil {
+	installed, err := pipeline.InstallHook(ctx, forge, at, want)
+	switch {
+	case err != nil:
 		return err
+	case installed.ByHand != nil:
+		tool.PrintManual(screen, *installed.ByHand)
+		return nil
 	}
-	fmt.Fprintf(screen.Out, "webhook of %s sends %s to %s\n", at, strings.Join(hook.Events, ", "), hook.URL)
-	if len(hook.Missing) > 0 {
-		screen.Notef("GitHub has no call for an App's events: tick %s on its settings page", strings.Join(hook.Missing, ", "))
+	fmt.Fprintln(screen.Out, installed)
+	if rest := installed.Rest(); rest != "" {
+		screen.Notef("%s", rest)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/inspect"
 	"github.com/mayfly-ci/mayfly/internal/inspect/local"
@@ -50,7 +51,7 @@ type replays struct {
 
 // check refuses a replay that one of the machine's own rules would get nothing of.
 func (replays) check(o eventlog.ReplayOrder) error {
-	for _, own := range machine.OwnRuleNames() {
+	for _, own := range event.OwnRules() {
 		if slices.Contains(o.Rules, own) && !o.Launch {
 			return tool.LeftAlone(own)
 		}

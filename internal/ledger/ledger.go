@@ -20,10 +20,14 @@ package ledger
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // ErrNotFound is the error for a job or runner that a store does not have.
 var ErrNotFound = errors.New("not in the ledger")
+
+// DefaultKeep is how long stores keep settled jobs and gone runners.
+const DefaultKeep = 30 * 24 * time.Hour
 
 // A Store keeps a State. Its methods may be called from several goroutines at
 // once. The package ledgertest has the test that every store passes.

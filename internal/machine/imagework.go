@@ -2,7 +2,6 @@ package machine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -127,46 +126,4 @@ func (i *images) judge(ctx context.Context, news image.Input) error {
 // did not.
 func isEngineAnswer(err error) bool {
 	return errdefs.IsInvalidArgument(err) || errdefs.IsNotFound(err) || errdefs.IsInternal(err) || errdefs.IsConflict(err) || errdefs.IsPermissionDenied(err)
-}
-
-// learn tells the catalog of an image that it does not know.
-func (i *images) learn(ctx context.Context, built image.Built) error {
-	c, err := i.store.Catalog(ctx)
-	if err != nil {
-		return err
-	}
-	if _, known := c.Find(built.Digest); known {
-		return nil
-	}
-	_, err = i.watch.Apply(ctx, built)
-	return err
-}
-
-// order carries out an order, and returns the digest of the image that is current then.
-func (i *images) order(ctx context.Context, o image.Order) (image.Digest, error) {
-	in, err := o.Input()
-	if err != nil {
-		return "", err
-	}
-	if o.Promote != nil && o.Built != nil {
-		if err := i.learn(ctx, *o.Built); err != nil {
-			return "", err
-		}
-	}
-	result, err := i.watch.Apply(ctx, in)
-	if err != nil {
-		return "", err
-	}
-	if result.Reason != "" {
-		return "", errors.New(result.Reason)
-	}
-	c, err := i.store.Catalog(ctx)
-	if err != nil {
-		return "", err
-	}
-	current, _ := c.Current()
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.current = current.Digest // at once, also where nobody looks after images
-	return current.Digest, nil
 }

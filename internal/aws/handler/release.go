@@ -90,7 +90,6 @@ func NewRelease(c ReleaseConfig) (*Release, error) {
 
 // Detail types of events that come besides the stack's own.
 const (
-	typeScheduled  = "Scheduled Event"
 	typeBuildState = "CodeBuild Build State Change"       // https://docs.aws.amazon.com/codebuild/latest/userguide/sample-build-notifications.html
 	typePush       = "CodeCommit Repository State Change" // https://docs.aws.amazon.com/codecommit/latest/userguide/monitoring-events.html
 )
@@ -112,7 +111,7 @@ func (r *Release) Handle(ctx context.Context, e event.Event) error {
 
 func (w *road) handle(ctx context.Context, e event.Event) error {
 	switch e.DetailType {
-	case typeScheduled:
+	case contract.TypeScheduled:
 		if err := errors.Join(w.adopt(ctx), w.sourced(ctx), w.watch.Look(ctx)); err != nil {
 			return err
 		}
@@ -351,10 +350,7 @@ func (w *road) build(ctx context.Context, e image.BuildImage) (image.Digest, err
 func (w *road) try(context.Context, image.Image) error { return nil }
 
 func (w *road) promote(ctx context.Context, e image.PromoteImage) error {
-	if _, err := w.tasks.Promote(ctx, w.arch, string(e.Image.Digest)); err != nil {
-		return err
-	}
-	return w.publish(ctx, event.TypeImagePromoted, e)
+	return w.tasks.Launch(ctx, w.arch, e, w.config.Publish, w.config.Now())
 }
 
 func (w *road) remove(ctx context.Context, digest image.Digest) error {
