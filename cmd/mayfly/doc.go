@@ -79,7 +79,8 @@
 // replay what GitHub's own runner asked. github/minirunner is a stand-in for the
 // official runner, and as strict: it listens, minirunner/worker runs a job with its
 // actions, and minirunner/wire makes the calls of both. Its tests compare these calls
-// with those of GitHub's own runner. Tests also check both sides against GitHub's
+// with those of GitHub's own runner. github/workflow reads workflow files, for githubsim
+// and for package lint. Tests also check both sides against GitHub's
 // OpenAPI description (github/openapi).
 //
 // # On AWS
@@ -148,6 +149,7 @@
 //   - event.go and rule.go put events on the bus and show which rules match them.
 //   - image.go, image_build.go and image_canary.go build images and try them.
 //   - config_check.go, hook.go (the webhook) and token.go set things up.
+//   - lint.go routes the jobs of workflow files; package lint does the work.
 //   - demo.go runs the sample in a rehearsal; sim.go serves githubsim, and simpages.go
 //     prints what its pages say.
 package main

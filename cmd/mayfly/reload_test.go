@@ -18,7 +18,6 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/hook"
-	"github.com/mayfly-ci/mayfly/internal/machine"
 	"github.com/mayfly-ci/mayfly/internal/rehearsal"
 	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
@@ -172,7 +171,7 @@ rules:
 
 // TestOwnRuleNames has the configuration refuse the names of mayfly's own rules.
 func TestOwnRuleNames(t *testing.T) {
-	for _, own := range machine.OwnRuleNames() {
+	for _, own := range event.OwnRules() {
 		src := strings.Replace(smallConfig, "name: pings", "name: "+own, 1)
 		if _, err := config.Parse("mayfly.yaml", []byte(src)); err == nil {
 			t.Errorf("rule %q is taken twice", own)
