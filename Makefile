@@ -6,7 +6,7 @@ LDFLAGS  := -s -w -X main.version=$(VERSION)
 STATIC   := CGO_ENABLED=0 GOFLAGS='$(GOFLAGS) -trimpath' # also of lint and of what tests build: Go compiles once what they share
 BINARIES := mayfly mayfly-aws mayfly-bench mayfly-agent mayfly-minirunner mayfly-webhook mayfly-lambda
 
-.PHONY: help demo build release test simulate chaos lint bench clean
+.PHONY: help demo build release test simulate chaos lint bench size clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ bench: build ## intake, launch, sleeping jobs, and start of the webhook on AWS, 
 	bin/mayfly-bench launch
 	$(GO) test ./cmd/mayfly-bench -run '^$$' -bench Idle -benchtime 1x
 	bin/mayfly-bench lambda
+
+size: build ## sizes of the programs, what an idle mayfly up keeps resident, how long mayfly version takes
+	@scripts/size bin
 
 clean: ## remove what make built
 	rm -rf bin internal/aws/program/linux
