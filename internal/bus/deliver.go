@@ -10,6 +10,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 const (
@@ -75,7 +76,7 @@ func (b *Bus) dispatch(ctx context.Context, q *queue) {
 
 // deliver makes one attempt and stores its outcome.
 func (b *Bus) deliver(ctx context.Context, d delivery) {
-	var s Stored
+	var s eventlog.Stored
 	b.insist(ctx, "reading an event", func() (err error) {
 		s, err = b.load(ctx, d.seq)
 		return err
@@ -108,7 +109,7 @@ func (b *Bus) call(ctx context.Context, rule Rule, target Target, e event.Event)
 }
 
 // load reads event seq.
-func (b *Bus) load(ctx context.Context, seq int64) (Stored, error) {
+func (b *Bus) load(ctx context.Context, seq int64) (eventlog.Stored, error) {
 	if s, ok := b.recent.get(seq); ok {
 		return s, nil
 	}
@@ -116,7 +117,7 @@ func (b *Bus) load(ctx context.Context, seq int64) (Stored, error) {
 }
 
 // fail postpones d after a failed attempt, or moves it to the dead letters if a retry is useless.
-func (b *Bus) fail(ctx context.Context, d delivery, rule Rule, s Stored, cause error) {
+func (b *Bus) fail(ctx context.Context, d delivery, rule Rule, s eventlog.Stored, cause error) {
 	now := b.now()
 	later := d
 	later.attempts++

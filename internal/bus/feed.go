@@ -43,7 +43,7 @@ func (b *Bus) feedAll(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	running, err := collect(rows, func() (Replay, error) { return scanReplay(rows) })
+	running, err := collect(rows, func() (replay, error) { return scanReplay(rows) })
 	for _, r := range running {
 		moved, stepErr := b.feedOne(ctx, r)
 		more, err = more || moved, errors.Join(err, stepErr)
@@ -53,7 +53,7 @@ func (b *Bus) feedAll(ctx context.Context) (more bool, err error) {
 
 // feedOne advances r by one step, unless enough of it is pending. A replay ends once all of its
 // deliveries are settled.
-func (b *Bus) feedOne(ctx context.Context, r Replay) (moved bool, err error) {
+func (b *Bus) feedOne(ctx context.Context, r replay) (moved bool, err error) {
 	var pending int
 	err = b.db.QueryRow(ctx, `SELECT count(*) FROM deliveries WHERE replay <> '' AND replay = ?`, r.Name).Scan(&pending)
 	switch {
@@ -72,7 +72,7 @@ func (b *Bus) feedOne(ctx context.Context, r Replay) (moved bool, err error) {
 
 // feedBatch makes the deliveries of r's next events pending and moves its cursor behind them, in
 // one transaction: none is made twice and none is omitted, whenever the process ends.
-func (b *Bus) feedBatch(ctx context.Context, r Replay) (moved bool, err error) {
+func (b *Bus) feedBatch(ctx context.Context, r replay) (moved bool, err error) {
 	routes, now := b.routes.Load(), b.now().UnixMilli()
 	batch, cursor, err := batchAfter(ctx, b.db, r.cursor, r.last)
 	if err != nil {
@@ -81,7 +81,7 @@ func (b *Bus) feedBatch(ctx context.Context, r Replay) (moved bool, err error) {
 	var made []delivery
 	events := 0
 	for _, s := range batch {
-		rules, err := r.pick(routes.set, r.Name, s.Event)
+		rules, err := pick(r.Selection, routes.set, r.Name, s.Event)
 		if err != nil {
 			return false, err
 		}

@@ -2,47 +2,32 @@ package bus
 
 import (
 	"context"
-	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 // letterBatch is how many dead letters one write moves, so that other writes wait little.
 const letterBatch = 100
 
-// A DeadLetter is a delivery that was given up. Its event has the name of the replay that made the
-// delivery, if one did.
-type DeadLetter struct {
-	Stored
-	Rule     string    `json:"rule"`
-	Attempts int       `json:"attempts"`
-	Reason   string    `json:"reason"` // why it was given up, with the last error
-	Died     time.Time `json:"died"`   // when it was given up
-}
-
-// A LetterFilter selects dead letters; empty fields match all.
-type LetterFilter struct {
-	Events []string `json:"events,omitempty"` // event ids
-	Rule   string   `json:"rule,omitempty"`
-}
-
 // picked is the SQL condition of a LetterFilter; values returns its arguments.
 const picked = `(? = 'null' OR events.id IN (SELECT value FROM json_each(?))) AND (? = '' OR rule = ?)`
 
-func (f LetterFilter) values() []any {
+// pickedValues are the values of [picked].
+func pickedValues(f eventlog.LetterFilter) []any {
 	ids := texts(f.Events)
 	return []any{ids, ids, f.Rule, f.Rule}
 }
 
 // DeadLetters returns up to limit dead letters that pass f, newest first.
-func DeadLetters(ctx context.Context, db *disk.DB, f LetterFilter, limit int) ([]DeadLetter, error) {
+func DeadLetters(ctx context.Context, db *disk.DB, f eventlog.LetterFilter, limit int) ([]eventlog.DeadLetter, error) {
 	rows, err := db.Query(ctx, `SELECT `+columns+`, rule, replay, attempts, reason, died
 		FROM `+whole+` JOIN dead_letters ON dead_letters.seq = events.seq
-		WHERE `+picked+` ORDER BY died DESC, events.seq DESC, rule, replay LIMIT ?`, append(f.values(), limit)...)
+		WHERE `+picked+` ORDER BY died DESC, events.seq DESC, rule, replay LIMIT ?`, append(pickedValues(f), limit)...)
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows, func() (l DeadLetter, err error) {
+	return collect(rows, func() (l eventlog.DeadLetter, err error) {
 		var died int64
 		var replay string
 		l.Stored, err = scan(rows, &l.Rule, &replay, &l.Attempts, &l.Reason, &died)
@@ -74,7 +59,7 @@ func CountDeadLetters(ctx context.Context, db *disk.DB) (map[string]int, error) 
 //
 // Each dead letter moves in one transaction, so it is never both dead and pending, nor neither.
 // After an error the counted ones are moved, and calling Retry again moves the rest.
-func (b *Bus) Retry(ctx context.Context, f LetterFilter) (int, error) {
+func (b *Bus) Retry(ctx context.Context, f eventlog.LetterFilter) (int, error) {
 	return b.takeLetters(ctx, f, func(tx *disk.Tx, l letterKey) (bool, error) {
 		q := b.routes.Load().queues[l.rule]
 		if q == nil {
@@ -88,7 +73,7 @@ func (b *Bus) Retry(ctx context.Context, f LetterFilter) (int, error) {
 
 // Drop deletes the dead letters that pass f, and returns how many. Their events stay as long as
 // events do. Errors are those of [Bus.Retry].
-func (b *Bus) Drop(ctx context.Context, f LetterFilter) (int, error) {
+func (b *Bus) Drop(ctx context.Context, f eventlog.LetterFilter) (int, error) {
 	return b.takeLetters(ctx, f, func(*disk.Tx, letterKey) (bool, error) { return true, nil })
 }
 
@@ -99,8 +84,8 @@ type letterKey struct {
 }
 
 // takeLetters passes each dead letter that passes f to take, once, and deletes those that it takes.
-func (b *Bus) takeLetters(ctx context.Context, f LetterFilter, take func(*disk.Tx, letterKey) (bool, error)) (taken int, err error) {
-	// Continue after the last one seen: one that dies again meanwhile must not be seen twice.
+func (b *Bus) takeLetters(ctx context.Context, f eventlog.LetterFilter, take func(*disk.Tx, letterKey) (bool, error)) (taken int, err error) {
+	// It goes on from the last one seen, so that a letter that dies again meanwhile ends nothing.
 	var last letterKey
 	for more := true; more; {
 		n := 0
@@ -141,10 +126,10 @@ func takeBatch(tx *disk.Tx, batch []letterKey, take func(*disk.Tx, letterKey) (b
 }
 
 // lettersAfter returns the next batch of dead letters that pass f, in the order of their table.
-func lettersAfter(tx *disk.Tx, last letterKey, f LetterFilter) ([]letterKey, error) {
+func lettersAfter(tx *disk.Tx, last letterKey, f eventlog.LetterFilter) ([]letterKey, error) {
 	rows, err := tx.Query(`SELECT seq, rule, replay FROM dead_letters JOIN events USING (seq)
 		WHERE (seq, rule, replay) > (?, ?, ?) AND `+picked+` ORDER BY seq, rule, replay LIMIT ?`,
-		append(append([]any{last.seq, last.rule, last.replay}, f.values()...), letterBatch)...)
+		append(append([]any{last.seq, last.rule, last.replay}, pickedValues(f)...), letterBatch)...)
 	if err != nil {
 		return nil, err
 	}

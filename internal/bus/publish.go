@@ -5,6 +5,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 // Publish stores e and a pending delivery for each rule that matches it, and returns once both are
@@ -63,7 +64,7 @@ func (b *Bus) publish(tx *disk.Tx, e event.Event, matching []*queue) (fresh bool
 	tx.OnCommit(func() {
 		b.Counters.Published.Add(1)
 		if len(matching) > 0 {
-			b.recent.add(Stored{Seq: seq, Published: now, Event: e})
+			b.recent.add(eventlog.Stored{Seq: seq, Published: now, Event: e})
 		}
 		for _, q := range matching {
 			q.add(newDelivery(q, seq))

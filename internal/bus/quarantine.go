@@ -5,25 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
-
-// A Quarantined is an event that cannot be routed, because something that routing needs is missing.
-// It is kept unchanged until a person releases or drops it, or its retention ends, that of dead
-// letters.
-type Quarantined struct {
-	Event  event.Event `json:"event"`
-	At     time.Time   `json:"at"`     // when it was quarantined
-	Reason string      `json:"reason"` // what is missing
-}
-
-// A QuarantineFilter selects quarantined events; its zero value selects all.
-type QuarantineFilter struct {
-	Events []string `json:"events,omitempty"` // ids
-}
 
 // held is the SQL condition of a QuarantineFilter.
 const held = `(? = 'null' OR id IN (SELECT value FROM json_each(?)))`
@@ -47,13 +33,13 @@ func (b *Bus) Quarantine(ctx context.Context, e event.Event, reason string) (fre
 const quarantineColumns = `id, source, detail_type, time, resources, detail, at, reason`
 
 // InQuarantine returns up to limit quarantined events that pass f, newest first.
-func InQuarantine(ctx context.Context, db *disk.DB, f QuarantineFilter, limit int) ([]Quarantined, error) {
+func InQuarantine(ctx context.Context, db *disk.DB, f eventlog.QuarantineFilter, limit int) ([]eventlog.Quarantined, error) {
 	ids := texts(f.Events)
 	rows, err := db.Query(ctx, `SELECT `+quarantineColumns+` FROM quarantine WHERE `+held+` ORDER BY at DESC, id LIMIT ?`, ids, ids, limit)
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows, func() (Quarantined, error) { return scanQuarantined(rows) })
+	return collect(rows, func() (eventlog.Quarantined, error) { return scanQuarantined(rows) })
 }
 
 // CountQuarantined returns the number of quarantined events.
@@ -62,7 +48,7 @@ func CountQuarantined(ctx context.Context, db *disk.DB) (n int, err error) {
 	return n, err
 }
 
-func scanQuarantined(r row) (q Quarantined, err error) {
+func scanQuarantined(r row) (q eventlog.Quarantined, err error) {
 	var at, put int64
 	var resources string
 	var detail []byte
@@ -75,16 +61,10 @@ func scanQuarantined(r row) (q Quarantined, err error) {
 	return q, err
 }
 
-// A Release is the outcome of releasing.
-type Release struct {
-	Released int `json:"released"` // published, or known on the bus by then
-	Held     int `json:"held"`     // still missing something
-}
-
 // Release completes each quarantined event that passes f with mend, and publishes it in the
 // transaction that removes it from quarantine. An event that mend refuses stays, with the new
 // reason. After an error, calling Release again does the rest.
-func (b *Bus) Release(ctx context.Context, f QuarantineFilter, mend func(event.Event) (event.Event, error)) (r Release, err error) {
+func (b *Bus) Release(ctx context.Context, f eventlog.QuarantineFilter, mend func(event.Event) (event.Event, error)) (r eventlog.Release, err error) {
 	ids, err := b.heldIDs(ctx, f)
 	for _, id := range ids {
 		var released, gone bool
@@ -125,7 +105,7 @@ func (b *Bus) release(tx *disk.Tx, id string, mend func(event.Event) (event.Even
 }
 
 // heldIDs returns the ids of the quarantined events that pass f, oldest first.
-func (b *Bus) heldIDs(ctx context.Context, f QuarantineFilter) ([]string, error) {
+func (b *Bus) heldIDs(ctx context.Context, f eventlog.QuarantineFilter) ([]string, error) {
 	ids := texts(f.Events)
 	rows, err := b.db.Query(ctx, `SELECT id FROM quarantine WHERE `+held+` ORDER BY at, id`, ids, ids)
 	if err != nil {
@@ -135,7 +115,7 @@ func (b *Bus) heldIDs(ctx context.Context, f QuarantineFilter) ([]string, error)
 }
 
 // DropQuarantined deletes the quarantined events that pass f, and returns how many.
-func (b *Bus) DropQuarantined(ctx context.Context, f QuarantineFilter) (dropped int, err error) {
+func (b *Bus) DropQuarantined(ctx context.Context, f eventlog.QuarantineFilter) (dropped int, err error) {
 	ids := texts(f.Events)
 	err = b.db.Write(ctx, func(tx *disk.Tx) error {
 		n, err := tx.Exec(`DELETE FROM quarantine WHERE `+held, ids, ids)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 // maxWindow is how many deliveries a queue holds in memory.
@@ -39,7 +40,7 @@ func newDelivery(q *queue, seq int64) delivery {
 }
 
 // begun returns from when the age of d counts; s is its event.
-func (d delivery) begun(s Stored) time.Time {
+func (d delivery) begun(s eventlog.Stored) time.Time {
 	if d.since != 0 {
 		return milli(d.since)
 	}

@@ -5,30 +5,12 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
-	"github.com/mayfly-ci/mayfly/internal/event"
-	"github.com/mayfly-ci/mayfly/internal/event/pattern"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
-
-// A Stored is an event in the log.
-type Stored struct {
-	Seq       int64       `json:"seq"`       // number in publishing order
-	Published time.Time   `json:"published"` // by the bus's clock, in UTC; Event.Time is the sender's
-	Event     event.Event `json:"event"`
-}
-
-// A Filter selects events; empty fields match all.
-type Filter struct {
-	Source     string
-	DetailType string
-	Since      time.Time // published at or after this
-	After      int64     // with a greater number than this
-	Pattern    *pattern.Pattern
-	Limit      int // the newest ones, at most this many; 0 for all
-}
 
 // Events returns the events that pass f, newest first. Like all reading functions it works on any
 // database on which a bus was opened, next to that bus or without it.
-func Events(ctx context.Context, db *disk.DB, f Filter) ([]Stored, error) {
+func Events(ctx context.Context, db *disk.DB, f eventlog.Filter) ([]eventlog.Stored, error) {
 	rows, err := db.Query(ctx, `SELECT `+columns+` FROM `+whole+`
 		WHERE events.seq > ? AND (? = '' OR source = ?) AND (? = '' OR detail_type = ?) AND published >= ?
 		ORDER BY events.seq DESC`,
@@ -37,13 +19,13 @@ func Events(ctx context.Context, db *disk.DB, f Filter) ([]Stored, error) {
 		return nil, err
 	}
 	defer rows.Close()
-	var all []Stored
+	var all []eventlog.Stored
 	for (f.Limit == 0 || len(all) < f.Limit) && rows.Next() {
 		s, err := scan(rows)
 		if err != nil {
 			return nil, err
 		}
-		if ok, err := f.matches(s.Event); err != nil {
+		if ok, err := f.Matches(s.Event); err != nil {
 			return nil, err
 		} else if ok {
 			all = append(all, s)
@@ -54,21 +36,12 @@ func Events(ctx context.Context, db *disk.DB, f Filter) ([]Stored, error) {
 
 // EventsAfter returns up to limit events with numbers greater than after, oldest first: what a
 // follower of the log reads next.
-func EventsAfter(ctx context.Context, db *disk.DB, after int64, limit int) ([]Stored, error) {
+func EventsAfter(ctx context.Context, db *disk.DB, after int64, limit int) ([]eventlog.Stored, error) {
 	rows, err := db.Query(ctx, `SELECT `+columns+` FROM `+whole+` WHERE events.seq > ? ORDER BY events.seq LIMIT ?`, after, limit)
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows, func() (Stored, error) { return scan(rows) })
-}
-
-// matches reports whether e passes the pattern.
-func (f Filter) matches(e event.Event) (bool, error) {
-	if f.Pattern == nil {
-		return true, nil
-	}
-	envelope, err := e.AppendEnvelope(nil)
-	return f.Pattern.Matches(envelope), err
+	return collect(rows, func() (eventlog.Stored, error) { return scan(rows) })
 }
 
 // unixMilli returns t in milliseconds since 1970; 0 for the zero time.
@@ -79,16 +52,8 @@ func unixMilli(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
-// A Backlog is the pending deliveries of a rule.
-type Backlog struct {
-	Rule    string    `json:"rule"`
-	Pending int       `json:"pending"`
-	Failing int       `json:"failing"` // of these, those with a failed attempt
-	Oldest  time.Time `json:"oldest"`  // when the oldest of these was published, or made by a replay
-}
-
 // Backlogs returns the backlog of each rule that has one, by name.
-func Backlogs(ctx context.Context, db *disk.DB) ([]Backlog, error) {
+func Backlogs(ctx context.Context, db *disk.DB) ([]eventlog.Backlog, error) {
 	rows, err := db.Query(ctx, `SELECT rule, pending, failing, coalesce(min(coalesce(published, since), coalesce(since, published)), 0) FROM (
 		SELECT rule, count(*) AS pending, sum(attempts > 0) AS failing,
 			min(CASE WHEN since = 0 THEN seq END) AS seq, min(nullif(since, 0)) AS since
@@ -96,7 +61,7 @@ func Backlogs(ctx context.Context, db *disk.DB) ([]Backlog, error) {
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows, func() (b Backlog, err error) {
+	return collect(rows, func() (b eventlog.Backlog, err error) {
 		var oldest int64
 		err = rows.Scan(&b.Rule, &b.Pending, &b.Failing, &oldest)
 		b.Oldest = milli(oldest)

@@ -1,6 +1,10 @@
 package bus
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
+)
 
 const (
 	maxRecent       = 128
@@ -11,10 +15,10 @@ const (
 // each of its rules. It takes up to 4 MiB.
 type recent struct {
 	mu    sync.Mutex
-	slots [maxRecent]Stored // guarded by mu; indexed by number modulo maxRecent
+	slots [maxRecent]eventlog.Stored // guarded by mu; indexed by number modulo maxRecent
 }
 
-func (r *recent) add(s Stored) {
+func (r *recent) add(s eventlog.Stored) {
 	if len(s.Event.Detail) > maxRecentDetail {
 		return
 	}
@@ -23,7 +27,7 @@ func (r *recent) add(s Stored) {
 	r.slots[s.Seq%maxRecent] = s
 }
 
-func (r *recent) get(seq int64) (Stored, bool) {
+func (r *recent) get(seq int64) (eventlog.Stored, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.slots[seq%maxRecent]

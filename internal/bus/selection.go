@@ -8,39 +8,19 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
-// A Selection is the events of the log to deliver again, and the rules to deliver them to. Its zero
-// value is all events, to the rules that match replayed events.
-type Selection struct {
-	From    time.Time        `json:"from"`              // published at or after this
-	To      time.Time        `json:"to"`                // published before this; zero for all events
-	Rules   []string         `json:"rules,omitempty"`   // names; none means all
-	Pattern *pattern.Pattern `json:"pattern,omitempty"` // matches events as they were published; nil for all
-
-	// Launch has rules match events as if they were new. Otherwise they match them with their
-	// replay-name, so that a rule that requires events without one, as those that start runners do,
-	// does not match.
-	Launch bool `json:"launch"`
-}
-
-// A Preview is what a replay would do.
-type Preview struct {
-	Events     int            `json:"events"`     // that match a rule
-	Dropped    int            `json:"dropped"`    // whose detail the log no longer has, see Config.MaxSize
-	Deliveries map[string]int `json:"deliveries"` // by rule
-}
-
 // Preview returns what a replay of s to rules would do. It changes nothing.
-func (s Selection) Preview(ctx context.Context, db *disk.DB, rules []Rule) (Preview, error) {
-	p := Preview{Deliveries: map[string]int{}}
+func PreviewReplay(ctx context.Context, db *disk.DB, s eventlog.Selection, rules []Rule) (eventlog.Preview, error) {
+	p := eventlog.Preview{Deliveries: map[string]int{}}
 	set := newRoutes(rules, nil, nil).set
-	err := s.Each(ctx, db, func(e Stored) error {
+	err := Each(ctx, db, s, func(e eventlog.Stored) error {
 		if len(e.Event.Detail) == 0 {
 			p.Dropped++
 			return nil
 		}
-		picked, err := s.pick(set, "preview", e.Event)
+		picked, err := pick(s, set, "preview", e.Event)
 		for _, rule := range picked {
 			p.Deliveries[rule]++
 		}
@@ -55,10 +35,10 @@ const selectionBatch = 100
 
 // Each calls f with each event of the log between From and To, in publishing order, until f returns
 // an error. It ignores Pattern and Rules.
-func (s Selection) Each(ctx context.Context, db *disk.DB, f func(Stored) error) error {
-	after, last, err := s.bounds(ctx, db)
+func Each(ctx context.Context, db *disk.DB, s eventlog.Selection, f func(eventlog.Stored) error) error {
+	after, last, err := bounds(ctx, db, s)
 	for err == nil && after < last {
-		var batch []Stored
+		var batch []eventlog.Stored
 		batch, after, err = batchAfter(ctx, db, after, last)
 		for _, e := range batch {
 			if err := f(e); err != nil {
@@ -70,12 +50,12 @@ func (s Selection) Each(ctx context.Context, db *disk.DB, f func(Stored) error) 
 }
 
 // batchAfter returns the next events after a number, up to last, and the number to continue after.
-func batchAfter(ctx context.Context, db *disk.DB, after, last int64) ([]Stored, int64, error) {
+func batchAfter(ctx context.Context, db *disk.DB, after, last int64) ([]eventlog.Stored, int64, error) {
 	rows, err := db.Query(ctx, `SELECT `+columns+` FROM `+whole+` WHERE events.seq > ? AND events.seq <= ? ORDER BY events.seq LIMIT ?`, after, last, selectionBatch)
 	if err != nil {
 		return nil, after, err
 	}
-	batch, err := collect(rows, func() (Stored, error) { return scan(rows) })
+	batch, err := collect(rows, func() (eventlog.Stored, error) { return scan(rows) })
 	if len(batch) == selectionBatch {
 		last = batch[len(batch)-1].Seq
 	}
@@ -83,7 +63,7 @@ func batchAfter(ctx context.Context, db *disk.DB, after, last int64) ([]Stored, 
 }
 
 // bounds returns the numbers of the events of s: those greater than after, up to last.
-func (s Selection) bounds(ctx context.Context, db *disk.DB) (after, last int64, err error) {
+func bounds(ctx context.Context, db *disk.DB, s eventlog.Selection) (after, last int64, err error) {
 	if after, err = lastBefore(ctx, db, s.From); err != nil {
 		return 0, 0, err
 	}
@@ -119,7 +99,7 @@ func lastWith(ctx context.Context, db *disk.DB, column string, limit int64) (int
 }
 
 // pick returns the rules of set to which s sends an event in a replay of that name.
-func (s Selection) pick(set *pattern.Set, replay string, e event.Event) ([]string, error) {
+func pick(s eventlog.Selection, set *pattern.Set, replay string, e event.Event) ([]string, error) {
 	if len(e.Detail) == 0 {
 		return nil, nil
 	}

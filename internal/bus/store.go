@@ -8,6 +8,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 // schema is the tables of the bus, see [disk.DB.Migrate]. Times are in milliseconds since 1970.
@@ -148,13 +149,13 @@ const (
 type row interface{ Scan(dest ...any) error }
 
 // scan reads an event from [columns], and further columns of the query into more.
-func scan(r row, more ...any) (s Stored, err error) {
+func scan(r row, more ...any) (s eventlog.Stored, err error) {
 	var published, at int64
 	var resources string
 	var detail []byte
 	dest := append([]any{&s.Seq, &s.Event.ID, &published, &s.Event.Source, &s.Event.DetailType, &at, &resources, &detail}, more...)
 	if err := r.Scan(dest...); err != nil {
-		return Stored{}, err
+		return eventlog.Stored{}, err
 	}
 	s.Published, s.Event.Time, s.Event.Detail = milli(published), milli(at), detail
 	s.Event.Resources, err = list(resources)

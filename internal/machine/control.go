@@ -34,7 +34,7 @@ func (m *Machine) orders() http.Handler {
 	mux.Handle("POST /dlq/retry", order(m.bus.Retry))
 	mux.Handle("POST /dlq/drop", order(m.bus.Drop))
 	mux.Handle("POST /events", order(m.put))
-	mux.Handle("POST /image", order(m.images.order))
+	mux.Handle("POST /image", order(m.images.watch.Order))
 	mux.Handle("POST /quarantine/release", order(m.release))
 	mux.Handle("POST /quarantine/drop", order(m.bus.DropQuarantined))
 	mux.Handle("POST /standing", order(m.standing))

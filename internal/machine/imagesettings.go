@@ -28,16 +28,7 @@ type ImageConfig struct {
 }
 
 // Open returns the source of images.
-func (s ImageConfig) Open() (imagesource.Source, error) {
-	if s.Source == "" {
-		return imagesource.Embedded(), nil
-	}
-	opened, err := imagesource.Open(s.Source)
-	if err != nil {
-		return opened, cli.Usage(err, "mayfly image eject DIR writes one to begin with")
-	}
-	return opened, nil
-}
+func (s ImageConfig) Open() (imagesource.Source, error) { return imagesource.Open(s.Source) }
 
 // Fetcher returns what downloads archives of GitHub's runner into the state folder, and reports to
 // progress unless that is nil.

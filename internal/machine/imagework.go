@@ -2,7 +2,6 @@ package machine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -124,46 +123,4 @@ func (i *images) judge(ctx context.Context, news image.Input) error {
 // isEngineAnswer reports whether err is an answer of the engine, rather than a failure to get one.
 func isEngineAnswer(err error) bool {
 	return errdefs.IsInvalidArgument(err) || errdefs.IsNotFound(err) || errdefs.IsInternal(err) || errdefs.IsConflict(err) || errdefs.IsPermissionDenied(err)
-}
-
-// learn adds an image to the catalog if it does not know it.
-func (i *images) learn(ctx context.Context, built image.Built) error {
-	c, err := i.store.Catalog(ctx)
-	if err != nil {
-		return err
-	}
-	if _, known := c.Find(built.Digest); known {
-		return nil
-	}
-	_, err = i.watch.Apply(ctx, built)
-	return err
-}
-
-// order carries out an order, and returns the digest of the image that is current afterwards.
-func (i *images) order(ctx context.Context, o ImageOrder) (image.Digest, error) {
-	in, err := o.Input()
-	if err != nil {
-		return "", err
-	}
-	if o.Promote != nil && o.Built != nil {
-		if err := i.learn(ctx, *o.Built); err != nil {
-			return "", err
-		}
-	}
-	result, err := i.watch.Apply(ctx, in)
-	if err != nil {
-		return "", err
-	}
-	if result.Reason != "" {
-		return "", errors.New(result.Reason)
-	}
-	c, err := i.store.Catalog(ctx)
-	if err != nil {
-		return "", err
-	}
-	current, _ := c.Current()
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.current = current.Digest // at once, even if no watch runs
-	return current.Digest, nil
 }

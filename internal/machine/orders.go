@@ -2,43 +2,15 @@ package machine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
-	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/event"
-	"github.com/mayfly-ci/mayfly/internal/image"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
 )
 
 // Orders are what commands may ask of a machine.
-
-// A ReplayOrder asks for a replay.
-type ReplayOrder struct {
-	Name string `json:"name"`
-	bus.Selection
-}
-
-// An ImageOrder asks the image catalog for one of the following.
-type ImageOrder struct {
-	Promote  *image.Promote  `json:"promote,omitempty"`
-	Rollback *image.Rollback `json:"rollback,omitempty"`
-	Built    *image.Built    `json:"built,omitempty"` // with Promote: the image to promote, in case the catalog does not know it
-}
-
-// Input returns the catalog's input for o.
-func (o ImageOrder) Input() (image.Input, error) {
-	switch {
-	case o.Promote != nil:
-		return *o.Promote, nil
-	case o.Rollback != nil:
-		return *o.Rollback, nil
-	case o.Built != nil:
-		return *o.Built, nil
-	}
-	return nil, errors.New("an order of nothing")
-}
 
 // A PutAnswer counts published events.
 type PutAnswer struct {
@@ -63,7 +35,7 @@ func (m *Machine) put(ctx context.Context, events []event.Event) (a PutAnswer, e
 }
 
 // release routes quarantined events again and publishes them.
-func (m *Machine) release(ctx context.Context, f bus.QuarantineFilter) (bus.Release, error) {
+func (m *Machine) release(ctx context.Context, f eventlog.QuarantineFilter) (eventlog.Release, error) {
 	return m.bus.Release(ctx, f, func(e event.Event) (event.Event, error) { return RouteAgain(e, m.pools()) })
 }
 
@@ -74,7 +46,7 @@ func RouteAgain(e event.Event, pools pool.Set) (event.Event, error) {
 }
 
 // startReplay begins a replay and returns its name.
-func (m *Machine) startReplay(ctx context.Context, o ReplayOrder) (string, error) {
+func (m *Machine) startReplay(ctx context.Context, o eventlog.ReplayOrder) (string, error) {
 	return o.Name, m.bus.Replay(ctx, o.Name, o.Selection)
 }
 

@@ -24,10 +24,10 @@ var ownRules = []struct {
 	name, pattern, target string
 	workers               int
 }{
-	{"jobs", `{"source": ["github.com"], "detail-type": ["workflow_job"], "replay-name": [{"exists": false}]}`, "ledger", 32},
-	{"launch", `{"source": ["mayfly"], "detail-type": ["Runner Wanted"], "replay-name": [{"exists": false}]}`, "fleet", 32},
-	{"remove", `{"source": ["mayfly"], "detail-type": ["Runner Unwanted"], "replay-name": [{"exists": false}]}`, "removal", 16},
-	{"check", `{"source": ["mayfly"], "detail-type": ["Job Uncertain"], "replay-name": [{"exists": false}]}`, "check", 2},
+	{event.RuleJobs, `{"source": ["github.com"], "detail-type": ["workflow_job"], "replay-name": [{"exists": false}]}`, "ledger", 32},
+	{event.RuleLaunch, `{"source": ["mayfly"], "detail-type": ["Runner Wanted"], "replay-name": [{"exists": false}]}`, "fleet", 32},
+	{event.RuleRemove, `{"source": ["mayfly"], "detail-type": ["Runner Unwanted"], "replay-name": [{"exists": false}]}`, "removal", 16},
+	{event.RuleCheck, `{"source": ["mayfly"], "detail-type": ["Job Uncertain"], "replay-name": [{"exists": false}]}`, "check", 2},
 }
 
 // Rules returns the machine's own rules, followed by those of the configuration.
@@ -42,14 +42,6 @@ func Rules(o Outside) (list []bus.Rule, err error) {
 		list = append(list, bus.Rule{Name: r.name, Pattern: p, Target: r.target, Workers: r.workers})
 	}
 	return append(list, o.Rules...), nil
-}
-
-// OwnRuleNames returns the names of the machine's own rules, in order.
-func OwnRuleNames() (names []string) {
-	for _, r := range ownRules {
-		names = append(names, r.name)
-	}
-	return names
 }
 
 // targets returns the targets of rules by name: the machine's own, and those of the configuration.

@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/docker"
@@ -28,15 +30,40 @@ func (t Trouble) String() string {
 	return t.Message + ": " + t.Hint
 }
 
-// A Standing is the state of what runs runners, as mayfly up sees it.
+// A Standing is how a running machine is doing, by its own word.
 type Standing struct {
-	Troubles []Trouble `json:"troubles"`
+	Parts    []Part    `json:"parts"`    // that it needs to be ready
+	Troubles []Trouble `json:"troubles"` // of what runs runners
+}
+
+// A Part is how one part of a machine is doing.
+type Part struct {
+	Name  string    `json:"name"`
+	OK    bool      `json:"ok"`
+	State string    `json:"state"`
+	Since time.Time `json:"since"`         // zero before the first look
+	Fix   string    `json:"fix,omitempty"` // the next thing to do, unless it is OK
+}
+
+// parts are those of /readyz, with what to do.
+func (m *Machine) parts() (all []Part) {
+	looks := m.looks()
+	for _, v := range m.vitals.ready("") {
+		p := Part{Name: v.Name, OK: v.OK, State: v.State, Since: v.Since}
+		if !v.OK {
+			p.Fix = looks[v.Name].hint
+		}
+		all = append(all, p)
+	}
+	return all
 }
 
 // standing answers commands that only read.
 func (m *Machine) standing(ctx context.Context, _ struct{}) (s Standing, err error) {
+	s.Parts = m.parts()
 	if m.engine != nil {
 		if _, err := docker.Find(ctx, m.engineSocket); err != nil {
+			s.Parts = slices.DeleteFunc(s.Parts, func(p Part) bool { return p.Name == partLauncher }) // the trouble says more
 			s.Troubles = append(s.Troubles, Trouble{
 				"the container engine does not answer: no runner can start, those that run go on: " + err.Error(), HowToStart(),
 			})

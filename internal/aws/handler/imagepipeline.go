@@ -31,7 +31,7 @@ type imagePipeline struct {
 
 func (p *imagePipeline) handle(ctx context.Context, e event.Event) error {
 	switch e.DetailType {
-	case typeSchedule:
+	case contract.TypeScheduled:
 		if err := errors.Join(p.adoptPushed(ctx), p.readSource(ctx), p.watch.Look(ctx)); err != nil {
 			return err
 		}

@@ -125,7 +125,7 @@ func (s *Sweep) settle(ctx context.Context, l deadLetter) error {
 		return err
 	case l.DetailType == contract.TypeVersionRefused, l.DetailType == contract.TypeStartFailed:
 		return s.Publish(ctx, l.Event)
-	case l.DetailType == event.TypeRunnerUnwanted, l.DetailType == event.TypeJobUncertain, l.DetailType == typeSchedule,
+	case l.DetailType == event.TypeRunnerUnwanted, l.DetailType == event.TypeJobUncertain, l.DetailType == contract.TypeScheduled,
 		l.DetailType == contract.TypeRunwayUncertain, l.DetailType == contract.TypeRunwayKnown, l.DetailType == typePush:
 		return nil // repeated by the ledger, the release function or the next minute
 	}

@@ -15,9 +15,6 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
-// typeSchedule is the detail type of the event that arrives every minute.
-const typeSchedule = "Scheduled Event"
-
 // A Sweep carries out the ledger's effects other than starting runners, asks GitHub for what the
 // release function needs to know, and every minute corrects what was missed. Several may run at
 // once.
@@ -45,7 +42,7 @@ const (
 func (s *Sweep) Handle(ctx context.Context, e event.Event) error {
 	var err error
 	switch e.DetailType {
-	case typeSchedule:
+	case contract.TypeScheduled:
 		err = s.sweep(ctx, e.Time)
 	case event.TypeRunnerUnwanted:
 		var effect ledger.RemoveRunner
@@ -61,7 +58,7 @@ func (s *Sweep) Handle(ctx context.Context, e event.Event) error {
 		err = s.askRunway(ctx, e)
 	default:
 		err = fmt.Errorf("detail type %q: %w: want %q, %q, %q or %q", e.DetailType, pipeline.ErrNotProcessable,
-			typeSchedule, event.TypeRunnerUnwanted, event.TypeJobUncertain, contract.TypeRunwayUncertain)
+			contract.TypeScheduled, event.TypeRunnerUnwanted, event.TypeJobUncertain, contract.TypeRunwayUncertain)
 	}
 	if err != nil {
 		s.Log.Error("event not taken", "event", e.ID, "type", e.DetailType, "err", err)

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
@@ -26,11 +27,11 @@ type Reading struct {
 	Version     string // of mayfly
 	Webhook     webhook.Counts
 	Bus         *bus.Counters
-	Rules       []string       // of the bus
-	Backlogs    []bus.Backlog  // of the rules that have one
-	DeadLetters map[string]int // by rule, of the rules that have some
+	Rules       []string           // of the bus
+	Backlogs    []eventlog.Backlog // of the rules that have one
+	DeadLetters map[string]int     // by rule, of the rules that have some
 	Quarantined int
-	Replays     []bus.Replay
+	Replays     []eventlog.Replay
 	Ledger      ledger.Figures
 	Unroutable  int // jobs; the ledger's figures have only unsettled ones
 	Hosted      int // jobs, as Unroutable

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/machine/metrics"
@@ -54,8 +55,8 @@ func TestScrape(t *testing.T) {
 	reading := metrics.Reading{
 		At: now, Version: "1.2.3", Bus: counters, Rules: []string{"runner", "check"},
 		Webhook:     webhook.Counts{Accepted: 5, Refused: map[string]int64{"signature": 2}},
-		Backlogs:    []bus.Backlog{{Rule: "check", Pending: 3, Failing: 1, Oldest: now.Add(-time.Minute)}},
-		DeadLetters: map[string]int{"runner": 4}, Quarantined: 6, Replays: []bus.Replay{{State: bus.ReplayRunning}, {State: bus.ReplayCompleted}},
+		Backlogs:    []eventlog.Backlog{{Rule: "check", Pending: 3, Failing: 1, Oldest: now.Add(-time.Minute)}},
+		DeadLetters: map[string]int{"runner": 4}, Quarantined: 6, Replays: []eventlog.Replay{{State: eventlog.ReplayRunning}, {State: eventlog.ReplayCompleted}},
 		Unroutable: 8, Hosted: 9, Images: &image.Catalog{},
 		Ledger: ledger.Figures{
 			Pools: []ledger.PoolFigures{{

@@ -6,7 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
@@ -49,11 +49,11 @@ var metrics = []metric{
 	{"mayfly_quarantined_deliveries", "Deliveries in quarantine, for lack of what routing needs. Alert on more than 0.", nil, gauge,
 		func(r Reading) []point { return one(r.Quarantined) }},
 	{"mayfly_rule_backlog", "Deliveries that are pending for a rule.", []string{"rule"}, gauge,
-		backlog(func(b bus.Backlog, _ time.Time) float64 { return float64(b.Pending) })},
+		backlog(func(b eventlog.Backlog, _ time.Time) float64 { return float64(b.Pending) })},
 	{"mayfly_rule_failing", "Pending deliveries of a rule that have failed and are tried again.", []string{"rule"}, gauge,
-		backlog(func(b bus.Backlog, _ time.Time) float64 { return float64(b.Failing) })},
+		backlog(func(b eventlog.Backlog, _ time.Time) float64 { return float64(b.Failing) })},
 	{"mayfly_rule_oldest_seconds", "Age of the oldest pending delivery of a rule; 0 when nothing is pending.", []string{"rule"}, gauge,
-		backlog(func(b bus.Backlog, now time.Time) float64 { return age(b.Oldest, now) })},
+		backlog(func(b eventlog.Backlog, now time.Time) float64 { return age(b.Oldest, now) })},
 	{"mayfly_jobs", "Jobs that are not over, by pool and state; those that fit no pool are unroutable, or hosted where GitHub's own runners take them, the newest 1000 of each.", []string{"pool", "state"}, gauge, jobs},
 	{"mayfly_runners", "Runners that are not gone, by pool and state.", []string{"pool", "state"}, gauge, runners},
 	{"mayfly_runner_image_info", "The image that runners start from; the value is 1.", []string{"image", "runner"}, gauge, currentImage},
@@ -97,7 +97,7 @@ func attempts(r Reading) []point {
 func runningReplays(r Reading) []point {
 	n := 0
 	for _, replay := range r.Replays {
-		if replay.State == bus.ReplayRunning {
+		if replay.State == eventlog.ReplayRunning {
 			n++
 		}
 	}
@@ -117,11 +117,11 @@ func deadLetters(r Reading) (list []point) {
 }
 
 // backlog reads a figure of each rule's backlog.
-func backlog(read func(b bus.Backlog, now time.Time) float64) func(r Reading) []point {
+func backlog(read func(b eventlog.Backlog, now time.Time) float64) func(r Reading) []point {
 	return func(r Reading) (list []point) {
-		byRule := map[string]bus.Backlog{}
+		byRule := map[string]eventlog.Backlog{}
 		for _, rule := range r.Rules {
-			byRule[rule] = bus.Backlog{}
+			byRule[rule] = eventlog.Backlog{}
 		}
 		for _, b := range r.Backlogs {
 			byRule[b.Rule] = b
