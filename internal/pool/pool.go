@@ -117,10 +117,10 @@ func containsFold(list []string, s string) bool {
 
 // Default figures of a pool that names none.
 const (
-	DefaultCPUs       = 2
-	DefaultMemory     = 4 << 30
-	DefaultPIDs       = 4096
-	DefaultIdleLimit  = 5 * time.Minute
+	DefaultCPUs      = 2
+	DefaultMemory    = 4 << 30
+	DefaultPIDs      = 4096
+	DefaultIdleLimit = 5 * time.Minute
 
 	// DefaultTotalLimit is more than the 360 minutes after which GitHub cancels a job that does not say otherwise.
 	// https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idtimeout-minutes
