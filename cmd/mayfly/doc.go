@@ -128,6 +128,8 @@
 //   - up.go runs the machine, and reads the configuration again at SIGHUP; trim.go
 //     limits its idle memory; down.go takes it down. ask.go asks a running one.
 //   - lists.go chooses between the machine's database (filesource.go) and the stack.
+//   - logs.go (here the command, in package machine its other side) prints what a live
+//     runner prints.
 //   - jobs.go (with runners), status.go, events.go, event.go, rule.go and dlq.go list and
 //     change what their names say; schema.go and drift.go the shapes of events.
 //   - quarantine.go releases deliveries; replay.go delivers events again, and whatif.go

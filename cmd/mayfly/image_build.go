@@ -81,9 +81,7 @@ func (c *imageBuildCmd) Run(ctx context.Context, all *commands, screen *cli.Scre
 		return err
 	}
 	begin := time.Now()
-	built, err := b.Build(ctx, engine.Request{
-		Source: files, Agent: agent, Runner: runner, Base: settings.Base, Docker: settings.Docker, Log: screen.Err,
-	})
+	built, err := b.Build(ctx, settings.Request(files, agent, runner, screen.Err))
 	if err != nil {
 		return explainBuild(err)
 	}

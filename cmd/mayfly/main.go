@@ -36,6 +36,7 @@ type commands struct {
 	Status     statusCmd         `cmd:"" help:"Show what is running, what is waiting and why."`
 	Jobs       jobsCmd           `cmd:"" help:"List jobs, or show one job's history and why it waits."`
 	Runners    runnersCmd        `cmd:"" help:"List runners, or show one runner's history."`
+	Logs       logsCmd           `cmd:"" help:"Print what a live runner prints."`
 	Events     eventsCmd         `cmd:"" help:"List events on the bus."`
 	Event      eventCmd          `cmd:"" help:"Test an event pattern, or put events on the bus."`
 	Rule       ruleCmd           `cmd:"" help:"List rules, or show which ones an event matches."`

@@ -123,7 +123,7 @@ func (s *setup) settings() (machine.Config, error) {
 
 // image are the settings of images that are built here.
 func (s *setup) image() machine.ImageConfig {
-	settings := machine.ImageConfig{Image: s.Image, Sockets: s.sockets(), State: s.State}
+	settings := machine.ImageConfig{Image: s.Image, Sockets: s.sockets(), State: s.State, Proxy: s.Proxy.Env()}
 	if settings.Source != "" {
 		settings.Source = s.Abs(settings.Source)
 	}

@@ -29,6 +29,7 @@ import (
 // 128+n means that signal n ended the runner.
 const (
 	ExitDeprecated  = 7   // the runner's: GitHub refuses its version; also when it said so and had no code for it
+	ExitForeign     = 70  // the program ended with 7 and is not GitHub's runner, by what it printed
 	ExitUsage       = 64  // the command line was not understood
 	ExitUnreachable = 69  // no answer to the claim in time
 	ExitRefused     = 77  // the claim was refused: no runner was started

@@ -24,9 +24,12 @@ type supervision struct {
 	phase  string           // last one seen
 	ran    bool             // a job ran
 	old    bool             // GitHub refused the runner's version
+	words  bool             // it said something that GitHub's runner says
 	again  int              // how often the runner restarted
 	reason string           // why the runner was asked to end, if it was
 	limit  time.Duration    // the idle limit
+	job    time.Duration    // the total limit, which counts anew from the start of a job
+	total  <-chan time.Time // its end
 	idle   <-chan time.Time // its end, while it counts
 	kill   <-chan time.Time // the end of the grace
 	tell   chan claim.Report
@@ -35,19 +38,19 @@ type supervision struct {
 // supervise sees the runner to its end and returns the report of that.
 func supervise(ctx context.Context, c Config, d *desk, p *process, g claim.Grant) claim.Report {
 	s := &supervision{
-		config: c, desk: d, runner: p, limit: g.IdleLimit, idle: after(g.IdleLimit), tell: make(chan claim.Report, 2),
+		config: c, desk: d, runner: p, limit: g.IdleLimit, idle: after(g.IdleLimit), job: g.TotalLimit, total: after(g.TotalLimit), tell: make(chan claim.Report, 2),
 	}
 	telling, stop := context.WithCancel(context.WithoutCancel(ctx))
 	told := make(chan struct{})
 	go func() { s.teller(telling); close(told) }()
-	gone := s.run(ctx, telling, after(g.TotalLimit))
+	gone := s.run(ctx, telling)
 	stop() // the report of the end says all that an earlier one could
 	close(s.tell)
 	<-told
 	return gone
 }
 
-func (s *supervision) run(ctx, telling context.Context, total <-chan time.Time) claim.Report {
+func (s *supervision) run(ctx, telling context.Context) claim.Report {
 	order, phases := ctx.Done(), s.runner.phases
 	leave := make(chan error, 1)
 	for {
@@ -62,7 +65,7 @@ func (s *supervision) run(ctx, telling context.Context, total <-chan time.Time) 
 			go func() { leave <- s.desk.report(telling, claim.Report{Phase: claim.PhaseLeaving}) }()
 		case err := <-leave:
 			s.answered(err)
-		case <-total:
+		case <-s.total:
 			s.stop("total limit")
 		case <-order:
 			order = nil
@@ -77,18 +80,19 @@ func (s *supervision) run(ctx, telling context.Context, total <-chan time.Time) 
 
 // saw notes a phase that the runner's output told of.
 func (s *supervision) saw(phase string) {
+	s.words = s.words || phase != ""
 	if phase == phaseDeprecated {
 		s.old = !s.ran
 		return
 	}
-	if phase == "" || phase == s.phase {
+	if phase == "" || phase == phaseError || phase == s.phase {
 		return
 	}
 	back := s.phase == claim.PhaseRestarting
 	s.phase = phase
 	switch {
 	case phase == claim.PhaseBusy:
-		s.ran, s.idle = true, nil
+		s.ran, s.idle, s.total = true, nil, after(s.job)
 	case phase == claim.PhaseRestarting:
 		s.restarts()
 	case back && !s.ran:
@@ -164,18 +168,24 @@ func (s *supervision) ended(status syscall.WaitStatus, phases <-chan string) cla
 	if status.Signaled() {
 		code = 128 + int(status.Signal())
 	}
-	if s.old {
+	switch {
+	case s.old:
 		code, s.reason = ExitDeprecated, ""
+	case code == ExitDeprecated && !s.words: // of a program that is no runner, where it means something else
+		code = ExitForeign
 	}
 	gone := claim.Report{Phase: claim.PhaseGone, ExitCode: code, Ran: s.ran}
 	if s.config.Memory != nil {
 		gone.Memory = s.config.Memory()
 	}
+	last := ""
 	if ownEnd := s.reason == "" || s.again > maxRestarts; ownEnd && (!s.ran || code != 0) {
-		gone.Output = s.runner.output.last()
+		printed := s.runner.output.last()
+		gone.Output = wordsOf(printed, diagnosis(s.config.Command[0]), claim.MaxOutput)
+		last = masked(lastLine(printed))
 	}
 	if s.reason == "" {
-		s.reason = reasonOf(code, s.ran, lastLine(gone.Output))
+		s.reason = reasonOf(code, s.ran, last)
 	}
 	gone.Reason = clip(s.reason)
 	return gone
@@ -217,6 +227,8 @@ func meaningOf(code int, ran bool) string {
 		return "session conflict: another runner uses this registration"
 	case code == ExitDeprecated:
 		return "runner version deprecated: GitHub no longer takes it"
+	case code == ExitForeign:
+		return "exit code 7 of a program that printed nothing of GitHub's runner"
 	case code > 128:
 		return "killed by " + signalName(syscall.Signal(code-128))
 	}

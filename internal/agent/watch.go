@@ -54,6 +54,8 @@ func phaseOf(line string) string {
 	switch {
 	case deprecated(line):
 		return phaseDeprecated
+	case strings.HasPrefix(line, "An error occurred: "): // Runner.Listener's Program.cs
+		return phaseError
 	case slices.Contains(restarts, line):
 		return claim.PhaseRestarting
 	case !ok || len(at) != stamp:
@@ -75,6 +77,9 @@ var restarts = []string{
 
 // phaseDeprecated is not one that is reported: GitHub has no jobs for so old a runner.
 const phaseDeprecated = "deprecated"
+
+// phaseError is not reported either: the runner said that something went wrong.
+const phaseError = "error"
 
 // deprecated reports whether a line is the runner's word that GitHub refuses its version,
 // which comes after it said that it listens: "An error occurred: Runner version v2.335.1

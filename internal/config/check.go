@@ -95,6 +95,11 @@ func (c *Config) checkImage(d *decoder) {
 			d.faultAt("image."+of.key, "reading image: %s %q: want an address, such as %s", of.key, of.value, of.example)
 		}
 	}
+	for i, p := range c.Image.Packages { // https://www.debian.org/doc/debian-policy/ch-controlfields.html#source
+		if !regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+)?$`).MatchString(p) {
+			d.faultAt(fmt.Sprintf("image.packages[%d]", i), "reading image: packages %q: want the name of a package, such as libpq-dev or libpq-dev=16.4-1", p)
+		}
+	}
 	owner, name, _ := strings.Cut(c.Image.Canary, "/")
 	if c.Image.Canary != "" && !(isOwner(owner) && isRepository(name)) {
 		d.faultAt("image.canary_repository", "reading image: canary_repository %q: want OWNER/REPOSITORY, such as acme/web", c.Image.Canary)

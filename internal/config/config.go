@@ -91,9 +91,10 @@ type Sandbox struct {
 
 // Image is the image of runners that mayfly builds.
 type Image struct {
-	Source string `yaml:"source" doc:"The folder with the Dockerfile, as written by mayfly image eject. By default the source built into mayfly."`
-	Base   string `yaml:"base" doc:"The image to build on, preferably with its digest. By default the one in the Dockerfile."`
-	Docker bool   `yaml:"docker" default:"false" doc:"Add Docker's command line and buildx. They need an engine that you provide."`
+	Source   string   `yaml:"source" doc:"The folder with the Dockerfile, as written by mayfly image eject. By default the source built into mayfly."`
+	Base     string   `yaml:"base" doc:"The image to build on, preferably with its digest. By default the one in the Dockerfile."`
+	Packages []string `yaml:"packages" doc:"More packages of the base's distribution to install, such as [libpq-dev, postgresql-client]."`
+	Docker   bool     `yaml:"docker" default:"false" doc:"Add Docker's command line, buildx, compose and Podman, which pools with docker: engine need."`
 
 	Watch     bool   `yaml:"watch" default:"true" doc:"Build an image of each new release of GitHub's runner, test it with a canary job, and start runners from it if that passes. Applies to pools without an image."`
 	Keep      int    `yaml:"keep" min:"1" default:"3" doc:"How many good images to keep for mayfly image rollback, including the current one."`
@@ -172,7 +173,7 @@ type Pool struct {
 	Hooks        Hooks         `yaml:"hooks" doc:"Scripts of this machine that GitHub's runner runs around each job. Not on AWS, where they belong into the image."`
 	RunnerGroup  int64         `yaml:"runner_group" min:"1" default:"1" doc:"The id of the GitHub runner group. 1 is the default group."`
 	IdleLimit    time.Duration `yaml:"idle_limit" default:"5m" doc:"A runner that gets no job for this long exits."`
-	TotalLimit   time.Duration `yaml:"total_limit" default:"6h" doc:"A runner older than this is stopped, even in the middle of a job."`
+	TotalLimit   time.Duration `yaml:"total_limit" default:"6h30m" doc:"A job that runs for longer is stopped with its runner. GitHub cancels a job after its timeout-minutes, 360 by default: keep this above."`
 	AWS          PoolOnAWS     `yaml:"aws" doc:"Settings that apply on AWS only."`
 }
 

@@ -39,7 +39,7 @@ platform: machine
 aws: {region: eu-west-1, stack: ci, source: s3, vpc: vpc-01234567, subnets: [subnet-01234567], public_addresses: false, functions_in_vpc: true, vpc_endpoints: true, retention_days: 30, alarm_email: a@example.com, hosts: {amd64_types: [c7i.large], arm64_types: [c7g.large], min: 1, max: 2, spot: true, on_demand_base: 1, disk: 100GiB}}
 engine: {socket: /run/podman/podman.sock}
 sandbox: {runner: /opt/actions-runner, programs: {/opt/tools: /opt/tools}}
-image: {source: image, base: registry.example.com/debian@sha256:00, docker: true, watch: false, keep: 2, feed: "http://127.0.0.1:1", downloads: "http://127.0.0.1:2", canary_repository: acme/canary}
+image: {source: image, base: registry.example.com/debian@sha256:00, packages: [libpq-dev, gcc=4.2+b1], docker: true, watch: false, keep: 2, feed: "http://127.0.0.1:1", downloads: "http://127.0.0.1:2", canary_repository: acme/canary}
 host: {cpus: 7.5, memory: 32GiB}
 docker_mirror: https://mirror.example.com
 rules:
@@ -108,7 +108,7 @@ func TestParse(t *testing.T) {
 		Engine:   config.Engine{Socket: "/run/podman/podman.sock"},
 		Sandbox:  config.Sandbox{Runner: "/opt/actions-runner", Programs: map[string]string{"/opt/tools": "/opt/tools"}},
 		Image: config.Image{
-			Source: "image", Base: "registry.example.com/debian@sha256:00", Docker: true,
+			Source: "image", Base: "registry.example.com/debian@sha256:00", Docker: true, Packages: []string{"libpq-dev", "gcc=4.2+b1"},
 			Keep: 2, Feed: "http://127.0.0.1:1", Downloads: "http://127.0.0.1:2", Canary: "acme/canary",
 		},
 		Mirror:  "https://mirror.example.com",
@@ -136,7 +136,7 @@ func TestParse(t *testing.T) {
 		{
 			Name: "small", Labels: []string{"self-hosted", "linux", "x64"},
 			Resources: pool.Resources{CPUs: 2, Memory: 4 << 30}, PIDs: 4096, Command: []string{"/home/runner/run.sh"},
-			Network: pool.NetworkOwn, RunnerGroup: 1, IdleLimit: 5 * time.Minute, TotalLimit: 6 * time.Hour,
+			Network: pool.NetworkOwn, RunnerGroup: 1, IdleLimit: 5 * time.Minute, TotalLimit: 390 * time.Minute,
 			Isolation: pool.Isolation{Privileges: pool.Strict},
 			Setup:     pool.Setup{SharedMemory: 2 << 30, Env: proxyEnv(nil)},
 		},

@@ -48,6 +48,7 @@ func TestFaults(t *testing.T) {
 		{"proxy without scheme", "pools:", "proxy: {url: 'proxy:3128'}\npools:", `reading proxy: url "proxy:3128": want an address, such as http://proxy.example.com:3128`},
 		{"no proxy to except from", "pools:", "proxy: {except: [a]}\npools:", `reading proxy: except without url`},
 		{"two runners", "pools:", "sandbox: {runner: /r, programs: {/s: /home/runner/}}\npools:", `reading sandbox: programs "/s": "/home/runner/" beside runner`},
+		{"package", "pools:", "image: {packages: [abc, '-o X']}\npools:", `reading image: packages "-o X": want the name of a package`},
 		{"limit", "labels: [linux]", "labels: [linux], ulimits: {nofile: 2 1}", `reading pool "small": ulimits "nofile" "2 1": want a number or unlimited, or two of them`},
 		{"negative limit", "labels: [linux]", "labels: [linux], ulimits: {nofile: -1}", `ulimits "nofile" "-1": want a number or unlimited`},
 		{"name of a limit", "labels: [linux]", "labels: [linux], ulimits: {nofiles: 1}", `reading pool "small": ulimits "nofiles": did you mean nofile?`},

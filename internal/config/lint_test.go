@@ -35,7 +35,7 @@ func TestLint(t *testing.T) {
 		{"memory", quiet + "- {name: a, labels: [linux], memory: 17GiB}", "memory 17GiB is more than the 16GiB that runners may use together"},
 		{"memory of the file", "host: {memory: 2GiB}" + quiet + "- {name: a, labels: [linux]}", "memory 4GiB is more than the 2GiB"},
 		{"memory typo", quiet + "- {name: a, labels: [linux], memory: 4MiB}", "memory 4MiB: no runner lives on less than 64MiB"},
-		{"limits", quiet + "- {name: a, labels: [linux], idle_limit: 7h}", "idle_limit 7h0m0s is longer than total_limit 6h0m0s"},
+		{"limits", quiet + "- {name: a, labels: [linux], idle_limit: 7h}", "idle_limit 7h0m0s is longer than total_limit 6h30m0s"},
 		{"hosted", quiet + "- {name: a, labels: [linux, ubuntu-24.04]}", `5:29: pool "a": label ubuntu-24.04 is one of GitHub's own runners`},
 		{"much like hosted", quiet + "- {name: a, labels: [linux, ubuntu, macosx-1]}", nothing},
 		{"open port", "listen: 0.0.0.0:80" + quiet + "- {name: a, labels: [linux]}", `1:9: listen "0.0.0.0:80": deliveries come over the network unencrypted`},

@@ -24,7 +24,7 @@ const hookFolder = "/opt/mayfly/hooks"
 // setup returns what containers of p have.
 func (c *Config) setup(p Pool) pool.Setup {
 	s := pool.Setup{SharedMemory: int64(p.SharedMemory), Ulimits: p.Ulimits, DNS: p.DNS}.WithDefaults(int64(p.Memory))
-	env := c.Proxy.env()
+	env := c.Proxy.Env()
 	for _, m := range p.Mounts {
 		s.Mounts = append(s.Mounts, pool.Mount{Source: c.source(m.Source), Target: path.Clean(m.Target), Writable: m.Writable})
 	}
@@ -53,10 +53,10 @@ func (c *Config) source(name string) string {
 	return name
 }
 
-// env are the variables by which programs find the proxy. Some know the lower case only, some
+// Env are the variables by which programs find the proxy. Some know the lower case only, some
 // the upper: curl refuses HTTP_PROXY, and GitHub's runner reads either.
 // https://github.com/actions/runner/blob/main/src/Runner.Sdk/RunnerWebProxy.cs
-func (x Proxy) env() map[string]string {
+func (x Proxy) Env() map[string]string {
 	env := map[string]string{}
 	if x.URL == "" {
 		return env

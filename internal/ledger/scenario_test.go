@@ -439,7 +439,7 @@ func TestScenarios(t *testing.T) {
 			s.is(queued(1), "+i-small-1-1-1")
 			s.up("i-small-1-1-1")
 			s.is(running(1, "on=i-small-1-1-1"))
-			s.after(6 * time.Hour)
+			s.after(pool.DefaultTotalLimit)
 			s.after(time.Minute, "!i-small-1-1-1")
 		}},
 		{"a runner that stays after its job", twoPools(), func(s *story) {

@@ -64,7 +64,9 @@ func (s *State) deadline(r Runner) (at time.Time, why string) {
 			at, why = until, fmt.Sprintf(format, limit)
 		}
 	}
-	consider(r.Started, graced(p.TotalLimit, s.limits.Grace), "older than %s")
+	if r.State != RunnerBusy { // else its job has as long as it is long
+		consider(r.Started, graced(p.TotalLimit, s.limits.Grace), "older than %s")
+	}
 	switch r.State {
 	case RunnerStarting:
 		if r.Started.IsZero() {
@@ -81,6 +83,7 @@ func (s *State) deadline(r Runner) (at time.Time, why string) {
 	case RunnerIdle:
 		consider(r.Since, graced(p.IdleLimit, s.limits.Grace), "idle for %s")
 	case RunnerBusy:
+		consider(r.Since, graced(p.TotalLimit, s.limits.Grace), "its job has run for more than %s")
 		consider(r.Done, s.limits.Grace, "its job ended %s ago")
 	}
 	return at, why

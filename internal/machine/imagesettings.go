@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -22,7 +23,8 @@ import (
 type ImageConfig struct {
 	config.Image
 	Sockets []string
-	State   string // folder of mayfly's files
+	State   string            // folder of mayfly's files
+	Proxy   map[string]string // variables that name the proxy
 }
 
 // Open returns the source of images.
@@ -46,11 +48,18 @@ func (s ImageConfig) Fetcher(progress func(got, total int64)) archive.Fetcher {
 // Revision says what an image is built from besides the runner: the files, and what the
 // configuration changes.
 func (s ImageConfig) Revision(files imagesource.Source) string {
-	if s.Base == "" && !s.Docker {
+	if s.Base == "" && !s.Docker && len(s.Packages) == 0 {
 		return files.Revision
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %t", s.Base, s.Docker))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %t %q", s.Base, s.Docker, s.Packages))
 	return files.Revision + "+" + hex.EncodeToString(sum[:])[:6]
+}
+
+// Request asks for an image of what s says.
+func (s ImageConfig) Request(files imagesource.Source, agent string, runner archive.File, log io.Writer) imageengine.Request {
+	return imageengine.Request{
+		Source: files, Agent: agent, Runner: runner, Base: s.Base, Packages: s.Packages, Docker: s.Docker, Proxy: s.Proxy, Log: log,
+	}
 }
 
 // Builder returns what builds and keeps images, on an engine that answers or on

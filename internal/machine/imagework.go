@@ -11,7 +11,6 @@ import (
 	"github.com/containerd/errdefs"
 
 	"github.com/mayfly-ci/mayfly/internal/image"
-	imageengine "github.com/mayfly-ci/mayfly/internal/image/engine"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
@@ -40,10 +39,7 @@ func (i *images) build(ctx context.Context, e image.BuildImage) (image.Digest, e
 	if err != nil {
 		return "", err
 	}
-	built, err := i.builder.Build(ctx, imageengine.Request{
-		Source: files, Agent: i.m.config.Launcher.Agent, Runner: runner, Base: s.Base, Docker: s.Docker,
-		Log: logLines{i.m.config.Log.With("build", version)},
-	})
+	built, err := i.builder.Build(ctx, s.Request(files, i.m.config.Launcher.Agent, runner, logLines{i.m.config.Log.With("build", version)}))
 	return image.Digest(built.Digest), err
 }
 

@@ -165,7 +165,7 @@ func TestResources(t *testing.T) {
 func TestWithDefaults(t *testing.T) {
 	want := pool.Pool{
 		Resources: pool.Resources{CPUs: 2, Memory: 4 << 30}, PIDs: 4096, Network: pool.NetworkOwn, RunnerGroup: 1,
-		Command: []string{"/home/runner/run.sh"}, IdleLimit: 5 * time.Minute, TotalLimit: 6 * time.Hour,
+		Command: []string{"/home/runner/run.sh"}, IdleLimit: 5 * time.Minute, TotalLimit: 390 * time.Minute,
 		Isolation: pool.Isolation{Privileges: pool.Strict},
 		Setup:     pool.Setup{SharedMemory: 2 << 30},
 	}
