@@ -28,6 +28,7 @@ import (
 // signal n ended the runner.
 const (
 	ExitDeprecated  = 7   // the runner's: GitHub refuses its version; also if the runner printed that and exited with another code
+	ExitForeign     = 70  // the program exited with 7 but, by its output, is not GitHub's runner
 	ExitUsage       = 64  // invalid command line
 	ExitUnreachable = 69  // no answer to the claim in time
 	ExitRefused     = 77  // the claim was refused: no runner was started

@@ -71,11 +71,11 @@ func (o *output) last() string {
 	defer o.mu.Unlock()
 	text := bytes.TrimSpace(o.tail)
 	from := max(0, len(text)-claim.MaxOutput)
-	lines := strings.Split(strings.ToValidUTF8(string(text[from:]), ""), "\n")
-	if from > 0 && len(lines) > 1 {
-		lines = lines[1:] // the first is cut
+	lines := strings.ToValidUTF8(string(text[from:]), "")
+	if _, whole, cut := strings.Cut(lines, "\n"); from > 0 && cut {
+		lines = whole // the first is not
 	}
-	return strings.Join(lines[max(0, len(lines)-lastLines):], "\n")
+	return lastOf(lines, lastLines)
 }
 
 // lastLine returns the last line with content, for a reason. The lines that run.sh prints about its

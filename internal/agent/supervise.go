@@ -24,6 +24,7 @@ type supervision struct {
 	phase  string           // last one seen
 	ran    bool             // a job ran
 	old    bool             // GitHub refused the runner's version
+	words  bool             // it printed something that GitHub's runner prints
 	again  int              // number of restarts
 	reason string           // why the runner was asked to end, if it was
 	limit  time.Duration    // the idle limit
@@ -79,11 +80,12 @@ func (s *supervision) run(ctx, telling context.Context) claim.Report {
 
 // saw records a phase from the runner's output.
 func (s *supervision) saw(phase string) {
+	s.words = s.words || phase != ""
 	if phase == phaseDeprecated {
 		s.old = !s.ran
 		return
 	}
-	if phase == "" || phase == s.phase {
+	if phase == "" || phase == phaseError || phase == s.phase {
 		return
 	}
 	back := s.phase == claim.PhaseRestarting
@@ -167,18 +169,24 @@ func (s *supervision) ended(status syscall.WaitStatus, phases <-chan string) cla
 	if status.Signaled() {
 		code = 128 + int(status.Signal())
 	}
-	if s.old {
+	switch {
+	case s.old:
 		code, s.reason = ExitDeprecated, ""
+	case code == ExitDeprecated && !s.words: // of a program that is no runner, where it means something else
+		code = ExitForeign
 	}
 	gone := claim.Report{Phase: claim.PhaseGone, ExitCode: code, Ran: s.ran}
 	if s.config.Memory != nil {
 		gone.Memory = s.config.Memory()
 	}
+	last := ""
 	if ownEnd := s.reason == "" || s.again > maxRestarts; ownEnd && (!s.ran || code != 0) {
-		gone.Output = s.runner.output.last()
+		printed := s.runner.output.last()
+		gone.Output = wordsOf(printed, diagnosis(s.config.Command[0]), claim.MaxOutput)
+		last = masked(lastLine(printed))
 	}
 	if s.reason == "" {
-		s.reason = reasonOf(code, s.ran, lastLine(gone.Output))
+		s.reason = reasonOf(code, s.ran, last)
 	}
 	gone.Reason = clip(s.reason)
 	return gone
@@ -220,6 +228,8 @@ func meaningOf(code int, ran bool) string {
 		return "session conflict: another runner uses this registration"
 	case code == ExitDeprecated:
 		return "runner version deprecated: GitHub no longer takes it"
+	case code == ExitForeign:
+		return "exit code 7 of a program that printed nothing of GitHub's runner"
 	case code > 128:
 		return "killed by " + signalName(syscall.Signal(code-128))
 	}

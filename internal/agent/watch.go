@@ -54,6 +54,8 @@ func phaseOf(line string) string {
 	switch {
 	case deprecated(line):
 		return phaseDeprecated
+	case strings.HasPrefix(line, "An error occurred: "): // Runner.Listener's Program.cs
+		return phaseError
 	case slices.Contains(restarts, line):
 		return claim.PhaseRestarting
 	case !ok || len(at) != stamp:
@@ -75,6 +77,9 @@ var restarts = []string{
 
 // phaseDeprecated is never reported: GitHub has no jobs for a runner that old.
 const phaseDeprecated = "deprecated"
+
+// phaseError is never reported: the runner printed that something went wrong.
+const phaseError = "error"
 
 // deprecated reports whether GitHub refuses the runner's version, according to a line that follows
 // the one about listening: "An error occurred: Runner version v2.335.1 is deprecated and cannot

@@ -94,7 +94,7 @@ type Image struct {
 	Source   string   `yaml:"source" doc:"The folder with the Dockerfile, as written by mayfly image eject. By default the source built into mayfly."`
 	Base     string   `yaml:"base" doc:"The image to build on, preferably with its digest. By default the one in the Dockerfile."`
 	Packages []string `yaml:"packages" doc:"More packages of the base's distribution to install, such as [libpq-dev, postgresql-client]."`
-	Docker   bool     `yaml:"docker" default:"false" doc:"Add Docker's command line and buildx. They need an engine that you provide."`
+	Docker   bool     `yaml:"docker" default:"false" doc:"Add Docker's command line, buildx, compose and Podman, which pools with docker: engine need."`
 
 	Watch     bool   `yaml:"watch" default:"true" doc:"Build an image of each new release of GitHub's runner, test it with a canary job, and start runners from it if that passes. Applies to pools without an image."`
 	Keep      int    `yaml:"keep" min:"1" default:"3" doc:"How many good images to keep for mayfly image rollback, including the current one."`

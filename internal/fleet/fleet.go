@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"time"
 
@@ -62,6 +63,18 @@ func SpecOf(p pool.Pool) Spec {
 		Pool: p.Name, Command: p.Command, Resources: p.Resources, PIDs: p.PIDs, Network: p.Network,
 		ReadOnlyRoot: p.ReadOnlyRoot, Isolation: p.Isolation, Setup: p.Setup,
 	}
+}
+
+// A LogQuery says what of a container's output to read.
+type LogQuery struct {
+	Lines  int  `json:"lines"`  // the last, at most; what launchers keep is about a megabyte
+	Follow bool `json:"follow"` // and what comes, until the container has ended
+}
+
+// A LogReader is a launcher that has the output of its containers until they are removed.
+type LogReader interface {
+	// Logs writes the output of runner's container to out, as it comes. [ErrNotFound] when there is none.
+	Logs(ctx context.Context, runner string, q LogQuery, out io.Writer) error
 }
 
 // Errors of launchers and the fleet, wrapped with what they concern.

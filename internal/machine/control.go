@@ -37,6 +37,7 @@ func (m *Machine) orders() http.Handler {
 	mux.Handle("POST /image", order(m.images.watch.Order))
 	mux.Handle("POST /quarantine/release", order(m.release))
 	mux.Handle("POST /quarantine/drop", order(m.bus.DropQuarantined))
+	mux.HandleFunc("POST /logs", m.logs)
 	mux.Handle("POST /standing", order(m.standing))
 	mux.Handle("POST /replay/start", order(m.startReplay))
 	mux.Handle("POST /replay/cancel", order(m.cancelReplay))

@@ -35,6 +35,7 @@ type Launch struct {
 // A Launcher is a launcher that can remove everything it made.
 type Launcher interface {
 	fleet.Launcher
+	fleet.LogReader
 	Purge(ctx context.Context) error
 }
 

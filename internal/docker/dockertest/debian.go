@@ -1,6 +1,8 @@
 package dockertest
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -21,8 +23,10 @@ import (
 // A Debian is an image of Debian packages.
 type Debian struct {
 	Packages []string
-	Hooks    []string // shell commands after these are installed, with the root folder in $1
-	Changes  []string // of the image's configuration, as in a Dockerfile: USER runner
+	Hooks    []string          // shell commands after these are installed, with the root folder in $1
+	Programs map[string]string // programs of this host that are added, by their path in the image
+	Command  []string          // that a registry's image runs
+	Changes  []string          // of the image's configuration, as in a Dockerfile: USER runner
 }
 
 // suite is a release of Debian whose Podman is recent enough for an engine in a container.
@@ -55,12 +59,16 @@ func (d Debian) Load(t testing.TB, socket, ref string) {
 		t.Fatal(err)
 	}
 	defer root.Close()
+	whole, err := d.withPrograms(root)
+	if err != nil {
+		t.Fatal(err)
+	}
 	api, err := docker.Dial(socket)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { api.Close() })
-	told, err := api.ImageImport(t.Context(), client.ImageImportSource{Source: root, SourceName: "-"}, ref, client.ImageImportOptions{Changes: d.Changes})
+	told, err := api.ImageImport(t.Context(), client.ImageImportSource{Source: whole, SourceName: "-"}, ref, client.ImageImportOptions{Changes: d.Changes})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,6 +80,44 @@ func (d Debian) Load(t testing.TB, socket, ref string) {
 	if _, err := io.Copy(io.Discard, told); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// withPrograms adds d's programs to an archive, for everybody, behind its last file.
+func (d Debian) withPrograms(root io.ReadSeeker) (io.Reader, error) {
+	end, in := int64(0), tar.NewReader(root)
+	for {
+		header, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, err
+		}
+		at, err := root.Seek(0, io.SeekCurrent)
+		if err != nil {
+			return nil, err
+		}
+		const block = 512
+		end = at + (header.Size+block-1)/block*block
+	}
+	if _, err := root.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	var added bytes.Buffer
+	out := tar.NewWriter(&added)
+	for inside, host := range d.Programs {
+		program, err := os.ReadFile(host)
+		if err != nil {
+			return nil, err
+		}
+		header := &tar.Header{Name: strings.TrimPrefix(inside, "/"), Mode: 0o755, Size: int64(len(program))}
+		if err := out.WriteHeader(header); err != nil {
+			return nil, err
+		}
+		if _, err := out.Write(program); err != nil {
+			return nil, err
+		}
+	}
+	return io.MultiReader(io.LimitReader(root, end), &added), out.Close()
 }
 
 // Root returns the file system of the image, as a tar archive. It takes mmdebstrap a minute to make,

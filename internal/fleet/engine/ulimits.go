@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/moby/moby/api/types/container"
@@ -36,7 +37,7 @@ func (l *Launcher) ulimits(s pool.Setup) []*container.Ulimit {
 // another user has limits of its own, which are generous; one of ours has ours, and can exceed them with a
 // capability only.
 func mostFiles(socket string) int64 {
-	info, err := os.Stat(socket)
+	info, err := os.Stat(strings.TrimPrefix(socket, "unix://"))
 	if err != nil {
 		return pool.DefaultFiles
 	}

@@ -2,7 +2,11 @@ package engine
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
@@ -23,6 +27,27 @@ func TestUlimits(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%v where %d files can be had: %s, want %s", c.named, c.most, got, c.want)
+		}
+	}
+}
+
+// TestMostFiles: of an engine of ours no more is asked for than we may have, however its socket is written.
+func TestMostFiles(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "engine.sock")
+	if err := os.WriteFile(socket, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var ours unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &ours); err != nil {
+		t.Fatal(err)
+	}
+	want := int64(pool.DefaultFiles)
+	if !canExceed() {
+		want = min(want, int64(min(ours.Max, pool.DefaultFiles)))
+	}
+	for _, written := range []string{socket, "unix://" + socket} {
+		if got := mostFiles(written); got != want {
+			t.Errorf("%s: %d files, want %d", written, got, want)
 		}
 	}
 }

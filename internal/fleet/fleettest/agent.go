@@ -51,6 +51,7 @@ func agent(args []string) int {
 	}
 	cmd := exec.Command(args[at+1], args[at+2:]...)
 	cmd.Stdout, cmd.Stderr = out, out
+	fmt.Print("line 1\nline 2\nline 3\n")
 	terms := make(chan os.Signal, 1)
 	signal.Notify(terms, syscall.SIGTERM)
 	if err := cmd.Start(); err != nil {
@@ -59,6 +60,7 @@ func agent(args []string) int {
 	}
 	go func() {
 		for s := range terms {
+			fmt.Println("terminated")
 			cmd.Process.Signal(s)
 		}
 	}()

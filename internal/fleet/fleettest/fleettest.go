@@ -82,6 +82,7 @@ func Run(t *testing.T, s Subject) {
 		"limits of processes":           testUlimits,
 		"environment":                   testEnvironment,
 		"mounts":                        testMounts,
+		"logs":                          testLogs,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package fleettest
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -59,4 +60,32 @@ func testMounts(t *testing.T, s Subject) {
 	if left, err := os.ReadFile(filepath.Join(shared, "x")); string(left) != "mine\n" {
 		t.Errorf("the folder to write to has %q, %v", left, err)
 	}
+}
+
+// testLogs reads what a container prints, at its end and as it comes. The stand-in of an agent prints to the container's
+// log what its runner does not.
+func testLogs(t *testing.T, s Subject) {
+	l, r := s.New(t), s.NewRunner(t, `echo ready; sleep 60`)
+	if err := l.(fleet.LogReader).Logs(t.Context(), r.Spec.Runner, fleet.LogQuery{Lines: 10}, io.Discard); !errors.Is(err, fleet.ErrNotFound) {
+		t.Errorf("of no runner: %v, want %v", err, fleet.ErrNotFound)
+	}
+	r.Start(t, l)
+	r.Line(t)
+	if got := logs(t, l, r, fleet.LogQuery{Lines: 2}); got != "line 2\nline 3\n" {
+		t.Errorf("%q, want the last two lines", got)
+	}
+	followed := make(chan string)
+	go func() { followed <- logs(t, l, r, fleet.LogQuery{Lines: 1, Follow: true}) }()
+	r.Stop(t, l, patience)
+	if got := <-followed; got != "line 3\nterminated\n" && got != "" { // "": it was removed before it could be read
+		t.Errorf("%q, want a line and what came after it", got)
+	}
+}
+
+func logs(t *testing.T, l fleet.Launcher, r *Runner, q fleet.LogQuery) string {
+	var out strings.Builder
+	if err := l.(fleet.LogReader).Logs(t.Context(), r.Spec.Runner, q, &out); err != nil && !errors.Is(err, fleet.ErrNotFound) {
+		t.Error(err)
+	}
+	return out.String()
 }

@@ -31,7 +31,7 @@ func settings() []string {
 		"/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d",
 		"/etc/hosts", "/etc/host.conf", "/etc/gai.conf", "/etc/nsswitch.conf", "/etc/resolv.conf",
 		"/etc/os-release", "/etc/debian_version", "/etc/lsb-release",
-		"/etc/protocols", "/etc/services", "/etc/localtime", "/etc/mime.types",
+		"/etc/protocols", "/etc/services", "/etc/localtime", "/etc/timezone", "/etc/mime.types",
 		"/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/ssl/openssl.cnf", "/etc/ca-certificates", "/etc/pki/ca-trust", "/etc/pki/tls/certs",
 	}
 }

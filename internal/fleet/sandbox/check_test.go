@@ -2,6 +2,8 @@ package sandbox
 
 import (
 	"errors"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/mayfly-ci/mayfly/internal/fleet"
@@ -25,5 +27,21 @@ func TestCheck(t *testing.T) {
 		if (err == nil) != (key == "") || err != nil && (!errors.As(err, &no) || no.Key != key || no.Hint == "" || !errors.Is(err, fleet.ErrUnsupported)) {
 			t.Errorf("%+v: %v, want a refusal of %q", p, err, key)
 		}
+	}
+}
+
+// TestShowsSystem: set-up actions find out which system this is, and what time it is here.
+func TestShowsSystem(t *testing.T) {
+	s := subject(t)
+	l, seen := s.New(t), ""
+	for _, file := range []string{"/etc/os-release", "/etc/lsb-release", "/etc/localtime", "/etc/timezone"} {
+		if _, err := os.Stat(file); err == nil {
+			seen += file + "\n"
+		}
+	}
+	r := s.NewRunner(t, `for f in os-release lsb-release localtime timezone; do test -s /etc/$f && echo /etc/$f; done`)
+	r.Start(t, l)
+	if got := r.Rest(t); got != seen || !strings.Contains(got, "os-release") {
+		t.Errorf("%q, want what this machine has, %q", got, seen)
 	}
 }
