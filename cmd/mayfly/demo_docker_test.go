@@ -13,6 +13,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/machine"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 	"github.com/mayfly-ci/mayfly/internal/rehearsal"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // TestDemoDocker runs workflows with sudo, docker build and run, services, a job container, a composite
@@ -28,7 +29,7 @@ func TestDemoDocker(t *testing.T) {
 	}
 	image := hosttools.NewName("docker-demo")
 	runner := dockertest.Runner()
-	runner.Programs = map[string]string{pool.Home + "/run.sh": tool("mayfly-minirunner")}
+	runner.Programs = map[string]string{pool.Home + "/run.sh": tooltest.Binary("mayfly-minirunner")}
 	runner.Load(t, socket, image)
 	services := dockertest.Debian{Packages: []string{"redis-server"}, Command: []string{"redis-server", "--protected-mode", "no"}}
 	mirror := dockertest.Hub(t, map[string]dockertest.Debian{"redis:7": services, "tools:1": services})
