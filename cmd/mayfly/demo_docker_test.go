@@ -34,7 +34,7 @@ func TestDemoDocker(t *testing.T) {
 	services := dockertest.Debian{Packages: []string{"redis-server"}, Command: []string{"redis-server", "--protected-mode", "no"}}
 	mirror := dockertest.Hub(t, map[string]dockertest.Debian{"redis:7": services, "tools:1": services})
 	mounts := mountsOf(t)
-	got := mayflyJSON[demoSummary](t, "demo", "--json", "--launcher", machine.Engine, "--image", image, "--docker", "--docker-mirror", mirror,
+	got := tooltest.JSON[demoSummary](t, "demo", "--json", "--launcher", machine.Engine, "--image", image, "--docker", "--docker-mirror", mirror,
 		"--folder", "testdata/docker", "--within", "15m")
 	got.QueuedToStarted, got.RunnersStarted = rehearsal.Quantiles{}, 0
 	if diff := cmp.Diff(demoSummary{Jobs: 5, AsExpected: 5}, got); diff != "" {
