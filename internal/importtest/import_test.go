@@ -124,7 +124,7 @@ func TestPartsDoNotImportParents(t *testing.T) {
 }
 
 // joints are the packages that join stages and their plugs; cmd/ joins those.
-var joints = []string{"cmd", "internal/machine", "internal/rehearsal", "internal/aws/rollout"}
+var joints = []string{"cmd", "internal/machine", "internal/rehearsal", "internal/aws/rollout", "internal/aws/entry"}
 
 func TestOnlyJointsImportPlugs(t *testing.T) {
 	plugs := []string{"internal/fleet/engine", "internal/fleet/sandbox", "internal/image/engine", "internal/image/sqlite", "internal/ledger/sqlite", "internal/ledger/dynamo", "internal/ledger/whatif", "internal/bus/target", "internal/bus/registry"}

@@ -1,4 +1,4 @@
-package main
+package entry
 
 import (
 	"context"
@@ -20,7 +20,7 @@ func openClaims(ctx context.Context, p *place) (any, error) {
 	return function.Serve(&handler.Claims{
 		Pipeline: pipeline.New(config),
 		Tasks:    p.tasks(),
-		Roles:    strings.Split(p.getenv(contract.EnvTaskRoles), ","),
-		Now:      time.Now, Log: p.log,
+		Roles:    strings.Split(p.Getenv(contract.EnvTaskRoles), ","),
+		Now:      time.Now, Log: p.Log,
 	}), nil
 }

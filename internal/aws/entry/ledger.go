@@ -1,8 +1,7 @@
-package main
+package entry
 
 import (
 	"context"
-	"os"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/eventbus"
-	"github.com/mayfly-ci/mayfly/internal/aws/function"
 	"github.com/mayfly-ci/mayfly/internal/aws/handler"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
@@ -18,8 +16,8 @@ import (
 // openLedger opens the ledger function: events of jobs and of tasks → ledger.
 func openLedger(_ context.Context, p *place) (any, error) {
 	l := &handler.Ledger{
-		Pipeline: pipeline.New(pipeline.Config{Ledger: p.ledger(handler.StartedByRule), Limits: p.limits, Log: p.log}),
-		Tasks:    p.tasks(), Publish: eventbus.New(p.aws, p.getenv(contract.EnvBus)).Put, Now: time.Now, Log: p.log,
+		Pipeline: pipeline.New(pipeline.Config{Ledger: p.ledger(handler.StartedByRule), Limits: p.limits, Log: p.Log}),
+		Tasks:    p.tasks(), Publish: eventbus.New(p.AWS, p.Getenv(contract.EnvBus)).Put, Now: time.Now, Log: p.Log,
 	}
 	return l.Handle, nil
 }
@@ -35,16 +33,14 @@ func openSweep(ctx context.Context, p *place) (any, error) {
 	config.Vanish = handler.Vanish(store, tasks)
 	s := &handler.Sweep{
 		Pipeline: pipeline.New(config), Flush: store.Flush, Tasks: tasks,
-		Letters: &handler.Letters{Client: sqs.NewFromConfig(p.aws), Queue: p.getenv(contract.EnvDeadLetters)},
-		Publish: eventbus.New(p.aws, p.getenv(contract.EnvBus)).Put, Now: time.Now, Log: p.log,
-		Measure: func(values map[string]float64) error {
-			return function.WriteMetrics(os.Stdout, p.getenv(contract.EnvStack), time.Now(), values)
-		},
+		Letters: &handler.Letters{Client: sqs.NewFromConfig(p.AWS), Queue: p.Getenv(contract.EnvDeadLetters)},
+		Publish: eventbus.New(p.AWS, p.Getenv(contract.EnvBus)).Put, Now: time.Now, Log: p.Log,
+		Measure: p.metrics,
 	}
 	return s.Handle, nil
 }
 
 // tasks opens the tasks of the stack's cluster.
 func (p *place) tasks() *handler.Tasks {
-	return handler.NewTasks(ecs.NewFromConfig(p.aws), p.getenv(contract.EnvCluster), p.getenv(contract.EnvStack))
+	return handler.NewTasks(ecs.NewFromConfig(p.AWS), p.Getenv(contract.EnvCluster), p.Getenv(contract.EnvStack))
 }
