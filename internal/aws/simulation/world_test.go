@@ -35,6 +35,7 @@ type scenario struct {
 	spot   bool          // hosts may be ended
 	within time.Duration // all is over by then, or it is lost
 	calm   bool          // nothing fails for nobody's fault
+	until  time.Duration // it is cut off then, and only the ledger is judged; 0 for not at all
 
 	account int                     // concurrency; 0 is AWS's default
 	plant   func(*awstest.Deployed) // changes the template: a fault
@@ -217,6 +218,10 @@ func (w *world) run() {
 		if w.sleep(w.ctx, pause) != nil {
 			return
 		}
+	}
+	if w.until > 0 {
+		_ = w.sleep(w.ctx, w.until-time.Since(w.begun))
+		return
 	}
 	for w.github.open() > 0 && time.Since(w.begun) < w.within {
 		if w.sleep(w.ctx, time.Second) != nil {
