@@ -21,7 +21,7 @@ func openLedger(_ context.Context, p *place) (any, error) {
 		Pipeline: pipeline.New(pipeline.Config{Ledger: p.ledger(handler.StartedByRule), Limits: p.limits, Log: p.log}),
 		Tasks:    p.tasks(), Publish: eventbus.New(p.aws, p.getenv(contract.EnvBus)).Put, Now: time.Now, Log: p.log,
 	}
-	return l.Handle, nil
+	return function.Events(l.Handle, p.log), nil
 }
 
 // openSweep opens the sweep function: what the ledger asks for, and every minute what was
@@ -41,7 +41,7 @@ func openSweep(ctx context.Context, p *place) (any, error) {
 			return function.WriteMetrics(os.Stdout, p.getenv(contract.EnvStack), time.Now(), values)
 		},
 	}
-	return s.Handle, nil
+	return function.Events(s.HandleAll, p.log), nil
 }
 
 // tasks opens the tasks of the stack's cluster.

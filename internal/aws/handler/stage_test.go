@@ -81,6 +81,11 @@ func newStage(t *testing.T) *stage {
 
 func (s *stage) clock() time.Time { return s.now }
 
+// told gives the ledger function one event.
+func (s *stage) told(e event.Event) error {
+	return s.ledger.Handle(s.Context(), []event.Event{e})[0]
+}
+
 func (s *stage) publish(_ context.Context, events ...event.Event) error {
 	s.published = append(s.published, events...)
 	return nil

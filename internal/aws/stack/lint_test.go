@@ -52,7 +52,7 @@ func TestPlantedFaults(t *testing.T) {
 		{"AWS's events on a bus of its own", "      EventPattern: { source: [aws.ecs]", "      EventBusName: !Ref Bus\n      EventPattern: { source: [aws.ecs]", "TasksRule: source aws.ecs on a bus of one's own"},
 		{"log group as target with :*", "log-group:${EventsLog}", "log-group:${EventsLog}:*", "EventsRule: target arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${EventsLog}:*: a log group as a target is named without :*"},
 		{"log group's ARN as target", `Arn: !Sub "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${EventsLog}"`, "Arn: !GetAtt EventsLog.Arn", "EventsRule: target EventsLog.Arn ends in :*"},
-		{"rule that may not call", "SourceArn: !GetAtt JobsRule.Arn", "SourceArn: !GetAtt EffectsRule.Arn", "JobsRule: no permission lets this rule call LedgerFunction"},
+		{"rule that may not call", "SourceArn: !GetAtt BuildsRule.Arn", "SourceArn: !GetAtt EffectsRule.Arn", "BuildsRule: no permission lets this rule call ReleaseFunction"},
 		{"rule that may not send its dead letters", "                  - !GetAtt PoolSmallQueued.Arn\n", "", "PoolSmallQueued: dead letters: the policy of DeadLetters does not let this rule send there"},
 		{"rule that may not send to its queue", `"aws:SourceArn": !GetAtt QuarantineRule.Arn`, `"aws:SourceArn": !GetAtt JobsRule.Arn`, "QuarantineRule: the policy of Quarantine does not let this rule send there"},
 		{"rule under a condition that may not", "!If [FromCodeCommit, !GetAtt PushesRule.Arn, !Ref", "!If [FromCodeCommit, !GetAtt BuildsRule.Arn, !Ref", "PushesRule: dead letters: the policy of DeadLetters does not let this rule send there"},
@@ -60,7 +60,15 @@ func TestPlantedFaults(t *testing.T) {
 
 		// Queues, texts, names.
 		{"FIFO dead letters", `${AWS::StackName}-dead-letters"`, "${AWS::StackName}-dead-letters.fifo\"\n      FifoQueue: true", "PoolSmallQueued: dead letters go to the FIFO queue DeadLetters"},
-		{"dead letters of a function that may not send", "              - { Effect: Allow, Action: sqs:SendMessage, Resource: !GetAtt DeadLetters.Arn }\n", "", "LedgerFunction: dead letters: LedgerRole has no sqs:SendMessage"},
+		{"dead letters of a function that may not send", "              - { Effect: Allow, Action: sqs:SendMessage, Resource: !GetAtt DeadLetters.Arn }\n", "", "ReleaseFunction: dead letters: ReleaseRole has no sqs:SendMessage"},
+		{"rule that may not send to a polled queue", "[!GetAtt JobsRule.Arn, ", "[", "JobsRule: the policy of LedgerQueue does not let this rule send there"},
+		{"poller without a bound", "      ScalingConfig: { MaximumConcurrency: 2 } # the least there is\n", "", "LedgerPoller: without MaximumConcurrency"},
+		{"poller of one at once", "MaximumConcurrency: 2", "MaximumConcurrency: 1", "LedgerPoller: MaximumConcurrency 1: Lambda takes 2"},
+		{"large batch at once", "      MaximumBatchingWindowInSeconds: 1 # a batch of more than 10 wants it\n", "", "LedgerPoller: a batch of 100 without a batching window"},
+		{"messages visible too early", "VisibilityTimeout: 180", "VisibilityTimeout: 30", "LedgerPoller: its messages are visible again after 30 s: want six times the function's timeout, 180 s"},
+		{"batch that fails as a whole", "      FunctionResponseTypes: [ReportBatchItemFailures]\n", "", "LedgerPoller: without ReportBatchItemFailures"},
+		{"queue without an end", "      RedrivePolicy: { deadLetterTargetArn: !GetAtt DeadLetters.Arn, maxReceiveCount: 5 }\n", "", "LedgerPoller: its queue has no dead letters"},
+		{"poller without rights", "sqs:DeleteMessage, sqs:GetQueueAttributes], Resource: !GetAtt LedgerQueue.Arn", "sqs:DeleteMessage], Resource: !GetAtt LedgerQueue.Arn", "LedgerPoller: LedgerRole has no sqs:GetQueueAttributes on LedgerQueue"},
 		{"broken JSON in the dashboard", `{"widgets": [`, `{"widgets": [,`, "Dashboard: DashboardBody: invalid character"},
 		{"broken JSON in the lifecycle policy", `{"rules": [`, `{"rules" [`, "Images: LifecyclePolicyText: invalid character"},
 		{"repository name in upper case", `${AWS::StackName}-runner"`, `${AWS::StackName}-Runner"`, `Images: repository name "${AWS::StackName}-Runner": want one, in lower case`},
@@ -84,7 +92,7 @@ func TestPlantedFaults(t *testing.T) {
 		{"URL permission without its type", "      FunctionUrlAuthType: NONE\n", "", "WebhookUrlPermission: a permission on a function URL without FunctionUrlAuthType"},
 		{"one permission of two", "  WebhookInvokePermission:\n    Type: AWS::Lambda::Permission\n    Properties:\n      Action: lambda:InvokeFunction\n", "  WebhookInvokePermission:\n    Type: AWS::Lambda::Permission\n    Properties:\n      Action: lambda:GetFunction\n", "WebhookUrl: nobody may call it: want a permission lambda:InvokeFunction"},
 		{"open past the URL", "      InvokedViaFunctionUrl: true\n", "", "WebhookInvokePermission: everyone may invoke the function past its URL"},
-		{"rules of every account", ", SourceArn: !GetAtt JobsRule.Arn", "", "JobsPermission: the rules of every account may invoke the function"},
+		{"rules of every account", ", SourceArn: !GetAtt BuildsRule.Arn", "", "BuildsPermission: the rules of every account may invoke the function"},
 		{"open claim", "AuthType: AWS_IAM }", "AuthType: NONE }", "ClaimUrl: nobody may call it"},
 
 		// Roles.
