@@ -18,7 +18,7 @@ import (
 // openLedger opens the ledger function: events of jobs and of tasks → ledger.
 func openLedger(_ context.Context, p *place) (any, error) {
 	l := &handler.Ledger{
-		Pipeline: pipeline.New(pipeline.Config{Ledger: p.ledger(handler.StartedByRule), Limits: p.limits, Log: p.log}),
+		Pipeline: pipeline.New(pipeline.Config{Ledger: p.ledger(), Limits: p.limits, Log: p.log}),
 		Tasks:    p.tasks(), Publish: eventbus.New(p.aws, p.getenv(contract.EnvBus)).Put, Now: time.Now, Log: p.log,
 	}
 	return function.Events(l.Handle, p.log), nil
@@ -27,7 +27,7 @@ func openLedger(_ context.Context, p *place) (any, error) {
 // openSweep opens the sweep function: what the ledger asks for, and every minute what was
 // missed.
 func openSweep(ctx context.Context, p *place) (any, error) {
-	store, tasks := p.ledger(nil), p.tasks()
+	store, tasks := p.ledger(), p.tasks()
 	config, err := p.pipeline(ctx, store)
 	if err != nil {
 		return nil, err

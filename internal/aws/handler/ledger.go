@@ -18,16 +18,6 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
-// StartedByRule reports whether a runner that is wanted because of in needs no event of
-// its own: the job's queued event has led the pool's rule to start a task for it, unless its
-// status says that it waits for an approval. So does every further way by which that event could have come here.
-func StartedByRule(in ledger.Input, e ledger.Effect) bool {
-	seen, told := in.(ledger.JobSeen)
-	want, wanted := e.(ledger.WantRunner)
-	return told && !seen.Asked && wanted && want.First && seen.Job.Action == event.ActionQueued && seen.Job.State() == event.ActionQueued &&
-		want.Job == ledger.KeyOf(seen.Job) && want.Pool == seen.Job.Routing.Pool
-}
-
 // typeTaskState is the detail type of what ECS says of its tasks.
 //
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/aws/contract"
-	"github.com/mayfly-ci/mayfly/internal/aws/handler"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
@@ -242,37 +241,6 @@ func TestEventsOfNoUse(t *testing.T) {
 		err := s.told(test.event)
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v: want %q", name, err, test.want)
-		}
-	}
-}
-
-// TestStartedByRule says which runners need an event of their own.
-func TestStartedByRule(t *testing.T) {
-	key := ledger.NewJobKey("acme/web", 1, 1)
-	seen := func(action, routed string) ledger.JobSeen {
-		w := event.WorkflowJob{Action: action, Repository: "acme/web", ID: 1, Attempt: 1}
-		w.Routing.Pool = routed
-		return ledger.JobSeen{Job: w}
-	}
-	want := ledger.WantRunner{Job: key, Pool: "small", First: true}
-	further, other := want, want
-	further.First, other.Job.ID = false, 2
-	for name, test := range map[string]struct {
-		in   ledger.Input
-		e    ledger.Effect
-		want bool
-	}{
-		"the job's own event":     {seen("queued", "small"), want, true},
-		"a further runner":        {seen("queued", "small"), further, false},
-		"another job's runner":    {seen("queued", "small"), other, false},
-		"an event of another":     {seen("in_progress", "small"), want, false},
-		"routed elsewhere":        {seen("queued", "large"), want, false},
-		"routed nowhere":          {seen("queued", ""), want, false},
-		"asked for again":         {ledger.Tick{}, want, false},
-		"another kind of request": {seen("queued", "small"), ledger.CheckJob{Job: key}, false},
-	} {
-		if got := handler.StartedByRule(test.in, test.e); got != test.want {
-			t.Errorf("%s: %t: want %t", name, got, test.want)
 		}
 	}
 }

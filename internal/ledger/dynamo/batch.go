@@ -44,7 +44,6 @@ func (l *Ledger) apply(ctx context.Context, ins []ledger.Input) ([]ledger.Result
 	defer state.Compact()
 	now := l.config.Now()
 	var results []ledger.Result
-	var effects []ledger.Effect
 	size := sizing{max: l.config.Limits.Changes, at: func(name string) string { return l.kept.placeOf(name, found) }}
 	for _, in := range ins {
 		if len(results) > 0 && size.left() < leastLeft {
@@ -53,7 +52,6 @@ func (l *Ledger) apply(ctx context.Context, ins []ledger.Input) ([]ledger.Result
 		state.Bound(size.left())
 		result := state.Apply(in, now)
 		size.add(result)
-		effects = append(effects, l.toSend(in, result.Effects)...)
 		results = append(results, result)
 	}
 	all := ledger.Merge(results)
@@ -61,7 +59,7 @@ func (l *Ledger) apply(ctx context.Context, ins []ledger.Input) ([]ledger.Result
 		return results, write{}, nil
 	}
 	w := l.kept.write(found, all)
-	w.effects, w.now = effects, now
+	w.effects, w.now = all.Effects, now
 	if err := l.commit(ctx, w); err != nil {
 		l.kept.made = nil
 		l.unsent = true // it may have been kept all the same
@@ -135,14 +133,4 @@ func (l *Ledger) load(ctx context.Context, state *ledger.State, ins []ledger.Inp
 		r.give(state)
 	}
 	return found, nil
-}
-
-// toSend returns what has to be sent of the effects of in.
-func (l *Ledger) toSend(in ledger.Input, effects []ledger.Effect) (list []ledger.Effect) {
-	for _, e := range effects {
-		if l.config.Told == nil || !l.config.Told(in, e) {
-			list = append(list, e)
-		}
-	}
-	return list
 }

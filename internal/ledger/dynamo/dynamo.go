@@ -37,10 +37,6 @@ type Config struct {
 	// with the next input or by [Ledger.Flush]: effects may be sent twice, and by another process.
 	Emit func(ctx context.Context, effects []ledger.Effect) error
 
-	// Told reports whether an effect of an input is brought about by somebody else already,
-	// so that it is not sent. Nil means that none is.
-	Told func(in ledger.Input, e ledger.Effect) bool
-
 	Log  *slog.Logger
 	Now  func() time.Time // the clock; time.Now if nil
 	Keep time.Duration    // how long settled jobs and gone runners are kept; 0 means [DefaultKeep]
