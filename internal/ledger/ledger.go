@@ -37,6 +37,11 @@ type Store interface {
 	// given again, and the store goes on from what is kept.
 	Apply(ctx context.Context, in Input) (Result, error)
 
+	// ApplyAll applies inputs in their order, as [Store.Apply] does one after another, in as few
+	// transactions as the store's bounds allow. It returns the results of those that are durable, the first
+	// ones: all of them when the error is nil. The error is that of the next one, and applies to all after it.
+	ApplyAll(ctx context.Context, ins []Input) ([]Result, error)
+
 	// Snapshot returns a copy of the state: all jobs that are not settled and all live
 	// runners, as last made durable.
 	Snapshot(ctx context.Context) (*State, error)

@@ -84,8 +84,7 @@ func (m *Machine) emit(tx *disk.Tx, effects []ledger.Effect) error {
 
 // observe tells the ledger what GitHub said of a job.
 func (m *Machine) observe(ctx context.Context, e event.Event) error {
-	_, err := m.joins.Observe(ctx, e)
-	return err
+	return m.joins.Observe(ctx, []event.Event{e})[0]
 }
 
 // launch starts a runner that is wanted, unless that has been done or is of no use

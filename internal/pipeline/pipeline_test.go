@@ -89,7 +89,7 @@ func (s *site) queue(t *testing.T) ledger.RunnerName {
 func (s *site) queueAt(t *testing.T, repository string) ledger.RunnerName {
 	t.Helper()
 	detail := `{"action":"queued","workflow_job":{"id":7,"run_attempt":1,"labels":["linux"]},"repository":{"full_name":"` + repository + `"},"mayfly":{"pool":"small"}}`
-	_, err := s.Observe(t.Context(), event.Event{Time: time.Now(), Detail: json.RawMessage(detail)})
+	err := s.Observe(t.Context(), []event.Event{{Time: time.Now(), Detail: json.RawMessage(detail)}})[0]
 	if err != nil || len(s.effects) != 1 {
 		t.Fatalf("effects %v, %v: want a runner wanted", s.effects, err)
 	}
@@ -266,7 +266,7 @@ func TestRegistrationRefused(t *testing.T) {
 // TestUseless: what cannot be read is not tried again.
 func TestUseless(t *testing.T) {
 	s := open(t)
-	if _, err := s.Observe(t.Context(), event.Event{Detail: json.RawMessage(`{"action":"queued"}`)}); !errors.Is(err, pipeline.ErrUseless) {
+	if err := s.Observe(t.Context(), []event.Event{{Detail: json.RawMessage(`{"action":"queued"}`)}})[0]; !errors.Is(err, pipeline.ErrUseless) {
 		t.Errorf("a job without an id: %v: want %v", err, pipeline.ErrUseless)
 	}
 	if _, err := pipeline.EffectOf[ledger.CheckJob](event.Event{Detail: json.RawMessage(`[]`)}); !errors.Is(err, pipeline.ErrUseless) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/eventbus"
+	"github.com/mayfly-ci/mayfly/internal/aws/function"
 	"github.com/mayfly-ci/mayfly/internal/aws/handler"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
@@ -16,16 +17,16 @@ import (
 // openLedger opens the ledger function: events of jobs and of tasks → ledger.
 func openLedger(_ context.Context, p *place) (any, error) {
 	l := &handler.Ledger{
-		Pipeline: pipeline.New(pipeline.Config{Ledger: p.ledger(handler.StartedByRule), Limits: p.limits, Log: p.Log}),
+		Pipeline: pipeline.New(pipeline.Config{Ledger: p.ledger(), Limits: p.limits, Log: p.Log}),
 		Tasks:    p.tasks(), Publish: eventbus.New(p.AWS, p.Getenv(contract.EnvBus)).Put, Now: time.Now, Log: p.Log,
 	}
-	return l.Handle, nil
+	return function.Events(l.Handle, p.Log), nil
 }
 
 // openSweep opens the sweep function: what the ledger asks for, and every minute what was
 // missed.
 func openSweep(ctx context.Context, p *place) (any, error) {
-	store, tasks := p.ledger(nil), p.tasks()
+	store, tasks := p.ledger(), p.tasks()
 	config, err := p.pipeline(ctx, store)
 	if err != nil {
 		return nil, err
@@ -37,7 +38,7 @@ func openSweep(ctx context.Context, p *place) (any, error) {
 		Publish: eventbus.New(p.AWS, p.Getenv(contract.EnvBus)).Put, Now: time.Now, Log: p.Log,
 		Measure: p.metrics,
 	}
-	return s.Handle, nil
+	return function.Events(s.HandleAll, p.Log), nil
 }
 
 // tasks opens the tasks of the stack's cluster.

@@ -51,11 +51,11 @@ func (p *place) metrics(values map[string]float64) error {
 	return function.WriteMetrics(p.Metrics, p.Getenv(contract.EnvStack), time.Now(), values)
 }
 
-// ledger opens the stack's ledger. What told reports as told is not put on the bus.
-func (p *place) ledger(told func(ledger.Input, ledger.Effect) bool) *dynamo.Ledger {
+// ledger opens the stack's ledger.
+func (p *place) ledger() *dynamo.Ledger {
 	bus := eventbus.New(p.AWS, p.Getenv(contract.EnvBus))
 	return dynamo.New(dynamodb.NewFromConfig(p.AWS), dynamo.Config{
-		Table: p.Getenv(contract.EnvTable), Limits: p.limits(), Told: told, Log: p.Log,
+		Table: p.Getenv(contract.EnvTable), Limits: p.limits(), Log: p.Log,
 		Emit: func(ctx context.Context, effects []ledger.Effect) error {
 			var events []event.Event
 			for _, effect := range effects {

@@ -25,7 +25,7 @@ func openRelease(_ context.Context, p *place) (any, error) {
 		AWS: p.AWS, Stack: p.Getenv(contract.EnvStack), Table: p.Getenv(contract.EnvTable), Projects: projects, Repository: p.Getenv(contract.EnvRepository),
 		Source: p.Getenv(contract.EnvSource), Feed: release.Feed{URL: p.Settings.Image.Feed}, Keep: p.Settings.Image.Keep,
 		Off:      !p.Settings.Image.Watch || !slices.ContainsFunc(p.Settings.Pools, func(o pool.Pool) bool { return o.Image == "" }),
-		Runners:  p.ledger(nil),
+		Runners:  p.ledger(),
 		Pipeline: pipeline.New(pipeline.Config{Limits: p.limits, Log: p.Log}),
 		Publish:  eventbus.New(p.AWS, p.Getenv(contract.EnvBus)).Put, Now: time.Now, Log: p.Log,
 		Measure: p.metrics,

@@ -118,7 +118,7 @@ func (s *Sweep) settle(ctx context.Context, l letter) error {
 		return s.notStarted(ctx, l)
 	case l.DetailType == event.TypeWorkflowJob, l.DetailType == typeTaskState:
 		books := &Ledger{Pipeline: s.Pipeline, Tasks: s.Tasks, Publish: s.Publish, Now: s.Now, Log: s.Log}
-		err := books.handle(ctx, l.Event)
+		err := books.Handle(ctx, []event.Event{l.Event})[0]
 		if errors.Is(err, pipeline.ErrUseless) {
 			err = fmt.Errorf("%w: %w", errKeep, err)
 		}

@@ -41,6 +41,14 @@ const (
 	comparing = int(pipeline.SweepEvery / time.Minute)
 )
 
+// HandleAll takes events, one after another. errs[i] is what became of list[i].
+func (s *Sweep) HandleAll(ctx context.Context, list []event.Event) (errs []error) {
+	for _, e := range list {
+		errs = append(errs, s.Handle(ctx, e))
+	}
+	return errs
+}
+
 // Handle takes one event.
 func (s *Sweep) Handle(ctx context.Context, e event.Event) error {
 	var err error
@@ -79,7 +87,7 @@ func (s *Sweep) sweep(ctx context.Context, at time.Time) error {
 		}
 	}
 	do("dead letters", s.returnLetters)
-	do("time passing", func(ctx context.Context) error { return tick(ctx, s.Pipeline.Ledger) })
+	do("time passing", s.Pipeline.Tick)
 	do("effects that were left", s.Flush)
 	do("comparing tasks with the ledger", s.compareTasks)
 	do("metrics", s.measure)

@@ -57,7 +57,7 @@ func (s *stage) apply(in ledger.Input) ledger.Result {
 // queued has a job queued, and returns its first runner.
 func (s *stage) queued(id int64) ledger.RunnerName {
 	s.Helper()
-	s.must(s.ledger.Handle(s.Context(), s.aboutJob(id, "queued")))
+	s.must(s.told(s.aboutJob(id, "queued")))
 	return s.first(id)
 }
 
@@ -97,7 +97,7 @@ func TestRunnerUnwanted(t *testing.T) {
 			container = "0123456789abcdef0123456789abcdef"
 		}
 		s.apply(ledger.Claim{Runner: name, Container: container})
-		s.must(s.ledger.Handle(t.Context(), s.aboutJob(1, "completed")))
+		s.must(s.told(s.aboutJob(1, "completed")))
 		s.asks()
 		if r := s.runner(name); r.State != ledger.RunnerGone || s.stopped(task) == gone {
 			t.Errorf("gone before: %t: runner is %s, its task stopped %t", gone, r.State, s.stopped(task))
@@ -248,9 +248,9 @@ func TestLettersThatStay(t *testing.T) {
 func TestStrays(t *testing.T) {
 	s := newStage(t)
 	waits, claimed := s.queued(1), s.queued(2)
-	s.must(s.ledger.Handle(t.Context(), s.aboutJob(3, "queued"))) // the pool is full
-	s.must(s.ledger.Handle(t.Context(), s.aboutJob(4, "queued")))
-	s.must(s.ledger.Handle(t.Context(), s.aboutJob(4, "completed")))
+	s.must(s.told(s.aboutJob(3, "queued"))) // the pool is full
+	s.must(s.told(s.aboutJob(4, "queued")))
+	s.must(s.told(s.aboutJob(4, "completed")))
 	task := map[string]string{
 		"of a runner that waits for its claim": s.run("ci-small", 1, env("acme/web/1/1"))[0],
 		"of a doubled event, before the claim": s.run("ci-small", 1, env("acme/web/1/1"))[0],
@@ -286,8 +286,8 @@ func TestStrays(t *testing.T) {
 // TestStraysBeyondOnePage: a list is read to its end.
 func TestStraysBeyondOnePage(t *testing.T) {
 	s := newStage(t)
-	s.must(s.ledger.Handle(t.Context(), s.aboutJob(1, "queued")))
-	s.must(s.ledger.Handle(t.Context(), s.aboutJob(1, "completed")))
+	s.must(s.told(s.aboutJob(1, "queued")))
+	s.must(s.told(s.aboutJob(1, "completed")))
 	var ids []string
 	for range 11 {
 		ids = append(ids, s.run("ci-small", 10, env("acme/web/1/1"))...)

@@ -37,10 +37,6 @@ type Config struct {
 	// with the next input or by [Ledger.Flush]: effects may be sent twice, and by another process.
 	Emit func(ctx context.Context, effects []ledger.Effect) error
 
-	// Told reports whether an effect of an input is brought about by somebody else already,
-	// so that it is not sent. Nil means that none is.
-	Told func(in ledger.Input, e ledger.Effect) bool
-
 	Log  *slog.Logger
 	Now  func() time.Time // the clock; time.Now if nil
 	Keep time.Duration    // how long settled jobs and gone runners are kept; 0 means [DefaultKeep]
@@ -110,22 +106,11 @@ const (
 
 // Apply implements [ledger.Store].
 func (l *Ledger) Apply(ctx context.Context, in ledger.Input) (ledger.Result, error) {
-	release, err := l.own(ctx)
+	results, err := l.ApplyAll(ctx, []ledger.Input{in})
 	if err != nil {
 		return ledger.Result{}, err
 	}
-	defer release()
-	var result ledger.Result
-	var w write
-	err = retry(ctx, func() error {
-		result, w, err = l.apply(ctx, in)
-		return err
-	})
-	if err != nil {
-		return ledger.Result{}, fmt.Errorf("ledger: applying %T: %w", in, err)
-	}
-	l.pass(ctx, w)
-	return result, nil
+	return results[0], nil
 }
 
 // retry calls f until it meets no conflict.
@@ -143,57 +128,6 @@ func retry(ctx context.Context, f func() error) error {
 		}
 	}
 	return fmt.Errorf("%w, %d times", errConflict, attempts)
-}
-
-// apply applies in to what is kept now, and returns what was written, if anything.
-func (l *Ledger) apply(ctx context.Context, in ledger.Input) (ledger.Result, write, error) {
-	if err := l.refresh(ctx); err != nil {
-		return ledger.Result{}, write{}, err
-	}
-	state := l.kept.state(l.config.Limits)
-	found, err := l.load(ctx, state, in)
-	if err != nil {
-		return ledger.Result{}, write{}, err
-	}
-	defer state.Compact()
-	now := l.config.Now()
-	result := state.Apply(in, now)
-	if !result.Changed() && len(result.Effects) == 0 {
-		return result, write{}, nil
-	}
-	w := l.kept.write(found, result)
-	w.effects, w.now = l.toSend(in, result.Effects), now
-	if err := l.commit(ctx, w); err != nil {
-		l.kept.made = nil
-		l.unsent = true // it may have been kept all the same
-		return ledger.Result{}, write{}, err
-	}
-	l.kept.take(w)
-	return result, w, nil
-}
-
-// load gives state what in is about and is not open, and returns it as it is kept.
-func (l *Ledger) load(ctx context.Context, state *ledger.State, in ledger.Input) (found map[string]row, err error) {
-	jobs, runners := state.Missing(in)
-	var names []string
-	for _, key := range jobs {
-		names = append(names, jobName(key))
-	}
-	for _, name := range runners {
-		names = append(names, runnerName(name))
-	}
-	if found, err = l.finished(ctx, names); err != nil {
-		return nil, err
-	}
-	if _, sweep := in.(ledger.Tick); sweep && !l.checked {
-		if err := l.unroutable(ctx, found); err != nil {
-			return nil, err
-		}
-	}
-	for _, r := range found {
-		r.give(state)
-	}
-	return found, nil
 }
 
 // finished returns those rows called names that are not open.
@@ -238,16 +172,6 @@ func (l *Ledger) unroutable(ctx context.Context, found map[string]row) error {
 	})
 	l.checked = err == nil
 	return err
-}
-
-// toSend returns what has to be sent of effects.
-func (l *Ledger) toSend(in ledger.Input, effects []ledger.Effect) (list []ledger.Effect) {
-	for _, e := range effects {
-		if l.config.Told == nil || !l.config.Told(in, e) {
-			list = append(list, e)
-		}
-	}
-	return list
 }
 
 var _ ledger.Store = (*Ledger)(nil)

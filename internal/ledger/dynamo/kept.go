@@ -81,6 +81,14 @@ func (k *kept) write(found map[string]row, result ledger.Result) write {
 	return w
 }
 
+// placeOf returns where the row called name lies, in k or in found; "" for nowhere.
+func (k *kept) placeOf(name string, found map[string]row) string {
+	if r, open := k.rows[name]; open {
+		return r.place
+	}
+	return found[name].place
+}
+
 // sequence is where the i-th of a version's rows stands in lists.
 func sequence(version uint64, i int) uint64 { return version*1000 + uint64(i) }
 

@@ -123,50 +123,72 @@ func (l *Ledger) begin(tx *disk.Tx) error {
 func (l *Ledger) Instance() string { return l.instance }
 
 // Apply implements [ledger.Store].
-func (l *Ledger) Apply(ctx context.Context, in ledger.Input) (result ledger.Result, err error) {
+func (l *Ledger) Apply(ctx context.Context, in ledger.Input) (ledger.Result, error) {
+	results, err := l.ApplyAll(ctx, []ledger.Input{in})
+	if err != nil {
+		return ledger.Result{}, err
+	}
+	return results[0], nil
+}
+
+// ApplyAll implements [ledger.Store]. All inputs are in one transaction: their results are all or none.
+func (l *Ledger) ApplyAll(ctx context.Context, ins []ledger.Input) (results []ledger.Result, err error) {
+	if len(ins) == 0 {
+		return nil, nil
+	}
 	err = l.db.Write(ctx, func(tx *disk.Tx) error {
-		result, err = l.apply(tx, in)
+		results, err = l.apply(tx, ins)
 		return err
 	})
 	if err != nil {
-		return ledger.Result{}, fmt.Errorf("ledger: applying %T: %w", in, err)
+		return nil, fmt.Errorf("ledger: applying %T: %w", ins[0], err)
 	}
-	return result, nil
+	return results, nil
 }
 
-// apply applies in inside tx. After an error the state is read anew.
-func (l *Ledger) apply(tx *disk.Tx, in ledger.Input) (result ledger.Result, err error) {
+// apply applies ins inside tx. After an error the state is read anew.
+func (l *Ledger) apply(tx *disk.Tx, ins []ledger.Input) (results []ledger.Result, err error) {
 	defer func() {
 		if err != nil {
 			l.state, l.tx = nil, nil
 		}
 	}()
 	if err := l.join(tx); err != nil {
-		return ledger.Result{}, err
-	}
-	if err := l.load(tx, in); err != nil {
-		return ledger.Result{}, err
+		return nil, err
 	}
 	now, mark := l.config.Clock.Read()
 	if err := l.follow(tx, now, mark); err != nil {
-		return ledger.Result{}, err
+		return nil, err
 	}
 	if err := l.show(tx); err != nil {
-		return ledger.Result{}, err
+		return nil, err
 	}
-	result = l.state.Apply(in, now)
-	if err := l.keep(tx, in, result, now); err != nil {
-		return ledger.Result{}, err
+	sweep := false
+	for _, in := range ins {
+		if err := l.load(tx, in); err != nil {
+			return nil, err
+		}
+		results = append(results, l.state.Apply(in, now))
+		if _, tick := in.(ledger.Tick); tick {
+			sweep = true
+		}
+	}
+	if err := l.keep(tx, ledger.Merge(results), now); err != nil {
+		return nil, err
+	}
+	if sweep {
+		if err := l.prune(tx, now); err != nil {
+			return nil, err
+		}
 	}
 	l.state.Compact()
-	return result, nil
+	return results, nil
 }
 
 // follow moves deadlines when the clock was stepped, and keeps its mark, which is the mark of what is kept.
 func (l *Ledger) follow(tx *disk.Tx, now time.Time, mark clock.Mark) error {
 	if by := l.mark.Step(mark); by != 0 {
-		in := ledger.Stepped{By: by}
-		if err := l.keep(tx, in, l.state.Apply(in, now), now); err != nil {
+		if err := l.keep(tx, l.state.Apply(ledger.Stepped{By: by}, now), now); err != nil {
 			return err
 		}
 	}
@@ -257,7 +279,7 @@ func (l *Ledger) putAside(tx *disk.Tx, state *ledger.State, bad []broken) error 
 }
 
 // keep writes what changed and passes the effects on.
-func (l *Ledger) keep(tx *disk.Tx, in ledger.Input, result ledger.Result, now time.Time) error {
+func (l *Ledger) keep(tx *disk.Tx, result ledger.Result, now time.Time) error {
 	for _, j := range result.Jobs {
 		if err := keepJob(tx, j, now); err != nil {
 			return err
@@ -265,11 +287,6 @@ func (l *Ledger) keep(tx *disk.Tx, in ledger.Input, result ledger.Result, now ti
 	}
 	for _, r := range result.Runners {
 		if err := keepRunner(tx, r, now); err != nil {
-			return err
-		}
-	}
-	if _, sweep := in.(ledger.Tick); sweep {
-		if err := l.prune(tx, now); err != nil {
 			return err
 		}
 	}
