@@ -49,11 +49,11 @@ func (c caller) Do(req *http.Request) (*http.Response, error) {
 	if err := c.f.compute(ctx, cpuCall+cpuKB*time.Duration(len(body)>>10)+w.table.computing(name, operation, body)); err != nil {
 		return nil, err
 	}
-	if w.chance(weather) {
+	if w.chance(w.weather()) {
 		return answer(req, nil, &refusal{status: 500, code: "InternalServerError", message: "bad weather"})
 	}
 	out, err := serve(ctx, operation, body)
-	if ctx.Err() != nil || w.chance(weather) {
+	if ctx.Err() != nil || w.chance(w.weather()) {
 		return nil, errors.Join(io.ErrUnexpectedEOF, ctx.Err())
 	}
 	res, err := answer(req, out, err)

@@ -85,7 +85,6 @@ func (c *cluster) run(r runTask, input []byte) error {
 	for _, g := range c.groups {
 		waiting += len(g.waiting)
 	}
-	c.tally.mostWaiting = max(c.tally.mostWaiting, waiting+1)
 	switch {
 	case !c.runs.take(time.Now(), 1):
 		c.tally.runsThrottled++
@@ -101,6 +100,13 @@ func (c *cluster) run(r runTask, input []byte) error {
 	c.tasks[t.id] = t
 	group.waiting = append(group.waiting, t)
 	c.tally.runs++
+	live := 0
+	for _, t := range c.tasks {
+		if !t.ended {
+			live++
+		}
+	}
+	c.tally.mostTasks = max(c.tally.mostTasks, live)
 	c.tell(t)
 	group.placeLocked()
 	wait := provisioningWait.from + time.Duration(c.rand.Float64()*float64(provisioningWait.to-provisioningWait.from))
@@ -254,4 +260,16 @@ func (c *cluster) stopLocked(t *task, stopCode, reason string) {
 		return
 	}
 	c.endLocked(t, 0, stopCode, reason)
+}
+
+// slots is how many tasks of the one pool run at once on all the hosts that there may be.
+func (c *cluster) slots() (n int) {
+	for _, g := range c.groups {
+		for _, d := range c.definitions {
+			cpu, _ := strconv.Atoi(d.Cpu)
+			mem, _ := strconv.Atoi(d.Memory)
+			n += g.max * min(g.cpu/cpu, g.mem/mem)
+		}
+	}
+	return n
 }

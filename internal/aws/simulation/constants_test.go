@@ -154,6 +154,9 @@ var (
 	runnerStart  = span{2 * time.Second, 5 * time.Second} // actions/runner starts, makes its session and listens, seen in canaries
 )
 
-// weather is how often a call of AWS fails for nobody's fault before it is carried out, and how often its answer is
-// lost after. [A]: AWS's service level agreements allow up to one in ten thousand.
-const weather = 0.0001
+// How often a call of AWS fails for nobody's fault before it is carried out, and how often its answer is lost after.
+const (
+	fairWeather = 0.0001 // [A] AWS's service level agreements allow up to one in ten thousand
+	badWeather  = 0.01   // [A] of a bad day
+	lostOnIt    = 0.05   // [A] deliveries that do not arrive then
+)

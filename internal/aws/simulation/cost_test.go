@@ -15,11 +15,9 @@ const (
 	callsOfBatch      = 2 + 2           // receive and delete, in tens: what a poller pays a batch at least
 )
 
-// Dollars for 1,000 jobs: what Mayfly's own part cost, and the hosts.
-func (w *world) dollars() (own, hosts float64) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	t := &w.tally
+// bill adds up dollars for 1,000 jobs: what Mayfly's own part cost, and the hosts.
+func (w *world) bill() {
+	t, own, hosts := &w.tally, 0.0, 0.0
 	for _, f := range w.lambda.functions {
 		own += float64(f.counts.calls)*priceLambdaCall + f.counts.billed.Seconds()*float64(f.memory)/1024*priceLambdaSecond
 	}
@@ -30,5 +28,5 @@ func (w *world) dollars() (own, hosts float64) {
 		hosts += g.hours() * (instanceTypes[g.kind].hourly + priceDiskHour + priceAddressHour)
 	}
 	thousand := float64(w.jobs) / 1000
-	return own / thousand, hosts / thousand
+	t.dollars, t.hostDollars = own/thousand, hosts/thousand
 }

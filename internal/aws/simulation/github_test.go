@@ -132,18 +132,21 @@ func (h *hub) tell(j *job, action string) {
 	d := attempt{guid: fmt.Sprintf("%s-%d", action, j.id), body: body}
 	h.start(func() {
 		if h.takes(h.ctx, deliverySent) == nil {
-			h.deliver(d)
+			h.deliver(d, h.bad && h.chance(lostOnIt))
 		}
 	})
 }
 
 // deliver makes one attempt; GitHub makes no other by itself.
-func (h *hub) deliver(d attempt) {
+func (h *hub) deliver(d attempt, lost bool) {
 	h.mu.Lock()
 	d.id, d.at = int64(len(h.deliveries)+1), time.Now()
 	one := &d
 	h.deliveries = append(h.deliveries, one)
 	h.mu.Unlock()
+	if lost {
+		return
+	}
 	req, err := http.NewRequestWithContext(h.ctx, http.MethodPost, hookURL, bytes.NewReader(d.body))
 	if err != nil {
 		h.fault("delivery: %v", err)

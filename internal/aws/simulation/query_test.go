@@ -26,18 +26,21 @@ func (t *table) query(ctx context.Context, body []byte) (any, error) {
 	if in.IndexName != "" {
 		k = t.indexes[in.IndexName]
 	}
-	hash, match, known := conditions(in.KeyConditionExpression, in.ExpressionAttributeValues)
+	hash, from, match, known := conditions(in.KeyConditionExpression, in.ExpressionAttributeValues)
 	if k == nil || !known {
 		t.fault("the query %s of %s is not simulated", in.KeyConditionExpression, in.IndexName)
 		return nil, &refusal{status: 400, code: "ValidationException", message: in.KeyConditionExpression}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	c := k.of(hash)
+	first, _ := c.find(from)
 	var items []item
-	for _, it := range k.of(hash).items {
-		if match(it[k.sort]) {
-			items = append(items, it)
+	for _, it := range c.items[first:] {
+		if !match(it[k.sort]) {
+			break
 		}
+		items = append(items, it)
 	}
 	if in.ScanIndexForward != nil && !*in.ScanIndexForward {
 		slices.Reverse(items)
@@ -81,30 +84,34 @@ func after(items []item, start item, keyOf func(item) item) []item {
 }
 
 // conditions reads a key condition: the hash key equals a value, and there may be one condition more on the sort key.
-func conditions(expression string, values item) (hash string, match func(value) bool, known bool) {
+// What it selects begins at from, and goes on for as long as match says.
+func conditions(expression string, values item) (hash string, from value, match func(value) bool, known bool) {
+	all := func(value) bool { return true }
 	first, second, two := strings.Cut(expression, " AND ")
 	fields := strings.Fields(first)
 	if len(fields) != 3 || fields[1] != "=" {
-		return "", nil, false
+		return "", from, nil, false
 	}
-	hash, match = values[fields[2]].text(), func(value) bool { return true }
+	hash = values[fields[2]].text()
 	if !two {
-		return hash, match, true
+		return hash, from, all, true
 	}
 	if inside, ok := strings.CutPrefix(second, "begins_with("); ok {
 		_, name, _ := strings.Cut(strings.TrimSuffix(inside, ")"), ", ")
-		prefix := values[name].text()
-		return hash, func(v value) bool { return strings.HasPrefix(v.text(), prefix) }, true
+		prefix := values[name]
+		return hash, prefix, func(v value) bool { return strings.HasPrefix(v.text(), prefix.text()) }, true
 	}
 	fields = strings.Fields(second)
 	if len(fields) != 3 {
-		return "", nil, false
+		return "", from, nil, false
 	}
-	to := values[fields[2]]
-	match, known = map[string]func(value) bool{
-		"=": func(v value) bool { return v.compare(to) == 0 }, "<": func(v value) bool { return v.compare(to) < 0 },
-		"<=": func(v value) bool { return v.compare(to) <= 0 }, ">": func(v value) bool { return v.compare(to) > 0 },
-		">=": func(v value) bool { return v.compare(to) >= 0 },
-	}[fields[1]]
-	return hash, match, known
+	switch to := values[fields[2]]; fields[1] {
+	case "=":
+		return hash, to, func(v value) bool { return v.compare(to) == 0 }, true
+	case ">=":
+		return hash, to, all, true
+	case "<":
+		return hash, from, func(v value) bool { return v.compare(to) < 0 }, true
+	}
+	return "", from, nil, false
 }

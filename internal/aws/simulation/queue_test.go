@@ -55,6 +55,7 @@ func (q *queue) send(body string, attributes map[string]string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.sent++
+	q.tally.queued++
 	q.ready = append(q.ready, &message{id: fmt.Sprintf("%s-%d", q.id, q.sent), body: body, attributes: attributes, sent: time.Now()})
 	q.tell()
 }

@@ -358,7 +358,7 @@ func (h *hub) redeliver(_ *http.Request, m []string) reply {
 	h.tally.redelivered++
 	h.start(func() {
 		if h.takes(h.ctx, deliverySent) == nil {
-			h.deliver(d)
+			h.deliver(d, false)
 		}
 	})
 	return reply{status: 202, body: map[string]any{}}

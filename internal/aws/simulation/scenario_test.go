@@ -48,28 +48,25 @@ func TestFull(t *testing.T) {
 func expect(t *testing.T, s scenario) {
 	t.Helper()
 	w := play(t, s)
-	t.Log("\n" + figures(w))
+	t.Log("\n" + figures(w) + w.counts())
 	for _, f := range w.faults {
 		t.Error(f)
 	}
 }
 
-// TestTable prints what docs/aws.md has: MAYFLY_BENCH_AWS says which scenarios, "all", or some of their names joined by commas.
+// TestTable prints what docs/aws.md has. MAYFLY_BENCH_AWS says which scenarios, joined by commas, such as "1000 at once,100 a minute".
 func TestTable(t *testing.T) {
-	which := os.Getenv("MAYFLY_BENCH_AWS")
-	if which == "" {
+	names := os.Getenv("MAYFLY_BENCH_AWS")
+	if names == "" {
 		t.Skip("make bench-aws")
 	}
 	var played []*world
-	for _, s := range []scenario{burst(100), burst(1000), burst(5000), steady(100, 10*time.Minute), steady(1000, 10*time.Minute)} {
-		if which != "all" && !strings.Contains(","+which+",", ","+s.name+",") {
-			continue
-		}
-		t.Run(s.name, func(t *testing.T) {
+	for name := range strings.SplitSeq(names, ",") {
+		t.Run(name, func(t *testing.T) {
 			begun := time.Now()
-			w := play(t, s)
+			w := play(t, named(t, name))
 			played = append(played, w)
-			t.Logf("took %v\n%s%+v", time.Since(begun).Round(time.Second), figures(w), w.counts())
+			t.Logf("took %v\n%s%s", time.Since(begun).Round(time.Second), figures(w), w.counts())
 			for _, f := range w.faults {
 				t.Error(f)
 			}
@@ -78,11 +75,26 @@ func TestTable(t *testing.T) {
 	t.Log("\n" + figures(played...))
 }
 
+// named returns the scenario of a name.
+func named(t *testing.T, name string) scenario {
+	t.Helper()
+	var n int
+	var kind string
+	if _, err := fmt.Sscanf(name, "%d %s", &n, &kind); err != nil || n < 1 {
+		t.Fatalf("scenario %q: want \"N at once\" or \"N a minute\"", name)
+	}
+	if kind == "at" {
+		return burst(n)
+	}
+	return steady(n, 10*time.Minute)
+}
+
 // counts are the tally and those of the functions, to look closer.
 func (w *world) counts() string {
-	w.tally.answers = nil
 	var b strings.Builder
-	fmt.Fprintf(&b, "%+v\n", w.tally)
+	short := w.tally
+	short.answers = nil
+	fmt.Fprintf(&b, "%+v\n", short)
 	for _, name := range []string{contract.HandlerWebhook, contract.HandlerLedger, contract.HandlerClaim, contract.HandlerSweep} {
 		f := w.by(name)
 		fmt.Fprintf(&b, "%s: %d at once, %+v\n", name, f.peak, f.counts)
@@ -97,11 +109,10 @@ func figures(worlds ...*world) string {
 	fmt.Fprintln(out, "jobs\trecorded\tstart p50\tp99\tledger at once\tall at once\ttries/commit\tstarts/job\tGitHub calls/job\trefused\twebhook p99\t$/1,000\thosts $/1,000\t")
 	for _, w := range worlds {
 		starts, answers := w.starts(), ordered(w.tally.answers)
-		own, hosts := w.dollars()
 		fmt.Fprintf(out, "%s\t%v\t%v\t%v\t%d\t%d\t%.2f\t%.2f\t%.2f\t%d\t%v\t%.2f\t%.2f\t\n",
 			w.name, w.allRecorded().Round(100*ms), at(starts, .5).Round(time.Second), at(starts, .99).Round(time.Second),
 			w.by(contract.HandlerLedger).peak, w.lambda.peak, float64(w.tally.tries)/float64(max(w.tally.commits, 1)), w.perJob(w.tally.started),
-			w.perJob(w.tally.githubCalls), w.tally.githubRefused, at(answers, .99), own, hosts)
+			w.perJob(w.tally.githubCalls), w.tally.githubRefused, at(answers, .99), w.tally.dollars, w.tally.hostDollars)
 	}
 	_ = out.Flush() // a strings.Builder takes everything
 	return b.String()

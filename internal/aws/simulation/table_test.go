@@ -29,7 +29,7 @@ func (v value) text() string {
 	return ""
 }
 
-// compare orders two values as a sort key does.
+// compare orders two values as a sort key does; the zero value is before all others.
 func (v value) compare(o value) int {
 	if v.N != nil && o.N != nil {
 		a, _ := strconv.ParseUint(*v.N, 10, 64)

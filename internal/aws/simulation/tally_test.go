@@ -11,19 +11,20 @@ import (
 
 // A tally is what is counted. It is guarded by the world's mu.
 type tally struct {
-	events, letters                          int // on the bus; dead letters of rules
-	batches, batched, shownAgain, redriven   int // of queues
-	tries, commits, conflicts, overtaken     int // transactions; items that others had, and heads that were replaced before
-	slowed                                   int // calls of DynamoDB for which a partition had no capacity left
-	reads, writes                            float64
-	runs, started, unplaced                  int // tasks; those that ran; those that no host came for
-	runsThrottled, runsRefused, mostWaiting  int
-	spotEnds                                 int
-	githubCalls, githubRefused, githubAtOnce int
-	registrations                            int
-	deliveriesFailed, redelivered            int
-	answers                                  []time.Duration // of the webhook
-	ended                                    time.Duration   // when the last job was over
+	events, letters                                int // on the bus; dead letters of rules
+	queued, batches, batched, shownAgain, redriven int // of queues
+	tries, commits, conflicts, overtaken           int // transactions; items that others had, and heads that were replaced before
+	slowed                                         int // calls of DynamoDB for which a partition had no capacity left
+	reads, writes                                  float64
+	runs, started, unplaced                        int // tasks; those that ran; those that no host came for
+	runsThrottled, runsRefused, mostTasks          int
+	spotEnds                                       int
+	githubCalls, githubRefused, githubAtOnce       int
+	registrations                                  int
+	deliveriesFailed, redelivered                  int
+	answers                                        []time.Duration // of the webhook
+	dollars, hostDollars                           float64         // for 1,000 jobs
+	ends                                           map[string]int  // of tasks: exit code and stop code
 }
 
 // by returns the function that is a handler.
@@ -41,6 +42,7 @@ func (w *world) judge() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	t := &w.tally
+	w.bill()
 	lost, unsound, hung := 0, 0, 0
 	for _, j := range w.github.jobs {
 		switch {
@@ -58,7 +60,7 @@ func (w *world) judge() {
 	if unsound+hung > 0 {
 		w.faultLocked("%d jobs failed or were begun twice, %d are not in the ledger", unsound, hung)
 	}
-	if hook := w.by(contract.HandlerWebhook); hook.counts.throttled+hook.counts.failed+hook.counts.timedOut > 0 {
+	if hook := w.by(contract.HandlerWebhook); !w.bad && hook.counts.throttled+hook.counts.failed+hook.counts.timedOut > 0 {
 		w.faultLocked("the webhook was throttled %d times, failed %d times and timed out %d times", hook.counts.throttled, hook.counts.failed, hook.counts.timedOut)
 	}
 	if per := w.perJob(t.started); per > 1.2 {
@@ -84,11 +86,17 @@ func (w *world) judgeLedger() {
 	if tries := float64(t.tries) / float64(max(t.commits, 1)); tries >= 3 {
 		w.faultLocked("%.2f tries for each commit: want less than 3", tries)
 	}
+	if most := t.queued / 50; t.shownAgain > most && !w.bad {
+		w.faultLocked("%d of %d messages came again: want one in fifty at most", t.shownAgain, t.queued)
+	}
 	if ledger.counts.timedOut+ledger.counts.throttled > 0 {
 		w.faultLocked("the ledger's function timed out %d times and was throttled %d times", ledger.counts.timedOut, ledger.counts.throttled)
 	}
-	if last := w.allRecorded(); last > 20*time.Second {
+	if last := w.allRecorded(); !w.bad && last > 20*time.Second { // a lost delivery is found by the sweep
 		w.faultLocked("a job was recorded %v after it was queued: want 20 s at most", last.Round(ms))
+	}
+	if slots := w.ecs.slots(); t.mostTasks > slots+slots/10 {
+		w.faultLocked("%d tasks at once for %d slots", t.mostTasks, slots)
 	}
 	if t.runsRefused+t.unplaced > 0 {
 		w.faultLocked("ECS refused %d tasks for its quota, and gave up %d that no host came for", t.runsRefused, t.unplaced)
@@ -98,10 +106,12 @@ func (w *world) judgeLedger() {
 // judgeRest looks at what is left.
 func (w *world) judgeRest() {
 	running := 0
+	w.tally.ends = map[string]int{}
 	for _, t := range w.ecs.tasks {
 		if !t.ended {
 			running++
 		}
+		w.tally.ends[fmt.Sprintf("%d %s", t.code, t.stopCode)]++
 	}
 	open := 0
 	for _, it := range w.table.main.of("open").items {

@@ -34,7 +34,7 @@ type scenario struct {
 	orgs   int           // that the jobs are of, each with an installation of the App; 0 is one
 	spot   bool          // hosts may be ended
 	within time.Duration // all is over by then, or it is lost
-	calm   bool          // nothing fails for nobody's fault
+	bad    bool          // more fails for nobody's fault, and deliveries are lost
 	until  time.Duration // it is cut off then, and only the ledger is judged; 0 for not at all
 
 	account int                     // concurrency; 0 is AWS's default
@@ -196,7 +196,15 @@ func (w *world) draw(s span) time.Duration {
 func (w *world) chance(p float64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return !w.calm && w.rand.Float64() < p
+	return w.rand.Float64() < p
+}
+
+// weather is how often calls of AWS fail.
+func (w *world) weather() float64 {
+	if w.bad {
+		return badWeather
+	}
+	return fairWeather
 }
 
 // fault notes what must not be.
@@ -228,9 +236,6 @@ func (w *world) run() {
 			return
 		}
 	}
-	w.mu.Lock()
-	w.tally.ended = time.Since(w.begun)
-	w.mu.Unlock()
 	_ = w.sleep(w.ctx, quiet)
 }
 

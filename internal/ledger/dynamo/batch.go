@@ -2,6 +2,7 @@ package dynamo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/mayfly-ci/mayfly/internal/ledger"
@@ -62,7 +63,9 @@ func (l *Ledger) apply(ctx context.Context, ins []ledger.Input) ([]ledger.Result
 	w.effects, w.now = all.Effects, now
 	if err := l.commit(ctx, w); err != nil {
 		l.kept.made = nil
-		l.unsent = true // it may have been kept all the same
+		if !errors.Is(err, errConflict) {
+			l.unsent = true // it may have been kept all the same
+		}
 		return nil, write{}, err
 	}
 	l.kept.take(w)
