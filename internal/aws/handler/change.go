@@ -20,7 +20,7 @@ type change struct {
 	StopCode          string              `json:"stopCode"`
 	StoppedReason     string              `json:"stoppedReason"`
 	Host              string              `json:"containerInstanceArn"` // "" while it waits for one
-	Overrides         *types.TaskOverride `json:"overrides"` // whose fields are called as in the event, but for case
+	Overrides         *types.TaskOverride `json:"overrides"`            // whose fields are called as in the event, but for case
 	Containers        []struct {
 		Name     string `json:"name"`
 		ExitCode *int   `json:"exitCode"`
