@@ -224,7 +224,7 @@ func (w *world) start(id, program string, env []string, yaml string) *runtimeapi
 		w.t.Fatal(err)
 	}
 	if err := (contract.Settings{
-		Pools: c.PoolSet(), Events: c.Webhook.Events, MaxBody: int64(c.Webhook.MaxBody),
+		Pools: c.PoolSet(), Hosts: c.StackHosts(), Events: c.Webhook.Events, MaxBody: int64(c.Webhook.MaxBody),
 		GitHub: contract.GitHub{URL: c.GitHub.URL, AppID: c.GitHub.App.ID}, RunnersAt: c.GitHub.RunnersAt, HookAt: c.Webhook.At,
 	}).Write(settings); err != nil {
 		w.t.Fatal(err)

@@ -50,6 +50,16 @@ func (p *Pipeline) Tick(ctx context.Context) error {
 	return nil
 }
 
+// CheckCredential asks GitHub whether it accepts the credential. If it does, jobs that wait because it did not get their
+// runners at once.
+func (p *Pipeline) CheckCredential(ctx context.Context) error {
+	if err := p.Forge.Check(ctx); err != nil {
+		return err
+	}
+	_, err := p.Ledger.Apply(ctx, ledger.Authorized{})
+	return err
+}
+
 // Check asks GitHub how the job of q stands, and tells the ledger.
 func (p *Pipeline) Check(ctx context.Context, q ledger.CheckJob) error {
 	at := p.Now()

@@ -31,6 +31,7 @@ type site struct {
 	effects  []ledger.Effect
 	vanished []ledger.RunnerName
 	called   func(*http.Request) // told of each call of GitHub
+	clock    func() time.Time    // of GitHub and of its client
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -44,8 +45,10 @@ func (s *site) RoundTrip(r *http.Request) (*http.Response, error) {
 func open(t *testing.T) *site {
 	t.Helper()
 	token := secret.New("a token")
+	s := &site{clock: time.Now}
+	now := func() time.Time { return s.clock() }
 	sim, err := githubsim.New(githubsim.Config{
-		Log: slog.New(slog.DiscardHandler), Now: time.Now, Dir: t.TempDir(), Tokens: []secret.Secret{token},
+		Log: slog.New(slog.DiscardHandler), Now: now, Dir: t.TempDir(), Tokens: []secret.Secret{token},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -60,8 +63,8 @@ func open(t *testing.T) *site {
 	if err := sim.CreateRepository(githubsim.Repository{Name: "acme/web"}); err != nil {
 		t.Fatal(err)
 	}
-	s := &site{sim: sim}
-	forge, err := github.New(github.Config{URL: server.URL, Token: token, Backoff: time.Millisecond, Transport: s})
+	s.sim = sim
+	forge, err := github.New(github.Config{URL: server.URL, Token: token, Backoff: time.Millisecond, Transport: s, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func openSweep(ctx context.Context, p *place) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	config.Vanish = handler.Vanish(store, tasks)
+	config.Vanish, config.Memo = handler.Vanish(store, tasks), store.Memo()
 	s := &handler.Sweep{
 		Pipeline: pipeline.New(config), Flush: store.Flush, Tasks: tasks,
 		Letters: &handler.Letters{Client: sqs.NewFromConfig(p.AWS), Queue: p.Getenv(contract.EnvDeadLetters)},

@@ -24,8 +24,8 @@ func TestJobAndItsTask(t *testing.T) {
 	}
 	tell(s.aboutJob(1, "queued"))
 	name := s.first(1)
-	if got := s.wanted(); got != nil {
-		t.Errorf("wanted by an event: %v: want none, since the pool's rule has started a task", got)
+	if got := s.wanted(); len(got) != 1 || got[0] != name {
+		t.Errorf("wanted by an event: %v: want %s, which nothing else starts", got, name)
 	}
 	is := func(want ledger.RunnerState) ledger.Runner {
 		t.Helper()

@@ -146,7 +146,7 @@ func (s *Sweep) notStarted(ctx context.Context, l letter) error {
 	if err != nil || list[0].State != ledger.RunnerWanted {
 		return err
 	}
-	return s.Pipeline.Gone(ctx, ledger.Gone{Runner: name, Reason: "not started: " + l.why, Outside: true})
+	return s.Pipeline.Gone(ctx, ledger.Gone{Runner: name, Reason: "not started: " + l.why, Outside: true, Unplaced: true})
 }
 
 // task returns the task that a rule would have started for the event of l.

@@ -70,7 +70,7 @@ func newStage(t *testing.T) *stage {
 	joined.Forge = nil // GitHub is not the ledger function's business
 	s.ledger = &handler.Ledger{Pipeline: pipeline.New(joined), Tasks: tasks, Publish: s.publish, Now: s.clock, Log: log}
 	joined, tasks, config, store := open("sweep")
-	joined.Vanish = handler.Vanish(store, tasks)
+	joined.Vanish, joined.Memo = handler.Vanish(store, tasks), store.Memo()
 	s.store = store
 	s.sweep = &handler.Sweep{
 		Pipeline: pipeline.New(joined), Flush: store.Flush, Tasks: tasks, Publish: s.publish, Now: s.clock, Log: log,

@@ -10,7 +10,7 @@ import (
 
 // ApplyAll implements [ledger.Store]. Inputs share a transaction as far as its items go.
 func (l *Ledger) ApplyAll(ctx context.Context, ins []ledger.Input) (done []ledger.Result, err error) {
-	release, err := l.own(ctx)
+	release, err := l.lock(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -25,7 +25,7 @@ func (l *Ledger) ApplyAll(ctx context.Context, ins []ledger.Input) (done []ledge
 		if err != nil {
 			return done, fmt.Errorf("ledger: applying %T: %w", ins[len(done)], err)
 		}
-		l.pass(ctx, w)
+		l.sendEffects(ctx, w)
 		done = append(done, results...)
 	}
 	return done, nil
@@ -37,7 +37,7 @@ func (l *Ledger) apply(ctx context.Context, ins []ledger.Input) ([]ledger.Result
 	if err := l.refresh(ctx); err != nil {
 		return nil, write{}, err
 	}
-	state := l.kept.state(l.config.Limits)
+	state := l.cache.state(l.config.Limits)
 	found, err := l.load(ctx, state, ins)
 	if err != nil {
 		return nil, write{}, err
@@ -45,7 +45,7 @@ func (l *Ledger) apply(ctx context.Context, ins []ledger.Input) ([]ledger.Result
 	defer state.Compact()
 	now := l.config.Now()
 	var results []ledger.Result
-	size := sizing{max: l.config.Limits.Changes, at: func(name string) string { return l.kept.placeOf(name, found) }}
+	size := sizing{max: l.config.Limits.Changes, at: func(name string) string { return l.cache.partitionOf(name, found) }}
 	for _, in := range ins {
 		if len(results) > 0 && size.left() < leastLeft {
 			break
@@ -59,16 +59,16 @@ func (l *Ledger) apply(ctx context.Context, ins []ledger.Input) ([]ledger.Result
 	if !all.Changed() && len(all.Effects) == 0 {
 		return results, write{}, nil
 	}
-	w := l.kept.write(found, all)
+	w := l.cache.write(found, all)
 	w.effects, w.now = all.Effects, now
 	if err := l.commit(ctx, w); err != nil {
-		l.kept.made = nil
+		l.cache.built = nil
 		if !errors.Is(err, errConflict) {
 			l.unsent = true // it may have been kept all the same
 		}
 		return nil, write{}, err
 	}
-	l.kept.take(w)
+	l.cache.advance(w)
 	return results, w, nil
 }
 
@@ -101,7 +101,7 @@ func (s *sizing) count(r row) {
 		s.items = map[string]int{}
 	}
 	n := 1
-	if was := s.at(r.name); was != "" && was != r.place {
+	if was := s.at(r.name); was != "" && was != r.partition {
 		n = 2
 	}
 	s.sum += n - s.items[r.name]
@@ -124,16 +124,16 @@ func (l *Ledger) load(ctx context.Context, state *ledger.State, ins []ledger.Inp
 			sweep = true
 		}
 	}
-	if found, err = l.finished(ctx, names); err != nil {
+	if found, err = l.readFinished(ctx, names); err != nil {
 		return nil, err
 	}
 	if sweep && !l.checked {
-		if err := l.unroutable(ctx, found); err != nil {
+		if err := l.readUnroutable(ctx, found); err != nil {
 			return nil, err
 		}
 	}
 	for _, r := range found {
-		r.give(state)
+		r.loadInto(state)
 	}
 	return found, nil
 }
