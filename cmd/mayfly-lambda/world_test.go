@@ -58,7 +58,7 @@ var testImage = hosttools.NewName("lambda-test")
 // GitHub is githubsim. IAM policies, retries, dead letters and scaling are not here.
 type world struct {
 	t      *testing.T
-	stack  *deployed
+	stack  *awstest.Deployed
 	bus    *eventBridge
 	ecs    *elasticContainers
 	sim    *githubsim.Sim
@@ -83,11 +83,11 @@ func newWorld(t *testing.T, pool string) *world {
 	programs := buildAll(t)
 	hub := w.openHub()
 	yaml := mayflyYAML(hub, pool)
-	w.stack = deploy(t, yaml)
+	w.stack = awstest.Deploy(t, yaml)
 	hook, claims := &runtimeapi.URL{}, &runtimeapi.URL{}
 	w.hook, w.claims = serve(t, hook), serve(t, claims)
-	w.stack.values["WebhookUrl.FunctionUrl"], w.stack.values["ClaimUrl.FunctionUrl"] = w.hook.URL+"/", w.claims.URL+"/"
-	w.stack.values["TaskRole.RoleId"] = "AROATASK"
+	w.stack.Values["WebhookUrl.FunctionUrl"], w.stack.Values["ClaimUrl.FunctionUrl"] = w.hook.URL+"/", w.claims.URL+"/"
+	w.stack.Values["TaskRole.RoleId"] = "AROATASK"
 	w.keepSecrets(cloud)
 	w.bus = newEventBridge(w.stack)
 	w.openECS(socket, programs)
@@ -161,7 +161,7 @@ func (w *world) openHub() string {
 	return server.URL
 }
 
-func serve(t *testing.T, h http.Handler) *httptest.Server {
+func serve(t testing.TB, h http.Handler) *httptest.Server {
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
 	return s
@@ -177,18 +177,18 @@ func (w *world) keepSecrets(cloud *awstest.Cloud) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		w.stack.values[id] = *made.ARN
+		w.stack.Values[id] = *made.ARN
 	}
 	tables := dynamodb.NewFromConfig(cloud.Config)
-	if _, err := tables.CreateTable(w.t.Context(), dynamo.Table(w.stack.values["Ledger"])); err != nil {
+	if _, err := tables.CreateTable(w.t.Context(), dynamo.Table(w.stack.Values["Ledger"])); err != nil {
 		w.t.Fatal(err)
 	}
 	queue, err := sqs.NewFromConfig(cloud.Config).CreateQueue(w.t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("ci-dead-letters")})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.stack.values["DeadLetters"] = *queue.QueueUrl
-	w.ledger = dynamo.New(tables, dynamo.Config{Table: w.stack.values["Ledger"], Log: slog.New(slog.DiscardHandler)})
+	w.stack.Values["DeadLetters"] = *queue.QueueUrl
+	w.ledger = dynamo.New(tables, dynamo.Config{Table: w.stack.Values["Ledger"], Log: slog.New(slog.DiscardHandler)})
 }
 
 // openECS opens the cluster, with an image of the agent and the runner's stand-in.
@@ -230,7 +230,7 @@ func (w *world) start(id, program string, env []string, yaml string) *runtimeapi
 		w.t.Fatal(err)
 	}
 	log := &lockedBuffer{}
-	f, err := runtimeapi.New(runtimeapi.Config{Program: bootstrap, Env: append(env, w.stack.environment(id)...), Log: log})
+	f, err := runtimeapi.New(runtimeapi.Config{Program: bootstrap, Env: append(env, environment(w.stack.Environment(id))...), Log: log})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -333,4 +333,12 @@ func (l *lockedBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+// environment returns variables as a process takes them.
+func environment(variables map[string]string) (env []string) {
+	for name, value := range variables {
+		env = append(env, name+"="+value)
+	}
+	return env
 }

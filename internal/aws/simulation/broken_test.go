@@ -36,12 +36,12 @@ func set(id string, value any, keys ...string) func(*awstest.Deployed) {
 
 // TestBrokenRules breaks one rule of the template, or of AWS, at a time: the judge must see it.
 func TestBrokenRules(t *testing.T) {
-	if few < 100 {
+	if few < 50 {
 		t.Skip("the race detector makes it slow, and it is run without")
 	}
-	plain := burst(60)
+	plain := burst(40)
 	plain.within = 90 * time.Minute
-	large := burst(few)
+	large := burst(120)
 	large.over = time.Second
 	bad := plain
 	bad.bad = true

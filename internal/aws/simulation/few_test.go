@@ -3,4 +3,4 @@
 package simulation
 
 // few is how many jobs a test has.
-const few = 120
+const few = 60

@@ -135,7 +135,7 @@ const (
 func (w *world) settings() contract.Settings {
 	c := w.stack.Config
 	return contract.Settings{
-		Pools: c.PoolSet(), Events: c.Webhook.Events, MaxBody: int64(c.Webhook.MaxBody),
+		Pools: c.PoolSet(), Hosts: c.StackHosts(), Events: c.Webhook.Events, MaxBody: int64(c.Webhook.MaxBody),
 		GitHub: contract.GitHub{URL: c.GitHub.URL, AppID: c.GitHub.App.ID}, RunnersAt: c.GitHub.RunnersAt, HookAt: c.Webhook.At,
 	}
 }
