@@ -58,7 +58,10 @@ func (b *Bus) dispatch(ctx context.Context, q *queue) {
 		case ok:
 			calls.Go(func() {
 				defer q.release()
-				b.deliverTaken(ctx, q, d)
+				begun := time.Now()
+				if b.deliverTaken(ctx, q, d) == MaxBatch { // and so more may wait
+					b.yield(ctx, time.Since(begun))
+				}
 			})
 		case empty:
 			b.insist(ctx, "reading pending deliveries", func() error { return b.db.Write(ctx, q.refill) })
@@ -73,17 +76,20 @@ func (b *Bus) dispatch(ctx context.Context, q *queue) {
 	}
 }
 
-// deliverTaken makes one attempt at d, with as many of the deliveries after it as the target takes together.
-func (b *Bus) deliverTaken(ctx context.Context, q *queue, d delivery) {
+// deliverTaken makes one attempt at d, with as many of the deliveries after it as the target takes together. It
+// returns how many that were.
+func (b *Bus) deliverTaken(ctx context.Context, q *queue, d delivery) int {
 	rule, target := q.current()
 	batch := b.batches[rule.Target]
 	if batch == nil {
 		b.deliver(ctx, []delivery{d}, rule, func(ctx context.Context, events []event.Event) []error {
 			return []error{target(ctx, events[0])}
 		})
-		return
+		return 1
 	}
-	b.deliver(ctx, append([]delivery{d}, q.takeMore(b.now(), MaxBatch-1)...), rule, batch)
+	list := append([]delivery{d}, q.takeMore(b.now(), MaxBatch-1)...)
+	b.deliver(ctx, list, rule, batch)
+	return len(list)
 }
 
 // deliver makes one attempt at each of list and stores the outcomes.
