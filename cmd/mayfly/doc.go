@@ -88,8 +88,8 @@
 // AWS runs the same stages behind other plugs. cmd/mayfly-webhook is the webhook as a
 // Lambda function, small because GitHub waits while it starts: aws/function turns
 // requests to a Function URL into net/http, aws/eventbus is the bus, aws/secrets reads
-// the secret. cmd/mayfly-lambda is the other functions; aws/handler has their work, and
-// they join the stages with package pipeline, as one machine does. way_test.go there
+// the secret; aws/delivery joins them. cmd/mayfly-lambda is the other functions; aws/handler has
+// their work, and aws/entry joins it to the stages with package pipeline, as one machine does. way_test.go there
 // takes a job the whole way through the real programs, the rules of the rendered
 // template and a real container.
 //

@@ -35,7 +35,16 @@ type AWS struct {
 	Endpoints      bool     `yaml:"vpc_endpoints" default:"false" doc:"Create VPC endpoints, so that hosts reach ECR, ECS and the logs, and functions in the VPC reach AWS's APIs, without leaving AWS's network. They cost by the hour; see docs/aws.md."`
 	RetentionDays  int      `yaml:"retention_days" default:"30" doc:"How many days to keep the archive of events and the logs: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180 or 365."`
 	Email          string   `yaml:"alarm_email" doc:"The address that receives alarms."`
+	Reserved       Reserved `yaml:"reserved_concurrency" doc:"How many calls of a function run at once whatever else the account's functions do, and at most. Lambda keeps 100 of the account's limit for functions without; see docs/aws.md."`
 	Hosts          Hosts    `yaml:"hosts" doc:"The EC2 instances for runners, for each architecture that a pool uses."`
+}
+
+// Reserved is the reserved concurrency of functions: 0 for none.
+//
+// https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+type Reserved struct {
+	Webhook int `yaml:"webhook" min:"0" default:"0" doc:"Of the webhook, which answers GitHub's deliveries: 20 answer 200 deliveries a second."`
+	Claim   int `yaml:"claim" min:"0" default:"0" doc:"Of the claim function, which runners call as they start and end. A call is a few hundred milliseconds, as long as GitHub takes."`
 }
 
 // Hosts are the EC2 instances of an architecture.

@@ -32,8 +32,7 @@ const forHost = 0.93
 func (l *linter) fitsHost(i int) {
 	p := l.config.Pools[i]
 	for j, name := range l.config.AWS.Hosts.Types(p.AWS.Architecture) {
-		size, known := sizeOf(name)
-		usable := pool.Resources{CPUs: size.CPUs, Memory: int64(forHost * float64(size.Memory))}
+		usable, known := forTasks(name)
 		if known && !(pool.Resources{CPUs: p.CPUs, Memory: int64(p.Memory)}).Fits(usable) {
 			l.warn(fmt.Sprintf("aws.hosts.%s_types[%d]", p.AWS.Architecture, j),
 				"pool %q never gets a runner: cpus %v and memory %v are more than a %s has for tasks, %v and %v", p.Name, p.CPUs, p.Memory, name, usable.CPUs, Bytes(usable.Memory>>20<<20))

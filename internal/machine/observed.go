@@ -23,7 +23,16 @@ func (o observed) Apply(ctx context.Context, in ledger.Input) (ledger.Result, er
 	return result, err
 }
 
-// hear tells the image catalog about the end of a runner.
+// ApplyAll implements [ledger.Store].
+func (o observed) ApplyAll(ctx context.Context, ins []ledger.Input) ([]ledger.Result, error) {
+	results, err := o.Ledger.ApplyAll(ctx, ins)
+	for i := range results {
+		o.hear(ctx, ins[i], results[i])
+	}
+	return results, err
+}
+
+// hear tells the images of the end of a runner, where that tells of its image.
 func (m *Machine) hear(ctx context.Context, in ledger.Input, result ledger.Result) {
 	if _, gone := in.(ledger.Gone); gone && result.Reason == "" { // without a reason to ignore it: the runner was live before
 		m.images.hear(ctx, result.Runner)

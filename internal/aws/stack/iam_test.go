@@ -31,6 +31,7 @@ func TestRolesAreWhatHandlersCall(t *testing.T) {
 				maps.Copy(given, awstest.GivenInVPC(handler))
 			}
 			want := slices.Sorted(slices.Values(slices.Concat(calls, slices.Collect(maps.Keys(given)))))
+			want = slices.Compact(want) // the sweep takes up dead letters itself, as Lambda polls its queue
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%s: role of %s (-called +granted):\n%s", name, handler, diff)
 			}

@@ -100,20 +100,22 @@ func (l *linter) launch(id string, target tree, matches *pattern.Pattern) {
 
 // mayRun finds what a rule's role lacks to run a task.
 func (l *linter) mayRun(id, role string, arn any) {
-	may := func(action, resource string) bool {
-		return slices.ContainsFunc(l.statements(role), func(s statement) bool {
-			return slices.Contains(s.actions, any(action)) && slices.ContainsFunc(s.resources, func(r any) bool { return cmp.Or(referred(r), subOf(r)) == resource })
-		})
-	}
-	if !may("ecs:RunTask", cmp.Or(referred(arn), subOf(arn))) {
+	if !l.may(role, "ecs:RunTask", cmp.Or(referred(arn), subOf(arn))) {
 		l.fault(id, "%s may not run the task", role)
 	}
 	task, _ := l.taskOf(arn)
 	for _, key := range []string{"TaskRoleArn", "ExecutionRoleArn"} {
-		if passed := referred(task[key]); passed != "" && !may("iam:PassRole", passed) {
+		if passed := referred(task[key]); passed != "" && !l.may(role, "iam:PassRole", passed) {
 			l.fault(id, "%s may not pass %s to the task", role, passed)
 		}
 	}
+}
+
+// may reports whether role has action on resource: a logical id, or an ARN as the template says it.
+func (l *linter) may(role, action, resource string) bool {
+	return slices.ContainsFunc(l.statements(role), func(s statement) bool {
+		return slices.Contains(s.actions, any(action)) && slices.ContainsFunc(s.resources, func(r any) bool { return cmp.Or(referred(r), subOf(r)) == resource })
+	})
 }
 
 // overrides finds overrides for containers that the task has not.

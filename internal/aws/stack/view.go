@@ -27,6 +27,10 @@ type view struct {
 	OwnSubnets    []string
 	Endpoints     []endpoint
 	FunctionPorts []string // to which functions in the VPC have a way out
+	Queues        []queue
+
+	Memory                      int // MiB of each function that works on the ledger
+	LedgerTimeout, SweepTimeout int // seconds
 }
 
 // A poolView is what pool.yaml sees.
@@ -60,7 +64,8 @@ type hostsView struct {
 type endpoint struct{ ID, Service string }
 
 func viewOf(s Settings) view {
-	v := view{AWS: s.AWS, KeepData: s.KeepData, Roles: []string{"TaskRole"}, OwnSubnets: []string{"A", "B"}, Alarms: alarms()}
+	v := view{AWS: s.AWS, KeepData: s.KeepData, Roles: []string{"TaskRole"}, OwnSubnets: []string{"A", "B"}, Alarms: alarms(),
+		Queues: queues(), Memory: ledgerMemory, LedgerTimeout: ledgerTimeout, SweepTimeout: sweepTimeout}
 	for _, p := range s.Pools {
 		pv := poolViewOf(p)
 		v.Pools = append(v.Pools, pv)

@@ -1,0 +1,51 @@
+package config
+
+import (
+	"slices"
+
+	"github.com/mayfly-ci/mayfly/internal/pool"
+)
+
+// StackHosts returns the hosts that a stack starts for its pools, by architecture: how many at most, and what the smallest
+// of their types has for tasks, with which ECS plans. A type whose size its name does not tell bounds nothing.
+func (c *Config) StackHosts() (all []pool.Hosts) {
+	for _, architecture := range []string{AMD64, ARM64} {
+		h := pool.Hosts{Max: c.AWS.Hosts.Max, Each: smallest(c.AWS.Hosts.Types(architecture))}
+		for _, p := range c.Pools {
+			if p.AWS.Architecture == architecture {
+				h.Pools = append(h.Pools, p.Name)
+			}
+		}
+		if h.Pools != nil && h.Each != (pool.Resources{}) {
+			all = append(all, h)
+		}
+	}
+	return all
+}
+
+// smallest returns what hosts of each of these types have for tasks; zero if that is not known of all.
+func smallest(types []string) (least pool.Resources) {
+	var sizes []pool.Resources
+	for _, name := range types {
+		size, known := forTasks(name)
+		if !known {
+			return pool.Resources{}
+		}
+		sizes = append(sizes, size)
+	}
+	if sizes == nil {
+		return pool.Resources{}
+	}
+	return slices.MinFunc(sizes, func(a, b pool.Resources) int {
+		if a.Fits(b) {
+			return -1
+		}
+		return 1
+	})
+}
+
+// forTasks returns what a host of an instance type has for tasks; false if its name does not tell.
+func forTasks(name string) (pool.Resources, bool) {
+	size, known := sizeOf(name)
+	return pool.Resources{CPUs: size.CPUs, Memory: int64(forHost * float64(size.Memory))}, known
+}
