@@ -24,6 +24,7 @@ type deployCmd struct {
 	Programs      string        `help:"Folder with prebuilt programs for AWS: ARCH/NAME." type:"existingdir" placeholder:"DIR"`
 	Parameters    string        `help:"Write the template's parameters to this file, as JSON." type:"path" placeholder:"FILE"`
 	Ignore        bool          `name:"ignore-permissions" help:"Go on although IAM's simulation finds missing permissions."`
+	AllowLoss     []string      `help:"Update the stack although the data of RESOURCE is lost, such as Archive; --plan shows the names." placeholder:"RESOURCE"`
 	Look          time.Duration `help:"Time between looks at what AWS is doing." default:"3s" hidden:""`
 	imageOnAWS
 }
@@ -92,7 +93,7 @@ func (c *deployCmd) open(ctx context.Context, all *commands, screen *cli.Screen)
 		return nil, err
 	}
 	d := rollout.NewDeployment(cloud.Site, rollout.Access{Secrets: cloud.secrets, CA: cloud.ca, Forge: forge}, settings, template)
-	d.Image, d.NoStack, d.Programs, d.Unpermitted = from, c.NoStack, c.Programs, c.Ignore
+	d.Image, d.NoStack, d.Programs, d.Unpermitted, d.Losses = from, c.NoStack, c.Programs, c.Ignore, c.AllowLoss
 	d.Stack.Look, d.Tell = c.Look, tellProgress(screen)
 	d.ByHand = func(m github.Manual) { printManual(screen, m) }
 	return d, nil
@@ -163,11 +164,7 @@ func (c *deployCmd) printPlan(screen *cli.Screen, changes []deploy.Change) error
 	}
 	var rows [][]cli.Cell
 	for _, change := range changes {
-		note := ""
-		if change.Replaced {
-			note = "replaced"
-		}
-		rows = append(rows, cli.Text(change.Action, change.Resource, change.Type, note))
+		rows = append(rows, cli.Text(change.Action, change.Resource, change.Type, change.Note()))
 	}
 	screen.Table([]string{"ACTION", "RESOURCE", "TYPE", "NOTE"}, rows)
 	return nil

@@ -28,6 +28,7 @@ type Deployment struct {
 	NoStack     bool                  // something else makes and changes the stack, such as Terraform
 	Programs    string                // folder with the programs for AWS, ARCH/NAME; "" for those embedded or built from the tree
 	Unpermitted bool                  // go on although permissions seem to be missing
+	Losses      []string              // logical ids of resources whose data an update may lose
 	ByHand      func(m github.Manual) // hears what a person must enter at GitHub, where it has no call for the webhook
 
 	Parameters map[string]string // of the template; made by Prepare
@@ -59,6 +60,9 @@ func (d *Deployment) Check(ctx context.Context) (err error) {
 	case errors.As(err, &missing) && d.Unpermitted:
 		d.note("going on although %s", missing)
 	case err != nil:
+		return err
+	}
+	if err := d.checkSource(ctx); err != nil {
 		return err
 	}
 	return d.checkHook(ctx)
@@ -214,20 +218,6 @@ func (d *Deployment) BringUp(ctx context.Context) error {
 		}
 	}
 	return d.installHook(ctx)
-}
-
-// apply makes the stack match the parameters.
-func (d *Deployment) apply(ctx context.Context) error {
-	d.note("stack %s in %s", d.Stack.Name, d.Account.Region())
-	state, changes, err := d.Stack.Apply(ctx, d.wanted())
-	if err != nil {
-		return err
-	}
-	if len(changes) == 0 {
-		d.note("  its resources are up to date")
-	}
-	d.state = state
-	return nil
 }
 
 func (d *Deployment) wanted() deploy.Wanted {

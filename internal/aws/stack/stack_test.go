@@ -167,7 +167,6 @@ func TestCloudFormationLint(t *testing.T) {
 	}
 }
 
-// TestKeepData: what is kept is the bus with its archive, and every log group.
 // TestImageOfConfiguration: what the configuration says of the image reaches its builds.
 func TestImageOfConfiguration(t *testing.T) {
 	const base = "registry.example.com/debian@sha256:00"
@@ -182,11 +181,13 @@ func TestImageOfConfiguration(t *testing.T) {
 	}
 }
 
+// TestKeepData: what is kept is the bus with its archive, and every log group; without being asked
+// for, the source only.
 func TestKeepData(t *testing.T) {
 	kept := settings(t, "", small)
 	kept.KeepData = true
-	if plain := render(t, settings(t, "", small)); bytes.Contains(plain, []byte("DeletionPolicy")) {
-		t.Error("something is kept that nobody asked for")
+	if n := bytes.Count(render(t, settings(t, "", small)), []byte("DeletionPolicy: Retain")); n != 1 {
+		t.Errorf("%d resources are kept that nobody asked for: want the source alone", n)
 	}
 	body := string(render(t, kept))
 	types, err := stack.Resources([]byte(body))
@@ -196,7 +197,7 @@ func TestKeepData(t *testing.T) {
 	for id, kind := range types {
 		_, rest, _ := strings.Cut(body, "\n  "+id+":")
 		resource, _, _ := strings.Cut(rest, "\n    Properties:")
-		want := kind == "AWS::Events::EventBus" || kind == "AWS::Events::Archive" || kind == "AWS::Logs::LogGroup"
+		want := kind == "AWS::CodeCommit::Repository" || kind == "AWS::Events::EventBus" || kind == "AWS::Events::Archive" || kind == "AWS::Logs::LogGroup"
 		if got := strings.Contains(resource, "\n    DeletionPolicy: Retain\n    UpdateReplacePolicy: Retain"); got != want {
 			t.Errorf("%s, a %s: kept %t", id, kind, got)
 		}
