@@ -253,4 +253,3 @@ func (r Drainer) Resume(ctx context.Context, least int) error {
 	}
 	return nil
 }
-
