@@ -62,10 +62,12 @@ func (d *Deployment) Check(ctx context.Context) (err error) {
 	case err != nil:
 		return err
 	}
-	if err := d.checkSource(ctx); err != nil {
-		return err
+	for _, check := range []func(context.Context) error{d.checkRegion, d.checkSource, d.checkHook} {
+		if err := check(ctx); err != nil {
+			return err
+		}
 	}
-	return d.checkHook(ctx)
+	return nil
 }
 
 // Prepare makes the artifacts for the bucket, and the parameters that name them.
@@ -73,6 +75,11 @@ func (d *Deployment) Prepare(ctx context.Context) error {
 	d.note("preparing the programs")
 	d.Parameters = d.configured()
 	d.Parameters[deploy.ArtifactBucket] = d.bucket().Name
+	logs, err := d.Account.LogPolicy(ctx, d.Stack.Name)
+	if err != nil {
+		return err
+	}
+	d.Parameters[deploy.LogPolicy] = logs
 	if err := d.addFunctions(ctx); err != nil {
 		return err
 	}
@@ -223,7 +230,7 @@ func (d *Deployment) BringUp(ctx context.Context) error {
 func (d *Deployment) wanted() deploy.Wanted {
 	return deploy.Wanted{
 		Template: d.template.Body, URL: d.bucket().URL(d.templateArtifact().Key), Parameters: d.Parameters,
-		Tags: map[string]string{deploy.StackTag: d.Stack.Name},
+		Tags: d.tags(),
 	}
 }
 

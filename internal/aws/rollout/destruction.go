@@ -234,7 +234,7 @@ func (d *Destruction) keepData(ctx context.Context) error {
 	maps.DeleteFunc(parameters, func(name, _ string) bool { return strings.HasPrefix(name, "HostImage") }) // AWS looks them up
 	parameters[deploy.RulesState] = deploy.RulesOff                                                        // AWS refuses an update that changes no resource
 	_, _, err = d.Stack.Apply(ctx, deploy.Wanted{
-		Template: template.Body, URL: bucket.URL(a.Key), Parameters: parameters, Tags: map[string]string{deploy.StackTag: d.Stack.Name},
+		Template: template.Body, URL: bucket.URL(a.Key), Parameters: parameters, Tags: d.tags(),
 	}, func([]deploy.Change) error { return nil }) // all of it goes
 	return err
 }

@@ -3,9 +3,12 @@ package rollout
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/mayfly-ci/mayfly/internal/aws/deploy"
+	"github.com/mayfly-ci/mayfly/internal/aws/stack"
 	"github.com/mayfly-ci/mayfly/internal/cli"
 )
 
@@ -30,7 +33,7 @@ func (d *Deployment) apply(ctx context.Context) error {
 // checkSource refuses to make a source repository where an earlier update has left one: AWS would
 // find its name taken, halfway through.
 func (d *Deployment) checkSource(ctx context.Context) error {
-	if !d.state.Exists() || d.state.Parameters["SourceKind"] == d.AWS.Source || d.AWS.Source == "s3" {
+	if !d.state.Exists() || d.state.Outputs["SourceName"] != "" || d.AWS.Source == "s3" {
 		return nil
 	}
 	left, err := d.Account.HasSource(ctx, d.Stack.Name)
@@ -66,4 +69,36 @@ func (d *Deployment) drainer() deploy.Drainer {
 			d.note("  waiting for %d jobs to end; an interrupted deploy goes on waiting when it is run again", running)
 		},
 	}
+}
+
+// checkRegion refuses a region that lacks what the template has: AWS would refuse the template.
+func (d *Deployment) checkRegion(ctx context.Context) error {
+	types, err := stack.Resources(d.template.Body)
+	if err != nil {
+		return err
+	}
+	lacks, err := d.Account.Lacks(ctx, slices.Compact(slices.Sorted(maps.Values(types))))
+	if err != nil || len(lacks) == 0 {
+		return err
+	}
+	var hints []string
+	for _, kind := range lacks {
+		if without := map[string]string{
+			"AWS::EventSchemas::Discoverer": "aws.schemas: false", "AWS::Events::Archive": "aws.archive: false", "AWS::CodeCommit::Repository": "aws.source: s3",
+		}[kind]; without != "" {
+			hints = append(hints, without)
+		}
+	}
+	hint := "choose another with aws.region"
+	if len(hints) == len(lacks) {
+		hint = "go without, by " + strings.Join(hints, ", ") + "; or " + hint
+	}
+	return cli.Hint(fmt.Errorf("region %s has no %s", d.Account.Region(), strings.Join(lacks, ", ")), "%s", hint)
+}
+
+// tags are on all that the stack is made of.
+func (s *Site) tags() map[string]string {
+	all := map[string]string{deploy.StackTag: s.Stack.Name}
+	maps.Copy(all, s.AWS.Tags)
+	return all
 }

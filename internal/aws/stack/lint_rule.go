@@ -100,20 +100,28 @@ func (l *linter) launch(id string, target tree, matches *pattern.Pattern) {
 
 // mayRun finds what a rule's role lacks to run a task.
 func (l *linter) mayRun(id, role string, arn any) {
-	may := func(action, resource string) bool {
+	may := func(action string, resource any, arns ...string) bool {
 		return slices.ContainsFunc(l.statements(role), func(s statement) bool {
-			return slices.Contains(s.actions, any(action)) && slices.ContainsFunc(s.resources, func(r any) bool { return cmp.Or(referred(r), subOf(r)) == resource })
+			return slices.Contains(s.actions, any(action)) && slices.ContainsFunc(s.resources, func(r any) bool {
+				return referred(r) != "" && referred(r) == referred(resource) || referred(r) == "" && covers(subOf(r), arns...)
+			})
 		})
 	}
-	if !may("ecs:RunTask", cmp.Or(referred(arn), subOf(arn))) {
+	if !may("ecs:RunTask", arn, subOf(arn)) {
 		l.fault(id, "%s may not run the task", role)
 	}
 	task, _ := l.taskOf(arn)
 	for _, key := range []string{"TaskRoleArn", "ExecutionRoleArn"} {
-		if passed := referred(task[key]); passed != "" && !may("iam:PassRole", passed) {
+		if passed := referred(task[key]); passed != "" && !may("iam:PassRole", task[key], l.roleARN(passed)) {
 			l.fault(id, "%s may not pass %s to the task", role, passed)
 		}
 	}
+}
+
+// roleARN returns the ARN of a role that AWS names, as a Sub would say it.
+func (l *linter) roleARN(role string) string {
+	path := cmp.Or(text(l.resources[role].properties["Path"]), "/")
+	return "arn:${AWS::Partition}:iam::${AWS::AccountId}:role" + path + "${AWS::StackName}-" + role + "-ABCDEFGHIJKL"
 }
 
 // overrides finds overrides for containers that the task has not.

@@ -48,11 +48,24 @@ const (
 // inVPC has the functions that call GitHub in a VPC.
 const inVPC = "vpc: vpc-0123456789abcdef0, subnets: [subnet-0123456789abcdef0, subnet-0123456789abcdef1], public_addresses: false, functions_in_vpc: true, vpc_endpoints: true"
 
+// enterprise has what an organization prescribes, and own has pools with hosts of their own.
+const (
+	enterprise = inVPC + ", security_groups: [sg-0123456789abcdef0], tags: {team: 'ci: x', cost-center: \"42\"}, permissions_boundary: 'arn:aws:iam::123456789012:policy/org/boundary', role_path: /org/ci/, " +
+		"alarm_quiet_hours: 0, hosts: {max: 40, step: 5, session_manager: true, renew_days: 7, schedule: [{cron: 0 8 * * 1-5, min: 3, time_zone: Europe/Berlin}, {cron: 0 19 * * *, min: 0}]}"
+	own = "- {name: gpu, labels: [gpu], aws: {exec: true, hosts: {vcpus: 4, memory: 16GiB, gpus: 1, max: 3, spot: true}}}\n" +
+		"- {name: large, labels: [large], cpus: 8, memory: 30GiB, aws: {hosts: {types: [c7i.4xlarge], disk: 200GiB, min: 1, image: /org/ami, user_data: \"mount -a\\necho ${HOME}\"}}}\n"
+)
+
 // kinds are configurations that differ in what their templates have.
 func kinds(t testing.TB) map[string]stack.Settings {
 	kept := settings(t, "", small)
 	kept.KeepData = true
+	gov := settings(t, "region: us-gov-west-1, schemas: false, archive: false", small)
 	return map[string]stack.Settings{
+		"GovCloud":         gov,
+		"arm64, spot":      settings(t, "hosts: {spot: true, on_demand_base: 1, arm64_types: [m7g.xlarge, m6g.xlarge]}", "- {name: arm, labels: [arm64], aws: {architecture: arm64}}\n"),
+		"enterprise":       settings(t, enterprise, mixed+own),
+		"stopped hosts":    settings(t, "zones: 1, hosts: {amd64_types: [m7i.large], arm64_types: [m7g.large], warm: 2, image: ami-0123456789abcdef0}", small),
 		"one pool":         settings(t, "", small),
 		"many pools":       settings(t, "stack: ci, alarm_email: ops@example.com, hosts: {spot: true, on_demand_base: 2, min: 1}", mixed),
 		"existing subnets": settings(t, "vpc: vpc-0123456789abcdef0, subnets: [subnet-0123456789abcdef0, subnet-0123456789abcdef1], public_addresses: false", small),
