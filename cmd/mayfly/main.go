@@ -43,6 +43,7 @@ type commands struct {
 	Quarantine quarantineCmd     `cmd:"" help:"List, release or drop deliveries that cannot be routed."`
 	Deploy     deployCmd         `cmd:"" help:"Deploy Mayfly to AWS, or update the stack to match the configuration."`
 	Destroy    destroyCmd        `cmd:"" help:"Remove Mayfly from AWS, and verify that nothing is left."`
+	Doctor     doctorCmd         `cmd:"" help:"Check a stack on AWS for what keeps jobs from their runners, in an output that can be pasted into an issue."`
 	DLQ        dlqCmd            `cmd:"" name:"dlq" help:"List, retry or drop dead letters: deliveries within the bus that failed for good."`
 	Image      imageCmd          `cmd:"" help:"Build, list and promote the images that runners start from."`
 	Token      tokenCmd          `cmd:"" help:"Get a registration token or a JIT configuration to start a runner by hand."`

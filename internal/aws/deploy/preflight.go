@@ -79,7 +79,7 @@ func free(name string, state State, found []Thing) error {
 // acts as whoever deploys.
 func Permissions() []string {
 	return strings.Fields(`
-		autoscaling:CreateAutoScalingGroup autoscaling:DeleteAutoScalingGroup autoscaling:DeleteScheduledAction autoscaling:DeleteWarmPool autoscaling:DescribeAutoScalingGroups autoscaling:PutScheduledUpdateGroupAction autoscaling:PutWarmPool autoscaling:SetInstanceProtection autoscaling:UpdateAutoScalingGroup
+		autoscaling:CreateAutoScalingGroup autoscaling:DeleteAutoScalingGroup autoscaling:DeleteScheduledAction autoscaling:DeleteWarmPool autoscaling:DescribeAutoScalingGroups autoscaling:DescribeScalingActivities autoscaling:PutScheduledUpdateGroupAction autoscaling:PutWarmPool autoscaling:SetInstanceProtection autoscaling:UpdateAutoScalingGroup
 		cloudformation:CreateChangeSet cloudformation:DeleteChangeSet cloudformation:DeleteStack cloudformation:DescribeChangeSet cloudformation:DescribeStackEvents cloudformation:DescribeStacks cloudformation:DescribeType cloudformation:ExecuteChangeSet cloudformation:ListChangeSets cloudformation:ListStackResources cloudformation:ListStacks
 		cloudwatch:DeleteAlarms cloudwatch:DeleteDashboards cloudwatch:DescribeAlarms cloudwatch:PutDashboard cloudwatch:PutMetricAlarm
 		codebuild:BatchGetBuilds codebuild:BatchGetProjects codebuild:CreateProject codebuild:DeleteProject codebuild:ListBuildsForProject codebuild:StartBuild codebuild:StopBuild codebuild:UpdateProject
