@@ -65,4 +65,3 @@ func (s *Site) pingStack(ctx context.Context, forge *github.Client) error {
 	}
 	return err
 }
-
