@@ -13,7 +13,7 @@ import (
 
 // openClaims opens the claim function: a task's identity becomes a JIT configuration.
 func openClaims(ctx context.Context, p *place) (any, error) {
-	config, err := p.pipeline(ctx, p.ledger(handler.StartedByRule))
+	config, err := p.pipeline(ctx, p.ledger())
 	if err != nil {
 		return nil, err
 	}

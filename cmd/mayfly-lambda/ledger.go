@@ -18,21 +18,21 @@ import (
 // openLedger opens the ledger function: events of jobs and of tasks → ledger.
 func openLedger(_ context.Context, p *place) (any, error) {
 	l := &handler.Ledger{
-		Pipeline: pipeline.New(pipeline.Config{Ledger: p.ledger(handler.StartedByRule), Limits: p.limits, Log: p.log}),
+		Pipeline: pipeline.New(pipeline.Config{Ledger: p.ledger(), Limits: p.limits, Log: p.log}),
 		Tasks:    p.tasks(), Publish: eventbus.New(p.aws, p.getenv(contract.EnvBus)).Put, Now: time.Now, Log: p.log,
 	}
-	return l.Handle, nil
+	return function.Events(l.Handle, p.log), nil
 }
 
 // openSweep opens the sweep function: what the ledger asks for, and every minute what was
 // missed.
 func openSweep(ctx context.Context, p *place) (any, error) {
-	store, tasks := p.ledger(nil), p.tasks()
+	store, tasks := p.ledger(), p.tasks()
 	config, err := p.pipeline(ctx, store)
 	if err != nil {
 		return nil, err
 	}
-	config.Vanish = handler.Vanish(store, tasks)
+	config.Vanish, config.Memo = handler.Vanish(store, tasks), store.Memo()
 	s := &handler.Sweep{
 		Pipeline: pipeline.New(config), Flush: store.Flush, Tasks: tasks,
 		Letters: &handler.Letters{Client: sqs.NewFromConfig(p.aws), Queue: p.getenv(contract.EnvDeadLetters)},
@@ -41,7 +41,7 @@ func openSweep(ctx context.Context, p *place) (any, error) {
 			return function.WriteMetrics(os.Stdout, p.getenv(contract.EnvStack), time.Now(), values)
 		},
 	}
-	return s.Handle, nil
+	return function.Events(s.HandleAll, p.log), nil
 }
 
 // tasks opens the tasks of the stack's cluster.

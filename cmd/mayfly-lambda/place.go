@@ -29,11 +29,11 @@ type place struct {
 
 func (p *place) limits() ledger.Limits { return p.settings.Limits() }
 
-// ledger opens the stack's ledger. What told reports as told is not put on the bus.
-func (p *place) ledger(told func(ledger.Input, ledger.Effect) bool) *dynamo.Ledger {
+// ledger opens the stack's ledger.
+func (p *place) ledger() *dynamo.Ledger {
 	bus := eventbus.New(p.aws, p.getenv(contract.EnvBus))
 	return dynamo.New(dynamodb.NewFromConfig(p.aws), dynamo.Config{
-		Table: p.getenv(contract.EnvTable), Limits: p.limits(), Handled: told, Log: p.log,
+		Table: p.getenv(contract.EnvTable), Limits: p.limits(), Log: p.log,
 		Emit: func(ctx context.Context, effects []ledger.Effect) error {
 			var events []event.Event
 			for _, effect := range effects {

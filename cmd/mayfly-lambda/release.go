@@ -27,7 +27,7 @@ func openRelease(_ context.Context, p *place) (any, error) {
 		AWS: p.aws, Stack: p.getenv(contract.EnvStack), Table: p.getenv(contract.EnvTable), Projects: projects, Repository: p.getenv(contract.EnvRepository),
 		Source: p.getenv(contract.EnvSource), Feed: release.Feed{URL: p.settings.Image.Feed}, Keep: p.settings.Image.Keep,
 		Off:      !p.settings.Image.Watch || !slices.ContainsFunc(p.settings.Pools, func(o pool.Pool) bool { return o.Image == "" }),
-		Runners:  p.ledger(nil),
+		Runners:  p.ledger(),
 		Pipeline: pipeline.New(pipeline.Config{Limits: p.limits, Log: p.log}),
 		Publish:  eventbus.New(p.aws, p.getenv(contract.EnvBus)).Put, Now: time.Now, Log: p.log,
 		Measure: func(values map[string]float64) error {

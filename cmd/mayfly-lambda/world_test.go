@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"io"
 	"log/slog"
@@ -19,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -96,8 +98,8 @@ func newWorld(t *testing.T, pool string) *world {
 	}
 	hook.Function, claims.Function = start("WebhookFunction", "mayfly-webhook"), start("ClaimFunction", "mayfly-lambda")
 	w.sweeps = start("SweepFunction", "mayfly-lambda")
-	w.bus.send["SweepFunction.Arn"] = w.invoke(w.sweeps)
-	w.bus.send["LedgerFunction.Arn"] = w.invoke(start("LedgerFunction", "mayfly-lambda"))
+	w.bus.send["EffectsQueue.Arn"] = w.poll(w.sweeps)
+	w.bus.send["LedgerQueue.Arn"] = w.poll(start("LedgerFunction", "mayfly-lambda"))
 	if _, err := w.sim.AddWebhook(githubsim.Webhook{
 		Repository: repository, URL: w.hook.URL + "/", Secret: w.hooks, Events: []string{event.TypeWorkflowJob},
 	}); err != nil {
@@ -222,7 +224,7 @@ func (w *world) start(id, program string, env []string, yaml string) *runtimeapi
 		w.t.Fatal(err)
 	}
 	if err := (contract.Settings{
-		Pools: c.PoolSet(), Events: c.Webhook.Events, MaxBody: int64(c.Webhook.MaxBody),
+		Pools: c.PoolSet(), Hosts: c.StackHosts(), Events: c.Webhook.Events, MaxBody: int64(c.Webhook.MaxBody),
 		GitHub: contract.GitHub{URL: c.GitHub.URL, AppID: c.GitHub.App.ID}, RunnersAt: c.GitHub.RunnersAt, HookAt: c.Webhook.At,
 	}).Write(settings); err != nil {
 		w.t.Fatal(err)
@@ -241,19 +243,28 @@ func (w *world) start(id, program string, env []string, yaml string) *runtimeapi
 	return f
 }
 
-// invoke calls a function with what a rule sends it, and again when it fails. Lambda does
-// that twice, but waits for minutes before.
+// poll calls a function with what a rule sends to its queue, as a batch of one message, and again when that fails, as
+// Lambda does once the message is visible again.
 //
-// https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
-func (w *world) invoke(f *runtimeapi.Function) func(context.Context, target) {
+// https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+func (w *world) poll(f *runtimeapi.Function) func(context.Context, target) {
 	return func(ctx context.Context, to target) {
+		batch, err := json.Marshal(events.SQSEvent{Records: []events.SQSMessage{{MessageId: "m", Body: string(to.input)}}})
+		if err != nil {
+			w.t.Error(err)
+			return
+		}
 		for begun := time.Now(); ; <-time.After(500 * time.Millisecond) {
-			_, err := f.Invoke(ctx, to.input)
+			answer, err := f.Invoke(ctx, batch)
+			var failed events.SQSEventResponse
 			if err == nil {
+				err = json.Unmarshal(answer, &failed)
+			}
+			if err == nil && len(failed.BatchItemFailures) == 0 {
 				return
 			}
 			if time.Since(begun) > 30*time.Second {
-				w.t.Errorf("rule %s: %v", to.rule.id, err)
+				w.t.Errorf("rule %s: %v, %s", to.rule.id, err, answer)
 				return
 			}
 		}

@@ -65,7 +65,7 @@ func (b *Bus) Rules() []string { return slices.Sorted(maps.Keys(b.routes.Load().
 // After an error of ctx or of the disk the new rules may be in force, and what is
 // pending of old ones still pending; calling again, or opening, makes that good.
 func (b *Bus) SetRules(ctx context.Context, rules []Rule, targets map[string]Target) error {
-	if err := (Config{Rules: rules, Targets: targets}).check(); err != nil {
+	if err := (Config{Rules: rules, Targets: targets, Batches: b.batches}).check(); err != nil {
 		return err
 	}
 	b.changing.Lock()

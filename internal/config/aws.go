@@ -35,8 +35,17 @@ type AWS struct {
 	QuietHours     int      `yaml:"alarm_quiet_hours" default:"72" min:"0" doc:"Raise an alarm after so many hours without a delivery from GitHub: 1 to 168, or 0 for no such alarm."`
 	Archive        bool     `yaml:"archive" default:"true" doc:"Keep events in an EventBridge archive, from which mayfly replay repeats them."`
 	Schemas        bool     `yaml:"schemas" default:"true" doc:"Discover schemas of events. Some regions have no schema discovery; mayfly deploy says so."`
+	Reserved       Reserved `yaml:"reserved_concurrency" doc:"How many calls of a function run at once whatever else the account's functions do, and at most. Lambda keeps 100 of the account's limit for functions without; see docs/aws.md."`
 	Organization
 	Hosts Hosts `yaml:"hosts" doc:"The EC2 instances for runners, for each architecture that a pool uses."`
+}
+
+// Reserved is the reserved concurrency of functions: 0 for none.
+//
+// https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+type Reserved struct {
+	Webhook int `yaml:"webhook" min:"0" default:"0" doc:"Of the webhook, which answers GitHub's deliveries: 20 answer 200 deliveries a second."`
+	Claim   int `yaml:"claim" min:"0" default:"0" doc:"Of the claim function, which runners call as they start and end. A call is a few hundred milliseconds, as long as GitHub takes."`
 }
 
 // maxStackName leaves room for what is added to it: S3 allows 63 characters for

@@ -36,8 +36,7 @@ func (l *linter) fitsHost(i int) {
 		types, at = p.AWS.Hosts.Types, fmt.Sprintf("pools[%d].aws.hosts.types", i)
 	}
 	for j, name := range types {
-		size, known := sizeOf(name)
-		usable := pool.Resources{CPUs: size.CPUs, Memory: int64(forHost * float64(size.Memory))}
+		usable, known := forTasks(name)
 		if known && !(pool.Resources{CPUs: p.CPUs, Memory: int64(p.Memory)}).Fits(usable) {
 			l.warn(fmt.Sprintf("%s[%d]", at, j),
 				"pool %q never gets a runner: cpus %v and memory %v are more than a %s has for tasks, %v and %v", p.Name, p.CPUs, p.Memory, name, usable.CPUs, Bytes(usable.Memory>>20<<20))

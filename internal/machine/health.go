@@ -164,7 +164,7 @@ func (m *Machine) looks() map[string]look {
 	return map[string]look{
 		partDatabase: {databaseEvery, m.db.Probe, "make room where state: in the configuration is, and see that mayfly may write there"},
 		partLauncher: {launcherEvery, m.probeLauncher, "start the container engine: systemctl start podman.socket, or docker"},
-		partForge:    {forgeEvery, m.joins.Forge.Check, "mayfly config check looks at the credential; curl -sI tells whether this machine reaches GitHub"},
+		partForge:    {forgeEvery, m.joins.CheckCredential, "mayfly config check looks at the credential; curl -sI tells whether this machine reaches GitHub"},
 	}
 }
 

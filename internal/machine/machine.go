@@ -153,7 +153,7 @@ func (m *Machine) openStore(ctx context.Context) error {
 		return err
 	}
 	m.bus, err = bus.Open(ctx, m.db, bus.Config{
-		Rules: rules, Targets: m.targets(), Log: m.config.Log, Retention: m.config.Archive.Keep, MaxSize: int64(m.config.Archive.MaxSize),
+		Rules: rules, Targets: m.targets(), Batches: m.batches(), Log: m.config.Log, Retention: m.config.Archive.Keep, MaxSize: int64(m.config.Archive.MaxSize),
 	})
 	if err != nil {
 		return err

@@ -22,6 +22,15 @@ func (o observed) Apply(ctx context.Context, in ledger.Input) (ledger.Result, er
 	return result, err
 }
 
+// ApplyAll implements [ledger.Store].
+func (o observed) ApplyAll(ctx context.Context, ins []ledger.Input) ([]ledger.Result, error) {
+	results, err := o.Ledger.ApplyAll(ctx, ins)
+	for i := range results {
+		o.hear(ctx, ins[i], results[i])
+	}
+	return results, err
+}
+
 // hear tells the images of the end of a runner, where that tells of its image.
 func (m *Machine) hear(ctx context.Context, in ledger.Input, result ledger.Result) {
 	if _, gone := in.(ledger.Gone); gone && result.Reason == "" { // and it was not gone before

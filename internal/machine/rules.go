@@ -24,7 +24,7 @@ var ownRules = []struct {
 	name, pattern, target string
 	workers               int
 }{
-	{"jobs", `{"source": ["github.com"], "detail-type": ["workflow_job"], "replay-name": [{"exists": false}]}`, "ledger", 32},
+	{"jobs", `{"source": ["github.com"], "detail-type": ["workflow_job"], "replay-name": [{"exists": false}]}`, "ledger", 1},
 	{"launch", `{"source": ["mayfly"], "detail-type": ["Runner Wanted"], "replay-name": [{"exists": false}]}`, "fleet", 32},
 	{"remove", `{"source": ["mayfly"], "detail-type": ["Runner Unwanted"], "replay-name": [{"exists": false}]}`, "removal", 16},
 	{"check", `{"source": ["mayfly"], "detail-type": ["Job Uncertain"], "replay-name": [{"exists": false}]}`, "check", 2},
@@ -56,7 +56,6 @@ func OwnRuleNames() (names []string) {
 // the configuration's rules.
 func (m *Machine) targets() map[string]bus.Target {
 	all := map[string]bus.Target{
-		"ledger":  final(m.observe),
 		"fleet":   final(carry(m.launch)),
 		"removal": final(carry(m.joins.Remove)),
 		"check":   final(carry(m.joins.Check)),
@@ -82,10 +81,18 @@ func (m *Machine) emit(tx *disk.Tx, effects []ledger.Effect) error {
 	return nil
 }
 
-// observe tells the ledger what GitHub said of a job.
-func (m *Machine) observe(ctx context.Context, e event.Event) error {
-	_, err := m.joins.Observe(ctx, e)
-	return err
+// batches returns the targets that take events together.
+func (m *Machine) batches() map[string]bus.Batch {
+	return map[string]bus.Batch{"ledger": m.observe}
+}
+
+// observe tells the ledger what GitHub said of jobs.
+func (m *Machine) observe(ctx context.Context, events []event.Event) []error {
+	errs := m.joins.Observe(ctx, events)
+	for i := range errs {
+		errs[i] = permanent(errs[i])
+	}
+	return errs
 }
 
 // launch starts a runner that is wanted, unless that has been done or is of no use
@@ -184,11 +191,13 @@ func carry[T ledger.Effect](out func(context.Context, T) error) bus.Target {
 
 // final has an error of the pipeline that no repetition makes good make a dead letter.
 func final(target bus.Target) bus.Target {
-	return func(ctx context.Context, e event.Event) error {
-		err := target(ctx, e)
-		if errors.Is(err, pipeline.ErrUseless) {
-			return bus.Permanent(err)
-		}
-		return err
+	return func(ctx context.Context, e event.Event) error { return permanent(target(ctx, e)) }
+}
+
+// permanent marks an error of the pipeline that no repetition makes good.
+func permanent(err error) error {
+	if errors.Is(err, pipeline.ErrUseless) {
+		return bus.Permanent(err)
 	}
+	return err
 }

@@ -138,7 +138,8 @@ func (p claimForge) answer(ctx context.Context, runner string, err error) error 
 		return claim.ErrTaken
 	case errors.Is(err, github.ErrNotFound), errors.Is(err, github.ErrUnprocessable),
 		errors.Is(err, github.ErrUnauthorized), errors.Is(err, github.ErrForbidden):
-		if _, lerr := p.Ledger.Apply(ctx, ledger.Failed{Runner: ledger.RunnerName(runner), Reason: err.Error(), Refused: true}); lerr != nil {
+		failed := ledger.Failed{Runner: ledger.RunnerName(runner), Reason: err.Error(), Refused: true, Unauthorized: errors.Is(err, github.ErrUnauthorized)}
+		if _, lerr := p.Ledger.Apply(ctx, failed); lerr != nil {
 			return lerr
 		}
 		return &claim.Refused{Reason: err.Error()}

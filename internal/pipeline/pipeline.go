@@ -35,6 +35,8 @@ type Config struct {
 	HookAt     string // whose webhook it is, as [HookScope] reads it; "" when that is not known
 	HookURL    string // the address of that webhook
 
+	Memo Memo // keeps what a further process has to know; nil: this one lives long
+
 	// Vanish ends the container of a runner and removes what is left of it; nil
 	// when nothing is, also when there was nothing.
 	Vanish func(ctx context.Context, runner ledger.RunnerName) error

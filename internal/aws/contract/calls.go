@@ -32,8 +32,13 @@ func Given(handler string) map[string]string {
 		"logs:PutLogEvents":    "Lambda writes the log as the function",
 	}
 	switch handler {
-	case HandlerLedger, HandlerSweep, HandlerRelease:
+	case HandlerSweep, HandlerRelease:
 		given["sqs:SendMessage"] = "Lambda sends what the function failed on to the dead letters, as the function"
+	}
+	if handler == HandlerLedger || handler == HandlerSweep {
+		for _, action := range []string{"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"} {
+			given[action] = "Lambda polls the function's queue as the function"
+		}
 	}
 	if handler == HandlerRelease {
 		given["iam:PassRole"] = "registering a task definition gives the task its roles"

@@ -65,7 +65,7 @@ func TestUpdates(t *testing.T) {
 		"source to S3":   {before: tree(t, "", x64), after: tree(t, "source: s3", x64), kept: []string{"Source"}, gone: []string{"PushesRule"}},
 		"source back":    {before: tree(t, "source: s3", x64), after: tree(t, "", x64)},
 		"pool renamed": {
-			before: tree(t, "", x64), after: tree(t, "", strings.Replace(x64, "small", "tiny", 1)), gone: []string{"PoolSmallQueued", "PoolSmallWanted", "PoolSmallTask"},
+			before: tree(t, "", x64), after: tree(t, "", strings.Replace(x64, "small", "tiny", 1)), gone: []string{"PoolSmallWanted", "PoolSmallTask"},
 		},
 		"pool with a role removed": {
 			before: tree(t, "", x64+deep), after: tree(t, "", x64), gone: []string{"PoolDeployRole"}, drain: deploy.Drain{Tasks: []string{"PoolDeployTask"}},

@@ -169,7 +169,7 @@ func (d *Deployment) keep(ctx context.Context) error {
 // handlerSettings are what the functions need of the configuration.
 func (d *Deployment) handlerSettings() contract.Settings {
 	return contract.Settings{
-		Pools: d.PoolSet(), Events: d.Webhook.Events, MaxBody: int64(d.Webhook.MaxBody),
+		Pools: d.PoolSet(), Hosts: d.StackHosts(), Events: d.Webhook.Events, MaxBody: int64(d.Webhook.MaxBody),
 		GitHub:    contract.GitHub{URL: d.GitHub.URL, CA: string(d.CA), AppID: d.GitHub.App.ID},
 		RunnersAt: d.GitHub.RunnersAt, HookAt: d.Webhook.At,
 		Image: contract.Image{Watch: d.Config.Image.Watch, Keep: d.Config.Image.Keep, Feed: d.Config.Image.Feed},

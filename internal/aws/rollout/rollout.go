@@ -67,7 +67,9 @@ func (s *Site) Running(ctx context.Context) (deploy.State, error) {
 }
 
 // Limits are those by which the stack's ledger decides.
-func (s *Site) Limits() ledger.Limits { return contract.Limits(s.PoolSet(), s.GitHub.RunnersAt) }
+func (s *Site) Limits() ledger.Limits {
+	return contract.Limits(s.PoolSet(), s.GitHub.RunnersAt, s.StackHosts())
+}
 
 // Catalog is the image catalog of the stack for one architecture.
 func (s *Site) Catalog(state deploy.State, architecture string) *catalog.Catalog {

@@ -34,6 +34,7 @@ func TestRolesAreWhatHandlersCall(t *testing.T) {
 				calls = slices.DeleteFunc(slices.Clone(calls), func(c string) bool { return strings.HasPrefix(c, "codecommit:") })
 			}
 			want := slices.Sorted(slices.Values(slices.Concat(calls, slices.Collect(maps.Keys(given)))))
+			want = slices.Compact(want) // the sweep takes up dead letters itself, as Lambda polls its queue
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%s: role of %s (-called +granted):\n%s", name, handler, diff)
 			}

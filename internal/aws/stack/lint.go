@@ -46,6 +46,7 @@ func Lint(body []byte) (Faults, error) {
 		"AWS::EventSchemas::Discoverer":      {(*linter).source},
 		"AWS::Lambda::Url":                   {(*linter).url},
 		"AWS::Lambda::Permission":            {(*linter).permission},
+		"AWS::Lambda::EventSourceMapping":    {(*linter).poller},
 		"AWS::Lambda::Function":              {(*linter).letters, (*linter).network},
 		"AWS::IAM::Role":                     {(*linter).trust, (*linter).role},
 		"AWS::IAM::Policy":                   {(*linter).policy},

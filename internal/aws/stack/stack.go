@@ -77,7 +77,7 @@ type Template struct {
 	Inline bool   // it is small enough for a request; otherwise it goes through S3
 }
 
-//go:embed template.yaml pool.yaml hosts.yaml build.yaml parts.yaml
+//go:embed template.yaml pool.yaml hosts.yaml build.yaml queues.yaml parts.yaml
 var files embed.FS
 
 // Render makes the template of s: the same bytes of the same settings. What is wrong

@@ -140,7 +140,7 @@ func TestResources(t *testing.T) {
 		t.Fatal(err)
 	}
 	for id, want := range map[string]string{
-		"Bus": "AWS::Events::EventBus", "PoolSmallQueued": "AWS::Events::Rule", "PoolBigArmRole": "AWS::IAM::Role", "PoolOwnImageTask": "AWS::ECS::TaskDefinition",
+		"Bus": "AWS::Events::EventBus", "PoolSmallWanted": "AWS::Events::Rule", "PoolBigArmRole": "AWS::IAM::Role", "PoolOwnImageTask": "AWS::ECS::TaskDefinition",
 		"HostAmd64Group": "AWS::AutoScaling::AutoScalingGroup", "HostArm64CapacityProvider": "AWS::ECS::CapacityProvider", "BuildArm64": "AWS::CodeBuild::Project",
 	} {
 		if got[id] != want {

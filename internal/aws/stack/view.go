@@ -27,6 +27,10 @@ type view struct {
 	SubnetBlocks  []string // their addresses
 	Endpoints     []endpoint
 	FunctionPorts []string // to which functions in the VPC have a way out
+	Queues        []queue
+
+	Memory                      int // MiB of each function that works on the ledger
+	LedgerTimeout, SweepTimeout int // seconds
 }
 
 // A poolView is what pool.yaml sees.
@@ -48,7 +52,8 @@ type poolView struct {
 type endpoint struct{ ID, Service string }
 
 func viewOf(s Settings) view {
-	v := view{AWS: s.AWS, KeepData: s.KeepData, Roles: []string{"TaskRole"}, OwnSubnets: []string{"A", "B", "C"}[:s.Zones], SubnetBlocks: blocks(s.CIDR, s.Zones)}
+	v := view{AWS: s.AWS, KeepData: s.KeepData, Roles: []string{"TaskRole"}, OwnSubnets: []string{"A", "B", "C"}[:s.Zones], SubnetBlocks: blocks(s.CIDR, s.Zones),
+		Queues: queues(), Memory: ledgerMemory, LedgerTimeout: ledgerTimeout, SweepTimeout: sweepTimeout}
 	for _, p := range s.Pools {
 		pv := poolViewOf(p)
 		pv.Site = s.Organization

@@ -50,6 +50,8 @@ func Test(t *testing.T, open Open) {
 		"lists newest first, page by page":   testLists,
 		"lists by image, of what came out":   testImages,
 		"gives copies":                       testSnapshot,
+		"applies many inputs at once":        testBatch,
+		"keeps what it says of a batch":      testBatchFault,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(t, open) })
