@@ -12,9 +12,9 @@ import (
 // with GPUs has one runner a host at least.
 func TestOwnHosts(t *testing.T) {
 	c := parse(t, onAWS("hosts: {max: 7}", "")+
-		"- {name: large, labels: [l], cpus: 8, memory: 28GiB, aws: {hosts: {types: [c7i.4xlarge], max: 2}}}\n"+
-		"- {name: any, labels: [a], aws: {hosts: {vcpus: 4, memory: 8GiB}}}\n"+
-		"- {name: gpu, labels: [g], cpus: 4, memory: 14GiB, aws: {hosts: {types: [g6.xlarge], gpus: 1, max: 3}}}\n")
+		"  - {name: large, labels: [l], cpus: 8, memory: 28GiB, aws: {hosts: {types: [c7i.4xlarge], max: 2}}}\n"+
+		"  - {name: any, labels: [a], aws: {hosts: {vcpus: 4, memory: 8GiB}}}\n"+
+		"  - {name: gpu, labels: [g], cpus: 4, memory: 14GiB, aws: {hosts: {types: [g6.xlarge], gpus: 1, max: 3}}}\n")
 	got := map[string]pool.Hosts{}
 	for _, h := range c.StackHosts() {
 		got[h.Pools[0]] = h
