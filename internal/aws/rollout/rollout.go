@@ -109,7 +109,7 @@ func (s *Site) bucket() *deploy.Bucket {
 // configured are the template's parameters that the configuration sets.
 func (s *Site) configured() map[string]string {
 	return map[string]string{
-		"SourceKind": s.AWS.Source, "VpcId": s.AWS.VPC, "SubnetIds": strings.Join(s.AWS.Subnets, ","),
+		"VpcId": s.AWS.VPC, "SubnetIds": strings.Join(s.AWS.Subnets, ","),
 		"RetentionDays": strconv.Itoa(s.AWS.RetentionDays), "AlarmEmail": s.AWS.Email,
 	}
 }

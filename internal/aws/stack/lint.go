@@ -67,6 +67,7 @@ func Lint(body []byte) (Faults, error) {
 	}
 	l.parameters()
 	l.mappings()
+	l.quotas()
 	slices.SortFunc(l.faults, func(a, b Fault) int { return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Message, b.Message)) })
 	return slices.Compact(l.faults), nil
 }
