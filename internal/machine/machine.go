@@ -70,7 +70,7 @@ type Machine struct {
 	config   Config
 	db       *disk.DB
 	bus      *bus.Bus
-	ledger   observed
+	ledger   observedStore
 	pipeline *pipeline.Pipeline
 	fleet    *fleet.Fleet
 	launcher Launcher
@@ -166,7 +166,7 @@ func (m *Machine) openStore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.ledger = observed{kept, m.hear}
+	m.ledger = observedStore{kept, m.hear}
 	m.pipeline.Ledger = m.ledger
 	return m.openCatalog(ctx)
 }
