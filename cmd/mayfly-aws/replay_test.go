@@ -63,7 +63,7 @@ func TestReplayOnAWS(t *testing.T) {
 	w.replays.Complete("chat")
 	out, errs, code = w.run(t, nil, "replay", "cancel", "launch-real")
 	w.must(t, out, errs, code)
-	if _, errs, code := w.run(t, nil, "replay", "cancel", "chat"); code != 1 || !strings.Contains(errs, "want one that runs\nhint: mayfly replay list") {
+	if _, errs, code := w.run(t, nil, "replay", "cancel", "chat"); code != 1 || !strings.Contains(errs, "no replay of that name runs\nhint: mayfly replay list") {
 		t.Errorf("cancelling what is over: exit code %d, %s", code, errs)
 	}
 	var states []string

@@ -10,6 +10,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/docker"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
+	"github.com/mayfly-ci/mayfly/internal/fleet/engine"
 	"github.com/mayfly-ci/mayfly/internal/fleet/sandbox"
 	"github.com/mayfly-ci/mayfly/internal/machine"
 	"github.com/mayfly-ci/mayfly/internal/tool"
@@ -72,7 +73,12 @@ func (s *setup) checkSandbox() error {
 	}
 	for i, p := range s.Limits.Pools {
 		if err := sandbox.Check(p); err != nil {
-			return machine.SandboxFault(s.FaultAt(fmt.Sprintf("pools[%d].network", i), "%v", err))
+			var no *fleet.Refusal
+			key := ""
+			if errors.As(err, &no) {
+				key = "." + no.Key
+			}
+			return machine.Refused(s.FaultAt(fmt.Sprintf("pools[%d]%s", i, key), "pool %q: %v", p.Name, err), err)
 		}
 	}
 	return nil
@@ -87,7 +93,7 @@ func (s *setup) checkEngine(ctx context.Context) config.Faults {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	socket, err := docker.Find(ctx, s.sockets()...)
-	if err != nil && s.Engine.Socket == "" && s.Launcher == machine.Auto {
+	if err != nil && s.Engine.Socket == "" && s.Launcher == machine.Auto && !machine.EngineInstalled() {
 		return nil // runners are sandboxes then
 	} else if err != nil {
 		return s.Config.FaultAt("engine.socket", "%s: mayfly up will not start: %s", cli.Printable(err.Error()), machine.HowToStart())
@@ -99,6 +105,19 @@ func (s *setup) checkEngine(ctx context.Context) config.Faults {
 	var found config.Faults
 	for _, t := range troubles {
 		found = append(found, s.Config.FaultAt("engine.socket", "%s", t)...)
+	}
+	return append(found, s.checkIsolation(ctx, socket)...)
+}
+
+// checkIsolation finds pools that the engine on socket refuses.
+func (s *setup) checkIsolation(ctx context.Context, socket string) (found config.Faults) {
+	for i, p := range s.Limits.Pools {
+		var no *fleet.Refusal
+		if err := engine.Check(ctx, socket, p.Isolation); errors.As(err, &no) {
+			found = append(found, s.Config.FaultAt(fmt.Sprintf("pools[%d].%s", i, no.Key), "pool %q: %v: mayfly up will not start: %s", p.Name, err, no.Hint)...)
+		} else if err != nil {
+			found = append(found, s.Config.FaultAt("engine.socket", "pool %q cannot be checked: %v", p.Name, err)...)
+		}
 	}
 	return found
 }

@@ -248,7 +248,7 @@ func expect(t *testing.T, want map[string]listedJob, body []byte) {
 		return
 	}
 	j := listedJob{Job: key, State: states[said].state, Conclusion: w.Conclusion}
-	if _, fits := demoPools().Route(w); !fits && said < 2 {
+	if _, fits := (&demoCmd{}).pools().Route(w); !fits && said < 2 {
 		j.State = "unroutable"
 	}
 	want[key] = j

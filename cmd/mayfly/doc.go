@@ -147,6 +147,8 @@
 //   - up.go runs the machine, and reads the configuration again at SIGHUP; down.go takes it
 //     down.
 //   - event.go and rule.go put events on the bus and show which rules match them.
+//   - logs.go (here the command, in package machine its other side) prints what a live
+//     runner prints.
 //   - image.go, image_build.go and image_canary.go build images and try them.
 //   - config_check.go, hook.go (the webhook) and token.go set things up.
 //   - lint.go routes the jobs of workflow files; package lint does the work.

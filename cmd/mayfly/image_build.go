@@ -47,9 +47,7 @@ func (i images) Build(ctx context.Context, c *tool.ImageBuild) (err error) {
 		return err
 	}
 	begin := time.Now()
-	built, err := b.Build(ctx, engine.Request{
-		Source: files, Agent: agent, Runner: runner, Base: settings.Base, Docker: settings.Docker, Log: i.Screen.Err,
-	})
+	built, err := b.Build(ctx, settings.Request(files, agent, runner, i.Screen.Err))
 	if err != nil {
 		return explainBuild(err)
 	}

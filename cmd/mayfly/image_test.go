@@ -35,7 +35,7 @@ func imageStoreAt(t *testing.T, socket string) (_ *engine.Builder, base string) 
 	}
 	t.Cleanup(func() { b.Close() })
 	base = hosttools.NewName("base-test")
-	dockertest.Load(t, socket, base, hosttools.Config{Tools: append(hosttools.Tools(), "jq", "zstd"), Trees: hosttools.Trees()})
+	dockertest.Load(t, socket, base, dockertest.Base())
 	return b, base
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"syscall"
+	_ "time/tzdata" // zones of warm.schedule, where the system has none
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/disk"
@@ -26,6 +27,7 @@ type commands struct {
 	Init    initCmd      `cmd:"" help:"Write a commented mayfly.yaml."`
 	Cfg     configCmd    `cmd:"" name:"config" help:"Check the configuration, print its schema or its reference."`
 	Lint    lintCmd      `cmd:"" help:"Check which pool takes each job of workflow files, before GitHub does."`
+	Logs    logsCmd      `cmd:"" help:"Print what a live runner prints."`
 	Event   eventCmd     `cmd:"" help:"Test an event pattern, or put events on the bus."`
 	Rule    ruleCmd      `cmd:"" help:"List rules, or show which ones an event matches."`
 	Image   imageCmd     `cmd:"" help:"Build, list and promote the images that runners start from."`

@@ -23,12 +23,15 @@ func officialWorld(t *testing.T, c worldConfig, inside string) *world {
 	if err := official.LayOut(host, tooltest.Binary("mayfly-minirunner")); err != nil {
 		t.Fatal(err)
 	}
-	c.launcher = fmt.Sprintf("launcher: sandbox\nsandbox: {programs: {%q: %q}}", host, inside)
+	c.launcher = fmt.Sprintf("launcher: sandbox\nsandbox: {runner: %q}", host)
+	if inside != pool.Home {
+		c.launcher = fmt.Sprintf("launcher: sandbox\nsandbox: {programs: {%q: %q}}", host, inside)
+	}
 	return newWorld(t, c)
 }
 
-// TestOfficialRunner runs jobs on GitHub's run.sh: as documented, and as people did before
-// that worked.
+// TestOfficialRunner runs jobs on GitHub's run.sh: as documented, and as data/field's
+// sandbox-official.yaml does.
 func TestOfficialRunner(t *testing.T) {
 	for name, c := range map[string]struct{ inside, command string }{
 		"as documented":   {pool.Home, pool.Home + "/run.sh"},

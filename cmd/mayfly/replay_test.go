@@ -85,12 +85,12 @@ func TestReplayCommands(t *testing.T) {
 		hint string
 	}{
 		"replay --from 1h --rule jobs":                  {2, "hint: --launch gives them"},
-		"replay --from 1h --name all":                   {1, `there is one of that name`},
+		"replay --from 1h --name all":                   {1, `a replay of that name exists`},
 		"replay --from 1h --rule no-such":               {1, "hint: mayfly rule list"},
 		"replay --from yesterday":                       {2, "want a time such as"},
 		"replay --from 2026-02-30":                      {2, "a day such as 2026-01-31"},
 		"replay":                                        {2, "--from"},
-		"replay cancel all":                             {1, "want one that runs"},
+		"replay cancel all":                             {1, "no replay of that name runs"},
 		"replay --from 1h --pattern " + file:            {2, "mayfly.yaml"},
 		"replay --from 1h --name ../x --rule pings":     {1, "want letters, digits"},
 		"replay cancel --state " + t.TempDir() + " all": {1, "hint: nothing has run"},

@@ -89,7 +89,7 @@ func onEngine(t *testing.T, socket string) worldConfig {
 		return engine.New(ctx, engine.Config{Socket: socket, Instance: instance, Agent: tooltest.Binary("mayfly-agent")})
 	}
 	dockertest.Load(t, socket, image, hosttools.Config{
-		Tools: []string{"bash", "env", "grep", "head", "ls", "rm", "sed", "sleep", "tail", "touch", "wc"},
+		Tools: []string{"bash", "dd", "df", "env", "grep", "head", "ls", "rm", "sed", "sleep", "tail", "touch", "wc"},
 		Files: map[string]string{rehearsal.Minirunner: tooltest.Binary("mayfly-minirunner")},
 	})
 	return worldConfig{

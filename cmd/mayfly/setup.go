@@ -43,7 +43,7 @@ func (s *setup) settings() (machine.Config, error) {
 		Webhook: webhook.Config{Secrets: s.Secrets.Webhook, MaxBody: int64(s.Webhook.MaxBody), Events: s.Webhook.Events},
 		Forge:   s.Forge(), Enterprise: s.GitHub.RunnersAt, HookAt: s.Webhook.At, HookURL: s.Webhook.URL,
 		Launcher: machine.Launch{
-			Kind: s.Launcher, Sockets: s.sockets(), Named: s.Engine.Socket != "", Programs: s.programs(), Agent: agent,
+			Kind: s.Launcher, Sockets: s.sockets(), Named: s.Engine.Socket != "", Programs: s.SandboxPrograms(), Agent: agent,
 		},
 		Image: s.image(), Version: version,
 	}, nil
@@ -51,7 +51,7 @@ func (s *setup) settings() (machine.Config, error) {
 
 // image are the settings of images that are built here.
 func (s *setup) image() machine.ImageConfig {
-	settings := machine.ImageConfig{Image: s.Image, Sockets: s.sockets(), State: s.State}
+	settings := machine.ImageConfig{Image: s.Image, Sockets: s.sockets(), State: s.State, Proxy: s.Proxy.Env()}
 	if settings.Source != "" {
 		settings.Source = s.Abs(settings.Source)
 	}
@@ -69,14 +69,6 @@ func (s *setup) sockets() []string {
 // engineSockets returns where engines usually listen.
 func engineSockets() []string {
 	return docker.Sockets(os.Getenv("DOCKER_HOST"), os.Getenv("XDG_RUNTIME_DIR"))
-}
-
-func (s *setup) programs() map[string]string {
-	absolute := map[string]string{}
-	for host, inside := range s.Sandbox.Programs {
-		absolute[s.Abs(host)] = inside
-	}
-	return absolute
 }
 
 // initCmd is `mayfly init`.

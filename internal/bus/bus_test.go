@@ -235,7 +235,7 @@ func TestConfig(t *testing.T) {
 		`rule without a name`:                                            func(c *bus.Config) { c.Rules[0].Name = "" },
 		`duplicate rule name "jobs"`:                                     func(c *bus.Config) { c.Rules = append(c.Rules, c.Rules[0]) },
 		`rule "jobs": pattern is missing`:                                func(c *bus.Config) { c.Rules[0].Pattern = nil },
-		`rule "jobs": target "x": want one that is there`:                func(c *bus.Config) { c.Rules[0].Target = "x" },
+		`rule "jobs": target "x" is not configured`:                      func(c *bus.Config) { c.Rules[0].Target = "x" },
 		`rule "jobs": attempts -1: want 1 or more, or 0 for the default`: func(c *bus.Config) { c.Rules[0].MaxAttempts = -1 },
 	}
 	for want, spoil := range tests {

@@ -11,12 +11,11 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
-// held is the condition of a QuarantineFilter.
+// held is the SQL condition of a QuarantineFilter.
 const held = `(? = 'null' OR id IN (SELECT value FROM json_each(?)))`
 
-// Quarantine keeps e aside, with the reason, and returns when it is on disk. An event
-// whose id is there or on the bus changes nothing and is not fresh. Errors are as with
-// [Bus.Publish].
+// Quarantine stores e with the reason and returns once it is on disk. An event whose id is in
+// quarantine or on the bus changes nothing and is not fresh. Errors are those of [Bus.Publish].
 func (b *Bus) Quarantine(ctx context.Context, e event.Event, reason string) (fresh bool, err error) {
 	if err := e.Validate(); err != nil {
 		return false, err
@@ -33,7 +32,7 @@ func (b *Bus) Quarantine(ctx context.Context, e event.Event, reason string) (fre
 
 const quarantineColumns = `id, source, detail_type, time, resources, detail, at, reason`
 
-// InQuarantine reads the events in quarantine that pass f, the newest first, limit at most.
+// InQuarantine returns up to limit quarantined events that pass f, newest first.
 func InQuarantine(ctx context.Context, db *disk.DB, f eventlog.QuarantineFilter, limit int) ([]eventlog.Quarantined, error) {
 	ids := texts(f.Events)
 	rows, err := db.Query(ctx, `SELECT `+quarantineColumns+` FROM quarantine WHERE `+held+` ORDER BY at DESC, id LIMIT ?`, ids, ids, limit)
@@ -43,7 +42,7 @@ func InQuarantine(ctx context.Context, db *disk.DB, f eventlog.QuarantineFilter,
 	return collect(rows, func() (eventlog.Quarantined, error) { return scanQuarantined(rows) })
 }
 
-// CountQuarantined counts the events in quarantine.
+// CountQuarantined returns the number of quarantined events.
 func CountQuarantined(ctx context.Context, db *disk.DB) (n int, err error) {
 	err = db.QueryRow(ctx, `SELECT count(*) FROM quarantine`).Scan(&n)
 	return n, err
@@ -62,9 +61,9 @@ func scanQuarantined(r row) (q eventlog.Quarantined, err error) {
 	return q, err
 }
 
-// Release has mend complete each event in quarantine that passes f, and publishes it, in
-// the transaction that takes it out of there. An event that mend refuses stays, with the
-// new reason. After an error, calling again does the rest.
+// Release completes each quarantined event that passes f with mend, and publishes it in the
+// transaction that removes it from quarantine. An event that mend refuses stays, with the new
+// reason. After an error, calling Release again does the rest.
 func (b *Bus) Release(ctx context.Context, f eventlog.QuarantineFilter, mend func(event.Event) (event.Event, error)) (r eventlog.Release, err error) {
 	ids, err := b.heldIDs(ctx, f)
 	for _, id := range ids {
@@ -105,7 +104,7 @@ func (b *Bus) release(tx *disk.Tx, id string, mend func(event.Event) (event.Even
 	return true, false, err
 }
 
-// heldIDs returns the ids of what is in quarantine and passes f, the oldest first.
+// heldIDs returns the ids of the quarantined events that pass f, oldest first.
 func (b *Bus) heldIDs(ctx context.Context, f eventlog.QuarantineFilter) ([]string, error) {
 	ids := texts(f.Events)
 	rows, err := b.db.Query(ctx, `SELECT id FROM quarantine WHERE `+held+` ORDER BY at, id`, ids, ids)
@@ -115,7 +114,7 @@ func (b *Bus) heldIDs(ctx context.Context, f eventlog.QuarantineFilter) ([]strin
 	return collect(rows, func() (id string, err error) { return id, rows.Scan(&id) })
 }
 
-// DropQuarantined forgets the events in quarantine that pass f, and returns how many.
+// DropQuarantined deletes the quarantined events that pass f, and returns how many.
 func (b *Bus) DropQuarantined(ctx context.Context, f eventlog.QuarantineFilter) (dropped int, err error) {
 	ids := texts(f.Events)
 	err = b.db.Write(ctx, func(tx *disk.Tx) error {

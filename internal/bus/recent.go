@@ -11,11 +11,11 @@ const (
 	maxRecentDetail = 32 << 10 // bytes; larger events are read from disk
 )
 
-// recent is the newest events, so that one that has just been published is not
-// read from disk for each of its rules. It takes 4 MiB at most.
+// recent caches the newest events, so that one that was just published is not read from disk for
+// each of its rules. It takes up to 4 MiB.
 type recent struct {
 	mu    sync.Mutex
-	slots [maxRecent]eventlog.Stored // guarded by mu; by their numbers modulo maxRecent
+	slots [maxRecent]eventlog.Stored // guarded by mu; indexed by number modulo maxRecent
 }
 
 func (r *recent) add(s eventlog.Stored) {

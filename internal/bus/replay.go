@@ -11,17 +11,17 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
-// A replay is one with how far it is.
+// A replay is an [eventlog.Replay] and its progress.
 type replay struct {
 	eventlog.Replay
-	cursor, last int64 // the numbers of the last event handed on, and of the last to be
+	cursor, last int64 // the number of the last event passed on, and of the last to be
 }
 
-// Replay begins a replay: the events of s, as they are in the log now, are delivered once
-// more, in their order. It returns when that is on disk; [Bus.Run] does the rest, also
-// after a crash, behind all that is new. An event comes to a rule once for each name, and
-// as any delivery at least once. An error of [ErrReplay] says what is wrong; a name that
-// was given before is, so that asking again after another error does nothing twice.
+// Replay begins a replay: the events of s that are in the log now are delivered again, in order. It
+// returns once the replay is on disk; [Bus.Run] makes the deliveries, behind all new ones, and
+// continues after a crash. For each replay name an event is made pending for a rule once, and like
+// any delivery it is delivered at least once. A faulty request is an error of [eventlog.ErrReplay]; so is a
+// known name, so that a repeated request after another error does nothing twice.
 func (b *Bus) Replay(ctx context.Context, name string, s eventlog.Selection) error {
 	if err := eventlog.CheckReplayName(name); err != nil {
 		return err
@@ -29,7 +29,7 @@ func (b *Bus) Replay(ctx context.Context, name string, s eventlog.Selection) err
 	queues := b.routes.Load().queues
 	for _, rule := range s.Rules {
 		if queues[rule] == nil {
-			return fmt.Errorf("%w: rule %q: want one that is there", eventlog.ErrReplay, rule)
+			return fmt.Errorf("%w: rule %q is not configured", eventlog.ErrReplay, rule)
 		}
 	}
 	after, last, err := bounds(ctx, b.db, s)
@@ -49,19 +49,19 @@ func (b *Bus) Replay(ctx context.Context, name string, s eventlog.Selection) err
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0) ON CONFLICT DO NOTHING`,
 			name, s.From.UnixMilli(), s.To.UnixMilli(), texts(s.Rules), text, s.Launch, after, last, b.now().UnixMilli())
 		if err == nil && n == 0 {
-			err = fmt.Errorf("%w: name %q: there is one of that name", eventlog.ErrReplay, name)
+			err = fmt.Errorf("%w: name %q: a replay of that name exists", eventlog.ErrReplay, name)
 		}
 		return err
 	})
 }
 
-// CancelReplay ends a replay that runs: what is pending of it is forgotten, and what is
-// under way is not tried again. What was delivered stays delivered.
+// CancelReplay ends a running replay: its pending deliveries are deleted, and those in flight are
+// not retried. What was delivered stays delivered.
 func (b *Bus) CancelReplay(ctx context.Context, name string) error {
 	return b.db.Write(ctx, func(tx *disk.Tx) error {
 		n, err := tx.Exec(`UPDATE replays SET ended = ?, cancelled = 1 WHERE name = ? AND ended = 0`, b.now().UnixMilli(), name)
 		if err == nil && n == 0 {
-			err = fmt.Errorf("%w: %q: want one that runs", eventlog.ErrReplay, name)
+			err = fmt.Errorf("%w: %q: no replay of that name runs", eventlog.ErrReplay, name)
 		}
 		if err != nil {
 			return err
@@ -69,6 +69,7 @@ func (b *Bus) CancelReplay(ctx context.Context, name string) error {
 		if _, err := tx.Exec(`DELETE FROM deliveries WHERE replay = ?`, name); err != nil {
 			return err
 		}
+		// Windows in memory may contain what was just deleted.
 		for _, q := range b.routes.Load().queues {
 			if err := q.refill(tx); err != nil {
 				return err
@@ -84,13 +85,13 @@ func isCancelled(tx *disk.Tx, replay string) (cancelled bool, err error) {
 		return false, nil
 	}
 	err = tx.QueryRow(`SELECT cancelled FROM replays WHERE name = ?`, replay).Scan(&cancelled)
-	if errors.Is(err, sql.ErrNoRows) { // long over: this is of a letter that was retried
+	if errors.Is(err, sql.ErrNoRows) { // the replay expired: this is a dead letter of it that was retried
 		err = nil
 	}
 	return cancelled, err
 }
 
-// Replays reads the replays that run, and those that have ended in the last days, the newest first.
+// Replays returns the running replays and those that ended within their retention, newest first.
 func Replays(ctx context.Context, db *disk.DB) ([]eventlog.Replay, error) {
 	rows, err := db.Query(ctx, `SELECT `+replayColumns+`,
 		(SELECT count(*) FROM deliveries WHERE deliveries.replay <> '' AND deliveries.replay = name),
@@ -109,7 +110,8 @@ func Replays(ctx context.Context, db *disk.DB) ([]eventlog.Replay, error) {
 
 const replayColumns = `name, since, until, rules, pattern, launch, cursor, last, begun, ended, cancelled, events, deliveries`
 
-// scanReplay reads a replay from [replayColumns], and what else the query has into counts.
+// scanReplay reads a replay from [replayColumns], and further columns of the query into pending and
+// dead.
 func scanReplay(row row, counts ...any) (r replay, err error) {
 	var since, until, begun, ended int64
 	var rules, text string

@@ -132,11 +132,11 @@ func TestReplayRefused(t *testing.T) {
 	defer func() { w.stop() }()
 	w.replay("a.B-9_", eventlog.Selection{})
 	for want, f := range map[string]func() error{
-		`name "a b"`:              func() error { return w.bus.Replay(t.Context(), "a b", eventlog.Selection{}) },
-		`name "": want`:           func() error { return w.bus.Replay(t.Context(), "", eventlog.Selection{}) },
-		`there is one`:            func() error { return w.bus.Replay(t.Context(), "a.B-9_", eventlog.Selection{}) },
-		`rule "x": want one that`: func() error { return w.bus.Replay(t.Context(), "b", eventlog.Selection{Rules: []string{"x"}}) },
-		`"b": want one that runs`: func() error { return w.bus.CancelReplay(t.Context(), "b") },
+		`name "a b"`:                       func() error { return w.bus.Replay(t.Context(), "a b", eventlog.Selection{}) },
+		`name "": want`:                    func() error { return w.bus.Replay(t.Context(), "", eventlog.Selection{}) },
+		`of that name exists`:              func() error { return w.bus.Replay(t.Context(), "a.B-9_", eventlog.Selection{}) },
+		`rule "x" is not configured`:       func() error { return w.bus.Replay(t.Context(), "b", eventlog.Selection{Rules: []string{"x"}}) },
+		`"b": no replay of that name runs`: func() error { return w.bus.CancelReplay(t.Context(), "b") },
 	} {
 		if err := f(); !errors.Is(err, eventlog.ErrReplay) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v; want %s", err, want)

@@ -11,7 +11,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
-// PreviewReplay tells what a replay of s to rules would do. It changes nothing.
+// Preview returns what a replay of s to rules would do. It changes nothing.
 func PreviewReplay(ctx context.Context, db *disk.DB, s eventlog.Selection, rules []Rule) (eventlog.Preview, error) {
 	p := eventlog.Preview{Deliveries: map[string]int{}}
 	set := newRoutes(rules, nil, nil).set
@@ -30,12 +30,11 @@ func PreviewReplay(ctx context.Context, db *disk.DB, s eventlog.Selection, rules
 	return p, err
 }
 
-// selectionBatch is how many events are read at once: small enough for memory, whatever
-// is in them.
+// selectionBatch is how many events are read at once, a bound on memory.
 const selectionBatch = 100
 
-// Each calls f with each event of the log between From and To of s, in the order of
-// publishing, until it returns an error. Pattern and Rules do not count.
+// Each calls f with each event of the log between From and To, in publishing order, until f returns
+// an error. It ignores Pattern and Rules.
 func Each(ctx context.Context, db *disk.DB, s eventlog.Selection, f func(eventlog.Stored) error) error {
 	after, last, err := bounds(ctx, db, s)
 	for err == nil && after < last {
@@ -50,8 +49,7 @@ func Each(ctx context.Context, db *disk.DB, s eventlog.Selection, f func(eventlo
 	return err
 }
 
-// batchAfter reads the next events after a number, up to another, and returns the number
-// to go on after.
+// batchAfter returns the next events after a number, up to last, and the number to continue after.
 func batchAfter(ctx context.Context, db *disk.DB, after, last int64) ([]eventlog.Stored, int64, error) {
 	rows, err := db.Query(ctx, `SELECT `+columns+` FROM `+whole+` WHERE events.seq > ? AND events.seq <= ? ORDER BY events.seq LIMIT ?`, after, last, selectionBatch)
 	if err != nil {
@@ -64,7 +62,7 @@ func batchAfter(ctx context.Context, db *disk.DB, after, last int64) ([]eventlog
 	return batch, last, err
 }
 
-// bounds finds the events of s, which are those after one number up to another.
+// bounds returns the numbers of the events of s: those greater than after, up to last.
 func bounds(ctx context.Context, db *disk.DB, s eventlog.Selection) (after, last int64, err error) {
 	if after, err = lastBefore(ctx, db, s.From); err != nil {
 		return 0, 0, err
@@ -77,13 +75,13 @@ func bounds(ctx context.Context, db *disk.DB, s eventlog.Selection) (after, last
 	return after, max(after, last), err
 }
 
-// lastBefore returns the number of the last event that was published before t.
+// lastBefore returns the number of the last event published before t.
 func lastBefore(ctx context.Context, db *disk.DB, t time.Time) (int64, error) {
 	return lastWith(ctx, db, "published", unixMilli(t))
 }
 
-// lastWith returns the number of the last event with less than limit in a column that
-// grows with the numbers of events, so that few of them must be looked at.
+// lastWith returns the number of the last event with less than limit in a column that grows with
+// the numbers. It searches by bisection, because the columns have no index.
 func lastWith(ctx context.Context, db *disk.DB, column string, limit int64) (int64, error) {
 	var low, high int64 // the number is low or more, and less than high
 	err := db.QueryRow(ctx, `SELECT coalesce(min(seq), 1) - 1, coalesce(max(seq), 0) + 1 FROM events`).Scan(&low, &high)
@@ -100,7 +98,7 @@ func lastWith(ctx context.Context, db *disk.DB, column string, limit int64) (int
 	return low, err
 }
 
-// pick returns the rules of set that s sends an event to, as a replay of that name.
+// pick returns the rules of set to which s sends an event in a replay of that name.
 func pick(s eventlog.Selection, set *pattern.Set, replay string, e event.Event) ([]string, error) {
 	if len(e.Detail) == 0 {
 		return nil, nil

@@ -27,7 +27,7 @@ var nouns = []string{"internal/event", "internal/eventlog", "internal/pool", "in
 // plain packages use nothing outside the standard library and the nouns.
 var plain = []string{
 	"internal/event", "internal/event/pattern", "internal/event/schema", "internal/event/transform", "internal/ledger", "internal/ledger/whatif",
-	"internal/eventlog", "internal/pool", "internal/secret", "internal/agent", "internal/agent/signed", "internal/claim", "cmd/mayfly-agent",
+	"internal/eventlog", "internal/pool", "internal/secret", "internal/agent", "internal/agent/podman", "internal/agent/signed", "internal/claim", "cmd/mayfly-agent",
 	"internal/aws/contract", "internal/image",
 }
 
@@ -126,8 +126,8 @@ func TestPartsDoNotImportParents(t *testing.T) {
 	}
 }
 
-// joints are the packages that join stages and their plugs; cmd/ joins those.
-var joints = []string{"cmd", "internal/machine", "internal/rehearsal", "internal/aws/rollout", "internal/inspect/local", "internal/inspect/stack", "internal/tool"}
+// joints are the packages that join stages and their plugs; cmd/ joins those. A test kit joins as well.
+var joints = []string{"cmd", "internal/machine", "internal/rehearsal", "internal/aws/rollout", "internal/aws/awstest", "internal/inspect/local", "internal/inspect/stack", "internal/tool"}
 
 func TestOnlyJointsImportPlugs(t *testing.T) {
 	plugs := []string{"internal/fleet/engine", "internal/fleet/sandbox", "internal/image/engine", "internal/image/sqlite", "internal/ledger/sqlite", "internal/ledger/dynamo", "internal/ledger/whatif", "internal/bus/target", "internal/bus/registry"}
@@ -183,7 +183,7 @@ func TestLibrariesHaveOneHome(t *testing.T) {
 		"github.com/rhysd/actionlint":             {"internal/github/workflow"},
 		"github.com/robfig/cron":                  {"internal/github/workflow"},
 		"github.com/goccy/go-yaml":                {"internal/config", "internal/github/workflow", "internal/github/minirunner", "internal/aws/stack"},
-		"github.com/prometheus/":                  {"internal/machine"},
+		"github.com/prometheus/":                  {"internal/machine/metrics"},
 		"github.com/alecthomas/kong":              {"cmd/mayfly-bench", "internal/cli", "internal/tool"},
 		"github.com/google/go-containerregistry":  {"internal/image", "internal/docker/dockertest"},
 	}

@@ -10,12 +10,12 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/webhook"
 )
 
-// What commands may ask for, and how it is done.
+// Orders are what commands may ask of a machine.
 
-// A PutAnswer says what became of events.
+// A PutAnswer counts published events.
 type PutAnswer struct {
 	Published int `json:"published"`
-	Known     int `json:"known"` // by their ids, so that nothing was done
+	Known     int `json:"known"` // ignored, because their ids were known
 }
 
 // put publishes events.
@@ -34,12 +34,12 @@ func (m *Machine) put(ctx context.Context, events []event.Event) (a PutAnswer, e
 	return a, nil
 }
 
-// release routes events in quarantine again and publishes them.
+// release routes quarantined events again and publishes them.
 func (m *Machine) release(ctx context.Context, f eventlog.QuarantineFilter) (eventlog.Release, error) {
 	return m.bus.Release(ctx, f, func(e event.Event) (event.Event, error) { return RouteAgain(e, m.pools()) })
 }
 
-// RouteAgain completes an event from quarantine, or says what it lacks.
+// RouteAgain routes a quarantined event, or returns what is missing.
 func RouteAgain(e event.Event, pools pool.Set) (event.Event, error) {
 	routed, err := webhook.Route(e, pools)
 	return routed.Event, err

@@ -107,7 +107,7 @@ func (r *Replays) Start(ctx context.Context, name string, s eventlog.Selection, 
 		ReplayName: &name, EventSourceArn: &r.archive, EventStartTime: &s.From, EventEndTime: &s.To, Destination: to,
 	})
 	if refusal.Is(err, "ResourceAlreadyExistsException") {
-		return refusal.New(fmt.Errorf("name %q: there is one of that name", name), "--name gives another: EventBridge knows names for 90 days, and all of the account's")
+		return refusal.New(fmt.Errorf("name %q: a replay of that name exists", name), "--name gives another: EventBridge knows names for 90 days, and all of the account's")
 	}
 	return err
 }
@@ -162,7 +162,7 @@ func (r *Replays) List(ctx context.Context) (all []Replay, err error) {
 }
 
 // ErrNoReplay is of a name under which no replay of the archive runs.
-var ErrNoReplay = errors.New("want one that runs")
+var ErrNoReplay = errors.New("no replay of that name runs")
 
 // Cancel ends a replay that runs. What was delivered stays delivered.
 func (r *Replays) Cancel(ctx context.Context, name string) error {

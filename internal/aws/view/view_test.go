@@ -331,7 +331,7 @@ func TestReplay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := replays.Start(t.Context(), "again", hour, rules); err == nil || !strings.Contains(err.Error(), "there is one of that name") {
+	if err := replays.Start(t.Context(), "again", hour, rules); err == nil || !strings.Contains(err.Error(), "a replay of that name exists") {
 		t.Errorf("a name for the second time: %v", err)
 	}
 	got := map[string]string{}

@@ -32,6 +32,7 @@ const (
 // Build arguments of the Dockerfile.
 const (
 	ArgBase     = "BASE"            // image to build on; the Dockerfile has a default, pinned by digest
+	ArgPackages = "PACKAGES"        // more packages of the base's, separated by spaces
 	ArgDocker   = "DOCKER"          // yes adds Docker's command line and buildx
 	ArgVersion  = "RUNNER_VERSION"  // such as 2.336.0; required
 	ArgSHA256   = "RUNNER_SHA256"   // of the archive, in hex; required

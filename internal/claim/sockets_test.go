@@ -121,18 +121,18 @@ func (h *hub) Forget(_ context.Context, _ claim.Permit, runner string) error {
 }
 
 // open opens the socket of r1 in dir.
-func open(t *testing.T, dir string, b *book, h *hub) (*claim.Desk, string) {
+func open(t *testing.T, dir string, b *book, h *hub) (*claim.SocketServer, string) {
 	t.Helper()
-	desk, err := claim.New(claim.Config{Dir: dir, Ledger: b, Forge: h, Log: slog.New(slog.DiscardHandler)})
+	sockets, err := claim.New(claim.Config{Dir: dir, Ledger: b, Forge: h, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { desk.Close("r1") })
-	folder, err := desk.Open("r1")
+	t.Cleanup(func() { sockets.Close("r1") })
+	folder, err := sockets.Open("r1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return desk, filepath.Join(folder, claim.SocketName)
+	return sockets, filepath.Join(folder, claim.SocketName)
 }
 
 // post makes one request on socket and returns status, header and body.
@@ -325,11 +325,11 @@ func TestRestart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			desk, socket := open(t, dir, test.book, test.hub)
+			sockets, socket := open(t, dir, test.book, test.hub)
 			if res, body := post(t, socket, claim.PathClaim, ""); res.StatusCode != test.before {
 				t.Fatalf("before: %s %s, want %d", res.Status, body, test.before)
 			}
-			if err := desk.Shutdown(t.Context()); err != nil {
+			if err := sockets.Shutdown(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			_, again := open(t, dir, test.book, test.hub)
@@ -348,36 +348,36 @@ func TestRestart(t *testing.T) {
 
 func TestFolders(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), strings.Repeat("deep/", 40), "claims") // no unix address is that long
-	desk, socket := open(t, dir, &book{}, &hub{})
+	sockets, socket := open(t, dir, &book{}, &hub{})
 	for path, want := range map[string]os.FileMode{dir: 0o700, filepath.Dir(socket): 0o711, socket: 0o666} {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
 			t.Errorf("%s: %v %v, want %v", path, info.Mode().Perm(), err, want)
 		}
 	}
-	if again, err := desk.Open("r1"); err != nil || again != filepath.Dir(socket) {
+	if again, err := sockets.Open("r1"); err != nil || again != filepath.Dir(socket) {
 		t.Errorf("opened again at %s: %v", again, err)
 	}
-	if names, err := desk.Runners(); err != nil || !cmp.Equal(names, []string{"r1"}) {
+	if names, err := sockets.Runners(); err != nil || !cmp.Equal(names, []string{"r1"}) {
 		t.Errorf("runners %v: %v", names, err)
 	}
 	for _, name := range []string{"", "..", "a/b", "A", ".r1", strings.Repeat("a", 65)} {
-		if _, err := desk.Open(name); err == nil {
+		if _, err := sockets.Open(name); err == nil {
 			t.Errorf("a socket for %q was opened", name)
 		}
-		if err := desk.Close(name); err == nil {
+		if err := sockets.Close(name); err == nil {
 			t.Errorf("%q was closed", name)
 		}
 	}
 	if err := os.WriteFile(filepath.Join(dir, ".r1"), nil, 0o600); err != nil { // as a crash leaves it
 		t.Fatal(err)
 	}
-	if err := desk.Close("r1"); err != nil {
+	if err := sockets.Close("r1"); err != nil {
 		t.Fatal(err)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
 		t.Errorf("left in the folder: %v, %v", left, err)
 	}
-	if err := desk.Close("r1"); err != nil {
+	if err := sockets.Close("r1"); err != nil {
 		t.Errorf("closing what is closed: %v", err)
 	}
 }
@@ -388,15 +388,15 @@ func TestHostileFolder(t *testing.T) {
 	victim := filepath.Join(dir, "victim")
 	os.WriteFile(victim, []byte("kept"), 0o600)
 	claims := filepath.Join(dir, "claims")
-	desk, socket := open(t, claims, &book{}, &hub{})
-	desk.Shutdown(t.Context())
+	sockets, socket := open(t, claims, &book{}, &hub{})
+	sockets.Shutdown(t.Context())
 	os.Remove(socket)
 	os.Symlink(victim, socket)
-	desk, _ = open(t, claims, &book{}, &hub{})
+	sockets, _ = open(t, claims, &book{}, &hub{})
 	if res, _ := post(t, socket, claim.PathClaim, ""); res.StatusCode != http.StatusOK {
 		t.Errorf("claim: %s", res.Status)
 	}
-	desk.Close("r1")
+	sockets.Close("r1")
 	info, err := os.Stat(victim)
 	if text, _ := os.ReadFile(victim); err != nil || info.Mode().Perm() != 0o600 || string(text) != "kept" {
 		t.Errorf("the link's target is now %v %q: %v", info.Mode(), text, err)
@@ -447,7 +447,7 @@ func TestReportsAreCounted(t *testing.T) {
 
 // TestConnectionsAreLimited has a job hold connections open: a further one waits.
 func TestConnectionsAreLimited(t *testing.T) {
-	desk, socket := open(t, t.TempDir(), &book{}, &hub{})
+	sockets, socket := open(t, t.TempDir(), &book{}, &hub{})
 	var held []net.Conn
 	for range 8 {
 		c, err := dial(t.Context(), socket)
@@ -471,26 +471,26 @@ func TestConnectionsAreLimited(t *testing.T) {
 	if status := <-done; status != http.StatusOK {
 		t.Errorf("answered %d when a place was free", status)
 	}
-	if err := desk.Close("r1"); err != nil {
+	if err := sockets.Close("r1"); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestNoSecretInLog(t *testing.T) {
 	var log bytes.Buffer
-	desk, err := claim.New(claim.Config{
+	sockets, err := claim.New(claim.Config{
 		Dir: t.TempDir(), Ledger: &book{}, Forge: &hub{},
 		Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := desk.Open("r1")
+	dir, err := sockets.Open("r1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, body := post(t, filepath.Join(dir, claim.SocketName), claim.PathClaim, "")
-	if err := desk.Shutdown(t.Context()); err != nil {
+	if err := sockets.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if text := log.String(); !strings.Contains(text, "job=acme/web/1/1") || strings.Contains(text, "jit-") || !strings.Contains(body, "jit-1") {
@@ -508,16 +508,16 @@ func FuzzClaimRequest(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	desk, err := claim.New(claim.Config{Dir: f.TempDir(), Ledger: &book{}, Forge: &hub{}, Log: slog.New(slog.DiscardHandler)})
+	sockets, err := claim.New(claim.Config{Dir: f.TempDir(), Ledger: &book{}, Forge: &hub{}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, request []byte) {
-		folder, err := desk.Open("fuzz")
+		folder, err := sockets.Open("fuzz")
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer desk.Close("fuzz")
+		defer sockets.Close("fuzz")
 		conn, err := dial(t.Context(), filepath.Join(folder, claim.SocketName))
 		if err != nil {
 			t.Fatal(err)

@@ -37,7 +37,7 @@ func TestForgeTrustsCA(t *testing.T) {
 		t.Fatal(err)
 	}
 	for ca, ok := range map[string]bool{"": false, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: hub.Certificate().Raw})): true} {
-		p := &place{settings: contract.Settings{GitHub: contract.GitHub{URL: hub.URL, CA: ca}}, aws: function.Config(getenv), getenv: getenv, log: slog.New(slog.DiscardHandler)}
+		p := &environment{settings: contract.Settings{GitHub: contract.GitHub{URL: hub.URL, CA: ca}}, aws: function.Config(getenv), getenv: getenv, log: slog.New(slog.DiscardHandler)}
 		forge, err := p.forge(t.Context())
 		if err != nil {
 			t.Fatal(err)

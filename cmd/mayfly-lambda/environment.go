@@ -19,18 +19,18 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
-// A place is where a function runs: what the zip and the stack give it.
-type place struct {
+// A environment is where a function runs: what the zip and the stack give it.
+type environment struct {
 	settings contract.Settings
 	aws      aws.Config
 	getenv   func(string) string
 	log      *slog.Logger
 }
 
-func (p *place) limits() ledger.Limits { return p.settings.Limits() }
+func (p *environment) limits() ledger.Limits { return p.settings.Limits() }
 
 // ledger opens the stack's ledger. What told reports as told is not put on the bus.
-func (p *place) ledger(told func(ledger.Input, ledger.Effect) bool) *dynamo.Ledger {
+func (p *environment) ledger(told func(ledger.Input, ledger.Effect) bool) *dynamo.Ledger {
 	bus := eventbus.New(p.aws, p.getenv(contract.EnvBus))
 	return dynamo.New(dynamodb.NewFromConfig(p.aws), dynamo.Config{
 		Table: p.getenv(contract.EnvTable), Limits: p.limits(), Handled: told, Log: p.log,
@@ -49,7 +49,7 @@ func (p *place) ledger(told func(ledger.Input, ledger.Effect) bool) *dynamo.Ledg
 }
 
 // forge opens GitHub, as whom the App's secret says: the key of an App, or a token.
-func (p *place) forge(ctx context.Context) (*github.Client, error) {
+func (p *environment) forge(ctx context.Context) (*github.Client, error) {
 	value, err := secrets.Read(ctx, secretsmanager.NewFromConfig(p.aws), p.getenv(contract.EnvAppSecret))
 	if err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func (p *place) forge(ctx context.Context) (*github.Client, error) {
 }
 
 // pipeline joins a ledger to GitHub.
-func (p *place) pipeline(ctx context.Context, store ledger.Store) (pipeline.Config, error) {
+func (p *environment) pipeline(ctx context.Context, store ledger.Store) (pipeline.Config, error) {
 	forge, err := p.forge(ctx)
 	return pipeline.Config{
 		Ledger: store, Forge: forge, Limits: p.limits, Log: p.log,

@@ -16,25 +16,25 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/claim"
 )
 
-// Pauses between attempts: the socket may be away while Mayfly restarts.
+// Pauses between attempts: the socket is gone while Mayfly restarts.
 const (
 	firstPause = 50 * time.Millisecond
 	longPause  = 2 * time.Second
 )
 
-// callLimit is for one attempt; a desk answers a claim within 70 s or never.
+// callLimit bounds one attempt; a claim is answered within 70 s or never.
 const callLimit = 90 * time.Second
 
-// maxAnswer is far more than a JIT configuration takes.
+// maxAnswer is far more than a JIT configuration needs.
 const maxAnswer = 1 << 20
 
-// A Channel leads to who answers claims, and says who is asking.
+// A Channel reaches the server of claims, and identifies the caller.
 type Channel struct {
-	URL       string // what the protocol's paths follow
+	URL       string // prefix of the protocol's paths
 	Transport http.RoundTripper
 }
 
-// Socket is the channel of a runner on one machine: the claim socket at path.
+// Socket returns the channel of a runner on one machine: the claim socket at path.
 func Socket(path string) Channel {
 	var dialer net.Dialer
 	return Channel{URL: "http://claim", Transport: &http.Transport{
@@ -45,21 +45,20 @@ func Socket(path string) Channel {
 	}}
 }
 
-// A desk is the other side of the channel.
-type desk struct {
+// A client speaks the claim protocol over a channel.
+type client struct {
 	url  string
 	http *http.Client
 }
 
-func newDesk(c Channel) *desk {
-	return &desk{strings.TrimSuffix(c.URL, "/"), &http.Client{Timeout: callLimit, Transport: c.Transport}}
+func newClient(c Channel) *client {
+	return &client{strings.TrimSuffix(c.URL, "/"), &http.Client{Timeout: callLimit, Transport: c.Transport}}
 }
 
-// claim claims until there is a final answer or ctx ends. A refusal is a
-// *[claim.Refused].
-func (d *desk) claim(ctx context.Context) (claim.Grant, error) {
+// claim claims until the answer is final or ctx ends. A refusal is a *[claim.Refused].
+func (c *client) claim(ctx context.Context) (claim.Grant, error) {
 	var grant claim.Grant
-	err := persist(ctx, func() error { return d.post(ctx, claim.PathClaim, struct{}{}, &grant) })
+	err := persist(ctx, func() error { return c.post(ctx, claim.PathClaim, struct{}{}, &grant) })
 	if err == nil && grant.JIT == "" {
 		err = &claim.Refused{Reason: "the grant holds no configuration"}
 	}
@@ -67,26 +66,26 @@ func (d *desk) claim(ctx context.Context) (claim.Grant, error) {
 }
 
 // report makes one attempt to report r.
-func (d *desk) report(ctx context.Context, r claim.Report) error {
-	return d.post(ctx, claim.PathReport, r, nil)
+func (c *client) report(ctx context.Context, r claim.Report) error {
+	return c.post(ctx, claim.PathReport, r, nil)
 }
 
-// insist reports r until it is taken or refused, or ctx ends.
-func (d *desk) insist(ctx context.Context, r claim.Report) error {
-	return persist(ctx, func() error { return d.report(ctx, r) })
+// insist reports r until it is accepted or refused, or ctx ends.
+func (c *client) insist(ctx context.Context, r claim.Report) error {
+	return persist(ctx, func() error { return c.report(ctx, r) })
 }
 
-func (d *desk) post(ctx context.Context, path string, in, out any) error {
+func (c *client) post(ctx context.Context, path string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	res, err := d.http.Do(req)
+	res, err := c.http.Do(req)
 	if err != nil {
 		return err
 	}
@@ -98,10 +97,10 @@ func (d *desk) post(ctx context.Context, path string, in, out any) error {
 	return read(res, answer, out)
 }
 
-// read turns an answer into out or into the error that it stands for. Between the
-// agent and a claim function there is a service that answers for itself when it is
-// busy (429), when the function fails (5xx), and when it does not know the role yet
-// (403, without a reason of ours): all of that passes.
+// read decodes an answer into out or into the error it represents. Between the agent and a claim
+// function is a service with answers of its own: when it is busy (429), when the function fails
+// (5xx), and when it does not know the role yet (403 without one of our reasons). All of those are
+// temporary.
 func read(res *http.Response, answer []byte, out any) error {
 	var refusal claim.Refusal
 	unread := json.Unmarshal(answer, &refusal) != nil || refusal.Reason == ""
@@ -121,8 +120,8 @@ func read(res *http.Response, answer []byte, out any) error {
 	return &claim.Refused{Reason: refusal.Reason}
 }
 
-// persist calls f until its error is nil or final. It gives up when ctx ends, or
-// will have ended before f may be called again.
+// persist calls f until its error is nil or final. It gives up when ctx ends, or would end before
+// the next call.
 func persist(ctx context.Context, f func() error) error {
 	for pause := firstPause; ; pause = min(2*pause, longPause) {
 		err := f()
