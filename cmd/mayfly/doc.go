@@ -56,7 +56,8 @@
 //
 // cmd/mayfly-agent is the first process of every container: it claims, starts the
 // runner, watches its output, enforces its time limits, reports and leaves. On AWS it
-// claims at a function, with calls that agent/signed signs as the task's role.
+// claims at a function, with calls that agent/signed signs as the task's role. In pools with
+// docker: engine it gives the runner a container engine: agent/podman listens in its place.
 //
 // # 7. image
 //
