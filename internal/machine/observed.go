@@ -24,7 +24,7 @@ func (o observedStore) Apply(ctx context.Context, in ledger.Input) (ledger.Resul
 }
 
 // ApplyAll implements [ledger.Store].
-func (o observed) ApplyAll(ctx context.Context, ins []ledger.Input) ([]ledger.Result, error) {
+func (o observedStore) ApplyAll(ctx context.Context, ins []ledger.Input) ([]ledger.Result, error) {
 	results, err := o.Ledger.ApplyAll(ctx, ins)
 	for i := range results {
 		o.hear(ctx, ins[i], results[i])
@@ -32,7 +32,7 @@ func (o observed) ApplyAll(ctx context.Context, ins []ledger.Input) ([]ledger.Re
 	return results, err
 }
 
-// hear tells the images of the end of a runner, where that tells of its image.
+// hear tells the image catalog about the end of a runner.
 func (m *Machine) hear(ctx context.Context, in ledger.Input, result ledger.Result) {
 	if _, gone := in.(ledger.Gone); gone && result.Reason == "" { // without a reason to ignore it: the runner was live before
 		m.images.hear(ctx, result.Runner)
