@@ -94,7 +94,7 @@ func (c *deployCmd) open(ctx context.Context, all *commands, screen *cli.Screen)
 	d := rollout.NewDeployment(cloud.Site, rollout.Access{Secrets: cloud.secrets, CA: cloud.ca, Forge: forge}, settings, template)
 	d.Image, d.NoStack, d.Programs, d.Unpermitted = from, c.NoStack, c.Programs, c.Ignore
 	d.Stack.Look, d.Tell = c.Look, tellProgress(screen)
-	d.ByHand = func(m github.Manual) { printManual(screen, m) }
+	d.ByHand = func(m github.Manual) { printManual(screen, "GitHub", m) }
 	return d, nil
 }
 

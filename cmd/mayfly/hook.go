@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
-	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
@@ -26,11 +26,11 @@ type hookAt struct {
 }
 
 // open returns a client, whose webhook it is, and what it should be.
-func (h hookAt) open(c *commands) (*github.Client, github.Scope, github.HookConfig, error) {
-	none := func(err error) (*github.Client, github.Scope, github.HookConfig, error) {
-		return nil, github.Scope{}, github.HookConfig{}, err
+func (h hookAt) open(c *commands) (forge.Forge, forge.Scope, forge.HookConfig, error) {
+	none := func(err error) (forge.Forge, forge.Scope, forge.HookConfig, error) {
+		return nil, forge.Scope{}, forge.HookConfig{}, err
 	}
-	s, forge, err := clientFor(c.Config)
+	s, client, err := clientFor(c.Config)
 	if err != nil {
 		return none(err)
 	}
@@ -47,35 +47,35 @@ func (h hookAt) open(c *commands) (*github.Client, github.Scope, github.HookConf
 	if err != nil {
 		return none(cli.Usage(err, "app, acme, acme/web or enterprises/SLUG"))
 	}
-	return forge, at, github.HookConfig{URL: s.Webhook.URL, Secret: s.secrets.Webhook[0], Events: s.Webhook.Events}, nil
+	return client, at, forge.HookConfig{URL: s.Webhook.URL, Secret: s.secrets.Webhook[0], Events: s.Webhook.Events}, nil
 }
 
 type hookInstallCmd struct{ hookAt }
 
 // Run installs the webhook. Where GitHub has no call for it, it prints what to enter.
 func (c *hookInstallCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
-	forge, at, want, err := c.open(all)
+	client, at, want, err := c.open(all)
 	if err != nil {
 		return err
 	}
-	hook, err := forge.InstallWebhook(ctx, at, want)
-	if errors.Is(err, github.ErrByHand) {
-		printManual(screen, forge.ByHand(at, want))
+	hook, err := client.InstallWebhook(ctx, at, want)
+	if errors.Is(err, forge.ErrByHand) {
+		printManual(screen, client.Name(), client.ByHand(at, want))
 		return nil
 	} else if err != nil {
 		return err
 	}
 	fmt.Fprintf(screen.Out, "webhook of %s sends %s to %s\n", at, strings.Join(hook.Events, ", "), hook.URL)
 	if len(hook.Missing) > 0 {
-		screen.Notef("GitHub has no call for an App's events: tick %s on its settings page", strings.Join(hook.Missing, ", "))
+		screen.Notef("there is no call for an App's events: tick %s on its settings page", strings.Join(hook.Missing, ", "))
 	}
 	return nil
 }
 
 // printManual prints what to enter by hand. The secret is not printed: it is where
 // the configuration says.
-func printManual(screen *cli.Screen, m github.Manual) {
-	fmt.Fprintf(screen.Out, "GitHub has no call for this webhook. Enter on %s:\n\n", m.Page)
+func printManual(screen *cli.Screen, name string, m forge.Manual) {
+	fmt.Fprintf(screen.Out, "%s has no call for this webhook. Enter on %s:\n\n", name, m.Page)
 	active := "yes"
 	if !m.Active {
 		active = "no"
@@ -93,19 +93,19 @@ type hookPingCmd struct{ hookAt }
 
 // Run has GitHub send a ping to the webhook, and tells how it was answered.
 func (c *hookPingCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
-	return c.onHook(ctx, all, func(forge *github.Client, at github.Scope, hook github.Hook) error {
-		code, err := forge.Ping(ctx, at, hook)
-		switch refused := (*github.PingRefused)(nil); {
+	return c.onHook(ctx, all, func(client forge.Forge, at forge.Scope, hook forge.Hook) error {
+		code, err := client.Ping(ctx, at, hook)
+		switch refused := (*forge.PingRefused)(nil); {
 		case errors.As(err, &refused) && refused.Answer.Code == http.StatusUnauthorized:
-			return cli.Hint(err, "GitHub signs with another secret than mayfly has: mayfly webhook install gives it the first of webhook.secrets")
+			return cli.Hint(err, "%s signs with another secret than mayfly has: mayfly webhook install gives it the first of webhook.secrets", client.Name())
 		case errors.As(err, &refused):
 			return cli.Hint(err, "see that mayfly up runs, and that %s reaches it", hook.URL)
-		case errors.Is(err, github.ErrNoPing):
-			return cli.Hint(err, "GitHub lists it under the webhook's deliveries; see that mayfly up runs, and that %s reaches it", hook.URL)
+		case errors.Is(err, forge.ErrNoPing):
+			return cli.Hint(err, "%s lists it under the webhook's deliveries; see that mayfly up runs, and that %s reaches it", client.Name(), hook.URL)
 		case err != nil:
 			return err
 		}
-		fmt.Fprintf(screen.Out, "GitHub's ping to %s was answered with %d\n", hook.URL, code)
+		fmt.Fprintf(screen.Out, "%s's ping to %s was answered with %d\n", client.Name(), hook.URL, code)
 		screen.Notef("mayfly events --type ping shows its arrival")
 		return nil
 	})
@@ -115,8 +115,8 @@ type hookRemoveCmd struct{ hookAt }
 
 // Run removes the webhook.
 func (c *hookRemoveCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
-	return c.onHook(ctx, all, func(forge *github.Client, at github.Scope, hook github.Hook) error {
-		if err := forge.RemoveWebhook(ctx, at, hook.ID); err != nil {
+	return c.onHook(ctx, all, func(client forge.Forge, at forge.Scope, hook forge.Hook) error {
+		if err := client.RemoveWebhook(ctx, at, hook.ID); err != nil {
 			return err
 		}
 		fmt.Fprintf(screen.Out, "removed the webhook of %s to %s\n", at, hook.URL)
@@ -125,19 +125,19 @@ func (c *hookRemoveCmd) Run(ctx context.Context, all *commands, screen *cli.Scre
 }
 
 // onHook finds the webhook and does f on it.
-func (h hookAt) onHook(ctx context.Context, all *commands, f func(*github.Client, github.Scope, github.Hook) error) error {
-	forge, at, want, err := h.open(all)
+func (h hookAt) onHook(ctx context.Context, all *commands, f func(forge.Forge, forge.Scope, forge.Hook) error) error {
+	client, at, want, err := h.open(all)
 	if err != nil {
 		return err
 	}
-	hook, err := forge.Webhook(ctx, at, want.URL)
-	if errors.Is(err, github.ErrNotFound) {
+	hook, err := client.Webhook(ctx, at, want.URL)
+	if errors.Is(err, forge.ErrNotFound) {
 		return cli.Hint(cli.WithCode(err, cli.ExitForge), "mayfly webhook install makes it")
 	}
 	if err == nil {
-		err = f(forge, at, hook)
+		err = f(client, at, hook)
 	}
-	if errors.Is(err, github.ErrByHand) {
+	if errors.Is(err, forge.ErrByHand) {
 		return cli.Hint(cli.WithCode(err, cli.ExitForge), "do it on the settings page of %s", at)
 	}
 	return err

@@ -12,6 +12,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/docker"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
+	"github.com/mayfly-ci/mayfly/internal/forge"
+	"github.com/mayfly-ci/mayfly/internal/forges"
 	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/machine"
@@ -47,7 +49,7 @@ func complete(read *config.Config, err error) (setup, error) {
 		return s, err
 	}
 	s.State = s.Abs(s.State)
-	s.limits = ledger.Limits{Pools: s.PoolSet(), Level: ledger.LevelOf(s.GitHub.RunnersAt), Host: s.Host.Resources(machine)}
+	s.limits = ledger.Limits{Pools: s.PoolSet(), Level: ledger.LevelOf(s.RunnersAt()), Host: s.Host.Resources(machine)}
 	return s, nil
 }
 
@@ -70,14 +72,8 @@ func (s *setup) resolveWith(resolve func(lookup func(string) (string, bool)) (co
 // outside is what the configuration's rules lead to.
 func (s *setup) outside() machine.Outside { return machine.NewOutside(s.Config, s.secrets.Rules) }
 
-// forge is how to reach GitHub, and as whom.
-func (s *setup) forge() github.Config {
-	c := github.Config{URL: s.GitHub.URL, CA: s.ca, Token: s.secrets.Token}
-	if s.GitHub.App.ID != 0 {
-		c.App = &github.App{ID: s.GitHub.App.ID, PrivateKey: s.secrets.AppKey}
-	}
-	return c
-}
+// forge is how to reach GitHub, and as whom, for what there is at GitHub alone.
+func (s *setup) forge() github.Config { return forges.GitHub(s.Config, s.secrets, s.ca) }
 
 // forgeFor returns a client for GitHub, for commands that need nothing but that.
 func forgeFor(path string) (*github.Client, error) {
@@ -85,14 +81,14 @@ func forgeFor(path string) (*github.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.resolveWith(s.ResolveGitHub); err != nil {
+	if err := s.resolveWith(s.ResolveForge); err != nil {
 		return nil, err
 	}
 	return github.New(s.forge())
 }
 
-// clientFor returns a client for GitHub, for the commands that need no machine.
-func clientFor(path string) (setup, *github.Client, error) {
+// clientFor returns the forge, for the commands that need no machine.
+func clientFor(path string) (setup, forge.Forge, error) {
 	s, err := readSetup(path)
 	if err != nil {
 		return s, nil, err
@@ -100,7 +96,7 @@ func clientFor(path string) (setup, *github.Client, error) {
 	if err := s.resolve(); err != nil {
 		return s, nil, err
 	}
-	c, err := github.New(s.forge())
+	c, err := forges.Open(s.Config, s.secrets, s.ca)
 	return s, c, err
 }
 
@@ -110,10 +106,14 @@ func (s *setup) settings() (machine.Config, error) {
 	if err != nil {
 		return machine.Config{}, err
 	}
+	at, err := forges.Open(s.Config, s.secrets, s.ca)
+	if err != nil {
+		return machine.Config{}, err
+	}
 	return machine.Config{
 		State: s.State, Archive: s.Archive, Metrics: s.Metrics, Limits: s.limits, Outside: s.outside(),
 		Webhook: webhook.Config{Secrets: s.secrets.Webhook, MaxBody: int64(s.Webhook.MaxBody), Events: s.Webhook.Events},
-		Forge:   s.forge(), Enterprise: s.GitHub.RunnersAt, HookAt: s.Webhook.At, HookURL: s.Webhook.URL,
+		Forge:   at, Enterprise: s.RunnersAt(), HookAt: s.Webhook.At, HookURL: s.Webhook.URL,
 		Launcher: machine.Launch{
 			Kind: s.Launcher, Sockets: s.sockets(), Named: s.Engine.Socket != "", Programs: s.programs(), Agent: agent,
 		},
@@ -162,7 +162,8 @@ func explainForge(err error) error {
 
 // initCmd is `mayfly init`.
 type initCmd struct {
-	Force bool `help:"Overwrite a file that is there."`
+	Force bool   `help:"Overwrite a file that is there."`
+	Forge string `help:"Where jobs come from: github or gitea." enum:"github,gitea" default:"github"`
 }
 
 // Run writes the starter file.
@@ -177,7 +178,7 @@ func (c *initCmd) Run(all *commands, screen *cli.Screen) error {
 	} else if err != nil {
 		return err
 	}
-	_, err = file.WriteString(config.Starter())
+	_, err = file.WriteString(config.Starter(c.Forge))
 	if err := errors.Join(err, file.Close()); err != nil {
 		return err
 	}

@@ -104,7 +104,7 @@ func (c *replayStartCmd) limitsOf(file string) (ledger.Limits, error) {
 		return ledger.Limits{}, err
 	}
 	if onAWS, err := c.onAWS(&commands{Config: file}); err != nil || onAWS {
-		return contract.Limits(s.PoolSet(), s.GitHub.RunnersAt), err
+		return contract.Limits(s.PoolSet(), s.RunnersAt()), err
 	}
 	return s.limits, nil
 }

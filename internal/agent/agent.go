@@ -65,7 +65,7 @@ func Run(ctx context.Context, c Config) int {
 	if err != nil {
 		return leave(ctx, c, d, err)
 	}
-	p, err := start(c, grant.JIT)
+	p, err := start(c, grant)
 	if err != nil {
 		return leave(ctx, c, d, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/mayfly-ci/mayfly/internal/claim"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
@@ -21,17 +22,25 @@ type process struct {
 	ended  chan syscall.WaitStatus // gets one
 	phases chan string             // what its output tells; closed at the output's end
 	output output
+	program
+	spent func() // removes what it was started with
 }
 
-// start starts the runner. Besides the container's environment it gets the JIT
-// configuration, and the wishes to be told when its version is too old and to be ended
-// by SIGTERM.
+// start starts the runner with what g has for it.
 //
 // Its outputs are pipes: neither it nor a job has the container's log open.
-func start(c Config, jit string) (*process, error) {
+func start(c Config, g claim.Grant) (*process, error) {
 	path, err := exec.LookPath(c.Command[0])
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errStart, err)
+	}
+	program, err := programOf(g)
+	if err != nil {
+		return nil, err
+	}
+	l, err := program.prepare(c.Command, c.Env, g.JIT)
+	if err != nil {
+		return nil, err
 	}
 	nothing, err := os.Open(os.DevNull)
 	if err != nil {
@@ -48,15 +57,15 @@ func start(c Config, jit string) (*process, error) {
 		return nil, errors.Join(fmt.Errorf("%w: %w", errStart, err), out.Close())
 	}
 	defer toErrs.Close()
-	started, err := os.StartProcess(path, c.Command, &os.ProcAttr{
-		Env:   environment(c.Env, jit),
+	started, err := os.StartProcess(path, l.args, &os.ProcAttr{
+		Env:   l.env,
 		Files: []*os.File{nothing, toOut, toErrs},
 		Sys:   &syscall.SysProcAttr{Setpgid: true},
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: %w", errStart, err), out.Close(), errs.Close())
 	}
-	p := &process{pid: started.Pid, ended: make(chan syscall.WaitStatus, 1), phases: make(chan string)}
+	p := &process{pid: started.Pid, ended: make(chan syscall.WaitStatus, 1), phases: make(chan string), program: program, spent: l.spent}
 	started.Release() // reap waits for it
 	go p.reap()
 	go p.follow(watched{out, c.Stdout}, watched{errs, c.Stderr})
@@ -93,19 +102,16 @@ const (
 var withheld = []string{"ACTIONS_RUNNER_INPUT_", "AWS_CONTAINER_", "MAYFLY_"}
 
 // environment is the container's, with what a program may rely on filled in, without
-// what is withheld and with what only the runner gets. The names are of actions/runner, CommandSettings.cs,
-// Constants.cs and run.sh: without the last one SIGTERM ends run.sh at once, and its
-// listener lives on and takes jobs.
-func environment(container []string, jit string) []string {
+// what is withheld, or begins with one of also.
+func environment(container []string, also ...string) []string {
 	env := []string{"PATH=" + defaultPath, "HOME=" + pool.Home, "LANG=" + defaultLang}
+	no := slices.Concat(withheld, also)
 	for _, v := range container {
-		if !slices.ContainsFunc(withheld, func(begin string) bool { return strings.HasPrefix(v, begin) }) {
+		if !slices.ContainsFunc(no, func(begin string) bool { return strings.HasPrefix(v, begin) }) {
 			env = set(env, v)
 		}
 	}
-	env = set(env, "ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE=1")
-	env = set(env, "RUNNER_MANUALLY_TRAP_SIG=1")
-	return set(env, "ACTIONS_RUNNER_INPUT_JITCONFIG="+jit)
+	return env
 }
 
 // set puts a NAME=value into env, in place of one of that name.

@@ -86,6 +86,7 @@ func (s *supervision) saw(phase string) {
 	}
 	back := s.phase == claim.PhaseRestarting
 	s.phase = phase
+	s.runner.spent() // it listens, or is at work
 	switch {
 	case phase == claim.PhaseBusy:
 		s.ran, s.idle = true, nil
@@ -149,6 +150,7 @@ func (s *supervision) stop(reason string) {
 // ended removes what the runner left running and reports how it ended.
 func (s *supervision) ended(status syscall.WaitStatus, phases <-chan string) claim.Report {
 	s.runner.signal(syscall.SIGKILL)
+	s.runner.spent()
 	for limit := time.After(drain); phases != nil; {
 		select {
 		case phase, open := <-phases:
@@ -175,7 +177,7 @@ func (s *supervision) ended(status syscall.WaitStatus, phases <-chan string) cla
 		gone.Output = s.runner.output.last()
 	}
 	if s.reason == "" {
-		s.reason = reasonOf(code, s.ran, lastLine(gone.Output))
+		s.reason = reasonOf(s.runner.program, code, s.ran, lastLine(gone.Output))
 	}
 	gone.Reason = clip(s.reason)
 	return gone
@@ -188,39 +190,6 @@ func (s *supervision) teller(ctx context.Context) {
 			s.config.Log.Warn("report not taken", "phase", r.Phase, "err", err)
 		}
 	}
-}
-
-// reasonOf says in words what the exit code of GitHub's runner means
-// (actions/runner, Constants.cs, Runner.ReturnCode). That is little, as run.sh makes 0 of
-// most: where no job ran, what it printed last says more.
-func reasonOf(code int, ran bool, last string) string {
-	meaning := meaningOf(code, ran)
-	if ran || last == "" || code == ExitDeprecated {
-		return meaning
-	}
-	return meaning + ": " + last
-}
-
-func meaningOf(code int, ran bool) string {
-	switch {
-	case code == 0 && ran:
-		return "job done"
-	case code == 0:
-		return "ended without a job"
-	case code == 1:
-		return "terminated error"
-	case code == 2:
-		return "retryable error"
-	case code == 3 || code == 4:
-		return "runner wants to update itself: its version is too old"
-	case code == 5:
-		return "session conflict: another runner uses this registration"
-	case code == ExitDeprecated:
-		return "runner version deprecated: GitHub no longer takes it"
-	case code > 128:
-		return "killed by " + signalName(syscall.Signal(code-128))
-	}
-	return fmt.Sprintf("exit code %d", code)
 }
 
 // signalName returns the name of the signals that a runner commonly dies of.

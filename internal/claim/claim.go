@@ -54,6 +54,7 @@ const (
 type Grant struct {
 	Runner     string        `json:"runner"`
 	JIT        string        `json:"encoded_jit_config"` // for ACTIONS_RUNNER_INPUT_JITCONFIG; spent when the job ends
+	Program    string        `json:"program,omitempty"`  // that the configuration is for, as the agent knows it; "" is GitHub's runner
 	IdleLimit  time.Duration `json:"idle_limit"`         // nanoseconds; 0 means none
 	TotalLimit time.Duration `json:"total_limit"`        // nanoseconds; 0 means none
 }
@@ -160,8 +161,9 @@ type Forge interface {
 
 // A Registration is what a forge gives for a runner.
 type Registration struct {
-	ID  int64
-	JIT secret.Secret
+	ID      int64
+	JIT     secret.Secret
+	Program string // that JIT is for, as in a [Grant]
 }
 
 // ErrTaken says that the forge has a runner of that name already (409).

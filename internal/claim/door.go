@@ -74,6 +74,7 @@ func (d *door) claim(ctx context.Context) (Grant, error) {
 	return Grant{
 		Runner:     d.runner,
 		JIT:        registration.JIT.Reveal(),
+		Program:    registration.Program,
 		IdleLimit:  d.permit.IdleLimit,
 		TotalLimit: d.permit.TotalLimit,
 	}, nil

@@ -65,8 +65,9 @@ func (c *Config) FaultAt(path, format string, args ...any) Faults {
 
 // exposure warns of credentials and deliveries that cross a network in the clear.
 func (l *linter) exposure() {
-	if u, err := url.Parse(l.config.GitHub.URL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
-		l.warn("github.url", "github.url %q: credentials go over the network unencrypted: want https", l.config.GitHub.URL)
+	f := l.config.connection()
+	if u, err := url.Parse(f.url); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		l.warn(f.key+".url", "%s.url %q: credentials go over the network unencrypted: want https", f.key, f.url)
 	}
 	if l.config.Platform != PlatformMachine {
 		return

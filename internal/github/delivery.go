@@ -9,18 +9,6 @@ import (
 	gh "github.com/google/go-github/v88/github"
 )
 
-// A Delivery is one that failed: no attempt of it was answered with 2xx.
-type Delivery struct {
-	ID       int64  // of the latest attempt, for [Client.Redeliver]
-	GUID     string // X-GitHub-Delivery, the same for each attempt
-	Event    string // such as workflow_job
-	Action   string // such as queued; "" for events without
-	At       time.Time
-	Code     int    // status of the latest attempt's answer; 0 without one
-	Status   string // GitHub's words for it, such as "timed out"
-	Attempts int    // so many were made, as far as was asked for
-}
-
 // FailedDeliveries returns the deliveries of webhook hook of s since then that
 // failed, newest first; for an App hook is not used. GitHub keeps deliveries for
 // three days and never sends one again by itself. since is by this machine's clock, which GitHub's last answer
@@ -97,7 +85,7 @@ func (c *Client) Redeliver(ctx context.Context, s Scope, hook, id int64) error {
 
 // deliveries returns the path of those of webhook hook.
 func deliveries(s Scope, hook int64) (string, error) {
-	if s.kind == app {
+	if s.Kind == app {
 		return "app/hook/deliveries", nil
 	}
 	return hookPath(s, hook) + "/deliveries", needsHooks("deliveries of "+s.String(), s)

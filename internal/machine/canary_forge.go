@@ -11,8 +11,9 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/claim"
+	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
-	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
@@ -26,10 +27,21 @@ const (
 	forgeCanaryWithin = 10 * time.Minute
 )
 
+// A dispatcher is a forge that starts a workflow on request, and tells of its job.
+type dispatcher interface {
+	Dispatch(ctx context.Context, repository, file string, inputs map[string]string) error
+	JobFor(ctx context.Context, repository, runner string) (event.WorkflowJob, error)
+	CancelRun(ctx context.Context, repository string, run int64) error
+}
+
 // tryAtForge has a runner from candidate run a job at the forge.
 func (m *Machine) tryAtForge(ctx context.Context, candidate image.Image) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, forgeCanaryWithin, fmt.Errorf("the canary job in %s was not done within %v", m.config.Image.Canary, forgeCanaryWithin))
 	defer cancel()
+	forge, ok := m.joins.Forge.(dispatcher)
+	if !ok {
+		return fmt.Errorf("canary in %s: %s has no call to start it", m.config.Image.Canary, m.joins.Forge.Name())
+	}
 	name := "canary-" + strings.ToLower(rand.Text()[:10])
 	c := &soloClaim{permit: claim.Permit{Job: "canary", Scope: m.config.Image.Canary, Labels: []string{name}, Group: 1, TotalLimit: forgeCanaryWithin}}
 	desk, err := claim.New(claim.Config{Dir: filepath.Join(m.config.State, "canary"), Ledger: c, Forge: m.joins.ClaimForge(), Log: m.config.Log})
@@ -37,7 +49,7 @@ func (m *Machine) tryAtForge(ctx context.Context, candidate image.Image) (err er
 		return err
 	}
 	defer m.fleet.Lend(name)()
-	defer func() { err = errors.Join(err, m.endForgeCanary(context.WithoutCancel(ctx), desk, name)) }()
+	defer func() { err = errors.Join(err, m.endForgeCanary(context.WithoutCancel(ctx), forge, desk, name)) }()
 	dir, err := desk.Open(name)
 	if err != nil {
 		return err
@@ -46,7 +58,7 @@ func (m *Machine) tryAtForge(ctx context.Context, candidate image.Image) (err er
 	if err != nil {
 		return err
 	}
-	if err := m.joins.Forge.Dispatch(ctx, m.config.Image.Canary, ForgeCanaryFile, map[string]string{forgeCanaryInput: name}); err != nil {
+	if err := forge.Dispatch(ctx, m.config.Image.Canary, ForgeCanaryFile, map[string]string{forgeCanaryInput: name}); err != nil {
 		return err
 	}
 	if err := m.launcher.Start(ctx, fleet.Spec{
@@ -59,7 +71,7 @@ func (m *Machine) tryAtForge(ctx context.Context, candidate image.Image) (err er
 	if err != nil {
 		return errors.Join(context.Cause(ctx), err)
 	}
-	return m.judgeForgeCanary(ctx, name, exit, c.last())
+	return m.judgeForgeCanary(ctx, forge, name, exit, c.last())
 }
 
 // canaryPool is the first pool whose runners start from images like the candidate.
@@ -73,8 +85,8 @@ func (m *Machine) canaryPool() (pool.Pool, error) {
 }
 
 // judgeForgeCanary asks the forge how the job ended that a runner had.
-func (m *Machine) judgeForgeCanary(ctx context.Context, name string, exit fleet.Exit, words string) error {
-	job, err := m.joins.Forge.JobFor(ctx, m.config.Image.Canary, name)
+func (m *Machine) judgeForgeCanary(ctx context.Context, at dispatcher, name string, exit fleet.Exit, words string) error {
+	job, err := at.JobFor(ctx, m.config.Image.Canary, name)
 	switch {
 	case err != nil:
 		return err
@@ -88,20 +100,20 @@ func (m *Machine) judgeForgeCanary(ctx context.Context, name string, exit fleet.
 
 // endForgeCanary leaves nothing behind: no container, registration, claim, and no job that
 // waits for a runner which will not come.
-func (m *Machine) endForgeCanary(ctx context.Context, desk *claim.Desk, name string) error {
+func (m *Machine) endForgeCanary(ctx context.Context, at dispatcher, desk *claim.Desk, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	errs := []error{m.launcher.Stop(ctx, name, 10*time.Second), desk.Close(name), desk.Shutdown(ctx)}
-	scope, err := github.ParseScope(m.config.Image.Canary)
+	scope, err := forge.ParseScope(m.config.Image.Canary)
 	if err == nil {
 		err = m.joins.Forge.ForgetRunner(ctx, scope, name)
 	}
 	errs = append(errs, err)
-	job, err := m.joins.Forge.JobFor(ctx, m.config.Image.Canary, name)
+	job, err := at.JobFor(ctx, m.config.Image.Canary, name)
 	if err == nil && job.Conclusion == "" {
-		err = m.joins.Forge.CancelRun(ctx, m.config.Image.Canary, job.RunID)
+		err = at.CancelRun(ctx, m.config.Image.Canary, job.RunID)
 	}
-	if !errors.Is(err, github.ErrNotFound) { // it never came to be
+	if !errors.Is(err, forge.ErrNotFound) { // it never came to be
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)

@@ -11,17 +11,17 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/docker"
-	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 )
 
 // The parts that a machine needs to be ready.
 const (
 	partDatabase = "database" // a delivery can be kept
 	partLauncher = "launcher" // a runner can be started
-	partForge    = "github"   // GitHub answers, and takes the credential
+	partForge    = "forge"    // it answers, and takes the credential
 )
 
-// How often parts are looked at. A look costs one small write, one ping, one call of GitHub's.
+// How often parts are looked at. A look costs one small write, one ping, one call of the forge.
 const (
 	databaseEvery = 10 * time.Second
 	launcherEvery = 15 * time.Second
@@ -164,7 +164,7 @@ func (m *Machine) looks() map[string]look {
 	return map[string]look{
 		partDatabase: {databaseEvery, m.db.Probe, "make room where state: in the configuration is, and see that mayfly may write there"},
 		partLauncher: {launcherEvery, m.probeLauncher, "start the container engine: systemctl start podman.socket, or docker"},
-		partForge:    {forgeEvery, m.joins.Forge.Check, "mayfly config check looks at the credential; curl -sI tells whether this machine reaches GitHub"},
+		partForge:    {forgeEvery, m.joins.Forge.Check, "mayfly config check looks at the credential; curl -sI " + m.joins.Forge.Web() + " tells whether this machine reaches " + m.joins.Forge.Name()},
 	}
 }
 
@@ -185,7 +185,7 @@ func (m *Machine) notice(ctx context.Context, name string, l look) {
 
 // stateOf puts what came of a look into words.
 func stateOf(err error) (state string, ok bool) {
-	var limited *github.RateLimited
+	var limited *forge.RateLimited
 	switch {
 	case err == nil:
 		return "works", true
@@ -193,9 +193,9 @@ func stateOf(err error) (state string, ok bool) {
 		return "limits calls", true // it has taken the credential
 	case errors.Is(err, disk.ErrFull):
 		return "disk full", false
-	case errors.Is(err, github.ErrUnauthorized):
+	case errors.Is(err, forge.ErrUnauthorized):
 		return "credential is not accepted", false
-	case errors.Is(err, github.ErrUnavailable), errors.Is(err, docker.ErrNoEngine), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, forge.ErrUnavailable), errors.Is(err, docker.ErrNoEngine), errors.Is(err, context.DeadlineExceeded):
 		return "does not answer", false
 	}
 	return "fails", false

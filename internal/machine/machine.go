@@ -29,7 +29,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
 	"github.com/mayfly-ci/mayfly/internal/fleet/engine"
-	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/ledger/sqlite"
@@ -44,10 +44,10 @@ type Config struct {
 	Metrics    config.Metrics
 	Outside    Outside        // rules besides the machine's own, and what they lead to
 	Webhook    webhook.Config // Publish, Quarantine, Full and Pools are the machine's
-	Forge      github.Config
-	Enterprise string // where runners are registered at ledger.LevelEnterprise: enterprises/SLUG
-	HookAt     string // whose webhook the sweep looks after; "" for none
-	HookURL    string // the address of that webhook
+	Forge      forge.Forge    // where jobs come from
+	Enterprise string         // where runners are registered at ledger.LevelEnterprise: enterprises/SLUG
+	HookAt     string         // whose webhook the sweep looks after; "" for none
+	HookURL    string         // the address of that webhook
 	Launcher   Launch
 	Image      ImageConfig   // of images that are built; none are where watch is off
 	Limits     ledger.Limits // with the pools, and what runners may take of the host together
@@ -98,7 +98,7 @@ func newMachine(s Config) *Machine {
 	m.limits.Store(&s.Limits)
 	m.joins = pipeline.New(pipeline.Config{
 		Limits: func() ledger.Limits { return *m.limits.Load() }, Enterprise: m.config.Enterprise,
-		HookAt: m.config.HookAt, HookURL: m.config.HookURL, Vanish: m.vanish, Log: m.config.Log,
+		HookAt: m.config.HookAt, HookURL: m.config.HookURL, Forge: m.config.Forge, Vanish: m.vanish, Log: m.config.Log,
 	})
 	return m
 }
@@ -114,9 +114,6 @@ func Open(ctx context.Context, s Config) (*Machine, error) {
 }
 
 func (m *Machine) open(ctx context.Context) (err error) {
-	if m.joins.Forge, err = github.New(m.config.Forge); err != nil {
-		return err
-	}
 	if err := m.openStore(ctx); err != nil {
 		return err
 	}
@@ -132,7 +129,7 @@ func (m *Machine) open(ctx context.Context) (err error) {
 		return err
 	}
 	m.config.Webhook.Pools, m.config.Webhook.Publish, m.config.Webhook.Full, m.config.Webhook.Log = m.config.Limits.Pools, m.bus.Publish, disk.ErrFull, m.config.Log
-	m.config.Webhook.Quarantine = m.bus.Quarantine
+	m.config.Webhook.Quarantine, m.config.Webhook.Read = m.bus.Quarantine, m.config.Forge.Read
 	m.hook, err = webhook.New(m.config.Webhook)
 	return err
 }

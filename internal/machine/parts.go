@@ -5,7 +5,7 @@ import (
 	"errors"
 
 	"github.com/mayfly-ci/mayfly/internal/docker"
-	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
@@ -17,8 +17,8 @@ func (m *Machine) Instance() string { return m.ledger.Instance() }
 // Ledger is what the machine decides by.
 func (m *Machine) Ledger() ledger.Store { return m.ledger }
 
-// Forge is the machine's GitHub.
-func (m *Machine) Forge() *github.Client { return m.joins.Forge }
+// Forge is where the machine's jobs come from.
+func (m *Machine) Forge() forge.Forge { return m.joins.Forge }
 
 // Runs is what runs runners.
 func (m *Machine) Runs() Launcher { return m.launcher }

@@ -24,7 +24,7 @@ var ownRules = []struct {
 	name, pattern, target string
 	workers               int
 }{
-	{"jobs", `{"source": ["github.com"], "detail-type": ["workflow_job"], "replay-name": [{"exists": false}]}`, "ledger", 32},
+	{"jobs", `{"source": [{"anything-but": ["mayfly"]}], "detail-type": ["workflow_job"], "replay-name": [{"exists": false}]}`, "ledger", 32},
 	{"launch", `{"source": ["mayfly"], "detail-type": ["Runner Wanted"], "replay-name": [{"exists": false}]}`, "fleet", 32},
 	{"remove", `{"source": ["mayfly"], "detail-type": ["Runner Unwanted"], "replay-name": [{"exists": false}]}`, "removal", 16},
 	{"check", `{"source": ["mayfly"], "detail-type": ["Job Uncertain"], "replay-name": [{"exists": false}]}`, "check", 2},

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 )
 
 // A delivery that fails again is asked for later each time; one that GitHub refuses to send again is
@@ -53,7 +53,7 @@ func (f *failing) since(now time.Time, back time.Duration) time.Time {
 }
 
 // note notes deliveries whose latest attempt failed up to now, and forgets those that GitHub has forgotten.
-func (f *failing) note(list []github.Delivery, now time.Time) {
+func (f *failing) note(list []forge.Delivery, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.listed = now
@@ -138,7 +138,7 @@ func (p *Pipeline) Redeliver(ctx context.Context, back time.Duration) error {
 	var faults error
 	for i, guid := range guids {
 		err := p.again(ctx, at, hook.ID, guid, ids[i])
-		if faults = errors.Join(faults, err); errors.As(err, new(*github.RateLimited)) || ctx.Err() != nil {
+		if faults = errors.Join(faults, err); errors.As(err, new(*forge.RateLimited)) || ctx.Err() != nil {
 			break
 		}
 	}
@@ -146,13 +146,13 @@ func (p *Pipeline) Redeliver(ctx context.Context, back time.Duration) error {
 }
 
 // again asks for one delivery.
-func (p *Pipeline) again(ctx context.Context, at github.Scope, hook int64, guid string, id int64) error {
+func (p *Pipeline) again(ctx context.Context, at forge.Scope, hook int64, guid string, id int64) error {
 	err := p.Forge.Redeliver(ctx, at, hook, id)
 	switch {
 	case err == nil:
 		p.failing.asked(guid, p.Now())
 		p.Log.Info("asked for a failed delivery again", "delivery", guid)
-	case errors.As(err, new(*github.RateLimited)), errors.Is(err, github.ErrUnavailable), ctx.Err() != nil: // it is not about this one
+	case errors.As(err, new(*forge.RateLimited)), errors.Is(err, forge.ErrUnavailable), ctx.Err() != nil: // it is not about this one
 	case p.failing.refused(guid):
 		p.Log.Warn("GitHub does not send a failed delivery again: it is left, and what it told of a job is found by asking for jobs", "delivery", guid, "err", err)
 		return nil

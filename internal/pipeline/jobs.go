@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/event"
-	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
@@ -24,15 +24,15 @@ func (p *Pipeline) Observe(ctx context.Context, e event.Event) (ledger.Result, e
 // Check asks GitHub how the job of q stands, and tells the ledger.
 func (p *Pipeline) Check(ctx context.Context, q ledger.CheckJob) error {
 	at := p.Now()
-	job, err := p.Forge.Job(ctx, q.Scope.Repository, q.Job.ID)
+	job, err := p.Forge.Job(ctx, q.Scope.Repository, q.Job.ID, q.Job.Attempt)
 	switch {
-	case errors.Is(err, github.ErrNotFound):
-		_, err = p.Ledger.Apply(ctx, ledger.JobLost{Job: q.Job, Reason: "GitHub does not know it"})
+	case errors.Is(err, forge.ErrNotFound):
+		_, err = p.Ledger.Apply(ctx, ledger.JobLost{Job: q.Job, Reason: p.Forge.Name() + " does not know it"})
 		return err
 	case err != nil:
 		return err
 	}
-	return p.seen(ctx, job.WorkflowJob, q.Scope, at)
+	return p.seen(ctx, job, q.Scope, at)
 }
 
 // seen tells the ledger of a job that GitHub was asked about at a time. What an answer lacks

@@ -7,18 +7,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// How much of GitHub's hourly limit, 5,000 calls at least, a look for jobs may take: it is
-// made every [SweepEvery], so 1,200 an hour.
-const (
-	SweepEvery = 5 * time.Minute
-	sweepCalls = 100
-)
-
-// CompareJobs tells the ledger of the jobs that GitHub has queued and no event told of. It asks about
+// CompareJobs tells the ledger of the jobs that the forge has queued and no event told of. It asks about
 // the repositories of open jobs first, since where one delivery came from others may have been lost; then about
 // those under the webhook that were pushed to last, and then about some of the rest, so that each
 // has its turn. When the calls of one look are spent, the next one goes on elsewhere. What
@@ -28,8 +22,9 @@ func (p *Pipeline) CompareJobs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	look := &look{Pipeline: p, ctx: github.WithCalls(ctx, sweepCalls), asked: map[string]bool{}}
-	turn := int(p.Now().Unix() / int64(SweepEvery/time.Second))
+	pace := p.Forge.Pace()
+	look := &look{Pipeline: p, ctx: forge.WithCalls(ctx, pace.Calls), asked: map[string]bool{}}
+	turn := int(p.Now().Unix() / int64(pace.Jobs/time.Second))
 	for _, scope := range rotated(scopesOf(state), turn) {
 		look.at(scope, p.Forge.QueuedJobs)
 	}
@@ -84,7 +79,7 @@ const (
 )
 
 // inTurn returns list, in which those that were pushed to last come first, with the others in the order of turn.
-func inTurn(list []github.Repository, turn int) []github.Repository {
+func inTurn(list []forge.Repository, turn int) []forge.Repository {
 	n := min(lately, len(list))
 	return slices.Concat(list[:n], rotated(list[n:], turn*stride))
 }
@@ -99,7 +94,7 @@ type look struct {
 }
 
 // at asks about a repository, once.
-func (l *look) at(scope ledger.Scope, ask func(ctx context.Context, repository string) ([]github.Job, error)) {
+func (l *look) at(scope ledger.Scope, ask func(ctx context.Context, repository string) ([]event.WorkflowJob, error)) {
 	name := strings.ToLower(scope.Repository)
 	if l.over || l.asked[name] {
 		return
@@ -109,7 +104,7 @@ func (l *look) at(scope ledger.Scope, ask func(ctx context.Context, repository s
 	jobs, err := ask(l.ctx, scope.Repository)
 	l.fault(err)
 	for _, job := range jobs {
-		if err := l.seen(l.ctx, job.WorkflowJob, scope, at); err != nil {
+		if err := l.seen(l.ctx, job, scope, at); err != nil {
 			l.over = true
 			l.faults = errors.Join(l.faults, err)
 			return
@@ -119,9 +114,9 @@ func (l *look) at(scope ledger.Scope, ask func(ctx context.Context, repository s
 
 // fault notes an error, and ends the look if no further call would be taken.
 func (l *look) fault(err error) {
-	limited := errors.As(err, new(*github.RateLimited))
-	l.over = l.over || limited || errors.Is(err, github.ErrSpent) || l.ctx.Err() != nil
-	if err != nil && !errors.Is(err, github.ErrSpent) {
+	limited := errors.As(err, new(*forge.RateLimited))
+	l.over = l.over || limited || errors.Is(err, forge.ErrSpent) || l.ctx.Err() != nil
+	if err != nil && !errors.Is(err, forge.ErrSpent) {
 		l.faults = errors.Join(l.faults, err)
 	}
 }

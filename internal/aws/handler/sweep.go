@@ -34,12 +34,8 @@ type Sweep struct {
 	stray time.Time // when registrations that are left were last looked for; owned by the one call that a function has at a time
 }
 
-const (
-	// firstLook is how far back a process looks for failed deliveries that has never looked.
-	firstLook = time.Hour
-	// comparing is how often GitHub's own list of jobs is asked for, in minutes.
-	comparing = int(pipeline.SweepEvery / time.Minute)
-)
+// firstLook is how far back a process looks for failed deliveries that has never looked.
+const firstLook = time.Hour
 
 // Handle takes one event.
 func (s *Sweep) Handle(ctx context.Context, e event.Event) error {
@@ -84,7 +80,7 @@ func (s *Sweep) sweep(ctx context.Context, at time.Time) error {
 	do("comparing tasks with the ledger", s.compareTasks)
 	do("metrics", s.measure)
 	do("looking for failed deliveries", func(ctx context.Context) error { return s.Pipeline.Redeliver(ctx, firstLook) })
-	if at.Minute()%comparing == 0 {
+	if at.Minute()%int(s.Pipeline.Forge.Pace().Jobs/time.Minute) == 0 {
 		do("looking for registrations that are left", s.removeRegistrations)
 		do("comparing jobs with GitHub", s.Pipeline.CompareJobs) // a hundred calls may take all the time there is
 	}
@@ -94,7 +90,7 @@ func (s *Sweep) sweep(ctx context.Context, at time.Time) error {
 // removeRegistrations removes registrations that runners have left since the last look but one.
 func (s *Sweep) removeRegistrations(ctx context.Context) error {
 	now := s.Now()
-	since := s.stray.Add(-2 * pipeline.SweepEvery)
+	since := s.stray.Add(-2 * s.Pipeline.Forge.Pace().Jobs)
 	if s.stray.IsZero() {
 		since = now.Add(-pipeline.RegistrationsBack)
 	}
