@@ -33,7 +33,7 @@ func (p *place) limits() ledger.Limits { return p.settings.Limits() }
 func (p *place) ledger(told func(ledger.Input, ledger.Effect) bool) *dynamo.Ledger {
 	bus := eventbus.New(p.aws, p.getenv(contract.EnvBus))
 	return dynamo.New(dynamodb.NewFromConfig(p.aws), dynamo.Config{
-		Table: p.getenv(contract.EnvTable), Limits: p.limits(), Told: told, Log: p.log,
+		Table: p.getenv(contract.EnvTable), Limits: p.limits(), Handled: told, Log: p.log,
 		Emit: func(ctx context.Context, effects []ledger.Effect) error {
 			var events []event.Event
 			for _, effect := range effects {

@@ -79,7 +79,8 @@
 // replay what GitHub's own runner asked. github/minirunner is a stand-in for the
 // official runner, and as strict: it listens, minirunner/worker runs a job with its
 // actions, and minirunner/wire makes the calls of both. Its tests compare these calls
-// with those of GitHub's own runner. Tests also check both sides against GitHub's
+// with those of GitHub's own runner. github/workflow reads workflow files, for githubsim
+// and for package lint. Tests also check both sides against GitHub's
 // OpenAPI description (github/openapi).
 //
 // # On AWS
@@ -134,6 +135,7 @@
 //   - image.go, image_build.go, image_status.go and image_stack.go (on AWS) build and
 //     promote images.
 //   - config_check.go, hook.go (the webhook) and token.go set things up.
+//   - lint.go routes the jobs of workflow files; package lint does the work.
 //   - proof.go is mayfly test; package proof does the work.
 //   - demo.go runs the sample in a rehearsal; sim.go serves githubsim, and simpages.go
 //     prints what its pages say.

@@ -32,6 +32,7 @@ type commands struct {
 	Sim        simCmd            `cmd:"" help:"Serve a simulated GitHub to try out runner set-ups."`
 	Init       initCmd           `cmd:"" help:"Write a commented mayfly.yaml."`
 	Cfg        configCmd         `cmd:"" name:"config" help:"Check the configuration, print its schema or its reference."`
+	Lint       lintCmd           `cmd:"" help:"Check which pool takes each job of workflow files, before GitHub does."`
 	Status     statusCmd         `cmd:"" help:"Show what is running, what is waiting and why."`
 	Jobs       jobsCmd           `cmd:"" help:"List jobs, or show one job's history and why it waits."`
 	Runners    runnersCmd        `cmd:"" help:"List runners, or show one runner's history."`

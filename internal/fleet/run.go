@@ -232,7 +232,7 @@ func (f *Fleet) Adopt(ctx context.Context) ([]Container, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding runners: %w", err)
 	}
-	found = slices.DeleteFunc(found, func(c Container) bool { return c.Fresh && f.discard(ctx, c) })
+	found = slices.DeleteFunc(found, func(c Container) bool { return f.discard(ctx, c) })
 	for _, c := range found {
 		r, fresh, err := f.enter(c.Runner)
 		if err != nil {
@@ -246,11 +246,15 @@ func (f *Fleet) Adopt(ctx context.Context) ([]Container, error) {
 	return found, nil
 }
 
-// discard removes a container that has never run, and reports whether it is gone.
+// discard removes c if it has never run, and reports that it has not. If the removal fails, [Fleet.RemoveStrays] repeats it:
+// nothing would ever end such a container, so nobody may wait for it.
 func (f *Fleet) discard(ctx context.Context, c Container) bool {
+	if !c.Fresh {
+		return false
+	}
 	if err := f.config.Launcher.Stop(ctx, c.Runner, 0); err != nil {
 		f.config.Log.Warn("removing a runner that was never started", "runner", c.Runner, "err", err)
-		return false
+		return true
 	}
 	f.config.Log.Info("removed a runner that was made and never started", "runner", c.Runner, "pool", c.Pool, "job", c.Job)
 	return true

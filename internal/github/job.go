@@ -63,17 +63,27 @@ func (c *Client) QueuedJobs(ctx context.Context, repository string) ([]event.Wor
 	return all, nil
 }
 
-// LatelyQueuedJobs is QueuedJobs for the newest hundred runs: one call where none of them is to run.
+// LatelyQueuedJobs is QueuedJobs for the newest hundred runs, and for queued runs of any age: a re-run keeps the
+// place of its first attempt in the list. It costs two calls where no run is unfinished. With an error it returns
+// those that were found before.
 func (c *Client) LatelyQueuedJobs(ctx context.Context, repository string) ([]event.WorkflowJob, error) {
 	s, err := forge.ParseRepository(repository)
 	if err != nil {
 		return nil, err
 	}
-	runs, err := c.runs(ctx, s, "exclude_pull_requests=true", 1)
-	if err != nil {
-		return nil, err
+	var all []event.WorkflowJob
+	seen := map[int64]bool{}
+	for _, query := range []string{"exclude_pull_requests=true", "status=queued"} {
+		runs, err := c.runs(ctx, s, query, 1)
+		if err != nil {
+			return all, err
+		}
+		jobs, err := c.queuedIn(ctx, s, runs, seen)
+		if all = append(all, jobs...); err != nil {
+			return all, err
+		}
 	}
-	return c.queuedIn(ctx, s, runs, map[int64]bool{})
+	return all, nil
 }
 
 // queuedIn returns the queued jobs of those of runs that are not completed, nor seen before.

@@ -135,3 +135,22 @@ func TestQueuedJobsOfRunsThatWait(t *testing.T) {
 		}
 	}
 }
+
+// TestRerunOfAnOldRun: a run that is run again keeps its place, which can be beyond the newest hundred.
+func TestRerunOfAnOldRun(t *testing.T) {
+	s := serve(t, map[string]http.HandlerFunc{
+		"GET /repos/acme/web/actions/runs": func(w http.ResponseWriter, r *http.Request) {
+			runs := []any{}
+			if r.URL.Query().Get("status") == "queued" {
+				runs = append(runs, runDoc(7, "queued", "Organization"))
+			}
+			reply(w, 200, map[string]any{"total_count": len(runs), "workflow_runs": runs})
+		},
+		"GET /repos/acme/web/actions/runs/7/jobs": func(w http.ResponseWriter, r *http.Request) {
+			reply(w, 200, map[string]any{"total_count": 1, "jobs": []any{jobDoc(2, 7, "queued")}})
+		},
+	})
+	if jobs, err := s.client(t).LatelyQueuedJobs(t.Context(), "acme/web"); err != nil || len(jobs) != 1 || jobs[0].ID != 2 {
+		t.Errorf("%v, %v: want job 2", jobs, err)
+	}
+}

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// Apply applies in, which happened at now, and makes the plan anew. Nothing but
-// s is changed; the same state, input and time always give the same outcome.
-// Times are kept to the millisecond.
+// Apply applies in, which happened at now, and makes the plan. It changes only s; the same state,
+// input and time always give the same result. Times are truncated to milliseconds, as the stores
+// keep them.
 func (s *State) Apply(in Input, now time.Time) Result {
-	t := &turn{State: s, now: now.UTC().Truncate(time.Millisecond)}
+	t := &tx{State: s, now: now.UTC().Truncate(time.Millisecond)}
 	in.apply(t)
 	t.plan()
 	_, name := in.about()
@@ -23,22 +23,22 @@ func (s *State) Apply(in Input, now time.Time) Result {
 	return t.result
 }
 
-// A turn is one input being applied.
-type turn struct {
+// A tx is the application of one input: the state it changes and the result it builds.
+type tx struct {
 	*State
 	now     time.Time
 	result  Result
-	jobs    record[JobKey]
-	runners record[RunnerName]
+	jobs    changeSet[JobKey]
+	runners changeSet[RunnerName]
 }
 
-// A record is what changed, each once, in the order of the first change.
-type record[K comparable] struct {
+// A changeSet is the keys of what changed, each once, in the order of the first change.
+type changeSet[K comparable] struct {
 	keys []K
 	has  map[K]bool
 }
 
-func (r *record[K]) add(key K) {
+func (r *changeSet[K]) add(key K) {
 	if r.has[key] {
 		return
 	}
@@ -49,25 +49,25 @@ func (r *record[K]) add(key K) {
 	r.keys = append(r.keys, key)
 }
 
-func (t *turn) setJob(j Job) {
+func (t *tx) setJob(j Job) {
 	t.jobs.add(j.Key)
 	t.putJob(j)
 }
 
-func (t *turn) setRunner(r Runner) {
+func (t *tx) setRunner(r Runner) {
 	t.runners.add(r.Name)
 	t.putRunner(r)
 }
 
-func (t *turn) emit(e Effect) { t.result.Effects = append(t.result.Effects, e) }
+func (t *tx) emit(e Effect) { t.result.Effects = append(t.result.Effects, e) }
 
-// full reports whether so much has changed that what is left has to wait for
-// another turn. Asked before each thing that a turn may leave undone.
-func (t *turn) full() bool {
+// full reports whether Limits.Changes is reached, so that the rest has to wait for
+// another transaction. It is checked before each step that may be postponed.
+func (t *tx) full() bool {
 	n := t.limits.Changes
 	t.result.More = n > 0 && len(t.jobs.keys)+len(t.runners.keys) >= n
 	return t.result.More
 }
 
-// ignore says why the input changes nothing.
-func (t *turn) ignore(format string, args ...any) { t.result.Reason = fmt.Sprintf(format, args...) }
+// ignore records why the input changes nothing.
+func (t *tx) ignore(format string, args ...any) { t.result.Reason = fmt.Sprintf(format, args...) }

@@ -1,22 +1,22 @@
 package ledger
 
-// A Cap is a limit that keeps jobs from having a runner.
+// A Cap is a limit that keeps jobs waiting.
 type Cap string
 
 // The caps.
 const (
-	CapPool Cap = "pool" // the pool has as many runners as its max
-	CapHost Cap = "host" // one more runner does not fit on the host
+	CapPool Cap = "pool" // the pool has its maximum number of runners
+	CapHost Cap = "host" // the host has no room for another runner of the pool
 )
 
-// Held returns the pools that are at a cap while jobs of theirs lack a runner, and
-// which cap that is; one that is at both counts as at its own.
+// Held returns the pools whose jobs wait because of a cap, and which cap that is. CapPool takes
+// precedence.
 func (s *State) Held() map[string]Cap {
 	held := map[string]Cap{}
-	for k, total := range s.sets {
+	for k, g := range s.groups {
 		p, ok := s.limits.Pools.Find(k.pool)
 		switch {
-		case !ok || total.supply >= total.demand || len(total.needy) == 0:
+		case !ok || g.supply >= g.demand || len(g.unserved) == 0:
 		case !s.roomInPool(p):
 			held[p.Name] = CapPool
 		case !s.roomOnHost(p):

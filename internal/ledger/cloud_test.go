@@ -20,8 +20,8 @@ const first = ledger.RunnerName("i-small-1-1-1")
 // refused wants a refusal with a reason, and whether asking again is worth it.
 func (s *story) refused(in ledger.Input, want string, again time.Duration) {
 	s.Helper()
-	if got := s.is(in); got.Granted || got.Reason != want || got.Again != again {
-		s.Fatalf("%T: granted %t, %q, again in %s: want a refusal: %q, again in %s", in, got.Granted, got.Reason, got.Again, want, again)
+	if got := s.is(in); got.Granted || got.Reason != want || got.RetryAfter != again {
+		s.Fatalf("%T: granted %t, %q, again in %s: want a refusal: %q, again in %s", in, got.Granted, got.Reason, got.RetryAfter, want, again)
 	}
 }
 

@@ -8,42 +8,42 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event"
 )
 
-// An Effect is what has to be brought about outside the ledger. Its JSON form is
-// the detail of an event on the bus: flat, without a secret. Effects may be carried out late, twice or
-// not at all: the ledger asks again for what it does not see happening.
+// An Effect is an action to carry out outside the ledger. Its JSON form is the detail of an event
+// on the bus: flat and without secrets. An effect may be carried out late, twice or never: the
+// ledger requests it again until it sees the outcome.
 type Effect interface {
 	// DetailType is the detail type of the effect's event.
 	DetailType() string
 	sealed()
 }
 
-// WantRunner asks for a runner to be started. Who does it gives [Starting]
-// first and goes on only if that is granted.
+// WantRunner requests the start of a runner. The launcher first applies [Starting], and goes on
+// only if it is granted.
 type WantRunner struct {
 	Runner RunnerName `json:"runner"`
 	Pool   string     `json:"pool"`
-	Job    JobKey     `json:"job"`             // the job that it is made for
+	Job    JobKey     `json:"job"`             // the job it is made for
 	Labels string     `json:"labels"`          // the text of a [LabelSet]
-	First  bool       `json:"first,omitempty"` // it is the first that was made for the job
+	First  bool       `json:"first,omitempty"` // whether it is the job's first runner
 	Scope
 }
 
-// RemoveRunner asks for a runner to be removed: unless Force is set its
-// registration first, if Registered, and if GitHub refuses because the runner is busy
-// nothing else but [Busy]; then its container, and then [Gone].
+// RemoveRunner requests the removal of a runner. Unless Force is set, its registration goes first,
+// if Registered: if GitHub refuses because the runner is busy, apply [Busy] and stop. Then remove
+// the container and apply [Gone].
 type RemoveRunner struct {
 	Runner     RunnerName `json:"runner"`
 	Pool       string     `json:"pool"`
-	Container  string     `json:"container,omitempty"` // "" when none is bound to it
-	GitHubID   int64      `json:"github_id,omitempty"` // 0 when it is not known
-	Registered bool       `json:"registered"`          // GitHub may know it
-	Force      bool       `json:"force"`               // even while it is busy: it is over its total limit, or its job has ended
+	Container  string     `json:"container,omitempty"` // "" if none is bound to it
+	GitHubID   int64      `json:"github_id,omitempty"` // 0 if unknown
+	Registered bool       `json:"registered"`          // whether GitHub may know it
+	Force      bool       `json:"force"`               // remove it even if busy: it exceeded its total limit, or its job has ended
 	Reason     string     `json:"reason"`
 	Scope
 }
 
-// CheckJob asks for GitHub to be asked how a job stands; the answer comes back
-// as [JobSeen], or as [JobLost] when GitHub does not know the job.
+// CheckJob requests the state of a job from GitHub. The answer comes back as [JobSeen], or as
+// [JobLost] if GitHub does not know the job.
 type CheckJob struct {
 	Job    JobKey `json:"job"`
 	Reason string `json:"reason"`
@@ -79,23 +79,23 @@ func (WantRunner) sealed()   {}
 func (RemoveRunner) sealed() {}
 func (CheckJob) sealed()     {}
 
-// A Result is what came of an input.
+// A Result is the outcome of an input.
 type Result struct {
-	Jobs    []Job    // those that changed, as they are now
-	Runners []Runner // those that changed, as they are now
+	Jobs    []Job    // the jobs that changed, in their new state
+	Runners []Runner // the runners that changed, in their new state
 	Effects []Effect
 
-	// More says that Limits.Changes left something undone: give a Tick for it.
+	// More reports that Limits.Changes left work undone: apply a Tick to continue.
 	More bool
 
-	// Granted is the answer to a Starting or Claim. When it is false, and for any other
-	// input that changed nothing for a reason, Reason says why.
-	Granted bool
-	Reason  string
-	Again   time.Duration // of a claim that is refused: it may be granted after this; 0 for never
+	// Granted is the answer to Starting and Claim. If it is false, and for any other input that was
+	// ignored, Reason says why.
+	Granted    bool
+	Reason     string
+	RetryAfter time.Duration // when a refused claim may be granted; 0 for never
 
-	Runner Runner // the runner that the input names, as it stands now; zero if it is unknown
+	Runner Runner // the runner that the input names, in its new state; zero if unknown
 }
 
-// Changed reports whether there is anything to keep.
+// Changed reports whether there are changes to store.
 func (r Result) Changed() bool { return len(r.Jobs)+len(r.Runners) > 0 }

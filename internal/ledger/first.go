@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// FirstRunner returns the runner that a container stands for which was started for a
-// job before there was a name for its runner: the first that was made for the job. While
-// none was made there is no name, and why says what the job waits for. The error is
-// [ErrNotFound] while s does not know the job.
+// FirstRunner returns the runner that a container represents if the container was started for a job
+// before the ledger named its runner: the first runner made for the job. If none was made yet, name
+// is empty and why says what the job waits for. The error is [ErrNotFound] if s does not know the
+// job.
 func FirstRunner(ctx context.Context, s Store, key JobKey, now time.Time) (name RunnerName, why string, err error) {
 	jobs, err := s.Jobs(ctx, JobQuery{Key: key})
 	if err != nil {

@@ -7,123 +7,122 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// An Input is one thing that happened. Every input may come late, twice, or
-// after others that it should have come before.
+// An Input is one thing that happened. Any input may arrive late, twice or out of order.
 type Input interface {
-	about() (JobKey, RunnerName) // what it names; zero where it names none
-	apply(*turn)
+	about() (JobKey, RunnerName) // the job and runner it names; zero if none
+	apply(*tx)
 }
 
-// JobSeen is GitHub's word on a job: an event, or the answer to a [CheckJob].
-// An action that the ledger does not know changes nothing.
+// JobSeen is GitHub's report on a job: an event, or the answer to a [CheckJob]. An unknown action
+// is ignored.
 type JobSeen struct {
 	Job event.WorkflowJob
-	At  time.Time // when it was said; the ledger's own time if zero
+	At  time.Time // when GitHub reported it; the ledger's own time if zero
 
-	// Asked says that it is GitHub's answer to a question which was asked at At, and so how the job stood
-	// then, whatever its times say. Deliveries come late, twice and in disorder.
+	// Asked marks GitHub's answer to a question asked at At. It is the job's state at that time
+	// whatever its timestamps say, while deliveries may be late, duplicated and out of order.
 	Asked bool
 }
 
-// JobLost is GitHub's word that there is no such job (any more).
+// JobLost reports that GitHub does not know the job, or does so no longer.
 type JobLost struct {
 	Job    JobKey
 	Reason string
 }
 
-// Starting says that a launcher is about to start a runner, and asks whether it
-// should: not if it is gone or has claimed, which is how a [WantRunner] that is
-// carried out twice does no harm. With a Container it binds the runner to that: granted
-// to the same one again, and to no other. Without one it only says that the runner is on
-// its way, where it is open which of several containers will come first.
+// Starting reports that a launcher is about to start a runner, and asks for permission. It is
+// refused if the runner is gone or has claimed, so that carrying out a [WantRunner] twice is
+// harmless. With a Container it binds the runner to it: granted again to the same container, and to
+// no other. Without one it only records that the runner is on its way, for launchers that cannot
+// tell which of several containers will be first.
 type Starting struct {
 	Runner    RunnerName
-	Container string // its launcher's id of it; "" where a container is called as its runner is
-	Image     string // what it is to be made from; "" where that is not known yet
+	Container string // the launcher's id of it; "" if containers have the name of their runner
+	Image     string // what the container will be created from; "" if unknown yet
 }
 
-// Started says that a runner's container runs; that of one it is not bound to
-// changes nothing.
+// Started reports that a runner's container runs. It is ignored for a container that the runner is
+// not bound to.
 type Started struct {
 	Runner    RunnerName
 	Container string
-	Image     string // what it was made from; "" where that was said before
+	Image     string // what the container was created from; "" if reported before
 }
 
-// Claim asks for leave to register a runner for the job that it was made for, and binds
-// the runner to Container. Granted only while the job is queued and no other runner holds a live
-// claim on it.
+// Claim asks for permission to register a runner for its job, and binds the runner to Container. It
+// is granted only while the job is queued and no other runner has a live claim on it.
 //
-// A runner may come back for what it never got: while GitHub has not been seen to register it, the
-// claim is granted to it again, when [PutOff] says. Where containers have ids of their own and
-// nothing was put off, another call may be registering it: the claim is refused, with Again, until
-// [Limits].Lease after the last grant.
+// A runner may repeat a claim whose registration it never received. While no registration is
+// recorded, the claim is granted again, not before the time of a [PutOff]. Where containers have
+// their own ids and nothing was put off, an earlier call may still be registering: the claim is
+// then refused, with RetryAfter, until [Limits].Lease has passed since the last grant.
 type Claim struct {
 	Runner    RunnerName
 	Container string
 }
 
-// PutOff says that nothing has come of the claim of a runner that was granted at Granted:
-// whoever made it has stopped without a registration to hand out, such as where
-// GitHub limits calls, and may make it again After from now, no sooner and no later. It
-// changes nothing when it was said before, and once another claim of the runner was granted, or the
-// runner is registered: then somebody else is at it, or done.
+// PutOff returns the claim of Runner that was granted at Granted: the claimant stopped without a
+// registration, for example because GitHub limits calls. The claim may be repeated once After has
+// passed. PutOff is ignored if it was reported before, if a later claim was granted, and if the
+// runner is registered: then somebody else is registering it, or is done.
 type PutOff struct {
 	Runner  RunnerName
-	Granted time.Time // [Runner].Claimed of the grant that is given back
+	Granted time.Time // [Runner].Claimed of the grant that is returned
 	After   time.Duration
 }
 
-// Registered says that GitHub has registered a runner, as GitHubID.
+// Registered reports that GitHub registered a runner under GitHubID.
 type Registered struct {
 	Runner   RunnerName
 	GitHubID int64
 }
 
-// Idle says that a runner is listening for a job.
+// Idle reports that a runner listens for a job.
 type Idle struct{ Runner RunnerName }
 
-// Busy says that a runner is running a job: its agent's word, or GitHub's when
-// it would not remove a busy runner. Which job it is comes with [JobSeen].
+// Busy reports that a runner runs a job, by its agent or by GitHub, which refused to remove it.
+// [JobSeen] tells which job.
 type Busy struct{ Runner RunnerName }
 
-// Restarting says that a runner leaves its session and comes again, such as to update itself.
+// Restarting reports that a runner leaves its session and will return, for example to update
+// itself.
 type Restarting struct{ Runner RunnerName }
 
-// Failed says that a runner will be of no use, such as when GitHub
-// refuses to register it. The runner has to go.
+// Failed reports that a runner is useless, for example because GitHub refuses to register it. The
+// ledger removes it.
 type Failed struct {
 	Runner  RunnerName
 	Reason  string
-	Refused bool // GitHub refuses to register it, and so will do the next one: those are made at growing pauses
+	Refused bool // GitHub refused to register it and will refuse the next one: retry at growing intervals
 }
 
-// LastWords is what a runner's agent says of the runner's end, which comes soon: it becomes the reason of [Gone].
+// LastWords is the agent's report on the imminent end of its runner. It becomes the reason of
+// [Gone].
 type LastWords struct {
 	Runner RunnerName
 	Reason string
 	Memory pool.MemoryUse
-	Output string // the last lines that the runner printed; "" where they tell nothing
+	Output string // the runner's last lines of output; "" if they explain nothing
 }
 
-// Gone says that nothing of a runner's container is left, or that it could not
-// be started. That of one which the runner is not bound to changes nothing.
+// Gone reports that a runner's container no longer exists or could not be started. It is ignored
+// for a container that the runner is not bound to.
 type Gone struct {
 	Runner    RunnerName
 	Container string
-	Image     string // what it was made from, or was to be; "" where that was said before
+	Image     string // what the container was, or was to be, created from; "" if reported before
 	ExitCode  int
-	Reason    string         // why, as far as it is known, such as "idle limit"
-	Outside   bool           // its end came from outside, and says nothing of its image
-	Memory    pool.MemoryUse // where who runs containers sees it
+	Reason    string         // why, if known, such as "idle limit"
+	Outside   bool           // the cause was external and says nothing about the image
+	Memory    pool.MemoryUse // if the launcher measures it
 }
 
-// Found lists the containers that there are, of this ledger's instance, whoever
-// started them: a launcher's list after a restart. A runner that should have one and
-// has not is gone; a container without a runner has to go.
+// Found lists this instance's containers after a restart of the launcher, whoever started them. A
+// runner that should have a container but has none is gone; a container without a runner is
+// removed.
 type Found struct{ Runners []RunnerName }
 
-// Tick says that time has passed: the sweep. Give one every second or so.
+// Tick reports that time passed: the sweep. Apply one about every second.
 type Tick struct{}
 
 func (in JobSeen) about() (JobKey, RunnerName)    { return KeyOf(in.Job), RunnerName(in.Job.RunnerName) }

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Invariants returns what should not be but is: nil for a sound state. Deficits are held
-// against it only when the plan was made at now, as after a [Tick].
+// Invariants returns the violated invariants, nil for a sound state. It reports deficits only if
+// the plan was made at now, as after a [Tick].
 func (s *State) Invariants(now time.Time) (faults []error) {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	s.soundTotals(fault)
@@ -19,7 +19,7 @@ func (s *State) Invariants(now time.Time) (faults []error) {
 	return faults
 }
 
-// soundTotals counts everything again.
+// soundTotals compares the totals with a full recount.
 func (s *State) soundTotals(fault func(string, ...any)) {
 	again := NewState(s.instance, s.limits)
 	again.Load(slices.Collect(s.Jobs()), slices.Collect(s.Runners()))
@@ -44,8 +44,8 @@ func (s *State) soundRunners(fault func(string, ...any)) {
 		}
 	}
 	for _, p := range s.limits.Pools {
-		if p.Max > 0 && s.living[p.Name] > p.Max {
-			fault("pool %s has %d runners: want at most %d", p.Name, s.living[p.Name], p.Max)
+		if p.Max > 0 && s.liveByPool[p.Name] > p.Max {
+			fault("pool %s has %d runners: want at most %d", p.Name, s.liveByPool[p.Name], p.Max)
 		}
 	}
 	if used := s.used(); !used.Fits(s.limits.Host) {
@@ -66,7 +66,7 @@ func (s *State) soundJobs(fault func(string, ...any)) {
 	}
 	for key, j := range s.jobs {
 		claims := 0
-		for _, name := range s.made[key] {
+		for _, name := range s.runnersOf[key] {
 			if s.runners[name].HoldsClaim() {
 				claims++
 			}
@@ -80,20 +80,19 @@ func (s *State) soundJobs(fault func(string, ...any)) {
 	}
 }
 
-// soundSupply looks for jobs that could have a runner and have none, and for runners
-// that could be done without.
+// soundSupply finds jobs that could have a runner but have none, and runners that could be removed.
 func (s *State) soundSupply(now time.Time, fault func(string, ...any)) {
-	t := &turn{State: s, now: now}
-	for k, total := range s.sets {
-		if total.supply > total.demand && len(total.spares) > 0 {
-			fault("pool %s, labels %s: %d runners for %d jobs, and %d of them could go", k.pool, k.labels, total.supply, total.demand, len(total.spares))
+	t := &tx{State: s, now: now}
+	for k, g := range s.groups {
+		if g.supply > g.demand && len(g.removable) > 0 {
+			fault("pool %s, labels %s: %d runners for %d jobs, and %d of them could go", k.pool, k.labels, g.supply, g.demand, len(g.removable))
 		}
-		if !t.open(k) || t.starved() {
+		if !t.mayGrow(k) || t.starved() {
 			continue
 		}
-		for key, p := range total.needy {
+		for key, p := range g.unserved {
 			if t.ready(p) {
-				fault("job %s has no runner, though there is room: %d runners for %d jobs of pool %s, labels %s", key, total.supply, total.demand, k.pool, k.labels)
+				fault("job %s has no runner, though there is room: %d runners for %d jobs of pool %s, labels %s", key, g.supply, g.demand, k.pool, k.labels)
 			}
 		}
 	}

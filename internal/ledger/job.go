@@ -9,13 +9,13 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event"
 )
 
-// A JobState says how far a job has come. Once it runs it only moves forward, so that
-// events may arrive in any order and any number of times. Before, it goes
-// between waiting and queued as GitHub's approvals and protection rules have it.
+// A JobState is how far a job has come. From running on it only moves forward, so that events may
+// arrive in any order and any number of times. Before that it moves between waiting and queued, as
+// GitHub's approvals and protection rules decide.
 type JobState string
 
-// The states of a job, in their order. An unroutable or hosted job is one that is queued
-// or waiting and fits no pool; a hosted one needs none, because GitHub's own runners take it.
+// The states of a job, in order. An unroutable or hosted job is a queued or waiting one that fits
+// no pool; a hosted one needs none, because GitHub's own runners take it.
 const (
 	JobWaiting    JobState = "waiting"
 	JobQueued     JobState = "queued"
@@ -25,7 +25,7 @@ const (
 	JobCompleted  JobState = "completed"
 )
 
-// rank gives the order of states; unroutable and hosted stand where queued does.
+// rank returns the position of a state in the order; unroutable and hosted rank like queued.
 func (s JobState) rank() int {
 	switch s {
 	case JobWaiting:
@@ -40,10 +40,10 @@ func (s JobState) rank() int {
 	return 0
 }
 
-// begun reports whether a job in state s needs no runner any more.
+// begun reports whether a job in state s needs no runner any longer.
 func (s JobState) begun() bool { return s.rank() >= JobRunning.rank() }
 
-// stateOf returns the state that a workflow_job payload tells of.
+// stateOf returns the state that a workflow_job payload reports.
 func stateOf(w event.WorkflowJob) (JobState, bool) {
 	switch w.State() {
 	case event.ActionWaiting:
@@ -58,122 +58,128 @@ func stateOf(w event.WorkflowJob) (JobState, bool) {
 	return "", false
 }
 
-// Conclusions that the ledger itself gives a job of which GitHub says nothing
-// more. What GitHub says later replaces them.
+// Conclusions that the ledger gives to a job about which GitHub reports nothing more. A later
+// report from GitHub replaces them.
 const (
 	ConclusionAbandoned = "abandoned" // queued for longer than GitHub lets a job wait
-	ConclusionLost      = "lost"      // GitHub does not know the job any more
+	ConclusionLost      = "lost"      // GitHub does not know the job any longer
 )
 
 // A Job is one attempt of a workflow job.
 type Job struct {
 	Key      JobKey   `json:"job"`
 	Scope    Scope    `json:"scope"`
-	Pool     string   `json:"pool"` // "" when it fits none
+	Pool     string   `json:"pool"` // "" if it fits none
 	Labels   LabelSet `json:"labels"`
 	Name     string   `json:"name"`
 	Workflow string   `json:"workflow,omitempty"`
-	URL      string   `json:"url,omitempty"` // its page at GitHub
+	URL      string   `json:"url,omitempty"` // its page on GitHub
 
 	State      JobState   `json:"state"`
 	Conclusion string     `json:"conclusion,omitempty"` // once completed: success, failure, cancelled …
-	RunnerName RunnerName `json:"runner,omitempty"`     // who runs it, by GitHub's word; may be no runner of ours
+	RunnerName RunnerName `json:"runner,omitempty"`     // the runner that GitHub says runs it; may be none of ours
 
-	// Word is whether it waited or was queued by GitHub's last word of that, whatever became of it since; Said
-	// is GitHub's own time of that word: started_at, which moves when it is queued again.
-	Word      JobState  `json:"word,omitempty"`
-	Said      time.Time `json:"said,omitzero"`
-	Overdue   time.Time `json:"overdue,omitzero"`   // since when GitHub is asked whether it still waits, past GitHub's own limit; zero unless it is
-	Confirmed time.Time `json:"confirmed,omitzero"` // when GitHub, asked, last said that it still waits
-	GaveUp    time.Time `json:"gave_up,omitzero"`   // when the ledger ended it without GitHub's word; zero unless it did
+	// Reported is whether the job waited or was queued when GitHub last reported one of the two,
+	// whatever happened since. ReportedAt is GitHub's own time of that report: started_at, which
+	// moves when the job is queued again.
+	Reported   JobState  `json:"word,omitempty"`
+	ReportedAt time.Time `json:"said,omitzero"`
+	Overdue    time.Time `json:"overdue,omitzero"`   // since when GitHub is asked whether it still waits, past GitHub's own limit; zero otherwise
+	Confirmed  time.Time `json:"confirmed,omitzero"` // when GitHub last answered that it still waits
+	GaveUp     time.Time `json:"gave_up,omitzero"`   // when the ledger ended it without a report from GitHub; zero otherwise
 
-	Created   time.Time `json:"created"`            // by GitHub's clock, as Started and Completed
-	Queued    time.Time `json:"queued,omitzero"`    // when the word that it is queued came; zero while it waits
-	Started   time.Time `json:"started,omitzero"`   // zero unless it ran
-	Completed time.Time `json:"completed,omitzero"` // zero until then
+	Created   time.Time `json:"created"`            // by GitHub's clock, like Started and Completed
+	Queued    time.Time `json:"queued,omitzero"`    // when the report that it is queued arrived; zero while it waits
+	Started   time.Time `json:"started,omitzero"`   // zero if it never ran
+	Completed time.Time `json:"completed,omitzero"` // zero until it completed
 
 	First       RunnerName `json:"first,omitempty"`        // the first runner made for it
-	Runners     int        `json:"runners"`                // runners made for it so far
-	Failures    int        `json:"failures,omitempty"`     // of those, how many went away without running a job
-	LastFailure string     `json:"last_failure,omitempty"` // why the last of them did
-	Ignored     int        `json:"ignored,omitempty"`      // of them, those that listened and that GitHub did not give the job
-	Refused     int        `json:"refused,omitempty"`      // of them, those that GitHub refused to register
-	NotBefore   time.Time  `json:"not_before,omitzero"`    // no further runner before this
-	CheckAt     time.Time  `json:"check_at,omitzero"`      // when GitHub is to be asked about it, if nothing is heard
+	Runners     int        `json:"runners"`                // how many runners were made for it
+	Failures    int        `json:"failures,omitempty"`     // of them, how many ended without running a job
+	LastFailure string     `json:"last_failure,omitempty"` // why the last of those did
+	Ignored     int        `json:"ignored,omitempty"`      // of them, how many listened but were given no job by GitHub
+	Refused     int        `json:"refused,omitempty"`      // of them, how many GitHub refused to register
+	NotBefore   time.Time  `json:"not_before,omitzero"`    // make no further runner before this
+	CheckAt     time.Time  `json:"check_at,omitzero"`      // when to ask GitHub about it if nothing is reported
 
 	History []Step `json:"history"`
 }
 
-// Settled reports whether the job needs nothing any more: it is completed, or
-// no pool of ours takes it.
+// Settled reports whether the ledger is done with the job: it is completed, or no pool takes it.
 func (j Job) Settled() bool { return j.State == JobCompleted || j.Pool == "" }
 
-// known fills in what jobs that were kept by earlier versions lack.
-func (j *Job) known() {
+// upgrade sets the fields that earlier versions did not store.
+func (j *Job) upgrade() {
 	switch {
-	case j.Word != "" || j.State == "":
+	case j.Reported != "" || j.State == "":
 		return
 	case j.Queued.IsZero() && (j.State == JobUnroutable || j.State == JobWaiting):
-		j.Word = JobWaiting
+		j.Reported = JobWaiting
 	case j.Queued.IsZero():
 		return
 	default:
-		j.Word = JobQueued
+		j.Reported = JobQueued
 	}
-	j.Said = j.Created
-	if j.ended() && j.GaveUp.IsZero() {
+	j.ReportedAt = j.Created
+	if j.gaveUp() && j.GaveUp.IsZero() {
 		j.GaveUp = j.Created
 	}
 }
 
-// ended reports whether j was given up without GitHub's word.
-func (j Job) ended() bool {
+// gaveUp reports whether the ledger ended j without a report from GitHub.
+func (j Job) gaveUp() bool {
 	return j.Conclusion == ConclusionAbandoned || j.Conclusion == ConclusionLost
 }
 
-// A verdict says what a word on a job is to what was heard of it before.
+// A verdict compares a report on a job with the earlier reports.
 type verdict int
 
 const (
-	older    verdict = iota // it tells of the past
-	same                    // it tells of the same
-	newer                   // it tells how the job stands
+	older    verdict = iota // it describes the past
+	same                    // it describes the known state
+	newer                   // it describes the job's present state
 	doubtful                // nothing in it tells whether it is older or newer
 )
 
-// judge says what w, a word of the time at, is to j. Once a job has begun the word that is further on is the newer.
-func (j *Job) judge(w event.WorkflowJob, told JobState, at time.Time, asked bool) verdict {
+// judge compares w, received at at, with what is known of j. Once either says that the job has
+// begun, the later state is the newer one.
+func (j *Job) judge(w event.WorkflowJob, reported JobState, at time.Time, asked bool) verdict {
+	// A job that was given up is completed in our books only: compare with GitHub's last report.
 	stands := j.State
 	if !j.GaveUp.IsZero() {
-		stands = j.Word
+		stands = j.Reported
 	}
-	if told.begun() || stands.begun() {
-		return compared(told.rank() - stands.rank())
+	if reported.begun() || stands.begun() {
+		return compared(reported.rank() - stands.rank())
 	}
-	return j.judgeWait(w, told, at, asked)
+	return j.judgeWait(w, reported, at, asked)
 }
 
-// judgeWait is judge for a word that the job waits or is queued, by what was heard of that.
-// GitHub's own time of the word decides. Where that is the same, queued counts, since a
-// runner too many is a smaller fault than a job without one; but it may have come to wait
-// after that. What GitHub answers when it is asked is never in doubt.
-func (j *Job) judgeWait(w event.WorkflowJob, told JobState, at time.Time, asked bool) verdict {
-	said := stamp(w)
+// judgeWait is judge for a report that the job waits or is queued; it compares with the last such
+// report.
+//
+// GitHub's own time of the report decides. If the times are equal, queued wins over waiting,
+// because a surplus runner does less harm than a job without one; a report of waiting with the same
+// time is doubtful, since the job may have started waiting again. GitHub's answer to a question is
+// never doubtful.
+func (j *Job) judgeWait(w event.WorkflowJob, reported JobState, at time.Time, asked bool) verdict {
+	said := reportedAt(w)
 	switch {
+	// The question was asked before the job was queued again: its answer is outdated.
 	case asked && at.Before(j.Queued):
 		return older
-	case asked && told != j.Word, j.Word == "", j.late(at):
+	case asked && reported != j.Reported, j.Reported == "", j.afterGivingUp(at):
 		return newer
-	case !said.IsZero() && !said.Equal(j.Said):
-		return compared(said.Compare(j.Said))
-	case told.rank() < j.Word.rank():
+	case !said.IsZero() && !said.Equal(j.ReportedAt):
+		return compared(said.Compare(j.ReportedAt))
+	case reported.rank() < j.Reported.rank():
 		return doubtful
 	}
-	return compared(told.rank() - j.Word.rank())
+	return compared(reported.rank() - j.Reported.rank())
 }
 
-// late reports whether a word of the time at came after j was given up.
-func (j *Job) late(at time.Time) bool { return !j.GaveUp.IsZero() && at.After(j.GaveUp) }
+// afterGivingUp reports whether a report received at at came after the ledger gave j up.
+func (j *Job) afterGivingUp(at time.Time) bool { return !j.GaveUp.IsZero() && at.After(j.GaveUp) }
 
 func compared(c int) verdict {
 	switch {
@@ -185,17 +191,18 @@ func compared(c int) verdict {
 	return same
 }
 
-// stamp is GitHub's time of a word that a job waits or is queued.
-func stamp(w event.WorkflowJob) time.Time {
+// reportedAt returns GitHub's time of a report that a job waits or is queued.
+func reportedAt(w event.WorkflowJob) time.Time {
 	if w.Started.After(w.Created) {
 		return w.Started
 	}
 	return w.Created
 }
 
-// merge takes over what w, sent at, tells. Whatever the order of a job's events, the outcome is the
-// same, unless they are in doubt: of two that disagree the newer counts, of two times of the same thing the earlier.
-func (j *Job) merge(w event.WorkflowJob, told JobState, at time.Time, asked bool, v verdict) {
+// merge adds what w, sent at at, reports. The result does not depend on the order of a job's
+// events, except for doubtful ones: the newer of two different values wins, and the earlier of two
+// times of the same thing.
+func (j *Job) merge(w event.WorkflowJob, reported JobState, at time.Time, asked bool, v verdict) {
 	fresh := v == newer || v == same
 	adopt(&j.Scope.Repository, w.Repository, fresh)
 	adopt(&j.Scope.Organization, w.Organization, fresh)
@@ -207,9 +214,9 @@ func (j *Job) merge(w event.WorkflowJob, told JobState, at time.Time, asked bool
 	adopt(&j.URL, w.URL, fresh)
 	adopt(&j.RunnerName, RunnerName(w.RunnerName), fresh)
 	earliest(&j.Created, cmp.Or(w.Created, at))
-	switch told {
+	switch reported {
 	case JobWaiting, JobQueued:
-		j.wait(w, told, at, j.judgeWait(w, told, at, asked))
+		j.wait(w, reported, at, j.judgeWait(w, reported, at, asked))
 	case JobRunning:
 		earliest(&j.Started, w.Started)
 	case JobCompleted:
@@ -219,29 +226,30 @@ func (j *Job) merge(w event.WorkflowJob, told JobState, at time.Time, asked bool
 	if v != newer {
 		return
 	}
-	if !told.begun() {
-		j.Conclusion = "" // of one that was given up
+	if !reported.begun() {
+		j.Conclusion = "" // clears the conclusion of a job that was given up
 	}
-	j.State, j.GaveUp = told, time.Time{}
+	j.State, j.GaveUp = reported, time.Time{}
 }
 
-// wait takes over a word that j waits or is queued.
-func (j *Job) wait(w event.WorkflowJob, told JobState, at time.Time, v verdict) {
+// wait adds a report that j waits or is queued.
+func (j *Job) wait(w event.WorkflowJob, reported JobState, at time.Time, v verdict) {
 	switch {
 	case v == newer:
-		j.Word, j.Queued = told, time.Time{}
-		if said := stamp(w); said.After(j.Said) {
-			j.Said = said
+		j.Reported, j.Queued = reported, time.Time{}
+		if said := reportedAt(w); said.After(j.ReportedAt) {
+			j.ReportedAt = said
 		}
-		if told == JobQueued {
+		if reported == JobQueued {
 			j.Queued = at
 		}
-	case v == same && told == JobQueued:
+	case v == same && reported == JobQueued:
 		earliest(&j.Queued, at)
 	}
 }
 
-// adopt sets what is not known yet, and what is when the word is newer.
+// adopt sets an unknown value, and a known one if the report is newer. A report without the value
+// changes nothing.
 func adopt[T comparable](to *T, value T, newer bool) {
 	var unknown T
 	if value != unknown && (newer || *to == unknown) {
@@ -249,6 +257,8 @@ func adopt[T comparable](to *T, value T, newer bool) {
 	}
 }
 
+// earliest sets to to t if t is set and earlier. Times that only move back make duplicates and
+// disorder harmless.
 func earliest(to *time.Time, t time.Time) {
 	if !t.IsZero() && (to.IsZero() || t.Before(*to)) {
 		*to = t
@@ -269,8 +279,8 @@ const (
 	maxNote    = 300 // bytes
 )
 
-// remember returns history with one more step. It never changes history's own
-// memory, which values given out before share.
+// remember returns history with one more step. It clones history, whose memory is shared with
+// values returned earlier.
 func remember(history []Step, at time.Time, what, note string) []Step {
 	history = slices.Clone(history)
 	if len(history) >= maxHistory {
@@ -279,7 +289,7 @@ func remember(history []Step, at time.Time, what, note string) []Step {
 	return append(history, Step{at, what, clean(note)})
 }
 
-// clean bounds what others say, and makes it text.
+// clean makes text from outside valid UTF-8 of bounded length.
 func clean(note string) string {
 	if len(note) > maxNote {
 		note = note[:maxNote] + "…"

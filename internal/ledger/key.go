@@ -11,14 +11,13 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event"
 )
 
-// A JobKey names one attempt of a workflow job. On github.com a re-run is a new
-// job id; other forges, such as Gitea, keep the id and raise the attempt, so all
-// three are needed. Make one with [NewJobKey], which folds the repository's case.
-// Its text form is "acme/web/123/1".
+// A JobKey identifies one attempt of a workflow job. On github.com a re-run has a new job id; other
+// forges, such as Gitea, keep the id and raise the attempt, so the key has all three. Create one
+// with [NewJobKey], which folds the repository's case. Its text form is "acme/web/123/1".
 type JobKey struct {
 	Repository string // owner/name, in lower case: GitHub ignores the case of both
 	ID         int64
-	Attempt    int // 1 for the first run; Gitea says 0
+	Attempt    int // 1 for the first run; 0 on Gitea
 }
 
 // NewJobKey returns the key of attempt of the job id in repository.
@@ -26,10 +25,10 @@ func NewJobKey(repository string, id int64, attempt int) JobKey {
 	return JobKey{strings.ToLower(repository), id, attempt}
 }
 
-// KeyOf returns the key of the job that w tells of.
+// KeyOf returns the key of the job that w describes.
 func KeyOf(w event.WorkflowJob) JobKey { return NewJobKey(w.Repository, w.ID, w.Attempt) }
 
-// ParseJobKey reads the text form of a key.
+// ParseJobKey parses the text form of a key.
 func ParseJobKey(text string) (JobKey, error) {
 	parts := strings.Split(text, "/")
 	if len(parts) != 4 || parts[0] == "" || parts[1] == "" {
@@ -50,13 +49,13 @@ func keyError(text string) error {
 	return fmt.Errorf("job %q: want owner/name/id/attempt, such as acme/web/123/1", text)
 }
 
-// String gives the text form.
+// String returns the text form.
 func (k JobKey) String() string { return fmt.Sprintf("%s/%d/%d", k.Repository, k.ID, k.Attempt) }
 
-// IsZero reports whether k names no job.
+// IsZero reports whether k identifies no job.
 func (k JobKey) IsZero() bool { return k == JobKey{} }
 
-// MarshalText gives the text form, and nothing for the zero key.
+// MarshalText returns the text form; empty for the zero key.
 func (k JobKey) MarshalText() ([]byte, error) {
 	if k.IsZero() {
 		return nil, nil
@@ -64,7 +63,7 @@ func (k JobKey) MarshalText() ([]byte, error) {
 	return []byte(k.String()), nil
 }
 
-// UnmarshalText reads what MarshalText gave.
+// UnmarshalText parses what MarshalText returned.
 func (k *JobKey) UnmarshalText(text []byte) (err error) {
 	*k = JobKey{}
 	if len(text) > 0 {
@@ -73,21 +72,21 @@ func (k *JobKey) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// compare orders keys, so that what a map holds can be gone through in one order.
+// compare defines an order, so that iteration over a map can be made deterministic.
 func (k JobKey) compare(o JobKey) int {
 	return cmp.Or(cmp.Compare(k.ID, o.ID), cmp.Compare(k.Attempt, o.Attempt), cmp.Compare(k.Repository, o.Repository))
 }
 
-// A RunnerName is the name of a runner, at GitHub and as a container:
-// [a-z0-9-], 64 characters at most. No two runners ever have the same.
+// A RunnerName is the name of a runner, at GitHub and as a container: [a-z0-9-], at most 64
+// characters. Names are never reused.
 type RunnerName string
 
-// A LabelSet is the labels of a job or runner in one form that can be compared: lower case, sorted,
-// each once, as [event.FlatLabels] joins them. Jobs with equal sets can take each other's runners.
-// Its JSON form is a list.
+// A LabelSet is the labels of a job or runner in a canonical form: lower case, sorted, without
+// duplicates, joined by [event.FlatLabels]. Jobs with equal sets can take each other's runners. Its
+// JSON form is a list.
 type LabelSet string
 
-// NewLabelSet brings labels into that form.
+// NewLabelSet returns the canonical form of labels.
 func NewLabelSet(labels []string) LabelSet {
 	folded := make([]string, len(labels))
 	for i, l := range labels {
@@ -97,18 +96,18 @@ func NewLabelSet(labels []string) LabelSet {
 	return LabelSet(event.FlatLabels(slices.Compact(folded)))
 }
 
-// Labels returns the single labels.
+// Labels returns the individual labels.
 func (s LabelSet) Labels() []string { return event.ParseLabels(string(s)) }
 
-// String gives the labels for a person.
+// String returns the labels for display.
 func (s LabelSet) String() string { return event.ShowLabels(s.Labels()) }
 
-// MarshalJSON gives the list.
+// MarshalJSON returns a list.
 func (s LabelSet) MarshalJSON() ([]byte, error) {
 	return json.Marshal(append([]string{}, s.Labels()...))
 }
 
-// UnmarshalJSON reads a list, or the one text that earlier versions kept.
+// UnmarshalJSON parses a list, or the single string that earlier versions stored.
 func (s *LabelSet) UnmarshalJSON(text []byte) error {
 	if len(text) > 0 && text[0] == '"' {
 		var flat string
@@ -122,19 +121,18 @@ func (s *LabelSet) UnmarshalJSON(text []byte) error {
 	return err
 }
 
-// A Level says where runners are registered: runners of one place serve the jobs of
-// that place only.
+// A Level is where runners register. A runner serves only jobs of the repository, organization or
+// enterprise that it is registered at.
 type Level string
 
 // The levels.
 const (
-	LevelRepository   Level = "" // each for its job's repository
+	LevelRepository   Level = "" // at the repository of the job
 	LevelOrganization Level = "organization"
-	LevelEnterprise   Level = "enterprise" // one for all
+	LevelEnterprise   Level = "enterprise" // one place for all jobs
 )
 
-// LevelOf reads where runners are registered: repository, organization or
-// enterprises/SLUG.
+// LevelOf parses runners_at: repository, organization or enterprises/SLUG.
 func LevelOf(runnersAt string) Level {
 	switch runnersAt {
 	case "repository":
@@ -145,8 +143,8 @@ func LevelOf(runnersAt string) Level {
 	return LevelEnterprise
 }
 
-// Place names where a runner for a job of s is registered.
-func (l Level) Place(s Scope) string {
+// RegisteredAt returns where a runner for a job of s registers.
+func (l Level) RegisteredAt(s Scope) string {
 	switch l {
 	case LevelOrganization:
 		return strings.ToLower(s.Organization)
@@ -156,10 +154,10 @@ func (l Level) Place(s Scope) string {
 	return strings.ToLower(s.Repository)
 }
 
-// A Scope is all that GitHub said of where a job belongs: what a runner for it may be
-// registered at, and as which installation of the App.
+// A Scope is where a job belongs, as GitHub reported it: the candidates for a runner's place of
+// registration, and the installation of the App to use.
 type Scope struct {
-	Repository   string `json:"repository"` // owner/name, as GitHub writes it
+	Repository   string `json:"repository"` // owner/name in GitHub's spelling
 	Organization string `json:"organization,omitempty"`
 	Enterprise   string `json:"enterprise,omitempty"`
 	Installation int64  `json:"installation,omitempty"` // 0 without an App

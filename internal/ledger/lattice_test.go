@@ -69,7 +69,7 @@ func lifeOf(t *rapid.T) []ledger.JobSeen {
 func TestOrderDoesNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		life := lifeOf(t)
-		told := append(append([]ledger.JobSeen{}, life...), rapid.SliceOfN(rapid.SampledFrom(life), 0, 4).Draw(t, "doubles")...)
+		reported := append(append([]ledger.JobSeen{}, life...), rapid.SliceOfN(rapid.SampledFrom(life), 0, 4).Draw(t, "doubles")...)
 		after := func(events []ledger.JobSeen) ledger.Job {
 			s := ledger.NewState("i", twoPools())
 			for _, in := range events {
@@ -83,7 +83,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		}
 		// What the ledger did meanwhile may differ: a job that was first seen completed got no runner.
 		own := cmpopts.IgnoreFields(ledger.Job{}, "First", "Runners", "History", "CheckAt")
-		if diff := cmp.Diff(after(life), after(rapid.Permutation(told).Draw(t, "order")), own); diff != "" {
+		if diff := cmp.Diff(after(life), after(rapid.Permutation(reported).Draw(t, "order")), own); diff != "" {
 			t.Fatalf("job in order and out of order (-in +out):\n%s", diff)
 		}
 	})
@@ -103,7 +103,7 @@ func TestBegunOnlyMovesForward(t *testing.T) {
 			if order[j.State] < order[last.State] {
 				t.Fatalf("%s takes the job from %s back to %s", in.Job.Action, last.State, j.State)
 			}
-			if j.State == ledger.JobWaiting && last.State == ledger.JobQueued && !j.Said.After(last.Said) {
+			if j.State == ledger.JobWaiting && last.State == ledger.JobQueued && !j.ReportedAt.After(last.ReportedAt) {
 				t.Fatalf("%s of %s takes the job from queued back to waiting", in.Job.Action, in.Job.Started)
 			}
 			last = j

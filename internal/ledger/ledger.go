@@ -1,20 +1,17 @@
-// Package ledger is stage 3, the heart of Mayfly: which jobs there are, which
-// runners, and what follows from that.
+// Package ledger is stage 3, the heart of Mayfly: it tracks jobs and runners, and decides which
+// runners to start and which to remove.
 //
-// It is a pure state machine. [State.Apply] takes an [Input] (GitHub said something
-// of a job, a runner claims, a container ended, time passed) and gives a
-// [Result]: what changed, and the [Effect]s that somebody else has to bring about (a runner
-// is wanted, a runner has to go, GitHub has to be asked). There is no I/O, no
-// clock and no randomness here, so a year of traffic with every fault runs in a
-// test in seconds. A [Store] keeps the state: ledger/sqlite on one machine,
-// ledger/dynamo on AWS.
+// It is a pure state machine. [State.Apply] takes an [Input] (GitHub reported a job, a runner
+// claims, a container ended, time passed) and returns a [Result]: what changed, and the [Effect]s
+// to carry out (start a runner, remove one, ask GitHub). It has no I/O, clock or randomness, so a
+// test plays a year of traffic with every fault in seconds. A [Store] keeps the state:
+// ledger/sqlite on one machine, ledger/dynamo on AWS.
 //
-// After every input the same plan is made afresh from the totals: in each set of jobs and
-// runners of one pool with equal labels, the queued jobs are the demand, and the runners
-// that are coming or idle are the supply. A deficit is made good with
-// new runners as far as limits allow; a surplus is removed. So no event is
-// counted on: lost ones are made good by the next, doubled ones change nothing,
-// and a runner that GitHub gave to another job leaves no hole.
+// Every input is followed by the same plan, made from the totals. A group is the jobs and runners
+// of one pool with equal labels: its queued jobs are the demand, its coming and idle runners the
+// supply. New runners cover a deficit as far as limits allow; surplus runners are removed. The plan
+// never relies on a single event: a lost one is corrected by the next, a duplicate changes nothing,
+// and a runner that GitHub gave to another job is replaced.
 package ledger
 
 import (
@@ -22,49 +19,48 @@ import (
 	"errors"
 )
 
-// ErrNotFound is the error for a job or runner that a store does not have.
+// ErrNotFound is returned for a job or runner that the store does not have.
 var ErrNotFound = errors.New("not in the ledger")
 
-// A Store keeps a State. Its methods may be called from several goroutines at
-// once. The package ledgertest has the test that every store passes.
+// A Store keeps a State. Its methods are safe for concurrent use. Package ledgertest has the
+// contract test that every store passes.
 type Store interface {
-	// Apply applies in to the state, at the store's own time. Inputs are applied
-	// one after another, each to what the one before left; finished jobs and gone
-	// runners that in names are part of the state it is applied to ([State.Missing]).
+	// Apply applies in at the store's own time. Inputs are applied one after another, each to the
+	// state that the previous one left; settled jobs and gone runners that in names are loaded
+	// first ([State.Missing]).
 	//
-	// When Apply returns nil, the changes and the effects are durable, both or
-	// neither; effects that could not be passed on yet are with an input that comes later. After an error the input may or may not have been applied: every input may be
-	// given again, and the store goes on from what is kept.
+	// When Apply returns nil, changes and effects are durable, both or neither; effects that could
+	// not be emitted are retried with a later input. After an error the input may or may not have
+	// been applied: the caller may repeat any input, and the store continues from what is stored.
 	Apply(ctx context.Context, in Input) (Result, error)
 
-	// Snapshot returns a copy of the state: all jobs that are not settled and all live
-	// runners, as last made durable.
+	// Snapshot returns a copy of the last durable state: all unsettled jobs and live runners.
 	Snapshot(ctx context.Context) (*State, error)
 
-	// Jobs and Runners list those that match q, newest first, settled and gone ones
-	// too as long as they are kept. [ErrNotFound] when q names one that is not there.
+	// Jobs and Runners list the matches of q, newest first, including settled jobs and gone runners
+	// that are still kept. The error is [ErrNotFound] if q names one that does not exist.
 	Jobs(ctx context.Context, q JobQuery) ([]Job, error)
 	Runners(ctx context.Context, q RunnerQuery) ([]Runner, error)
 }
 
 // A JobQuery selects jobs. The zero value selects the newest [DefaultLimit].
 type JobQuery struct {
-	Key    JobKey     // only this one
-	Open   bool       // only those that are not settled
-	States []JobState // only those in one of these states
-	After  JobKey     // only those listed after this one, for the next page
-	Limit  int        // at most so many; 0 means DefaultLimit
+	Key    JobKey     // only this job
+	Open   bool       // only unsettled jobs
+	States []JobState // only jobs in one of these states
+	After  JobKey     // only jobs listed after this one, to get the next page
+	Limit  int        // maximum number of jobs; 0 means DefaultLimit
 }
 
 // A RunnerQuery selects runners. The zero value selects the newest [DefaultLimit].
 type RunnerQuery struct {
-	Name  RunnerName // only this one
-	Live  bool       // only those that are not gone
-	Job   JobKey     // only those that were made for this job
-	Image string     // only those whose start from this image came out, well or not ([Runner.Outcome])
-	After RunnerName // only those listed after this one, for the next page
-	Limit int        // at most so many; 0 means DefaultLimit
+	Name  RunnerName // only this runner
+	Live  bool       // only runners that are not gone
+	Job   JobKey     // only runners made for this job
+	Image string     // only runners whose start from this image has an outcome, good or bad ([Runner.Outcome])
+	After RunnerName // only runners listed after this one, to get the next page
+	Limit int        // maximum number of runners; 0 means DefaultLimit
 }
 
-// DefaultLimit is how many entries a list has unless the query says otherwise.
+// DefaultLimit is the length of a list if the query sets none.
 const DefaultLimit = 100

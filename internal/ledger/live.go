@@ -10,8 +10,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// live returns the runner called name; when it is not live, the input is ignored.
-func (t *turn) live(name RunnerName) (Runner, bool) {
+// live returns the runner called name. If it is not live, the input is ignored.
+func (t *tx) live(name RunnerName) (Runner, bool) {
 	r, ok := t.State.runners[name]
 	switch {
 	case !ok:
@@ -22,16 +22,16 @@ func (t *turn) live(name RunnerName) (Runner, bool) {
 	return r, ok && r.Live()
 }
 
-// enter brings r into a state.
-func (t *turn) enter(r *Runner, state RunnerState, note string) {
+// transition moves r into a state.
+func (t *tx) transition(r *Runner, state RunnerState, note string) {
 	r.State, r.Since = state, t.now
 	if state == RunnerIdle || state == RunnerBusy {
-		r.Listened = cmp.Or(r.Listened, t.now)
+		r.Listened = cmp.Or(r.Listened, t.now) // a busy runner has listened, even if its report of that was lost
 	}
 	r.History = remember(r.History, t.now, string(state), note)
 }
 
-func (in Starting) apply(t *turn) {
+func (in Starting) apply(t *tx) {
 	r, ok := t.live(in.Runner)
 	switch {
 	case !ok:
@@ -47,96 +47,102 @@ func (in Starting) apply(t *turn) {
 	if in.Container != "" && !t.bind(&r, in.Container) {
 		return
 	}
+	// From here on the launcher may start it: a repeated request is granted too, and changes
+	// nothing.
 	t.result.Granted = true
 	r.Image = cmp.Or(in.Image, r.Image)
 	if r.State == RunnerWanted {
-		t.enter(&r, RunnerStarting, "")
+		t.transition(&r, RunnerStarting, "")
 	}
 	if r.State != old.State || r.Container != old.Container || r.Image != old.Image {
 		t.setRunner(r)
 	}
 }
 
-// bind binds r to container unless it is bound to another, and reports whether it is
-// bound to that now. One that has claimed is bound to who claimed.
-func (t *turn) bind(r *Runner, container string) bool {
+// bind binds r to container unless it is bound already, and reports whether r is bound to it now. A
+// runner that has claimed stays bound to the container that claimed.
+func (t *tx) bind(r *Runner, container string) bool {
 	if r.Container == "" && r.unclaimed() {
 		r.Container = container
 	}
-	return t.its(*r, container)
+	return t.boundTo(*r, container)
 }
 
-// its reports whether container is the one that r is bound to.
-func (t *turn) its(r Runner, container string) bool {
+// boundTo reports whether r is bound to container, and ignores the input if not.
+func (t *tx) boundTo(r Runner, container string) bool {
 	if r.Container != container {
 		t.ignore("runner %s is container %s", r.Name, cmp.Or(r.Container, "of its own name"))
 	}
 	return r.Container == container
 }
 
-// foreign reports whether container is one that the word on a runner does not count of:
-// such as a second one for it, which came too late.
-func (t *turn) foreign(r Runner, container string) bool {
-	return container != "" && r.Container != "" && !t.its(r, container)
+// otherContainer reports whether a report about container does not concern r: it names a container
+// other than r's, such as a duplicate that came too late.
+func (t *tx) otherContainer(r Runner, container string) bool {
+	return container != "" && r.Container != "" && !t.boundTo(r, container)
 }
 
-func (in Started) apply(t *turn) {
-	if r, ok := t.live(in.Runner); ok && !t.foreign(r, in.Container) && r.Started.IsZero() {
+func (in Started) apply(t *tx) {
+	if r, ok := t.live(in.Runner); ok && !t.otherContainer(r, in.Container) && r.Started.IsZero() {
 		r.Started, r.Image = t.now, cmp.Or(in.Image, r.Image)
 		if r.unclaimed() {
-			t.enter(&r, RunnerStarting, "its container runs")
+			t.transition(&r, RunnerStarting, "its container runs")
 		}
 		t.setRunner(r)
 	}
 }
 
-func (in Claim) apply(t *turn) {
+func (in Claim) apply(t *tx) {
 	r, ok := t.live(in.Runner)
 	if !ok || !t.bind(&r, in.Container) {
 		return
 	}
-	if t.result.Again = t.lease(r); t.result.Again > 0 {
-		t.ignore("runner %s is being registered: ask again in %s", r.Name, t.result.Again)
+	if t.result.RetryAfter = t.lease(r); t.result.RetryAfter > 0 {
+		t.ignore("runner %s is being registered: ask again in %s", r.Name, t.result.RetryAfter)
 		return
 	}
 	if why := t.objection(r); why != "" {
 		t.ignore("%s", why)
+		// A first claim that is refused ends the runner. A repeated one does not: the first may
+		// have registered it, and the refused container is a duplicate.
 		if r.Claimed.IsZero() && r.Leaving == "" {
-			t.leave(r, "its claim was refused: "+why, false)
+			t.remove(r, "its claim was refused: "+why, false)
 		}
 		return
 	}
 	t.result.Granted = true
 	before, givenBack := r.Claimed, !r.Retry.IsZero()
 	r.Claimed, r.Retry = t.now, time.Time{}
-	if givenBack && !r.Claimed.After(before) { // no two grants are of one time, also when the clock was set back
+	// The time of a grant identifies it in a PutOff: grants must differ even if the clock was set
+	// back.
+	if givenBack && !r.Claimed.After(before) {
 		r.Claimed = before.Add(time.Millisecond)
 	}
-	t.enter(&r, RunnerClaimed, "")
+	t.transition(&r, RunnerClaimed, "")
 	t.setRunner(r)
 	j := t.State.jobs[r.MadeFor]
 	j.History = remember(j.History, t.now, "claimed", "by "+string(r.Name))
 	t.setJob(j)
 }
 
-// lease is for how long whoever claimed r last may still be registering it, or GitHub
-// takes no registration of it.
-func (t *turn) lease(r Runner) time.Duration {
+// lease returns how long the last claimant of r may still be registering it, or GitHub defers its
+// registration.
+func (t *tx) lease(r Runner) time.Duration {
 	switch {
-	case !r.empty() || r.Leaving != "":
+	case !r.unregistered() || r.Leaving != "":
 		return 0
 	case !r.Retry.IsZero():
 		return min(max(0, -t.since(r.Retry)), maxPutOff)
-	case r.Container == "": // one process serves it, one call at a time: whoever claimed before has ended
+	case r.Container == "": // one process serves its claims one by one, so the previous claimant has ended
 		return 0
 	}
-	return min(max(0, t.limits.Lease-t.since(r.Claimed)), t.limits.Lease) // the clock may have been set back
+	return min(max(0, t.limits.Lease-t.since(r.Claimed)), t.limits.Lease) // bounded, because the clock may have been set back
 }
 
-// maxPutOff is the longest that GitHub puts anybody off: its limits are by the hour.
+// maxPutOff bounds what a PutOff asks for: GitHub's rate limits reset within an hour.
 const maxPutOff = time.Hour
 
-func (in PutOff) apply(t *turn) {
+func (in PutOff) apply(t *tx) {
 	r, ok := t.live(in.Runner)
 	switch {
 	case !ok:
@@ -152,11 +158,11 @@ func (in PutOff) apply(t *turn) {
 	}
 }
 
-// objection says why r may not claim; "" when it may.
-func (t *turn) objection(r Runner) string {
+// objection returns why r may not claim; "" if it may.
+func (t *tx) objection(r Runner) string {
 	j, ok := t.State.jobs[r.MadeFor]
 	switch {
-	case !r.Claimed.IsZero() && !r.empty():
+	case !r.Claimed.IsZero() && !r.unregistered():
 		return fmt.Sprintf("runner %s has claimed before", r.Name)
 	case !ok:
 		return fmt.Sprintf("job %s is not known", r.MadeFor)
@@ -164,10 +170,12 @@ func (t *turn) objection(r Runner) string {
 		return fmt.Sprintf("job %s is %s: %s", j.Key, j.State, j.note())
 	case r.Leaving != "":
 		return fmt.Sprintf("runner %s is leaving: %s", r.Name, r.Leaving)
-	case !r.unclaimed() && !r.empty():
+	case !r.unclaimed() && !r.unregistered():
 		return fmt.Sprintf("runner %s is %s", r.Name, r.State)
 	}
-	for _, name := range t.made[r.MadeFor] {
+	// One live claim per job: this is what makes a duplicated start cost a container, never a
+	// second registration.
+	for _, name := range t.runnersOf[r.MadeFor] {
 		if name != r.Name && t.State.runners[name].HoldsClaim() {
 			return fmt.Sprintf("job %s is claimed by runner %s", r.MadeFor, name)
 		}
@@ -175,7 +183,7 @@ func (t *turn) objection(r Runner) string {
 	return ""
 }
 
-func (in Registered) apply(t *turn) {
+func (in Registered) apply(t *tx) {
 	r, ok := t.State.runners[in.Runner]
 	switch {
 	case !ok:
@@ -184,20 +192,22 @@ func (in Registered) apply(t *turn) {
 		r.GitHubID = in.GitHubID
 		r.History = remember(r.History, t.now, "registered", fmt.Sprintf("id %d", r.GitHubID))
 		t.setRunner(r)
-		if !r.Live() || r.Leaving != "" { // its removal came first, and left this behind
-			t.ask(r, "registered after it was to go")
+		// The removal was requested while GitHub registered the runner, and could not remove what
+		// did not exist yet. Without a second request the registration would stay at GitHub.
+		if !r.Live() || r.Leaving != "" {
+			t.requestRemoval(r, "registered after it was to go")
 		}
 	}
 }
 
-func (in Idle) apply(t *turn) {
+func (in Idle) apply(t *tx) {
 	if r, ok := t.live(in.Runner); ok && r.State == RunnerClaimed {
-		t.enter(&r, RunnerIdle, "")
+		t.transition(&r, RunnerIdle, "")
 		t.setRunner(r)
 	}
 }
 
-func (in Busy) apply(t *turn) {
+func (in Busy) apply(t *tx) {
 	r, ok := t.live(in.Runner)
 	if !ok {
 		return
@@ -212,32 +222,32 @@ func (in Busy) apply(t *turn) {
 	}
 }
 
-// busy brings r into that state; a busy runner stays, whatever was decided.
-func (t *turn) busy(r *Runner) {
+// busy moves r into that state. A busy runner stays, whatever was decided before.
+func (t *tx) busy(r *Runner) {
 	note := ""
 	if r.Leaving != "" {
 		note = "stays, though it was to go: " + r.Leaving
 	}
 	r.Leaving, r.Spare, r.Late = "", false, false
-	t.enter(r, RunnerBusy, note)
+	t.transition(r, RunnerBusy, note)
 }
 
-func (in Restarting) apply(t *turn) {
+func (in Restarting) apply(t *tx) {
 	if r, ok := t.live(in.Runner); ok {
 		r.History = remember(r.History, t.now, "restarting", "to update itself, or after an error")
 		t.setRunner(r)
 	}
 }
 
-func (in Failed) apply(t *turn) {
+func (in Failed) apply(t *tx) {
 	if r, ok := t.live(in.Runner); ok && r.Leaving == "" && r.State != RunnerBusy {
 		r.Refused = in.Refused
-		t.leave(r, in.Reason, false)
+		t.remove(r, in.Reason, false)
 	}
 }
 
-func (in Gone) apply(t *turn) {
-	if r, ok := t.live(in.Runner); ok && !t.foreign(r, in.Container) {
+func (in Gone) apply(t *tx) {
+	if r, ok := t.live(in.Runner); ok && !t.otherContainer(r, in.Container) {
 		r.ExitCode, r.Outside, r.Image = in.ExitCode, in.Outside, cmp.Or(in.Image, r.Image)
 		if in.Memory != (pool.MemoryUse{}) {
 			r.Memory = in.Memory
@@ -246,14 +256,14 @@ func (in Gone) apply(t *turn) {
 	}
 }
 
-func (in LastWords) apply(t *turn) {
+func (in LastWords) apply(t *tx) {
 	if r, ok := t.live(in.Runner); ok {
 		r.LastWords, r.Memory, r.Output = clean(in.Reason), in.Memory, in.Output
 		t.setRunner(r)
 	}
 }
 
-func (in Found) apply(t *turn) {
+func (in Found) apply(t *tx) {
 	found := map[RunnerName]bool{}
 	for _, name := range in.Runners {
 		found[name] = true
@@ -265,7 +275,8 @@ func (in Found) apply(t *turn) {
 		}
 	}
 	for _, r := range t.inOrder(func(r Runner) bool { return r.Live() && !found[r.Name] }) {
-		// One whose start was only asked for has a start coming, or is asked for again.
+		// A runner whose start was only requested is still to be started, or its start is requested
+		// again. One that ran or claimed had a container, and that is lost.
 		if !r.Started.IsZero() || !r.unclaimed() {
 			r.Outside = true
 			t.end(r, "its container was not found after a restart")
@@ -273,9 +284,9 @@ func (in Found) apply(t *turn) {
 	}
 }
 
-// inOrder returns the runners that match, by name: what is done to several is done
-// in one order always.
-func (t *turn) inOrder(match func(Runner) bool) (list []Runner) {
+// inOrder returns the matching runners by name, so that whatever is done to several of them is done
+// in the same order every time.
+func (t *tx) inOrder(match func(Runner) bool) (list []Runner) {
 	for r := range t.Runners() {
 		if match(r) {
 			list = append(list, r)
@@ -285,57 +296,62 @@ func (t *turn) inOrder(match func(Runner) bool) (list []Runner) {
 	return list
 }
 
-// leave decides that r has to go. One that does not exist yet is gone at once.
-func (t *turn) leave(r Runner, why string, spare bool) {
+// remove decides that r has to go. A runner that does not exist yet is gone at once.
+func (t *tx) remove(r Runner, why string, spare bool) {
 	r.Leaving, r.Spare = clean(why), spare
 	if r.State == RunnerWanted {
-		t.end(r, "")
+		t.end(r, "") // a launcher that takes it up now is refused by Starting
 		return
 	}
-	r.Since, r.Asked = t.now, t.now
+	r.Since, r.Requested = t.now, t.now
 	r.History = remember(r.History, t.now, "leaving", why)
 	t.setRunner(r)
-	t.ask(r, r.Leaving)
+	t.requestRemoval(r, r.Leaving)
 }
 
-// ask asks for r to be removed.
-func (t *turn) ask(r Runner, why string) {
+// requestRemoval emits the request to remove r. Registered depends on the claim, not on GitHubID:
+// GitHub may have registered r although its answer was lost, and then only a lookup by name finds
+// it.
+func (t *tx) requestRemoval(r Runner, why string) {
 	t.emit(RemoveRunner{
 		Runner: r.Name, Pool: r.Pool, Container: r.Container, GitHubID: r.GitHubID, Registered: !r.Claimed.IsZero(),
 		Force: r.State == RunnerBusy, Reason: why, Scope: r.Scope,
 	})
 }
 
-// end is the end of r, and what follows from it for jobs.
-func (t *turn) end(r Runner, why string) {
+// end ends r and decides what follows for its job.
+func (t *tx) end(r Runner, why string) {
+	// A runner that was busy, or ended cleanly after its claim without anybody's decision, probably
+	// ran a job whose report is still on its way. Counting that as a failure would start a second
+	// runner.
 	ran := !r.Runs.IsZero()
 	mayHaveRun := !ran && (r.State == RunnerBusy || !r.Claimed.IsZero() && r.ExitCode == 0 && why == "" && r.Leaving == "")
 	ignored := r.ignored(t.now)
 	r.Reason = reason(r, why)
-	t.enter(&r, RunnerGone, r.Reason)
+	t.transition(&r, RunnerGone, r.Reason)
 	t.setRunner(r)
 	if !ran && !r.Claimed.IsZero() && r.Leaving == "" {
-		t.ask(r, "its registration may be left") // GitHub removes it only after a job
+		t.requestRemoval(r, "its registration may be left") // GitHub removes it only after a job
 	}
 	j, ok := t.State.jobs[r.MadeFor]
 	switch {
 	case ran:
-		t.watch(r.Runs)
+		t.scheduleCheck(r.Runs)
 	case !ok || j.State != JobQueued || r.Spare:
 	case ignored:
 		t.ignored(j, r)
 	case mayHaveRun:
-		t.hold(j, r)
+		t.awaitOutcome(j, r)
 	default:
 		t.fail(j, r)
 	}
 }
 
-// reason puts together why r is gone.
+// reason combines the known reasons why r is gone.
 func reason(r Runner, why string) string {
 	switch {
 	case r.Leaving == "":
-	case why == "", strings.HasSuffix(why, r.Leaving): // the runner tells what it was told
+	case why == "", strings.HasSuffix(why, r.Leaving): // the runner repeats what it was told
 		why = r.Leaving
 	default:
 		why = r.Leaving + "; " + why
@@ -350,15 +366,15 @@ func reason(r Runner, why string) string {
 	case why == "":
 		why = "its program ended"
 	}
-	if told := r.Memory.Told(); told != "" {
-		why = told + "; " + why // first: what is long is cut
+	if note := r.Memory.Told(); note != "" {
+		why = note + "; " + why // first, because clean cuts long text
 	}
 	return clean(why)
 }
 
-// fail counts a runner that ended without having run a job against the job it was made
-// for, and makes that wait longer each time, so that what is broken does not spin.
-func (t *turn) fail(j Job, r Runner) {
+// fail counts a runner that ended without running a job against the job it was made for. Each
+// failure makes the job wait longer for the next runner, so that a persistent fault does not spin.
+func (t *tx) fail(j Job, r Runner) {
 	j.Failures++
 	j.LastFailure = r.Reason
 	j.NotBefore = t.now.Add(backoff(j.Failures))
@@ -370,9 +386,10 @@ func (t *turn) fail(j Job, r Runner) {
 	t.setJob(j)
 }
 
-// ignored is fail for a runner that GitHub did not give its job, which most likely is for a runner group that
-// it is not in, or waits: GitHub is asked, and further runners are made at growing pauses.
-func (t *turn) ignored(j Job, r Runner) {
+// ignored is fail for a runner that GitHub gave no job. Most likely the job waits, or belongs to a
+// runner group that the runner is not in: ask GitHub, and make further runners at growing
+// intervals.
+func (t *tx) ignored(j Job, r Runner) {
 	j.Ignored++
 	j.CheckAt = t.now
 	t.fail(j, r)
@@ -381,14 +398,14 @@ func (t *turn) ignored(j Job, r Runner) {
 	t.setJob(j)
 }
 
-// hold makes a job wait for news: its runner was busy, most likely with it, and ended
-// before GitHub's word of that came.
-func (t *turn) hold(j Job, r Runner) {
+// awaitOutcome makes a job wait for news: its runner was busy, most likely with it, and ended
+// before GitHub's report arrived.
+func (t *tx) awaitOutcome(j Job, r Runner) {
 	j.NotBefore = t.now.Add(t.limits.Settle)
 	j.CheckAt = t.now
 	j.History = remember(j.History, t.now, "runner ended", string(r.Name)+" may have run it: asking GitHub")
 	t.setJob(j)
 }
 
-// since is how long ago at was.
-func (t *turn) since(at time.Time) time.Duration { return t.now.Sub(at) }
+// since returns how long ago at was.
+func (t *tx) since(at time.Time) time.Duration { return t.now.Sub(at) }

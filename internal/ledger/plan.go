@@ -10,48 +10,48 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// plan compares demand with supply: what is too much goes, what is missing is
-// wanted.
-func (t *turn) plan() {
-	t.dismiss()
-	t.admit()
+// plan compares demand with supply: it removes surplus runners and adds missing ones. It runs after
+// every input, so no input has to know its consequences.
+func (t *tx) plan() {
+	t.removeSurplus()
+	t.addRunners()
 }
 
-// dismiss removes the runners that have become of no use: first those that wait
-// to claim a job which is not queued any more, unless another job can use them, then
-// claimed and idle ones beyond the demand. Never a busy one.
-func (t *turn) dismiss() {
+// removeSurplus removes useless runners: first those that are about to claim a job that is not
+// queued any longer, unless another job can use them, then claimed and idle ones beyond the demand.
+// It never removes a busy one.
+func (t *tx) removeSurplus() {
 	for _, name := range slices.Sorted(maps.Keys(t.stale)) {
 		if t.full() {
 			return
 		}
 		r := t.State.runners[name]
-		if heir, ok := t.heir(r); ok {
-			t.pass(r, heir)
+		if other, ok := t.unservedJobFor(r); ok {
+			t.reassign(r, other)
 		} else {
-			t.leave(r, fmt.Sprintf("job %s needs it no more", r.MadeFor), true)
+			t.remove(r, fmt.Sprintf("job %s needs it no more", r.MadeFor), true)
 		}
 	}
-	for _, k := range t.over() {
-		for _, r := range t.spare(t.sets[k]) {
+	for _, k := range t.oversupplied() {
+		for _, r := range t.removable(t.groups[k]) {
 			if t.full() {
 				return
 			}
-			t.leave(r, "more runners than jobs for them", true)
+			t.remove(r, "more runners than jobs for them", true)
 		}
 	}
 }
 
-// heir returns the job that can use r, whose own job runs on another runner or waits again: the
-// oldest of its set that has no runner of its own, while the set lacks runners. GitHub
-// gives runners to jobs in an order of its own, so of several equal jobs most get another's.
-func (t *turn) heir(r Runner) (Job, bool) {
-	total := t.sets[t.setOfRunner(r)]
-	if total == nil || total.supply >= total.demand || !t.passes(r.MadeFor) {
+// unservedJobFor returns the job to which r, whose own job runs elsewhere or waits again, can be
+// reassigned: the oldest job of its group without a runner, if the group is undersupplied. GitHub
+// picks runners in its own order, so of several equal jobs most get a runner made for another.
+func (t *tx) unservedJobFor(r Runner) (Job, bool) {
+	g := t.groups[t.groupOfRunner(r)]
+	if g == nil || g.supply >= g.demand || !t.reassignable(r.MadeFor) {
 		return Job{}, false
 	}
-	var best place
-	for _, p := range total.needy {
+	var best queueEntry
+	for _, p := range g.unserved {
 		if t.ready(p) && (best.key.IsZero() || p.compare(best) < 0) {
 			best = p
 		}
@@ -59,39 +59,39 @@ func (t *turn) heir(r Runner) (Job, bool) {
 	return t.State.jobs[best.key], !best.key.IsZero()
 }
 
-// passes reports whether a runner that was made for the job of key can be another's.
-func (t *turn) passes(key JobKey) bool {
+// reassignable reports whether a runner made for the job of key may serve another job.
+func (t *tx) reassignable(key JobKey) bool {
 	state := t.State.jobs[key].State
 	return state == JobRunning || state == JobWaiting
 }
 
-// pass makes r, which has not claimed, the runner of j.
-func (t *turn) pass(r Runner, j Job) {
-	r.History = remember(r.History, t.now, "passed on", fmt.Sprintf("to job %s: %s needs it no more", j.Key, r.MadeFor))
+// reassign makes r, which has not claimed, the runner of j.
+func (t *tx) reassign(r Runner, j Job) {
+	r.History = remember(r.History, t.now, "reassigned", fmt.Sprintf("to job %s: %s needs it no more", j.Key, r.MadeFor))
+	// r has not registered yet, so it registers for j.
 	r.MadeFor, r.Scope = j.Key, j.Scope
 	t.setRunner(r)
-	j.History = remember(j.History, t.now, "runner passed on", string(r.Name))
+	j.History = remember(j.History, t.now, "runner reassigned", string(r.Name))
 	t.setJob(j)
 }
 
-// over returns the sets with more supply than demand, in one order.
-func (t *turn) over() (keys []set) {
-	for k, total := range t.sets {
-		if total.supply > total.demand && len(total.spares) > 0 {
+// oversupplied returns the groups with more supply than demand, in a fixed order.
+func (t *tx) oversupplied() (keys []group) {
+	for k, g := range t.groups {
+		if g.supply > g.demand && len(g.removable) > 0 {
 			keys = append(keys, k)
 		}
 	}
-	slices.SortFunc(keys, func(a, b set) int {
-		return cmp.Or(cmp.Compare(a.pool, b.pool), cmp.Compare(a.labels, b.labels), cmp.Compare(a.at, b.at))
+	slices.SortFunc(keys, func(a, b group) int {
+		return cmp.Or(cmp.Compare(a.pool, b.pool), cmp.Compare(a.labels, b.labels), cmp.Compare(a.registeredAt, b.registeredAt))
 	})
 	return keys
 }
 
-// spare returns as many runners of a set as can be done without, those first
-// whose own job is not queued.
-func (t *turn) spare(total *total) []Runner {
+// removable returns the surplus runners of a group, first those whose own job is not queued.
+func (t *tx) removable(g *groupTotals) []Runner {
 	var list []Runner
-	for name := range total.spares {
+	for name := range g.removable {
 		list = append(list, t.State.runners[name])
 	}
 	own := func(r Runner) int {
@@ -103,34 +103,33 @@ func (t *turn) spare(total *total) []Runner {
 	slices.SortFunc(list, func(a, b Runner) int {
 		return cmp.Or(cmp.Compare(own(a), own(b)), cmp.Compare(a.Name, b.Name))
 	})
-	return list[:min(len(list), total.supply-total.demand)]
+	return list[:min(len(list), g.supply-g.demand)]
 }
 
-// admit wants a runner for as many jobs as limits allow, each time for the repository with
-// the fewest live runners, and of its jobs the oldest.
-func (t *turn) admit() {
-	if !t.short() || t.starved() {
+// addRunners makes a runner for as many jobs as limits allow. Each goes to the repository with the
+// fewest live runners, and there to the oldest job.
+func (t *tx) addRunners() {
+	if !t.anyGrows() || t.starved() {
 		return
 	}
-	for p, ok := t.next(); ok && !t.full(); p, ok = t.next() {
-		t.want(t.State.jobs[p.key])
+	for p, ok := t.nextJob(); ok && !t.full(); p, ok = t.nextJob() {
+		t.addRunner(t.State.jobs[p.key])
 	}
 }
 
-// next returns the job whose turn it is. It looks at each that stands in line, which is
-// cheaper than an order that every input has to keep: places come free one by one, at
-// the pace at which jobs end.
-func (t *turn) next() (best place, found bool) {
+// nextJob returns the job that gets the next runner. It scans all unserved jobs, which is cheaper
+// than an order that every input has to maintain: runners are added at the pace at which jobs end.
+func (t *tx) nextJob() (best queueEntry, found bool) {
 	fewest := 0 // runners of best's repository
-	for k, total := range t.sets {
-		if !t.open(k) {
+	for k, g := range t.groups {
+		if !t.mayGrow(k) {
 			continue
 		}
-		for key, p := range total.needy {
+		for key, p := range g.unserved {
 			if !t.ready(p) {
 				continue
 			}
-			share := t.shares[key.Repository]
+			share := t.liveByRepository[key.Repository]
 			if !found || share < fewest || share == fewest && p.compare(best) < 0 {
 				best, fewest, found = p, share, true
 			}
@@ -139,37 +138,38 @@ func (t *turn) next() (best place, found bool) {
 	return best, found
 }
 
-// short reports whether there is a set that lacks runners and may have one more.
-func (t *turn) short() bool {
-	for k := range t.sets {
-		if t.open(k) {
+// anyGrows reports whether any group may have one more runner.
+func (t *tx) anyGrows() bool {
+	for k := range t.groups {
+		if t.mayGrow(k) {
 			return true
 		}
 	}
 	return false
 }
 
-// open reports whether the set k lacks runners and may have one more.
-func (t *turn) open(k set) bool {
+// mayGrow reports whether group k is undersupplied and limits allow one more runner.
+func (t *tx) mayGrow(k group) bool {
 	p, ok := t.limits.Pools.Find(k.pool)
-	return ok && t.lacks(k) && t.roomInPool(p) && t.roomOnHost(p)
+	return ok && t.undersupplied(k) && t.roomInPool(p) && t.roomOnHost(p)
 }
 
-// lacks reports whether k has jobs that need a runner of their own.
-func (t *turn) lacks(k set) bool {
-	total := t.sets[k]
-	return total != nil && total.supply < total.demand && len(total.needy) > 0
+// undersupplied reports whether k has jobs that need another runner. Supply counts as well as
+// unserved jobs: a runner whose job was taken by another one serves any job of the group.
+func (t *tx) undersupplied(k group) bool {
+	g := t.groups[k]
+	return g != nil && g.supply < g.demand && len(g.unserved) > 0
 }
 
-// starved reports whether a job has waited so long for room on the host that
-// others, which would fit, must let room gather for it.
-func (t *turn) starved() bool {
-	for k, total := range t.sets {
+// starved reports whether a job has waited so long for room on the host that smaller jobs, which
+// would fit, must let room accumulate for it.
+func (t *tx) starved() bool {
+	for k, g := range t.groups {
 		p, ok := t.limits.Pools.Find(k.pool)
-		if !ok || !t.lacks(k) || !t.roomInPool(p) || t.roomOnHost(p) || !p.Resources.Fits(t.limits.Host) {
+		if !ok || !t.undersupplied(k) || !t.roomInPool(p) || t.roomOnHost(p) || !p.Resources.Fits(t.limits.Host) {
 			continue
 		}
-		for _, p := range total.needy {
+		for _, p := range g.unserved {
 			if t.ready(p) && t.since(p.queued) > t.limits.Patience {
 				return true
 			}
@@ -178,39 +178,40 @@ func (t *turn) starved() bool {
 	return false
 }
 
-// ready reports whether a job need not wait for a back-off or for news.
-func (t *turn) ready(p place) bool { return !t.now.Before(p.notBefore) }
+// ready reports whether a job waits for neither a back-off nor news.
+func (t *tx) ready(p queueEntry) bool { return !t.now.Before(p.notBefore) }
 
-// want makes a runner for j.
-func (t *turn) want(j Job) {
+// addRunner makes a runner for j.
+func (t *tx) addRunner(j Job) {
 	r := Runner{
-		Name: t.name(&j), Pool: j.Pool, Labels: j.Labels, MadeFor: j.Key, Scope: j.Scope,
-		Made: t.now, Asked: t.now,
+		Name: t.newRunnerName(&j), Pool: j.Pool, Labels: j.Labels, MadeFor: j.Key, Scope: j.Scope,
+		Made: t.now, Requested: t.now,
 	}
 	j.First = cmp.Or(j.First, r.Name)
-	t.enter(&r, RunnerWanted, "for job "+j.Key.String())
+	t.transition(&r, RunnerWanted, "for job "+j.Key.String())
 	j.History = remember(j.History, t.now, "runner wanted", string(r.Name))
 	t.setJob(j)
 	t.setRunner(r)
-	t.call(r)
+	t.requestStart(r)
 }
 
-// call asks for r to be started.
-func (t *turn) call(r Runner) {
+// requestStart emits the request to start r.
+func (t *tx) requestStart(r Runner) {
 	t.emit(WantRunner{
 		Runner: r.Name, Pool: r.Pool, Job: r.MadeFor, Labels: string(r.Labels), Scope: r.Scope,
 		First: t.State.jobs[r.MadeFor].First == r.Name,
 	})
 }
 
-const maxName = 64 // GitHub's limit for the name of a runner
+const maxName = 64 // GitHub's limit for a runner's name
 
-// name returns the name of the next runner for j and counts it.
-func (t *turn) name(j *Job) RunnerName {
+// newRunnerName returns the name of the next runner for j and counts it.
+func (t *tx) newRunnerName(j *Job) RunnerName {
 	for {
 		j.Runners++
 		rest := fmt.Sprintf("-%d-%d-%d", j.Key.ID, j.Key.Attempt, j.Runners)
 		kind := strings.Map(plain, strings.ToLower(j.Pool))
+		// The pool is for people and may be cut; instance, job and count make the name unique.
 		kind = kind[:min(len(kind), max(0, maxName-len(t.instance)-1-len(rest)))]
 		name := RunnerName(t.instance + "-" + kind + rest)
 		if _, taken := t.State.runners[name]; !taken {
@@ -219,7 +220,7 @@ func (t *turn) name(j *Job) RunnerName {
 	}
 }
 
-// plain replaces what may not be in a name.
+// plain replaces characters that a name may not have.
 func plain(r rune) rune {
 	if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
 		return r
@@ -228,19 +229,19 @@ func plain(r rune) rune {
 }
 
 // roomInPool reports whether p may have one more runner.
-func (s *State) roomInPool(p pool.Pool) bool { return p.Max == 0 || s.living[p.Name] < p.Max }
+func (s *State) roomInPool(p pool.Pool) bool { return p.Max == 0 || s.liveByPool[p.Name] < p.Max }
 
 // roomOnHost reports whether one more runner of p fits beside all others.
 func (s *State) roomOnHost(p pool.Pool) bool {
 	return s.used().Plus(p.Resources).Fits(s.limits.Host)
 }
 
-// used is what all live runners take. It is added up from whole counts, pool by pool
-// in their order, so that no error of fractions of CPUs gathers.
+// used returns the resources of all live runners. It multiplies whole counts, pool by pool in a
+// fixed order, so that rounding errors of fractional CPUs do not accumulate.
 func (s *State) used() pool.Resources {
 	var sum pool.Resources
 	for _, p := range s.limits.Pools {
-		n := s.living[p.Name]
+		n := s.liveByPool[p.Name]
 		sum = sum.Plus(pool.Resources{CPUs: float64(n) * p.Resources.CPUs, Memory: int64(n) * p.Resources.Memory})
 	}
 	return sum

@@ -6,18 +6,18 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// A RunnerState says how far a runner has come.
+// A RunnerState is how far a runner has come.
 type RunnerState string
 
-// The states of a runner, in their order. One that fails, is refused or is not
-// needed any more goes from any of them to gone.
+// The states of a runner, in order. A runner that fails, is refused or is not needed goes from any
+// of them to gone.
 const (
-	RunnerWanted   RunnerState = "wanted"   // decided; nothing of it exists
-	RunnerStarting RunnerState = "starting" // a launcher has taken it up
+	RunnerWanted   RunnerState = "wanted"   // requested; nothing exists yet
+	RunnerStarting RunnerState = "starting" // a launcher has accepted it
 	RunnerClaimed  RunnerState = "claimed"  // its claim was granted: it may be registered at GitHub
 	RunnerIdle     RunnerState = "idle"     // listening for a job
 	RunnerBusy     RunnerState = "busy"     // running a job
-	RunnerGone     RunnerState = "gone"     // ended, for Reason
+	RunnerGone     RunnerState = "gone"     // ended; Reason says why
 )
 
 // A Runner is one ephemeral runner.
@@ -25,46 +25,46 @@ type Runner struct {
 	Name    RunnerName  `json:"runner"`
 	Pool    string      `json:"pool"`
 	Labels  LabelSet    `json:"labels"`
-	MadeFor JobKey      `json:"made_for"` // the job that it claims; GitHub may give it another
+	MadeFor JobKey      `json:"made_for"` // the job it claims; GitHub may give it another
 	Scope   Scope       `json:"scope"`
 	State   RunnerState `json:"state"`
 
-	Container string `json:"container,omitempty"` // the one that it is bound to; "" while none is, and where it is called as the runner is
-	Image     string `json:"image,omitempty"`     // what its container is made from: a digest, or a name where nobody told more; "" while that is open, and where there are no images
+	Container string `json:"container,omitempty"` // the container it is bound to; "" if none is, and if containers have the name of their runner
+	Image     string `json:"image,omitempty"`     // what its container is created from: a digest, or a name if the launcher knows no digest; "" if unknown or if there are no images
 
 	GitHubID  int64  `json:"github_id,omitempty"` // once registered
-	Runs      JobKey `json:"runs,omitzero"`       // the job it runs or ran, by GitHub's word; zero until GitHub says so
+	Runs      JobKey `json:"runs,omitzero"`       // the job it runs or ran, as GitHub reported; zero until then
 	ExitCode  int    `json:"exit_code,omitempty"`
 	Reason    string `json:"reason,omitempty"`     // why it is gone
-	LastWords string `json:"last_words,omitempty"` // why it is about to end, by its agent's word; "" where that said nothing
-	Leaving   string `json:"leaving,omitempty"`    // why it has to go; "" while it may stay
-	Spare     bool   `json:"spare,omitempty"`      // it has to go because it is not needed: no fault of its own
-	Late      bool   `json:"late,omitempty"`       // it has to go because a deadline passed
+	LastWords string `json:"last_words,omitempty"` // why it is about to end, as its agent reported; "" if it did not
+	Leaving   string `json:"leaving,omitempty"`    // why it has to go; "" if it may stay
+	Spare     bool   `json:"spare,omitempty"`      // it has to go because it is surplus, not because it failed
+	Late      bool   `json:"late,omitempty"`       // it has to go because it missed a deadline
 	Refused   bool   `json:"refused,omitempty"`    // GitHub refused to register it
-	Outside   bool   `json:"outside,omitempty"`    // its end came from outside: no fault of its image
+	Outside   bool   `json:"outside,omitempty"`    // its end had an external cause that says nothing about its image
 
-	Memory pool.MemoryUse `json:"memory,omitzero"`  // what its container had of it, by the end
-	Output string         `json:"output,omitempty"` // its last lines, where no job of it ran well
+	Memory pool.MemoryUse `json:"memory,omitzero"`  // its container's use of memory, known at the end
+	Output string         `json:"output,omitempty"` // its last lines of output, if no job succeeded on it
 
-	Made     time.Time `json:"made"`              // when it was wanted
-	Since    time.Time `json:"since"`             // when it came into its state, or began to leave
-	Started  time.Time `json:"started,omitzero"`  // when its container ran
-	Claimed  time.Time `json:"claimed,omitzero"`  // when its claim was last granted
-	Retry    time.Time `json:"retry,omitzero"`    // when that claim, put off since, may be made again; zero while it is not put off
-	Listened time.Time `json:"listened,omitzero"` // when it first listened for a job, or ran one without word that it did
-	Done     time.Time `json:"done,omitzero"`     // when its job was seen completed
-	Asked    time.Time `json:"asked,omitzero"`    // when its start or removal was last asked for
+	Made      time.Time `json:"made"`              // when it was requested
+	Since     time.Time `json:"since"`             // when it entered its state, or began to leave
+	Started   time.Time `json:"started,omitzero"`  // when its container ran
+	Claimed   time.Time `json:"claimed,omitzero"`  // when its claim was last granted
+	Retry     time.Time `json:"retry,omitzero"`    // when a claim that was put off may be repeated; zero if it was not put off
+	Listened  time.Time `json:"listened,omitzero"` // when it first listened for a job, or ran one without reporting that it listened
+	Done      time.Time `json:"done,omitzero"`     // when its job was reported completed
+	Requested time.Time `json:"asked,omitzero"`    // when its start or removal was last requested
 
 	History []Step `json:"history"`
 }
 
-// Live reports whether something of the runner may exist or come to exist.
+// Live reports whether anything of the runner exists or may come to exist.
 func (r Runner) Live() bool { return r.State != RunnerGone && r.State != "" }
 
-// Outcome says how the start of r from its image came out: well when it listened for
-// jobs, and not when it ended before through no decision of ours and nothing from
-// outside, or did not get on though its container ran. Known is false while that is
-// open, and where the end of r says nothing of its image.
+// Outcome reports whether the start of r from its image succeeded: well if it listened for jobs;
+// not if it ended earlier, neither by our decision nor by an external cause, or if its container
+// ran but missed a deadline. Known is false while that is open, and if the end of r says nothing
+// about its image.
 func (r Runner) Outcome() (well, known bool) {
 	switch {
 	case r.Image == "":
@@ -77,33 +77,33 @@ func (r Runner) Outcome() (well, known bool) {
 	return false, r.Leaving == "" || r.Late && !r.Started.IsZero()
 }
 
-// HoldsClaim reports whether r holds a live claim on the job it was made for:
-// it has claimed, is not gone, and is not known to run another job.
+// HoldsClaim reports whether r has a live claim on the job it was made for: it has claimed, is not
+// gone, and is not known to run another job.
 func (r Runner) HoldsClaim() bool {
 	return r.Live() && !r.Claimed.IsZero() && (r.Runs.IsZero() || r.Runs == r.MadeFor)
 }
 
-// unclaimed reports whether r has yet to claim.
+// unclaimed reports whether r has not claimed yet.
 func (r Runner) unclaimed() bool { return r.State == RunnerWanted || r.State == RunnerStarting }
 
-// empty reports whether r has claimed and nothing came of it yet, as far as is known: its
-// configuration is handed out only after its registration is on record, so that it may come back for it.
-func (r Runner) empty() bool { return r.State == RunnerClaimed && r.GitHubID == 0 }
+// unregistered reports whether r has claimed and no registration is recorded. Its configuration is
+// handed out only after the registration is recorded, so the runner cannot have it and may claim
+// again.
+func (r Runner) unregistered() bool { return r.State == RunnerClaimed && r.GitHubID == 0 }
 
-// ignoredFor is how long a runner listens until it is said that GitHub does not give it its job: jobs
-// that a runner can take come within seconds.
+// ignoredFor is how long a runner listens without a job until GitHub counts as ignoring it. A job
+// that a runner can take arrives within seconds.
 const ignoredFor = time.Minute
 
-// ignored reports whether r, which ends at now, listened in vain: GitHub had no job for it, or none that
-// it may run, such as one of a runner group that it is not in.
+// ignored reports whether r, which ends at now, listened in vain: GitHub had no job that it may
+// run, for example because the job belongs to a runner group that r is not in.
 func (r Runner) ignored(now time.Time) bool {
 	return r.State == RunnerIdle && r.Runs.IsZero() && !r.Spare && now.Sub(r.Listened) >= ignoredFor
 }
 
-// supplies reports whether r is, or will be, there for a queued job. An
-// unclaimed runner is only while the job it was made for is queued, because its
-// claim would be refused. One that is busy with a job GitHub has not named yet counts:
-// that job is still queued in our books.
+// supplies reports whether r serves, or will serve, a queued job. An unclaimed runner does so only
+// while its own job is queued, because its claim would be refused otherwise. A busy runner whose
+// job GitHub has not named yet counts: that job is still queued in our books.
 func (r Runner) supplies(queued bool) bool {
 	switch {
 	case !r.Live() || r.Leaving != "":
@@ -115,14 +115,14 @@ func (r Runner) supplies(queued bool) bool {
 	}
 }
 
-// covers reports whether a further runner for the job that r was made for must wait.
-// That is so while r may still run it, and, so that no job has two claims, while r
-// leaves with its claim.
+// covers reports whether the job that r was made for must not get another runner yet: r may still
+// run it, or r leaves while its claim is live and a second runner would make two claims for one
+// job.
 func (r Runner) covers() bool {
 	return r.HoldsClaim() || r.Live() && r.unclaimed() && r.Leaving == ""
 }
 
-// repository is whose share r is counted on.
+// repository returns the repository on whose fair share r counts.
 func (r Runner) repository() string {
 	if !r.Runs.IsZero() {
 		return r.Runs.Repository

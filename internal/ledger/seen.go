@@ -11,8 +11,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-func (in JobSeen) apply(t *turn) {
-	told, ok := stateOf(in.Job)
+func (in JobSeen) apply(t *tx) {
+	reported, ok := stateOf(in.Job)
 	if !ok {
 		t.ignore("unknown action %q of job %s: want queued, waiting, in_progress or completed", in.Job.Action, KeyOf(in.Job))
 		return
@@ -20,9 +20,9 @@ func (in JobSeen) apply(t *turn) {
 	if in.At = in.At.UTC().Truncate(time.Millisecond); in.At.IsZero() {
 		in.At = t.now
 	}
-	old, j, doubt := t.told(in, told)
+	old, j, doubt := t.mergeReport(in, reported)
 	if doubt {
-		t.doubt(j.Key, told)
+		t.doubt(j.Key, reported)
 		return
 	}
 	if reflect.DeepEqual(old, j) {
@@ -30,9 +30,9 @@ func (in JobSeen) apply(t *turn) {
 		return
 	}
 	t.setJob(j)
-	t.follow(old, j)
+	t.renameRunners(old, j)
 	t.assign(old.RunnerName, j)
-	t.watch(j.Key)
+	t.scheduleCheck(j.Key)
 }
 
 // renamed reports whether j's repository has another name than before.
@@ -41,13 +41,13 @@ func (j Job) renamed(before Job) bool {
 	return was != "" && !strings.EqualFold(was, j.Scope.Repository)
 }
 
-// follow has the runners that were made for j know the new name of its repository: what
-// is registered goes with the repository, and what is not is to be registered there.
-func (t *turn) follow(before, j Job) {
+// renameRunners gives the new name of j's repository to the runners made for j: a registration
+// moves with its repository, and what is not registered yet has to register under the new name.
+func (t *tx) renameRunners(before, j Job) {
 	if !j.renamed(before) {
 		return
 	}
-	for _, name := range t.made[j.Key] {
+	for _, name := range t.runnersOf[j.Key] {
 		if r := t.State.runners[name]; r.Live() && (r.unclaimed() || t.limits.Level == LevelRepository) {
 			r.Scope = j.Scope
 			t.setRunner(r)
@@ -55,28 +55,28 @@ func (t *turn) follow(before, j Job) {
 	}
 }
 
-// told returns the job before and after GitHub's word. In doubt that changes nothing.
-func (t *turn) told(in JobSeen, told JobState) (old, j Job, doubt bool) {
+// mergeReport returns the job before and after GitHub's report. A doubtful report changes nothing.
+func (t *tx) mergeReport(in JobSeen, reported JobState) (old, j Job, doubt bool) {
 	key := t.keyOf(KeyOf(in.Job))
 	old = t.State.jobs[key]
 	j = old
 	j.Key = key
-	j.known()
-	v := j.judge(in.Job, told, in.At, in.Asked)
+	j.upgrade()
+	v := j.judge(in.Job, reported, in.At, in.Asked)
 	if v == doubtful {
 		return old, old, true
 	}
-	before := j.Word
-	j.merge(in.Job, told, in.At, in.Asked, v)
+	before := j.Reported
+	j.merge(in.Job, reported, in.At, in.Asked, v)
 	t.route(&j, in.Job.Routing.Pool)
-	if v == newer && !told.begun() && before != "" {
-		j.afresh()
+	if v == newer && !reported.begun() && before != "" {
+		j.resetFailures()
 	}
 	switch {
 	case j.State.begun():
 	case in.Asked:
 		j.Confirmed, j.Overdue = t.now, time.Time{}
-	case old.State != JobQueued && t.expired(j): // GitHub is asked about it before it gets a runner
+	case old.State != JobQueued && t.expired(j): // ask GitHub about it before it gets a runner
 		j.NotBefore = t.now.Add(t.limits.Settle)
 	}
 	if j.renamed(old) {
@@ -88,32 +88,33 @@ func (t *turn) told(in JobSeen, told JobState) (old, j Job, doubt bool) {
 	return old, j, false
 }
 
-// afresh has the next runner of a job that waits or is queued again made like its first, and
-// without what failures before have put on it.
-func (j *Job) afresh() { j.First, j.NotBefore, j.Ignored, j.Refused = "", time.Time{}, 0, 0 }
+// resetFailures clears what earlier runners left on a job that waits or is queued again, so that
+// its next runner is made like a first one.
+func (j *Job) resetFailures() { j.First, j.NotBefore, j.Ignored, j.Refused = "", time.Time{}, 0, 0 }
 
-// doubt asks GitHub how the job of key stands, of which it was told something that may be
-// of before or after what is known.
-func (t *turn) doubt(key JobKey, told JobState) {
+// doubt asks GitHub for the state of the job of key, because a report may be older or newer than
+// what is known. While a question is open it asks no second one.
+func (t *tx) doubt(key JobKey, reported JobState) {
 	j := t.State.jobs[key]
 	at := t.now.Add(t.limits.Settle)
 	if j.State.begun() || !j.CheckAt.IsZero() && !at.Before(j.CheckAt) && t.now.Before(j.CheckAt) {
-		t.ignore("job %s is %s: GitHub is asked whether it is %s again", key, j.State, told)
+		t.ignore("job %s is %s: GitHub is asked whether it is %s again", key, j.State, reported)
 		return
 	}
-	t.emit(CheckJob{Job: key, Scope: j.Scope, Reason: fmt.Sprintf("%s, and told that it is %s", j.State, told)})
-	j.CheckAt = at // if no answer comes
-	j.History = remember(j.History, t.now, "in doubt", fmt.Sprintf("told that it is %s: asking GitHub", told))
+	t.emit(CheckJob{Job: key, Scope: j.Scope, Reason: fmt.Sprintf("%s, and told that it is %s", j.State, reported)})
+	j.CheckAt = at // asks again if no answer comes
+	j.History = remember(j.History, t.now, "in doubt", fmt.Sprintf("told that it is %s: asking GitHub", reported))
 	t.setJob(j)
 }
 
-// route finds the pool of a job that has none: the one it was routed to, if
-// that is still there, or else the first that takes it.
-func (t *turn) route(j *Job, routed string) {
+// route finds the pool of a job that has none: the one that the webhook routed it to, if it still
+// exists, or else the first that takes it. A job keeps its pool, whatever the configuration says
+// later, until that pool is gone.
+func (t *tx) route(j *Job, routed string) {
 	if j.Pool == "" {
 		if p, ok := t.limits.Pools.Find(routed); ok {
 			j.Pool = p.Name
-		} else if p, ok := t.limits.Pools.Route(j.wanted()); ok {
+		} else if p, ok := t.limits.Pools.Route(j.routingInput()); ok {
 			j.Pool = p.Name
 		}
 	}
@@ -124,21 +125,21 @@ func (t *turn) route(j *Job, routed string) {
 	case j.Pool == "":
 		j.State = JobUnroutable
 	default:
-		j.State = j.Word
+		j.State = j.Reported
 	}
 }
 
-// wanted is what routing goes by.
-func (j Job) wanted() event.WorkflowJob {
+// routingInput returns the parts of j that routing depends on.
+func (j Job) routingInput() event.WorkflowJob {
 	return event.WorkflowJob{Repository: j.Scope.Repository, Organization: j.Scope.Organization, Labels: j.Labels.Labels()}
 }
 
-// giveUp ends a job of which GitHub says nothing more. What GitHub says of it after that counts.
+// giveUp ends a job about which GitHub reports nothing more. Later reports from GitHub still count.
 func (j *Job) giveUp(conclusion string, now time.Time) {
 	j.State, j.Conclusion, j.GaveUp = JobCompleted, conclusion, now
 }
 
-// note says of a job's state what the state alone does not.
+// note returns details that the state alone does not tell.
 func (j Job) note() string {
 	switch {
 	case j.State == JobCompleted && j.RunnerName != "":
@@ -153,8 +154,8 @@ func (j Job) note() string {
 	return ""
 }
 
-// assign takes GitHub's word for who runs job j, whatever was assumed.
-func (t *turn) assign(before RunnerName, j Job) {
+// assign records which runner runs job j. GitHub's report overrides every assumption.
+func (t *tx) assign(before RunnerName, j Job) {
 	if j.State.rank() < JobRunning.rank() {
 		return
 	}
@@ -181,9 +182,9 @@ func (t *turn) assign(before RunnerName, j Job) {
 	}
 }
 
-// watch sets when GitHub is to be asked about a job, unless it is set already:
-// soon when its runner is gone, and not at all while our own runner runs it.
-func (t *turn) watch(key JobKey) {
+// scheduleCheck sets when to ask GitHub about a job, unless that is set already: soon if its runner
+// is gone, and never while one of our own runners runs it.
+func (t *tx) scheduleCheck(key JobKey) {
 	j, ok := t.State.jobs[key]
 	if !ok {
 		return
@@ -196,7 +197,7 @@ func (t *turn) watch(key JobKey) {
 	case j.State == JobRunning && ours:
 		earliest(&at, t.now.Add(t.limits.Settle))
 	case at.IsZero():
-		at = t.now.Add(t.silence(j))
+		at = t.now.Add(t.maxSilence(j))
 	}
 	if !at.Equal(j.CheckAt) {
 		j.CheckAt = at
@@ -204,24 +205,24 @@ func (t *turn) watch(key JobKey) {
 	}
 }
 
-// silence is how long nothing may be heard of j before GitHub is asked. One that waits for
-// an approval may do so for days.
-func (t *turn) silence(j Job) time.Duration {
+// maxSilence returns how long j may go without a report before GitHub is asked. A job that waits
+// for an approval may do so for days.
+func (t *tx) maxSilence(j Job) time.Duration {
 	if j.State == JobWaiting {
 		return 12 * t.limits.Stale
 	}
 	return t.limits.Stale
 }
 
-func (in JobLost) apply(t *turn) {
+func (in JobLost) apply(t *tx) {
 	j, ok := t.State.jobs[in.Job]
 	if !ok || j.State == JobCompleted {
 		t.ignore("job %s is not open", in.Job)
 		return
 	}
-	j.known()
+	j.upgrade()
 	j.giveUp(ConclusionLost, t.now)
 	j.History = remember(j.History, t.now, string(j.State), in.Reason)
 	t.setJob(j)
-	t.watch(j.Key)
+	t.scheduleCheck(j.Key)
 }

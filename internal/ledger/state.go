@@ -7,31 +7,30 @@ import (
 	"slices"
 )
 
-// A State is all that decisions rest on: the jobs that are not settled, the
-// live runners, and the counts that follow from them. It is made by [NewState],
-// filled by [State.Load] and changed by [State.Apply] only. It is not safe for use
-// by several goroutines at once.
+// A State is everything that decisions depend on: the unsettled jobs, the live runners, and the
+// totals derived from them. Create it with [NewState], fill it with [State.Load] and change it only
+// with [State.Apply]. It is not safe for concurrent use.
 type State struct {
-	instance string
-	limits   Limits
-	jobs     map[JobKey]Job
-	known    map[attempt]JobKey // jobs by what GitHub knows them by, whatever their repository is called
-	runners  map[RunnerName]Runner
-	aside    []Unreadable
+	instance   string
+	limits     Limits
+	jobs       map[JobKey]Job
+	byAttempt  map[attempt]JobKey // keys by GitHub's own id, which survives a rename of the repository
+	runners    map[RunnerName]Runner
+	unreadable []Unreadable
 	totals
 }
 
-// NewState returns an empty state. Instance, [a-z0-9]{1,12}, is what the names
-// of its runners begin with: chosen at random once for each ledger, so that neither
-// two of them nor one that was lost and begun anew ever use a name twice.
+// NewState returns an empty state. Instance, [a-z0-9]{1,12}, is the prefix of its runners' names:
+// chosen at random once per ledger, so that names are unique across ledgers, and a lost ledger that
+// is begun anew reuses none.
 func NewState(instance string, l Limits) *State {
 	return &State{
 		instance: instance, limits: l.WithDefaults(),
-		jobs: map[JobKey]Job{}, known: map[attempt]JobKey{}, runners: map[RunnerName]Runner{}, totals: newTotals(),
+		jobs: map[JobKey]Job{}, byAttempt: map[attempt]JobKey{}, runners: map[RunnerName]Runner{}, totals: newTotals(),
 	}
 }
 
-// Instance returns what the names of all runners begin with.
+// Instance returns the prefix of all runner names.
 func (s *State) Instance() string { return s.instance }
 
 // Limits returns the limits in force.
@@ -43,8 +42,8 @@ func (s *State) Job(key JobKey) (Job, bool) {
 	return j, ok
 }
 
-// An attempt is a job without its repository, whose name may change while the job lives: ids of
-// jobs are unique in all of a GitHub.
+// An attempt identifies a job without its repository, whose name may change while the job lives.
+// GitHub's job ids are unique across repositories.
 type attempt struct {
 	id int64
 	n  int
@@ -52,13 +51,13 @@ type attempt struct {
 
 func (k JobKey) attempt() attempt { return attempt{k.ID, k.Attempt} }
 
-// keyOf returns the key by which s has the job of key: one with the repository's earlier name, if
-// it was renamed or transferred since.
+// keyOf returns the key under which s has the job of key: its repository may have had another name
+// when the job was first seen.
 func (s *State) keyOf(key JobKey) JobKey {
 	if _, ok := s.jobs[key]; ok {
 		return key
 	}
-	return cmp.Or(s.known[key.attempt()], key)
+	return cmp.Or(s.byAttempt[key.attempt()], key)
 }
 
 // Runner returns the runner called name and whether the state has it.
@@ -67,13 +66,13 @@ func (s *State) Runner(name RunnerName) (Runner, bool) {
 	return r, ok
 }
 
-// Jobs goes through the jobs of the state, in no order.
+// Jobs iterates over the jobs of the state, in no order.
 func (s *State) Jobs() iter.Seq[Job] { return maps.Values(s.jobs) }
 
-// Runners goes through the runners of the state, in no order.
+// Runners iterates over the runners of the state, in no order.
 func (s *State) Runners() iter.Seq[Runner] { return maps.Values(s.runners) }
 
-// Load adds jobs and runners as they were kept.
+// Load adds jobs and runners from a store.
 func (s *State) Load(jobs []Job, runners []Runner) {
 	for _, j := range jobs {
 		s.putJob(j)
@@ -83,8 +82,8 @@ func (s *State) Load(jobs []Job, runners []Runner) {
 	}
 }
 
-// Missing returns the jobs and runners that in is about and the state does not
-// have: the store loads those that it keeps before it applies in.
+// Missing returns the jobs and runners that in names and the state does not have. The store loads
+// those it has before it applies in.
 func (s *State) Missing(in Input) (jobs []JobKey, runners []RunnerName) {
 	key, name := in.about()
 	r, ok := s.runners[name]
@@ -99,8 +98,8 @@ func (s *State) Missing(in Input) (jobs []JobKey, runners []RunnerName) {
 	return jobs, runners
 }
 
-// Compact drops the settled jobs and gone runners, which only fill memory: an
-// input that is about one finds it loaded again.
+// Compact drops settled jobs and gone runners, which decisions do not need. An input that names one
+// has it loaded again.
 func (s *State) Compact() {
 	for key := range s.settled {
 		s.dropJob(key)
@@ -110,33 +109,34 @@ func (s *State) Compact() {
 	}
 }
 
-// The four below are the only ones that change jobs and runners. What a job and the
-// runners made for it add to the totals depends on nothing but themselves,
-// so it is taken away before a change and added again after it.
+// Only the four functions below change jobs and runners. What a job and the runners made for it add
+// to the totals depends on nothing else, so each function subtracts it before the change and adds
+// it again afterwards: totals never drift.
 
 func (s *State) putJob(j Job) {
 	s.count(j.Key, -1)
-	s.jobs[j.Key], s.known[j.Key.attempt()] = j, j.Key
+	s.jobs[j.Key], s.byAttempt[j.Key.attempt()] = j, j.Key
 	s.count(j.Key, +1)
 }
 
 func (s *State) dropJob(key JobKey) {
 	s.count(key, -1)
 	delete(s.jobs, key)
-	if s.known[key.attempt()] == key {
-		delete(s.known, key.attempt())
+	if s.byAttempt[key.attempt()] == key {
+		delete(s.byAttempt, key.attempt())
 	}
 	s.count(key, +1)
 }
 
 func (s *State) putRunner(r Runner) {
 	if old, ok := s.runners[r.Name]; ok && old.MadeFor != r.MadeFor {
+		// Reassigned: it has to be subtracted from the totals of its previous job.
 		s.dropRunner(r.Name)
 	}
 	s.count(r.MadeFor, -1)
 	if _, ok := s.runners[r.Name]; !ok {
-		s.made[r.MadeFor] = append(s.made[r.MadeFor], r.Name)
-		slices.Sort(s.made[r.MadeFor])
+		s.runnersOf[r.MadeFor] = append(s.runnersOf[r.MadeFor], r.Name)
+		slices.Sort(s.runnersOf[r.MadeFor])
 	}
 	s.runners[r.Name] = r
 	s.count(r.MadeFor, +1)
@@ -146,9 +146,9 @@ func (s *State) dropRunner(name RunnerName) {
 	key := s.runners[name].MadeFor
 	s.count(key, -1)
 	delete(s.runners, name)
-	s.made[key] = slices.DeleteFunc(s.made[key], func(n RunnerName) bool { return n == name })
-	if len(s.made[key]) == 0 {
-		delete(s.made, key)
+	s.runnersOf[key] = slices.DeleteFunc(s.runnersOf[key], func(n RunnerName) bool { return n == name })
+	if len(s.runnersOf[key]) == 0 {
+		delete(s.runnersOf, key)
 	}
 	s.count(key, +1)
 }

@@ -5,14 +5,15 @@ import (
 	"time"
 )
 
-// Stepped says that the store's clock has been set By forward, or back when By is negative, since
-// the last input; or that it went on while the machine stood still. Every deadline that is open moves with it, so that
-// no time has passed for it. Give it before any other input at the new time. It knows no [Limits].Changes.
+// Stepped reports that the store's clock moved by By relative to real time since the last input: it
+// was set, or it advanced while the machine was suspended. Every open deadline moves by the same
+// amount, so that no deadline expires because of the step. Apply it before any other input at the
+// new time. It ignores [Limits].Changes.
 type Stepped struct{ By time.Duration }
 
 func (in Stepped) about() (JobKey, RunnerName) { return JobKey{}, "" }
 
-func (in Stepped) apply(t *turn) {
+func (in Stepped) apply(t *tx) {
 	by := in.By.Truncate(time.Millisecond)
 	note := fmt.Sprintf("by %v: deadlines move with it", by)
 	for _, j := range t.jobsWhere(func(j Job) bool { return !j.Settled() }) {
@@ -22,13 +23,13 @@ func (in Stepped) apply(t *turn) {
 	}
 	for _, r := range t.inOrder(Runner.Live) {
 		// Not Claimed: it is also the name of a grant, which its holder has in memory.
-		shift(by, &r.Since, &r.Started, &r.Listened, &r.Retry, &r.Done, &r.Asked)
+		shift(by, &r.Since, &r.Started, &r.Listened, &r.Retry, &r.Done, &r.Requested)
 		r.History = remember(r.History, t.now, "clock stepped", note)
 		t.setRunner(r)
 	}
 }
 
-// shift moves the times that are set.
+// shift moves the times that are not zero.
 func shift(by time.Duration, times ...*time.Time) {
 	for _, at := range times {
 		if !at.IsZero() {

@@ -8,53 +8,52 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-func (in Tick) apply(t *turn) {
+func (in Tick) apply(t *tx) {
 	t.sweepJobs()
 	for _, r := range t.inOrder(Runner.Live) {
 		if t.full() {
 			return
 		}
-		if _, stale := t.stale[r.Name]; !stale { // the plan removes those
-			t.due(r)
+		if _, stale := t.stale[r.Name]; !stale { // the plan removes or reassigns stale ones
+			t.sweepRunner(r)
 		}
 	}
 }
 
-// due does what the time of a live runner is up for.
-func (t *turn) due(r Runner) {
+// sweepRunner acts on the deadlines of a live runner.
+func (t *tx) sweepRunner(r Runner) {
 	switch {
 	case r.Leaving != "" && t.since(r.Since) >= t.limits.Leaving:
 		t.end(r, fmt.Sprintf("nothing was heard of its removal for %s", t.limits.Leaving))
 	case r.Leaving != "":
-		if t.askAgain(&r, t.limits.Ask) {
-			t.ask(r, r.Leaving)
+		if t.requestDue(&r, t.limits.Ask) {
+			t.requestRemoval(r, r.Leaving)
 		}
 	case r.State == RunnerWanted:
-		if t.askAgain(&r, t.limits.Wanted) {
-			t.call(r)
+		if t.requestDue(&r, t.limits.Wanted) {
+			t.requestStart(r)
 		}
 	default:
 		if at, why := t.deadline(r); !at.IsZero() && !t.now.Before(at) {
 			r.Late = true
-			t.leave(r, why, false)
+			t.remove(r, why, false)
 		}
 	}
 }
 
-// askAgain reports whether something was last asked for r long enough ago, and
-// notes that it is asked again.
-func (t *turn) askAgain(r *Runner, after time.Duration) bool {
-	if t.since(r.Asked) < after {
+// requestDue reports whether the last request for r is old enough to be repeated, and records that
+// it is.
+func (t *tx) requestDue(r *Runner, after time.Duration) bool {
+	if t.since(r.Requested) < after {
 		return false
 	}
-	r.Asked = t.now
+	r.Requested = t.now
 	t.setRunner(*r)
 	return true
 }
 
-// deadline returns until when r may go on as it is, and what it is to be told
-// then; zero for no deadline. The pool's own limits are kept by the agent: here they
-// have some grace, for an agent that does not.
+// deadline returns when r has to go if it stays as it is, and why; zero for no deadline. The agent
+// enforces the pool's own limits: here they have some grace, for an agent that fails to.
 func (s *State) deadline(r Runner) (at time.Time, why string) {
 	p := s.poolOf(r.Pool)
 	consider := func(from time.Time, limit time.Duration, format string) {
@@ -75,7 +74,7 @@ func (s *State) deadline(r Runner) (at time.Time, why string) {
 		}
 	case RunnerClaimed:
 		from := r.Since
-		if r.Retry.After(from) { // who is told to wait is not late
+		if r.Retry.After(from) { // a runner that was told to wait is not late
 			from = r.Retry
 		}
 		consider(from, s.limits.Claimed, "was not listening within %s of its claim")
@@ -94,8 +93,8 @@ func graced(limit, grace time.Duration) time.Duration {
 	return limit + grace
 }
 
-// poolOf returns the pool called name, and one of defaults when it has been taken
-// out of the configuration while runners of it live.
+// poolOf returns the pool called name, or one with defaults if the configuration no longer has it
+// while its runners live.
 func (s *State) poolOf(name string) pool.Pool {
 	p, ok := s.limits.Pools.Find(name)
 	if !ok {
@@ -104,15 +103,15 @@ func (s *State) poolOf(name string) pool.Pool {
 	return p
 }
 
-// sweepJobs looks after the jobs for which time alone has changed something.
-func (t *turn) sweepJobs() {
+// sweepJobs handles the jobs for which the passing of time is news.
+func (t *tx) sweepJobs() {
 	var silent []Job
-	for _, j := range t.jobsWhere(func(j Job) bool { return t.expired(j) || t.misrouted(j) || t.silent(j) }) {
+	for _, j := range t.jobsWhere(func(j Job) bool { return t.expired(j) || t.misrouted(j) || t.checkDue(j) }) {
 		if t.full() {
 			return
 		}
 		switch {
-		case t.expired(j) && j.Overdue.IsZero(): // the clock may be wrong, and a job that is given up gets no runner
+		case t.expired(j) && j.Overdue.IsZero(): // ask first: our clock may be wrong, and a job that is given up gets no runner
 			j.Overdue, j.CheckAt = t.now, t.now
 			silent = append(silent, j)
 		case t.expired(j):
@@ -126,30 +125,31 @@ func (t *turn) sweepJobs() {
 	t.check(silent)
 }
 
-// expire ends a job that GitHub should have ended by its own limits, and of which it says nothing when it is asked.
-func (t *turn) expire(j Job) {
+// expire ends a job that GitHub should have ended by its own limits, and about which it did not
+// answer.
+func (t *tx) expire(j Job) {
 	j.History = remember(j.History, t.now, ConclusionAbandoned, fmt.Sprintf("%s for more than %s", j.State, t.patience(j)))
-	j.known()
+	j.upgrade()
 	j.giveUp(ConclusionAbandoned, t.now)
 	t.setJob(j)
-	t.watch(j.Key)
+	t.scheduleCheck(j.Key)
 }
 
-// expired reports whether GitHub should have given up waiting for j to run, and neither said that it has not, nor
-// is being asked.
-func (t *turn) expired(j Job) bool {
+// expired reports whether j waits for longer than GitHub allows, GitHub has not confirmed recently
+// that it still waits, and no question is open.
+func (t *tx) expired(j Job) bool {
 	from := j.Queued
 	if from.IsZero() {
 		from = j.Created
 	}
 	return !j.State.begun() && t.since(from) >= t.patience(j) &&
-		t.longAgo(j.Confirmed) && t.longAgo(j.Overdue)
+		t.longSince(j.Confirmed) && t.longSince(j.Overdue)
 }
 
-// longAgo reports whether at was a while ago, if ever.
-func (t *turn) longAgo(at time.Time) bool { return at.IsZero() || t.since(at) >= t.limits.Stale }
+// longSince reports whether at is unset or longer ago than Limits.Stale.
+func (t *tx) longSince(at time.Time) bool { return at.IsZero() || t.since(at) >= t.limits.Stale }
 
-// patience is how long GitHub lets j wait.
+// patience returns how long GitHub lets j wait.
 func (s *State) patience(j Job) time.Duration {
 	if j.Queued.IsZero() {
 		return s.limits.Waiting
@@ -157,41 +157,41 @@ func (s *State) patience(j Job) time.Duration {
 	return s.limits.Queue
 }
 
-// reroute finds a pool for a job that had none, or whose pool has gone.
-func (t *turn) reroute(j Job) {
+// reroute finds a pool for a job that has none, or whose pool no longer exists.
+func (t *tx) reroute(j Job) {
 	was := j.Pool
-	j.known()
+	j.upgrade()
 	j.Pool = ""
 	if t.route(&j, ""); j.Pool == was {
 		return
 	}
 	j.History = remember(j.History, t.now, string(j.State), j.note())
 	t.setJob(j)
-	t.watch(j.Key)
+	t.scheduleCheck(j.Key)
 }
 
-// misrouted reports whether j is to run and its pool is not in the configuration.
-func (t *turn) misrouted(j Job) bool {
+// misrouted reports whether j needs a runner and its pool is not in the configuration.
+func (t *tx) misrouted(j Job) bool {
 	_, ok := t.limits.Pools.Find(j.Pool)
 	return !ok && j.State.rank() < JobRunning.rank()
 }
 
-// silent reports whether the time has come to ask GitHub about j.
-func (t *turn) silent(j Job) bool { return !j.CheckAt.IsZero() && !t.now.Before(j.CheckAt) }
+// checkDue reports whether it is time to ask GitHub about j.
+func (t *tx) checkDue(j Job) bool { return !j.CheckAt.IsZero() && !t.now.Before(j.CheckAt) }
 
-// check asks GitHub about jobs, few at a time and the longest due first: the calls
-// must not stand in the way of starting jobs.
-func (t *turn) check(silent []Job) {
+// check asks GitHub about jobs, the longest overdue first and few per sweep: the calls share a rate
+// limit with the registrations that jobs wait for.
+func (t *tx) check(silent []Job) {
 	slices.SortStableFunc(silent, func(a, b Job) int { return a.CheckAt.Compare(b.CheckAt) })
 	for _, j := range silent[:min(len(silent), t.limits.Checks)] {
 		t.emit(CheckJob{Job: j.Key, Scope: j.Scope, Reason: fmt.Sprintf("%s, and nothing more was heard", j.State)})
-		j.CheckAt = t.now.Add(t.silence(j))
+		j.CheckAt = t.now.Add(t.maxSilence(j))
 		t.setJob(j)
 	}
 }
 
-// jobsWhere returns the jobs that match, in one order.
-func (t *turn) jobsWhere(match func(Job) bool) (list []Job) {
+// jobsWhere returns the matching jobs in a fixed order.
+func (t *tx) jobsWhere(match func(Job) bool) (list []Job) {
 	for j := range t.State.Jobs() {
 		if match(j) {
 			list = append(list, j)

@@ -4,69 +4,72 @@ import (
 	"time"
 )
 
-// A set is the jobs and runners that can stand for each other: of one pool, with
-// the same labels, and registered at the same place.
-type set struct {
-	pool   string
-	labels LabelSet
-	at     string
+// A group identifies jobs and runners that are interchangeable: same pool, same labels, same place
+// of registration.
+type group struct {
+	pool         string
+	labels       LabelSet
+	registeredAt string
 }
 
-func (s *State) setOfJob(j Job) set { return set{j.Pool, j.Labels, s.limits.Level.Place(j.Scope)} }
-func (s *State) setOfRunner(r Runner) set {
-	return set{r.Pool, r.Labels, s.limits.Level.Place(r.Scope)}
+func (s *State) groupOfJob(j Job) group {
+	return group{j.Pool, j.Labels, s.limits.Level.RegisteredAt(j.Scope)}
+}
+func (s *State) groupOfRunner(r Runner) group {
+	return group{r.Pool, r.Labels, s.limits.Level.RegisteredAt(r.Scope)}
 }
 
-// A total is what counts of one set.
-type total struct {
-	demand int                     // queued jobs
-	needy  map[JobKey]place        // of them, those without a runner of their own
-	supply int                     // runners that are or will be there for a queued job
-	spares map[RunnerName]struct{} // of them, those that can be removed: claimed or idle
+// groupTotals are the counts of one group. A group has totals only while one of its counts is not
+// zero.
+type groupTotals struct {
+	demand    int                     // queued jobs
+	unserved  map[JobKey]queueEntry   // queued jobs without a runner of their own
+	supply    int                     // runners that serve or will serve a queued job
+	removable map[RunnerName]struct{} // of them, those that may be removed: claimed or idle
 }
 
-// A place is where a job stands in line.
-type place struct {
+// A queueEntry is what decides a job's position in the queue of its group.
+type queueEntry struct {
 	key       JobKey
-	created   time.Time // what the order goes by
+	created   time.Time // the order of the queue
 	queued    time.Time
 	notBefore time.Time
 }
 
-func (p place) compare(o place) int {
+func (p queueEntry) compare(o queueEntry) int {
 	if c := p.created.Compare(o.created); c != 0 {
 		return c
 	}
 	return p.key.compare(o.key)
 }
 
-// Totals are the counts that follow from jobs and runners, kept up to date so
-// that an input costs the same however many jobs are queued.
+// Totals are derived from jobs and runners and updated with each of them, so that the cost of an
+// input does not grow with the number of queued jobs.
 type totals struct {
-	sets    map[set]*total
-	made    map[JobKey][]RunnerName // runners in the state made for a job, by name
-	living  map[string]int          // live runners of each pool
-	shares  map[string]int          // live runners of each repository
-	stale   map[RunnerName]struct{} // unclaimed runners whose job is not queued any more
-	settled map[JobKey]struct{}
-	gone    map[RunnerName]struct{}
+	groups           map[group]*groupTotals
+	runnersOf        map[JobKey][]RunnerName // runners made for a job, sorted by name
+	liveByPool       map[string]int          // live runners by pool
+	liveByRepository map[string]int          // live runners by repository
+	stale            map[RunnerName]struct{} // unclaimed runners whose job is not queued any longer
+	settled          map[JobKey]struct{}
+	gone             map[RunnerName]struct{}
 }
 
 func newTotals() totals {
 	return totals{
-		sets: map[set]*total{}, made: map[JobKey][]RunnerName{},
-		living: map[string]int{}, shares: map[string]int{},
+		groups: map[group]*groupTotals{}, runnersOf: map[JobKey][]RunnerName{},
+		liveByPool: map[string]int{}, liveByRepository: map[string]int{},
 		stale: map[RunnerName]struct{}{}, settled: map[JobKey]struct{}{}, gone: map[RunnerName]struct{}{},
 	}
 }
 
-// count adds (sign 1) or takes away (-1) what the job of key and the runners made
-// for it add to the totals.
+// count adds (sign +1) or subtracts (sign -1) what the job of key and the runners made for it
+// contribute to the totals.
 func (s *State) count(key JobKey, sign int) {
 	j, known := s.jobs[key]
 	queued := known && j.State == JobQueued
 	covered := false
-	for _, name := range s.made[key] {
+	for _, name := range s.runnersOf[key] {
 		r := s.runners[name]
 		covered = covered || r.covers()
 		s.countRunner(r, queued, sign)
@@ -75,10 +78,10 @@ func (s *State) count(key JobKey, sign int) {
 		mark(s.settled, key, sign)
 	}
 	if queued {
-		s.in(s.setOfJob(j), func(t *total) {
+		s.updateGroup(s.groupOfJob(j), func(t *groupTotals) {
 			t.demand += sign
-			if delete(t.needy, key); sign > 0 && !covered {
-				t.needy[key] = place{key, j.Created, j.Queued, j.NotBefore}
+			if delete(t.unserved, key); sign > 0 && !covered {
+				t.unserved[key] = queueEntry{key, j.Created, j.Queued, j.NotBefore}
 			}
 		})
 	}
@@ -89,14 +92,14 @@ func (s *State) countRunner(r Runner, queued bool, sign int) {
 		mark(s.gone, r.Name, sign)
 		return
 	}
-	add(s.living, r.Pool, sign)
-	add(s.shares, r.repository(), sign)
+	add(s.liveByPool, r.Pool, sign)
+	add(s.liveByRepository, r.repository(), sign)
 	switch {
 	case r.supplies(queued):
-		s.in(s.setOfRunner(r), func(t *total) {
+		s.updateGroup(s.groupOfRunner(r), func(t *groupTotals) {
 			t.supply += sign
 			if r.State == RunnerClaimed || r.State == RunnerIdle {
-				mark(t.spares, r.Name, sign)
+				mark(t.removable, r.Name, sign)
 			}
 		})
 	case r.unclaimed() && r.Leaving == "":
@@ -104,20 +107,20 @@ func (s *State) countRunner(r Runner, queued bool, sign int) {
 	}
 }
 
-// in changes the total of k, which is there only while something counts.
-func (s *State) in(k set, change func(*total)) {
-	t := s.sets[k]
+// updateGroup changes the totals of k, and drops them once they are empty.
+func (s *State) updateGroup(k group, change func(*groupTotals)) {
+	t := s.groups[k]
 	if t == nil {
-		t = &total{needy: map[JobKey]place{}, spares: map[RunnerName]struct{}{}}
-		s.sets[k] = t
+		t = &groupTotals{unserved: map[JobKey]queueEntry{}, removable: map[RunnerName]struct{}{}}
+		s.groups[k] = t
 	}
 	change(t)
 	if t.demand == 0 && t.supply == 0 {
-		delete(s.sets, k)
+		delete(s.groups, k)
 	}
 }
 
-// mark puts k into m or takes it out.
+// mark adds k to m or removes it.
 func mark[K comparable](m map[K]struct{}, k K, sign int) {
 	if sign > 0 {
 		m[k] = struct{}{}
@@ -126,7 +129,7 @@ func mark[K comparable](m map[K]struct{}, k K, sign int) {
 	}
 }
 
-// add changes a count, which is there only while it is not zero.
+// add changes a count and drops it at zero, so that equal totals are deeply equal.
 func add[K comparable](m map[K]int, k K, n int) {
 	if m[k] += n; m[k] == 0 {
 		delete(m, k)

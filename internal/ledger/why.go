@@ -9,14 +9,14 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// Why says in a sentence why j stands where it stands at now; what led there
-// is in its history. J need not be in the state.
+// Why explains in one sentence why j is in its state at now; its history tells how it got there. J
+// need not be in the state.
 func (s *State) Why(j Job, now time.Time) string {
 	switch j.State {
 	case JobWaiting:
 		return "GitHub holds it back: it waits for jobs that it needs or for somebody's approval"
 	case JobUnroutable:
-		return s.limits.Pools.Unfit(j.wanted())
+		return s.limits.Pools.Unfit(j.routingInput())
 	case JobHosted:
 		return whyHosted(j)
 	case JobQueued:
@@ -47,22 +47,22 @@ func (s *State) whyRunning(j Job, now time.Time) string {
 	return text
 }
 
-// whyQueued names the first thing that keeps a queued job from running.
+// whyQueued names the first obstacle that keeps a queued job from running.
 func (s *State) whyQueued(j Job, now time.Time) string {
 	if own := s.own(j.Key); own.Live() {
 		return describe(own, now)
 	}
 	p, ok := s.limits.Pools.Find(j.Pool)
-	total := s.sets[s.setOfJob(j)]
+	g := s.groups[s.groupOfJob(j)]
 	switch {
 	case !ok:
 		return fmt.Sprintf("pool %s is not configured", j.Pool)
 	case now.Before(j.NotBefore):
 		return fmt.Sprintf("the next runner starts in %s", lasting(now, j.NotBefore))
-	case total != nil && total.supply >= total.demand:
+	case g != nil && g.supply >= g.demand:
 		return "GitHub gave this job's runner to another job; an equivalent runner is idle for it"
 	case !s.roomInPool(p):
-		return fmt.Sprintf("pool %s is full: %d of %d", p.Name, s.living[p.Name], p.Max)
+		return fmt.Sprintf("pool %s is full: %d of %d", p.Name, s.liveByPool[p.Name], p.Max)
 	case !p.Resources.Fits(s.limits.Host):
 		return fmt.Sprintf("host is too small: a runner of pool %s needs %s, the host has %s", p.Name, figures(p.Resources), figures(s.limits.Host))
 	case !s.roomOnHost(p):
@@ -71,9 +71,9 @@ func (s *State) whyQueued(j Job, now time.Time) string {
 	return "waiting for the next scheduling pass"
 }
 
-// own returns the live runner made for the job of key that is nearest to running it.
+// own returns the live runner made for the job of key that is closest to running it.
 func (s *State) own(key JobKey) (best Runner) {
-	for _, name := range s.made[key] {
+	for _, name := range s.runnersOf[key] {
 		if r := s.runners[name]; r.covers() && (best.Name == "" || r.Since.After(best.Since)) {
 			best = r
 		}
@@ -81,7 +81,7 @@ func (s *State) own(key JobKey) (best Runner) {
 	return best
 }
 
-// describe says what a runner that a job waits for is doing.
+// describe says what the runner that a job waits for is doing.
 func describe(r Runner, now time.Time) string {
 	took := lasting(r.Since, now)
 	switch {
@@ -99,7 +99,7 @@ func describe(r Runner, now time.Time) string {
 	return fmt.Sprintf("runner %s has been busy for %s, most likely with it", r.Name, took)
 }
 
-// failures tells of the runners that failed a job.
+// failures describes the runners that failed a job.
 func failures(j Job) string {
 	if j.Ignored > 0 && !j.State.begun() {
 		return fmt.Sprintf("; GitHub has not given %s this job: check its runner group (runs-on.group) against runner_group of pool %s, and the group's repositories",
@@ -121,7 +121,7 @@ func counted(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// lasting is the time between, as precise as a reader wants it.
+// lasting formats the time between, with the precision that a reader needs.
 func lasting(from, to time.Time) string {
 	d := max(0, to.Sub(from))
 	if d < time.Second {

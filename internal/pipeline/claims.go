@@ -28,8 +28,8 @@ func (p claimLedger) Claim(ctx context.Context, runner string) (claim.Permit, er
 	switch {
 	case err != nil:
 		return claim.Permit{}, err
-	case result.Again > 0:
-		return claim.Permit{}, &claim.Later{After: result.Again, Err: errors.New(result.Reason)}
+	case result.RetryAfter > 0:
+		return claim.Permit{}, &claim.Later{After: result.RetryAfter, Err: errors.New(result.Reason)}
 	case !result.Granted:
 		return claim.Permit{}, &claim.Refused{Reason: result.Reason}
 	}

@@ -66,7 +66,8 @@ func (p *Pipeline) straying(ctx context.Context, since time.Time) (map[forge.Sco
 				places[scope] = true
 			}
 		}
-		if len(page) < ledger.DefaultLimit || page[len(page)-1].Made.Before(since.Add(-madeBefore)) {
+		// A page may be short without being the last: a store leaves out rows that it cannot read.
+		if len(page) == 0 || page[len(page)-1].Made.Before(since.Add(-madeBefore)) {
 			return places, nil
 		}
 		q.After = page[len(page)-1].Name

@@ -1,6 +1,7 @@
 package pipeline_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -64,6 +65,31 @@ func TestStrays(t *testing.T) {
 			t.Errorf("%s: registrations %v, want %v", test.name, got, test.want)
 		}
 	}
+}
+
+// TestStraysBehindShortPages: a page of the ledger's list is short where rows cannot be read.
+func TestStraysBehindShortPages(t *testing.T) {
+	s := open(t)
+	left := s.queue(t)
+	s.register(t, left)
+	s.tell(t, ledger.Gone{Runner: left, Reason: "killed"})
+	later := s.queueMore(t, 8)
+	s.tell(t, ledger.Gone{Runner: later, Reason: "never started"})
+	s.Ledger = pageOfOne{s.Ledger}
+	s.Now = func() time.Time { return time.Now().Add(2 * time.Minute) }
+	if err := s.RemoveRegistrations(t.Context(), time.Now().Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.sim.Runners(); len(got) != 0 {
+		t.Errorf("registrations left: %v", got)
+	}
+}
+
+type pageOfOne struct{ ledger.Store }
+
+func (p pageOfOne) Runners(ctx context.Context, q ledger.RunnerQuery) ([]ledger.Runner, error) {
+	q.Limit = 1
+	return p.Store.Runners(ctx, q)
 }
 
 // TestNoStrays: where no runner can have left a registration, GitHub is not asked for any.

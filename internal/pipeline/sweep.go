@@ -74,8 +74,8 @@ func rotated[T any](list []T, turn int) []T {
 // How many repositories that were pushed to last are asked about in each look, and how far the next look begins
 // in the list of the others: no more than a look gets to.
 const (
-	lately = 20
-	stride = 61
+	lately = 10
+	stride = 17
 )
 
 // inTurn returns list, in which those that were pushed to last come first, with the others in the order of turn.

@@ -117,7 +117,7 @@ func (f *foundry) books() *handler.Ledger {
 	limits := ledger.Limits{Pools: pool.Set{pool.Pool{Name: "small", Labels: []string{"linux"}}.WithDefaults()}}
 	log := slog.New(slog.NewTextHandler(f.Output(), nil))
 	store := dynamo.New(dynamodb.NewFromConfig(f.config), dynamo.Config{
-		Table: "ledger", Limits: limits, Told: handler.StartedByRule, Log: log, Now: f.clock,
+		Table: "ledger", Limits: limits, Handled: handler.StartedByRule, Log: log, Now: f.clock,
 		Emit: func(context.Context, []ledger.Effect) error { return nil },
 	})
 	return &handler.Ledger{

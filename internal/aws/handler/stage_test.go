@@ -56,7 +56,7 @@ func newStage(t *testing.T) *stage {
 	open := func(function string, told func(ledger.Input, ledger.Effect) bool) (pipeline.Config, *handler.Tasks, aws.Config, *dynamo.Ledger) {
 		config := s.calls[function].Watch(s.cloud.Config)
 		store := dynamo.New(dynamodb.NewFromConfig(config), dynamo.Config{
-			Table: "ledger", Limits: limits, Told: told, Log: slog.New(slog.DiscardHandler), Now: s.clock,
+			Table: "ledger", Limits: limits, Handled: told, Log: slog.New(slog.DiscardHandler), Now: s.clock,
 			Emit: func(_ context.Context, effects []ledger.Effect) error {
 				s.effects = append(s.effects, effects...)
 				return nil

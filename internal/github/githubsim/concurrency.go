@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/mayfly-ci/mayfly/internal/github/expr"
-	"github.com/mayfly-ci/mayfly/internal/github/githubsim/workflow"
+	"github.com/mayfly-ci/mayfly/internal/github/workflow"
 )
 
 // A permitKey names a concurrency group. It ignores case.

@@ -2,7 +2,7 @@ package githubsim
 
 import (
 	"github.com/mayfly-ci/mayfly/internal/github/expr"
-	"github.com/mayfly-ci/mayfly/internal/github/githubsim/workflow"
+	"github.com/mayfly-ci/mayfly/internal/github/workflow"
 )
 
 // container gives the job's container as a template token, nil if it has none.

@@ -6,7 +6,7 @@ import (
 	"strconv"
 
 	"github.com/mayfly-ci/mayfly/internal/github/expr"
-	"github.com/mayfly-ci/mayfly/internal/github/githubsim/workflow"
+	"github.com/mayfly-ci/mayfly/internal/github/workflow"
 )
 
 // runScope gives what run-name and a workflow's concurrency see.

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/mayfly-ci/mayfly/internal/github/expr"
-	"github.com/mayfly-ci/mayfly/internal/github/githubsim/workflow"
+	"github.com/mayfly-ci/mayfly/internal/github/workflow"
 )
 
 // A flow is one workflow file at work in a run: the run's own, or one that a job

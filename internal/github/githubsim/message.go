@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/mayfly-ci/mayfly/internal/github/expr"
-	"github.com/mayfly-ci/mayfly/internal/github/githubsim/workflow"
+	"github.com/mayfly-ci/mayfly/internal/github/workflow"
 )
 
 // serverContexts are those that texts in a job message are expanded with before

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/git"
-	"github.com/mayfly-ci/mayfly/internal/github/githubsim/workflow"
+	"github.com/mayfly-ci/mayfly/internal/github/workflow"
 )
 
 // A Repository is what CreateRepository makes.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/github/expr"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/git"
-	"github.com/mayfly-ci/mayfly/internal/github/githubsim/workflow"
+	"github.com/mayfly-ci/mayfly/internal/github/workflow"
 )
 
 // An origin is where a workflow file comes from: what ./ means in it.

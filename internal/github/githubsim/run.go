@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/git"
-	"github.com/mayfly-ci/mayfly/internal/github/githubsim/workflow"
+	"github.com/mayfly-ci/mayfly/internal/github/workflow"
 )
 
 // A Run is one run of a workflow as it was when asked for.

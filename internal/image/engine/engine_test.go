@@ -204,6 +204,7 @@ func testBuild(t *testing.T, w workshop) {
 	}
 	w.checkHistory(t, i)
 	checkInside(t, i)
+	checkUpdate(t, i)
 	w.checkRemoval(t, newer)
 	w.nothingLeft(t, i)
 }
@@ -279,6 +280,20 @@ func checkInside(t *testing.T, i Image) {
 	found := strings.Fields(inside(t, i.Digest, `find / -xdev -type f -perm /6000 2>/dev/null; true`))
 	if diff := cmp.Diff(setuid, found); diff != "" {
 		t.Errorf("setuid or setgid: %s", diff)
+	}
+}
+
+// checkUpdate: the runner of the image updates itself, although bin and externals are in a layer below the container's: there
+// the kernel refuses to rename a folder, and the runner's update script must copy it.
+// https://docs.kernel.org/filesystems/overlayfs.html#renaming-directories
+func checkUpdate(t *testing.T, i Image) {
+	t.Helper()
+	got := inside(t, i.Digest, `export MAYFLY_TEST_UPDATE=1; ./run.sh 2>&1 | grep -e Update.finished -e Restarting; cat _diag/SelfUpdate.log
+		for folder in bin externals; do readlink $folder; done; ls -d bin.* externals.*; bin/Runner.Listener --version`)
+	want := "Update finished successfully.\nRestarting runner...\n/home/runner/bin.2.337.0\n/home/runner/externals.2.337.0\n" +
+		"bin.2.336.0\nbin.2.337.0\nexternals.2.336.0\nexternals.2.337.0\n" + version + "\n"
+	if got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

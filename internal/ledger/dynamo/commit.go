@@ -13,14 +13,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// newInstance chooses what the names of a new ledger's runners begin with.
+// newInstance returns a random prefix for the runner names of a new ledger.
 func newInstance() string { return strings.ToLower(rand.Text()[:6]) }
 
-// keepLog is how long the log goes back: as long as a process may sleep and still catch up.
+// keepLog is how long log entries are kept: how long a process may sleep and still catch up by the
+// log.
 const keepLog = time.Hour
 
-// commit writes w, all of it or nothing. The error is errConflict when another has
-// written that version.
+// commit writes w, all of it or nothing. The error is errConflict if another process has written
+// that version already.
 func (l *Ledger) commit(ctx context.Context, w write) error {
 	items, err := l.transaction(w)
 	if err != nil {
@@ -30,15 +31,19 @@ func (l *Ledger) commit(ctx context.Context, w write) error {
 		return fmt.Errorf("%d items change at once: want at most 100, which DynamoDB takes", len(items))
 	}
 	_, err = l.table.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: items})
+	// An error may be a lost answer to a transaction that took place. The next refresh shows which:
+	// either the head has w's version, or nothing of w exists.
 	return conflict(err)
 }
 
-// transaction returns the items of w, the head first.
+// transaction returns the items of w: the head, the log entry, the rows and the effects. The
+// condition on the head serializes all writers; no other item needs one.
 func (l *Ledger) transaction(w write) ([]types.TransactWriteItem, error) {
-	items := []types.TransactWriteItem{l.replace(w.head), l.put(l.entry(w))}
+	items := []types.TransactWriteItem{l.replace(w.head), l.put(l.logEntry(w))}
 	for _, r := range w.after {
-		if old, ok := w.before[r.name]; ok && old.place != r.place {
-			items = append(items, types.TransactWriteItem{Delete: &types.Delete{TableName: &l.table.name, Key: keyOf(old.place, old.name)}})
+		// The partition is part of the key, so a row that is settled or gone moves: delete and put.
+		if old, ok := w.before[r.name]; ok && old.partition != r.partition {
+			items = append(items, types.TransactWriteItem{Delete: &types.Delete{TableName: &l.table.name, Key: keyOf(old.partition, old.name)}})
 		}
 		it, err := r.item(w.now.Add(l.config.Keep))
 		if err != nil {
@@ -49,7 +54,7 @@ func (l *Ledger) transaction(w write) ([]types.TransactWriteItem, error) {
 	if len(w.effects) == 0 {
 		return items, nil
 	}
-	it, err := parcel(w)
+	it, err := outboxItem(w)
 	return append(items, l.put(it)), err
 }
 
@@ -57,7 +62,8 @@ func (l *Ledger) put(it item) types.TransactWriteItem {
 	return types.TransactWriteItem{Put: &types.Put{TableName: &l.table.name, Item: it}}
 }
 
-// replace writes the head, if the one that is there is the one before.
+// replace writes the head on condition that the stored one is the previous version. This condition
+// is what makes concurrent writers safe.
 func (l *Ledger) replace(h head) types.TransactWriteItem {
 	put := l.put(h.item())
 	if h.version == 1 {
@@ -70,8 +76,8 @@ func (l *Ledger) replace(h head) types.TransactWriteItem {
 	return put
 }
 
-// entry is what the log keeps of w.
-func (l *Ledger) entry(w write) item {
+// logEntry returns the log's item for w: the names of the rows it writes.
+func (l *Ledger) logEntry(w write) item {
 	var names []string
 	for _, r := range w.after {
 		names = append(names, r.name)
@@ -81,8 +87,9 @@ func (l *Ledger) entry(w write) item {
 	return it
 }
 
-// conflict returns errConflict for a transaction that did not come about because of others:
-// the head was another, an item was being written, or all of them were too many.
+// conflict returns errConflict for a transaction that was cancelled because of other writers: the
+// head had changed, an item was being written, or the table was throttled. A retry from the newest
+// version may succeed.
 //
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
 func conflict(err error) error {

@@ -1,16 +1,16 @@
-// Package dynamo keeps the ledger of a stack in a DynamoDB table, which any number
-// of Lambda functions write to at once.
+// Package dynamo keeps the ledger of a stack in a DynamoDB table, which any number of Lambda
+// functions write to concurrently.
 //
-// Nobody holds a lock. All that is open hangs on one item, the head, which counts
-// versions: an input is applied to the state of one version, and what changes is
-// written in one transaction that replaces the head, if it still is the one that was read.
-// Who comes second reads what the first has written and applies its input to that.
+// There are no locks. One item, the head, counts versions. An input is applied to the state of one
+// version, and its changes are written in one transaction that replaces the head, on condition that
+// it is still the one that was read. The writer that comes second reads what the first has written
+// and applies its input again, to that.
 //
-// Effects go into the table in the same transaction, and from there to [Config].Emit:
-// both are kept or neither is, and what could not be sent is sent later.
+// Effects enter the table in the same transaction, and are sent to [Config].Emit from there:
+// changes and effects are stored both or neither, and what could not be sent is sent later.
 //
-// The state stays in memory from call to call. What others have written since is in a log, by
-// version, so that a busy ledger is not read whole for every input.
+// The state stays in memory between calls. A log, ordered by version, tells what other processes
+// have written since, so that a busy ledger is not read whole for every input.
 package dynamo
 
 import (
@@ -28,18 +28,19 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// Config is what a [Ledger] needs.
+// Config configures a [Ledger].
 type Config struct {
 	Table  string
-	Limits ledger.Limits // Changes is bounded by what a transaction takes, [MaxChanges]
+	Limits ledger.Limits // Changes is capped at [MaxChanges], what a transaction takes
 
-	// Emit sends effects on, after they were kept. With its error they stay, and are sent again
-	// with the next input or by [Ledger.Flush]: effects may be sent twice, and by another process.
+	// Emit sends effects that are stored already. After an error they stay stored, and are sent
+	// again with the next input or by [Ledger.Flush]: effects may be sent twice, and by another
+	// process.
 	Emit func(ctx context.Context, effects []ledger.Effect) error
 
-	// Told reports whether an effect of an input is brought about by somebody else already,
-	// so that it is not sent. Nil means that none is.
-	Told func(in ledger.Input, e ledger.Effect) bool
+	// Handled reports whether something else carries out an effect of an input already, so that it
+	// is not sent. Nil means never.
+	Handled func(in ledger.Input, e ledger.Effect) bool
 
 	Log  *slog.Logger
 	Now  func() time.Time // the clock; time.Now if nil
@@ -49,25 +50,24 @@ type Config struct {
 // DefaultKeep is how long settled jobs and gone runners are kept.
 const DefaultKeep = 30 * 24 * time.Hour
 
-// MaxChanges is how many jobs and runners may change in one turn. A transaction takes 100 items:
-// the head, its log entry and its effects, and two for each that moves to where finished
-// ones lie; and a turn ends two beyond its bound.
+// MaxChanges is how many jobs and runners one input may change. A transaction takes 100 items: the
+// head, its log entry and its effects, and two for each row that moves to another partition; and an
+// input may exceed its bound by two.
 const MaxChanges = (100-3)/2 - 2
 
-// A Ledger is a [ledger.Store] in a DynamoDB table. There may be any number for one table.
+// A Ledger is a [ledger.Store] in a DynamoDB table. A table may have any number of them.
 type Ledger struct {
 	config Config
 	table  table
 
-	turn chan struct{} // holds one token: who has it owns all below
+	token chan struct{} // a mutex that respects contexts: the goroutine that takes the token owns the fields below
 
-	kept    kept
-	unsent  bool // effects of ours may lie in the outbox
-	checked bool // unroutable jobs were looked at under these limits
+	cache   cache
+	unsent  bool // the outbox may contain effects of ours
+	checked bool // unroutable jobs were reconsidered under these limits
 }
 
-// New returns the ledger in a table made by [Table]. Nothing is read or written
-// before it is asked for something.
+// New returns the ledger in a table made by [Table]. It does no I/O.
 func New(client *dynamodb.Client, c Config) *Ledger {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -78,30 +78,30 @@ func New(client *dynamodb.Client, c Config) *Ledger {
 	if c.Limits.Changes == 0 || c.Limits.Changes > MaxChanges {
 		c.Limits.Changes = MaxChanges
 	}
-	l := &Ledger{config: c, table: table{client, c.Table}, turn: make(chan struct{}, 1)}
-	l.turn <- struct{}{}
+	l := &Ledger{config: c, table: table{client, c.Table}, token: make(chan struct{}, 1)}
+	l.token <- struct{}{}
 	return l
 }
 
-// Open is New with a client of its own.
+// Open is New with its own client.
 func Open(a aws.Config, c Config) *Ledger { return New(dynamodb.NewFromConfig(a), c) }
 
-// own waits for l's turn and returns what ends it.
-func (l *Ledger) own(ctx context.Context) (release func(), err error) {
+// lock waits for exclusive use of l and returns the function that ends it.
+func (l *Ledger) lock(ctx context.Context) (release func(), err error) {
 	select {
-	case <-l.turn:
-		return func() { l.turn <- struct{}{} }, nil
+	case <-l.token:
+		return func() { l.token <- struct{}{} }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-// errConflict says that another has written first.
+// errConflict means that another process has written first.
 var errConflict = errors.New("others wrote first")
 
-// How often an input is applied anew when others were first, and how long the pauses get. Each
-// try of many that fail takes from what DynamoDB can do in a second, so they get rare: 25 s in
-// all, of the 30 that a function has. What is given up then, Lambda tries again later.
+// How often an input is applied again after conflicts, and how long the pauses get. Every failing
+// try uses up table capacity, so tries get rarer: at most 25 s in all, of the 30 that a function
+// has. If the last one fails, Lambda retries the event later.
 const (
 	attempts   = 50
 	firstPause = 10 * time.Millisecond
@@ -110,7 +110,7 @@ const (
 
 // Apply implements [ledger.Store].
 func (l *Ledger) Apply(ctx context.Context, in ledger.Input) (ledger.Result, error) {
-	release, err := l.own(ctx)
+	release, err := l.lock(ctx)
 	if err != nil {
 		return ledger.Result{}, err
 	}
@@ -124,7 +124,7 @@ func (l *Ledger) Apply(ctx context.Context, in ledger.Input) (ledger.Result, err
 	if err != nil {
 		return ledger.Result{}, fmt.Errorf("ledger: applying %T: %w", in, err)
 	}
-	l.pass(ctx, w)
+	l.sendEffects(ctx, w)
 	return result, nil
 }
 
@@ -139,40 +139,41 @@ func retry(ctx context.Context, f func() error) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(rand.N(pause)): // nobody's pauses are alike, so that one of them is first
+		case <-time.After(rand.N(pause)): // random, so that two writers do not collide again
 		}
 	}
 	return fmt.Errorf("%w, %d times", errConflict, attempts)
 }
 
-// apply applies in to what is kept now, and returns what was written, if anything.
+// apply applies in to the newest version, and returns what was written, if anything.
 func (l *Ledger) apply(ctx context.Context, in ledger.Input) (ledger.Result, write, error) {
 	if err := l.refresh(ctx); err != nil {
 		return ledger.Result{}, write{}, err
 	}
-	state := l.kept.state(l.config.Limits)
+	state := l.cache.state(l.config.Limits)
 	found, err := l.load(ctx, state, in)
 	if err != nil {
 		return ledger.Result{}, write{}, err
 	}
+	// The state includes the uncommitted changes from here on: if the commit fails, it is dropped.
 	defer state.Compact()
 	now := l.config.Now()
 	result := state.Apply(in, now)
 	if !result.Changed() && len(result.Effects) == 0 {
 		return result, write{}, nil
 	}
-	w := l.kept.write(found, result)
+	w := l.cache.write(found, result)
 	w.effects, w.now = l.toSend(in, result.Effects), now
 	if err := l.commit(ctx, w); err != nil {
-		l.kept.made = nil
-		l.unsent = true // it may have been kept all the same
+		l.cache.built = nil
+		l.unsent = true // the transaction may have taken place all the same
 		return ledger.Result{}, write{}, err
 	}
-	l.kept.take(w)
+	l.cache.advance(w)
 	return result, w, nil
 }
 
-// load gives state what in is about and is not open, and returns it as it is kept.
+// load adds to state the rows that in names and that are not open, and returns them as stored.
 func (l *Ledger) load(ctx context.Context, state *ledger.State, in ledger.Input) (found map[string]row, err error) {
 	jobs, runners := state.Missing(in)
 	var names []string
@@ -182,35 +183,37 @@ func (l *Ledger) load(ctx context.Context, state *ledger.State, in ledger.Input)
 	for _, name := range runners {
 		names = append(names, runnerName(name))
 	}
-	if found, err = l.finished(ctx, names); err != nil {
+	if found, err = l.readFinished(ctx, names); err != nil {
 		return nil, err
 	}
 	if _, sweep := in.(ledger.Tick); sweep && !l.checked {
-		if err := l.unroutable(ctx, found); err != nil {
+		if err := l.readUnroutable(ctx, found); err != nil {
 			return nil, err
 		}
 	}
 	for _, r := range found {
-		r.give(state)
+		r.loadInto(state)
 	}
 	return found, nil
 }
 
-// finished returns those rows called names that are not open.
-func (l *Ledger) finished(ctx context.Context, names []string) (map[string]row, error) {
+// readFinished returns the rows called names that are not open. A row may be in one of several
+// partitions.
+func (l *Ledger) readFinished(ctx context.Context, names []string) (map[string]row, error) {
 	var where []item
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		for _, place := range places(name) {
-			if place != partOpen {
-				where = append(where, keyOf(place, name))
+		for _, part := range partitionsOf(name) {
+			if part != partOpen {
+				where = append(where, keyOf(part, name))
 			}
 		}
 	}
 	return l.rows(ctx, where)
 }
 
-// rows reads rows; of one that moves meanwhile, and so is found twice, the newer.
+// rows reads rows by key. A row that moves during the read may be found twice: the newer version
+// counts.
 func (l *Ledger) rows(ctx context.Context, where []item) (map[string]row, error) {
 	items, err := l.table.batch(ctx, where)
 	if err != nil {
@@ -226,9 +229,9 @@ func (l *Ledger) rows(ctx context.Context, where []item) (map[string]row, error)
 	return found, nil
 }
 
-// unroutable adds the jobs to found that fit no pool when last seen: one may take them by
-// now. Once for each process is enough, since limits do not change in its life.
-func (l *Ledger) unroutable(ctx context.Context, found map[string]row) error {
+// readUnroutable adds to found the jobs that fitted no pool when last seen, because a pool may take
+// them now. Once per process suffices, since limits do not change during its life.
+func (l *Ledger) readUnroutable(ctx context.Context, found map[string]row) error {
 	since := l.config.Now().Add(-l.config.Limits.WithDefaults().Queue)
 	err := l.table.query(ctx, partition(partUnroutable), func(it item) (bool, error) {
 		if r := rowOf(it); r.job.Created.After(since) {
@@ -240,10 +243,10 @@ func (l *Ledger) unroutable(ctx context.Context, found map[string]row) error {
 	return err
 }
 
-// toSend returns what has to be sent of effects.
+// toSend returns the effects that nobody else carries out.
 func (l *Ledger) toSend(in ledger.Input, effects []ledger.Effect) (list []ledger.Effect) {
 	for _, e := range effects {
-		if l.config.Told == nil || !l.config.Told(in, e) {
+		if l.config.Handled == nil || !l.config.Handled(in, e) {
 			list = append(list, e)
 		}
 	}

@@ -12,12 +12,12 @@ func (l *Ledger) Keep(ctx context.Context, result ledger.Result) error {
 	if err := l.refresh(ctx); err != nil {
 		return err
 	}
-	w := l.kept.write(nil, result)
+	w := l.cache.write(nil, result)
 	w.now = l.config.Now()
 	if err := l.commit(ctx, w); err != nil {
 		return err
 	}
-	l.kept.take(w)
+	l.cache.advance(w)
 	return nil
 }
 

@@ -11,7 +11,7 @@ import (
 
 // Snapshot implements [ledger.Store].
 func (l *Ledger) Snapshot(ctx context.Context) (*ledger.State, error) {
-	release, err := l.own(ctx)
+	release, err := l.lock(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -19,11 +19,11 @@ func (l *Ledger) Snapshot(ctx context.Context) (*ledger.State, error) {
 	if err := retry(ctx, func() error { return l.refresh(ctx) }); err != nil {
 		return nil, fmt.Errorf("reading the ledger: %w", err)
 	}
-	return l.kept.copy(l.config.Limits), nil
+	return l.cache.build(l.config.Limits), nil
 }
 
-// Jobs implements [ledger.Store]. Lists of more than the open jobs come from an index
-// and may be a second behind.
+// Jobs implements [ledger.Store]. Lists of more than the open jobs come from an index, which is
+// eventually consistent, about a second behind.
 func (l *Ledger) Jobs(ctx context.Context, q ledger.JobQuery) ([]ledger.Job, error) {
 	match := func(j ledger.Job) bool {
 		return (!q.Open || !j.Settled()) && (len(q.States) == 0 || slices.Contains(q.States, j.State))
@@ -43,8 +43,8 @@ func (l *Ledger) Jobs(ctx context.Context, q ledger.JobQuery) ([]ledger.Job, err
 	return read(ctx, l, s, p)
 }
 
-// Runners implements [ledger.Store]. Lists of more than the live runners come from an
-// index and may be a second behind.
+// Runners implements [ledger.Store]. Lists of more than the live runners come from an index, which
+// is eventually consistent, about a second behind.
 func (l *Ledger) Runners(ctx context.Context, q ledger.RunnerQuery) ([]ledger.Runner, error) {
 	match := func(r ledger.Runner) bool {
 		_, known := r.Outcome()
@@ -70,16 +70,16 @@ func (l *Ledger) Runners(ctx context.Context, q ledger.RunnerQuery) ([]ledger.Ru
 	return read(ctx, l, s, p)
 }
 
-// A page is a part of a list of jobs or of runners.
+// A page selects a part of a list of jobs or runners.
 type page[T any] struct {
 	name  string // only the row of this name; "" for any
-	after string // only what is listed after the row of this name; "" from the newest on
+	after string // only rows listed after the one of this name; "" from the newest on
 	of    func(row) T
 	match func(T) bool
 	limit int
 }
 
-// read returns the page p of what s selects.
+// read returns page p of the selection s.
 func read[T any](ctx context.Context, l *Ledger, s selection, p page[T]) (list []T, err error) {
 	if p.name != "" {
 		list, err = p.single(ctx, l)
@@ -92,7 +92,7 @@ func read[T any](ctx context.Context, l *Ledger, s selection, p page[T]) (list [
 	return list, nil
 }
 
-// single returns the row of p's name, if it matches.
+// single returns the row of p's name if it matches.
 func (p page[T]) single(ctx context.Context, l *Ledger) ([]T, error) {
 	r, err := l.row(ctx, p.name)
 	if err != nil {
@@ -106,11 +106,11 @@ func (p page[T]) single(ctx context.Context, l *Ledger) ([]T, error) {
 	return nil, fmt.Errorf("%s: %w", p.name, ledger.ErrNotFound)
 }
 
-// row returns the row called name, wherever it lies.
+// row returns the row called name from whichever partition has it.
 func (l *Ledger) row(ctx context.Context, name string) (row, error) {
 	var where []item
-	for _, place := range places(name) {
-		where = append(where, keyOf(place, name))
+	for _, part := range partitionsOf(name) {
+		where = append(where, keyOf(part, name))
 	}
 	found, err := l.rows(ctx, where)
 	if err == nil && found[name].name == "" {
@@ -119,8 +119,8 @@ func (l *Ledger) row(ctx context.Context, name string) (row, error) {
 	return found[name], err
 }
 
-// list returns what matches of s, the newest first. An index is in that order; of what is
-// open all is read, which is what every input does.
+// list returns the matches of s, newest first. An index is in that order. The open partition is
+// not, so all of it is read, as for every input.
 func (p page[T]) list(ctx context.Context, l *Ledger, s selection) (list []T, err error) {
 	below := uint64(0)
 	if p.after != "" {

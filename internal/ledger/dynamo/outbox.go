@@ -11,38 +11,38 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// underway is how long whoever kept effects may take to send them, before others do.
-const underway = 15 * time.Second
+// sendGrace is how long the process that stored effects may take to send them before others do.
+const sendGrace = 15 * time.Second
 
-// A letter is one effect in the outbox.
-type letter struct {
+// An outboxEffect is the stored form of an effect.
+type outboxEffect struct {
 	Type   string          `json:"type"`
 	Detail json.RawMessage `json:"detail"`
 }
 
-// parcel is what the outbox keeps of w's effects.
-func parcel(w write) (item, error) {
-	var letters []letter
+// outboxItem returns the outbox's item for w's effects.
+func outboxItem(w write) (item, error) {
+	var encoded []outboxEffect
 	for _, e := range w.effects {
 		detail, err := json.Marshal(e)
 		if err != nil {
 			return nil, fmt.Errorf("encoding an effect %q: %w", e.DetailType(), err)
 		}
-		letters = append(letters, letter{e.DetailType(), detail})
+		encoded = append(encoded, outboxEffect{e.DetailType(), detail})
 	}
-	body, err := json.Marshal(letters)
+	body, err := json.Marshal(encoded)
 	it := keyOf(partOutbox, byVersion(w.head.version))
 	it[attrBody], it[attrAt] = text(string(body)), number(uint64(w.now.UnixMilli()))
 	return it, err
 }
 
-// open returns the effects of a parcel.
-func open(it item) (effects []ledger.Effect, err error) {
-	var letters []letter
-	if err := json.Unmarshal([]byte(textOf(it, attrBody)), &letters); err != nil {
+// decodeEffects returns the effects of an item of the outbox.
+func decodeEffects(it item) (effects []ledger.Effect, err error) {
+	var encoded []outboxEffect
+	if err := json.Unmarshal([]byte(textOf(it, attrBody)), &encoded); err != nil {
 		return nil, fmt.Errorf("decoding effects of version %s: %w", textOf(it, KeySort), err)
 	}
-	for _, l := range letters {
+	for _, l := range encoded {
 		e, err := ledger.ParseEffect(l.Type, l.Detail)
 		if err != nil {
 			return nil, fmt.Errorf("decoding effects of version %s: %w", textOf(it, KeySort), err)
@@ -52,9 +52,10 @@ func open(it item) (effects []ledger.Effect, err error) {
 	return effects, nil
 }
 
-// pass sends the effects of w, which was just written, and what of ours was left before.
-// What goes wrong is for the log: they are kept, and sent with the next input.
-func (l *Ledger) pass(ctx context.Context, w write) {
+// sendEffects sends the effects of w, which was just written, and those left from earlier writes.
+// An error is only logged: the input is applied, and the effects stay in the outbox for the next
+// one.
+func (l *Ledger) sendEffects(ctx context.Context, w write) {
 	var err error
 	switch {
 	case l.unsent:
@@ -68,28 +69,28 @@ func (l *Ledger) pass(ctx context.Context, w write) {
 	}
 }
 
-// Flush sends what has lain in the outbox for longer than its sender should have taken:
-// for a sweep, after the end of a process between keeping and sending.
+// Flush sends effects that have been in the outbox for longer than their sender should take. A
+// sweep calls it, because a process may end between storing and sending.
 func (l *Ledger) Flush(ctx context.Context) error {
-	release, err := l.own(ctx)
+	release, err := l.lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
-	if err := l.flush(ctx, underway); err != nil {
+	if err := l.flush(ctx, sendGrace); err != nil {
 		return fmt.Errorf("ledger: sending effects that were left: %w", err)
 	}
 	return nil
 }
 
-// flush sends all that was decided longer ago than age, the oldest first.
+// flush sends the effects stored longer than age ago, the oldest first.
 func (l *Ledger) flush(ctx context.Context, age time.Duration) error {
 	before := l.config.Now().Add(-age).UnixMilli()
 	return l.table.query(ctx, partition(partOutbox), func(it item) (bool, error) {
 		if numberOf(it, attrAt) > uint64(before) {
 			return true, nil
 		}
-		effects, err := open(it)
+		effects, err := decodeEffects(it)
 		if err != nil {
 			return false, err
 		}
@@ -97,11 +98,12 @@ func (l *Ledger) flush(ctx context.Context, age time.Duration) error {
 	})
 }
 
-// send sends the effects of a parcel and then removes it.
-func (l *Ledger) send(ctx context.Context, parcel item, effects []ledger.Effect) error {
+// send sends the effects of entry and then removes it. If it ends in between, they are sent twice,
+// never lost.
+func (l *Ledger) send(ctx context.Context, entry item, effects []ledger.Effect) error {
 	if err := l.config.Emit(ctx, effects); err != nil {
 		return fmt.Errorf("%d effects: %w", len(effects), err)
 	}
-	_, err := l.table.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &l.table.name, Key: parcel})
+	_, err := l.table.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &l.table.name, Key: entry})
 	return err
 }

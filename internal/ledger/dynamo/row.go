@@ -13,7 +13,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// An item is what DynamoDB keeps under one key.
+// An item is a DynamoDB item or key.
 type item = map[string]types.AttributeValue
 
 func keyOf(partition, sort string) item {
@@ -26,7 +26,7 @@ func number(n uint64) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: strconv.FormatUint(n, 10)}
 }
 
-// textOf returns the text of an attribute; "" when it is not there.
+// textOf returns the text of an attribute; "" if there is none.
 func textOf(it item, name string) string {
 	s, _ := it[name].(*types.AttributeValueMemberS)
 	if s == nil {
@@ -35,59 +35,61 @@ func textOf(it item, name string) string {
 	return s.Value
 }
 
-// numberOf returns the number of an attribute; 0 when it is not there.
+// numberOf returns the number of an attribute; 0 if there is none.
 func numberOf(it item, name string) uint64 {
 	n, _ := it[name].(*types.AttributeValueMemberN)
 	if n == nil {
 		return 0
 	}
-	v, _ := strconv.ParseUint(n.Value, 10, 64) // as number wrote it
+	v, _ := strconv.ParseUint(n.Value, 10, 64) // number wrote it
 	return v
 }
 
-// byVersion is the sort key of what is kept by version, in whose order such keys are.
+// byVersion returns a sort key for items kept by version, which orders them numerically.
 func byVersion(v uint64) string { return fmt.Sprintf("%020d", v) }
 
-// A row is a job or a runner as it is kept: one of the two is zero, and both of one that cannot be read.
+// A row is the stored form of a job or a runner. One of the two is zero; both are if it cannot be
+// read.
 type row struct {
-	name    string // its sort key
-	place   string // its partition
-	version uint64 // the one that wrote it
-	seq     uint64 // where it stands in lists: the newer the higher
-	job     ledger.Job
-	runner  ledger.Runner
-	fault   error // why it cannot be read; nil if it can
+	name      string // its sort key
+	partition string // its partition
+	version   uint64 // the version that wrote it
+	seq       uint64 // position in lists: newer is higher
+	job       ledger.Job
+	runner    ledger.Runner
+	fault     error // why it cannot be read; nil if it can
 }
 
 func jobName(key ledger.JobKey) string         { return prefixJob + key.String() }
 func runnerName(name ledger.RunnerName) string { return prefixRunner + string(name) }
 
-// jobRow and runnerRow say where a job or runner belongs.
+// jobRow and runnerRow decide in which partition a job or runner is stored: open ones together, so
+// that one query reads them; unroutable jobs together; all others under their own name.
 func jobRow(j ledger.Job) row {
-	r := row{name: jobName(j.Key), place: partOpen, job: j}
+	r := row{name: jobName(j.Key), partition: partOpen, job: j}
 	switch {
 	case j.State == ledger.JobUnroutable, j.State == ledger.JobHosted:
-		r.place = partUnroutable
+		r.partition = partUnroutable
 	case j.Settled():
-		r.place = r.name
+		r.partition = r.name
 	}
 	return r
 }
 
 func runnerRow(v ledger.Runner) row {
-	r := row{name: runnerName(v.Name), place: partOpen, runner: v}
+	r := row{name: runnerName(v.Name), partition: partOpen, runner: v}
 	if !v.Live() {
-		r.place = r.name
+		r.partition = r.name
 	}
 	return r
 }
 
-// places are where the row called name may lie.
-func places(name string) []string { return []string{partOpen, partUnroutable, name} }
+// partitionsOf returns the partitions that may have the row called name.
+func partitionsOf(name string) []string { return []string{partOpen, partUnroutable, name} }
 
-// item returns what is kept of r. What is open stays, the rest until expires.
+// item returns the item of r. Open rows are kept; the others expire.
 func (r row) item(expires time.Time) (item, error) {
-	it := keyOf(r.place, r.name)
+	it := keyOf(r.partition, r.name)
 	it[attrVersion], it[KeySequence] = number(r.version), number(r.seq)
 	var v any = r.job
 	it[KeyKind] = text(kindJob)
@@ -103,17 +105,17 @@ func (r row) item(expires time.Time) (item, error) {
 		return nil, fmt.Errorf("%s: %w", r.name, err)
 	}
 	it[attrBody] = text(string(body))
-	if r.place != partOpen {
+	if r.partition != partOpen {
 		it[TTL] = number(uint64(expires.Unix()))
 	}
 	return it, nil
 }
 
-// rowOf reads what item wrote. One that cannot be read stays where it is, and counts for nothing
-// but the sum of what is open.
+// rowOf decodes what row.item encoded. A row that cannot be read stays where it is, and counts only
+// for the sum of the open rows.
 func rowOf(it item) (r row) {
 	r = row{
-		name: textOf(it, KeySort), place: textOf(it, KeyPartition),
+		name: textOf(it, KeySort), partition: textOf(it, KeyPartition),
 		version: numberOf(it, attrVersion), seq: numberOf(it, KeySequence),
 	}
 	var v any = &r.job
@@ -126,12 +128,11 @@ func rowOf(it item) (r row) {
 	return r
 }
 
-// A head is what all that is open hangs on: who writes replaces it, and only the one
-// that it read.
+// A head is the item that all writers replace, and only the one that they read.
 type head struct {
-	version  uint64 // counts the writes; 0 before the first
+	version  uint64 // number of writes; 0 before the first
 	instance string
-	sum      uint64 // of the rows that are open: see sum
+	sum      uint64 // of the open rows: see sum
 }
 
 func (h head) item() item {
@@ -144,13 +145,13 @@ func headOf(it item) head {
 	return head{numberOf(it, attrVersion), textOf(it, attrInstance), numberOf(it, attrSum)}
 }
 
-// sum is a digest of which rows are open, in which versions. A query gives no more
-// than items that were committed: of a transaction that commits meanwhile, one half and not
-// the other. Rows with the head's sum are those of the head's version.
+// sum is a digest of the open rows and their versions. A query returns committed items only, but of
+// a transaction that commits meanwhile it may return one half. Rows whose sum equals the head's are
+// exactly those of the head's version. Addition makes the order of rows irrelevant.
 func sum(rows map[string]row) (total uint64) {
 	for _, r := range rows {
 		h := fnv.New64a()
-		_, _ = io.WriteString(h, r.name) // a hash takes everything
+		_, _ = io.WriteString(h, r.name) // a hash never fails
 		_, _ = fmt.Fprintf(h, "@%d", r.version)
 		total += h.Sum64()
 	}

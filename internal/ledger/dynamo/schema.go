@@ -6,20 +6,19 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// The table. Its template on AWS has these names, too; a test holds both together.
+// The table. The stack's template has the same names; a test compares them.
 //
-//	partition (pk)         sort key (sk)        what
-//	open                   head                 the version of all that is open, and the ledger's instance
-//	open                   job#acme/web/123/1   a job that is not settled
-//	open                   runner#NAME          a live runner
-//	unroutable             job#acme/web/123/1   a job that fits no pool, until it has run elsewhere
-//	job#acme/web/123/1     the same             a settled job
-//	runner#NAME            the same             a runner that is gone
-//	log                    version              which items that version wrote
-//	outbox                 version              effects of that version, until they are sent
+//	partition (pk)	       sort key (sk)        what
+//	open	                 head                 the version of everything open, and the ledger's instance
+//	open	                 job#acme/web/123/1   an unsettled job
+//	open	                 runner#NAME          a live runner
+//	unroutable	           job#acme/web/123/1   a job that fits no pool, until it has run elsewhere
+//	job#acme/web/123/1	   the same             a settled job
+//	runner#NAME	          the same             a gone runner
+//	log	                  version              the names of the rows that this version wrote
+//	outbox	               version              effects of this version, until they are sent
 //
-// The indexes hold jobs and runners wherever they lie, by the order in which they were
-// first written.
+// The indexes contain jobs and runners of all partitions, in the order of their first write.
 const (
 	KeyPartition = "pk" // S, hash key of the table
 	KeySort      = "sk" // S, range key of the table
@@ -28,7 +27,7 @@ const (
 	KeyKind     = "kind"     // S, hash key of IndexNewest: "job" or "runner"
 	IndexJob    = "made_for" // index of a job's runners, all attributes
 	KeyMadeFor  = "made_for" // S, hash key of IndexJob: key of the job
-	IndexImage  = "image"    // index of the runners whose start from an image came out, all attributes
+	IndexImage  = "image"    // index of the runners whose start from an image has an outcome, all attributes
 	KeyImage    = "image"    // S, hash key of IndexImage: what they were started from
 	KeySequence = "seq"      // N, range key of all indexes
 
@@ -41,8 +40,8 @@ const (
 	attrVersion  = "version"  // N, the version that wrote the item
 	attrInstance = "instance" // S, of the head
 	attrSum      = "sum"      // N, of the head: see sum
-	attrNames    = "names"    // S, of a log entry: sort keys of what was written, one a line
-	attrAt       = "at"       // N, of effects: when they were decided, in milliseconds since 1970
+	attrNames    = "names"    // S, of a log entry: sort keys of the written rows, one per line
+	attrAt       = "at"       // N, of effects: when they were stored, in milliseconds since 1970
 )
 
 // Partitions and prefixes of sort keys.
@@ -58,7 +57,7 @@ const (
 	kindRunner     = "runner"
 )
 
-// Table returns what makes the table called name; its TTL is switched on apart, on
+// Table returns the request that creates the table called name. TTL is enabled by another call, on
 // the attribute [TTL].
 func Table(name string) *dynamodb.CreateTableInput {
 	return &dynamodb.CreateTableInput{

@@ -9,14 +9,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// A table is DynamoDB's side: calls that read, all strongly consistent but those of
-// an index.
+// A table is the reading side of DynamoDB. All reads are strongly consistent, except those of an
+// index.
 type table struct {
 	db   *dynamodb.Client
 	name string
 }
 
-// get returns the item under key; nil when there is none.
+// get returns the item under key; nil if there is none.
 func (t table) get(ctx context.Context, key item) (item, error) {
 	out, err := t.db.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: key, ConsistentRead: aws.Bool(true)})
 	if err != nil {
@@ -25,10 +25,10 @@ func (t table) get(ctx context.Context, key item) (item, error) {
 	return out.Item, nil
 }
 
-// batchMost is how many items DynamoDB gives at once.
+// batchMost is how many items DynamoDB returns at once.
 const batchMost = 100
 
-// batch returns those items under keys that there are, in no order.
+// batch returns the existing items under keys, in no order.
 func (t table) batch(ctx context.Context, keys []item) (found []item, err error) {
 	for len(keys) > 0 {
 		n := min(len(keys), batchMost)
@@ -40,25 +40,25 @@ func (t table) batch(ctx context.Context, keys []item) (found []item, err error)
 		found = append(found, out.Responses[t.name]...)
 		left := out.UnprocessedKeys[t.name].Keys
 		if len(left) == n {
-			return nil, fmt.Errorf("reading %d items: DynamoDB gave none of them", n) // it is throttled beyond the client's patience
+			return nil, fmt.Errorf("reading %d items: DynamoDB gave none of them", n) // throttled beyond the client's retries
 		}
 		keys = append(left, keys[n:]...)
 	}
 	return found, nil
 }
 
-// A selection is a query: of a partition, or of an index.
+// A selection is a query of a partition or of an index.
 type selection struct {
 	index string // "" for the table itself
-	hash  string // name and
+	hash  string // name of the hash key
 	value string // value of the hash key
 
-	from, prefix string // sort keys from here on, or with this prefix
-	below        uint64 // of an index: sequences below this; 0 for all
+	from, prefix string // from and prefix select sort keys: from this one on, or with this prefix
+	below        uint64 // of an index: only sequences below this; 0 for all
 }
 
-// query gives the items of s page by page, in the order of their sort key, an index's the
-// highest first, until each returns false.
+// query passes the items of s to each, page by page, until it returns false: in the order of their
+// sort key, those of an index in reverse.
 func (t table) query(ctx context.Context, s selection, each func(item) (more bool, err error)) error {
 	in := s.input(t.name)
 	for pages := dynamodb.NewQueryPaginator(t.db, in); pages.HasMorePages(); {

@@ -207,7 +207,7 @@ func TestDeathBeforeSending(t *testing.T) {
 func TestSomebodyElseSends(t *testing.T) {
 	b := newBench(t)
 	s := b.open(func(c *dynamo.Config) {
-		c.Told = func(in ledger.Input, e ledger.Effect) bool {
+		c.Handled = func(in ledger.Input, e ledger.Effect) bool {
 			_, seen := in.(ledger.JobSeen)
 			return seen
 		}

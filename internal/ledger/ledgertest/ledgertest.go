@@ -355,8 +355,8 @@ func testPutOff(t *testing.T, open Open) {
 	}{{4 * time.Second, false, time.Second}, {5 * time.Second, true, 0}, {6 * time.Second, false, 59 * time.Second}} {
 		now = at.Add(step.after)
 		result := apply(t, s, claim)
-		if result.Granted != step.granted || result.Again != step.again {
-			t.Errorf("after %s: granted %t, again in %s: want %t, %s", step.after, result.Granted, result.Again, step.granted, step.again)
+		if result.Granted != step.granted || result.RetryAfter != step.again {
+			t.Errorf("after %s: granted %t, again in %s: want %t, %s", step.after, result.Granted, result.RetryAfter, step.granted, step.again)
 		}
 		apply(t, s, back) // late, or once more
 	}

@@ -11,9 +11,9 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// A Memory is a [ledger.Store] that keeps everything in memory, as what a disk
-// would hold: the JSON of each job and runner. It is the plainest store there is,
-// to hold others against and to drive the ledger with.
+// A Memory is a [ledger.Store] in memory that keeps what a disk would hold: the JSON of each job
+// and runner. It is the simplest store possible, to compare others with and to drive the ledger
+// with.
 type Memory struct {
 	config Config
 	mu     sync.Mutex
@@ -21,17 +21,17 @@ type Memory struct {
 	kept   *Kept         // guarded by mu
 }
 
-// Kept is what a [Memory] leaves behind for the next one.
+// Kept is the data that one [Memory] leaves to the next.
 type Kept struct {
 	jobs    table
 	runners table
 }
 
-// A table is rows in the order in which they came.
+// A table is rows in the order of their first write.
 type table struct {
 	names []string
 	rows  map[string][]byte
-	open  map[string]bool // those that are in the state
+	open  map[string]bool // those that belong to the state
 }
 
 func (t *table) put(name string, v any, open bool) {
@@ -51,7 +51,7 @@ func (t *table) put(name string, v any, open bool) {
 	}
 }
 
-// get returns what is kept under name, as a list of one or none.
+// get returns the row called name, as a list of one or none.
 func get[T any](t *table, name string) []T {
 	body, ok := t.rows[name]
 	if !ok {
@@ -64,7 +64,7 @@ func get[T any](t *table, name string) []T {
 	return []T{v}
 }
 
-// list returns what matches, newest first, from after on.
+// list returns the matches after the row called after, newest first.
 func list[T any](t *table, after string, limit int, match func(T) bool) (found []T) {
 	from := len(t.names)
 	if after != "" {
@@ -78,14 +78,14 @@ func list[T any](t *table, after string, limit int, match func(T) bool) (found [
 	return found
 }
 
-// NewMemory returns a store of what is kept, and of what it will keep there.
+// NewMemory returns a store of the data in kept.
 func NewMemory(kept *Kept, c Config) *Memory {
 	m := &Memory{config: c, kept: kept}
 	m.state = m.read()
 	return m
 }
 
-// read makes the state anew.
+// read builds the state again.
 func (m *Memory) read() *ledger.State {
 	s := ledger.NewState("mem", m.config.Limits)
 	for name := range m.kept.jobs.open {
@@ -144,7 +144,7 @@ func (m *Memory) Snapshot(context.Context) (*ledger.State, error) {
 	return m.read(), nil
 }
 
-// State returns the state itself, for tests that look at it after every step.
+// State returns the state itself, for tests that inspect it after every step.
 func (m *Memory) State() *ledger.State { return m.state }
 
 // Jobs implements [ledger.Store].

@@ -13,24 +13,23 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// A Reader is the reading side of a ledger, such as of a process beside the one
-// that keeps it.
+// A Reader reads a ledger, for example from another process than the one that writes it.
 type Reader struct {
 	db     *disk.DB
-	limits atomic.Pointer[ledger.Limits] // of the process that decides by them; nil beside it
+	limits atomic.Pointer[ledger.Limits] // limits of the deciding process; nil in any other
 }
 
-// Migrated returns nil when db has the tables that a [Reader] reads, and [disk.ErrOlder]
-// when no ledger of this version was opened on it yet.
+// Migrated returns nil if db has the tables that a [Reader] reads, and [disk.ErrOlder] if no ledger
+// of this version was opened on it yet.
 func Migrated(ctx context.Context, db *disk.DB) error { return db.Migrated(ctx, "ledger", schema) }
 
-// NewReader returns the reading side of the ledger in db, which also has the limits that are
-// in force, or were last: what is said of a job, such as that its pool is full, follows from
-// them and not from what a file says by now. A state without pools has limits that are not
-// known. A file that is not [Migrated] gives an error with the first query.
+// NewReader returns the reading side of the ledger in db. It also reads the limits that are, or
+// were last, in force: what is said about a job, such as that its pool is full, follows from those
+// and not from the current file. The state of a ledger without stored limits has no pools. If the
+// file is not [Migrated], the first query returns an error.
 func NewReader(db *disk.DB) *Reader { return &Reader{db: db} }
 
-// selectState selects what is in memory, in one statement so that it is of one moment.
+// selectState selects what a state needs in one statement, so that it is a consistent snapshot.
 const selectState = `SELECT 'instance', '', name FROM ledger_instance
 	UNION ALL SELECT 'limits', '', body FROM ledger_limits
 	UNION ALL SELECT 'ledger_jobs', key, body FROM ledger_jobs WHERE open
@@ -47,14 +46,14 @@ func (r *Reader) Snapshot(ctx context.Context) (*ledger.State, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the ledger: %w", err)
 	}
-	for _, b := range bad { // whoever writes moves them when it reads them
-		state.SetAside(b.told())
+	for _, b := range bad { // the writer moves them when it reads them
+		state.SetAside(b.unreadable())
 	}
 	return state, nil
 }
 
-// scanState reads what selectState selects, with own limits or else with those of the rows, and
-// returns the rows that it cannot read.
+// scanState reads the result of selectState, and returns the rows that it cannot read. Own limits,
+// if given, take precedence over the stored ones.
 func scanState(rows *sql.Rows, own *ledger.Limits) (_ *ledger.State, bad []broken, err error) {
 	defer rows.Close()
 	var limits ledger.Limits
@@ -110,7 +109,7 @@ func scan[T any](rows *sql.Rows, table string) (list []T, bad []broken, err erro
 	return list, bad, rows.Err()
 }
 
-// decode appends what body says to list, or nothing and why it cannot be read.
+// decode appends the decoded body to list, or returns why it cannot be read.
 func decode[T any](list []T, body []byte) ([]T, error) {
 	var v T
 	if err := json.Unmarshal(body, &v); err != nil {
@@ -170,7 +169,7 @@ func (r *Reader) Runners(ctx context.Context, q ledger.RunnerQuery) ([]ledger.Ru
 	return runners, err
 }
 
-// A selection is a query being put together.
+// A selection is a query under construction.
 type selection struct {
 	table      string
 	conditions []string
@@ -192,7 +191,7 @@ func query[T any](ctx context.Context, db *disk.DB, s selection, limit int) ([]T
 		return nil, fmt.Errorf("reading the ledger: %w", err)
 	}
 	list, bad, err := scan[T](rows, s.table)
-	if err == nil && len(list) == 0 && len(bad) > 0 { // a longer list goes on without them
+	if err == nil && len(list) == 0 && len(bad) > 0 { // a longer list omits them
 		err = fmt.Errorf("reading %s: %w", bad[0].key, bad[0].err)
 	}
 	return list, err

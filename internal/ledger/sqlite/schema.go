@@ -1,7 +1,7 @@
 package sqlite
 
-// The bodies are the JSON of a job or runner; what is beside them is there to
-// find them by. Lists go by seq, the order in which they were first seen.
+// Bodies are the JSON of a job or runner; the other columns are there to find them. Lists are
+// ordered by seq, the order of first writes.
 var schema = []string{
 	`CREATE TABLE ledger_instance (one INTEGER PRIMARY KEY CHECK (one = 1), name TEXT NOT NULL)`,
 

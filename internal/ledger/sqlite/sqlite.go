@@ -1,8 +1,8 @@
-// Package sqlite keeps the ledger of one machine in its SQLite file, beside the
-// bus's events: what changes and the events that follow from it commit together.
+// Package sqlite keeps the ledger of one machine in its SQLite file, next to the bus's events:
+// changes and the events that follow from them commit together.
 //
-// The jobs that are not settled and the live runners are also in memory, so that an
-// input costs no query; finished ones are read when an input names them.
+// Unsettled jobs and live runners are also in memory, so that an input needs no query; finished
+// ones are read when an input names them.
 package sqlite
 
 import (
@@ -19,17 +19,17 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// Config is what a [Ledger] needs.
+// Config configures a [Ledger].
 type Config struct {
 	Limits ledger.Limits
 
-	// Emit passes effects on, inside the transaction of the changes they follow from: with
-	// its error nothing of either is kept. It runs in the writer's goroutine, one call at a time.
+	// Emit passes effects on, inside the transaction of the changes they follow from: after an
+	// error neither is kept. It is called by the writer's goroutine, one call at a time.
 	Emit func(tx *disk.Tx, effects []ledger.Effect) error
 
 	Clock    clock.Clock   // the machine's; [clock.System] if zero
 	Keep     time.Duration // how long settled jobs and gone runners are kept; 0 means [DefaultKeep]
-	Instance string        // what a new ledger calls itself; chosen at random if empty
+	Instance string        // name of a new ledger; random if empty
 }
 
 // DefaultKeep is how long settled jobs and gone runners are kept.
@@ -41,17 +41,17 @@ type Ledger struct {
 	config   Config
 	instance string
 
-	// All below belong to the goroutine that runs writes ([disk.DB.Write]).
+	// The goroutine that runs writes owns the fields below ([disk.DB.Write]).
 
-	state  *ledger.State // nil when it is to be read anew
-	tx     *disk.Tx      // the transaction with state's last changes, until it is committed
-	shown  bool          // readers have state's limits
-	mark   clock.Mark    // of the clock by which state's deadlines are set
-	pruned time.Time     // when old rows were last deleted
+	state           *ledger.State // nil if it has to be read again
+	tx              *disk.Tx      // the transaction with the last changes of state, until it commits
+	limitsPublished bool          // readers see the limits of state
+	mark            clock.Mark    // of the clock by which the deadlines of state are set
+	pruned          time.Time     // when old rows were last deleted
 }
 
-// Open returns the ledger that is kept in db, or begins one, and sweeps it once:
-// time has passed, and the limits may be other ones.
+// Open returns the ledger stored in db, or begins one, and sweeps it once: time has passed, and the
+// limits may have changed.
 func Open(ctx context.Context, db *disk.DB, c Config) (*Ledger, error) {
 	if c.Clock.Now == nil {
 		c.Clock = clock.System()
@@ -67,19 +67,20 @@ func Open(ctx context.Context, db *disk.DB, c Config) (*Ledger, error) {
 	if err := db.Write(ctx, l.begin); err != nil {
 		return nil, fmt.Errorf("opening the ledger: %w", err)
 	}
-	// On a full disk the ledger is opened all the same: what is to be removed may be what
-	// fills it, and the next tick decides what this one could not.
+	// On a full disk the ledger opens nevertheless: the runners that it removes may be what fills
+	// the disk, and the next tick decides what this one could not.
 	if _, err := l.Apply(ctx, ledger.Tick{}); err != nil && !errors.Is(err, disk.ErrFull) {
 		return nil, fmt.Errorf("sweeping the ledger: %w", err)
 	}
 	return l, nil
 }
 
-// SetLimits puts other limits in force, as opening the ledger anew with them does: what
-// they change for the jobs that are open is decided before it returns.
+// SetLimits puts other limits in force, like opening the ledger again with them: before it returns,
+// it decides what they change for open jobs.
 func (l *Ledger) SetLimits(ctx context.Context, limits ledger.Limits) error {
 	err := l.db.Write(ctx, func(*disk.Tx) error {
 		l.limits.Store(&limits)
+		// Totals depend on the limits (where runners register), so the state is built again.
 		l.state, l.tx = nil, nil
 		return nil
 	})
@@ -92,9 +93,9 @@ func (l *Ledger) SetLimits(ctx context.Context, limits ledger.Limits) error {
 	return nil
 }
 
-// show has readers see the limits that are in force, with the first input after these were changed.
-func (l *Ledger) show(tx *disk.Tx) error {
-	if l.shown {
+// publishLimits stores the limits in force for readers, with the first input after a change.
+func (l *Ledger) publishLimits(tx *disk.Tx) error {
+	if l.limitsPublished {
 		return nil
 	}
 	body, err := json.Marshal(l.limits.Load())
@@ -103,7 +104,7 @@ func (l *Ledger) show(tx *disk.Tx) error {
 	}
 	_, err = tx.Exec(`INSERT INTO ledger_limits (one, body) VALUES (1, ?)
 		ON CONFLICT (one) DO UPDATE SET body = excluded.body WHERE body <> excluded.body`, body)
-	l.shown = err == nil
+	l.limitsPublished = err == nil
 	return err
 }
 
@@ -119,7 +120,7 @@ func (l *Ledger) begin(tx *disk.Tx) error {
 	return tx.QueryRow(`SELECT name FROM ledger_instance`).Scan(&l.instance)
 }
 
-// Instance returns what the names of all runners begin with.
+// Instance returns the prefix of all runner names.
 func (l *Ledger) Instance() string { return l.instance }
 
 // Apply implements [ledger.Store].
@@ -134,39 +135,39 @@ func (l *Ledger) Apply(ctx context.Context, in ledger.Input) (result ledger.Resu
 	return result, nil
 }
 
-// apply applies in inside tx. After an error the state is read anew.
+// apply applies in inside tx. After an error the state is read again.
 func (l *Ledger) apply(tx *disk.Tx, in ledger.Input) (result ledger.Result, err error) {
 	defer func() {
 		if err != nil {
 			l.state, l.tx = nil, nil
 		}
 	}()
-	if err := l.join(tx); err != nil {
+	if err := l.syncState(tx); err != nil {
 		return ledger.Result{}, err
 	}
 	if err := l.load(tx, in); err != nil {
 		return ledger.Result{}, err
 	}
 	now, mark := l.config.Clock.Read()
-	if err := l.follow(tx, now, mark); err != nil {
+	if err := l.followClock(tx, now, mark); err != nil {
 		return ledger.Result{}, err
 	}
-	if err := l.show(tx); err != nil {
+	if err := l.publishLimits(tx); err != nil {
 		return ledger.Result{}, err
 	}
 	result = l.state.Apply(in, now)
-	if err := l.keep(tx, in, result, now); err != nil {
+	if err := l.store(tx, in, result, now); err != nil {
 		return ledger.Result{}, err
 	}
 	l.state.Compact()
 	return result, nil
 }
 
-// follow moves deadlines when the clock was stepped, and keeps its mark, which is the mark of what is kept.
-func (l *Ledger) follow(tx *disk.Tx, now time.Time, mark clock.Mark) error {
+// followClock moves deadlines if the clock was stepped, and stores its mark together with them.
+func (l *Ledger) followClock(tx *disk.Tx, now time.Time, mark clock.Mark) error {
 	if by := l.mark.Step(mark); by != 0 {
 		in := ledger.Stepped{By: by}
-		if err := l.keep(tx, in, l.state.Apply(in, now), now); err != nil {
+		if err := l.store(tx, in, l.state.Apply(in, now), now); err != nil {
 			return err
 		}
 	}
@@ -178,9 +179,9 @@ func (l *Ledger) follow(tx *disk.Tx, now time.Time, mark clock.Mark) error {
 	return err
 }
 
-// join makes the state that tx sees the one in memory. They differ when the last
-// transaction came to nothing: the state is then read anew.
-func (l *Ledger) join(tx *disk.Tx) (err error) {
+// syncState makes the state in memory the one that tx sees. They differ if the last transaction was
+// rolled back: then the state is read again.
+func (l *Ledger) syncState(tx *disk.Tx) (err error) {
 	if l.state == nil || l.tx != nil && l.tx != tx {
 		l.state, err = l.read(tx)
 	}
@@ -191,9 +192,10 @@ func (l *Ledger) join(tx *disk.Tx) (err error) {
 	return err
 }
 
-// read reads the state as tx sees it, with the unroutable and hosted jobs that might have a pool by now.
+// read reads the state as tx sees it, plus the unroutable and hosted jobs that may have a pool by
+// now.
 func (l *Ledger) read(tx *disk.Tx) (*ledger.State, error) {
-	l.shown = false // by a transaction that came to nothing, as far as is known
+	l.limitsPublished = false // the transaction that stored them may have been rolled back
 	rows, err := tx.Query(selectState)
 	if err != nil {
 		return nil, err
@@ -215,7 +217,7 @@ func (l *Ledger) read(tx *disk.Tx) (*ledger.State, error) {
 	return state, err
 }
 
-// load reads what in is about and the state does not have.
+// load reads what in names and the state does not have.
 func (l *Ledger) load(tx *disk.Tx, in ledger.Input) error {
 	keys, names := l.state.Missing(in)
 	for _, key := range keys {
@@ -235,7 +237,8 @@ func (l *Ledger) load(tx *disk.Tx, in ledger.Input) error {
 	return nil
 }
 
-// find reads those of table as tx sees them that meet a condition, and sets aside what cannot be read.
+// find reads the rows of table that meet a condition, as tx sees them, and sets unreadable ones
+// aside.
 func find[T any](l *Ledger, tx *disk.Tx, state *ledger.State, table, condition string, args ...any) ([]T, error) {
 	rows, err := tx.Query(`SELECT `+keys[table]+`, body FROM `+table+` WHERE `+condition, args...)
 	if err != nil {
@@ -248,16 +251,16 @@ func find[T any](l *Ledger, tx *disk.Tx, state *ledger.State, table, condition s
 	return list, l.putAside(tx, state, bad)
 }
 
-// putAside moves rows that cannot be read out of the way, and notes them in state.
+// putAside moves unreadable rows out of the way and records them in state.
 func (l *Ledger) putAside(tx *disk.Tx, state *ledger.State, bad []broken) error {
 	for _, b := range bad {
-		state.SetAside(b.told())
+		state.SetAside(b.unreadable())
 	}
 	return setAside(tx, bad, l.config.Clock.Now().UnixMilli())
 }
 
-// keep writes what changed and passes the effects on.
-func (l *Ledger) keep(tx *disk.Tx, in ledger.Input, result ledger.Result, now time.Time) error {
+// store writes the changes and emits the effects.
+func (l *Ledger) store(tx *disk.Tx, in ledger.Input, result ledger.Result, now time.Time) error {
 	for _, j := range result.Jobs {
 		if err := keepJob(tx, j, now); err != nil {
 			return err
@@ -310,10 +313,10 @@ func keepRunner(tx *disk.Tx, r ledger.Runner, now time.Time) error {
 
 const (
 	pruneEvery = time.Hour
-	pruneMost  = 1000 // rows of a table at once, so that other writes do not wait
+	pruneMost  = 1000 // rows per table at once, so that other writes do not wait
 )
 
-// prune deletes what has been kept long enough, now and then.
+// prune deletes expired rows, about every pruneEvery.
 func (l *Ledger) prune(tx *disk.Tx, now time.Time) error {
 	if now.Sub(l.pruned) < pruneEvery {
 		return nil
@@ -327,7 +330,7 @@ func (l *Ledger) prune(tx *disk.Tx, now time.Time) error {
 		return err
 	}
 	runners, err := tx.Exec(`DELETE FROM ledger_runners WHERE seq IN (SELECT seq FROM ledger_runners WHERE NOT live AND changed < ? LIMIT ?)`, before, pruneMost)
-	if err == nil && jobs < pruneMost && runners < pruneMost { // or else the next sweep goes on
+	if err == nil && jobs < pruneMost && runners < pruneMost { // or else the next sweep continues
 		l.pruned = now
 	}
 	return err

@@ -7,20 +7,22 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// A broken row is one whose body is none of this version: its table, key and body, and why.
+// A broken row has a body that this version cannot decode.
 type broken struct {
 	table, key string
 	body       []byte
 	err        error
 }
 
-func (b broken) told() ledger.Unreadable { return ledger.Unreadable{Row: b.key, Reason: b.err.Error()} }
+func (b broken) unreadable() ledger.Unreadable {
+	return ledger.Unreadable{Row: b.key, Reason: b.err.Error()}
+}
 
-// keys are the columns that name the rows of tables.
+// keys are the key columns of tables.
 var keys = map[string]string{"ledger_jobs": "key", "ledger_runners": "name"}
 
-// setAside moves broken rows to a table of their own, whole, so that the ledger goes on
-// without them and nothing is lost that somebody may want to look at.
+// setAside moves broken rows, unchanged, to their own table, so that the ledger goes on without
+// them and nothing is lost that a person may want to inspect.
 func setAside(tx *disk.Tx, rows []broken, now int64) error {
 	for _, b := range rows {
 		if _, err := tx.Exec(`INSERT INTO ledger_unreadable (source, key, body, reason, changed) VALUES (?, ?, ?, ?, ?)`,

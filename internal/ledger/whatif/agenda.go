@@ -5,22 +5,22 @@ import (
 	"time"
 )
 
-// An agenda is what is due, the earliest first; of two things of one time, the one
-// that was put on it first.
+// An agenda is a queue of timed actions, earliest first; of two at the same time, the one added
+// first.
 type agenda struct {
 	items items
-	put   int
+	added int
 }
 
 type item struct {
-	at   time.Time
-	turn int
-	do   func()
+	at  time.Time
+	seq int // order of addition
+	do  func()
 }
 
 func (a *agenda) add(at time.Time, do func()) {
-	a.put++
-	heap.Push(&a.items, item{at, a.put, do})
+	a.added++
+	heap.Push(&a.items, item{at, a.added, do})
 }
 
 func (a *agenda) next() (item, bool) {
@@ -37,13 +37,13 @@ func (s items) Less(i, j int) bool {
 	if c := s[i].at.Compare(s[j].at); c != 0 {
 		return c < 0
 	}
-	return s[i].turn < s[j].turn
+	return s[i].seq < s[j].seq
 }
 func (s items) Swap(i, j int) { s[i], s[j] = s[j], s[i] }
 func (s *items) Push(x any)   { *s = append(*s, x.(item)) }
 func (s *items) Pop() any {
 	last := (*s)[len(*s)-1]
-	(*s)[len(*s)-1] = item{} // what it holds can go
+	(*s)[len(*s)-1] = item{} // release what it references
 	*s = (*s)[:len(*s)-1]
 	return last
 }

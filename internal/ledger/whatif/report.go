@@ -9,37 +9,37 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// A Report is what came of a run.
+// A Report is the outcome of a run.
 type Report struct {
-	Pools      []Tally      // of each pool that is configured, in that order
-	Total      Tally        // of all jobs that fit a pool; its Pool is ""
+	Pools      []Tally      // one per configured pool, in that order
+	Total      Tally        // all jobs that fit a pool; its Pool is ""
 	Unroutable []Unroutable // the labels of most jobs first
-	Start, End time.Time    // of the first job's arrival and the last one's end; zero without work
+	Start, End time.Time    // arrival of the first job and end of the last one; zero without work
 }
 
-// A Tally is the figures of one pool, or of all.
+// A Tally is the numbers of one pool, or of all.
 type Tally struct {
 	Pool    string
-	Jobs    int // that arrived
-	Started int // of them, those that got a runner
-	Failed  int // of them, those that GitHub failed because none came in a day
-	Cut     int // of those started, the ones that the pool's total limit stopped
+	Jobs    int // arrived
+	Started int // of them, got a runner
+	Failed  int // of them, failed by GitHub because no runner came in a day
+	Cut     int // of those started, stopped by the pool's total limit
 
 	P50, P95, Max time.Duration // from queued to started, of the jobs that started
 
 	Runners int           // started
-	Peak    int           // of them, at once at most
-	AtMax   time.Duration // while jobs waited and the pool had as many runners as its max
-	AtHost  time.Duration // while jobs waited and one more runner did not fit on the host
+	Peak    int           // of them, most at once
+	AtMax   time.Duration // while jobs waited and the pool had its maximum of runners
+	AtHost  time.Duration // while jobs waited and the host had no room for one more runner
 }
 
-// Unroutable is the jobs that fit no pool because of their labels or repository.
+// Unroutable counts the jobs that fit no pool because of their labels or repository.
 type Unroutable struct {
 	Labels ledger.LabelSet
 	Jobs   int
 }
 
-// A count is a Tally in the making.
+// A count is a Tally under construction.
 type count struct {
 	Tally
 	waits []time.Duration
@@ -59,7 +59,7 @@ func (c *count) runner(n int) {
 	c.Peak = max(c.Peak, c.live)
 }
 
-// held adds a time during which caps held jobs back.
+// held adds a period during which caps held jobs back.
 func (c *count) held(pools map[string]ledger.Cap, d time.Duration) {
 	for _, kind := range []struct {
 		cap ledger.Cap
@@ -74,14 +74,14 @@ func (c *count) held(pools map[string]ledger.Cap, d time.Duration) {
 	}
 }
 
-// tally finishes the count.
+// tally completes the count.
 func (c *count) tally() Tally {
 	slices.Sort(c.waits)
 	c.P50, c.P95, c.Max = rank(c.waits, 0.5), rank(c.waits, 0.95), rank(c.waits, 1)
 	return c.Tally
 }
 
-// rank returns the value that a part q of sorted is not above: the nearest rank.
+// rank returns the q-quantile of sorted, by the nearest-rank method.
 func rank(sorted []time.Duration, q float64) time.Duration {
 	if len(sorted) == 0 {
 		return 0
@@ -89,7 +89,7 @@ func rank(sorted []time.Duration, q float64) time.Duration {
 	return sorted[max(0, int(math.Ceil(q*float64(len(sorted))))-1)]
 }
 
-// report puts the counts together.
+// report assembles the counts.
 func (w *world) report() Report {
 	r := Report{Total: w.total.tally(), Start: w.start, End: w.end}
 	for _, p := range w.limits.Pools {

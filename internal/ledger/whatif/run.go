@@ -7,28 +7,27 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// sweepEvery is the pace of the ledger's sweep, which here has only what nobody tells
-// to find: what is past its deadline.
+// sweepEvery is the interval of the ledger's sweep. Here it finds only missed deadlines, because no
+// event is lost.
 const sweepEvery = time.Minute
 
-// Run plays work, which [Traffic.Work] put in order, against limits, until the last
-// job is done.
+// Run plays work, in the order of [Traffic.Work], against limits until the last job is done.
 func Run(work []Work, limits ledger.Limits, startup Startup) Report {
 	w := newWorld(work, limits, startup)
 	w.play()
 	return w.report()
 }
 
-// play goes through the agenda, which begins with the first arrival.
+// play executes the agenda, which begins with the first arrival.
 func (w *world) play() {
 	if len(w.work) > 0 {
 		w.start = w.work[0].Arrived
 		w.agenda.add(w.start, func() { w.arrive(0) })
 	}
 	for next, ok := w.agenda.next(); ok; next, ok = w.agenda.next() {
-		w.pass(next.at)
+		w.advance(next.at)
 		next.do()
-		w.grant()
+		w.carryOut()
 		w.state.Compact()
 	}
 }
@@ -41,11 +40,11 @@ type world struct {
 	state   *ledger.State
 	agenda  agenda
 	now     time.Time
-	wishes  []ledger.Effect // still to be carried out
+	effects []ledger.Effect // still to be carried out
 
-	jobs     []job // beside work
-	open     int   // of them, those that arrived, fit a pool, and are not done
-	places   map[string]*place
+	jobs     []job // parallel to work
+	open     int   // of them, those that arrived, fit a pool and are not done
+	sites    map[string]*site
 	runners  map[ledger.RunnerName]*runner // live
 	sweeping bool                          // a sweep is on the agenda
 
@@ -55,7 +54,7 @@ type world struct {
 	start, end time.Time
 }
 
-// A job is how one of the work stands.
+// A job is the progress of one item of work.
 type job struct {
 	count  *count // of its pool
 	queued bool
@@ -64,11 +63,11 @@ type job struct {
 
 func newWorld(work []Work, limits ledger.Limits, startup Startup) *world {
 	limits = limits.WithDefaults()
-	limits.Stale = 2 * limits.Queue // nothing is lost here that GitHub would have to be asked about
+	limits.Stale = 2 * limits.Queue // no event is lost, so GitHub need not be asked
 	w := &world{
 		work: work, limits: limits, startup: startup,
 		state: ledger.NewState("whatif", limits), jobs: make([]job, len(work)),
-		places: map[string]*place{}, runners: map[ledger.RunnerName]*runner{},
+		sites: map[string]*site{}, runners: map[ledger.RunnerName]*runner{},
 		counts: map[string]*count{}, total: count{all: true}, unroutable: map[ledger.LabelSet]int{},
 	}
 	for _, p := range limits.Pools {
@@ -77,8 +76,8 @@ func newWorld(work []Work, limits ledger.Limits, startup Startup) *world {
 	return w
 }
 
-// pass lets time go by until then.
-func (w *world) pass(then time.Time) {
+// advance moves the clock to then, and accounts for jobs held back until then.
+func (w *world) advance(then time.Time) {
 	if d := then.Sub(w.now); d > 0 && w.open > 0 {
 		held := w.state.Held()
 		w.total.held(held, d)
@@ -89,15 +88,15 @@ func (w *world) pass(then time.Time) {
 	w.now = then
 }
 
-// tell gives the ledger an input. What it wants is carried out after the step.
-func (w *world) tell(in ledger.Input) ledger.Result {
+// apply applies an input to the ledger. Its effects are carried out after the step.
+func (w *world) apply(in ledger.Input) ledger.Result {
 	result := w.state.Apply(in, w.now)
-	w.wishes = append(w.wishes, result.Effects...)
+	w.effects = append(w.effects, result.Effects...)
 	return result
 }
 
-// say has GitHub tell of job i.
-func (w *world) say(i int, action, conclusion string) ledger.Result {
+// notify has GitHub report on job i.
+func (w *world) notify(i int, action, conclusion string) ledger.Result {
 	k := &w.work[i]
 	seen := event.WorkflowJob{
 		Action: action, Repository: k.Scope.Repository, Organization: k.Scope.Organization,
@@ -105,7 +104,7 @@ func (w *world) say(i int, action, conclusion string) ledger.Result {
 		ID: k.Key.ID, Attempt: k.Key.Attempt, Labels: k.Labels.Labels(), Created: k.Created,
 		Conclusion: conclusion, RunnerName: string(w.jobs[i].runner),
 	}
-	return w.tell(ledger.JobSeen{Job: seen, At: w.now})
+	return w.apply(ledger.JobSeen{Job: seen, At: w.now})
 }
 
 // arrive queues job i at GitHub.
@@ -113,7 +112,7 @@ func (w *world) arrive(i int) {
 	if i+1 < len(w.work) {
 		w.agenda.add(w.work[i+1].Arrived, func() { w.arrive(i + 1) })
 	}
-	w.say(i, event.ActionQueued, "")
+	w.notify(i, event.ActionQueued, "")
 	seen, _ := w.state.Job(w.work[i].Key)
 	switch {
 	case seen.State == ledger.JobHosted:
@@ -132,16 +131,16 @@ func (w *world) arrive(i int) {
 	} else {
 		w.in(w.limits.Queue, func() { w.leave(i, "failure") })
 	}
-	p := w.placeOf(i)
+	p := w.siteOf(i)
 	p.push(i, w.work[i].Labels)
 	w.serve(p)
 	w.sweep()
 }
 
-// in puts what is due after d on the agenda.
+// in adds an action after d to the agenda.
 func (w *world) in(d time.Duration, do func()) { w.agenda.add(w.now.Add(d), do) }
 
-// leave ends job i if it is still queued: it was cancelled, or nobody came for it.
+// leave ends job i if it is still queued: it was cancelled, or no runner came for it.
 func (w *world) leave(i int, conclusion string) {
 	j := &w.jobs[i]
 	if !j.queued {
@@ -163,7 +162,7 @@ func (w *world) begin(i int, r *runner) {
 	j.count.started(wait)
 	w.total.started(wait)
 	runs := k.Runs
-	if k.Leaves > 0 { // its end was not its own
+	if k.Leaves > 0 { // it was cancelled, so how long it would run is unknown
 		runs = max(0, k.Leaves-wait)
 	}
 	if left := r.left(w.now); left < runs {
@@ -171,7 +170,7 @@ func (w *world) begin(i int, r *runner) {
 		j.count.Cut++
 		w.total.Cut++
 	}
-	w.say(i, event.ActionInProgress, "")
+	w.notify(i, event.ActionInProgress, "")
 	w.in(runs, func() { w.finish(i, r) })
 }
 
@@ -185,12 +184,12 @@ func (w *world) finish(i int, r *runner) {
 }
 
 func (w *world) done(i int, conclusion string) {
-	w.say(i, event.ActionCompleted, conclusion)
+	w.notify(i, event.ActionCompleted, conclusion)
 	w.open--
 	w.end = w.now
 }
 
-// sweep has the ledger look at what is due, now and then while there is anything.
+// sweep applies a Tick every sweepEvery while jobs or runners exist.
 func (w *world) sweep() {
 	if w.sweeping {
 		return
@@ -198,7 +197,7 @@ func (w *world) sweep() {
 	w.sweeping = true
 	w.in(sweepEvery, func() {
 		w.sweeping = false
-		w.tell(ledger.Tick{})
+		w.apply(ledger.Tick{})
 		if w.open+len(w.runners) > 0 {
 			w.sweep()
 		}

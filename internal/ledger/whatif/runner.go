@@ -8,18 +8,18 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// A runner is one that was started and is not gone.
+// A runner is a live runner.
 type runner struct {
 	name      ledger.RunnerName
 	pool      pool.Pool
 	labels    []string
-	place     *place
+	site      *site
 	listening bool
-	job       int       // that it runs; -1 for none
+	job       int       // the job it runs; -1 for none
 	ends      time.Time // its total limit; zero for none
 }
 
-// left is how long r may still run.
+// left returns how long r may still run.
 func (r *runner) left(now time.Time) time.Duration {
 	if r.ends.IsZero() {
 		return math.MaxInt64
@@ -27,28 +27,28 @@ func (r *runner) left(now time.Time) time.Duration {
 	return max(0, r.ends.Sub(now))
 }
 
-// grant carries out what the ledger wants.
-func (w *world) grant() {
-	for len(w.wishes) > 0 {
-		wish := w.wishes[0]
-		w.wishes = w.wishes[1:]
-		switch e := wish.(type) {
+// carryOut carries out the ledger's effects.
+func (w *world) carryOut() {
+	for len(w.effects) > 0 {
+		effect := w.effects[0]
+		w.effects = w.effects[1:]
+		switch e := effect.(type) {
 		case ledger.WantRunner:
 			w.launch(e)
 		case ledger.RemoveRunner:
 			w.remove(e)
-		case ledger.CheckJob: // the ledger has been told all there is
+		case ledger.CheckJob: // the ledger knows everything already
 		}
 	}
 }
 
-// launch starts a runner, which listens after its pool's start-up.
+// launch starts a runner, which listens after its pool's startup time.
 func (w *world) launch(e ledger.WantRunner) {
-	if w.runners[e.Runner] != nil || !w.tell(ledger.Starting{Runner: e.Runner}).Granted {
+	if w.runners[e.Runner] != nil || !w.apply(ledger.Starting{Runner: e.Runner}).Granted {
 		return
 	}
 	p, _ := w.limits.Pools.Find(e.Pool)
-	r := &runner{name: e.Runner, pool: p, labels: ledger.LabelSet(e.Labels).Labels(), place: w.place(e.Scope), job: -1}
+	r := &runner{name: e.Runner, pool: p, labels: ledger.LabelSet(e.Labels).Labels(), site: w.site(e.Scope), job: -1}
 	w.runners[r.name] = r
 	w.counts[p.Name].runner(+1)
 	w.total.runner(+1)
@@ -60,18 +60,18 @@ func (w *world) ready(r *runner) {
 	if w.runners[r.name] != r {
 		return
 	}
-	w.tell(ledger.Started{Runner: r.name})
-	if claim := w.tell(ledger.Claim{Runner: r.name}); !claim.Granted {
+	w.apply(ledger.Started{Runner: r.name})
+	if claim := w.apply(ledger.Claim{Runner: r.name}); !claim.Granted {
 		w.gone(r, claim.Reason)
 		return
 	}
-	w.tell(ledger.Idle{Runner: r.name})
+	w.apply(ledger.Idle{Runner: r.name})
 	if r.pool.TotalLimit > 0 {
 		r.ends = w.now.Add(r.pool.TotalLimit)
 	}
 	r.listening = true
-	r.place.idle = append(r.place.idle, r)
-	w.serve(r.place)
+	r.site.idle = append(r.site.idle, r)
+	w.serve(r.site)
 	if limit := r.pool.IdleLimit; r.listening && limit > 0 {
 		w.in(limit, func() {
 			if r.listening {
@@ -81,13 +81,13 @@ func (w *world) ready(r *runner) {
 	}
 }
 
-// remove takes a runner away as the ledger asks, unless it is busy.
+// remove removes a runner as the ledger requested, unless it is busy.
 func (w *world) remove(e ledger.RemoveRunner) {
 	r := w.runners[e.Runner]
 	switch {
 	case r == nil:
 	case r.job >= 0 && !e.Force:
-		w.tell(ledger.Busy{Runner: r.name})
+		w.apply(ledger.Busy{Runner: r.name})
 	default:
 		if r.job >= 0 {
 			w.done(r.job, "failure")
@@ -96,11 +96,11 @@ func (w *world) remove(e ledger.RemoveRunner) {
 	}
 }
 
-// gone is the end of r.
+// gone ends r.
 func (w *world) gone(r *runner, why string) {
 	delete(w.runners, r.name)
 	r.listening = false
 	w.counts[r.pool.Name].runner(-1)
 	w.total.runner(-1)
-	w.tell(ledger.Gone{Runner: r.name, Reason: why})
+	w.apply(ledger.Gone{Runner: r.name, Reason: why})
 }

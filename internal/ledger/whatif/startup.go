@@ -7,14 +7,14 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// Startup is how long runners take from being wanted to listening for a job.
+// Startup is the time from the request for a runner until it listens for a job.
 type Startup struct {
-	Pools    map[string]time.Duration // as measured; nil when nothing was
-	Other    time.Duration            // of the other pools
-	Measured int                      // runners that were measured
+	Pools    map[string]time.Duration // as measured; nil if nothing was
+	Other    time.Duration            // for all other pools
+	Measured int                      // number of measured runners
 }
 
-// Of returns the start-up of pool's runners.
+// Of returns the startup time of pool's runners.
 func (s Startup) Of(pool string) time.Duration {
 	if d, ok := s.Pools[pool]; ok {
 		return d
@@ -22,9 +22,8 @@ func (s Startup) Of(pool string) time.Duration {
 	return s.Other
 }
 
-// MeasureStartup takes each pool's median from the history of runners. Pools
-// without runners in there get the median of all, and where there are none at
-// all, unknown.
+// MeasureStartup returns each pool's median from the history of runners. Pools without runners
+// there get the median of all, and if there are none at all, unknown.
 func MeasureStartup(runners []ledger.Runner, unknown time.Duration) Startup {
 	s := Startup{Other: unknown}
 	var all []time.Duration
@@ -47,7 +46,7 @@ func MeasureStartup(runners []ledger.Runner, unknown time.Duration) Startup {
 	return s
 }
 
-// median sorts times, of which there is at least one.
+// median sorts times, which must not be empty.
 func median(times []time.Duration) time.Duration {
 	slices.Sort(times)
 	return times[(len(times)-1)/2]

@@ -1,14 +1,13 @@
-// Package whatif runs archived traffic through the real scheduler, [ledger.State],
-// on a virtual clock: what would these jobs have waited for, had the pools been others?
+// Package whatif runs archived traffic through the real scheduler, [ledger.State], on a virtual
+// clock: how long would these jobs have waited with other pools?
 //
-// [Traffic] makes [Work] of the workflow_job events that came: when each job
-// arrived and how long it ran. [Run] plays that work against any limits, with a
-// GitHub that gives the oldest job to a runner that listens, and a launcher that
-// takes as long as it did. Nothing here does I/O or reads a clock: the same
-// work and the same limits always give the same [Report].
+// [Traffic] turns archived workflow_job events into [Work]: when each job arrived and how long it
+// ran. [Run] plays that work against any limits, with a GitHub that gives the oldest job to a
+// listening runner, and a launcher that takes as long as it did. Nothing here does I/O or reads a
+// clock: the same work and limits always give the same [Report].
 //
-// It is kinder than life: no event is lost, no start fails, and removing a runner
-// takes no time. So compare two reports, rather than one with what really was.
+// It is kinder than reality: no event is lost, no start fails, and removing a runner takes no time.
+// So compare two reports with each other, not one with what really happened.
 package whatif
 
 import (
@@ -20,26 +19,26 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// Work is one job as it was.
+// Work is one job of the archive.
 type Work struct {
 	Key     ledger.JobKey
 	Scope   ledger.Scope
 	Labels  ledger.LabelSet
-	Created time.Time // by GitHub's clock: what the scheduler orders by
+	Created time.Time // by GitHub's clock: the scheduler's order
 	Arrived time.Time // when it was queued
 
 	Runs    time.Duration // from in_progress to completed
-	Assumed bool          // Runs is not from the archive
-	Leaves  time.Duration // it was cancelled this long after it arrived, before it ran; 0 for never
+	Assumed bool          // Runs is an assumption
+	Leaves  time.Duration // it was cancelled this long after its arrival, before it ran; 0 for never
 }
 
-// Traffic gathers what events tell of jobs, in any order and any number of times.
-// Its zero value is empty. What it takes of memory goes with the number of jobs.
+// Traffic collects what events report about jobs, in any order and any number of times. Its zero
+// value is empty. Its memory grows with the number of jobs, not of events.
 type Traffic struct {
 	jobs map[ledger.JobKey]*sighting
 }
 
-// A sighting is what is known of a job so far.
+// A sighting is what is known about a job so far.
 type sighting struct {
 	scope      ledger.Scope
 	labels     ledger.LabelSet
@@ -48,7 +47,7 @@ type sighting struct {
 	created, queued, started, completed time.Time // started only if a runner had it
 }
 
-// Add adds what job says, as an event of the time at.
+// Add adds what job, an event at at, reports.
 func (t *Traffic) Add(job event.WorkflowJob, at time.Time) {
 	if t.jobs == nil {
 		t.jobs = map[ledger.JobKey]*sighting{}
@@ -75,7 +74,7 @@ func (t *Traffic) Add(job event.WorkflowJob, at time.Time) {
 	case event.ActionCompleted:
 		s.conclusion = cmp.Or(s.conclusion, job.Conclusion)
 		earliest(&s.completed, either(job.Completed, at))
-		if job.RunnerName != "" { // without one, started_at is when the job was made
+		if job.RunnerName != "" { // without a runner, started_at is when the job was created
 			earliest(&s.started, job.Started)
 		}
 	}
@@ -94,20 +93,19 @@ func either(t, or time.Time) time.Time {
 	return t
 }
 
-// githubsPatience is how long GitHub leaves a job queued before it fails it.
+// githubsPatience is how long GitHub keeps a job queued before it fails it.
 // https://docs.github.com/en/actions/reference/limits
 const githubsPatience = 24 * time.Hour
 
-// DefaultRuns is how long a job is taken to run when not one of the archive's ended.
+// DefaultRuns is the assumed duration of a job if the archive has none that ended.
 const DefaultRuns = time.Minute
 
-// Work returns the jobs by their arrival.
+// Work returns the jobs by arrival.
 //
-// One whose queued event is not there arrived when GitHub made it; one that never
-// was queued, or was skipped, is no work. A job that was cancelled while it waited
-// leaves after as long. A job of which no end or no start is known (it still runs, its
-// event was lost, or nobody ever ran it) is taken to run for the median
-// of those with its labels, or else of all.
+// A job without a queued event arrived when GitHub created it; one that was never queued, or was
+// skipped, is no work. A job that was cancelled while it waited leaves after the same time. If no
+// start or no end is known (it still runs, its event was lost, or no runner ever took it), its
+// duration is the median of the jobs with its labels, or else of all.
 func (t *Traffic) Work() []Work {
 	var list []Work
 	for key, s := range t.jobs {
@@ -123,7 +121,7 @@ func (t *Traffic) Work() []Work {
 	return list
 }
 
-// work returns what s amounts to, if that is a job which needed a runner.
+// work returns the work that s amounts to, and whether it needed a runner.
 func (s *sighting) work(key ledger.JobKey) (Work, bool) {
 	w := Work{Key: key, Scope: s.scope, Labels: s.labels, Created: s.created, Arrived: s.queued}
 	if s.queued.IsZero() && !s.started.IsZero() {
@@ -145,7 +143,7 @@ func (s *sighting) work(key ledger.JobKey) (Work, bool) {
 	return w, true
 }
 
-// assume gives the jobs without a duration one.
+// assume sets the duration of jobs without one.
 func assume(list []Work) {
 	var all []time.Duration
 	like := map[ledger.LabelSet][]time.Duration{}

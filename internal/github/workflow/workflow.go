@@ -1,7 +1,7 @@
-// Package workflow reads the files of .github/workflows: which pushes start one,
+// Package workflow reads the files of .github/workflows, for githubsim, which runs them, and
+// for the lint, which routes them: which pushes start one,
 // its jobs, their steps, and the legs of a matrix. The parser is actionlint's;
-// what GitHub would refuse and what githubsim has not got are [Fault]s with line
-// and column.
+// what GitHub would refuse is a [Fault] with line and column.
 // https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax
 package workflow
 
@@ -41,6 +41,8 @@ type Job struct {
 	Labels      []string // of runs-on
 	LabelsFrom  string   // runs-on as one ${{ }} that yields a label or a list; "" otherwise
 	Group       string   // of runs-on; "" if it names none
+	RunsOnLine  int      // where runs-on's value begins; 0 without one
+	RunsOnCol   int
 	Env         []Variable
 	Outputs     []Variable
 	Environment string // to deploy to; "" if none

@@ -70,6 +70,11 @@ func (r *reader) runsOn(out *Job, j *actionlint.Job) {
 	if j.RunsOn == nil {
 		return // it calls a workflow, whose jobs have their own
 	}
+	for _, s := range append([]*actionlint.String{j.RunsOn.LabelsExpr, j.RunsOn.Group}, j.RunsOn.Labels...) {
+		if s != nil && (out.RunsOnLine == 0 || s.Pos.Line < out.RunsOnLine || s.Pos.Line == out.RunsOnLine && s.Pos.Col < out.RunsOnCol) {
+			out.RunsOnLine, out.RunsOnCol = s.Pos.Line, s.Pos.Col
+		}
+	}
 	out.Group = text(j.RunsOn.Group)
 	out.LabelsFrom = text(j.RunsOn.LabelsExpr)
 	r.check(j.RunsOn.Group, jobContexts...)

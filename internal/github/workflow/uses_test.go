@@ -3,7 +3,7 @@ package workflow_test
 import (
 	"testing"
 
-	"github.com/mayfly-ci/mayfly/internal/github/githubsim/workflow"
+	"github.com/mayfly-ci/mayfly/internal/github/workflow"
 )
 
 func TestUses(t *testing.T) {

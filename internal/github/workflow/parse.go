@@ -19,7 +19,7 @@ func Parse(file string, data []byte) (*Workflow, []Fault) {
 	source, errs := actionlint.Parse(data)
 	for _, e := range errs {
 		if !r.taken(e) {
-			r.faults = append(r.faults, Fault{file, e.Line, e.Column, e.Message})
+			r.faults = append(r.faults, Fault{file, max(e.Line, 1), max(e.Column, 1), e.Message}) // of no YAML the parser gives line 0
 		}
 	}
 	if source == nil || len(r.faults) > 0 {

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/mayfly-ci/mayfly/internal/github/expr"
-	"github.com/mayfly-ci/mayfly/internal/github/githubsim/workflow"
+	"github.com/mayfly-ci/mayfly/internal/github/workflow"
 )
 
 const file = ".github/workflows/ci.yml"
@@ -206,7 +206,7 @@ jobs:
 		Matrix: &workflow.Matrix{Rows: []workflow.Row{{Name: "a", Values: []expr.Value{1.0}}}},
 		Steps:  []workflow.Step{{Run: "true"}},
 	}}
-	if d := cmp.Diff(want, w.Jobs, cmpopts.IgnoreFields(workflow.Job{}, "Line", "Column")); d != "" {
+	if d := cmp.Diff(want, w.Jobs, cmpopts.IgnoreFields(workflow.Job{}, "Line", "Column", "RunsOnLine", "RunsOnCol")); d != "" {
 		t.Errorf("jobs (-want +got):\n%s", d)
 	}
 	if d := cmp.Diff([]workflow.Variable{{Name: "Z", Value: "1"}, {Name: "A", Value: "2"}}, w.Env); d != "" {

@@ -10,15 +10,15 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// kept is all that is open as of one version, and the state that it makes.
-type kept struct {
-	head head
-	rows map[string]row // by name; nil before anything was read
-	made *ledger.State  // of rows; nil when it is to be made anew
+// A cache is everything open as of one version, and the state built from it.
+type cache struct {
+	head  head
+	rows  map[string]row // by name; nil before the first read
+	built *ledger.State  // the state of rows; nil if it has to be built again
 }
 
-// give adds r to a state.
-func (r row) give(s *ledger.State) {
+// loadInto adds r to a state.
+func (r row) loadInto(s *ledger.State) {
 	switch {
 	case r.fault != nil:
 		s.SetAside(ledger.Unreadable{Row: r.name, Reason: r.fault.Error()})
@@ -29,34 +29,35 @@ func (r row) give(s *ledger.State) {
 	}
 }
 
-// state returns the state of what is kept.
-func (k *kept) state(limits ledger.Limits) *ledger.State {
-	if k.made == nil {
-		k.made = k.copy(limits)
+// state returns the state of the cached rows.
+func (k *cache) state(limits ledger.Limits) *ledger.State {
+	if k.built == nil {
+		k.built = k.build(limits)
 	}
-	return k.made
+	return k.built
 }
 
-func (k *kept) copy(limits ledger.Limits) *ledger.State {
+// build returns a new state of the cached rows.
+func (k *cache) build(limits ledger.Limits) *ledger.State {
 	s := ledger.NewState(k.head.instance, limits)
 	for _, r := range k.rows {
-		r.give(s)
+		r.loadInto(s)
 	}
 	return s
 }
 
-// A write is one version: what replaces what.
+// A write is one version: the rows it writes and those they replace.
 type write struct {
-	head    head           // the new one
-	before  map[string]row // what is replaced, by name
+	head    head           // of the new version
+	before  map[string]row // the replaced rows, by name
 	after   []row
 	effects []ledger.Effect
 	now     time.Time
 }
 
-// write returns the version that result makes of k; found are the rows that it may rest on
-// beside those of k.
-func (k *kept) write(found map[string]row, result ledger.Result) write {
+// write returns the version after k's with the changes of result. Found are rows outside the cache
+// that may be replaced.
+func (k *cache) write(found map[string]row, result ledger.Result) write {
 	w := write{head: head{version: k.head.version + 1, instance: k.head.instance}, before: map[string]row{}}
 	for _, j := range result.Jobs {
 		w.after = append(w.after, jobRow(j))
@@ -70,6 +71,7 @@ func (k *kept) write(found map[string]row, result ledger.Result) write {
 		if !ok {
 			old, ok = found[r.name]
 		}
+		// A row keeps the sequence of its first write, so that lists do not reorder.
 		r.version, r.seq = w.head.version, sequence(w.head.version, i)
 		if ok {
 			w.before[r.name], r.seq = old, old.seq
@@ -81,27 +83,28 @@ func (k *kept) write(found map[string]row, result ledger.Result) write {
 	return w
 }
 
-// sequence is where the i-th of a version's rows stands in lists.
+// sequence returns the position in lists of a version's i-th row. A version has far fewer than 1000
+// rows: a transaction takes 100 items.
 func sequence(version uint64, i int) uint64 { return version*1000 + uint64(i) }
 
-// put makes rows those of w's version.
+// put updates rows, the open rows of the previous version, to those of w.
 func (w write) put(rows map[string]row) {
 	for _, r := range w.after {
-		if delete(rows, r.name); r.place == partOpen {
+		if delete(rows, r.name); r.partition == partOpen {
 			rows[r.name] = r
 		}
 	}
 }
 
-// take makes k what w has written. The state has it already.
-func (k *kept) take(w write) {
+// advance updates k to the version that w wrote. The state in memory has its changes already.
+func (k *cache) advance(w write) {
 	w.put(k.rows)
 	k.head = w.head
 }
 
-// refresh brings what is kept in memory to the newest version.
+// refresh updates the cache to the newest version.
 func (l *Ledger) refresh(ctx context.Context) error {
-	if l.kept.rows == nil {
+	if l.cache.rows == nil {
 		return l.read(ctx)
 	}
 	it, err := l.table.get(ctx, keyOf(partOpen, sortHead))
@@ -109,20 +112,22 @@ func (l *Ledger) refresh(ctx context.Context) error {
 		return err
 	}
 	now := headOf(it)
-	if now == l.kept.head {
+	// The head identifies a version by number, instance and sum. A table that was deleted and
+	// created again thus never passes for the old one.
+	if now == l.cache.head {
 		return nil
 	}
-	l.kept.made = nil
+	l.cache.built = nil
 	if ok, err := l.catchUp(ctx, now); ok || err != nil {
 		return err
 	}
 	return l.read(ctx)
 }
 
-// read reads all that is open. While others write, what is read may be of no one
-// version: then it is read again.
+// read reads everything open. A query is not a snapshot: if others write meanwhile, the rows may
+// belong to no single version. Their sum then differs from the head's, and the read is repeated.
 func (l *Ledger) read(ctx context.Context) error {
-	k := kept{rows: map[string]row{}}
+	k := cache{rows: map[string]row{}}
 	err := l.table.query(ctx, partition(partOpen), func(it item) (bool, error) {
 		if textOf(it, KeySort) == sortHead {
 			k.head = headOf(it)
@@ -140,17 +145,18 @@ func (l *Ledger) read(ctx context.Context) error {
 	case k.head.version == 0:
 		k.head.instance = newInstance()
 	}
-	l.kept = k
+	l.cache = k
 	return nil
 }
 
-// maxBehind is how many versions are caught up with; beyond, reading all is cheaper.
+// maxBehind is how many versions are caught up with by the log; beyond it, reading everything is
+// cheaper.
 const maxBehind = 100
 
-// catchUp brings what is kept to the version of now by the log, and reports whether
-// that was possible.
+// catchUp updates the cache to the version of now by the log, and reports whether that was
+// possible.
 func (l *Ledger) catchUp(ctx context.Context, now head) (bool, error) {
-	if now.version <= l.kept.head.version || now.version-l.kept.head.version > maxBehind || now.instance != l.kept.head.instance {
+	if now.version <= l.cache.head.version || now.version-l.cache.head.version > maxBehind || now.instance != l.cache.head.instance {
 		return false, nil
 	}
 	names, ok, err := l.written(ctx, now.version)
@@ -165,24 +171,24 @@ func (l *Ledger) catchUp(ctx context.Context, now head) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	rows := maps.Clone(l.kept.rows)
+	rows := maps.Clone(l.cache.rows)
 	for name := range names {
 		if delete(rows, name); fresh[name].name != "" {
 			rows[name] = fresh[name]
 		}
 	}
-	if now.sum != sum(rows) { // somebody has written meanwhile
+	if now.sum != sum(rows) { // another process has written meanwhile
 		return false, nil
 	}
-	l.kept = kept{head: now, rows: rows}
+	l.cache = cache{head: now, rows: rows}
 	return true, nil
 }
 
-// written returns the names of the rows that were written since the version that is kept, up to version;
-// not ok when the log has a gap.
+// written returns the names of the rows written after the cached version, up to version. It is not
+// ok if the log has a gap, because entries expire.
 func (l *Ledger) written(ctx context.Context, version uint64) (names map[string]bool, ok bool, err error) {
 	names = map[string]bool{}
-	next := l.kept.head.version + 1
+	next := l.cache.head.version + 1
 	s := partition(partLog)
 	s.from = byVersion(next)
 	err = l.table.query(ctx, s, func(it item) (bool, error) {
