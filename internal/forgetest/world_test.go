@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -83,7 +84,7 @@ func open(t *testing.T, b built, launcher string) *world {
 	w.start(t)
 	t.Cleanup(func() {
 		w.stop(t, syscall.SIGTERM)
-		w.mayfly(t, "down", "--within", "1s")
+		w.mayfly(t, "down", "--yes", "--within", "1s")
 		w.nothingLeft(t)
 		if t.Failed() {
 			text, _ := os.ReadFile(filepath.Join(w.folder, "log"))
@@ -247,15 +248,19 @@ func (w *world) run(t *testing.T, repository, sha string) (r giteaserver.Run) {
 	return r
 }
 
-// done waits until a run is over and returns it with its jobs, by name.
+// done waits until a run is over and returns it with its jobs, by name. Gitea calls a run completed
+// while some of its jobs wait for others: each job has to be.
 func (w *world) done(t *testing.T, repository, sha string) (r giteaserver.Run, jobs map[string]giteaserver.Job) {
 	t.Helper()
+	var list []giteaserver.Job
 	w.eventually(t, "the run of "+repository+" is over", func() bool {
 		r = w.run(t, repository, sha)
-		return r.Status == "completed"
+		var err error
+		list, err = w.Jobs(t.Context(), repository, r.ID)
+		must(t, err)
+		open := func(j giteaserver.Job) bool { return j.Status != "completed" }
+		return r.Status == "completed" && !slices.ContainsFunc(list, open)
 	})
-	list, err := w.Jobs(t.Context(), repository, r.ID)
-	must(t, err)
 	jobs = map[string]giteaserver.Job{}
 	for _, j := range list {
 		jobs[j.Name] = j
