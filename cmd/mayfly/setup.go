@@ -49,7 +49,7 @@ func complete(read *config.Config, err error) (setup, error) {
 		return s, err
 	}
 	s.State = s.Abs(s.State)
-	s.limits = ledger.Limits{Pools: s.PoolSet(), Level: ledger.LevelOf(s.RunnersAt()), Host: s.Host.Resources(machine)}
+	s.limits = ledger.Limits{Pools: s.PoolSet(), Level: ledger.LevelOf(s.RunnersAt()), Forge: s.About(), Host: s.Host.Resources(machine)}
 	return s, nil
 }
 

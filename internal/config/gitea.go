@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"reflect"
 	"strings"
+
+	"github.com/mayfly-ci/mayfly/internal/forge"
 )
 
 // Forges that [Config.Forge] can name.
@@ -27,6 +29,14 @@ func (c *Config) RunnersAt() string {
 		return c.Gitea.RunnersAt
 	}
 	return c.GitHub.RunnersAt
+}
+
+// About is what decisions and answers need to know of the forge.
+func (c *Config) About() forge.About {
+	if c.Forge == ForgeGitea {
+		return forge.About{Name: "Gitea", NoHosted: true}
+	}
+	return forge.About{}
 }
 
 // connection is what the sections of all forges have: where it is and how to reach it.

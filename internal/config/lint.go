@@ -183,6 +183,9 @@ func below(file, folder string) bool { return file == folder || strings.HasPrefi
 // https://docs.github.com/en/actions/reference/runners/github-hosted-runners
 func (l *linter) labels(i int) {
 	p := l.config.Pools[i]
+	if l.config.About().NoHosted {
+		return
+	}
 	for j, label := range p.Labels {
 		name, _, dashed := strings.Cut(strings.ToLower(label), "-")
 		if dashed && slices.Contains([]string{"ubuntu", "windows", "macos"}, name) {

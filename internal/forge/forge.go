@@ -8,6 +8,7 @@
 package forge
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -39,6 +40,15 @@ type Forge interface {
 	Jobs
 	Webhooks
 }
+
+// About is what decisions and answers need to know of a forge. The zero value is GitHub.
+type About struct {
+	Name     string // what people call it; "" is GitHub
+	NoHosted bool   // it has no runners of its own: a job that fits no pool waits, whatever its labels
+}
+
+// String is what people call it.
+func (a About) String() string { return cmp.Or(a.Name, "GitHub") }
 
 // A Pace is how often a forge may be asked.
 type Pace struct {
