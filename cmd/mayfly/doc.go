@@ -72,6 +72,13 @@
 //     rehearsal runs one before.
 //   - ahead.go fetches images before a job needs them.
 //
+// # The forge
+//
+// forge.Forge is what the stages need of where jobs come from, GitHub or Gitea, and
+// forges.Open opens the one that the configuration means. gitea.Client is Gitea's API in
+// use; giteaserver.Start runs one for a while. Package forgetest is the judge: a real
+// Gitea with its own runner, and mayfly between them.
+//
 // # GitHub
 //
 // github.Client is the part of GitHub's API in use. github/githubsim is GitHub's side,
