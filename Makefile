@@ -33,13 +33,13 @@ release: $(ON_AWS) ## bin/mayfly with all that mayfly deploy needs in it
 	@mkdir -p bin
 	$(STATIC) $(GO) build -tags release -ldflags '$(LDFLAGS)' -o bin/ ./cmd/mayfly
 
-test: ## set up, lint, and run every test with the race detector; in CI with the forge of test-forge
+test: ## set up, lint, and run every test with the race detector
 	@scripts/setup test
 	@$(MAKE) --no-print-directory lint
-	@if [ -n "$(CI)" ]; then $(MAKE) --no-print-directory forge; \
+	@if [ "$(MAYFLY_FORGE)" = must ]; then $(MAKE) --no-print-directory forge; \
 	  elif [ ! -x bin/forge/gitea ]; then echo "NOT TESTED against a real Gitea, which is not built: make test-forge does both, and takes minutes" >&2; fi
 	$(STATIC) $(GO) test ./internal/simulation
-	MAYFLY_FORGE=$(if $(CI),must) $(GO) test -race -timeout 40m ./...
+	$(GO) test -race -timeout 40m ./...
 
 # Gitea and its runner, from the Go module proxy. Two modules of their own, so that they are no dependencies of Mayfly.
 FORGE  := bin/forge
