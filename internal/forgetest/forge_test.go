@@ -23,7 +23,8 @@ func judge(t *testing.T, w *world) {
 		f    func(*testing.T, *world)
 	}{
 		{"push", testPush}, {"matrix", testMatrix}, {"needs", testNeeds}, {"failure", testFailure}, {"skipped", testSkipped},
-		{"cancel", testCancel}, {"rerun", testRerun}, {"spelling", testSpelling}, {"secrets", testSecrets},
+		{"cancel", testCancel}, {"rerun", testRerun}, {"spelling", testSpelling}, {"secrets", testSecrets}, {"registry", testRegistry},
+		{"busy", testBusy}, {"hooks", testHooks}, {"refusals", testRefusals},
 		{"lost deliveries", testLost}, {"twenty at once", testTwenty}, {"killed", testKilled},
 	} {
 		if !t.Run(test.name, func(t *testing.T) { test.f(t, w) }) {

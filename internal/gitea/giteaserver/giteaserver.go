@@ -23,7 +23,7 @@ import (
 // A Config says which Gitea to run.
 type Config struct {
 	Program string // Gitea's binary; "" looks for gitea in PATH
-	Static  string // folder with its templates and options, where the binary has none built in; "" for none
+	Static  string // folder with its templates and options, where the binary has none built in; "" is static beside it, if that is there
 	Dir     string // where all it keeps goes
 }
 
@@ -49,6 +49,9 @@ func Start(ctx context.Context, c Config) (s *Server, err error) {
 	}
 	if c.Program, err = exec.LookPath(c.Program); err != nil {
 		return nil, fmt.Errorf("finding Gitea: %w", err)
+	}
+	if beside := filepath.Join(filepath.Dir(c.Program), "static"); c.Static == "" && isFolder(beside) {
+		c.Static = beside
 	}
 	port, err := freePort()
 	if err != nil {
@@ -144,6 +147,11 @@ func (s *Server) Close() error {
 		s.log = nil
 	}
 	return err
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 func freePort() (int, error) {
