@@ -11,8 +11,8 @@ import (
 
 func TestForge(t *testing.T) {
 	b := find(t)
-	for _, launcher := range []string{"sandbox"} {
-		t.Run(launcher, func(t *testing.T) { judge(t, open(t, b, launcher)) })
+	for _, kind := range []string{"sandbox", "engine"} {
+		t.Run(kind, func(t *testing.T) { judge(t, open(t, b, kind)) })
 	}
 }
 

@@ -13,44 +13,66 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/docker/dockertest"
 	"github.com/mayfly-ci/mayfly/internal/gitea/giteaserver"
+	"github.com/mayfly-ci/mayfly/internal/image/hosttools"
 )
 
 const (
 	organization = "acme"
 	patience     = 3 * time.Minute // for anything here: the machine may be busy
+	runnerInside = "/opt/gitea-runner"
 )
 
-// built is what make test-forge builds.
+// built is what make test-forge builds, and mayfly.
 type built struct{ gitea, static, runner, bin string }
+
+// folder is where mayfly is built to.
+var folder string
+
+func TestMain(m *testing.M) {
+	var err error
+	if folder, err = os.MkdirTemp("", "forgetest-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(folder)
+	os.Exit(code)
+}
+
+// buildMayfly builds it once.
+var buildMayfly = sync.OnceValue(func() error {
+	build := exec.Command("go", "build", "-trimpath", "-o", folder+"/", "../../cmd/mayfly", "../../cmd/mayfly-agent")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building mayfly: %w: %s", err, out)
+	}
+	return nil
+})
 
 // find returns what was built, or skips the test, and says so.
 func find(t *testing.T) built {
 	t.Helper()
-	folder, err := filepath.Abs("../../bin/forge")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := built{filepath.Join(folder, "gitea"), filepath.Join(folder, "static"), filepath.Join(folder, "gitea-runner"), t.TempDir()}
+	at, err := filepath.Abs("../../bin/forge")
+	must(t, err)
+	b := built{filepath.Join(at, "gitea"), filepath.Join(at, "static"), filepath.Join(at, "gitea-runner"), folder}
 	for _, file := range []string{b.gitea, b.static, b.runner} {
 		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 			if os.Getenv("MAYFLY_FORGE") == "must" {
-				t.Fatalf("%v: make test-forge builds it", err)
+				t.Fatalf("%v: make forge builds it", err)
 			}
 			t.Skipf("NOT TESTED against a real Gitea: %v: make test-forge builds it, and takes minutes", err)
 		} else if err != nil {
 			t.Fatal(err)
 		}
 	}
-	build := exec.Command("go", "build", "-trimpath", "-o", b.bin+"/", "../../cmd/mayfly", "../../cmd/mayfly-agent")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building mayfly: %v\n%s", err, out)
-	}
+	must(t, buildMayfly())
 	return b
 }
 
@@ -65,8 +87,8 @@ type world struct {
 	marks  *marks
 }
 
-// open starts both. The launcher is engine or sandbox.
-func open(t *testing.T, b built, launcher string) *world {
+// open starts both. The kind of launcher is engine or sandbox.
+func open(t *testing.T, b built, kind string) *world {
 	t.Helper()
 	w := &world{built: b, folder: t.TempDir(), marks: listen(t)}
 	var err error
@@ -79,7 +101,7 @@ func open(t *testing.T, b built, launcher string) *world {
 		}
 	})
 	must(t, w.CreateOrganization(t.Context(), organization))
-	w.configure(t, launcher)
+	w.configure(t, launcherOf(t, b, kind))
 	w.mayfly(t, "webhook", "install")
 	w.start(t)
 	t.Cleanup(func() {
@@ -94,7 +116,23 @@ func open(t *testing.T, b built, launcher string) *world {
 	return w
 }
 
-func (w *world) configure(t *testing.T, launcher string) {
+// A launcher is what the configuration says of what runs runners: keys of its own, and those of the pool.
+type launcher struct{ keys, pool string }
+
+// launcherOf sets up what runs runners. An engine gets an image of this machine's programs and the runner.
+func launcherOf(t *testing.T, b built, kind string) launcher {
+	t.Helper()
+	if kind == "sandbox" {
+		return launcher{keys: fmt.Sprintf("launcher: sandbox\nsandbox: {programs: {%q: %s}}", b.runner, runnerInside)}
+	}
+	socket, image := dockertest.Serve(t), hosttools.NewName("forge")
+	dockertest.Load(t, socket, image, hosttools.Config{
+		Tools: hosttools.Tools(), Trees: hosttools.Trees(), Files: map[string]string{runnerInside: b.runner},
+	})
+	return launcher{fmt.Sprintf("launcher: engine\nengine: {socket: %q}", socket), fmt.Sprintf(", image: %q", image)}
+}
+
+func (w *world) configure(t *testing.T, runs launcher) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
@@ -105,13 +143,12 @@ gitea: {url: %q, token: env:GITEA_TOKEN, runners_at: organization}
 webhook: {at: %s, url: "http://%s/webhook", secrets: [env:MAYFLY_WEBHOOK_SECRET], events: [workflow_job, workflow_run]}
 listen: %s
 state: state
-launcher: %s
-sandbox: {programs: {%q: /opt/gitea-runner}}
+%s
 host: {cpus: 64, memory: 64GiB}
 image: {watch: false}
 pools:
-- {name: small, labels: [self-hosted, linux, Small], cpus: 0.5, memory: 512MiB, network: host, command: [/opt/gitea-runner], idle_limit: 1m}
-`, w.URL, organization, w.listen, w.listen, launcher, w.runner)
+- {name: small, labels: [self-hosted, linux, Small], cpus: 0.5, memory: 512MiB, network: host, command: [%s], idle_limit: 1m%s}
+`, w.URL, organization, w.listen, w.listen, runs.keys, runnerInside, runs.pool)
 	must(t, os.WriteFile(filepath.Join(w.folder, "mayfly.yaml"), []byte(text), 0o600))
 }
 

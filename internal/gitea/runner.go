@@ -1,11 +1,14 @@
 package gitea
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/mayfly-ci/mayfly/internal/forge"
@@ -149,20 +152,37 @@ func (c *Client) Runners(ctx context.Context, at forge.Scope) ([]forge.Runner, e
 	return all, nil
 }
 
-// registered reads the runners of a place. What moves up a page while it is read is read again:
-// Gitea sorts by name, so that this is rare, and a list that is full ends with a page that is not.
-func (c *Client) registered(ctx context.Context, at forge.Scope) (all []apiRunner, err error) {
+// maxReadings is how often a list that moves is read.
+const maxReadings = 3
+
+// registered reads the runners of a place. Gitea lists those first that it heard of last
+// (models/actions/runner.go, ToOrders), so that one may move to a page that was read: a list that misses
+// some is read again, and what was seen is put together.
+func (c *Client) registered(ctx context.Context, at forge.Scope) ([]apiRunner, error) {
 	doing := "listing the runners of " + at.String()
 	path, err := placePath(doing, at)
 	if err != nil {
 		return nil, err
 	}
-	type page struct{ Runners []apiRunner }
-	err = list(ctx, c, request{doing: doing, method: http.MethodGet, path: path + "/actions/runners", needs: scopeFor(at)}, func(p page) (int, bool) {
-		all = append(all, p.Runners...)
-		return len(p.Runners), true
-	})
-	return all, err
+	type page struct {
+		Runners []apiRunner
+		Total   int `json:"total_count"`
+	}
+	seen := map[int64]apiRunner{}
+	for range maxReadings {
+		total := 0
+		err = list(ctx, c, request{doing: doing, method: http.MethodGet, path: path + "/actions/runners", needs: scopeFor(at)}, func(p page) (int, bool) {
+			for _, r := range p.Runners {
+				seen[r.ID] = r
+			}
+			total = p.Total
+			return len(p.Runners), true
+		})
+		if err != nil || len(seen) >= total {
+			break
+		}
+	}
+	return slices.SortedFunc(maps.Values(seen), func(a, b apiRunner) int { return cmp.Compare(a.ID, b.ID) }), err
 }
 
 func (c *Client) runnerByName(ctx context.Context, at forge.Scope, name string) (r apiRunner, found bool, err error) {
