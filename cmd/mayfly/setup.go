@@ -75,10 +75,21 @@ func (s *setup) outside() machine.Outside { return machine.NewOutside(s.Config, 
 // forge is how to reach GitHub, and as whom, for what there is at GitHub alone.
 func (s *setup) forge() github.Config { return forges.GitHub(s.Config, s.secrets, s.ca) }
 
+// atGitHub refuses a command that is for GitHub only where jobs come from elsewhere.
+func (s *setup) atGitHub() error {
+	if s.Forge == config.ForgeGitHub {
+		return nil
+	}
+	return cli.Usage(fmt.Errorf("forge: %s: this command is for GitHub only", s.Forge), "docs/gitea.md lists what differs")
+}
+
 // forgeFor returns a client for GitHub, for commands that need nothing but that.
 func forgeFor(path string) (*github.Client, error) {
 	s, err := readPart(path, "github")
 	if err != nil {
+		return nil, err
+	}
+	if err := s.atGitHub(); err != nil {
 		return nil, err
 	}
 	if err := s.resolveWith(s.ResolveForge); err != nil {

@@ -18,8 +18,12 @@ func Open(c *config.Config, s config.Secrets, ca []byte) (forge.Forge, error) {
 	return github.New(GitHub(c, s, ca))
 }
 
-// GitHub is how to reach the GitHub of c, for what there is at GitHub alone.
+// GitHub is how to reach the GitHub of c, for what there is at GitHub alone. For another
+// forge it has no credential: that one's token must not go to GitHub.
 func GitHub(c *config.Config, s config.Secrets, ca []byte) github.Config {
+	if c.Forge != config.ForgeGitHub {
+		return github.Config{URL: c.GitHub.URL}
+	}
 	g := github.Config{URL: c.GitHub.URL, CA: ca, Token: s.Token}
 	if c.GitHub.App.ID != 0 {
 		g.App = &github.App{ID: c.GitHub.App.ID, PrivateKey: s.AppKey}
