@@ -25,7 +25,7 @@ import (
 
 const (
 	organization = "acme"
-	patience     = 3 * time.Minute // for anything here: the machine may be busy
+	patience     = 5 * time.Minute // for anything here: the machine may be busy
 	runnerInside = "/opt/gitea-runner"
 )
 
@@ -105,13 +105,13 @@ func open(t *testing.T, b built, kind string) *world {
 	w.mayfly(t, "webhook", "install")
 	w.start(t)
 	t.Cleanup(func() {
+		if t.Failed() {
+			text, _ := os.ReadFile(filepath.Join(w.folder, "log")) // what cannot be read says nothing
+			t.Logf("mayfly runners:\n%s\nmayfly's log:\n%s", w.mayfly(t, "runners"), text)
+		}
 		w.stop(t, syscall.SIGTERM)
 		w.mayfly(t, "down", "--yes", "--within", "1s")
 		w.nothingLeft(t)
-		if t.Failed() {
-			text, _ := os.ReadFile(filepath.Join(w.folder, "log"))
-			t.Logf("mayfly's log:\n%s", text)
-		}
 	})
 	return w
 }
