@@ -79,7 +79,7 @@ func Start(ctx context.Context, c Config) (s *Server, err error) {
 		return s, err
 	}
 	web := gitea("web")
-	web.Stdout, web.Stderr, web.SysProcAttr = s.log, s.log, &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	web.Stdout, web.Stderr, web.SysProcAttr = s.log, s.log, &syscall.SysProcAttr{Setpgid: true} // an interrupt is for who runs it
 	if err := web.Start(); err != nil {
 		return s, err
 	}
