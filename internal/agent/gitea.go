@@ -35,14 +35,16 @@ func (giteaRunner) prepare(command, container []string, config string) (launch, 
 }
 
 // giteaSettings are those of the runner, as YAML, which JSON is. By default it asks every 2 s for
-// a job and tells every 5 s how it goes, which cost a job 3 s. The agent has limits of its own.
+// a job and tells every 5 s how it goes, which cost a job 3 s. It hangs up after 5 s: a slow Gitea has
+// given it a job by then that it never hears of, and that runs until Gitea calls it a zombie after ten
+// minutes. The agent has limits of its own.
 // https://gitea.com/gitea/runner/src/tag/v1.0.8/internal/pkg/config/config.example.yaml
 func giteaSettings(registration, work string) map[string]any {
 	return map[string]any{
 		"log": map[string]any{"level": "info"},
 		"runner": map[string]any{
 			"file": registration, "capacity": 1, "timeout": "8760h", "shutdown_timeout": "0s",
-			"fetch_interval": "500ms", "fetch_interval_max": "1s",
+			"fetch_interval": "500ms", "fetch_interval_max": "1s", "fetch_timeout": "60s",
 			"log_report_interval": "500ms", "log_report_max_latency": "200ms", "state_report_interval": "300ms",
 		},
 		"cache": map[string]any{"enabled": false},
