@@ -144,6 +144,6 @@
 //   - config_check.go, hook.go (the webhook) and token.go set things up.
 //   - lint.go routes the jobs of workflow files; package lint does the work.
 //   - proof.go is mayfly test; package proof does the work.
-//   - demo.go runs the sample in a rehearsal; sim.go serves githubsim, and simpages.go
+//   - demo.go runs the sample in a rehearsal, demo_gitea.go in a real Gitea; sim.go serves githubsim, and simpages.go
 //     prints what its pages say.
 package main
