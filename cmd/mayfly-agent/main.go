@@ -2,7 +2,7 @@
 // socket of its container, or on AWS with calls to a function that it signs with
 // the task's role, starts the runner with what it got, tells how it goes and leaves.
 //
-//	mayfly-agent [--socket PATH | --url URL] -- COMMAND [ARGS...]
+//	mayfly-agent [--socket PATH | --url URL] [--docker] -- COMMAND [ARGS...]
 //
 // Its exit code is the runner's, or one of its own: 64 wrong usage, 69 no answer
 // to the claim in time, 77 claim refused, 126 the runner could not be started,
@@ -20,9 +20,11 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/agent"
+	"github.com/mayfly-ci/mayfly/internal/agent/podman"
 	"github.com/mayfly-ci/mayfly/internal/agent/signed"
 	"github.com/mayfly-ci/mayfly/internal/claim"
 	"github.com/mayfly-ci/mayfly/internal/fleet/cgroup"
+	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
 // version is set when building.
@@ -40,6 +42,8 @@ func run() int {
 	url := flags.String("url", "", "`address` of the claim function on AWS, instead of a socket")
 	within := flags.Duration("claim-within", 2*time.Minute, "`time` for the claim to be answered")
 	grace := flags.Duration("grace", 30*time.Second, "`time` between asking the runner to end and killing it")
+	docker := flags.Bool("docker", false, "give the runner a container engine for itself")
+	mirror := flags.String("docker-mirror", "", "`URL` of a mirror of Docker Hub for that engine")
 	printVersion := flags.Bool("version", false, "print the version")
 	switch err := flags.Parse(os.Args[1:]); {
 	case err == flag.ErrHelp:
@@ -63,6 +67,7 @@ func run() int {
 		fmt.Fprintln(flags.Output(), "mayfly-agent:", err)
 		return agent.ExitUsage
 	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	return agent.Run(ctx, agent.Config{
@@ -73,9 +78,20 @@ func run() int {
 		Stderr:  os.Stderr,
 		Within:  *within,
 		Grace:   *grace,
-		Log:     slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Log:     log,
+		Engine:  engine(*docker, *mirror, log),
 		Memory:  cgroup.Container,
 	})
+}
+
+// engine is how the runner gets a container engine; nil without one.
+func engine(wanted bool, mirror string, log *slog.Logger) func([]string) ([]string, error) {
+	if !wanted {
+		return nil
+	}
+	return func(env []string) ([]string, error) {
+		return podman.Listen(podman.Config{Folder: pool.DockerFolder, Socket: pool.DockerSocket, Mirror: mirror, Env: env, Log: log})
+	}
 }
 
 // channelTo is the channel to the claim function at url, or else to the socket.

@@ -136,7 +136,7 @@ func (s *side) phases() (all []string) {
 }
 
 // open opens the socket of a runner called r1 and returns its path and the desk.
-func open(t *testing.T, dir string, s *side) (string, *claim.Desk) {
+func open(t *testing.T, dir string, s *side) (string, *claim.SocketServer) {
 	t.Helper()
 	if s.gone == nil {
 		s.gone = make(chan claim.Report, 2)
@@ -247,7 +247,7 @@ func TestExitCodes(t *testing.T) {
 		{"exit 2", claim.Report{ExitCode: 2, Reason: "retryable error"}},
 		{"exit 3", claim.Report{ExitCode: 3, Reason: "runner wants to update itself: its version is too old"}},
 		{"exit 5", claim.Report{ExitCode: 5, Reason: "session conflict: another runner uses this registration"}},
-		{"exit 7", claim.Report{ExitCode: 7, Reason: "runner version deprecated: GitHub no longer takes it"}},
+		{listening + "exit 7", claim.Report{ExitCode: 7, Reason: "runner version deprecated: GitHub no longer takes it"}},
 		{listening + deprecated + "exit 0", claim.Report{ExitCode: 7, Reason: "runner version deprecated: GitHub no longer takes it"}},
 		{running + deprecated + "exit 0", claim.Report{Reason: "job done", Ran: true}},
 		{running + "exit 42", claim.Report{ExitCode: 42, Reason: "exit code 42", Ran: true}},
@@ -382,6 +382,34 @@ func TestBusyRunnerHasNoIdleLimit(t *testing.T) {
 	}
 	if slices.Contains(s.phases(), claim.PhaseLeaving) {
 		t.Errorf("a busy runner asked to leave: %v", s.phases())
+	}
+}
+
+// TestSevenOfNoRunner: the code by which GitHub's runner says that it is too old means nothing of another program.
+func TestSevenOfNoRunner(t *testing.T) {
+	for script, want := range map[string]int{
+		"echo hello; exit 7": agent.ExitForeign, listening + "exit 7": agent.ExitDeprecated,
+		`echo "An error occurred: too old"; exit 7`: agent.ExitDeprecated,
+	} {
+		s := &side{}
+		socket, _ := open(t, t.TempDir(), s)
+		_, wait := start(t, socket, script)
+		if end := wait(); end.code != want || s.last(t).ExitCode != want {
+			t.Errorf("%s: exit code %d and %+v, want %d", script, end.code, s.last(t), want)
+		}
+	}
+}
+
+// TestTotalLimitIsOfJob: a runner that waits for half its limit has all of it for its job.
+func TestTotalLimitIsOfJob(t *testing.T) {
+	s := &side{permit: claim.Permit{TotalLimit: 3 * enough}}
+	socket, _ := open(t, t.TempDir(), s)
+	_, wait := start(t, socket, listening+`sleep 2;`+running+`sleep 2;`+completed)
+	if end := wait(); end.code != 0 {
+		t.Errorf("exit code %d: %s", end.code, end.stderr)
+	}
+	if r := s.last(t); r.Reason != "job done" {
+		t.Errorf("reason %q, want job done", r.Reason)
 	}
 }
 

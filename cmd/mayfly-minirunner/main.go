@@ -46,7 +46,7 @@ const jitVariable = "ACTIONS_RUNNER_INPUT_JITCONFIG"
 const exitUsage = 64
 
 const usage = `mayfly-minirunner is a small stand-in for GitHub's own runner, as strict as that: it runs
-scripts, composite and JavaScript actions, but no containers.
+scripts, composite, JavaScript and Docker actions, services and job containers.
 For real work use https://github.com/actions/runner.
 
 usage: ACTIONS_RUNNER_INPUT_JITCONFIG=... mayfly-minirunner [--root FOLDER] [--work FOLDER]

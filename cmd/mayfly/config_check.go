@@ -10,9 +10,10 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/docker"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
+	"github.com/mayfly-ci/mayfly/internal/fleet/engine"
 	"github.com/mayfly-ci/mayfly/internal/fleet/sandbox"
-	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/machine"
+	"github.com/mayfly-ci/mayfly/internal/tool"
 )
 
 type configCheckCmd struct {
@@ -21,7 +22,7 @@ type configCheckCmd struct {
 }
 
 // Run reads the configuration as mayfly up does.
-func (c *configCheckCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
+func (c *configCheckCmd) Run(ctx context.Context, all *tool.Globals, screen *cli.Screen) error {
 	warnings, pools, err := c.check(ctx, all.Config)
 	var faults config.Faults
 	if err != nil && !(c.JSON && errors.As(err, &faults)) {
@@ -38,7 +39,7 @@ func (c *configCheckCmd) Run(ctx context.Context, all *commands, screen *cli.Scr
 	for _, w := range warnings {
 		fmt.Fprintln(screen.Out, screen.Paint(cli.Yellow, "warning:"), cli.Printable(w.Error()))
 	}
-	fmt.Fprintf(screen.Out, "%s: no faults, pools: %d\n", relative(all.Config), pools)
+	fmt.Fprintf(screen.Out, "%s: no faults, pools: %d\n", tool.Relative(all.Config), pools)
 	return nil
 }
 
@@ -57,10 +58,10 @@ func (c *configCheckCmd) check(ctx context.Context, path string) (warnings confi
 	}
 	warnings = append(s.Lint(machine), s.checkEngine(ctx)...)
 	if c.Secrets {
-		if err := s.resolve(); err != nil {
+		if err := s.ResolveSecrets(); err != nil {
 			return nil, 0, err
 		}
-		warnings = append(warnings, s.secrets.Lint(s.Config)...)
+		warnings = append(warnings, s.Secrets.Lint(s.Config)...)
 	}
 	return warnings, len(s.Pools), nil
 }
@@ -70,21 +71,15 @@ func (s *setup) checkSandbox() error {
 	if s.Platform == config.PlatformAWS || s.Launcher != machine.Sandbox {
 		return nil
 	}
-	for i, p := range s.limits.Pools {
+	for i, p := range s.Limits.Pools {
 		if err := sandbox.Check(p); err != nil {
-			return machine.SandboxFault(s.FaultAt(fmt.Sprintf("pools[%d].network", i), "%v", err))
+			var no *fleet.Refusal
+			key := ""
+			if errors.As(err, &no) {
+				key = "." + no.Key
+			}
+			return machine.Refused(s.FaultAt(fmt.Sprintf("pools[%d]%s", i, key), "pool %q: %v", p.Name, err), err)
 		}
-	}
-	return nil
-}
-
-// checkKey finds an App's key that is none.
-func (s *setup) checkKey() error {
-	if s.secrets.AppKey.IsZero() {
-		return nil
-	}
-	if _, err := github.ParseKey(s.secrets.AppKey); err != nil {
-		return s.FaultAt("github.app.private_key", "github.app.private_key %s: %v", s.GitHub.App.PrivateKey, err)
 	}
 	return nil
 }
@@ -98,7 +93,7 @@ func (s *setup) checkEngine(ctx context.Context) config.Faults {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	socket, err := docker.Find(ctx, s.sockets()...)
-	if err != nil && s.Engine.Socket == "" && s.Launcher == machine.Auto {
+	if err != nil && s.Engine.Socket == "" && s.Launcher == machine.Auto && !machine.EngineInstalled() {
 		return nil // runners are sandboxes then
 	} else if err != nil {
 		return s.Config.FaultAt("engine.socket", "%s: mayfly up will not start: %s", cli.Printable(err.Error()), machine.HowToStart())
@@ -110,6 +105,19 @@ func (s *setup) checkEngine(ctx context.Context) config.Faults {
 	var found config.Faults
 	for _, t := range troubles {
 		found = append(found, s.Config.FaultAt("engine.socket", "%s", t)...)
+	}
+	return append(found, s.checkIsolation(ctx, socket)...)
+}
+
+// checkIsolation finds pools that the engine on socket refuses.
+func (s *setup) checkIsolation(ctx context.Context, socket string) (found config.Faults) {
+	for i, p := range s.Limits.Pools {
+		var no *fleet.Refusal
+		if err := engine.Check(ctx, socket, p.Isolation); errors.As(err, &no) {
+			found = append(found, s.Config.FaultAt(fmt.Sprintf("pools[%d].%s", i, no.Key), "pool %q: %v: mayfly up will not start: %s", p.Name, err, no.Hint)...)
+		} else if err != nil {
+			found = append(found, s.Config.FaultAt("engine.socket", "pool %q cannot be checked: %v", p.Name, err)...)
+		}
 	}
 	return found
 }

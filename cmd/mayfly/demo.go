@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
@@ -21,6 +20,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 	"github.com/mayfly-ci/mayfly/internal/rehearsal"
 	"github.com/mayfly-ci/mayfly/internal/secret"
+	"github.com/mayfly-ci/mayfly/internal/tool"
 )
 
 // sample is the repository that the demo pushes.
@@ -37,6 +37,9 @@ const sampleRepository = "acme/web"
 type demoCmd struct {
 	Launcher string        `help:"Where runners run: ${enum}." enum:"auto,engine,sandbox" default:"auto"`
 	Image    string        `help:"Image of the runners, such as one of mayfly image list, in place of one from this machine's programs. For the launcher engine." placeholder:"IMAGE"`
+	Folder   string        `help:"Folder to push as the repository, in place of the built-in sample." type:"existingdir" placeholder:"DIR"`
+	Docker   bool          `help:"Give each runner a container engine for itself. With --image, of an image that has Podman."`
+	Mirror   string        `name:"docker-mirror" help:"Mirror of Docker Hub for these engines." placeholder:"URL"`
 	JSON     bool          `help:"Print one summary object."`
 	Keep     bool          `help:"Stay up after the sample: further pushes start further jobs."`
 	Listen   string        `help:"Address and port for deliveries." default:"127.0.0.1:0" placeholder:"HOST:PORT"`
@@ -63,9 +66,12 @@ type demoSummary struct {
 var errDemo = errors.New("demo: not all ended as meant")
 
 // Run runs the sample from push to empty inventory.
-func (c *demoCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) (err error) {
+func (c *demoCmd) Run(ctx context.Context, all *tool.Globals, screen *cli.Screen, log *slog.Logger) (err error) {
 	if c.Image != "" && c.Launcher != machine.Engine {
 		return cli.Usage(fmt.Errorf("--image with --launcher %s: only a container engine has images", c.Launcher), "add --launcher engine")
+	}
+	if c.Docker && c.Image == "" {
+		return cli.Usage(errors.New("--docker without --image: this machine's programs have no engine for a runner"), "add --image, of an image that mayfly image build made with image.docker: true")
 	}
 	if all.LogLevel == "info" { // the demo tells what happens itself
 		log = slog.New(slog.NewTextHandler(screen.Err, &slog.HandlerOptions{Level: slog.LevelError}))
@@ -82,7 +88,7 @@ func (c *demoCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, lo
 	progress := screen.Progress(time.Now)
 	s, err := rehearsal.Open(ctx, rehearsal.Config{
 		Launcher: c.Launcher, Sockets: engineSockets(), Image: c.Image, State: c.State, Listen: c.Listen, Secret: secret.New(c.Secret),
-		Repository: sampleRepository, Pools: demoPools(), Log: log, Progress: progress.Set,
+		Repository: sampleRepository, Pools: c.pools(), Log: log, Progress: progress.Set,
 	})
 	progress.End()
 	if err != nil {
@@ -117,12 +123,16 @@ func (c *demoCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, lo
 	return err
 }
 
-// demoPools are two kinds of runner that fit a small machine together.
-func demoPools() pool.Set {
-	resources := pool.Resources{CPUs: 0.5, Memory: 512 << 20}
+// pools are two kinds of runner that fit a small machine together.
+func (c *demoCmd) pools() pool.Set {
+	resources, isolation := pool.Resources{CPUs: 0.5, Memory: 512 << 20}, pool.Isolation{}
+	if c.Docker {
+		resources.Memory = 1 << 30
+		isolation = pool.Isolation{Privileges: pool.Sudo, Docker: pool.Docker{Engine: true, Disk: 4 << 30, Mirror: c.Mirror}}
+	}
 	return pool.Set{
-		{Name: "small", Labels: []string{"self-hosted", "linux", "small"}, Resources: resources, Max: 4, PIDs: 512},
-		{Name: "large", Labels: []string{"self-hosted", "linux", "large"}, Resources: resources, Max: 2, PIDs: 512},
+		{Name: "small", Labels: []string{"self-hosted", "linux", "small"}, Resources: resources, Max: 4, PIDs: 512, Isolation: isolation},
+		{Name: "large", Labels: []string{"self-hosted", "linux", "large"}, Resources: resources, Max: 2, PIDs: 512, Isolation: isolation},
 	}
 }
 
@@ -132,7 +142,7 @@ func (c *demoCmd) play(ctx context.Context, screen *cli.Screen, s *rehearsal.Reh
 	defer cancel()
 	changes := s.Sim.Subscribe()
 	defer changes.Close()
-	files, err := sampleFiles()
+	files, err := filesOf(c.source())
 	if err != nil {
 		return demoSummary{}, err
 	}
@@ -150,15 +160,32 @@ func (c *demoCmd) play(ctx context.Context, screen *cli.Screen, s *rehearsal.Reh
 	return c.conclude(ctx, screen, s)
 }
 
-// sampleFiles returns the sample repository, by path.
-func sampleFiles() (map[string]string, error) {
+// source is the repository that is pushed.
+func (c *demoCmd) source() fs.FS {
+	if c.Folder != "" {
+		return os.DirFS(c.Folder)
+	}
+	embedded, err := fs.Sub(sample, "sample")
+	if err != nil {
+		panic(err) // sample is a valid path
+	}
+	return embedded
+}
+
+// filesOf returns the files of a repository, by path, without its history.
+func filesOf(source fs.FS) (map[string]string, error) {
 	files := map[string]string{}
-	err := fs.WalkDir(sample, "sample", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+	err := fs.WalkDir(source, ".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
 			return err
+		case d.IsDir() && d.Name() == ".git":
+			return fs.SkipDir
+		case d.IsDir():
+			return nil
 		}
-		text, err := sample.ReadFile(path)
-		files[strings.TrimPrefix(path, "sample/")] = string(text)
+		text, err := fs.ReadFile(source, path)
+		files[path] = string(text)
 		return err
 	})
 	return files, err

@@ -72,6 +72,8 @@ func (actionsRunner) meaning(code int, ran bool) string {
 		return "session conflict: another runner uses this registration"
 	case code == ExitDeprecated:
 		return "runner version deprecated: GitHub no longer takes it"
+	case code == ExitForeign:
+		return "exit code 7 of a program that printed nothing of GitHub's runner"
 	}
 	return fmt.Sprintf("exit code %d", code)
 }

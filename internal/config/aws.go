@@ -175,6 +175,7 @@ func (p Pool) checkAWS(d *decoder, at string) {
 	case "none":
 		d.faultAt(at+".network", "%snetwork none: on AWS a runner claims over the network: want own", in)
 	}
+	p.checkIsolationOnAWS(d, at)
 	// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters_ec2.html
 	if p.CPUs < 0.125 || p.CPUs > 192 {
 		d.faultAt(at+".cpus", "%scpus %v: ECS has 0.125 to 192", in, p.CPUs)
@@ -182,6 +183,7 @@ func (p Pool) checkAWS(d *decoder, at string) {
 	if p.Memory < 4<<20 || p.Memory%(1<<20) != 0 {
 		d.faultAt(at+".memory", "%smemory %v: ECS counts in MiB: want whole ones", in, p.Memory)
 	}
+	p.checkSetupOnAWS(d, at)
 	for i, arn := range p.AWS.Policies {
 		if !regexp.MustCompile(`^arn:aws[a-z-]*:iam::(aws|\d{12}):policy/[\w+=,.@/-]+$`).MatchString(arn) {
 			d.faultAt(fmt.Sprintf("%s.aws.policies[%d]", at, i), "%spolicy %q: want the ARN of an IAM policy, such as arn:aws:iam::123456789012:policy/deploy-web", in, arn)

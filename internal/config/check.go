@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/event"
 )
 
 // minKeep is how long ids of events must be known.
@@ -28,6 +30,9 @@ func (c *Config) check(d *decoder) {
 	}
 	c.checkMetrics(d)
 	c.checkImage(d)
+	c.checkMirror(d)
+	c.checkSandbox(d)
+	c.checkProxy(d)
 	if keep := c.Archive.Keep; keep > 0 && keep < minKeep { // 0 is a fault that is said
 		d.faultAt("archive.keep", "reading archive: keep %v: want %v or more, as long as GitHub redelivers", c.Archive.Keep, minKeep)
 	}
@@ -48,6 +53,10 @@ func (c *Config) check(d *decoder) {
 		if d.has(at) {
 			d.checkName(at, "pool", p.Name, names)
 			d.checkPool(at, p)
+			c.checkWarm(d, at, p)
+			d.checkIsolation(at, p)
+			d.checkSetup(at, p)
+			c.checkMounts(d, at, p)
 		}
 	}
 	if c.Platform == PlatformAWS {
@@ -85,6 +94,11 @@ func (c *Config) checkImage(d *decoder) {
 	} {
 		if u, err := url.Parse(of.value); of.value != "" && (err != nil || !isWeb(u)) {
 			d.faultAt("image."+of.key, "reading image: %s %q: want an address, such as %s", of.key, of.value, of.example)
+		}
+	}
+	for i, p := range c.Image.Packages { // https://www.debian.org/doc/debian-policy/ch-controlfields.html#source
+		if !regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+)?$`).MatchString(p) {
+			d.faultAt(fmt.Sprintf("image.packages[%d]", i), "reading image: packages %q: want the name of a package, such as libpq-dev or libpq-dev=16.4-1", p)
 		}
 	}
 	owner, name, _ := strings.Cut(c.Image.Canary, "/")
@@ -202,7 +216,7 @@ func redacted(u *url.URL) string {
 
 // mayflyRule reports whether a name is that of one of mayfly's own rules.
 func mayflyRule(name string) bool {
-	return slices.Contains([]string{"jobs", "launch", "remove", "check"}, name)
+	return slices.Contains(event.OwnRules(), name)
 }
 
 func (d *decoder) checkPool(at string, p Pool) {

@@ -40,12 +40,14 @@ type Config struct {
 	AWS      AWS      `yaml:"aws" doc:"The stack on AWS."`
 	Listen   string   `yaml:"listen" default:"127.0.0.1:8080" doc:"Address and port for deliveries. Put a TLS proxy in front of it."`
 	State    string   `yaml:"state" default:"/var/lib/mayfly" doc:"Folder for the database and for files of runners. A relative path starts at the folder of this file."`
-	Launcher string   `yaml:"launcher" default:"auto" enum:"auto|engine|sandbox" doc:"What runs runners: the API of Docker or Podman (engine), bubblewrap (sandbox), or the first one available (auto)."`
+	Launcher string   `yaml:"launcher" default:"auto" enum:"auto|engine|sandbox" doc:"What runs runners: the API of Docker or Podman (engine), bubblewrap (sandbox), or an engine if one is installed and else the sandbox (auto)."`
 	Engine   Engine   `yaml:"engine" doc:"The container engine."`
 	Sandbox  Sandbox  `yaml:"sandbox" doc:"The sandbox. It has no images: runners see this machine's /usr and the programs listed here."`
 	Image    Image    `yaml:"image" doc:"The runner image that mayfly builds; see docs/image.md."`
+	Mirror   string   `yaml:"docker_mirror" doc:"A mirror of Docker Hub, such as https://mirror.example.com, for the engines that runners get with docker: engine."`
 	Host     Capacity `yaml:"host" doc:"The capacity that all runners share. By default the whole machine."`
 	Archive  Archive  `yaml:"archive" doc:"How many events to keep, for replays and lists. On AWS, aws.retention_days sets this."`
+	Proxy    Proxy    `yaml:"proxy" doc:"The HTTP proxy for runners, their jobs and the build of the image. Mayfly itself uses the one in its own environment, HTTPS_PROXY."`
 	Metrics  Metrics  `yaml:"metrics" doc:"Metrics for Prometheus."`
 	Rules    []Rule   `yaml:"rules" doc:"Your own rules on the event bus, in addition to mayfly's."`
 	Pools    []Pool   `yaml:"pools" required:"yes" doc:"The kinds of runner. A job gets its runner from the first pool that has all its labels and allows its repository."`
@@ -85,14 +87,16 @@ type Engine struct {
 
 // Sandbox is what sandboxes have besides the machine's /usr.
 type Sandbox struct {
-	Programs map[string]string `yaml:"programs" doc:"Files or folders of this machine to mount: path here, path inside. At least GitHub's runner, at /home/runner, where it can write to its own folder."`
+	Runner   string            `yaml:"runner" doc:"The folder of this machine where GitHub's runner is unpacked, such as /opt/actions-runner. Each runner gets it as its own at /home/runner, where it can write and update itself."`
+	Programs map[string]string `yaml:"programs" doc:"More files or folders of this machine to mount: path here, path inside. They are read-only unless they are below /home/runner."`
 }
 
 // Image is the image of runners that mayfly builds.
 type Image struct {
-	Source string `yaml:"source" doc:"The folder with the Dockerfile, as written by mayfly image eject. By default the source built into mayfly."`
-	Base   string `yaml:"base" doc:"The image to build on, preferably with its digest. By default the one in the Dockerfile."`
-	Docker bool   `yaml:"docker" default:"false" doc:"Add Docker's command line and buildx. They need an engine that you provide."`
+	Source   string   `yaml:"source" doc:"The folder with the Dockerfile, as written by mayfly image eject. By default the source built into mayfly."`
+	Base     string   `yaml:"base" doc:"The image to build on, preferably with its digest. By default the one in the Dockerfile."`
+	Packages []string `yaml:"packages" doc:"More packages of the base's distribution to install, such as [libpq-dev, postgresql-client]."`
+	Docker   bool     `yaml:"docker" default:"false" doc:"Add Docker's command line, buildx, compose and Podman, which pools with docker: engine need."`
 
 	Watch     bool   `yaml:"watch" default:"true" doc:"Build an image of each new release of GitHub's runner, test it with a canary job, and start runners from it if that passes. Applies to pools without an image."`
 	Keep      int    `yaml:"keep" min:"1" default:"3" doc:"How many good images to keep for mayfly image rollback, including the current one."`
@@ -158,11 +162,45 @@ type Pool struct {
 	Image        string        `yaml:"image" doc:"The container image. By default the one that mayfly builds and keeps up to date; see image. The sandbox has no images."`
 	Command      []string      `yaml:"command" default:"/home/runner/run.sh" doc:"The runner's program and its arguments, inside the container."`
 	Network      string        `yaml:"network" default:"own" enum:"own|host|none" doc:"What a runner can reach: everything but this machine's loopback (own), everything that this machine can (host), or nothing (none)."`
+	Privileges   string        `yaml:"privileges" default:"strict" enum:"strict|sudo|host-root" doc:"What a job can become in its container: only an ordinary user (strict), root by sudo in a user namespace, so that it is not root on the host (sudo), or root by sudo without a user namespace, where an escape is root on the host (host-root)."`
+	Runtime      string        `yaml:"runtime" doc:"The OCI runtime for the pool's runners, such as runsc (gVisor) or kata. The container engine must know it. By default the engine's own default."`
+	Docker       string        `yaml:"docker" default:"none" enum:"none|engine" doc:"Whether each runner gets a container engine for itself (engine): docker build, docker run, services, job containers and Docker actions work, and no job sees the host's engine."`
+	DockerDisk   Bytes         `yaml:"docker_disk" default:"20GiB" doc:"With docker: engine, how much its images, containers and volumes may take on the disk."`
 	ReadOnlyRoot bool          `yaml:"read_only_root" default:"false" doc:"Make the image read-only, except home, /tmp, /run and /var/tmp. Not for images with the runner's program in its home, such as GitHub's."`
+	Warm         Warm          `yaml:"warm" doc:"Runners that listen before there is a job, so that a job starts at once. They count like busy ones, and make room for jobs that wait."`
+	SharedMemory Bytes         `yaml:"shm" doc:"The size of /dev/shm, which browsers and databases use. It counts as memory. By default half of memory, at most 2GiB."`
+	Ulimits      Ulimits       `yaml:"ulimits" doc:"Limits for each process, such as {nofile: 65536, core: 0, stack: 8388608 unlimited}: one value, or a soft and a hard one. By default nofile is 65536, or the most that the engine can give."`
+	Env          Env           `yaml:"env" doc:"Environment variables of the runner and its jobs. Not for secrets: every job can read them."`
+	Mounts       []Mount       `yaml:"mounts" doc:"Files, folders or volumes that all jobs of the pool see."`
+	DNS          []string      `yaml:"dns" doc:"Addresses of name servers. By default those of the engine. Not in the sandbox."`
+	Hooks        Hooks         `yaml:"hooks" doc:"Scripts of this machine that GitHub's runner runs around each job. Not on AWS, where they belong into the image."`
 	RunnerGroup  int64         `yaml:"runner_group" min:"1" default:"1" doc:"The id of the GitHub runner group. 1 is the default group."`
 	IdleLimit    time.Duration `yaml:"idle_limit" default:"5m" doc:"A runner that gets no job for this long exits."`
-	TotalLimit   time.Duration `yaml:"total_limit" default:"6h" doc:"A runner older than this is stopped, even in the middle of a job."`
+	TotalLimit   time.Duration `yaml:"total_limit" default:"6h30m" doc:"A job that runs for longer is stopped with its runner. GitHub cancels a job after its timeout-minutes, 360 by default: keep this above."`
 	AWS          PoolOnAWS     `yaml:"aws" doc:"Settings that apply on AWS only."`
+}
+
+// Env are environment variables.
+type Env map[string]string
+
+// Mount is what containers of a pool see of this machine.
+type Mount struct {
+	Source   string `yaml:"source" required:"yes" doc:"A file or folder of this machine, as a path with a slash in it, or the name of a volume of the engine."`
+	Target   string `yaml:"target" required:"yes" doc:"The absolute path inside. In the sandbox not below /usr."`
+	Writable bool   `yaml:"writable" default:"false" doc:"Let jobs write to it. What one job leaves there, all later ones of the pool get."`
+}
+
+// Hooks are scripts around a job.
+// https://docs.github.com/en/actions/how-tos/manage-runners/self-hosted-runners/run-scripts
+type Hooks struct {
+	Started   string `yaml:"started" doc:"The script to run before the steps of a job, ending in .sh. If it fails, so does the job."`
+	Completed string `yaml:"completed" doc:"The script to run after the steps of a job, ending in .sh."`
+}
+
+// Proxy is an HTTP proxy.
+type Proxy struct {
+	URL    string   `yaml:"url" doc:"Its address, such as http://proxy.example.com:3128. Without credentials, which every job could read."`
+	Except []string `yaml:"except" doc:"Hosts and domains to reach without it, such as .example.com."`
 }
 
 // Read reads the file at path. What is wrong with its contents is [Faults].
@@ -205,7 +243,10 @@ func (c *Config) PoolSet() pool.Set {
 			Name: p.Name, Labels: p.Labels, Repositories: p.Repositories, Max: p.Max,
 			Resources: pool.Resources{CPUs: p.CPUs, Memory: int64(p.Memory)}, PIDs: p.PIDs,
 			Image: p.Image, Command: p.Command, Network: pool.Network(p.Network), ReadOnlyRoot: p.ReadOnlyRoot,
+			Isolation:      p.isolation(c.Mirror),
 			OfOrganization: c.RunnersAt() == "organization", RunnerGroup: p.RunnerGroup, IdleLimit: p.IdleLimit, TotalLimit: p.TotalLimit,
+			Warm:  c.warm(p),
+			Setup: c.setup(p),
 		}
 	}
 	return set

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -31,14 +32,16 @@ webhook:
 listen: "[::1]:8080"
 archive: {keep: 100h, max_size: 2GiB}
 metrics: {listen: "127.0.0.1:9464"}
+proxy: {url: "http://proxy:3128", except: [.example.com]}
 state: state
 launcher: engine
 platform: machine
 aws: {region: eu-west-1, stack: ci, source: s3, vpc: vpc-01234567, subnets: [subnet-01234567], public_addresses: false, functions_in_vpc: true, vpc_endpoints: true, retention_days: 30, alarm_email: a@example.com, hosts: {amd64_types: [c7i.large], arm64_types: [c7g.large], min: 1, max: 2, spot: true, on_demand_base: 1, disk: 100GiB}}
 engine: {socket: /run/podman/podman.sock}
-sandbox: {programs: {/opt/actions-runner: /home/runner}}
-image: {source: image, base: registry.example.com/debian@sha256:00, docker: true, watch: false, keep: 2, feed: "http://127.0.0.1:1", downloads: "http://127.0.0.1:2", canary_repository: acme/canary}
+sandbox: {runner: /opt/actions-runner, programs: {/opt/tools: /opt/tools}}
+image: {source: image, base: registry.example.com/debian@sha256:00, packages: [libpq-dev, gcc=4.2+b1], docker: true, watch: false, keep: 2, feed: "http://127.0.0.1:1", downloads: "http://127.0.0.1:2", canary_repository: acme/canary}
 host: {cpus: 7.5, memory: 32GiB}
+docker_mirror: https://mirror.example.com
 rules:
   - name: failed
     pattern: {source: [github.com], detail: {action: [completed], size: [{numeric: [">", 0, "<=", 5]}]}}
@@ -56,11 +59,33 @@ pools:
     image: registry.example.com/runner@sha256:00
     command: [/runner, --once]
     network: none
+    privileges: sudo
+    runtime: runsc
+    docker: engine
+    docker_disk: 5GiB
     read_only_root: true
+    shm: 300MiB
+    ulimits: {nofile: 1024 65536, core: 0, memlock: unlimited}
+    env: {LANG: de_DE.UTF-8, HTTP_PROXY: http://other:1}
+    mounts: [{source: ./tools/, target: /opt/tools/}, {source: maven, target: /home/runner/.m2, writable: true}]
+    dns: [10.0.0.2]
+    hooks: {started: started.sh}
     runner_group: 7
     idle_limit: 90s
     total_limit: 1h30m
 `
+
+// proxyEnv is what the proxy of whole makes of a pool's environment.
+func proxyEnv(more map[string]string) map[string]string {
+	env := map[string]string{}
+	for _, name := range []string{"http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"} {
+		env[name] = "http://proxy:3128"
+	}
+	env["no_proxy"] = "localhost,127.0.0.1,.example.com"
+	env["NO_PROXY"] = env["no_proxy"]
+	maps.Copy(env, more)
+	return env
+}
 
 func parse(t *testing.T, src string) *config.Config {
 	t.Helper()
@@ -82,14 +107,16 @@ func TestParse(t *testing.T) {
 		Launcher: "engine",
 		Platform: "machine",
 		Engine:   config.Engine{Socket: "/run/podman/podman.sock"},
-		Sandbox:  config.Sandbox{Programs: map[string]string{"/opt/actions-runner": "/home/runner"}},
+		Sandbox:  config.Sandbox{Runner: "/opt/actions-runner", Programs: map[string]string{"/opt/tools": "/opt/tools"}},
 		Image: config.Image{
-			Source: "image", Base: "registry.example.com/debian@sha256:00", Docker: true,
+			Source: "image", Base: "registry.example.com/debian@sha256:00", Docker: true, Packages: []string{"libpq-dev", "gcc=4.2+b1"},
 			Keep: 2, Feed: "http://127.0.0.1:1", Downloads: "http://127.0.0.1:2", Canary: "acme/canary",
 		},
+		Mirror:  "https://mirror.example.com",
 		Host:    config.Capacity{CPUs: 7.5, Memory: 32 << 30},
 		Archive: config.Archive{Keep: 100 * time.Hour, MaxSize: 2 << 30},
 		Metrics: config.Metrics{Listen: "127.0.0.1:9464"},
+		Proxy:   config.Proxy{URL: "http://proxy:3128", Except: []string{".example.com"}},
 		AWS: config.AWS{
 			Region: "eu-west-1", Stack: "ci", Source: "s3", VPC: "vpc-01234567", Subnets: []string{"subnet-01234567"}, FunctionsInVPC: true, Endpoints: true,
 			RetentionDays: 30, Email: "a@example.com",
@@ -110,13 +137,25 @@ func TestParse(t *testing.T) {
 		{
 			Name: "small", Labels: []string{"self-hosted", "linux", "x64"},
 			Resources: pool.Resources{CPUs: 2, Memory: 4 << 30}, PIDs: 4096, Command: []string{"/home/runner/run.sh"},
-			Network: pool.NetworkOwn, RunnerGroup: 1, IdleLimit: 5 * time.Minute, TotalLimit: 6 * time.Hour,
+			Network: pool.NetworkOwn, RunnerGroup: 1, IdleLimit: 5 * time.Minute, TotalLimit: 390 * time.Minute,
+			Isolation: pool.Isolation{Privileges: pool.Strict},
+			Setup:     pool.Setup{SharedMemory: 2 << 30, Env: proxyEnv(nil)},
 		},
 		{
 			Name: "big", Labels: []string{"self-hosted", "linux", "x64", "big"}, Repositories: []string{"acme/*"}, Max: 10,
 			Resources: pool.Resources{CPUs: 4, Memory: 3 << 29}, PIDs: 100, Image: "registry.example.com/runner@sha256:00",
 			Command: []string{"/runner", "--once"}, Network: pool.NetworkNone, ReadOnlyRoot: true,
 			RunnerGroup: 7, IdleLimit: 90 * time.Second, TotalLimit: 90 * time.Minute,
+			Isolation: pool.Isolation{Privileges: pool.Sudo, Runtime: "runsc", Docker: pool.Docker{Engine: true, Disk: 5 << 30, Mirror: "https://mirror.example.com"}},
+			Setup: pool.Setup{
+				SharedMemory: 300 << 20, DNS: []string{"10.0.0.2"},
+				Env: proxyEnv(map[string]string{"LANG": "de_DE.UTF-8", "HTTP_PROXY": "http://other:1", "ACTIONS_RUNNER_HOOK_JOB_STARTED": "/opt/mayfly/hooks/started.sh"}),
+				Mounts: []pool.Mount{
+					{Source: "/etc/mayfly/tools", Target: "/opt/tools"}, {Source: "maven", Target: "/home/runner/.m2", Writable: true},
+					{Source: "/etc/mayfly/started.sh", Target: "/opt/mayfly/hooks/started.sh"},
+				},
+				Ulimits: map[string]pool.Ulimit{"nofile": {Soft: 1024, Hard: 65536}, "core": {}, "memlock": {Soft: pool.Unlimited, Hard: pool.Unlimited}},
+			},
 		},
 	}
 	if diff := cmp.Diff(wantPools, c.PoolSet()); diff != "" {
@@ -130,7 +169,7 @@ func TestParse(t *testing.T) {
 // TestDefaultsAreOfPool: what a pool has that says nothing is the same in a file
 // and in code.
 func TestDefaultsAreOfPool(t *testing.T) {
-	got := parse(t, whole).PoolSet()[0]
+	got := parse(t, good).PoolSet()[0]
 	want := pool.Pool{Name: got.Name, Labels: got.Labels, Image: got.Image}.WithDefaults()
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
 // Bytes is an amount of memory or data, written with a unit: 4GiB, 512MiB, 1.5GB. As in Kubernetes,
@@ -113,6 +115,8 @@ func kindOf(t reflect.Type) kind {
 		return kind{"size", "a number and a unit, such as 4GiB", "string", `^[0-9.]+ *([KMGTkmgt][Ii]?[Bb]?)$`}
 	case reflect.TypeFor[time.Duration]():
 		return kind{"duration", "a number of more than 0 and a unit, such as 30s, 5m, 6h or 2d", "string", `^([0-9.]+(ms|s|m|h|d))+$`}
+	case reflect.TypeFor[pool.Ulimit]():
+		return kind{"limit", "a number or unlimited, or two of them, the soft limit and a hard one that is no lower", "string", `^([0-9]+|unlimited)( +([0-9]+|unlimited))?$`}
 	case reflect.TypeFor[SecretRef]():
 		return kind{"reference", "env:NAME or file:PATH: secrets are not written in this file", "string", `^(env|file):[^ ].*$`}
 	}
@@ -134,6 +138,8 @@ func set(v reflect.Value, text string) bool {
 	switch p := v.Addr().Interface().(type) {
 	case *Bytes:
 		*p, ok = parseBytes(text)
+	case *pool.Ulimit:
+		*p, ok = parseUlimit(text)
 	case *SecretRef:
 		*p, ok = parseReference(text)
 	case *time.Duration:

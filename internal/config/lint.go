@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -33,10 +34,13 @@ func (c *Config) Lint(machine pool.Resources) Faults {
 	for i := range c.Pools {
 		l.shadow(i)
 		l.size(i)
+		l.warm(i)
 		l.labels(i)
 		if c.Platform == PlatformMachine {
 			l.network(i)
+			l.mounts(i)
 			l.program(i)
+			l.isolation(i)
 		}
 	}
 	if c.Webhook.At == "" {
@@ -153,6 +157,26 @@ func (l *linter) network(i int) {
 	}
 }
 
+// mounts warns of what jobs share, and of what is not there.
+func (l *linter) mounts(i int) {
+	p := l.config.Pools[i]
+	for j, m := range p.Mounts {
+		at, source := fmt.Sprintf("pools[%d].mounts[%d]", i, j), l.config.source(m.Source)
+		if m.Writable {
+			l.warn(at, "pool %q: mount %q is writable: a job can leave there what the next one runs, also one of a pull request: "+
+				"limit the pool to repositories that trust each other", p.Name, m.Source)
+		}
+		if _, err := os.Stat(source); path.IsAbs(source) && err != nil {
+			l.warn(at, "pool %q: mount %q: there is no such file or folder on this machine", p.Name, m.Source)
+		}
+	}
+	for key, script := range map[string]string{"started": p.Hooks.Started, "completed": p.Hooks.Completed} {
+		if _, err := os.Stat(l.config.Abs(script)); script != "" && err != nil {
+			l.warn(fmt.Sprintf("pools[%d].hooks.%s", i, key), "pool %q: hook %q: there is no such file on this machine", p.Name, script)
+		}
+	}
+}
+
 // program warns of GitHub's runner where the sandbox has it read-only, or not at all: it writes
 // beside itself.
 func (l *linter) program(i int) {
@@ -161,19 +185,19 @@ func (l *linter) program(i int) {
 		return
 	}
 	program, at := path.Clean(p.Command[0]), fmt.Sprintf("pools[%d].command", i)
-	for _, inside := range l.config.Sandbox.Programs {
+	for _, inside := range l.config.SandboxPrograms() {
 		switch inside = path.Clean(inside); {
 		case !below(program, inside):
 		case below(inside, pool.Home):
 			return
 		default:
 			l.warn(at, "pool %q: command %q is read-only in the sandbox, and GitHub's runner writes beside itself: "+
-				"want its folder at %s in sandbox.programs", p.Name, p.Command[0], pool.Home)
+				"set sandbox.runner to its folder, which mounts it at %s", p.Name, p.Command[0], pool.Home)
 			return
 		}
 	}
-	l.warn(at, "pool %q: command %q is not in the sandbox: want the folder of GitHub's runner in sandbox.programs, "+
-		"such as /opt/actions-runner: %s", p.Name, p.Command[0], pool.Home)
+	l.warn(at, "pool %q: command %q is not in the sandbox: set sandbox.runner to the folder where GitHub's runner is unpacked, "+
+		"such as /opt/actions-runner", p.Name, p.Command[0])
 }
 
 // below reports whether file is folder or in it.

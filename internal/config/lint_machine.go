@@ -39,6 +39,10 @@ func (l *linter) files() {
 			l.warn("image.source", "image.source %q: there is no such folder: mayfly image eject writes one", source)
 		}
 	}
+	if folder := c.Sandbox.Runner; folder != "" && !c.isProgram(filepath.Join(c.Abs(folder), "run.sh")) {
+		l.warn("sandbox.runner", "sandbox.runner %q: there is no run.sh in it: unpack actions-runner-linux-*.tar.gz there, "+
+			"from https://github.com/actions/runner/releases", folder)
+	}
 	for host := range c.Sandbox.Programs {
 		if _, err := os.Stat(c.Abs(host)); err != nil {
 			l.warn("sandbox.programs", "sandbox.programs %q: there is no such file or folder on this machine", host)

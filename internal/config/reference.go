@@ -62,7 +62,7 @@ func (f field) kindName() string {
 	case f.typ.Kind() == reflect.Struct:
 		return "section"
 	case f.typ.Kind() == reflect.Map:
-		return "paths"
+		return kindOf(f.typ.Elem()).name + "s by name"
 	case f.typ.Kind() == reflect.Slice && f.typ.Elem().Kind() == reflect.Struct:
 		return "list of sections"
 	case f.typ.Kind() == reflect.Slice:

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
+	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
 // A schema is the part of JSON Schema, draft 7, that mayfly.yaml needs. Editors
@@ -79,11 +80,19 @@ func (f field) schema() (s schema) {
 	if name, ok := s.Type.(string); ok && !f.required && len(f.enum) == 0 {
 		s.Type = []string{name, "null"}
 	}
+	if f.typ.Kind() == reflect.Struct {
+		if short := shortOf(f.typ); short != nil {
+			s.Type = append(s.Type.([]string), kindOf(short.typ).json)
+		}
+	}
 	return s
 }
 
 func scalarSchema(t reflect.Type) schema {
 	k := kindOf(t)
+	if t == reflect.TypeFor[pool.Ulimit]() {
+		return schema{Type: []string{"integer", "string"}, Pattern: k.form}
+	}
 	return schema{Type: k.json, Pattern: k.form}
 }
 

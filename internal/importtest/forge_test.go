@@ -15,7 +15,7 @@ import (
 // have a forge.Forge; only the configuration, who opens the forge that it means, the agent's
 // programs and the commands say a name.
 func TestNobodyKnowsWhichForge(t *testing.T) {
-	knows := []string{"internal/gitea", "internal/forgetest", "internal/forges", "internal/config", "internal/agent", "cmd/mayfly"}
+	knows := []string{"internal/gitea", "internal/forgetest", "internal/forges", "internal/config", "internal/agent", "internal/tool", "cmd/mayfly"}
 	seen := map[string]bool{}
 	for _, root := range []string{"../../internal", "../../cmd"} {
 		err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
@@ -62,7 +62,7 @@ func saysGitea(path string) (bool, error) {
 // TestForgesAreOpenedInOnePlace: both implementations are known to forges alone, and GitHub's, beside
 // it, to what there is at GitHub only.
 func TestForgesAreOpenedInOnePlace(t *testing.T) {
-	atGitHub := []string{"internal/github", "internal/forges", "internal/proof", "internal/rehearsal", "internal/aws", "internal/simulation", "cmd"}
+	atGitHub := []string{"internal/github", "internal/forges", "internal/proof", "internal/rehearsal", "internal/aws", "internal/simulation", "internal/tool", "cmd"}
 	for _, p := range list(t) {
 		for _, imp := range p.Imports {
 			imp, ours := strings.CutPrefix(imp, module)

@@ -24,7 +24,7 @@ func (in Tick) apply(t *tx) {
 func (t *tx) sweepRunner(r Runner) {
 	switch {
 	case r.Leaving != "" && t.since(r.Since) >= t.limits.Leaving:
-		t.end(r, fmt.Sprintf("nothing was heard of its removal for %s", t.limits.Leaving))
+		t.end(r, fmt.Sprintf("its removal was not confirmed within %s", t.limits.Leaving))
 	case r.Leaving != "":
 		if t.requestDue(&r, t.limits.Ask) {
 			t.requestRemoval(r, r.Leaving)
@@ -64,7 +64,9 @@ func (s *State) deadline(r Runner) (at time.Time, why string) {
 			at, why = until, fmt.Sprintf(format, limit)
 		}
 	}
-	consider(r.Started, graced(p.TotalLimit, s.limits.Grace), "older than %s")
+	if r.State != RunnerBusy { // else its job has as long as it is long
+		consider(r.Started, graced(p.TotalLimit, s.limits.Grace), "older than %s")
+	}
 	switch r.State {
 	case RunnerStarting:
 		if r.Started.IsZero() {
@@ -81,6 +83,7 @@ func (s *State) deadline(r Runner) (at time.Time, why string) {
 	case RunnerIdle:
 		consider(r.Since, graced(p.IdleLimit, s.limits.Grace), "idle for %s")
 	case RunnerBusy:
+		consider(r.Since, graced(p.TotalLimit, s.limits.Grace), "its job has run for more than %s")
 		consider(r.Done, s.limits.Grace, "its job ended %s ago")
 	}
 	return at, why
@@ -184,7 +187,7 @@ func (t *tx) checkDue(j Job) bool { return !j.CheckAt.IsZero() && !t.now.Before(
 func (t *tx) check(silent []Job) {
 	slices.SortStableFunc(silent, func(a, b Job) int { return a.CheckAt.Compare(b.CheckAt) })
 	for _, j := range silent[:min(len(silent), t.limits.Checks)] {
-		t.emit(CheckJob{Job: j.Key, Scope: j.Scope, Reason: fmt.Sprintf("%s, and nothing more was heard", j.State)})
+		t.emit(CheckJob{Job: j.Key, Scope: j.Scope, Reason: fmt.Sprintf("%s, without further reports", j.State)})
 		j.CheckAt = t.now.Add(t.maxSilence(j))
 		t.setJob(j)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/disk"
 )
 
-// controlClient speaks to the socket in the folder state.
+// controlClient returns a client of the control socket in the folder state.
 func controlClient(state string) *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
@@ -31,21 +31,29 @@ func controlClient(state string) *http.Client {
 
 // Ask has the mayfly up, or the stand-in, that uses the folder state carry out an order.
 func Ask[Out any](ctx context.Context, state, path string, in any) (out Out, err error) {
-	body, err := json.Marshal(in)
+	resp, err := send(ctx, state, path, in)
 	if err != nil {
 		return out, err
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://mayfly"+path, bytes.NewReader(body))
-	if err != nil {
-		return out, err
-	}
-	resp, err := controlClient(state).Do(r)
-	if err != nil {
-		return out, cli.Hint(cli.WithCode(fmt.Errorf("asking mayfly up: %w", err), cli.ExitBusy),
-			"mayfly up has the database and does not answer: it is starting or ending, or of an older version; try again")
 	}
 	defer resp.Body.Close()
 	return readAnswer[Out](resp)
+}
+
+func send(ctx context.Context, state, path string, in any) (*http.Response, error) {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://mayfly"+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	resp, err := controlClient(state).Do(r)
+	if err != nil {
+		return nil, cli.Hint(cli.WithCode(fmt.Errorf("asking mayfly up: %w", err), cli.ExitBusy),
+			"mayfly up has the database and does not answer: it is starting or ending, or of an older version; try again")
+	}
+	return resp, nil
 }
 
 func readAnswer[Out any](resp *http.Response) (out Out, err error) {

@@ -18,11 +18,10 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// A canary at the forge is one job in a repository of the user's, which runs on a runner
-// that is made for it and for nothing else: its only label has a name of its own. The
-// ledger knows nothing of either.
+// A canary at the forge is one job in a repository of the user, on a runner made for it alone: its
+// only label is unique. The ledger knows neither.
 const (
-	ForgeCanaryFile   = "mayfly-canary.yml" // the workflow, of which docs/image.md has the text
+	ForgeCanaryFile   = "mayfly-canary.yml" // the workflow, whose text is in docs/image.md
 	forgeCanaryInput  = "runner"            // its input: the label
 	forgeCanaryWithin = 10 * time.Minute
 )
@@ -38,19 +37,19 @@ type dispatcher interface {
 func (m *Machine) tryAtForge(ctx context.Context, candidate image.Image) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, forgeCanaryWithin, fmt.Errorf("the canary job in %s was not done within %v", m.config.Image.Canary, forgeCanaryWithin))
 	defer cancel()
-	forge, ok := m.joins.Forge.(dispatcher)
+	at, ok := m.pipeline.Forge.(dispatcher)
 	if !ok {
-		return fmt.Errorf("canary in %s: %s has no call to start it", m.config.Image.Canary, m.joins.Forge.Name())
+		return fmt.Errorf("canary in %s: %s has no call to start it", m.config.Image.Canary, m.pipeline.Forge.Name())
 	}
 	name := "canary-" + strings.ToLower(rand.Text()[:10])
 	c := &soloClaim{permit: claim.Permit{Job: "canary", Scope: m.config.Image.Canary, Labels: []string{name}, Group: 1, TotalLimit: forgeCanaryWithin}}
-	desk, err := claim.New(claim.Config{Dir: filepath.Join(m.config.State, "canary"), Ledger: c, Forge: m.joins.ClaimForge(), Log: m.config.Log})
+	sockets, err := claim.New(claim.Config{Dir: filepath.Join(m.config.State, "canary"), Ledger: c, Forge: m.pipeline.ClaimForge(), Log: m.config.Log})
 	if err != nil {
 		return err
 	}
 	defer m.fleet.Lend(name)()
-	defer func() { err = errors.Join(err, m.endForgeCanary(context.WithoutCancel(ctx), forge, desk, name)) }()
-	dir, err := desk.Open(name)
+	defer func() { err = errors.Join(err, m.endForgeCanary(context.WithoutCancel(ctx), at, sockets, name)) }()
+	dir, err := sockets.Open(name)
 	if err != nil {
 		return err
 	}
@@ -58,23 +57,22 @@ func (m *Machine) tryAtForge(ctx context.Context, candidate image.Image) (err er
 	if err != nil {
 		return err
 	}
-	if err := forge.Dispatch(ctx, m.config.Image.Canary, ForgeCanaryFile, map[string]string{forgeCanaryInput: name}); err != nil {
+	if err := at.Dispatch(ctx, m.config.Image.Canary, ForgeCanaryFile, map[string]string{forgeCanaryInput: name}); err != nil {
 		return err
 	}
-	if err := m.launcher.Start(ctx, fleet.Spec{
-		Runner: name, Pool: p.Name, Job: "canary", Image: string(candidate.Digest), Command: p.Command, Resources: p.Resources,
-		PIDs: p.PIDs, Network: p.Network, ReadOnlyRoot: p.ReadOnlyRoot, ClaimDir: dir,
-	}); err != nil {
+	spec := fleet.SpecOf(p)
+	spec.Runner, spec.Job, spec.Image, spec.ClaimDir = name, "canary", string(candidate.Digest), dir
+	if err := m.launcher.Start(ctx, spec); err != nil {
 		return err
 	}
 	exit, err := m.launcher.Wait(ctx, name)
 	if err != nil {
 		return errors.Join(context.Cause(ctx), err)
 	}
-	return m.judgeForgeCanary(ctx, forge, name, exit, c.last())
+	return m.judgeForgeCanary(ctx, at, name, exit, c.last())
 }
 
-// canaryPool is the first pool whose runners start from images like the candidate.
+// canaryPool returns the first pool whose runners start from built images.
 func (m *Machine) canaryPool() (pool.Pool, error) {
 	for _, p := range m.pools() {
 		if p.Image == "" {
@@ -84,7 +82,7 @@ func (m *Machine) canaryPool() (pool.Pool, error) {
 	return pool.Pool{}, errors.New("no pool starts runners from built images any more")
 }
 
-// judgeForgeCanary asks the forge how the job ended that a runner had.
+// judgeForgeCanary asks the forge for the conclusion of the runner's job.
 func (m *Machine) judgeForgeCanary(ctx context.Context, at dispatcher, name string, exit fleet.Exit, words string) error {
 	job, err := at.JobFor(ctx, m.config.Image.Canary, name)
 	switch {
@@ -98,15 +96,15 @@ func (m *Machine) judgeForgeCanary(ctx context.Context, at dispatcher, name stri
 	return fmt.Errorf("canary in %s: the job ended with %s: %s", m.config.Image.Canary, job.Conclusion, job.URL)
 }
 
-// endForgeCanary leaves nothing behind: no container, registration, claim, and no job that
-// waits for a runner which will not come.
-func (m *Machine) endForgeCanary(ctx context.Context, at dispatcher, desk *claim.Desk, name string) error {
+// endForgeCanary leaves nothing behind: no container, registration or claim, and no job waiting for
+// a runner that will not come.
+func (m *Machine) endForgeCanary(ctx context.Context, at dispatcher, sockets *claim.SocketServer, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	errs := []error{m.launcher.Stop(ctx, name, 10*time.Second), desk.Close(name), desk.Shutdown(ctx)}
+	errs := []error{m.launcher.Stop(ctx, name, 10*time.Second), sockets.Close(name), sockets.Shutdown(ctx)}
 	scope, err := forge.ParseScope(m.config.Image.Canary)
 	if err == nil {
-		err = m.joins.Forge.ForgetRunner(ctx, scope, name)
+		err = m.pipeline.Forge.ForgetRunner(ctx, scope, name)
 	}
 	errs = append(errs, err)
 	job, err := at.JobFor(ctx, m.config.Image.Canary, name)
@@ -119,13 +117,13 @@ func (m *Machine) endForgeCanary(ctx context.Context, at dispatcher, desk *claim
 	return errors.Join(errs...)
 }
 
-// A soloClaim is the ledger of one runner: it may claim, until it has.
+// A soloClaim is the ledger of a single runner, which may claim until it is registered.
 type soloClaim struct {
 	permit claim.Permit
 
 	mu         sync.Mutex
 	registered bool   // guarded by mu
-	words      string // the agent's last; guarded by mu
+	words      string // the agent's last words; guarded by mu
 }
 
 // Claim implements claim.Ledger.

@@ -7,20 +7,22 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/docker"
+	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// A Trouble is something that a person should know of what runs runners, and what can be
-// done.
+// A Trouble is something that people should know about what runs runners, and what they can do.
 type Trouble struct {
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
 }
 
-// String is both, for a line.
+// String returns both in one line.
 func (t Trouble) String() string {
 	if t.Hint == "" {
 		return t.Message
@@ -28,24 +30,58 @@ func (t Trouble) String() string {
 	return t.Message + ": " + t.Hint
 }
 
-// A Standing is how what runs runners stands, as mayfly up sees it.
+// A Standing is how a running machine is doing, by its own word.
 type Standing struct {
-	Troubles []Trouble `json:"troubles"`
+	Parts    []Part    `json:"parts"`    // that it needs to be ready
+	Troubles []Trouble `json:"troubles"` // of what runs runners
 }
 
-// standing is what commands that only read ask of a running machine.
+// A Part is how one part of a machine is doing.
+type Part struct {
+	Name  string    `json:"name"`
+	OK    bool      `json:"ok"`
+	State string    `json:"state"`
+	Since time.Time `json:"since"`         // zero before the first look
+	Fix   string    `json:"fix,omitempty"` // the next thing to do, unless it is OK
+}
+
+// parts are those of /readyz, with what to do.
+func (m *Machine) parts() (all []Part) {
+	looks := m.looks()
+	for _, v := range m.vitals.ready("") {
+		p := Part{Name: v.Name, OK: v.OK, State: v.State, Since: v.Since}
+		if !v.OK {
+			p.Fix = looks[v.Name].hint
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// standing answers commands that only read.
 func (m *Machine) standing(ctx context.Context, _ struct{}) (s Standing, err error) {
+	s.Parts = m.parts()
 	if m.engine != nil {
 		if _, err := docker.Find(ctx, m.engineSocket); err != nil {
+			s.Parts = slices.DeleteFunc(s.Parts, func(p Part) bool { return p.Name == partLauncher }) // the trouble says more
 			s.Troubles = append(s.Troubles, Trouble{
 				"the container engine does not answer: no runner can start, those that run go on: " + err.Error(), HowToStart(),
 			})
 		}
 	}
-	return Standing{append(s.Troubles, m.unheld...)}, nil
+	s.Troubles = append(s.Troubles, m.unheld...)
+	for _, p := range m.pools() {
+		if p.Isolation.Privileges == pool.HostRoot {
+			s.Troubles = append(s.Troubles, Trouble{
+				fmt.Sprintf("pool %q has privileges: host-root: a job that escapes from its container is root on this machine", p.Name),
+				"privileges: sudo gives jobs root in a user namespace",
+			})
+		}
+	}
+	return s, nil
 }
 
-// EngineLimits tells of the limits that the engine on socket does not hold.
+// EngineLimits returns a trouble if the engine on socket does not enforce limits.
 func EngineLimits(ctx context.Context, socket string) ([]Trouble, error) {
 	unheld, err := docker.Unheld(ctx, socket)
 	if err != nil || len(unheld) == 0 {
@@ -57,7 +93,7 @@ func EngineLimits(ctx context.Context, socket string) ([]Trouble, error) {
 	}}, nil
 }
 
-// sandboxLimits tells of sandboxes without limits.
+// sandboxLimits returns a trouble if sandboxes have no limits.
 func sandboxLimits(limited bool) []Trouble {
 	if limited {
 		return nil
@@ -65,25 +101,31 @@ func sandboxLimits(limited bool) []Trouble {
 	return []Trouble{{"sandboxes are not held to cpus, memory, pids: a job can take more of this machine than its pool says", "run mayfly up as root"}}
 }
 
-// noteTroubles logs troubles at the start.
+// noteTroubles logs troubles at startup.
 func (m *Machine) noteTroubles(list []Trouble) {
 	for _, t := range list {
 		m.config.Log.Warn(t.Message, "hint", t.Hint)
 	}
 }
 
-// noEngine gives an error that no engine answers the hint that fits this machine.
-func noEngine(err error, named bool) error {
+// noEngine adds the hint that fits this machine to the error that no engine answers.
+func noEngine(err error, launch Launch) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return cli.Hint(err, "run mayfly as a user who may use the socket: root, or for Docker a member of the group docker")
-	case named:
+	case launch.Named:
 		return cli.Hint(err, "%s; engine.socket names another socket, and without it the usual places are tried", HowToStart())
+	}
+	if launch.Kind == Auto {
+		return cli.Hint(err, "%s; or set launcher: sandbox", HowToStart())
 	}
 	return cli.Hint(err, "%s", HowToStart())
 }
 
-// HowToStart says how to get an engine that answers: it may be installed and not run.
+// EngineInstalled reports whether this machine has an engine, running or not.
+func EngineInstalled() bool { return isInstalled("podman") || isInstalled("dockerd") }
+
+// HowToStart returns how to start an engine: it may be installed but not running.
 func HowToStart() string { return HowToStartWith(isInstalled, os.Geteuid() == 0) }
 
 func isInstalled(program string) bool {

@@ -33,9 +33,13 @@ type Pool struct {
 	// runner's program is in there, as in GitHub's own. The sandbox is always so.
 	ReadOnlyRoot bool
 
+	Warm      Warm      // runners that listen before there is a job
+	Isolation Isolation // of its containers from their host
+	Setup     Setup     // of its containers
+
 	RunnerGroup int64         // id of the GitHub runner group; 1 is the default group
 	IdleLimit   time.Duration // a runner that got no job for this long leaves
-	TotalLimit  time.Duration // a runner older than this is stopped, busy or not
+	TotalLimit  time.Duration // a job that has run for longer is stopped with its runner, as is a runner this old without a job
 }
 
 // Folders of every container.
@@ -115,11 +119,14 @@ func containsFold(list []string, s string) bool {
 
 // Default figures of a pool that names none.
 const (
-	DefaultCPUs       = 2
-	DefaultMemory     = 4 << 30
-	DefaultPIDs       = 4096
-	DefaultIdleLimit  = 5 * time.Minute
-	DefaultTotalLimit = 6 * time.Hour // GitHub's own limit for a job is 5 days, for hosted runners 6 hours
+	DefaultCPUs      = 2
+	DefaultMemory    = 4 << 30
+	DefaultPIDs      = 4096
+	DefaultIdleLimit = 5 * time.Minute
+
+	// DefaultTotalLimit is more than the 360 minutes after which GitHub cancels a job that does not say otherwise.
+	// https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idtimeout-minutes
+	DefaultTotalLimit = 390 * time.Minute
 )
 
 // WithDefaults returns p with every figure that is zero set to its default.
@@ -131,6 +138,8 @@ func (p Pool) WithDefaults() Pool {
 	p.RunnerGroup = cmp.Or(p.RunnerGroup, 1)
 	p.IdleLimit = cmp.Or(p.IdleLimit, DefaultIdleLimit)
 	p.TotalLimit = cmp.Or(p.TotalLimit, DefaultTotalLimit)
+	p.Isolation = p.Isolation.WithDefaults()
+	p.Setup = p.Setup.WithDefaults(p.Resources.Memory)
 	if len(p.Command) == 0 {
 		p.Command = []string{Home + "/run.sh"}
 	}

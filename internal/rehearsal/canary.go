@@ -181,9 +181,10 @@ type listening struct {
 func (l listening) Stop(ctx context.Context, runner string, grace time.Duration) error {
 	const most = 20
 	if e, ok := l.Launcher.(*engine.Launcher); ok {
-		if text, err := e.Logs(ctx, runner, most); err == nil && strings.TrimSpace(text) != "" {
+		var text strings.Builder
+		if err := e.Logs(ctx, runner, fleet.LogQuery{Lines: most}, &text); err == nil && strings.TrimSpace(text.String()) != "" {
 			l.last.mu.Lock()
-			l.last.said = strings.TrimSpace(text)
+			l.last.said = strings.TrimSpace(text.String())
 			l.last.mu.Unlock()
 		}
 	}

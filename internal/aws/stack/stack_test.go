@@ -121,6 +121,24 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestSetup: what a pool's containers have is in its task definition; what it does not say has Mayfly's default there.
+func TestSetup(t *testing.T) {
+	for pools, wants := range map[string][]string{
+		small: {"SharedMemorySize: 2048", "{ Name: nofile, SoftLimit: 65536, HardLimit: 65536 }"},
+		"- {name: a, labels: [b], shm: 300MiB, ulimits: {nofile: 1024 4096, memlock: unlimited}, env: {A: '\"b\" ${C}'}, dns: [10.0.0.2, 10.0.0.3]}\n": {
+			`{ Name: A, Value: "\"b\" ${C}" }`, `DnsServers: ["10.0.0.2", "10.0.0.3"]`,
+			"SharedMemorySize: 300", "{ Name: memlock, SoftLimit: -1, HardLimit: -1 }", "{ Name: nofile, SoftLimit: 1024, HardLimit: 4096 }",
+		},
+	} {
+		body := string(render(t, settings(t, "", pools)))
+		for _, want := range wants {
+			if !strings.Contains(body, want) {
+				t.Errorf("the template of %s lacks %s", pools, want)
+			}
+		}
+	}
+}
+
 func TestResources(t *testing.T) {
 	got, err := stack.Resources(render(t, settings(t, "", mixed)))
 	if err != nil {

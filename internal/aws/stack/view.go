@@ -3,6 +3,7 @@ package stack
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/config"
+	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
 // A view is what template.yaml sees.
@@ -37,6 +39,7 @@ type poolView struct {
 	CPUUnits        int    // 1024 to a processor
 	MemoryMiB       int64
 	TmpfsMiB        int64 // of each folder in memory
+	SharedMiB       int64 // of /dev/shm
 }
 
 // A hostsView is what hosts.yaml sees.
@@ -112,11 +115,20 @@ func poolViewOf(p Pool) poolView {
 		CPUUnits:        int(math.Round(p.Resources.CPUs * 1024)),
 		MemoryMiB:       p.Resources.Memory >> 20,
 		TmpfsMiB:        max(p.Resources.Memory>>22, 1),
+		SharedMiB:       max(p.Setup.SharedMemory>>20, 1),
 	}
+	v.Setup.Ulimits = withFiles(p.Setup.Ulimits)
 	if len(p.Policies) > 0 {
 		v.Role = v.ID + "Role"
 	}
 	return v
+}
+
+// withFiles adds the default of nofile to limits, if they do not name it. ECS hosts have less.
+func withFiles(limits map[string]pool.Ulimit) map[string]pool.Ulimit {
+	all := map[string]pool.Ulimit{"nofile": {Soft: pool.DefaultFiles, Hard: pool.DefaultFiles}}
+	maps.Copy(all, limits)
+	return all
 }
 
 // hostsOf returns the hosts of an architecture.

@@ -142,7 +142,7 @@ func (r Registry) Push(t *testing.T, store *docker.Images, name, content string)
 
 // send makes one request of the protocol of registries.
 // https://github.com/opencontainers/distribution-spec/blob/main/spec.md#push
-func send(t *testing.T, method, url, kind string, body []byte) {
+func send(t testing.TB, method, url, kind string, body []byte) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, url, bytes.NewReader(body))
 	if err != nil {

@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -29,6 +31,7 @@ import (
 type Config struct {
 	Socket   string // of the engine, as from docker.Find
 	Instance string // one per Mayfly on an engine, [a-z0-9-]; names what it makes there
+	Folder   string // for disks of runners with an engine; made when it is needed
 	Agent    string // mayfly-agent on the host, absolute; static, or the images have what it links
 	Log      *slog.Logger
 }
@@ -36,10 +39,11 @@ type Config struct {
 // A Launcher starts and stops containers. It implements [fleet.Launcher].
 type Launcher struct {
 	*docker.Images
-	config Config
-	api    *client.Client
-	podman bool
-	ends   *ends
+	config    Config
+	api       *client.Client
+	podman    bool
+	mostFiles int64 // that a process may have open
+	ends      *ends
 
 	network sync.Mutex // held while the network is made
 }
@@ -60,8 +64,11 @@ func New(ctx context.Context, config Config) (*Launcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Launcher{Images: docker.NewImages(api), config: config, api: api, podman: podman}
+	l := &Launcher{Images: docker.NewImages(api), config: config, api: api, podman: podman, mostFiles: mostFiles(config.Socket)}
 	l.ends = newEnds(api, l.mine(), config.Log)
+	if err := l.sweepDisks(ctx, time.Now()); err != nil {
+		config.Log.Warn("removing disks without a runner", "err", err)
+	}
 	return l, nil
 }
 
@@ -74,15 +81,18 @@ func (l *Launcher) Close() error {
 
 // Start implements [fleet.Launcher]. An image that is not there is pulled.
 func (l *Launcher) Start(ctx context.Context, spec fleet.Spec) error {
-	err := l.start(ctx, spec)
+	err := l.createAndRun(ctx, spec)
 	if err != nil {
+		if _, there := l.inspect(context.WithoutCancel(ctx), spec.Runner); errors.Is(there, errNotThere) {
+			err = errors.Join(err, l.removeDisk(spec.Runner))
+		}
 		return fmt.Errorf("starting runner %s: %w", spec.Runner, err)
 	}
 	return nil
 }
 
-func (l *Launcher) start(ctx context.Context, spec fleet.Spec) error {
-	options, err := l.options(spec)
+func (l *Launcher) createAndRun(ctx context.Context, spec fleet.Spec) error {
+	options, err := l.options(ctx, spec)
 	if err != nil {
 		return err
 	}
@@ -215,7 +225,9 @@ func exitOf(s container.State) fleet.Exit {
 // Stop implements [fleet.Launcher]. Engines count grace in whole seconds.
 func (l *Launcher) Stop(ctx context.Context, runner string, grace time.Duration) error {
 	there, err := l.inspect(ctx, runner)
-	if errors.Is(err, fleet.ErrNotFound) {
+	if errors.Is(err, errNotThere) {
+		return l.removeDisk(runner)
+	} else if errors.Is(err, fleet.ErrNotFound) {
 		return nil
 	} else if err != nil {
 		return err
@@ -251,7 +263,7 @@ func (l *Launcher) remove(ctx context.Context, runner string) error {
 	for try := 1; ; try++ {
 		_, err := l.api.ContainerRemove(ctx, runner, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 		if err == nil || errdefs.IsNotFound(err) {
-			return nil
+			return l.removeDisk(runner)
 		} else if try == tries {
 			return fmt.Errorf("removing runner %s: %w", runner, err)
 		}
@@ -288,10 +300,17 @@ func (l *Launcher) Purge(ctx context.Context) error {
 	for _, c := range all {
 		errs = append(errs, l.remove(ctx, c.Runner))
 	}
-	errs = append(errs, l.removeNetwork(ctx))
+	errs = append(errs, l.removeNetwork(ctx), l.sweepDisks(ctx, time.Now().Add(2*halfMade)), removeIfThere(filepath.Join(l.config.Folder, "tun")))
 	left, err := l.List(ctx)
 	if err != nil || len(left) > 0 {
 		errs = append(errs, fmt.Errorf("%d containers are left: %v", len(left), left), err)
 	}
 	return errors.Join(errs...)
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
 }

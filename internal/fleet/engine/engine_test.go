@@ -31,13 +31,13 @@ func TestMain(m *testing.M) { fleettest.Main(m, nil) }
 // A subject is the launcher of a test, and the engine that it is on.
 type subject struct {
 	fleettest.Subject
-	socket, instance string
+	socket, instance, folder string
 }
 
 // on returns containers of the engine on socket, with an image of this machine's tools.
 func on(t testing.TB, socket string) subject {
 	t.Helper()
-	s, image := subject{socket: socket, instance: "t" + strings.ToLower(rand.Text()[:10])}, hosttools.NewName("engine-test")
+	s, image := subject{socket: socket, instance: "t" + strings.ToLower(rand.Text()[:10]), folder: t.TempDir()}, hosttools.NewName("engine-test")
 	l := s.open(t, socket)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -66,7 +66,7 @@ func on(t testing.TB, socket string) subject {
 // open returns a launcher of the instance on a socket of its engine.
 func (s subject) open(t testing.TB, socket string) *Launcher {
 	t.Helper()
-	l, err := New(t.Context(), Config{Socket: socket, Instance: s.instance, Agent: fleettest.Self(t)})
+	l, err := New(t.Context(), Config{Socket: socket, Instance: s.instance, Folder: s.folder, Agent: fleettest.Self(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func testOwnNetwork(t *testing.T, s subject) {
 // testHalfMade leaves what a crash between create and start leaves.
 func testHalfMade(t *testing.T, s subject) {
 	l, r := s.open(t, s.socket), s.NewRunner(t, "exit 5")
-	options, err := l.options(r.Spec)
+	options, err := l.options(t.Context(), r.Spec)
 	if err != nil {
 		t.Fatal(err)
 	}

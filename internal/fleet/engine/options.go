@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -28,7 +30,7 @@ func (l *Launcher) mine() client.Filters {
 }
 
 // options returns the container of spec.
-func (l *Launcher) options(spec fleet.Spec) (client.ContainerCreateOptions, error) {
+func (l *Launcher) options(ctx context.Context, spec fleet.Spec) (client.ContainerCreateOptions, error) {
 	network, err := l.networkMode(spec.Network)
 	if err := errors.Join(spec.Check(), err); err != nil {
 		return client.ContainerCreateOptions{}, err
@@ -39,6 +41,10 @@ func (l *Launcher) options(spec fleet.Spec) (client.ContainerCreateOptions, erro
 	if spec.Image == "" {
 		return client.ContainerCreateOptions{}, fmt.Errorf("pool %q: image is missing", spec.Pool)
 	}
+	host := l.hostConfig(spec, network)
+	if err := l.isolate(ctx, host, spec); err != nil {
+		return client.ContainerCreateOptions{}, err
+	}
 	return client.ContainerCreateOptions{
 		Name: spec.Runner,
 		Config: &container.Config{
@@ -46,12 +52,13 @@ func (l *Launcher) options(spec fleet.Spec) (client.ContainerCreateOptions, erro
 			Hostname:   spec.Runner,
 			Entrypoint: spec.Args(),
 			Cmd:        []string{}, // not the image's
+			Env:        spec.Setup.Environ(),
 			StopSignal: "SIGTERM",
 			Labels: map[string]string{
 				labelInstance: l.config.Instance, labelRunner: spec.Runner, labelPool: spec.Pool, labelJob: spec.Job,
 			},
 		},
-		HostConfig: l.hostConfig(spec, network),
+		HostConfig: host,
 	}, nil
 }
 
@@ -59,8 +66,6 @@ func (l *Launcher) hostConfig(spec fleet.Spec, network container.NetworkMode) *c
 	pids := int64(spec.PIDs)
 	host := &container.HostConfig{
 		NetworkMode: network,
-		CapDrop:     []string{"ALL"},
-		SecurityOpt: []string{"no-new-privileges"},
 		// Of a runner's output the last megabyte is kept, and only until it is removed.
 		LogConfig: container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "1m"}},
 		// An image of a user's own lacks it, as GitHub's does. Where an image has it, runtimes give
@@ -74,16 +79,13 @@ func (l *Launcher) hostConfig(spec fleet.Spec, network container.NetworkMode) *c
 			NanoCPUs:   int64(spec.Resources.CPUs * 1e9),
 			Memory:     spec.Resources.Memory,
 			MemorySwap: spec.Resources.Memory, // memory and swap together: no swap
-			// Podman does not apply its defaults to requests, and without them asks for
-			// more than root may give where it lacks CAP_SYS_RESOURCE.
-			Ulimits: []*container.Ulimit{
-				{Name: "nofile", Soft: 8192, Hard: 16384}, {Name: "nproc", Soft: 16384, Hard: 32768},
-			},
+			Ulimits:    l.ulimits(spec.Setup),
 		},
 	}
 	if pids > 0 {
 		host.PidsLimit = &pids
 	}
+	furnish(host, spec.Setup)
 	if spec.ReadOnlyRoot {
 		host.ReadonlyRootfs = true
 		scratch(host)
@@ -99,6 +101,23 @@ func scratch(host *container.HostConfig) {
 	const options = "rw,nosuid,nodev,exec,mode=1777"
 	host.Tmpfs["/tmp"], host.Tmpfs["/var/tmp"] = options, options
 	host.Mounts = append(host.Mounts, mount.Mount{Type: mount.TypeVolume, Target: pool.Home})
+}
+
+// furnish gives a container what s says, besides its environment and limits.
+func furnish(host *container.HostConfig, s pool.Setup) {
+	host.ShmSize = s.SharedMemory
+	for _, m := range s.Mounts {
+		kind := mount.TypeBind
+		if m.OfVolume() {
+			kind = mount.TypeVolume
+		}
+		host.Mounts = append(host.Mounts, mount.Mount{Type: kind, Source: m.Source, Target: m.Target, ReadOnly: !m.Writable})
+	}
+	for _, server := range s.DNS {
+		if addr, err := netip.ParseAddr(server); err == nil { // the configuration is checked
+			host.DNS = append(host.DNS, addr)
+		}
+	}
 }
 
 func readOnly(host, inside string) mount.Mount {

@@ -36,8 +36,8 @@ func Main(m *testing.M, roles map[string]func()) {
 // goes to the claim socket.
 func agent(args []string) int {
 	at := slices.Index(args, "--")
-	if at != 2 || args[0] != "--socket" || len(args) == 3 {
-		fmt.Fprintf(os.Stderr, "arguments %q: want --socket PATH -- COMMAND\n", args)
+	if at < 2 || args[0] != "--socket" || len(args) == at+1 {
+		fmt.Fprintf(os.Stderr, "arguments %q: want --socket PATH [FLAGS] -- COMMAND\n", args)
 		return 90
 	}
 	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: args[1], Net: "unix"})
@@ -49,8 +49,9 @@ func agent(args []string) int {
 	if err != nil {
 		return 92
 	}
-	cmd := exec.Command(args[3], args[4:]...)
+	cmd := exec.Command(args[at+1], args[at+2:]...)
 	cmd.Stdout, cmd.Stderr = out, out
+	fmt.Print("line 1\nline 2\nline 3\n")
 	terms := make(chan os.Signal, 1)
 	signal.Notify(terms, syscall.SIGTERM)
 	if err := cmd.Start(); err != nil {
@@ -59,6 +60,7 @@ func agent(args []string) int {
 	}
 	go func() {
 		for s := range terms {
+			fmt.Println("terminated")
 			cmd.Process.Signal(s)
 		}
 	}()

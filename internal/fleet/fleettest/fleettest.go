@@ -78,6 +78,11 @@ func Run(t *testing.T, s Subject) {
 		"network":                       testNetwork,
 		"read-only root":                testReadOnlyRoot,
 		"runner's cache":                testCache,
+		"shared memory":                 testSharedMemory,
+		"limits of processes":           testUlimits,
+		"environment":                   testEnvironment,
+		"mounts":                        testMounts,
+		"logs":                          testLogs,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

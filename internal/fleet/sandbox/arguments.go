@@ -4,6 +4,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/mayfly-ci/mayfly/internal/fleet"
@@ -30,7 +31,7 @@ func settings() []string {
 		"/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d",
 		"/etc/hosts", "/etc/host.conf", "/etc/gai.conf", "/etc/nsswitch.conf", "/etc/resolv.conf",
 		"/etc/os-release", "/etc/debian_version", "/etc/lsb-release",
-		"/etc/protocols", "/etc/services", "/etc/localtime", "/etc/mime.types",
+		"/etc/protocols", "/etc/services", "/etc/localtime", "/etc/timezone", "/etc/mime.types",
 		"/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/ssl/openssl.cnf", "/etc/ca-certificates", "/etc/pki/ca-trust", "/etc/pki/tls/certs",
 	}
 }
@@ -49,7 +50,7 @@ func (l *Launcher) arguments(r run, spec fleet.Spec, laid []binding, sources *st
 		args = append(args, "--share-net")
 	}
 	args = append(args, l.files(r, spec, laid, sources)...)
-	args = append(args, environment()...)
+	args = append(args, environment(spec.Setup.Environ())...)
 	return append(args, "--chdir", home, "--")
 }
 
@@ -76,6 +77,9 @@ func (l *Launcher) files(r run, spec fleet.Spec, laid []binding, sources *stage)
 	add("--ro-bind", sources.path(r.path("passwd")), "/etc/passwd")
 	add("--ro-bind", sources.path(r.path("group")), "/etc/group")
 	add("--proc", "/proc", "--dev", "/dev")
+	if size := spec.Setup.SharedMemory; size > 0 && l.sizes {
+		add("--perms", "1777", "--size", strconv.FormatInt(size, 10), "--tmpfs", "/dev/shm")
+	}
 	add("--perms", "1777", "--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/var", "--perms", "1777", "--dir", "/var/tmp")
 	add("--bind", sources.path(r.path("home")), home)
 	for _, m := range laid {
@@ -86,19 +90,26 @@ func (l *Launcher) files(r run, spec fleet.Spec, laid []binding, sources *stage)
 			add("--ro-bind", sources.path(host), inside)
 		}
 	}
+	for _, m := range spec.Setup.Mounts {
+		bind := "--ro-bind"
+		if m.Writable {
+			bind = "--bind"
+		}
+		add(bind, sources.path(m.Source), m.Target)
+	}
 	add("--ro-bind", sources.path(l.config.Agent), fleet.AgentPath)
 	add("--ro-bind", sources.path(spec.ClaimDir), fleet.ClaimMount)
 	add("--remount-ro", "/")
 	return args
 }
 
-// environment is all that the agent finds in its environment.
-func environment() []string {
+// environment is all that the agent finds in its environment; the later of a name counts.
+func environment(more []string) []string {
 	args := []string{"--clearenv"}
-	for _, v := range []string{
+	for _, v := range append([]string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"HOME=" + home, "USER=runner", "LOGNAME=runner", "SHELL=/bin/bash", "LANG=C.UTF-8",
-	} {
+	}, more...) {
 		name, value, _ := strings.Cut(v, "=")
 		args = append(args, "--setenv", name, value)
 	}

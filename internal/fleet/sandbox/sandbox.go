@@ -30,7 +30,10 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -54,6 +57,7 @@ type Launcher struct {
 	config  Config
 	bwrap   string // path of bubblewrap
 	noNest  bool   // bubblewrap can forbid further user namespaces
+	sizes   bool   // bubblewrap can bound what is in memory
 	asRoot  bool
 	cache   cache
 	groups  cgroup.Tree
@@ -79,7 +83,7 @@ func New(ctx context.Context, config Config) (*Launcher, error) {
 		return nil, fmt.Errorf("folder of the sandbox: %w", err)
 	}
 	config.Log = cmp.Or(config.Log, slog.New(slog.DiscardHandler))
-	l := &Launcher{config: config, bwrap: path, asRoot: os.Geteuid() == 0, busy: map[string]chan struct{}{}}
+	l := &Launcher{config: config, bwrap: path, asRoot: isRoot(), busy: map[string]chan struct{}{}}
 	if err := l.try(ctx); err != nil {
 		return nil, err
 	}
@@ -92,10 +96,11 @@ func New(ctx context.Context, config Config) (*Launcher, error) {
 func (l *Launcher) try(ctx context.Context) error {
 	help, _ := exec.CommandContext(ctx, l.bwrap, "--help").CombinedOutput()
 	l.noNest = bytes.Contains(help, []byte("--disable-userns"))
+	l.sizes = bytes.Contains(help, []byte("--size"))
 	cmd := exec.CommandContext(ctx, l.bwrap, "--unshare-user", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "true")
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
-	l.become(cmd.SysProcAttr, l.uid("trial"))
+	become(cmd.SysProcAttr, l.uid("trial"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: bubblewrap makes no sandbox here: %w: %s", fleet.ErrUnsupported, err, bytes.TrimSpace(out))
 	}
@@ -121,15 +126,51 @@ func (l *Launcher) findGroups() {
 // Limited reports whether runners are kept within their resources.
 func (l *Launcher) Limited() bool { return l.limited }
 
-// Check reports whether runners of p can run in a sandbox: those that want a
-// network of Mayfly's own cannot, and are not quietly given another.
-func Check(p pool.Pool) error { return checkNetwork(p.Network) }
+// Check reports whether a sandbox can be what runners of p are to have, by the first
+// [fleet.Refusal]: none is quietly given something else.
+func Check(p pool.Pool) error { return check(fleet.SpecOf(p)) }
+
+func check(spec fleet.Spec) error {
+	if err := checkNetwork(spec.Network); err != nil {
+		return err
+	}
+	if err := checkMounts(spec.Setup); err != nil {
+		return err
+	}
+	return checkUlimits(spec.Setup)
+}
+
+// checkMounts finds what only an engine has.
+func checkMounts(s pool.Setup) error {
+	if len(s.DNS) > 0 {
+		return &fleet.Refusal{
+			Key: "dns", Err: errors.New("is for a network of Mayfly's own, which the sandbox does not have"),
+			Hint: "set the name servers of the machine, in /etc/resolv.conf, or use a container engine",
+		}
+	}
+	for i, m := range s.Mounts {
+		at := fmt.Sprintf("mounts[%d]", i)
+		switch {
+		case m.OfVolume():
+			return &fleet.Refusal{Key: at, Err: fmt.Errorf("%q: the sandbox has no volumes", m.Source), Hint: "mount a folder of this machine, with its path"}
+		case slices.ContainsFunc(programs(), func(folder string) bool { return m.Target == folder || strings.HasPrefix(m.Target, folder+"/") }):
+			return &fleet.Refusal{
+				Key: at, Err: fmt.Errorf("%q: the sandbox has this machine's %s, and nothing can be mounted below it", m.Target, path.Dir(m.Target)),
+				Hint: "mount it below /opt or " + pool.Home,
+			}
+		}
+	}
+	return nil
+}
 
 func checkNetwork(n pool.Network) error {
 	if n == pool.NetworkHost || n == pool.NetworkNone {
 		return nil
 	}
-	return fmt.Errorf("network %q: %w: want host or none in the sandbox", n, fleet.ErrUnsupported)
+	return &fleet.Refusal{
+		Key: "network", Err: fmt.Errorf("%q: the sandbox has host or none", n),
+		Hint: "set network: host or network: none for the pool, or use a container engine",
+	}
 }
 
 // The user ids of sandboxes on the host, when root starts them: a range that
@@ -148,9 +189,11 @@ func (l *Launcher) uid(runner string) uint32 {
 	return firstUID + h.Sum32()%uids
 }
 
+func isRoot() bool { return os.Geteuid() == 0 }
+
 // become makes the process that attr is for one of uid, when this one is root.
-func (l *Launcher) become(attr *syscall.SysProcAttr, uid uint32) {
-	if l.asRoot {
+func become(attr *syscall.SysProcAttr, uid uint32) {
+	if isRoot() {
 		attr.Credential = &syscall.Credential{Uid: uid, Gid: uid}
 	}
 }

@@ -19,7 +19,7 @@ import (
 
 // Start implements [fleet.Launcher].
 func (l *Launcher) Start(ctx context.Context, spec fleet.Spec) error {
-	if err := errors.Join(spec.Check(), checkNetwork(spec.Network)); err != nil {
+	if err := errors.Join(spec.Check(), check(spec)); err != nil {
 		return err
 	}
 	release, err := l.hold(ctx, spec.Runner)
@@ -36,7 +36,7 @@ func (l *Launcher) Start(ctx context.Context, spec fleet.Spec) error {
 		}
 	}
 	r = run{l.config.Folder + "/" + spec.Runner}
-	if err := l.start(ctx, r, spec); err != nil {
+	if err := l.createAndRun(ctx, r, spec); err != nil {
 		// The context of a start that was given up does not stop its clean-up.
 		clean := context.WithoutCancel(ctx)
 		return errors.Join(fmt.Errorf("starting runner %s: %w", spec.Runner, err), r.stop(clean, 0), l.remove(r))
@@ -44,7 +44,7 @@ func (l *Launcher) Start(ctx context.Context, spec fleet.Spec) error {
 	return nil
 }
 
-func (l *Launcher) start(ctx context.Context, r run, spec fleet.Spec) error {
+func (l *Launcher) createAndRun(ctx context.Context, r run, spec fleet.Spec) error {
 	uid := l.uid(spec.Runner)
 	if err := l.furnish(r, spec, uid); err != nil {
 		return err
@@ -62,7 +62,7 @@ func (l *Launcher) start(ctx context.Context, r run, spec fleet.Spec) error {
 	if err := l.launch(r, spec, laid, uid); err != nil {
 		return err
 	}
-	return r.started(ctx)
+	return r.awaitStart(ctx)
 }
 
 // furnish makes the folder of r.
@@ -109,14 +109,16 @@ func (l *Launcher) launch(r run, spec fleet.Spec, laid []binding, uid uint32) er
 	if l.asRoot {
 		sources.folder = stageFolder
 	}
-	args := l.arguments(r, spec, laid, &sources)
-	cmd := exec.Command(l.bwrap, append(args, spec.Args()...)...)
+	args := append(limiting(spec.Setup), l.bwrap)
+	args = append(args, l.arguments(r, spec, laid, &sources)...)
+	args = append(args, spec.Args()...)
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = []string{} // not nil, which would mean all of ours
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{status}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no signal meant for us reaches it
-	l.become(cmd.SysProcAttr, uid)
+	become(cmd.SysProcAttr, uid)
 	cgroup.OnThread(func() { err = l.fork(cmd, spec.Runner, sources) })
 	if err != nil {
 		return err

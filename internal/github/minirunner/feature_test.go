@@ -68,7 +68,7 @@ func TestShells(t *testing.T) {
 }
 
 // TestContainers: without an engine, a job that needs one ends as GitHub's runner
-// ends it, and with one, it says that this runner cannot use it.
+// ends it: what must run then cannot run in a container that is not there.
 func TestContainers(t *testing.T) {
 	dir := t.TempDir()
 	docker := func(name, text string) string {
@@ -84,17 +84,23 @@ func TestContainers(t *testing.T) {
 	for want, path := range map[string]string{
 		"docker: command not found. Make sure 'docker' is installed":                                                                     withoutDocker(t),
 		"Exit code 1 returned from process: file name '" + dir + "/down/docker', arguments 'version --format '{{.Server.APIVersion}}''.": docker("down", "exit 1"),
-		"this is Mayfly's mini runner: it runs no containers":                                                                            docker("up", "echo 1.41"),
 	} {
-		for _, field := range []string{"jobContainer", "jobServiceContainers"} {
+		for field, value := range map[string]object{
+			"jobContainer":         {"type": 2, "map": []any{object{"key": "image", "value": "debian:12"}}},
+			"jobServiceContainers": {"type": 2, "map": []any{object{"key": "db", "value": "redis:7"}}},
+		} {
 			f := newFake(t, script("hello", "echo unreached", "success()"), script("always", "echo always", "always()"))
-			f.job[field] = object{"type": 2, "map": []any{object{"key": "image", "value": "debian:12"}}}
+			f.job[field] = value
 			f.offer()
 			c := f.config()
 			c.Env["PATH"] = path
 			code, out := start(t.Context(), t, c).wait()
 			exited(t, code, minirunner.ExitDone, out)
-			has(t, f.log(), "##[error]"+want, "Z always\n")
+			after := "Z always\n"
+			if field == "jobContainer" {
+				after = "##[error]Value cannot be null. (Parameter 'ContainerId')"
+			}
+			has(t, f.log(), "##[error]"+want, after)
 			if got := f.steps(); got["Initialize containers"] != "failed" || got["hello"] != "skipped" {
 				t.Errorf("steps %v", got)
 			}

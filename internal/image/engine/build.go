@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"strings"
 	"time"
@@ -27,8 +28,11 @@ type Request struct {
 	Agent  string       // mayfly-agent on this host
 	Runner archive.File // GitHub's
 	Base   string       // image to build on; "" for the Dockerfile's own
-	Docker bool         // add Docker's command line and buildx
-	Log    io.Writer    // gets what the build prints, as it does; may be nil
+
+	Packages []string          // more of the base's
+	Proxy    map[string]string // variables that name a proxy, such as https_proxy
+	Docker   bool              // add Docker's command line and buildx
+	Log      io.Writer         // gets what the build prints, as it does; may be nil
 }
 
 // Build builds an image, and returns it under a tag of its own. Nothing is taken from
@@ -62,6 +66,10 @@ func arguments(r Request, build string, now time.Time) map[string]*string {
 	}
 	if r.Base != "" {
 		args[source.ArgBase] = r.Base
+	}
+	maps.Copy(args, r.Proxy) // engines know their names
+	if len(r.Packages) > 0 {
+		args[source.ArgPackages] = strings.Join(r.Packages, " ")
 	}
 	if r.Docker {
 		args[source.ArgDocker] = "yes"

@@ -79,7 +79,9 @@ func open(t *testing.T) workshop {
 	}
 	t.Cleanup(func() { b.Close() })
 	w := workshop{b, hosttools.NewName("image-test")}
-	image, err := hosttools.Build(hosttools.Config{Tools: append(hosttools.Tools(), "jq", "zstd"), Trees: hosttools.Trees(), Owner: w.base})
+	tools := dockertest.Base()
+	tools.Owner = w.base
+	image, err := hosttools.Build(tools)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,8 +275,8 @@ var setuid = []string{}
 func checkInside(t *testing.T, i Image) {
 	t.Helper()
 	got := inside(t, i.Digest, `id -un; id -u; pwd; test -w . && test -w bin && echo writable; bin/Runner.Listener --version
-		test -w /opt/mayfly/mayfly-agent || echo agent is safe; for tool in git curl jq tar zstd; do command -v $tool >/dev/null || echo no $tool; done`)
-	if want := "runner\n1001\n/home/runner\nwritable\n" + version + "\nagent is safe\n"; got != want {
+		test -w /opt/mayfly/mayfly-agent || echo agent is safe; test -w $AGENT_TOOLSDIRECTORY && echo tools; for tool in git curl jq tar zstd; do command -v $tool >/dev/null || echo no $tool; done`)
+	if want := "runner\n1001\n/home/runner\nwritable\n" + version + "\nagent is safe\ntools\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	found := strings.Fields(inside(t, i.Digest, `find / -xdev -type f -perm /6000 2>/dev/null; true`))

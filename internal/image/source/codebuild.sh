@@ -11,7 +11,7 @@
 #   ARCHIVES_URI     s3://BUCKET/PREFIX with archives of actions/runner as runner-SHA256.tar.gz, asked before DOWNLOADS; may be empty
 #   DOWNLOADS        where archives are, in folders such as v2.336.0; by default GitHub's releases
 #   SOURCE_REVISION  of this source; by default what git calls its tree
-#   BASE, DOCKER     as in the Dockerfile; by default its own
+#   BASE, DOCKER, PACKAGES   as in the Dockerfile; by default its own
 set -euo pipefail
 
 name=mayfly-runner:build # until it is pushed
@@ -64,6 +64,7 @@ build() {
 		--build-arg "BUILD_TIME=$(date -u +%Y-%m-%dT%H:%M:%SZ)"
 	)
 	[ -z "${BASE:-}" ] || args+=(--build-arg "BASE=$BASE")
+	[ -z "${PACKAGES:-}" ] || args+=(--build-arg "PACKAGES=$PACKAGES")
 	[ -z "${DOCKER:-}" ] || args+=(--build-arg "DOCKER=$DOCKER")
 	docker build --pull --tag "$name" "${args[@]}" .
 }

@@ -71,5 +71,5 @@ func TestClockSteps(t *testing.T) {
 	stands(ledger.JobQueued, "")
 	pass(4 * time.Minute)
 	apply(ledger.Tick{})
-	stands(ledger.JobQueued, "older than 1h1m0s")
+	stands(ledger.JobQueued, "its job has run for more than 1h1m0s")
 }

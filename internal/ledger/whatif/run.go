@@ -165,7 +165,7 @@ func (w *world) begin(i int, r *runner) {
 	if k.Leaves > 0 { // it was cancelled, so how long it would run is unknown
 		runs = max(0, k.Leaves-wait)
 	}
-	if left := r.left(w.now); left < runs {
+	if left := r.most(); left < runs {
 		runs = left
 		j.count.Cut++
 		w.total.Cut++

@@ -15,16 +15,15 @@ type runner struct {
 	labels    []string
 	site      *site
 	listening bool
-	job       int       // the job it runs; -1 for none
-	ends      time.Time // its total limit; zero for none
+	job       int // the job it runs; -1 for none
 }
 
-// left returns how long r may still run.
-func (r *runner) left(now time.Time) time.Duration {
-	if r.ends.IsZero() {
-		return math.MaxInt64
+// most returns how long a job of r may run.
+func (r *runner) most() time.Duration {
+	if limit := r.pool.TotalLimit; limit > 0 {
+		return limit
 	}
-	return max(0, r.ends.Sub(now))
+	return math.MaxInt64
 }
 
 // carryOut carries out the ledger's effects.
@@ -66,9 +65,6 @@ func (w *world) ready(r *runner) {
 		return
 	}
 	w.apply(ledger.Idle{Runner: r.name})
-	if r.pool.TotalLimit > 0 {
-		r.ends = w.now.Add(r.pool.TotalLimit)
-	}
 	r.listening = true
 	r.site.idle = append(r.site.idle, r)
 	w.serve(r.site)

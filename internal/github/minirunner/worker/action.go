@@ -61,12 +61,12 @@ func (t *task) read(dir string) error {
 		}
 		t.action.dir = dir
 		t.unfold()
-		return t.refuseContainer()
+		return nil
 	}
 	for _, name := range []string{"Dockerfile", "dockerfile"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
 			t.action = &action{dir: dir, runs: runs{using: "docker", image: name}}
-			return t.refuseContainer()
+			return nil
 		}
 	}
 	if t.message.Reference.local() {
@@ -90,7 +90,10 @@ func (t *task) load(ctx context.Context, stage stage) error {
 	ref := t.message.Reference
 	switch {
 	case ref.Type == typeContainer:
-		return t.frame.job.noContainers()
+		if t.action == nil { // it has no action.yml: all of its inputs are its own
+			t.action = &action{runs: runs{using: "docker", image: ref.Image}}
+		}
+		return nil
 	case t.action != nil && !ref.local() || stage != mainStage:
 		return nil
 	}

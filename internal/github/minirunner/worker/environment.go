@@ -11,13 +11,24 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github/minirunner/wire"
 )
 
-// processEnv is the whole environment of a process of the task: the runner's, the
-// job's and step's, and what the runner sets itself, the last winning.
-func (t *task) processEnv(files map[string]string) []string {
+// hostEnv is the whole environment of a process of the task on the runner's machine: the runner's, and
+// its variables, the last winning.
+func (t *task) hostEnv(variables map[string]string) []string {
 	j := t.frame.job
 	all := map[string]string{trackingVariable: j.tracking}
 	maps.Copy(all, j.config.Env)
-	all["CI"], all["GITHUB_ACTIONS"] = "true", "true"
+	maps.Copy(all, variables)
+	if len(j.path) > 0 {
+		all["PATH"] = strings.Join(append(slices.Clone(j.path), all["PATH"]), ":")
+	}
+	return list(all)
+}
+
+// variables are those of a process of the task: the job's and step's, and what the runner sets
+// itself.
+func (t *task) variables(files map[string]string) map[string]string {
+	j := t.frame.job
+	all := map[string]string{"CI": "true", "GITHUB_ACTIONS": "true"}
 	maps.Copy(all, t.env)
 	for context, prefix := range map[string]string{"github": "GITHUB_", "runner": "RUNNER_"} {
 		fields, _ := j.contexts[context].(map[string]any)
@@ -32,10 +43,7 @@ func (t *task) processEnv(files map[string]string) []string {
 	}
 	t.actionVariables(all)
 	maps.Copy(all, files)
-	if len(j.path) > 0 {
-		all["PATH"] = strings.Join(append(slices.Clone(j.path), all["PATH"]), ":")
-	}
-	return list(all)
+	return all
 }
 
 // actionVariables adds what tells a process which action it belongs to.

@@ -46,7 +46,7 @@ func (f *frame) scope() expr.Scope {
 		contexts["github"] = github
 	}
 	contexts["steps"] = f.steps
-	contexts["job"] = map[string]any{"status": f.job.conclusion().status()}
+	contexts["job"] = f.job.jobContext()
 	contexts["env"] = values(f.environment())
 	return expr.Scope{Contexts: contexts, Status: f.status().scope(), Functions: f.job.functions()}
 }

@@ -54,7 +54,7 @@ func (t *task) runHook(alive context.Context, path string) error {
 		return err
 	}
 	cmd := exec.Command(bash, "-e", path)
-	cmd.Dir, cmd.Env = t.frame.job.workspace, t.processEnv(files)
+	cmd.Dir, cmd.Env = t.frame.job.workspace, t.hostEnv(t.variables(files))
 	running := t.step.run(alive, cmd, t.output)
 	return errors.Join(running, t.readFiles(files))
 }

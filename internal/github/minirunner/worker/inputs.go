@@ -30,9 +30,14 @@ func (t *task) inputs() (map[string]string, error) {
 			}
 		}
 	}
+	if t.action.runs.using == "docker" { // these every Docker action takes
+		valid = append(valid, "entryPoint", "args")
+	}
 	for _, name := range sortedKeys(given) {
 		if !slices.ContainsFunc(valid, func(v string) bool { return strings.EqualFold(v, name) }) {
 			unexpected = append(unexpected, name)
+		}
+		if _, declared := find(all, name); !declared {
 			all[name] = given[name]
 		}
 	}

@@ -59,6 +59,10 @@ type job struct {
 	cancelled context.Context // ends when the job is to end
 	shutdown  atomic.Int64    // line of the job's log that says so; 0 means that the runner was not stopped
 
+	container        *container     // that steps run in; nil for none
+	containers       []*container   // it, and the services
+	containerContext map[string]any // what the context job has of them
+
 	workspace string
 	temp      string
 	tracking  string
@@ -110,8 +114,13 @@ func (j *job) run(alive context.Context) {
 	if !j.internal("Set up job", "setup_job", j.setUp) {
 		return
 	}
-	if j.needsContainers() {
-		j.internal("Initialize containers", "init_containers", j.initializeContainers)
+	for _, setup := range j.containerSetups() {
+		if !j.failed {
+			j.internal(setup.title, "container_setup", func(s *step) error { return j.setUpImage(alive, s, setup) })
+		}
+	}
+	if len(j.containers) > 0 && !j.failed {
+		j.internal("Initialize containers", "init_containers", func(s *step) error { return j.startContainers(alive, s) })
 	}
 	j.hook(alive, startedHook)
 	for _, p := range j.plan() {
@@ -121,6 +130,9 @@ func (j *job) run(alive context.Context) {
 		j.perform(alive, j.planned(j.posts[i], post))
 	}
 	j.hook(alive, completedHook)
+	if j.containerContext != nil {
+		j.internal("Stop containers", "stop_containers", j.stopContainers)
+	}
 	j.internal("Complete job", "complete_job", j.complete)
 }
 

@@ -38,6 +38,9 @@ type runs struct {
 	pre, preIf   string
 	post, postIf string
 	image        string
+	entrypoint   string
+	args         *templ // nil when there are none
+	env          *templ
 	steps        []*stepMessage
 }
 
@@ -87,20 +90,30 @@ func parseRuns(fields yaml.MapSlice) (runs, error) {
 	var r runs
 	texts := map[string]*string{
 		"using": &r.using, "main": &r.main, "pre": &r.pre, "pre-if": &r.preIf, "post": &r.post, "post-if": &r.postIf, "image": &r.image,
+		"entrypoint": &r.entrypoint, "pre-entrypoint": &r.pre, "post-entrypoint": &r.post,
 	}
 	var steps []any
 	for _, field := range fields {
 		key := fmt.Sprint(field.Key)
 		if to, ok := texts[key]; ok {
 			*to = fmt.Sprint(field.Value)
-		} else if key == "steps" {
+			continue
+		}
+		switch key {
+		case "steps":
 			steps, _ = field.Value.([]any)
+		case "args":
+			r.args = token(field.Value)
+		case "env":
+			r.env = token(field.Value)
 		}
 	}
 	r.using = strings.ToLower(r.using)
 	switch {
 	case !slices.Contains(usings[:], r.using):
 		return r, wire.Said("'using: %s' is not supported, use 'docker', 'node12', 'node16', 'node20' or 'node24' instead.", r.using)
+	case r.using == "docker" && r.image == "":
+		return r, wire.Said("You are using a Container Action but an image is not provided in action.yml.")
 	case strings.HasPrefix(r.using, "node") && r.main == "":
 		return r, wire.Said("You are using a JavaScript Action but there is not an entry JavaScript file provided in action.yml.")
 	case r.using == "composite" && steps == nil:
@@ -189,6 +202,12 @@ func token(v any) *templ {
 			return &templ{Type: exprToken, Expr: expr.Format(v)}
 		}
 		return &templ{Lit: v}
+	case []any:
+		t := &templ{Type: sequenceToken}
+		for _, item := range v {
+			t.Seq = append(t.Seq, *token(item))
+		}
+		return t
 	case yaml.MapSlice, map[string]any:
 		t := &templ{Type: mappingToken}
 		for _, item := range mapping(v) {

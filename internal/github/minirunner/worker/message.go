@@ -168,10 +168,11 @@ type templPair struct{ Key, Value templ }
 
 // The types of templates that are made here (TokenType.cs).
 const (
-	mappingToken = 2
-	exprToken    = 3
-	boolToken    = 5
-	nullToken    = 7
+	sequenceToken = 1
+	mappingToken  = 2
+	exprToken     = 3
+	boolToken     = 5
+	nullToken     = 7
 )
 
 func (t *templ) UnmarshalJSON(b []byte) error {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -23,7 +22,7 @@ func (t *task) runNode(alive context.Context, stage stage) error {
 	} else {
 		t.logAction(inputs)
 	}
-	node, err := t.frame.job.node(t.action.runs.using)
+	node, err := t.node()
 	if err != nil {
 		return err
 	}
@@ -35,14 +34,25 @@ func (t *task) runNode(alive context.Context, stage stage) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(node, program)
-	cmd.Dir = t.frame.job.workspace
-	cmd.Env = append(t.processEnv(files), t.actionEnv(inputs)...)
+	variables := t.variables(files)
+	for _, v := range t.actionEnv(inputs) {
+		name, value, _ := strings.Cut(v, "=")
+		variables[name] = value
+	}
+	cmd := t.execute(t.frame.job.workspace, variables, node, t.frame.job.inside(program))
 	running := t.step.run(alive, cmd, t.output)
 	if v := wire.Words(""); errors.As(running, &v) && running != operationCanceled && alive.Err() == nil {
 		running = errTold // the action has said why, if it wanted to
 	}
 	return errors.Join(running, t.readFiles(files))
+}
+
+// node finds the program that runs the task's JavaScript, where it runs.
+func (t *task) node() (string, error) {
+	if t.frame.job.container != nil {
+		return t.nodeInside(t.action.runs.using)
+	}
+	return t.frame.job.node(t.action.runs.using)
 }
 
 // nodes are the versions that take the place of those whose time is over.

@@ -12,6 +12,8 @@ type Pauses struct {
 	Terminate time.Duration // between SIGTERM and SIGKILL
 	Output    time.Duration // for a step's output to close after its process has ended
 	Again     wire.Span     // before another attempt at a call of the run service
+	Pull      wire.Span     // before another attempt at pulling an image
+	Health    time.Duration // before a service is looked at again, the first time; then twice as long each time
 	Download  wire.Span     // before another attempt at resolving or downloading actions
 }
 
@@ -23,6 +25,8 @@ func OfficialPauses() Pauses {
 		Terminate: 2500 * time.Millisecond,
 		Output:    5 * time.Second,
 		Again:     wire.Span{Least: 5 * time.Second, Most: 15 * time.Second},
+		Pull:      wire.Span{Least: time.Second, Most: 10 * time.Second},
+		Health:    2 * time.Second,
 		Download:  wire.Span{Least: 10 * time.Second, Most: 30 * time.Second},
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -74,9 +73,7 @@ func (t *task) runScript(alive context.Context) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(command.program, command.arguments...)
-	cmd.Dir = t.directory(script.dir)
-	cmd.Env = t.processEnv(files)
+	cmd := t.execute(t.directory(script.dir), t.variables(files), command.program, command.arguments...)
 	running := t.step.run(alive, cmd, t.output)
 	return errors.Join(running, t.readFiles(files))
 }
@@ -103,7 +100,7 @@ func (t *task) command(name, file string) (commandLine, string, error) {
 	known := shells[program]
 	if program == "" {
 		program, known = "bash", shell{"-e {0}", ".sh"}
-		if _, err := j.which(program); err != nil {
+		if _, err := j.which(program); err != nil || j.container != nil {
 			program = "sh"
 		}
 	}
@@ -114,12 +111,15 @@ func (t *task) command(name, file string) (commandLine, string, error) {
 		return commandLine{}, "", wire.Said("Invalid shell option. Shell must be a valid built-in (bash, sh, cmd, powershell, pwsh) " +
 			"or a format string containing '{0}'")
 	}
-	path, err := j.which(program)
+	path, err := program, error(nil)
+	if j.container == nil { // what is in the container only docker can find
+		path, err = j.which(program)
+	}
 	if err != nil {
 		return commandLine{}, "", err
 	}
 	file += known.extension
-	return commandLine{path, splitArguments(strings.ReplaceAll(arguments, "{0}", file)), file}, path + " " + arguments, nil
+	return commandLine{path, splitArguments(strings.ReplaceAll(arguments, "{0}", j.inside(file))), file}, path + " " + arguments, nil
 }
 
 // splitArguments splits a command line at blanks that are not quoted.

@@ -46,6 +46,9 @@ func (j *job) setUp(s *step) error {
 	if err := j.environment(); err != nil {
 		return err
 	}
+	if err := j.readContainers(); err != nil {
+		return err
+	}
 	s.log("Prepare all required actions")
 	if err := j.prepare(context.WithoutCancel(j.cancelled), s, j.tasks, 0); err != nil {
 		return err

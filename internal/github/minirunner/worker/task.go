@@ -29,6 +29,7 @@ type task struct {
 	message  *stepMessage
 	step     *step             // that it runs in now
 	action   *action           // nil of a script, and before it is loaded
+	image    string            // of a Docker action, once there is one
 	children []*task           // of a composite action
 	posts    []*task           // of these, what wants to run once more
 	env      map[string]string // of its processes, without what the runner sets
@@ -114,6 +115,9 @@ func (t *task) run(alive context.Context, stage stage) error {
 		return err
 	}
 	defer done()
+	if c := t.frame.job.container; c != nil && c.id == "" { // it did not come up (StepHost.cs)
+		return missing("ContainerId")
+	}
 	if t.message.Reference.script() {
 		return t.runScript(alive)
 	}
@@ -125,6 +129,9 @@ func (t *task) run(alive context.Context, stage stage) error {
 	}
 	if t.action.composite() {
 		return t.runComposite(alive, stage)
+	}
+	if t.action.runs.using == "docker" {
+		return t.runDocker(alive, stage)
 	}
 	return t.runNode(alive, stage)
 }

@@ -1,0 +1,3 @@
+set -e
+touch made-by-action
+echo "said=$1 of $(id -un) in $GITHUB_WORKSPACE" >> "$GITHUB_OUTPUT"
