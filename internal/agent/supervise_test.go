@@ -66,7 +66,7 @@ func supervised(t *testing.T, answers []int, play func(b *bench)) (claim.Report,
 			signal: func(s syscall.Signal) { b.note("%s", signalName(s)) },
 			ended:  make(chan syscall.WaitStatus, 1), phases: make(chan string), program: actionsRunner{}, spent: func() {},
 		}
-		c := Config{Grace: 5 * time.Second, Log: slog.New(slog.DiscardHandler)}
+		c := Config{Command: []string{"run.sh"}, Grace: 5 * time.Second, Log: slog.New(slog.DiscardHandler)}
 		grant := claim.Grant{IdleLimit: 10 * time.Second, TotalLimit: time.Hour}
 		go func() {
 			b.gone <- supervise(ctx, c, newClient(Channel{URL: "http://claim", Transport: b}), b.process, grant)
