@@ -78,7 +78,7 @@ func (c *deployCmd) open(ctx context.Context, all *tool.Globals, screen *cli.Scr
 	if err != nil {
 		return nil, err
 	}
-	forge, err := github.New(cloud.Forge())
+	forge, err := github.New(cloud.AtGitHub())
 	if err != nil {
 		return nil, err
 	}

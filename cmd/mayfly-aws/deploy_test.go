@@ -103,7 +103,7 @@ func (w *cloudWorld) startRunner(t *testing.T) ledger.Runner {
 	if err != nil || len(runners) != 1 {
 		t.Fatalf("runners %+v, %v: want one", runners, err)
 	}
-	if _, err := w.forge(t).GenerateJIT(t.Context(), scopeOf(t), github.JITRequest{Name: string(runners[0].Name), Labels: job.Labels}); err != nil {
+	if _, err := w.forge(t).Register(t.Context(), scopeOf(t), github.JITRequest{Name: string(runners[0].Name), Labels: job.Labels}); err != nil {
 		t.Fatal(err)
 	}
 	return runners[0]

@@ -21,7 +21,7 @@ func (c *doctorCmd) Run(ctx context.Context, all *tool.Globals, screen *cli.Scre
 	if err := cloud.ResolveSecrets(); err != nil {
 		return err
 	}
-	forge, err := github.New(cloud.Forge())
+	forge, err := github.New(cloud.AtGitHub())
 	if err != nil {
 		return err
 	}

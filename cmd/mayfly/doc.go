@@ -73,6 +73,13 @@
 //     rehearsal runs one before.
 //   - ahead.go fetches images before a job needs them.
 //
+// # The forge
+//
+// forge.Forge is what the stages need of where jobs come from, GitHub or Gitea, and
+// forges.Open opens the one that the configuration means. gitea.Client is Gitea's API in
+// use; giteaserver.Start runs one for a while. Package forgetest is the judge: a real
+// Gitea with its own runner, and mayfly between them.
+//
 // # GitHub
 //
 // github.Client is the part of GitHub's API in use. github/githubsim is GitHub's side,
@@ -153,6 +160,6 @@
 //   - image.go, image_build.go and image_canary.go build images and try them.
 //   - config_check.go, hook.go (the webhook) and token.go set things up.
 //   - lint.go routes the jobs of workflow files; package lint does the work.
-//   - demo.go runs the sample in a rehearsal; sim.go serves githubsim, and simpages.go
+//   - demo.go runs the sample in a rehearsal, demo_gitea.go in a real Gitea; sim.go serves githubsim, and simpages.go
 //     prints what its pages say.
 package main

@@ -32,7 +32,9 @@ const FileName = "mayfly.yaml"
 // A Config is what mayfly.yaml says, with defaults filled in. It is a value to
 // read: nothing in it changes once it was read.
 type Config struct {
-	GitHub   GitHub   `yaml:"github" required:"yes" doc:"The GitHub that jobs come from, and the credential for its API: an App or a token."`
+	Forge    string   `yaml:"forge" default:"github" enum:"github|gitea" doc:"Where jobs come from. The section of that name is required."`
+	GitHub   GitHub   `yaml:"github" doc:"The GitHub that jobs come from, and the credential for its API: an App or a token."`
+	Gitea    Gitea    `yaml:"gitea" doc:"The Gitea that jobs come from, with forge: gitea; see docs/gitea.md."`
 	Webhook  Webhook  `yaml:"webhook" required:"yes" doc:"The webhook that reports jobs."`
 	Platform string   `yaml:"platform" default:"machine" enum:"machine|aws" doc:"Where mayfly runs: on this machine, or as a stack on AWS (mayfly deploy). A stack ignores listen, state, launcher, engine, sandbox and host."`
 	AWS      AWS      `yaml:"aws" doc:"The stack on AWS."`
@@ -242,7 +244,7 @@ func (c *Config) PoolSet() pool.Set {
 			Resources: pool.Resources{CPUs: p.CPUs, Memory: int64(p.Memory)}, PIDs: p.PIDs,
 			Image: p.Image, Command: p.Command, Network: pool.Network(p.Network), ReadOnlyRoot: p.ReadOnlyRoot,
 			Isolation:      p.isolation(c.Mirror),
-			OfOrganization: c.GitHub.RunnersAt == "organization", RunnerGroup: p.RunnerGroup, IdleLimit: p.IdleLimit, TotalLimit: p.TotalLimit,
+			OfOrganization: c.RunnersAt() == "organization", RunnerGroup: p.RunnerGroup, IdleLimit: p.IdleLimit, TotalLimit: p.TotalLimit,
 			Warm:  c.warm(p),
 			Setup: c.setup(p),
 		}

@@ -122,7 +122,7 @@ func (t *tx) route(j *Job, routed string) {
 	}
 	switch {
 	case j.State.begun():
-	case j.Pool == "" && pool.Hosted(j.Labels.Labels()):
+	case j.Pool == "" && !t.limits.Forge.NoHosted && pool.Hosted(j.Labels.Labels()):
 		j.State = JobHosted
 	case j.Pool == "":
 		j.State = JobUnroutable

@@ -24,7 +24,7 @@ var ownRules = []struct {
 	name, pattern, target string
 	workers               int
 }{
-	{event.RuleJobs, `{"source": ["github.com"], "detail-type": ["workflow_job"], "replay-name": [{"exists": false}]}`, "ledger", 1},
+	{event.RuleJobs, `{"source": [{"anything-but": ["mayfly"]}], "detail-type": ["workflow_job"], "replay-name": [{"exists": false}]}`, "ledger", 1},
 	{event.RuleLaunch, `{"source": ["mayfly"], "detail-type": ["Runner Wanted"], "replay-name": [{"exists": false}]}`, "fleet", 32},
 	{event.RuleRemove, `{"source": ["mayfly"], "detail-type": ["Runner Unwanted"], "replay-name": [{"exists": false}]}`, "removal", 16},
 	{event.RuleCheck, `{"source": ["mayfly"], "detail-type": ["Job Uncertain"], "replay-name": [{"exists": false}]}`, "check", 2},

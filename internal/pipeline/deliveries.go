@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 )
 
 // Pauses between requests to redeliver a delivery grow each time it fails again; after some
@@ -133,7 +133,7 @@ func (f *failing) since(now time.Time, back time.Duration) time.Time {
 
 // note records deliveries whose latest attempt failed by now, and forgets those that GitHub no
 // longer keeps.
-func (f *failing) note(list []github.Delivery, now time.Time) {
+func (f *failing) note(list []forge.Delivery, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.listed = now.UTC().Truncate(time.Second)
@@ -235,7 +235,7 @@ func (p *Pipeline) Redeliver(ctx context.Context, back time.Duration) error {
 	var faults error
 	for i, guid := range guids {
 		err := p.again(ctx, at, hook.ID, guid, ids[i])
-		if faults = errors.Join(faults, err); errors.As(err, new(*github.RateLimited)) || ctx.Err() != nil {
+		if faults = errors.Join(faults, err); errors.As(err, new(*forge.RateLimited)) || ctx.Err() != nil {
 			break
 		}
 	}
@@ -244,10 +244,10 @@ func (p *Pipeline) Redeliver(ctx context.Context, back time.Duration) error {
 
 // listFailed notes the deliveries that failed since the last time. When they are more than the pages of a look, those
 // beyond are left to [Pipeline.CompareJobs]: else a look that is too long would never end, nor the next one.
-func (p *Pipeline) listFailed(ctx context.Context, at github.Scope, hook int64, back time.Duration) error {
+func (p *Pipeline) listFailed(ctx context.Context, at forge.Scope, hook int64, back time.Duration) error {
 	now := p.Now()
-	list, err := p.Forge.FailedDeliveries(github.WithCalls(ctx, listCalls), at, hook, p.failing.since(now, back))
-	if errors.Is(err, github.ErrSpent) {
+	list, err := p.Forge.FailedDeliveries(forge.WithCalls(ctx, listCalls), at, hook, p.failing.since(now, back))
+	if errors.Is(err, forge.ErrSpent) {
 		p.Log.Warn("deliveries are more than a look reads: what older ones told of jobs is found by asking for jobs", "pages", listCalls)
 	} else if err != nil {
 		return err
@@ -257,13 +257,13 @@ func (p *Pipeline) listFailed(ctx context.Context, at github.Scope, hook int64, 
 }
 
 // again requests one delivery.
-func (p *Pipeline) again(ctx context.Context, at github.Scope, hook int64, guid string, id int64) error {
+func (p *Pipeline) again(ctx context.Context, at forge.Scope, hook int64, guid string, id int64) error {
 	err := p.Forge.Redeliver(ctx, at, hook, id)
 	switch {
 	case err == nil:
 		p.failing.asked(guid, p.Now())
 		p.Log.Info("asked for a failed delivery again", "delivery", guid)
-	case errors.As(err, new(*github.RateLimited)), errors.Is(err, github.ErrUnavailable), ctx.Err() != nil: // not about this delivery
+	case errors.As(err, new(*forge.RateLimited)), errors.Is(err, forge.ErrUnavailable), ctx.Err() != nil: // not about this delivery
 	case p.failing.refused(guid):
 		p.Log.Warn("GitHub does not send a failed delivery again: it is left, and what it told of a job is found by asking for jobs", "delivery", guid, "err", err)
 		return nil

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/event"
-	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
@@ -64,15 +64,15 @@ func (p *Pipeline) CheckCredential(ctx context.Context) error {
 func (p *Pipeline) Check(ctx context.Context, q ledger.CheckJob) error {
 	// The time before the question: the job may change while GitHub answers.
 	at := p.Now()
-	job, err := p.Forge.Job(ctx, q.Scope.Repository, q.Job.ID)
+	job, err := p.Forge.Job(ctx, q.Scope.Repository, q.Job.ID, q.Job.Attempt)
 	switch {
-	case errors.Is(err, github.ErrNotFound):
-		_, err = p.Ledger.Apply(ctx, ledger.JobLost{Job: q.Job, Reason: "GitHub does not know it"})
+	case errors.Is(err, forge.ErrNotFound):
+		_, err = p.Ledger.Apply(ctx, ledger.JobLost{Job: q.Job, Reason: p.Forge.Name() + " does not know it"})
 		return err
 	case err != nil:
 		return err
 	}
-	return p.seen(ctx, job.WorkflowJob, q.Scope, at)
+	return p.seen(ctx, job, q.Scope, at)
 }
 
 // seen reports GitHub's answer about a job, asked for at a time, to the ledger. Scope and pool,

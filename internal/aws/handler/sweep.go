@@ -31,12 +31,8 @@ type Sweep struct {
 	stray time.Time // when orphaned registrations were last looked for; a function runs one call at a time, which owns it
 }
 
-const (
-	// firstLook is how far back a new process looks for failed deliveries.
-	firstLook = time.Hour
-	// comparing is the interval in minutes of asking for GitHub's own list of jobs.
-	comparing = int(pipeline.SweepEvery / time.Minute)
-)
+// firstLook is how far back a new process looks for failed deliveries.
+const firstLook = time.Hour
 
 // HandleAll takes events, one after another. errs[i] is what became of list[i].
 func (s *Sweep) HandleAll(ctx context.Context, list []event.Event) (errs []error) {
@@ -89,7 +85,7 @@ func (s *Sweep) sweep(ctx context.Context, at time.Time) error {
 	do("comparing tasks with the ledger", s.compareTasks)
 	do("metrics", s.measure)
 	do("the credential", s.Pipeline.CheckCredential)
-	if at.Minute()%comparing == 0 {
+	if at.Minute()%int(s.Pipeline.Forge.Pace().Jobs/time.Minute) == 0 {
 		// Jobs first: they are what counts, and the list of deliveries may be long. A hundred calls may take all the time there is.
 		do("comparing jobs with GitHub", leaving(forRest, s.Pipeline.CompareJobs))
 		do("looking for registrations that are left", leaving(forEnd, s.removeRegistrations))
@@ -121,7 +117,7 @@ func leaving(time time.Duration, f func(context.Context) error) func(context.Con
 // removeRegistrations removes registrations that runners have left since the last look but one.
 func (s *Sweep) removeRegistrations(ctx context.Context) error {
 	now := s.Now()
-	since := s.stray.Add(-2 * pipeline.SweepEvery)
+	since := s.stray.Add(-2 * s.Pipeline.Forge.Pace().Jobs)
 	if s.stray.IsZero() {
 		since = now.Add(-pipeline.RegistrationsBack)
 	}

@@ -1,4 +1,4 @@
-package github
+package forge
 
 import (
 	"context"
@@ -12,15 +12,15 @@ var ErrSpent = errors.New("no more calls are allowed for this")
 type callsKey struct{}
 
 // WithCalls returns a context for at most n calls, so that what looks through much leaves
-// GitHub's hourly limit to others.
+// the forge's hourly limit to others.
 func WithCalls(ctx context.Context, n int64) context.Context {
 	left := new(atomic.Int64)
 	left.Store(n)
 	return context.WithValue(ctx, callsKey{}, left)
 }
 
-// spend takes one call of what ctx allows, and reports whether there was one.
-func spend(ctx context.Context) bool {
+// Spend takes one call of what ctx allows, and reports whether there was one.
+func Spend(ctx context.Context) bool {
 	left, bounded := ctx.Value(callsKey{}).(*atomic.Int64)
 	return !bounded || left.Add(-1) >= 0
 }
