@@ -4,9 +4,9 @@ GO       ?= go
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 STATIC   := CGO_ENABLED=0 GOFLAGS='$(GOFLAGS) -trimpath' # also of lint and of what tests build: Go compiles once what they share
-BINARIES := mayfly mayfly-bench mayfly-agent mayfly-minirunner mayfly-webhook mayfly-lambda
+BINARIES := mayfly mayfly-aws mayfly-bench mayfly-agent mayfly-minirunner mayfly-webhook mayfly-lambda
 
-.PHONY: help demo build release test simulate chaos lint bench clean
+.PHONY: help demo build release test simulate chaos lint bench size clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -29,9 +29,9 @@ $(ON_AWS):
 	$(STATIC) GOOS=linux GOARCH=$(notdir $(@D)) $(GO) build -tags lambda.norpc -ldflags '$(LDFLAGS)' -o $(@:.gz=) ./cmd/$(notdir $(@:.gz=))
 	gzip -n9f $(@:.gz=)
 
-release: $(ON_AWS) ## bin/mayfly with all that mayfly deploy needs in it
+release: $(ON_AWS) ## bin/mayfly, and bin/mayfly-aws with all that mayfly deploy needs in it
 	@mkdir -p bin
-	$(STATIC) $(GO) build -tags release -ldflags '$(LDFLAGS)' -o bin/ ./cmd/mayfly
+	$(STATIC) $(GO) build -tags release -ldflags '$(LDFLAGS)' -o bin/ ./cmd/mayfly ./cmd/mayfly-aws
 
 test: ## set up, lint, and run every test with the race detector
 	@scripts/setup test
@@ -57,6 +57,9 @@ bench: build ## intake, launch, sleeping jobs, and start of the webhook on AWS, 
 	bin/mayfly-bench launch
 	$(GO) test ./cmd/mayfly-bench -run '^$$' -bench Idle -benchtime 1x
 	bin/mayfly-bench lambda
+
+size: build ## sizes of the programs, what an idle mayfly up keeps resident, how long mayfly version takes
+	@scripts/size bin
 
 clean: ## remove what make built
 	rm -rf bin internal/aws/program/linux

@@ -136,7 +136,7 @@ func (s *side) phases() (all []string) {
 }
 
 // open opens the socket of a runner called r1 and returns its path and the desk.
-func open(t *testing.T, dir string, s *side) (string, *claim.Desk) {
+func open(t *testing.T, dir string, s *side) (string, *claim.SocketServer) {
 	t.Helper()
 	if s.gone == nil {
 		s.gone = make(chan claim.Report, 2)

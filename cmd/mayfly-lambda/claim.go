@@ -12,7 +12,7 @@ import (
 )
 
 // openClaims opens the claim function: a task's identity becomes a JIT configuration.
-func openClaims(ctx context.Context, p *place) (any, error) {
+func openClaims(ctx context.Context, p *environment) (any, error) {
 	config, err := p.pipeline(ctx, p.ledger(handler.StartedByRule))
 	if err != nil {
 		return nil, err

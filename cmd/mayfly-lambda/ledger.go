@@ -16,7 +16,7 @@ import (
 )
 
 // openLedger opens the ledger function: events of jobs and of tasks → ledger.
-func openLedger(_ context.Context, p *place) (any, error) {
+func openLedger(_ context.Context, p *environment) (any, error) {
 	l := &handler.Ledger{
 		Pipeline: pipeline.New(pipeline.Config{Ledger: p.ledger(handler.StartedByRule), Limits: p.limits, Log: p.log}),
 		Tasks:    p.tasks(), Publish: eventbus.New(p.aws, p.getenv(contract.EnvBus)).Put, Now: time.Now, Log: p.log,
@@ -26,7 +26,7 @@ func openLedger(_ context.Context, p *place) (any, error) {
 
 // openSweep opens the sweep function: what the ledger asks for, and every minute what was
 // missed.
-func openSweep(ctx context.Context, p *place) (any, error) {
+func openSweep(ctx context.Context, p *environment) (any, error) {
 	store, tasks := p.ledger(nil), p.tasks()
 	config, err := p.pipeline(ctx, store)
 	if err != nil {
@@ -45,6 +45,6 @@ func openSweep(ctx context.Context, p *place) (any, error) {
 }
 
 // tasks opens the tasks of the stack's cluster.
-func (p *place) tasks() *handler.Tasks {
+func (p *environment) tasks() *handler.Tasks {
 	return handler.NewTasks(ecs.NewFromConfig(p.aws), p.getenv(contract.EnvCluster), p.getenv(contract.EnvStack))
 }

@@ -20,7 +20,7 @@ import (
 
 // handlers open what Lambda calls, by what MAYFLY_HANDLER says. They do once what
 // lasts for all calls, and use what the stack gives that function and no more.
-var handlers = map[string]func(context.Context, *place) (handler any, err error){
+var handlers = map[string]func(context.Context, *environment) (handler any, err error){
 	contract.HandlerClaim: openClaims, contract.HandlerLedger: openLedger, contract.HandlerSweep: openSweep,
 	contract.HandlerRelease: openRelease,
 }
@@ -45,5 +45,5 @@ func open(ctx context.Context, log *slog.Logger) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return open(ctx, &place{settings: settings, aws: function.Config(os.Getenv), getenv: os.Getenv, log: log})
+	return open(ctx, &environment{settings: settings, aws: function.Config(os.Getenv), getenv: os.Getenv, log: log})
 }

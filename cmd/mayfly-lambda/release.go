@@ -18,7 +18,7 @@ import (
 )
 
 // openRelease opens the release function: the image of the stack, always current.
-func openRelease(_ context.Context, p *place) (any, error) {
+func openRelease(_ context.Context, p *environment) (any, error) {
 	projects, err := byArchitecture(p.getenv(contract.EnvProjects))
 	if err != nil {
 		return nil, err

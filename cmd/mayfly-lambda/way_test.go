@@ -93,11 +93,11 @@ func (w *world) mayCall() {
 			called["dynamodb:DeleteItem"]++
 		}
 		for call := range called {
-			if !slices.Contains(contract.Calls()[handler], call) {
-				w.t.Errorf("the function %s called %s: its role allows %v", handler, call, contract.Calls()[handler])
+			if !slices.Contains(awstest.Calls()[handler], call) {
+				w.t.Errorf("the function %s called %s: its role allows %v", handler, call, awstest.Calls()[handler])
 			}
 		}
-		for _, call := range contract.Calls()[handler] {
+		for _, call := range awstest.Calls()[handler] {
 			// A claim puts events only if it makes a runner unwanted.
 			if whole := handler == contract.HandlerWebhook || handler == contract.HandlerClaim && call != "events:PutEvents"; whole && called[call] == 0 {
 				w.t.Errorf("the function %s may call %s, and never did", handler, call)

@@ -178,7 +178,7 @@ func (w *world) keepSecrets(cloud *awstest.Cloud) {
 		w.stack.values[id] = *made.ARN
 	}
 	tables := dynamodb.NewFromConfig(cloud.Config)
-	if _, err := tables.CreateTable(w.t.Context(), dynamo.Table(w.stack.values["Ledger"])); err != nil {
+	if _, err := tables.CreateTable(w.t.Context(), awstest.LedgerTable(w.stack.values["Ledger"])); err != nil {
 		w.t.Fatal(err)
 	}
 	queue, err := sqs.NewFromConfig(cloud.Config).CreateQueue(w.t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("ci-dead-letters")})

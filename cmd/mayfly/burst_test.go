@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // burstMemory is what mayfly up may take at most, in bytes, with a thousand jobs queued.
@@ -16,7 +18,7 @@ const burstMemory = 100e6
 // TestBurst queues a thousand jobs at once, many times what may run at once. Each must
 // get one runner, and mayfly's memory must stay bounded.
 func TestBurst(t *testing.T) {
-	need(t, "bwrap")
+	tooltest.Need(t, "bwrap")
 	files := 4 // a matrix has 256 legs at most
 	if testing.Short() {
 		files = 1
@@ -55,7 +57,7 @@ func TestBurst(t *testing.T) {
 // TestIdleMemory looks at a mayfly up that has nothing to do any more: it lets go of what
 // its start needed.
 func TestIdleMemory(t *testing.T) {
-	need(t, "bwrap")
+	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{})
 	w.serve(t)
 	res, err := http.Get("http://" + w.listen + "/healthz")

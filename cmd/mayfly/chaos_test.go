@@ -18,6 +18,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/fault"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/hook"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // A chaos is how much befalls a world. Where within a moment's work something strikes, chance decides.
@@ -32,7 +33,7 @@ type chaos struct {
 // TestChaos kills mayfly up again and again while jobs run, and runners with it; deliveries are lost, doubled, late and
 // in disorder, and GitHub refuses calls and loses answers. Every job ends once, and nothing is left.
 func TestChaos(t *testing.T) {
-	need(t, "bwrap")
+	tooltest.Need(t, "bwrap")
 	c := chaos{jobs: 120, kills: 40, runners: 8, within: 4 * time.Minute}
 	if testing.Short() {
 		c.jobs, c.kills, c.runners = 40, 8, 2
@@ -172,7 +173,7 @@ func seed(t *testing.T) uint64 {
 
 // TestSecondUp starts mayfly up a second time with the same state folder.
 func TestSecondUp(t *testing.T) {
-	need(t, "bwrap")
+	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{})
 	w.serve(t)
 	first := w.up

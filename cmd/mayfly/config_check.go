@@ -12,8 +12,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/fleet"
 	"github.com/mayfly-ci/mayfly/internal/fleet/engine"
 	"github.com/mayfly-ci/mayfly/internal/fleet/sandbox"
-	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/machine"
+	"github.com/mayfly-ci/mayfly/internal/tool"
 )
 
 type configCheckCmd struct {
@@ -22,7 +22,7 @@ type configCheckCmd struct {
 }
 
 // Run reads the configuration as mayfly up does.
-func (c *configCheckCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
+func (c *configCheckCmd) Run(ctx context.Context, all *tool.Globals, screen *cli.Screen) error {
 	warnings, pools, err := c.check(ctx, all.Config)
 	var faults config.Faults
 	if err != nil && !(c.JSON && errors.As(err, &faults)) {
@@ -39,7 +39,7 @@ func (c *configCheckCmd) Run(ctx context.Context, all *commands, screen *cli.Scr
 	for _, w := range warnings {
 		fmt.Fprintln(screen.Out, screen.Paint(cli.Yellow, "warning:"), cli.Printable(w.Error()))
 	}
-	fmt.Fprintf(screen.Out, "%s: no faults, pools: %d\n", relative(all.Config), pools)
+	fmt.Fprintf(screen.Out, "%s: no faults, pools: %d\n", tool.Relative(all.Config), pools)
 	return nil
 }
 
@@ -58,10 +58,10 @@ func (c *configCheckCmd) check(ctx context.Context, path string) (warnings confi
 	}
 	warnings = append(s.Lint(machine), s.checkEngine(ctx)...)
 	if c.Secrets {
-		if err := s.resolve(); err != nil {
+		if err := s.ResolveSecrets(); err != nil {
 			return nil, 0, err
 		}
-		warnings = append(warnings, s.secrets.Lint(s.Config)...)
+		warnings = append(warnings, s.Secrets.Lint(s.Config)...)
 	}
 	return warnings, len(s.Pools), nil
 }
@@ -71,7 +71,7 @@ func (s *setup) checkSandbox() error {
 	if s.Platform == config.PlatformAWS || s.Launcher != machine.Sandbox {
 		return nil
 	}
-	for i, p := range s.limits.Pools {
+	for i, p := range s.Limits.Pools {
 		if err := sandbox.Check(p); err != nil {
 			var no *fleet.Refusal
 			key := ""
@@ -80,17 +80,6 @@ func (s *setup) checkSandbox() error {
 			}
 			return machine.Refused(s.FaultAt(fmt.Sprintf("pools[%d]%s", i, key), "pool %q: %v", p.Name, err), err)
 		}
-	}
-	return nil
-}
-
-// checkKey finds an App's key that is none.
-func (s *setup) checkKey() error {
-	if s.secrets.AppKey.IsZero() {
-		return nil
-	}
-	if _, err := github.ParseKey(s.secrets.AppKey); err != nil {
-		return s.FaultAt("github.app.private_key", "github.app.private_key %s: %v", s.GitHub.App.PrivateKey, err)
 	}
 	return nil
 }
@@ -122,7 +111,7 @@ func (s *setup) checkEngine(ctx context.Context) config.Faults {
 
 // checkIsolation finds pools that the engine on socket refuses.
 func (s *setup) checkIsolation(ctx context.Context, socket string) (found config.Faults) {
-	for i, p := range s.limits.Pools {
+	for i, p := range s.Limits.Pools {
 		var no *fleet.Refusal
 		if err := engine.Check(ctx, socket, p.Isolation); errors.As(err, &no) {
 			found = append(found, s.Config.FaultAt(fmt.Sprintf("pools[%d].%s", i, no.Key), "pool %q: %v: mayfly up will not start: %s", p.Name, err, no.Hint)...)

@@ -19,6 +19,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 	"github.com/mayfly-ci/mayfly/internal/rehearsal"
 	"github.com/mayfly-ci/mayfly/internal/secret"
+	"github.com/mayfly-ci/mayfly/internal/tool"
 )
 
 // sample is the repository that the demo pushes.
@@ -60,7 +61,7 @@ type demoSummary struct {
 var errDemo = errors.New("demo: not all ended as meant")
 
 // Run runs the sample from push to empty inventory.
-func (c *demoCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) (err error) {
+func (c *demoCmd) Run(ctx context.Context, all *tool.Globals, screen *cli.Screen, log *slog.Logger) (err error) {
 	if c.Image != "" && c.Launcher != machine.Engine {
 		return cli.Usage(fmt.Errorf("--image with --launcher %s: only a container engine has images", c.Launcher), "add --launcher engine")
 	}

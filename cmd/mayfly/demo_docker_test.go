@@ -13,6 +13,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/machine"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 	"github.com/mayfly-ci/mayfly/internal/rehearsal"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // TestDemoDocker runs workflows with sudo, docker build and run, services, a job container, a composite
@@ -28,12 +29,12 @@ func TestDemoDocker(t *testing.T) {
 	}
 	image := hosttools.NewName("docker-demo")
 	runner := dockertest.Runner()
-	runner.Programs = map[string]string{pool.Home + "/run.sh": tool("mayfly-minirunner")}
+	runner.Programs = map[string]string{pool.Home + "/run.sh": tooltest.Binary("mayfly-minirunner")}
 	runner.Load(t, socket, image)
 	services := dockertest.Debian{Packages: []string{"redis-server"}, Command: []string{"redis-server", "--protected-mode", "no"}}
 	mirror := dockertest.Hub(t, map[string]dockertest.Debian{"redis:7": services, "tools:1": services})
 	mounts := mountsOf(t)
-	got := mayflyJSON[demoSummary](t, "demo", "--json", "--launcher", machine.Engine, "--image", image, "--docker", "--docker-mirror", mirror,
+	got := tooltest.JSON[demoSummary](t, "demo", "--json", "--launcher", machine.Engine, "--image", image, "--docker", "--docker-mirror", mirror,
 		"--folder", "testdata/docker", "--within", "15m")
 	got.QueuedToStarted, got.RunnersStarted = rehearsal.Quantiles{}, 0
 	if diff := cmp.Diff(demoSummary{Jobs: 5, AsExpected: 5}, got); diff != "" {

@@ -23,12 +23,13 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/hook"
 	"github.com/mayfly-ci/mayfly/internal/machine"
 	"github.com/mayfly-ci/mayfly/internal/rehearsal"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // TestDemo runs the main job as a person does, on both launchers and both engines.
 func TestDemo(t *testing.T) {
 	t.Run("sandbox", func(t *testing.T) {
-		need(t, "bwrap")
+		tooltest.Need(t, "bwrap")
 		testDemo(t, machine.Sandbox)
 	})
 	dockertest.Each(t, func(t *testing.T, socket string) {
@@ -38,7 +39,7 @@ func TestDemo(t *testing.T) {
 }
 
 func testDemo(t *testing.T, launcher string) {
-	got := mayflyJSON[demoSummary](t, "demo", "--json", "--launcher", launcher)
+	got := tooltest.JSON[demoSummary](t, "demo", "--json", "--launcher", launcher)
 	if got.QueuedToStarted.P50 <= 0 || got.QueuedToStarted.P99 < got.QueuedToStarted.P50 {
 		t.Errorf("queued to started: %+v", got.QueuedToStarted)
 	}
@@ -61,8 +62,8 @@ func TestDemosSideBySide(t *testing.T) {
 
 // TestDemoSaysLastLines: the table has what a job's steps printed last, not what a runner ends every log with.
 func TestDemoSaysLastLines(t *testing.T) {
-	need(t, "bwrap")
-	out, errs, code := mayfly(t, "demo", "--launcher", machine.Sandbox)
+	tooltest.Need(t, "bwrap")
+	out, errs, code := tooltest.Mayfly(t, "demo", "--launcher", machine.Sandbox)
 	if code != 0 || !strings.Contains(out, "41 tests passed") || !strings.Contains(out, "Process completed with exit code 3.") {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
 	}
@@ -85,7 +86,7 @@ var (
 func keepDemo(t *testing.T, launcher, secret string) (d keptDemo) {
 	t.Helper()
 	if launcher == machine.Sandbox {
-		need(t, "bwrap")
+		tooltest.Need(t, "bwrap")
 	}
 	dir, err := os.MkdirTemp("", "mayfly-kept-") // not t.TempDir: its name is too long for a socket
 	if err != nil {
@@ -93,7 +94,7 @@ func keepDemo(t *testing.T, launcher, secret string) (d keptDemo) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	d.state = filepath.Join(dir, "mayfly")
-	cmd := exec.Command(tool("mayfly"), "demo", "--keep", "--launcher", launcher, "--listen", "127.0.0.1:0", "--state", dir)
+	cmd := exec.Command(tooltest.Binary("mayfly"), "demo", "--keep", "--launcher", launcher, "--listen", "127.0.0.1:0", "--state", dir)
 	cmd.Env = append(os.Environ(), "MAYFLY_WEBHOOK_SECRET="+secret)
 	errs, err := cmd.StderrPipe()
 	if err != nil {
@@ -140,7 +141,7 @@ type listedJob struct {
 func (d keptDemo) jobs(t *testing.T) map[string]listedJob {
 	t.Helper()
 	jobs := map[string]listedJob{}
-	for _, j := range mayflyJSON[[]listedJob](t, "jobs", "--state", d.state, "--json", "--limit", "1000") {
+	for _, j := range tooltest.JSON[[]listedJob](t, "jobs", "--state", d.state, "--json", "--limit", "1000") {
 		jobs[j.Job] = j
 	}
 	return jobs

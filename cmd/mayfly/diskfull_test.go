@@ -11,15 +11,16 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/hook"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // TestDiskFull is data/field's disk-full.sh and 22-disk.yml: a job fills the disk that mayfly's
 // state is on. While it does, deliveries are refused; once it has ended, all is as before, also
 // when mayfly up was started anew in between.
 func TestDiskFull(t *testing.T) {
-	need(t, "bwrap")
+	tooltest.Need(t, "bwrap")
 	if os.Geteuid() != 0 {
-		lacking(t, "a small disk of its own is root's to mount")
+		tooltest.Lacking(t, "a small disk of its own is root's to mount")
 	}
 	for name, restart := range map[string]bool{"served on": false, "restarted": true} {
 		t.Run(name, func(t *testing.T) {
@@ -60,7 +61,7 @@ func (w *world) onSmallDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "size=96m"); err != nil {
-		lacking(t, "mounting a small disk: "+err.Error())
+		tooltest.Lacking(t, "mounting a small disk: "+err.Error())
 	}
 	t.Cleanup(func() {
 		w.end(t)

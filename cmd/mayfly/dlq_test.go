@@ -14,7 +14,9 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/machine"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // smallConfig is a configuration whose secrets nobody needs here.
@@ -103,10 +105,10 @@ func serveStore(t *testing.T, file, state string, run bool) *machine.StandIn {
 	}
 	t.Setenv("NO_TOKEN", "x")
 	t.Setenv("NO_SECRET", "x")
-	if err := s.resolve(); err != nil {
+	if err := s.ResolveSecrets(); err != nil {
 		t.Fatal(err)
 	}
-	in, err := machine.OpenStandIn(t.Context(), machine.Config{State: state, Limits: s.limits, Outside: s.outside(), Log: slog.New(slog.DiscardHandler)})
+	in, err := machine.OpenStandIn(t.Context(), machine.Config{State: state, Limits: s.Limits, Outside: s.outside(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +133,7 @@ func serveStore(t *testing.T, file, state string, run bool) *machine.StandIn {
 // ids lists the events of the dead letters, by the command.
 func deadIDs(t *testing.T, file string) (ids []string) {
 	t.Helper()
-	for _, d := range mayflyJSON[[]bus.DeadLetter](t, "-c", file, "dlq", "list", "--json") {
+	for _, d := range tooltest.JSON[[]eventlog.DeadLetter](t, "-c", file, "dlq", "list", "--json") {
 		ids = append(ids, d.Event.ID)
 	}
 	return ids
@@ -147,25 +149,25 @@ func TestDLQ(t *testing.T) {
 			if beside {
 				m = serveStore(t, file, state, true)
 			}
-			out, _, _ := mayfly(t, "-c", file, "dlq", "list")
+			out, _, _ := tooltest.Mayfly(t, "-c", file, "dlq", "list")
 			if !strings.Contains(out, "permanent error: a wall is not passed") || len(deadIDs(t, file)) != 3 {
 				t.Errorf("dlq list:\n%s", out)
 			}
-			out, _, _ = mayfly(t, "-c", file, "dlq", "show", "b")
+			out, _, _ = tooltest.Mayfly(t, "-c", file, "dlq", "show", "b")
 			if !strings.Contains(out, "Keep it logically awesome.") || !strings.Contains(out, "rule pings") {
 				t.Errorf("dlq show:\n%s", out)
 			}
 			for _, refused := range [][]string{{"retry"}, {"drop"}, {"retry", "--all", "a"}} {
-				if _, errs, code := mayfly(t, append([]string{"-c", file, "dlq"}, refused...)...); code != 2 {
+				if _, errs, code := tooltest.Mayfly(t, append([]string{"-c", file, "dlq"}, refused...)...); code != 2 {
 					t.Errorf("dlq %v: exit code %d, want 2\n%s", refused, code, errs)
 				}
 			}
-			mayflyJSON[map[string]int](t, "-c", file, "dlq", "retry", "a", "--json")
-			mayflyJSON[map[string]int](t, "-c", file, "dlq", "drop", "b", "--json")
+			tooltest.JSON[map[string]int](t, "-c", file, "dlq", "retry", "a", "--json")
+			tooltest.JSON[map[string]int](t, "-c", file, "dlq", "drop", "b", "--json")
 			if ids := deadIDs(t, file); len(ids) != 1 || ids[0] != "c" {
 				t.Errorf("dead letters %v, want c", ids)
 			}
-			if _, errs, code := mayfly(t, "-c", file, "dlq", "retry", "a"); code != 1 || !strings.Contains(errs, "hint: mayfly dlq list") {
+			if _, errs, code := tooltest.Mayfly(t, "-c", file, "dlq", "retry", "a"); code != 1 || !strings.Contains(errs, "hint: mayfly dlq list") {
 				t.Errorf("dlq retry of what is not dead: exit code %d\n%s", code, errs)
 			}
 			if !beside {
@@ -201,7 +203,7 @@ func TestControlSilent(t *testing.T) {
 	file, state := writeConfig(t, smallConfig)
 	db := leftBehind(t, state)
 	defer db.Close()
-	if _, errs, code := mayfly(t, "-c", file, "dlq", "drop", "--all"); code != 3 || !strings.Contains(errs, "does not answer") {
+	if _, errs, code := tooltest.Mayfly(t, "-c", file, "dlq", "drop", "--all"); code != 3 || !strings.Contains(errs, "does not answer") {
 		t.Errorf("exit code %d, want 3\n%s", code, errs)
 	}
 }

@@ -97,9 +97,10 @@
 // aws/stack renders the stack's template from the configuration and checks it.
 // aws/rollout creates and removes the stack, with aws/deploy and aws/build.
 //
-//   - deploy.go, deployimage.go (its image) and destroy.go have the commands.
-//   - stacksource.go lets the lists read the stack.
-//   - replay_stack.go replays the stack's archive with EventBridge.
+// mayfly links nothing of AWS: it starts cmd/mayfly-aws, with the same arguments, for
+// deploy, destroy and every command about a stack. Its deploy.go and destroy.go are the two
+// commands, cloud.go finds the stack; image.go, imagefrom.go and replay.go do on AWS what the
+// commands about images and replays ask for.
 //
 // # The machine
 //
@@ -123,23 +124,35 @@
 //
 // # The commands
 //
-// These are in cmd/mayfly.
+// inspect.Source is what there is to read of a Mayfly: inspect.go has its interfaces,
+// jobs.go, status.go, images.go and schemas.go the views that commands and pages show, and
+// health.go the list of what needs a person. inspect/local reads the machine's database,
+// inspect/stack the stack.
 //
-//   - main.go is the command line; setup.go reads the configuration and its secrets.
-//   - up.go runs the machine, and reads the configuration again at SIGHUP; trim.go
-//     limits its idle memory; down.go takes it down. ask.go asks a running one.
-//   - lists.go chooses between the machine's database (filesource.go) and the stack.
-//   - logs.go (here the command, in package machine its other side) prints what a live
-//     runner prints.
-//   - jobs.go (with runners), status.go, events.go, event.go, rule.go and dlq.go list and
-//     change what their names say; schema.go and drift.go the shapes of events.
+// internal/tool is the command line that mayfly and mayfly-aws share: tool.go runs a command,
+// platform.go says in what the two programs differ, setup.go reads the configuration and its
+// secrets, aws.go has the flags of deploy and destroy, text.go, files.go and hook.go what
+// several commands print and read.
+//
+//   - jobs.go (with runners), status.go, events.go and dlq.go list and change what their
+//     names say; schema.go and drift.go the shapes of events.
 //   - quarantine.go releases deliveries; replay.go delivers events again, and whatif.go
 //     compares two configurations.
-//   - image.go, image_build.go, image_status.go and image_stack.go (on AWS) build and
-//     promote images.
+//   - image.go and image_build.go build and promote images.
+//   - prove.go is mayfly test; package proof does the work.
+//
+// The rest is in cmd/mayfly:
+//
+//   - main.go is the command line. platform.go reads and orders on this machine, database.go
+//     finds its database and asks whoever writes it; setup.go makes a machine's configuration.
+//   - up.go runs the machine, and reads the configuration again at SIGHUP; down.go takes it
+//     down.
+//   - event.go and rule.go put events on the bus and show which rules match them.
+//   - logs.go (here the command, in package machine its other side) prints what a live
+//     runner prints.
+//   - image.go, image_build.go and image_canary.go build images and try them.
 //   - config_check.go, hook.go (the webhook) and token.go set things up.
 //   - lint.go routes the jobs of workflow files; package lint does the work.
-//   - proof.go is mayfly test; package proof does the work.
 //   - demo.go runs the sample in a rehearsal; sim.go serves githubsim, and simpages.go
 //     prints what its pages say.
 package main

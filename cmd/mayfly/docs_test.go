@@ -106,7 +106,7 @@ func TestProseFaultsAreSeen(t *testing.T) {
 }
 
 // toured are the folders whose files the tour names.
-var toured = []string{".", "../../internal/machine", "../../internal/rehearsal", "../mayfly-bench"}
+var toured = []string{".", "../mayfly-aws", "../../internal/tool", "../../internal/inspect", "../../internal/machine", "../../internal/rehearsal", "../mayfly-bench"}
 
 // TestProseTour keeps the tour in doc.go complete: it names each file of these folders,
 // and no other.

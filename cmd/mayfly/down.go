@@ -16,6 +16,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/machine"
+	"github.com/mayfly-ci/mayfly/internal/tool"
 )
 
 // downCmd is `mayfly down`.
@@ -30,7 +31,7 @@ type downCmd struct {
 
 // Run takes the machine down, and proves it by listing what is left: exit code 1 when
 // there is something.
-func (c *downCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
+func (c *downCmd) Run(ctx context.Context, all *tool.Globals, screen *cli.Screen, log *slog.Logger) error {
 	s, err := readSetup(all.Config)
 	if err != nil {
 		return err
@@ -38,7 +39,7 @@ func (c *downCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, lo
 	if s.Platform == config.PlatformAWS {
 		return cli.Usage(errors.New("platform: aws runs nothing on this machine"), "mayfly destroy takes a stack down")
 	}
-	if err := s.resolve(); err != nil {
+	if err := s.ResolveSecrets(); err != nil {
 		return err
 	}
 	if err := c.ask(os.Stdin, screen, s.State); err != nil {

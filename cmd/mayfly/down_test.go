@@ -19,6 +19,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/docker"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/machine"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // downArgs are a mayfly down of w.
@@ -31,7 +32,7 @@ func (w *world) down(t *testing.T, more ...string) (out, errs string, code int) 
 	t.Helper()
 	t.Setenv("GITHUB_TOKEN", w.token)
 	t.Setenv("MAYFLY_WEBHOOK_SECRET", w.secret)
-	return mayfly(t, w.downArgs(more...)...)
+	return tooltest.Mayfly(t, w.downArgs(more...)...)
 }
 
 // TestDown takes down a mayfly up that runs two jobs, one of which would go on for long, in sandbox
@@ -119,7 +120,7 @@ func inPodman(t *testing.T, launcher, instance string) (list []string) {
 
 // TestDownKeeps leaves what is not mayfly's, and says so; and runs where nothing runs.
 func TestDownKeeps(t *testing.T) {
-	need(t, "bwrap")
+	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{})
 	w.serve(t)
 	w.up.stop(t)
@@ -144,7 +145,7 @@ func TestDownKeeps(t *testing.T) {
 // TestDownOfKilledRunner takes down a machine whose runner was killed with its job: GitHub keeps its registration
 // until it notices, which is told, and what finds it again stays.
 func TestDownOfKilledRunner(t *testing.T) {
-	need(t, "bwrap")
+	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{})
 	w.serve(t)
 	w.push(t, map[string]string{".github/workflows/long.yml": workflow(1, "sleep 600")})
@@ -191,7 +192,7 @@ func TestDownAsks(t *testing.T) {
 	w := newWorld(t, worldConfig{})
 	t.Setenv("GITHUB_TOKEN", w.token)
 	t.Setenv("MAYFLY_WEBHOOK_SECRET", w.secret)
-	_, errs, code := mayfly(t, "down", "--config", w.config())
+	_, errs, code := tooltest.Mayfly(t, "down", "--config", w.config())
 	if code != cli.ExitUsage || !strings.Contains(errs, "nothing was removed") {
 		t.Errorf("exit code %d\n%s", code, errs)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/docker/dockertest"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/machine"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // TestCrashBeforeStart kills mayfly up when it has made a container and not started it.
@@ -66,7 +67,7 @@ func TestEngineIsTold(t *testing.T) {
 	c.launcher = strings.ReplaceAll(c.launcher, socket, relay.Socket)
 	w := newWorld(t, c)
 	const limits = "does not hold runners to cpus: a job can take more"
-	out, errs, code := mayfly(t, "config", "check", "--no-secrets", "--config", w.config())
+	out, errs, code := tooltest.Mayfly(t, "config", "check", "--no-secrets", "--config", w.config())
 	if code != 0 || !strings.Contains(out, limits) || !strings.Contains(out, "mayfly.yaml:") {
 		t.Errorf("config check: exit code %d, want a warning that it %s\n%s%s", code, limits, out, errs)
 	}
@@ -74,11 +75,11 @@ func TestEngineIsTold(t *testing.T) {
 	if said := w.up.whole(); !strings.Contains(said, limits) {
 		t.Errorf("mayfly up, want that the engine %s:\n%s", limits, said)
 	}
-	if out, _, _ := mayfly(t, "status", "--config", w.config()); !strings.Contains(out, limits) {
+	if out, _, _ := tooltest.Mayfly(t, "status", "--config", w.config()); !strings.Contains(out, limits) {
 		t.Errorf("status, want that the engine %s:\n%s", limits, out)
 	}
 	relay.Cut()
-	out, _, _ = mayfly(t, "status", "--config", w.config())
+	out, _, _ = tooltest.Mayfly(t, "status", "--config", w.config())
 	if !strings.Contains(out, "the container engine does not answer") || !strings.Contains(out, "start Podman") {
 		t.Errorf("status without an engine:\n%s", out)
 	}

@@ -9,13 +9,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/event"
-	"github.com/mayfly-ci/mayfly/internal/event/pattern"
 	"github.com/mayfly-ci/mayfly/internal/machine"
+	"github.com/mayfly-ci/mayfly/internal/tool"
 )
 
 // eventCmd is `mayfly event`.
@@ -34,11 +33,11 @@ var errNoMatch = errors.New("no match")
 
 // Run matches the one against the other.
 func (c *testPatternCmd) Run(screen *cli.Screen) error {
-	p, err := readPattern(c.Pattern)
+	p, err := tool.ReadPattern(c.Pattern)
 	if err != nil {
 		return err
 	}
-	e, err := readObject(c.Event)
+	e, err := tool.ReadObject(c.Event)
 	if err != nil {
 		return err
 	}
@@ -49,60 +48,17 @@ func (c *testPatternCmd) Run(screen *cli.Screen) error {
 	return err
 }
 
-// maxInput bounds what commands read from files, in bytes.
-const maxInput = 4 << 20
-
-// readFile reads a file, or standard input for "-".
-func readFile(name string) ([]byte, error) {
-	file := os.Stdin
-	if name != "-" {
-		var err error
-		if file, err = os.Open(name); err != nil {
-			return nil, cli.Usage(err, "name a file that is there, or - for standard input")
-		}
-		defer file.Close()
-	}
-	text, err := io.ReadAll(io.LimitReader(file, maxInput+1))
-	if len(text) > maxInput {
-		err = cli.Usage(fmt.Errorf("%s: want %d bytes at most", name, maxInput), "give it in parts")
-	}
-	return text, err
-}
-
-// readPattern reads an event pattern from a file.
-func readPattern(name string) (*pattern.Pattern, error) {
-	text, err := readFile(name)
-	if err != nil {
-		return nil, err
-	}
-	p, err := pattern.Parse(text)
-	if err != nil {
-		return nil, cli.Usage(fmt.Errorf("%s: %w", name, err), "internal/event/pattern/PATTERNS.md is the specification; it is EventBridge's language")
-	}
-	return p, nil
-}
-
-// readObject reads one JSON object from a file.
-func readObject(name string) ([]byte, error) {
-	text, err := readFile(name)
-	if err != nil {
-		return nil, err
-	}
-	var object map[string]json.RawMessage
-	if err := json.Unmarshal(text, &object); err != nil || object == nil {
-		return nil, cli.Usage(errors.Join(fmt.Errorf("%s: want an event, a JSON object", name), err), "mayfly events --full prints some")
-	}
-	return text, nil
-}
-
 type putCmd struct {
-	reading
+	tool.Reading
 	File string `arg:"" help:"File with events in EventBridge's envelope, one after another; - is standard input. An id and a time are made up for those without."`
 }
 
+// OnAWS says that the command is for this machine only.
+func (*putCmd) OnAWS(*tool.Globals) (bool, error) { return false, nil }
+
 // Run puts the events of a file on the bus, in their order.
-func (c *putCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) error {
-	text, err := readFile(c.File)
+func (c *putCmd) Run(ctx context.Context, all *tool.Globals, screen *cli.Screen, log *slog.Logger) error {
+	text, err := tool.ReadFile(c.File)
 	if err != nil {
 		return err
 	}
@@ -110,7 +66,7 @@ func (c *putCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log
 	if err != nil {
 		return cli.Usage(fmt.Errorf("%s: %w", c.File, err), `want events such as {"source": "acme.shop", "detail-type": "Order Placed", "detail": {}}`)
 	}
-	answer, err := askFor[machine.PutAnswer](ctx, c.reading, all, log, "/events", events)
+	answer, err := askFor[machine.PutAnswer](ctx, database{Globals: all, Reading: c.Reading, log: log}, "/events", events)
 	switch {
 	case err != nil:
 		return err

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/machine"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // events writes events to a file: each with a source, and an id if it is not empty.
@@ -44,18 +45,18 @@ func TestEventPut(t *testing.T) {
 			}
 			put := eventsFile(t, "acme.shop a", "acme.shop b", "acme.shop")
 			for _, want := range []machine.PutAnswer{{Published: 3}, {Published: 1, Known: 2}} {
-				if diff := cmp.Diff(want, mayflyJSON[machine.PutAnswer](t, "-c", file, "event", "put", put, "--json")); diff != "" {
+				if diff := cmp.Diff(want, tooltest.JSON[machine.PutAnswer](t, "-c", file, "event", "put", put, "--json")); diff != "" {
 					t.Error(diff)
 				}
 			}
-			list := mayflyJSON[[]event.Event](t, "-c", file, "events", "--json", "--from", "acme.shop")
+			list := tooltest.JSON[[]event.Event](t, "-c", file, "events", "--json", "--from", "acme.shop")
 			if len(list) != 4 || list[3].ID != "a" || string(list[3].Detail) != "{\n      \"n\": 1e400\n    }" || time.Since(list[0].Time) > time.Hour {
 				t.Errorf("events: %s", list)
 			}
 			for want, bad := range map[string]string{
 				"want another one": eventsFile(t, "mayfly"), "source is empty": eventsFile(t, ""), "EOF": eventsFile(t),
 			} {
-				if _, errs, code := mayfly(t, "-c", file, "event", "put", bad); code != 2 || !strings.Contains(errs, want) {
+				if _, errs, code := tooltest.Mayfly(t, "-c", file, "event", "put", bad); code != 2 || !strings.Contains(errs, want) {
 					t.Errorf("exit code %d, want 2 and %q:\n%s", code, want, errs)
 				}
 			}
@@ -81,7 +82,7 @@ func TestFollow(t *testing.T) {
 	for i := range 3 {
 		put("acme.shop", fmt.Sprint("old", i))
 	}
-	cmd := exec.CommandContext(t.Context(), tool("mayfly"), "-c", file, "events", "--follow", "--pattern", pattern, "--limit", "2")
+	cmd := exec.CommandContext(t.Context(), tooltest.Binary("mayfly"), "-c", file, "events", "--follow", "--pattern", pattern, "--limit", "2")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

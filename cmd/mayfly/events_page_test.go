@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // TestEventsPage tries what docs/events.md shows: its rules, all of them in one
@@ -54,7 +55,7 @@ func TestEventsPage(t *testing.T) {
 		}
 	}
 	put := regexp.MustCompile("(?m)^echo .* mayfly event put -$").FindString(string(page))
-	cmd := exec.Command("sh", "-c", strings.Replace(put, "mayfly event", tool("mayfly")+" -c "+file+" event", 1))
+	cmd := exec.Command("sh", "-c", strings.Replace(put, "mayfly event", tooltest.Binary("mayfly")+" -c "+file+" event", 1))
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "published: 1") {
 		t.Errorf("%s: %v\n%s", put, err, out)
 	}

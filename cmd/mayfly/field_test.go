@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/inspect"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // fieldInput returns an input of the field, with edits as pairs of old and new.
@@ -24,10 +26,10 @@ func fieldInput(t *testing.T, name string, edits ...string) []byte {
 }
 
 // job returns the job id once it is as wanted.
-func (w *world) job(t *testing.T, id int64, want func(ledger.Job) bool) jobView {
+func (w *world) job(t *testing.T, id int64, want func(ledger.Job) bool) inspect.Job {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		jobs := mayflyJSON[[]jobView](t, "jobs", "--json", "--limit", "1000", "--config", w.config())
+		jobs := tooltest.JSON[[]inspect.Job](t, "jobs", "--json", "--limit", "1000", "--config", w.config())
 		for _, j := range jobs {
 			if j.Key.ID == id && want(j.Job) {
 				return j
@@ -82,11 +84,11 @@ func TestFieldInputs(t *testing.T) {
 
 	send(fieldInput(t, "null-job"))
 	send(bytes.Replace(fieldInput(t, "hosted"), []byte(`"run_attempt": 1`), []byte(`"run_attempt": 4611686018427387904`), 1))
-	out, _, code := mayfly(t, "quarantine", "list", "--config", w.config())
+	out, _, code := tooltest.Mayfly(t, "quarantine", "list", "--config", w.config())
 	if code != 0 || !strings.Contains(out, "workflow_job.id is missing") || !strings.Contains(out, "workflow_job.run_attempt 4611686018427387904: want an integer") {
 		t.Errorf("quarantine, exit code %d:\n%s", code, out)
 	}
-	out, _, code = mayfly(t, "status", "--config", w.config())
+	out, _, code = tooltest.Mayfly(t, "status", "--config", w.config())
 	if code != 0 || !strings.Contains(out, `label "a,b,c"`) || strings.Contains(out, "macos") {
 		t.Errorf("status, exit code %d: want the comma told, and nothing of GitHub's own runners but their count\n%s", code, out)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/machine"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // TestDatabaseOfAnEarlierVersion has the commands that read come to a database that no
@@ -24,7 +25,7 @@ func TestDatabaseOfAnEarlierVersion(t *testing.T) {
 	refused := func(hint string) {
 		t.Helper()
 		for _, args := range []string{"status", "jobs", "runners", "events", "schema list", "dlq list", "quarantine list", "replay list", "rule list"} {
-			out, errs, code := mayfly(t, append([]string{"-c", file}, strings.Fields(args)...)...)
+			out, errs, code := tooltest.Mayfly(t, append([]string{"-c", file}, strings.Fields(args)...)...)
 			if code != 1 || !strings.Contains(errs, "tables of bus are at step 1, want ") || !strings.Contains(errs, "written by an older version") || !strings.Contains(errs, hint) {
 				t.Errorf("%s: exit code %d\n%s%s\nwant %s", args, code, out, errs, hint)
 			}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/machine"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // probed is what /healthz and /readyz answer.
@@ -52,7 +53,7 @@ func (p probed) part(name string) probedPart {
 
 // TestProbes asks a real mayfly up, with a credential that GitHub takes and with another.
 func TestProbes(t *testing.T) {
-	need(t, "bwrap")
+	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{})
 	ready := func(want int, part, state string) {
 		t.Helper()
@@ -96,7 +97,7 @@ func TestStateThatIsNoUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{{"up"}, {"status"}} {
-		_, errs, code := mayfly(t, append(args, "--config", w.config())...)
+		_, errs, code := tooltest.Mayfly(t, append(args, "--config", w.config())...)
 		if code != 1 || !strings.Contains(errs, "database is damaged") || !strings.Contains(errs, "hint: put mayfly.db aside") {
 			t.Errorf("mayfly %v with a damaged database: exit code %d\n%s", args, code, errs)
 		}
@@ -104,7 +105,7 @@ func TestStateThatIsNoUse(t *testing.T) {
 	if err := errors.Join(os.RemoveAll(w.state()), os.WriteFile(w.state(), nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	_, errs, code := mayfly(t, "up", "--config", w.config())
+	_, errs, code := tooltest.Mayfly(t, "up", "--config", w.config())
 	if code != 1 || !strings.Contains(errs, "hint: ") || !strings.Contains(errs, "state:") {
 		t.Errorf("mayfly up with a file in place of the folder: exit code %d\n%s", code, errs)
 	}

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
+	"github.com/mayfly-ci/mayfly/internal/tool"
 )
 
 // webhookCmd is `mayfly webhook`.
@@ -26,11 +26,11 @@ type hookAt struct {
 }
 
 // open returns a client, whose webhook it is, and what it should be.
-func (h hookAt) open(c *commands) (*github.Client, github.Scope, github.HookConfig, error) {
+func (h hookAt) open(c *tool.Globals) (*github.Client, github.Scope, github.HookConfig, error) {
 	none := func(err error) (*github.Client, github.Scope, github.HookConfig, error) {
 		return nil, github.Scope{}, github.HookConfig{}, err
 	}
-	s, forge, err := clientFor(c.Config)
+	s, forge, err := tool.ClientFor(c.Config)
 	if err != nil {
 		return none(err)
 	}
@@ -47,52 +47,36 @@ func (h hookAt) open(c *commands) (*github.Client, github.Scope, github.HookConf
 	if err != nil {
 		return none(cli.Usage(err, "app, acme, acme/web or enterprises/SLUG"))
 	}
-	return forge, at, github.HookConfig{URL: s.Webhook.URL, Secret: s.secrets.Webhook[0], Events: s.Webhook.Events}, nil
+	return forge, at, github.HookConfig{URL: s.Webhook.URL, Secret: s.Secrets.Webhook[0], Events: s.Webhook.Events}, nil
 }
 
 type hookInstallCmd struct{ hookAt }
 
 // Run installs the webhook. Where GitHub has no call for it, it prints what to enter.
-func (c *hookInstallCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
+func (c *hookInstallCmd) Run(ctx context.Context, all *tool.Globals, screen *cli.Screen) error {
 	forge, at, want, err := c.open(all)
 	if err != nil {
 		return err
 	}
-	hook, err := forge.InstallWebhook(ctx, at, want)
-	if errors.Is(err, github.ErrByHand) {
-		printManual(screen, forge.ByHand(at, want))
-		return nil
-	} else if err != nil {
+	installed, err := pipeline.InstallHook(ctx, forge, at, want)
+	switch {
+	case err != nil:
 		return err
+	case installed.ByHand != nil:
+		tool.PrintManual(screen, *installed.ByHand)
+		return nil
 	}
-	fmt.Fprintf(screen.Out, "webhook of %s sends %s to %s\n", at, strings.Join(hook.Events, ", "), hook.URL)
-	if len(hook.Missing) > 0 {
-		screen.Notef("GitHub has no call for an App's events: tick %s on its settings page", strings.Join(hook.Missing, ", "))
+	fmt.Fprintln(screen.Out, installed)
+	if rest := installed.Rest(); rest != "" {
+		screen.Notef("%s", rest)
 	}
 	return nil
-}
-
-// printManual prints what to enter by hand. The secret is not printed: it is where
-// the configuration says.
-func printManual(screen *cli.Screen, m github.Manual) {
-	fmt.Fprintf(screen.Out, "GitHub has no call for this webhook. Enter on %s:\n\n", m.Page)
-	active := "yes"
-	if !m.Active {
-		active = "no"
-	}
-	for _, f := range [][2]string{
-		{"Payload URL", m.PayloadURL}, {"Content type", m.ContentType},
-		{"Secret", "the first of webhook.secrets in the configuration"},
-		{"SSL verification", m.SSL}, {"Events", strings.Join(m.Events, ", ")}, {"Active", active},
-	} {
-		fmt.Fprintf(screen.Out, "  %-17s %s\n", f[0], f[1])
-	}
 }
 
 type hookPingCmd struct{ hookAt }
 
 // Run has GitHub send a ping to the webhook, and tells how it was answered.
-func (c *hookPingCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
+func (c *hookPingCmd) Run(ctx context.Context, all *tool.Globals, screen *cli.Screen) error {
 	return c.onHook(ctx, all, func(forge *github.Client, at github.Scope, hook github.Hook) error {
 		code, err := forge.Ping(ctx, at, hook)
 		switch refused := (*github.PingRefused)(nil); {
@@ -114,7 +98,7 @@ func (c *hookPingCmd) Run(ctx context.Context, all *commands, screen *cli.Screen
 type hookRemoveCmd struct{ hookAt }
 
 // Run removes the webhook.
-func (c *hookRemoveCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
+func (c *hookRemoveCmd) Run(ctx context.Context, all *tool.Globals, screen *cli.Screen) error {
 	return c.onHook(ctx, all, func(forge *github.Client, at github.Scope, hook github.Hook) error {
 		if err := forge.RemoveWebhook(ctx, at, hook.ID); err != nil {
 			return err
@@ -125,7 +109,7 @@ func (c *hookRemoveCmd) Run(ctx context.Context, all *commands, screen *cli.Scre
 }
 
 // onHook finds the webhook and does f on it.
-func (h hookAt) onHook(ctx context.Context, all *commands, f func(*github.Client, github.Scope, github.Hook) error) error {
+func (h hookAt) onHook(ctx context.Context, all *tool.Globals, f func(*github.Client, github.Scope, github.Hook) error) error {
 	forge, at, want, err := h.open(all)
 	if err != nil {
 		return err

@@ -3,30 +3,25 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/image"
-	"github.com/mayfly-ci/mayfly/internal/image/engine"
 	imagesource "github.com/mayfly-ci/mayfly/internal/image/source"
+	"github.com/mayfly-ci/mayfly/internal/inspect"
 	"github.com/mayfly-ci/mayfly/internal/machine"
+	"github.com/mayfly-ci/mayfly/internal/tool"
 )
 
 // imageCmd is `mayfly image`.
 type imageCmd struct {
 	Eject imageEjectCmd `cmd:"" help:"Write out the image's source, to change it."`
-	Build imageBuildCmd `cmd:"" help:"Build an image from a release of GitHub's runner."`
-	List  imageListCmd  `cmd:"" help:"List the images that were built."`
 
-	Status   imageStatusCmd   `cmd:"" help:"Which image is current, what comes next, and how long GitHub takes its runner."`
-	Canary   imageCanaryCmd   `cmd:"" help:"Run a canary job on a runner from an image, against a simulated GitHub."`
-	Promote  imagePromoteCmd  `cmd:"" help:"Have runners start from an image."`
-	Rollback imageRollbackCmd `cmd:"" help:"Go back to the image that was current before."`
+	Canary imageCanaryCmd `cmd:"" help:"Run a canary job on a runner from an image, against a simulated GitHub."`
+	tool.ImageCommands
 }
 
 // imageEjectCmd is `mayfly image eject`.
@@ -43,7 +38,7 @@ func (c *imageEjectCmd) Run(screen *cli.Screen) error {
 	} else if err != nil {
 		return err
 	}
-	dir := relative(c.Dir)
+	dir := tool.Relative(c.Dir)
 	screen.Notef("wrote %s: change what you like, then\n  mayfly image build --source %s\nand put image: {source: %s} into mayfly.yaml", dir, dir, dir)
 	return nil
 }
@@ -61,38 +56,15 @@ func readImageSettings(path string) (machine.ImageConfig, error) {
 	return s.image(), nil
 }
 
-// imageListCmd is `mayfly image list`.
-type imageListCmd struct {
-	platform
-	JSON bool `help:"Print JSON."`
+// images are those of this machine's engine, and the catalog in its database.
+type images struct {
+	tool.Call
+	tool.Reading
 }
 
-// Run lists what the engine has, or the stack's repository.
-func (c *imageListCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
-	list := listInEngine
-	if aws, err := c.imagesOnAWS(all); err != nil {
-		return err
-	} else if aws {
-		list = listInStack
-	}
-	images, err := list(ctx, all)
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return screen.JSON(append([]engine.Image{}, images...))
-	}
-	var rows [][]cli.Cell
-	for _, i := range images {
-		rows = append(rows, cli.Text(image.Digest(i.Digest).Short(), i.Version, i.Revision, cli.Duration(time.Since(i.Built))+" ago",
-			fmt.Sprintf("%d MB", i.Bytes/1e6), i.Tag))
-	}
-	screen.Table([]string{"IMAGE", "RUNNER", "SOURCE", "BUILT", "SIZE", "TAG"}, rows)
-	return nil
-}
-
-func listInEngine(ctx context.Context, all *commands) (images []engine.Image, err error) {
-	settings, err := readImageSettings(all.Config)
+// List implements [tool.Images].
+func (i images) List(ctx context.Context) (list []inspect.StoredImage, err error) {
+	settings, err := readImageSettings(i.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -101,5 +73,36 @@ func listInEngine(ctx context.Context, all *commands) (images []engine.Image, er
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, close()) }()
-	return b.List(ctx)
+	found, err := b.List(ctx)
+	for _, one := range found {
+		list = append(list, inspect.StoredImage(one))
+	}
+	return list, err
+}
+
+// Order implements [tool.Images].
+func (i images) Order(ctx context.Context, o image.Order) (image.Digest, error) {
+	d := database{Globals: i.Globals, Reading: i.Reading, log: i.Log}
+	if o.Promote != nil {
+		d.fresh, o.Built = true, i.builtHere(ctx, o.Promote.Digest)
+	}
+	return askFor[image.Digest](ctx, d, "/image", o)
+}
+
+// builtHere returns an image that was built on this machine, which the catalog need not
+// know of: mayfly image build runs before there is one, too. It is nil where no engine has it.
+func (i images) builtHere(ctx context.Context, digest image.Digest) *image.Built {
+	list, err := i.List(ctx)
+	if err != nil {
+		return nil // without an engine there is what the catalog knows
+	}
+	var built image.Catalog
+	for _, one := range list {
+		built.Images = append(built.Images, image.Image{Digest: image.Digest(one.Digest), Version: image.Version(one.Version), Revision: one.Revision})
+	}
+	found, ok := built.Find(digest)
+	if !ok {
+		return nil
+	}
+	return &image.Built{Digest: found.Digest, Version: found.Version, Revision: found.Revision}
 }

@@ -17,22 +17,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/image/engine"
 	"github.com/mayfly-ci/mayfly/internal/image/hosttools"
 	"github.com/mayfly-ci/mayfly/internal/rehearsal"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
-
-// standinVersion is that of the stand-in for GitHub's runner.
-const standinVersion = "2.999.0"
-
-// standin packs mayfly-minirunner as GitHub packs its runner.
-func standin(t *testing.T) string { return standinOf(t, standinVersion) }
-
-func standinOf(t *testing.T, version string) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), archive.Name(version, runtime.GOARCH))
-	if out, err := exec.Command("../../scripts/standin-archive", tool("mayfly-minirunner"), version, file).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return file
-}
 
 // imageStore opens the engine's store, with an image of this machine's tools to build
 // on, until the test is over.
@@ -60,28 +46,28 @@ func TestImage(t *testing.T) { dockertest.Each(t, testImage) }
 func testImage(t *testing.T, socket string) {
 	t.Setenv("DOCKER_HOST", "unix://"+socket)
 	b, base := imageStoreAt(t, socket)
-	built := mayflyJSON[engine.Image](t, "image", "build", "--agent-archive", standin(t), "--base", base, "--json")
+	built := tooltest.JSON[engine.Image](t, "image", "build", "--agent-archive", tooltest.Standin(t, tooltest.StandinVersion), "--base", base, "--json")
 	t.Cleanup(func() {
 		if err := b.Remove(context.Background(), built.Digest); err != nil {
 			t.Error(err)
 		}
 	})
-	if built.Version != standinVersion || built.Base != base {
+	if built.Version != tooltest.StandinVersion || built.Base != base {
 		t.Errorf("built %+v", built)
 	}
 	listed := false
-	for _, i := range mayflyJSON[[]engine.Image](t, "image", "list", "--json") {
+	for _, i := range tooltest.JSON[[]engine.Image](t, "image", "list", "--json") {
 		listed = listed || i == built
 	}
 	if !listed {
 		t.Errorf("mayfly image list lacks %s", built.Digest)
 	}
-	got := mayflyJSON[demoSummary](t, "demo", "--json", "--launcher", "engine", "--image", built.Digest)
+	got := tooltest.JSON[demoSummary](t, "demo", "--json", "--launcher", "engine", "--image", built.Digest)
 	got.QueuedToStarted, got.RunnersStarted = rehearsal.Quantiles{}, 0
 	if diff := cmp.Diff(demoSummary{Jobs: 6, AsExpected: 6}, got); diff != "" {
 		t.Error(diff)
 	}
-	if out, errs, code := mayfly(t, "image", "canary", built.Digest); code != 0 || !strings.Contains(out, "ran the canary job and left") {
+	if out, errs, code := tooltest.Mayfly(t, "image", "canary", built.Digest); code != 0 || !strings.Contains(out, "ran the canary job and left") {
 		t.Errorf("canary: exit code %d\n%s%s", code, out, errs)
 	}
 	if there, err := b.Has(t.Context(), built.Digest); err != nil || !there {
@@ -92,7 +78,7 @@ func testImage(t *testing.T, socket string) {
 // TestImageRefused: nothing is built from what is not what it is said to be.
 func TestImageRefused(t *testing.T) {
 	b, base := imageStore(t)
-	other := filepath.Join(t.TempDir(), archive.Name(standinVersion, runtime.GOARCH))
+	other := filepath.Join(t.TempDir(), archive.Name(tooltest.StandinVersion, runtime.GOARCH))
 	if out, err := exec.Command("tar", "-czf", other, "image_test.go").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -101,14 +87,14 @@ func TestImageRefused(t *testing.T) {
 		code int
 		want []string
 	}{
-		"wrong checksum":  {[]string{"--agent-archive", standin(t), "--sha256", strings.Repeat("0", 64)}, 1, []string{"wrong checksum", "want 000", "no image was built"}},
-		"wrong version":   {[]string{"--agent-archive", standin(t), "--runner-version", "2.998.0"}, 1, []string{"RUN set -eu", "version is 2.999.0", "mayfly image eject"}},
+		"wrong checksum":  {[]string{"--agent-archive", tooltest.Standin(t, tooltest.StandinVersion), "--sha256", strings.Repeat("0", 64)}, 1, []string{"wrong checksum", "want 000", "no image was built"}},
+		"wrong version":   {[]string{"--agent-archive", tooltest.Standin(t, tooltest.StandinVersion), "--runner-version", "2.998.0"}, 1, []string{"RUN set -eu", "version is 2.999.0", "mayfly image eject"}},
 		"another archive": {[]string{"--agent-archive", other}, 1, []string{"run.sh is not in it", "releases"}},
 		"bad version":     {[]string{"--runner-version", "latest"}, 2, []string{"want three numbers"}},
-		"no such base":    {[]string{"--agent-archive", standin(t), "--base", "localhost/no-such-base:latest"}, 1, []string{"localhost/no-such-base"}},
+		"no such base":    {[]string{"--agent-archive", tooltest.Standin(t, tooltest.StandinVersion), "--base", "localhost/no-such-base:latest"}, 1, []string{"localhost/no-such-base"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, errs, code := mayfly(t, append([]string{"image", "build", "--base", base}, c.args...)...)
+			_, errs, code := tooltest.Mayfly(t, append([]string{"image", "build", "--base", base}, c.args...)...)
 			if code != c.code {
 				t.Errorf("exit code %d, want %d", code, c.code)
 			}
@@ -130,12 +116,12 @@ func TestImageRefused(t *testing.T) {
 func TestNewestIsBuilt(t *testing.T) {
 	w := imageWorld(t, "watch: true")
 	w.release(t, "2.998.0")
-	w.release(t, standinVersion)
-	built := mayflyJSON[engine.Image](t, "-c", w.config(), "image", "build", "--json")
-	if built.Version != standinVersion {
+	w.release(t, tooltest.StandinVersion)
+	built := tooltest.JSON[engine.Image](t, "-c", w.config(), "image", "build", "--json")
+	if built.Version != tooltest.StandinVersion {
 		t.Errorf("built %+v, want the newest", built)
 	}
-	if _, err := os.Stat(filepath.Join(w.state(), "archives", archive.Name(standinVersion, runtime.GOARCH))); err != nil {
+	if _, err := os.Stat(filepath.Join(w.state(), "archives", archive.Name(tooltest.StandinVersion, runtime.GOARCH))); err != nil {
 		t.Errorf("its archive is not kept: %v", err)
 	}
 	for _, c := range []struct {
@@ -143,11 +129,11 @@ func TestNewestIsBuilt(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"--runner-version", "2.998.0"}, 2, "not the newest, which is " + standinVersion},
+		{[]string{"--runner-version", "2.998.0"}, 2, "not the newest, which is " + tooltest.StandinVersion},
 		{[]string{"--runner-version", "2.997.0", "--sha256", strings.Repeat("0", 64)}, 4, "404"},
-		{[]string{"--runner-version", standinVersion, "--sha256", strings.Repeat("0", 64)}, 1, "wrong checksum"},
+		{[]string{"--runner-version", tooltest.StandinVersion, "--sha256", strings.Repeat("0", 64)}, 1, "wrong checksum"},
 	} {
-		_, errs, code := mayfly(t, append([]string{"-c", w.config(), "image", "build"}, c.args...)...)
+		_, errs, code := tooltest.Mayfly(t, append([]string{"-c", w.config(), "image", "build"}, c.args...)...)
 		if code != c.code || !strings.Contains(errs, c.want) || !strings.Contains(errs, "hint: ") {
 			t.Errorf("%v: exit code %d, want %d and %q\n%s", c.args, code, c.code, c.want, errs)
 		}
@@ -156,7 +142,7 @@ func TestNewestIsBuilt(t *testing.T) {
 	if err := os.WriteFile(w.config(), []byte(silent), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, errs, code := mayfly(t, "-c", w.config(), "image", "build"); code != 4 || !strings.Contains(errs, "asking for the newest runner") {
+	if _, errs, code := tooltest.Mayfly(t, "-c", w.config(), "image", "build"); code != 4 || !strings.Contains(errs, "asking for the newest runner") {
 		t.Errorf("without a feed: exit code %d, want 4\n%s", code, errs)
 	}
 }

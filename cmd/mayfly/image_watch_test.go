@@ -17,8 +17,10 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/image/engine"
 	imagesource "github.com/mayfly-ci/mayfly/internal/image/source"
+	"github.com/mayfly-ci/mayfly/internal/inspect"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/machine"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // imageWorld is a world whose runners start from images that mayfly up builds of the
@@ -31,7 +33,7 @@ func imageWorld(t *testing.T, more string) *world {
 		launcher: fmt.Sprintf("launcher: engine\nengine: {socket: %s}\nimage: {base: %q, feed: SIM/api/v3, downloads: SIM/actions/runner/releases/download, %s}\nmetrics: {listen: \"127.0.0.1:0\"}", socket, base, more),
 		command:  "/home/runner/run.sh",
 		purge: func(ctx context.Context, _ *world, instance string) error {
-			l, err := fleetengine.New(ctx, fleetengine.Config{Socket: socket, Instance: instance, Agent: tool("mayfly-agent")})
+			l, err := fleetengine.New(ctx, fleetengine.Config{Socket: socket, Instance: instance, Agent: tooltest.Binary("mayfly-agent")})
 			if err != nil {
 				return err
 			}
@@ -78,7 +80,7 @@ func removeBuiltOn(t *testing.T, b *engine.Builder, base string) {
 // release has the simulated GitHub publish a version of the stand-in runner.
 func (w *world) release(t *testing.T, version string) {
 	t.Helper()
-	archive, err := os.ReadFile(standinOf(t, version))
+	archive, err := os.ReadFile(tooltest.Standin(t, version))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +106,7 @@ func TestImageWatch(t *testing.T) {
 	w.serve(t)
 	w.push(t, map[string]string{".github/workflows/ci.yml": workflow(1, "true")})
 	w.completed(t, 2, 4*time.Minute) // with the canary
-	v := mayflyJSON[imageView](t, "-c", w.config(), "image", "status", "--json")
+	v := tooltest.JSON[inspect.Images](t, "-c", w.config(), "image", "status", "--json")
 	if v.Current == nil || v.Current.Version != "2.998.0" || v.Current.Reason != "its canary passed" {
 		t.Fatalf("current: %+v\n%s", v.Current, w.up.said())
 	}
@@ -115,7 +117,7 @@ func TestImageWatch(t *testing.T) {
 	refused := time.Now()
 	w.push(t, map[string]string{".github/workflows/ci.yml": workflow(1, "echo again")})
 	w.completed(t, 4, 4*time.Minute)
-	v = mayflyJSON[imageView](t, "-c", w.config(), "image", "status", "--json")
+	v = tooltest.JSON[inspect.Images](t, "-c", w.config(), "image", "status", "--json")
 	if v.Current == nil || v.Current.Version != "2.999.0" {
 		t.Fatalf("current: %+v\n%s", v.Current, w.up.said())
 	}
@@ -123,7 +125,7 @@ func TestImageWatch(t *testing.T) {
 	if !strings.Contains(w.up.whole(), "GitHub refuses runner 2.998.0") {
 		t.Errorf("the log does not say that GitHub refused\n%s", w.up.said())
 	}
-	runners := mayflyJSON[[]ledger.Runner](t, "-c", w.config(), "runners", "--all", "--json")
+	runners := tooltest.JSON[[]ledger.Runner](t, "-c", w.config(), "runners", "--all", "--json")
 	if !slices.ContainsFunc(runners, func(r ledger.Runner) bool { return r.ExitCode == 7 }) {
 		t.Errorf("no runner ended with exit code 7: %+v", runners)
 	}
@@ -170,7 +172,7 @@ func TestImageSourceChanges(t *testing.T) {
 	w.says(t, "image not built", 1)
 	revision := change("ANOTHER mistake\n")
 	w.hangUp(t, "image not built", 2)
-	v := mayflyJSON[imageView](t, "-c", w.config(), "image", "status", "--json")
+	v := tooltest.JSON[inspect.Images](t, "-c", w.config(), "image", "status", "--json")
 	if v.Build == nil || !strings.HasPrefix(v.Build.Revision, revision) {
 		t.Errorf("build: %+v, want that of source %s", v.Build, revision)
 	}
@@ -185,15 +187,15 @@ func TestImageBuiltByHand(t *testing.T) {
 	}
 	w := imageWorld(t, "watch: false")
 	w.serve(t)
-	built := mayflyJSON[engine.Image](t, "-c", w.config(), "image", "build", "--agent-archive", standin(t), "--json")
-	v := mayflyJSON[imageView](t, "-c", w.config(), "image", "status", "--json")
+	built := tooltest.JSON[engine.Image](t, "-c", w.config(), "image", "build", "--agent-archive", tooltest.Standin(t, tooltest.StandinVersion), "--json")
+	v := tooltest.JSON[inspect.Images](t, "-c", w.config(), "image", "status", "--json")
 	if v.Current != nil || len(v.Images) != 1 || string(v.Images[0].Digest) != built.Digest {
 		t.Fatalf("images %+v, want %s and none current", v.Images, built.Digest)
 	}
-	if _, errs, code := mayfly(t, "-c", w.config(), "image", "promote", built.Digest); code != 1 || !strings.Contains(errs, "has not passed its canary") {
+	if _, errs, code := tooltest.Mayfly(t, "-c", w.config(), "image", "promote", built.Digest); code != 1 || !strings.Contains(errs, "has not passed its canary") {
 		t.Errorf("promote: exit code %d\n%s", code, errs)
 	}
-	if _, errs, code := mayfly(t, "-c", w.config(), "image", "promote", "--force", built.Digest); code != 0 {
+	if _, errs, code := tooltest.Mayfly(t, "-c", w.config(), "image", "promote", "--force", built.Digest); code != 0 {
 		t.Fatalf("promote --force: exit code %d\n%s", code, errs)
 	}
 	w.push(t, map[string]string{".github/workflows/ci.yml": workflow(1, "true")})
@@ -208,16 +210,16 @@ func TestImagePromotedBeforeUp(t *testing.T) {
 		t.Skip("a build takes half a minute")
 	}
 	w := imageWorld(t, "watch: false")
-	built := mayflyJSON[engine.Image](t, "-c", w.config(), "image", "build", "--agent-archive", standin(t), "--json")
+	built := tooltest.JSON[engine.Image](t, "-c", w.config(), "image", "build", "--agent-archive", tooltest.Standin(t, tooltest.StandinVersion), "--json")
 	digest := image.Digest(built.Digest)
-	_, errs, code := mayfly(t, "-c", w.config(), "image", "promote", digest.Short())
+	_, errs, code := tooltest.Mayfly(t, "-c", w.config(), "image", "promote", digest.Short())
 	if code != 1 || !strings.Contains(errs, "has not passed its canary") || !strings.Contains(errs, "--force") {
 		t.Errorf("promote: exit code %d\n%s", code, errs)
 	}
-	if _, errs, code := mayfly(t, "-c", w.config(), "image", "promote", "sha256:000000"); code != 1 || !strings.Contains(errs, "no image sha256:000000 is known") {
+	if _, errs, code := tooltest.Mayfly(t, "-c", w.config(), "image", "promote", "sha256:000000"); code != 1 || !strings.Contains(errs, "no image sha256:000000 is known") {
 		t.Errorf("promote what is not there: exit code %d\n%s", code, errs)
 	}
-	out, errs, code := mayfly(t, "-c", w.config(), "image", "promote", "--force", digest.Short())
+	out, errs, code := tooltest.Mayfly(t, "-c", w.config(), "image", "promote", "--force", digest.Short())
 	if code != 0 || !strings.Contains(out, built.Digest) {
 		t.Fatalf("promote --force: exit code %d\n%s%s", code, out, errs)
 	}
@@ -231,10 +233,10 @@ func TestImagePromotedBeforeUp(t *testing.T) {
 // it by hand all the same, which must.
 func (w *world) rollback(t *testing.T, first image.Digest) {
 	t.Helper()
-	if _, errs, code := mayfly(t, "-c", w.config(), "image", "rollback"); code != 1 || !strings.Contains(errs, "no good image to go back to") {
+	if _, errs, code := tooltest.Mayfly(t, "-c", w.config(), "image", "rollback"); code != 1 || !strings.Contains(errs, "no good image to go back to") {
 		t.Errorf("rollback to a refused version: exit code %d\n%s", code, errs)
 	}
-	out, errs, code := mayfly(t, "-c", w.config(), "image", "promote", first.Short())
+	out, errs, code := tooltest.Mayfly(t, "-c", w.config(), "image", "promote", first.Short())
 	if code != 0 || !strings.Contains(out, string(first)) {
 		t.Errorf("promote: exit code %d\n%s%s", code, out, errs)
 	}

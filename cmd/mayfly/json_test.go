@@ -7,13 +7,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mayfly-ci/mayfly/internal/aws/deploy"
-	"github.com/mayfly-ci/mayfly/internal/aws/view"
-	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/event/schema"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/image/engine"
+	"github.com/mayfly-ci/mayfly/internal/inspect"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/machine"
 	"github.com/mayfly-ci/mayfly/internal/proof"
@@ -22,8 +21,7 @@ import (
 // TestJSONKeys: what commands print as JSON has keys in lower case, as everything here, at any depth.
 func TestJSONKeys(t *testing.T) {
 	for _, v := range []any{
-		statusView{}, jobView{}, ledger.Runner{}, bus.DeadLetter{}, bus.Quarantined{}, bus.Release{}, bus.Preview{}, bus.Replay{}, view.Replay{},
-		machine.ReplayOrder{}, machine.PutAnswer{}, config.Fault{}, schema.Change{}, image.Image{}, engine.Image{}, proof.Report{}, deploy.Change{}, imageView{}, driftGist{},
+		inspect.Status{}, inspect.Job{}, ledger.Runner{}, eventlog.DeadLetter{}, eventlog.Quarantined{}, eventlog.Release{}, eventlog.Preview{}, eventlog.Replay{}, eventlog.ReplayOrder{}, machine.PutAnswer{}, config.Fault{}, schema.Change{}, image.Image{}, engine.Image{}, proof.Report{}, inspect.Images{}, inspect.SchemaDrift{},
 	} {
 		wantLower(t, reflect.TypeOf(v), map[reflect.Type]bool{})
 	}

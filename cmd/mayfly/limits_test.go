@@ -8,23 +8,25 @@ import (
 	"testing"
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/inspect"
 	"github.com/mayfly-ci/mayfly/internal/machine"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // TestLimitsInForce asks a state folder alone, without a configuration, what limits its mayfly up
 // decides by: at its start, after SIGHUP, and when nobody has written them.
 func TestLimitsInForce(t *testing.T) {
-	need(t, "bwrap")
+	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{pool: "max: 1", command: "/bin/sleep, 1000"})
 	w.serve(t)
 	for id := range 2 {
 		w.deliver(t, "workflow_job", fmt.Appendf(nil, `{"action":"queued","workflow_job":{"id":%d,"run_id":1,"run_attempt":1,"labels":[%q]},"repository":{"full_name":%q}}`,
 			300+id, worldLabel, worldRepository))
 	}
-	status := func() statusView {
-		return mayflyJSON[statusView](t, "status", "--json", "--state", w.state(), "--config", filepath.Join(w.dir, "none.yaml"))
+	status := func() inspect.Status {
+		return tooltest.JSON[inspect.Status](t, "status", "--json", "--state", w.state(), "--config", filepath.Join(w.dir, "none.yaml"))
 	}
-	var v statusView
+	var v inspect.Status
 	whys := func() (all string) {
 		for _, j := range v.Waiting {
 			all += j.Why + "\n"
@@ -58,11 +60,11 @@ func TestLimitsInForce(t *testing.T) {
 
 	w.up.stop(t)
 	forgetLimits(t, w.state())
-	if v = status(); !v.Unknown || v.Pools[0].Max != 0 || strings.Count(whys(), limitsUnknown) != len(v.Waiting) {
+	if v = status(); !v.Unknown || v.Pools[0].Max != 0 || strings.Count(whys(), inspect.LimitsUnknown) != len(v.Waiting) {
 		t.Errorf("without limits: %+v; want them unknown", v)
 	}
-	out, errs, _ := mayfly(t, "status", "--state", w.state())
-	if !strings.Contains(out, "?") || !strings.Contains(out+errs, limitsUnknown) || strings.Contains(out, "not configured") {
+	out, errs, _ := tooltest.Mayfly(t, "status", "--state", w.state())
+	if !strings.Contains(out, "?") || !strings.Contains(out+errs, inspect.LimitsUnknown) || strings.Contains(out, "not configured") {
 		t.Errorf("status without limits:\n%s%s", out, errs)
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/lint"
+	"github.com/mayfly-ci/mayfly/internal/tool"
 )
 
 // lintCmd is `mayfly lint`.
@@ -19,7 +20,7 @@ type lintCmd struct {
 }
 
 // Run routes the jobs of workflow files as the webhook does.
-func (c *lintCmd) Run(all *commands, screen *cli.Screen) error {
+func (c *lintCmd) Run(all *tool.Globals, screen *cli.Screen) error {
 	s, err := readPart(all.Config, "pools")
 	if err != nil {
 		return err
@@ -29,7 +30,7 @@ func (c *lintCmd) Run(all *commands, screen *cli.Screen) error {
 		return cli.Usage(err, "name workflow files or a folder of them: mayfly lint .github/workflows")
 	}
 	for i := range files {
-		files[i].Name = relative(files[i].Name)
+		files[i].Name = tool.Relative(files[i].Name)
 	}
 	found := lint.Check(lint.Config{Pools: s.PoolSet(), Repository: c.Repository, Personal: c.Personal}, files...)
 	if err := c.print(screen, found, len(files)); err != nil {

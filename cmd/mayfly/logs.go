@@ -10,6 +10,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
 	"github.com/mayfly-ci/mayfly/internal/machine"
+	"github.com/mayfly-ci/mayfly/internal/tool"
 )
 
 // logsCmd is `mayfly logs`.
@@ -21,7 +22,7 @@ type logsCmd struct {
 }
 
 // Run prints what a live runner's container prints.
-func (c *logsCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
+func (c *logsCmd) Run(ctx context.Context, all *tool.Globals, screen *cli.Screen) error {
 	state := c.State
 	if state == "" {
 		file, err := config.ReadPart(all.Config)

@@ -3,13 +3,17 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // TestLogs reads what a live runner prints, and what is said of none.
 func TestLogs(t *testing.T) {
-	need(t, "bwrap")
+	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{command: `bash, -c, "echo hello from the runner; exec sleep 1000"`})
-	logs := func(runner string) (string, string, int) { return mayfly(t, "logs", runner, "--config", w.config()) }
+	logs := func(runner string) (string, string, int) {
+		return tooltest.Mayfly(t, "logs", runner, "--config", w.config())
+	}
 	if _, errs, code := logs("r"); code == 0 || !strings.Contains(errs, "no mayfly up uses") {
 		t.Errorf("without mayfly up: %d %s", code, errs)
 	}

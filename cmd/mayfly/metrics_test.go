@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // scrape reads the metrics of the world's mayfly, as Prometheus does.
@@ -54,7 +55,7 @@ func (w *world) scrape(t *testing.T) map[string]string {
 
 // TestMetrics has one of each happen to a real mayfly up, and scrapes.
 func TestMetrics(t *testing.T) {
-	need(t, "bwrap")
+	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{})
 	rest := "metrics: {listen: \"127.0.0.1:0\"}\nrules: [{name: broken, pattern: {detail-type: [ping]}, target: command, command: [sh, -c, exit 65]}]\n"
 	if err := os.WriteFile(w.config(), []byte(w.yaml()+rest), 0o600); err != nil {
@@ -110,7 +111,7 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s = %q, want %s", name, got, want)
 		}
 	}
-	if out, _, _ := mayfly(t, "status", "--config", w.config()); !strings.Contains(out, "acme/web/7/1") {
+	if out, _, _ := tooltest.Mayfly(t, "status", "--config", w.config()); !strings.Contains(out, "acme/web/7/1") {
 		t.Errorf("status does not show the job that fits no pool:\n%s", out)
 	}
 	w.up.stop(t)
@@ -118,7 +119,7 @@ func TestMetrics(t *testing.T) {
 
 // TestMetricsAddressInUse has something else listen there.
 func TestMetricsAddressInUse(t *testing.T) {
-	need(t, "bwrap")
+	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{})
 	rest := fmt.Sprintf("metrics: {listen: %q}\n", strings.TrimPrefix(w.simURL, "http://"))
 	if err := os.WriteFile(w.config(), []byte(w.yaml()+rest), 0o600); err != nil {

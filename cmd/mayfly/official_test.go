@@ -8,17 +8,19 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/fleet/fleettest/official"
+	"github.com/mayfly-ci/mayfly/internal/inspect"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/pool"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // officialWorld is a world whose runners are GitHub's run.sh, in the sandbox as
 // docs/operate.md has it or as more says.
 func officialWorld(t *testing.T, c worldConfig, inside string) *world {
 	t.Helper()
-	need(t, "bwrap")
+	tooltest.Need(t, "bwrap")
 	host := filepath.Join(t.TempDir(), "actions-runner")
-	if err := official.LayOut(host, tool("mayfly-minirunner")); err != nil {
+	if err := official.LayOut(host, tooltest.Binary("mayfly-minirunner")); err != nil {
 		t.Fatal(err)
 	}
 	c.launcher = fmt.Sprintf("launcher: sandbox\nsandbox: {runner: %q}", host)
@@ -88,12 +90,12 @@ func TestOutOfMemory(t *testing.T) {
 			}
 			const want = "out of memory: the kernel killed 1 process of the job at the limit of 512 MiB"
 			for _, page := range [][]string{{"runners", string(r.Name)}, {"jobs", r.Runs.String()}} {
-				out, errs, _ := mayfly(t, append(page, "--config", w.config())...)
+				out, errs, _ := tooltest.Mayfly(t, append(page, "--config", w.config())...)
 				if !strings.Contains(out, want) {
 					t.Errorf("mayfly %s:\n%s%s\nwant %q", page[0], out, errs, want)
 				}
 			}
-			if jobs := mayflyJSON[[]jobView](t, "jobs", r.Runs.String(), "--json", "--config", w.config()); jobs[0].Memory != r.Memory {
+			if jobs := tooltest.JSON[[]inspect.Job](t, "jobs", r.Runs.String(), "--json", "--config", w.config()); jobs[0].Memory != r.Memory {
 				t.Errorf("jobs --json: %+v", jobs[0].Memory)
 			}
 			w.up.stop(t)
@@ -103,7 +105,7 @@ func TestOutOfMemory(t *testing.T) {
 
 // TestCrashIsTold has a runner crash before it has a job: why and what it printed are told.
 func TestCrashIsTold(t *testing.T) {
-	need(t, "bwrap")
+	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{command: `bash, -c, "echo 'An error occurred: no good'; kill -SEGV $$"`})
 	w.serve(t)
 	w.push(t, map[string]string{".github/workflows/x.yml": workflow(1, "true")})
@@ -122,7 +124,7 @@ func TestCrashIsTold(t *testing.T) {
 	if r == nil {
 		t.Fatal("no runner is gone")
 	}
-	out, errs, _ := mayfly(t, "runners", string(r.Name), "--config", w.config())
+	out, errs, _ := tooltest.Mayfly(t, "runners", string(r.Name), "--config", w.config())
 	for _, want := range []string{"killed by SIGSEGV: An error occurred: no good (exit code 139)", "it printed last:\n  An error occurred: no good\n"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%s%s\nlacks %q", out, errs, want)

@@ -17,6 +17,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/proof"
 	"github.com/mayfly-ci/mayfly/internal/rehearsal"
 	"github.com/mayfly-ci/mayfly/internal/secret"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // twoPools are lines for a world's configuration that give it a second pool.
@@ -30,7 +31,7 @@ const twoPools = `max: 4
 // proofWorld is a world with a commit in its repository, and nobody serves it yet.
 func proofWorld(t *testing.T, c worldConfig) *world {
 	t.Helper()
-	need(t, "bwrap")
+	tooltest.Need(t, "bwrap")
 	w := newWorld(t, c)
 	w.push(t, map[string]string{"README": "hello", ".github/workflows/other.yml": "on: {push: {branches: [main]}}\njobs: {a: {runs-on: elsewhere, steps: [{run: 'true'}]}}\n"})
 	t.Setenv("GITHUB_TOKEN", w.token)
@@ -41,7 +42,7 @@ func proofWorld(t *testing.T, c worldConfig) *world {
 // proves runs mayfly test and returns what it says, which is removed in any case.
 func (w *world) proves(t *testing.T, want int, args ...string) (v proof.Report, errs string) {
 	t.Helper()
-	out, errs, code := mayfly(t, append([]string{"-c", w.config(), "test", worldRepository, "--json", "--branch", "try"}, args...)...)
+	out, errs, code := tooltest.Mayfly(t, append([]string{"-c", w.config(), "test", worldRepository, "--json", "--branch", "try"}, args...)...)
 	if code != want {
 		t.Fatalf("exit code %d, want %d\n%s%s%s", code, want, out, errs, w.said())
 	}
@@ -104,7 +105,7 @@ func TestProof(t *testing.T) {
 		t.Errorf("left:\n%s", left)
 	}
 
-	out, errs, code := mayfly(t, "-c", w.config(), "test", worldRepository, "--pools", "large")
+	out, errs, code := tooltest.Mayfly(t, "-c", w.config(), "test", worldRepository, "--pools", "large")
 	for _, line := range []string{"LISTENING", "pool large", "after that", "3 jobs, each in a container of its own"} {
 		if code != 0 || !strings.Contains(out, line) || strings.Contains(out, "pool small") {
 			t.Errorf("exit code %d, no %q in\n%s%s", code, line, out, errs)
@@ -128,7 +129,7 @@ func TestProofBroken(t *testing.T) {
 		}},
 		"no webhook": {link: "delivery", says: []string{"acme/web has no webhook that sends to", "hint: mayfly webhook install"}, breaks: func(t *testing.T, w *world) {
 			w.serve(t)
-			if out, errs, code := mayfly(t, "-c", w.config(), "webhook", "remove"); code != 0 {
+			if out, errs, code := tooltest.Mayfly(t, "-c", w.config(), "webhook", "remove"); code != 0 {
 				t.Fatal(out, errs)
 			}
 		}},
@@ -196,7 +197,7 @@ func TestProofStopped(t *testing.T) {
 	w.up.stop(t)
 	changes := w.sim.Subscribe()
 	defer changes.Close()
-	cmd := exec.Command(tool("mayfly"), "-c", w.config(), "test", worldRepository, "--branch", "try")
+	cmd := exec.Command(tooltest.Binary("mayfly"), "-c", w.config(), "test", worldRepository, "--branch", "try")
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	if err := cmd.Start(); err != nil {
@@ -236,7 +237,7 @@ func TestProofRefused(t *testing.T) {
 		"test acme/web --branch a..b":      {2, "want letters"},
 		"test acme/web --branch main":      {2, "is there already"},
 	} {
-		if out, errs, code := mayfly(t, append([]string{"-c", w.config()}, strings.Fields(args)...)...); code != want.code || !strings.Contains(errs, want.says) {
+		if out, errs, code := tooltest.Mayfly(t, append([]string{"-c", w.config()}, strings.Fields(args)...)...); code != want.code || !strings.Contains(errs, want.says) {
 			t.Errorf("%s: exit code %d, want %d and %q\n%s%s", args, code, want.code, want.says, out, errs)
 		}
 	}
@@ -244,20 +245,4 @@ func TestProofRefused(t *testing.T) {
 	if runs := w.sim.Runs(); len(runs) != 1 || runs[0].Ref != "refs/heads/main" {
 		t.Errorf("runs %+v: want that of main only", runs)
 	}
-}
-
-// provesDelivery runs mayfly test with a stack whose functions nobody runs: it reads the stack and
-// GitHub, and finds that no delivery came that far.
-func (w *cloudWorld) provesDelivery(t *testing.T) {
-	t.Helper()
-	w.push(t, map[string]string{"README": "hello"})
-	out, errs, code := w.run(t, nil, "test", worldRepository, "--branch", "try", "--patience", "1s", "--json")
-	var v proof.Report
-	if err := json.Unmarshal([]byte(out), &v); err != nil || code != 1 {
-		t.Fatalf("exit code %d, %v\n%s%s", code, err, out, errs)
-	}
-	if len(v.Jobs) != 4 || v.Broken == nil || v.Broken.Name != "delivery" || !strings.Contains(v.Broken.What, "of the webhook of acme/web none failed") {
-		t.Errorf("%+v, %+v: want that none came and none failed", v, v.Broken)
-	}
-	w.noBranch(t)
 }

@@ -5,9 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/aws/eventbus"
-	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
+	"github.com/mayfly-ci/mayfly/internal/inspect"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 const (
@@ -19,7 +20,7 @@ const (
 // heldIDs lists what is in quarantine, by the command.
 func heldIDs(t *testing.T, file string) (ids []string) {
 	t.Helper()
-	for _, q := range mayflyJSON[[]bus.Quarantined](t, "-c", file, "quarantine", "list", "--json") {
+	for _, q := range tooltest.JSON[[]eventlog.Quarantined](t, "-c", file, "quarantine", "list", "--json") {
 		ids = append(ids, q.Event.ID)
 	}
 	return ids
@@ -35,7 +36,7 @@ func TestQuarantine(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, errs, _ := mayfly(t, "-c", file, "status"); !strings.Contains(errs, "2 deliveries in quarantine") {
+	if _, errs, _ := tooltest.Mayfly(t, "-c", file, "status"); !strings.Contains(errs, "2 deliveries in quarantine") {
 		t.Errorf("status says nothing of them:\n%s", errs)
 	}
 	for _, test := range []struct {
@@ -55,7 +56,7 @@ func TestQuarantine(t *testing.T) {
 		{"drop odd", 0, "events dropped: 1"},
 		{"drop --all", 1, "no event that could be dropped"},
 	} {
-		out, errs, code := mayfly(t, append([]string{"-c", file, "quarantine"}, strings.Fields(test.args)...)...)
+		out, errs, code := tooltest.Mayfly(t, append([]string{"-c", file, "quarantine"}, strings.Fields(test.args)...)...)
 		if code != test.code || !strings.Contains(out+errs, test.want) {
 			t.Errorf("quarantine %s: exit code %d, want %d and %q\n%s%s", test.args, code, test.code, test.want, out, errs)
 		}
@@ -63,61 +64,16 @@ func TestQuarantine(t *testing.T) {
 	for m.Bus.Counters.Delivered.Load() < 1 {
 		time.Sleep(time.Millisecond)
 	}
-	jobs := mayflyJSON[[]jobView](t, "-c", file, "jobs", "--json")
+	jobs := tooltest.JSON[[]inspect.Job](t, "-c", file, "jobs", "--json")
 	if len(jobs) != 1 || jobs[0].Pool != "small" || jobs[0].Key.String() != "acme/web/7/1" {
 		t.Errorf("jobs %+v; want the one that was released, routed", jobs)
-	}
-}
-
-// TestQuarantineOnAWS does so with a stack, whose own rule brings what the webhook's function could not
-// route into its queue: moto's.
-func TestQuarantineOnAWS(t *testing.T) {
-	w := newCloudWorld(t)
-	out, errs, code := w.deploy(t)
-	w.must(t, out, errs, code)
-	bus := eventbus.New(w.cloud.Config, "ci")
-	for id, e := range map[string]event.Event{
-		"fit": {DetailType: "ping", Detail: []byte(`{"repository":{"full_name":"acme/web"}}`)}, // of a job, moto's rules would start a task
-		"odd": {DetailType: event.TypeWorkflowJob, Detail: []byte(oddJob)},
-	} {
-		e.ID, e.Source, e.Time = id, event.SourceGitHub, time.Now()
-		for range 2 { // as when an answer of EventBridge's was lost
-			if _, err := bus.Quarantine(t.Context(), e, "reason of old"); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	for _, test := range []struct {
-		args string
-		code int
-		want string
-	}{
-		{"status", 0, "2 deliveries in quarantine"},
-		{"events --type Delivery_Quarantined", 0, "reason of old"},
-		{"quarantine list", 0, "reason of old"},
-		{"quarantine show odd", 0, `"runs_on"`},
-		{"quarantine release", 2, "want ids of events, or --all"},
-		{"quarantine release none", 1, "no event that could be released"},
-		{"quarantine release --all", 1, "events released: 1\nerror: 1 delivery still cannot be routed\nhint: mayfly quarantine list"},
-		{"events --type ping --full", 0, `"resources":["acme/web"]`},
-		{"quarantine drop odd", 0, "events dropped: 1"},
-		{"quarantine drop --all", 1, "no event that could be dropped"},
-	} {
-		args := strings.Fields(test.args)
-		for i := range args {
-			args[i] = strings.ReplaceAll(args[i], "_", " ")
-		}
-		out, errs, code := w.run(t, nil, args...)
-		if code != test.code || !strings.Contains(out+errs, test.want) {
-			t.Errorf("%s: exit code %d, want %d and %q\n%s%s", test.args, code, test.code, test.want, out, errs)
-		}
 	}
 }
 
 // TestDriftedDelivery has a real mayfly up meet deliveries that lack what routing needs:
 // each is kept, no runner is made for it, and the next job has its own.
 func TestDriftedDelivery(t *testing.T) {
-	need(t, "bwrap")
+	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{})
 	w.serve(t)
 	for name, body := range map[string]string{event.TypeWorkflowJob: oddJob, "ping": oddPing} {

@@ -18,8 +18,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/hook"
-	"github.com/mayfly-ci/mayfly/internal/machine"
 	"github.com/mayfly-ci/mayfly/internal/rehearsal"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // deliver posts a signed delivery to the world's mayfly and returns the pool that takes
@@ -80,7 +80,7 @@ func (w *world) says(t *testing.T, said string, n int) {
 // TestReload changes pools and rules of a running mayfly up. What a rule sends is the
 // request that an endpoint gets, over a socket, signed.
 func TestReload(t *testing.T) {
-	need(t, "bwrap")
+	tooltest.Need(t, "bwrap")
 	type request struct{ path, body, signature string }
 	requests := make(chan request, 10)
 	endpoint := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -171,7 +171,7 @@ rules:
 
 // TestOwnRuleNames has the configuration refuse the names of mayfly's own rules.
 func TestOwnRuleNames(t *testing.T) {
-	for _, own := range machine.OwnRuleNames() {
+	for _, own := range event.OwnRules() {
 		src := strings.Replace(smallConfig, "name: pings", "name: "+own, 1)
 		if _, err := config.Parse("mayfly.yaml", []byte(src)); err == nil {
 			t.Errorf("rule %q is taken twice", own)

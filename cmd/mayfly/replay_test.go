@@ -7,9 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/machine"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // publishPings puts events on the bus that lead to the rule "pings" of smallConfig.
@@ -24,11 +25,11 @@ func publishPings(t *testing.T, m *machine.StandIn, ids ...string) {
 }
 
 // replayOf waits until the replay of that name is over, and returns how it stands.
-func replayOf(t *testing.T, file, name string) bus.Replay {
+func replayOf(t *testing.T, file, name string) eventlog.Replay {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
-		for _, r := range mayflyJSON[[]bus.Replay](t, "-c", file, "replay", "list", "--json") {
-			if r.Name == name && r.State != bus.ReplayRunning {
+		for _, r := range tooltest.JSON[[]eventlog.Replay](t, "-c", file, "replay", "list", "--json") {
+			if r.Name == name && r.State != eventlog.ReplayRunning {
 				return r
 			}
 		}
@@ -64,18 +65,18 @@ func TestReplayCommands(t *testing.T) {
 		"day":     {"--from 2026-01-31 --rule pings", 3},
 	} {
 		args := append([]string{"-c", file, "replay"}, strings.Fields(test.args)...)
-		preview := mayflyJSON[bus.Preview](t, append(args, "--dry-run", "--json")...)
+		preview := tooltest.JSON[eventlog.Preview](t, append(args, "--dry-run", "--json")...)
 		if preview.Events != test.want {
 			t.Errorf("%s: previewed %+v, want %d", name, preview, test.want)
 		}
-		if out, errs, code := mayfly(t, append(args, "--name", name)...); code != 0 || !strings.Contains(out, "replay "+name+" has begun") {
+		if out, errs, code := tooltest.Mayfly(t, append(args, "--name", name)...); code != 0 || !strings.Contains(out, "replay "+name+" has begun") {
 			t.Fatalf("%s: exit code %d\n%s%s", name, code, out, errs)
 		}
-		if r := replayOf(t, file, name); r.State != bus.ReplayCompleted || r.Deliveries != test.want || r.Dead != 0 {
+		if r := replayOf(t, file, name); r.State != eventlog.ReplayCompleted || r.Deliveries != test.want || r.Dead != 0 {
 			t.Errorf("%s: %+v, want %d deliveries", name, r, test.want)
 		}
 	}
-	out, _, _ := mayfly(t, "-c", file, "replay", "--from", "1h", "--dry-run")
+	out, _, _ := tooltest.Mayfly(t, "-c", file, "replay", "--from", "1h", "--dry-run")
 	if !strings.Contains(out, "pings  3\n") || !strings.Contains(out, "events: 3; nothing was delivered") {
 		t.Errorf("dry run:\n%s", out)
 	}
@@ -84,17 +85,17 @@ func TestReplayCommands(t *testing.T) {
 		hint string
 	}{
 		"replay --from 1h --rule jobs":                  {2, "hint: --launch gives them"},
-		"replay --from 1h --name all":                   {1, `there is one of that name`},
+		"replay --from 1h --name all":                   {1, `a replay of that name exists`},
 		"replay --from 1h --rule no-such":               {1, "hint: mayfly rule list"},
 		"replay --from yesterday":                       {2, "want a time such as"},
 		"replay --from 2026-02-30":                      {2, "a day such as 2026-01-31"},
 		"replay":                                        {2, "--from"},
-		"replay cancel all":                             {1, "want one that runs"},
+		"replay cancel all":                             {1, "no replay of that name runs"},
 		"replay --from 1h --pattern " + file:            {2, "mayfly.yaml"},
 		"replay --from 1h --name ../x --rule pings":     {1, "want letters, digits"},
 		"replay cancel --state " + t.TempDir() + " all": {1, "hint: nothing has run"},
 	} {
-		if _, errs, code := mayfly(t, append([]string{"-c", file}, strings.Fields(args)...)...); code != want.code || !strings.Contains(errs, want.hint) {
+		if _, errs, code := tooltest.Mayfly(t, append([]string{"-c", file}, strings.Fields(args)...)...); code != want.code || !strings.Contains(errs, want.hint) {
 			t.Errorf("%s: exit code %d, want %d and %q\n%s", args, code, want.code, want.hint, errs)
 		}
 	}
@@ -106,18 +107,18 @@ func TestReplayWaits(t *testing.T) {
 	file, state := writeConfig(t, smallConfig)
 	bury(t, state, "pings", "a", "b")
 	for _, name := range []string{"go", "stay"} {
-		if _, errs, code := mayfly(t, "-c", file, "replay", "--from", "1h", "--name", name); code != 0 || !strings.Contains(errs, "it delivers when it does") {
+		if _, errs, code := tooltest.Mayfly(t, "-c", file, "replay", "--from", "1h", "--name", name); code != 0 || !strings.Contains(errs, "it delivers when it does") {
 			t.Fatalf("exit code %d\n%s", code, errs)
 		}
 	}
-	if out, errs, code := mayfly(t, "-c", file, "replay", "cancel", "stay"); code != 0 {
+	if out, errs, code := tooltest.Mayfly(t, "-c", file, "replay", "cancel", "stay"); code != 0 {
 		t.Errorf("replay cancel: exit code %d\n%s%s", code, out, errs)
 	}
 	serveStore(t, file, state, true)
 	if r := replayOf(t, file, "go"); r.Deliveries != 2 {
 		t.Errorf("%+v, want 2 deliveries", r)
 	}
-	if r := replayOf(t, file, "stay"); r.State != bus.ReplayCancelled || r.Deliveries != 0 {
+	if r := replayOf(t, file, "stay"); r.State != eventlog.ReplayCancelled || r.Deliveries != 0 {
 		t.Errorf("%+v, want it cancelled before it did anything", r)
 	}
 }
@@ -125,7 +126,7 @@ func TestReplayWaits(t *testing.T) {
 // TestReplayStartsNoRunner replays all that made two jobs run. Without --launch nothing of
 // it comes to mayfly's own rules; with it the ledger knows that the jobs are over.
 func TestReplayStartsNoRunner(t *testing.T) {
-	need(t, "bwrap")
+	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{})
 	w.serve(t)
 	w.push(t, map[string]string{".github/workflows/two.yml": workflow(2, "true")})
@@ -134,11 +135,11 @@ func TestReplayStartsNoRunner(t *testing.T) {
 	runners := len(w.runners(t, "--all"))
 	for name, flags := range map[string]string{"shadow": "", "real": "--launch"} {
 		args := append([]string{"-c", w.config(), "replay", "--from", "1h", "--name", name}, strings.Fields(flags)...)
-		if out, errs, code := mayfly(t, args...); code != 0 {
+		if out, errs, code := tooltest.Mayfly(t, args...); code != 0 {
 			t.Fatalf("%v: exit code %d\n%s%s", args, code, out, errs)
 		}
 		r := replayOf(t, w.config(), name)
-		if r.State != bus.ReplayCompleted || (r.Deliveries > 0) != (name == "real") {
+		if r.State != eventlog.ReplayCompleted || (r.Deliveries > 0) != (name == "real") {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}

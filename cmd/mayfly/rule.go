@@ -13,7 +13,10 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
 	"github.com/mayfly-ci/mayfly/internal/event/transform"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
+	"github.com/mayfly-ci/mayfly/internal/inspect/local"
 	"github.com/mayfly-ci/mayfly/internal/machine"
+	"github.com/mayfly-ci/mayfly/internal/tool"
 )
 
 // ruleCmd is `mayfly rule`.
@@ -55,7 +58,7 @@ type ruleListCmd struct {
 }
 
 // Run lists rules. What is pending is read where mayfly has run.
-func (c *ruleListCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
+func (c *ruleListCmd) Run(ctx context.Context, all *tool.Globals, screen *cli.Screen) error {
 	s, err := readSetup(all.Config)
 	if err != nil {
 		return err
@@ -84,7 +87,7 @@ func (c *ruleListCmd) Run(ctx context.Context, all *commands, screen *cli.Screen
 
 // countDeliveries fills in how rules stand in the database at path, if there is one.
 func countDeliveries(ctx context.Context, path string, views []ruleView) error {
-	db, err := openReader(ctx, path)
+	db, err := local.OpenDatabase(ctx, path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
@@ -93,7 +96,7 @@ func countDeliveries(ctx context.Context, path string, views []ruleView) error {
 	}
 	defer db.Close()
 	backlogs, err1 := bus.Backlogs(ctx, db)
-	letters, err2 := bus.DeadLetters(ctx, db, bus.LetterFilter{}, 1000)
+	letters, err2 := bus.DeadLetters(ctx, db, eventlog.LetterFilter{}, 1000)
 	for i := range views {
 		v := &views[i]
 		for _, b := range backlogs {
@@ -124,12 +127,12 @@ type ruleMatch struct {
 }
 
 // Run tells which rules an event matches.
-func (c *ruleTestCmd) Run(all *commands, screen *cli.Screen) error {
+func (c *ruleTestCmd) Run(all *tool.Globals, screen *cli.Screen) error {
 	s, err := readSetup(all.Config)
 	if err != nil {
 		return err
 	}
-	envelope, err := readObject(c.Event)
+	envelope, err := tool.ReadObject(c.Event)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/bus/registry"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/inspect"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // TestSchema discovers the schema of real payloads and has the commands tell of it.
@@ -48,7 +50,7 @@ func TestSchema(t *testing.T) {
 	publish("a", string(job), 1)
 	publish("b", strings.Replace(string(job), "{", `{"new_field": 1.5, `, 1), 2)
 
-	list := mayflyJSON[[]schemaView](t, "-c", file, "schema", "list", "--json")
+	list := tooltest.JSON[[]inspect.Schema](t, "-c", file, "schema", "list", "--json")
 	if len(list) != 1 || list[0].Name != name || list[0].Version != 2 || list[0].Fields < 100 || list[0].Changed != "detail.new_field: added, number" {
 		t.Errorf("schema list: %+v", list)
 	}
@@ -61,29 +63,29 @@ func TestSchema(t *testing.T) {
 		"drift":                              name + "  2        detail.new_field: added, number\n",
 		"drift --since 1m " + name:           "detail.new_field: added, number\n",
 	} {
-		out, errs, code := mayfly(t, append([]string{"-c", file, "schema"}, strings.Fields(command)...)...)
+		out, errs, code := tooltest.Mayfly(t, append([]string{"-c", file, "schema"}, strings.Fields(command)...)...)
 		if code != 0 || !strings.Contains(out, want) {
 			t.Errorf("schema %s: exit code %d, want %q:\n%s%s", command, code, want, out, errs)
 		}
 	}
 	for _, format := range []string{"openapi", "jsonschema"} {
-		out, _, _ := mayfly(t, "-c", file, "schema", "export", name, "--format", format)
+		out, _, _ := tooltest.Mayfly(t, "-c", file, "schema", "export", name, "--format", format)
 		if !json.Valid([]byte(out)) || !strings.Contains(out, "new_field") {
 			t.Errorf("schema export --format %s:\n%.500s", format, out)
 		}
 	}
-	out, _, _ := mayfly(t, "-c", file, "schema", "export", name, "--format", "go", "--package", "jobs")
+	out, _, _ := tooltest.Mayfly(t, "-c", file, "schema", "export", name, "--format", "go", "--package", "jobs")
 	if f, err := parser.ParseFile(token.NewFileSet(), "jobs.go", out, 0); err != nil || f.Name.Name != "jobs" {
 		t.Errorf("schema export --format go: %v\n%.500s", err, out)
 	}
 	for command, want := range map[string]string{
 		"show x": "schema list", "drift x": "schema list", "show --version 3 " + name: "want 1 to 2", "diff --version 1 " + name: "nothing to compare",
 	} {
-		if _, errs, code := mayfly(t, append([]string{"-c", file, "schema"}, strings.Fields(command)...)...); code != 1 || !strings.Contains(errs, want) {
+		if _, errs, code := tooltest.Mayfly(t, append([]string{"-c", file, "schema"}, strings.Fields(command)...)...); code != 1 || !strings.Contains(errs, want) {
 			t.Errorf("schema %s: exit code %d, want 1 and %q:\n%s", command, code, want, errs)
 		}
 	}
-	if _, errs, _ := mayfly(t, "-c", file, "status"); !strings.Contains(errs, "schema "+name+" has changed: detail.new_field: added, number: mayfly schema drift "+name) {
+	if _, errs, _ := tooltest.Mayfly(t, "-c", file, "status"); !strings.Contains(errs, "schema "+name+" has changed: detail.new_field: added, number: mayfly schema drift "+name) {
 		t.Errorf("status says nothing of it:\n%s", errs)
 	}
 	stop()

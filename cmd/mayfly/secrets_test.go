@@ -22,6 +22,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/image/hosttools"
 	"github.com/mayfly-ci/mayfly/internal/rehearsal"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // TestSecrets runs a thief: a job that looks for what mayfly keeps, and for what is
@@ -47,7 +48,7 @@ func TestSecrets(t *testing.T) {
 }
 
 func inSandbox(t *testing.T) worldConfig {
-	need(t, "bwrap")
+	tooltest.Need(t, "bwrap")
 	return worldConfig{}
 }
 
@@ -85,11 +86,11 @@ func inEngine(t *testing.T) worldConfig {
 func onEngine(t *testing.T, socket string) worldConfig {
 	image := hosttools.NewName("secrets-test")
 	open := func(ctx context.Context, instance string) (*engine.Launcher, error) {
-		return engine.New(ctx, engine.Config{Socket: socket, Instance: instance, Agent: tool("mayfly-agent")})
+		return engine.New(ctx, engine.Config{Socket: socket, Instance: instance, Agent: tooltest.Binary("mayfly-agent")})
 	}
 	dockertest.Load(t, socket, image, hosttools.Config{
 		Tools: []string{"bash", "dd", "df", "env", "grep", "head", "ls", "rm", "sed", "sleep", "tail", "touch", "wc"},
-		Files: map[string]string{rehearsal.Minirunner: tool("mayfly-minirunner")},
+		Files: map[string]string{rehearsal.Minirunner: tooltest.Binary("mayfly-minirunner")},
 	})
 	return worldConfig{
 		launcher: fmt.Sprintf("launcher: engine\nengine: {socket: %s}", socket),

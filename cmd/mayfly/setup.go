@@ -5,104 +5,32 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/docker"
-	"github.com/mayfly-ci/mayfly/internal/fleet"
-	"github.com/mayfly-ci/mayfly/internal/github"
-	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/machine"
+	"github.com/mayfly-ci/mayfly/internal/tool"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
 )
 
-// A setup is the configuration with all that it refers to.
-type setup struct {
-	*config.Config
-	secrets config.Secrets
-	ca      []byte        // of GitHub, beside the system's; read with the secrets
-	limits  ledger.Limits // pools, and what the host has for them
-}
+// A setup is the configuration as a machine needs it.
+type setup struct{ tool.Setup }
 
 // readSetup reads the configuration at path, without its secrets.
-func readSetup(path string) (setup, error) { return complete(config.Read(path)) }
+func readSetup(path string) (setup, error) {
+	s, err := tool.ReadSetup(path)
+	return setup{s}, err
+}
 
 // readPart is readSetup for commands that need some sections only, or none.
 func readPart(path string, sections ...string) (setup, error) {
-	return complete(config.ReadPart(path, sections...))
-}
-
-func complete(read *config.Config, err error) (setup, error) {
-	s := setup{Config: read}
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return s, cli.Usage(err, "mayfly init writes a commented file to begin with; --config names another")
-	case err != nil:
-		return s, cli.Usage(err, "mayfly config schema and docs/config.md tell what a configuration can hold")
-	}
-	machine, err := fleet.Host()
-	if err != nil {
-		return s, err
-	}
-	s.State = s.Abs(s.State)
-	s.limits = ledger.Limits{Pools: s.PoolSet(), Level: ledger.LevelOf(s.GitHub.RunnersAt), Host: s.Host.Resources(machine)}
-	return s, nil
-}
-
-// resolve gets the secrets, and the certificates of GitHub's CA, which are none.
-func (s *setup) resolve() error { return s.resolveWith(s.Resolve) }
-
-func (s *setup) resolveWith(resolve func(lookup func(string) (string, bool)) (config.Secrets, error)) (err error) {
-	if s.ca, err = s.CA(); err != nil {
-		return cli.Usage(err, "write the certificates of the server's CA there, or remove the key where the system has them")
-	}
-	if s.secrets, err = resolve(os.LookupEnv); err != nil {
-		return cli.Usage(err, "set the variable or write the file, readable by mayfly only")
-	}
-	if err := s.checkKey(); err != nil {
-		return cli.Usage(err, "docs/operate.md, A GitHub App, tells where the key comes from")
-	}
-	return nil
+	s, err := tool.ReadPart(path, sections...)
+	return setup{s}, err
 }
 
 // outside is what the configuration's rules lead to.
-func (s *setup) outside() machine.Outside { return machine.NewOutside(s.Config, s.secrets.Rules) }
-
-// forge is how to reach GitHub, and as whom.
-func (s *setup) forge() github.Config {
-	c := github.Config{URL: s.GitHub.URL, CA: s.ca, Token: s.secrets.Token}
-	if s.GitHub.App.ID != 0 {
-		c.App = &github.App{ID: s.GitHub.App.ID, PrivateKey: s.secrets.AppKey}
-	}
-	return c
-}
-
-// forgeFor returns a client for GitHub, for commands that need nothing but that.
-func forgeFor(path string) (*github.Client, error) {
-	s, err := readPart(path, "github")
-	if err != nil {
-		return nil, err
-	}
-	if err := s.resolveWith(s.ResolveGitHub); err != nil {
-		return nil, err
-	}
-	return github.New(s.forge())
-}
-
-// clientFor returns a client for GitHub, for the commands that need no machine.
-func clientFor(path string) (setup, *github.Client, error) {
-	s, err := readSetup(path)
-	if err != nil {
-		return s, nil, err
-	}
-	if err := s.resolve(); err != nil {
-		return s, nil, err
-	}
-	c, err := github.New(s.forge())
-	return s, c, err
-}
+func (s *setup) outside() machine.Outside { return machine.NewOutside(s.Config, s.Secrets.Rules) }
 
 // settings are what a machine is made of.
 func (s *setup) settings() (machine.Config, error) {
@@ -111,9 +39,9 @@ func (s *setup) settings() (machine.Config, error) {
 		return machine.Config{}, err
 	}
 	return machine.Config{
-		State: s.State, Archive: s.Archive, Metrics: s.Metrics, Limits: s.limits, Outside: s.outside(),
-		Webhook: webhook.Config{Secrets: s.secrets.Webhook, MaxBody: int64(s.Webhook.MaxBody), Events: s.Webhook.Events},
-		Forge:   s.forge(), Enterprise: s.GitHub.RunnersAt, HookAt: s.Webhook.At, HookURL: s.Webhook.URL,
+		State: s.State, Archive: s.Archive, Metrics: s.Metrics, Limits: s.Limits, Outside: s.outside(),
+		Webhook: webhook.Config{Secrets: s.Secrets.Webhook, MaxBody: int64(s.Webhook.MaxBody), Events: s.Webhook.Events},
+		Forge:   s.Forge(), Enterprise: s.GitHub.RunnersAt, HookAt: s.Webhook.At, HookURL: s.Webhook.URL,
 		Launcher: machine.Launch{
 			Kind: s.Launcher, Sockets: s.sockets(), Named: s.Engine.Socket != "", Programs: s.SandboxPrograms(), Agent: agent,
 		},
@@ -143,22 +71,13 @@ func engineSockets() []string {
 	return docker.Sockets(os.Getenv("DOCKER_HOST"), os.Getenv("XDG_RUNTIME_DIR"))
 }
 
-// explainForge gives the errors of GitHub's client their hints and code.
-func explainForge(err error) error {
-	var refused *github.Error
-	if !errors.As(err, &refused) {
-		return err
-	}
-	return cli.Hint(cli.WithCode(err, cli.ExitForge), "%s", refused.Hint())
-}
-
 // initCmd is `mayfly init`.
 type initCmd struct {
 	Force bool `help:"Overwrite a file that is there."`
 }
 
 // Run writes the starter file.
-func (c *initCmd) Run(all *commands, screen *cli.Screen) error {
+func (c *initCmd) Run(all *tool.Globals, screen *cli.Screen) error {
 	flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
 	if c.Force {
 		flags = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
@@ -173,20 +92,8 @@ func (c *initCmd) Run(all *commands, screen *cli.Screen) error {
 	if err := errors.Join(err, file.Close()); err != nil {
 		return err
 	}
-	screen.Notef("wrote %s: fill in what is marked, then\n  mayfly config check\n  mayfly webhook install\n  mayfly up", relative(all.Config))
+	screen.Notef("wrote %s: fill in what is marked, then\n  mayfly config check\n  mayfly webhook install\n  mayfly up", tool.Relative(all.Config))
 	return nil
-}
-
-// relative prints path as seen from here when it is below here.
-func relative(path string) string {
-	here, err := os.Getwd()
-	if err != nil {
-		return path
-	}
-	if rel, err := filepath.Rel(here, path); err == nil && !strings.HasPrefix(rel, "..") {
-		return rel
-	}
-	return path
 }
 
 // configCmd is `mayfly config`.

@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/mayfly-ci/mayfly/internal/tool"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // TestCAOfGitHub: the certificates of github.ca_file are trusted here and on AWS, and a file
@@ -15,7 +18,7 @@ func TestCAOfGitHub(t *testing.T) {
 	file, _ := writeConfig(t, strings.Replace(smallConfig, "github: {", "github: {ca_file: ca.pem, ", 1))
 	t.Setenv("NO_TOKEN", "x")
 	t.Setenv("NO_SECRET", "x")
-	if _, errs, code := mayfly(t, "-c", file, "webhook", "ping"); code != 2 || !strings.Contains(errs, "mayfly.yaml:2:19: github.ca_file ca.pem: no such file") || !strings.Contains(errs, "hint: ") {
+	if _, errs, code := tooltest.Mayfly(t, "-c", file, "webhook", "ping"); code != 2 || !strings.Contains(errs, "mayfly.yaml:2:19: github.ca_file ca.pem: no such file") || !strings.Contains(errs, "hint: ") {
 		t.Errorf("exit code %d\n%s", code, errs)
 	}
 	hub := httptest.NewTLSServer(nil)
@@ -24,14 +27,14 @@ func TestCAOfGitHub(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(filepath.Dir(file), "ca.pem"), ca, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s, err := readSetup(file)
+	s, err := tool.ReadSetup(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.resolve(); err != nil {
+	if err := s.ResolveSecrets(); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.forge().CA; string(got) != string(ca) {
+	if got := s.Forge().CA; string(got) != string(ca) {
 		t.Errorf("here: %q", got)
 	}
 }

@@ -9,12 +9,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // startSim runs `mayfly sim` until the test is over, and returns what it says at its start.
 func startSim(t *testing.T, args ...string) string {
 	t.Helper()
-	cmd := exec.Command(tool("mayfly"), append([]string{"sim", "--listen", "127.0.0.1:0"}, args...)...)
+	cmd := exec.Command(tooltest.Binary("mayfly"), append([]string{"sim", "--listen", "127.0.0.1:0"}, args...)...)
 	said, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +44,7 @@ func startSim(t *testing.T, args ...string) string {
 // TestSimHintsWork runs each command that the simulator prints, as it is printed.
 func TestSimHintsWork(t *testing.T) {
 	text, dir := startSim(t), t.TempDir()
-	path := filepath.Dir(tool("mayfly")) + string(os.PathListSeparator) + os.Getenv("PATH")
+	path := filepath.Dir(tooltest.Binary("mayfly")) + string(os.PathListSeparator) + os.Getenv("PATH")
 	var outputs []string
 	for line := range strings.Lines(text) {
 		command, is := strings.CutPrefix(line, "  ")
@@ -102,11 +104,11 @@ func TestTokenNeedsOnlyGitHub(t *testing.T) {
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		out, errs, got := mayfly(t, "-c", file, "token", "acme/web")
+		out, errs, got := tooltest.Mayfly(t, "-c", file, "token", "acme/web")
 		if got != code || code == 0 && !(strings.Contains(out, "config.sh") && strings.Contains(errs, "drops port")) || code != 0 && !strings.Contains(errs, "hint:") {
 			t.Errorf("%s\nexit code %d, want %d\n%s%s", content, got, code, out, errs)
 		}
-		if _, errs, got := mayfly(t, "-c", file, "up"); got != 2 {
+		if _, errs, got := tooltest.Mayfly(t, "-c", file, "up"); got != 2 {
 			t.Errorf("%s\nmayfly up: exit code %d, want 2\n%s", content, got, errs)
 		}
 	}

@@ -8,8 +8,9 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // evil is what names may have: text that turns round, is not seen, or ends the line.
@@ -54,7 +55,7 @@ func wantHarmless(t *testing.T, what, text string) {
 // TestTextFromOutside sends names and labels that are made to deceive, or huge, through a real
 // mayfly up, and looks at all that a person reads of them. JSON has them as they came.
 func TestTextFromOutside(t *testing.T) {
-	need(t, "bwrap")
+	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{})
 	w.serve(t)
 	huge := strings.Repeat("x", 2<<20)
@@ -69,24 +70,24 @@ func TestTextFromOutside(t *testing.T) {
 	}
 	var jobs []ledger.Job
 	for deadline := time.Now().Add(time.Minute); len(jobs) < 3 && time.Now().Before(deadline); {
-		jobs = mayflyJSON[[]ledger.Job](t, "jobs", "--json", "--state", w.state())
+		jobs = tooltest.JSON[[]ledger.Job](t, "jobs", "--json", "--state", w.state())
 	}
 	for _, j := range jobs {
 		if j.Name != evil {
 			t.Errorf("JSON has the name %q, want %q", j.Name, evil)
 		}
 	}
-	held := mayflyJSON[[]bus.Quarantined](t, "quarantine", "list", "--json", "--state", w.state())
+	held := tooltest.JSON[[]eventlog.Quarantined](t, "quarantine", "list", "--json", "--state", w.state())
 	if len(held) != 1 || len(held[0].Reason) > 1000 {
 		t.Errorf("%d in quarantine", len(held))
 	}
 	for _, args := range []string{
 		"jobs", "jobs acme/web/100/1", "jobs acme/web/101/1", "jobs acme/web/102/1", "runners --all", "status", "events", "quarantine list", "schema list", "dlq list",
 	} {
-		out, errs, _ := mayfly(t, append(strings.Fields(args), "--state", w.state())...)
+		out, errs, _ := tooltest.Mayfly(t, append(strings.Fields(args), "--state", w.state())...)
 		wantHarmless(t, "mayfly "+args, out+errs)
 	}
-	out, _, _ := mayfly(t, "jobs", "acme/web/100/1", "--state", w.state())
+	out, _, _ := tooltest.Mayfly(t, "jobs", "acme/web/100/1", "--state", w.state())
 	if want := `safe\u202egnp\u2066x\u2069 ad\u200bmin\u2028next\nerror: forged\u001b[31m`; !strings.Contains(out, want) {
 		t.Errorf("the job's page has no %s:\n%s", want, out)
 	}

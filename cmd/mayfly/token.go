@@ -9,6 +9,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/tool"
 )
 
 // tokenCmd is `mayfly token`.
@@ -31,12 +32,12 @@ func (c *tokenCmd) Validate() error {
 
 // Run asks GitHub and prints what a person needs to start a runner by hand. It is
 // the one command that prints a secret: that is what it is for.
-func (c *tokenCmd) Run(ctx context.Context, all *commands, screen *cli.Screen) error {
+func (c *tokenCmd) Run(ctx context.Context, all *tool.Globals, screen *cli.Screen) error {
 	scope, err := github.ParseScope(c.At)
 	if err != nil {
 		return cli.Usage(err, "mayfly token --help shows the forms")
 	}
-	forge, err := forgeFor(all.Config)
+	forge, err := tool.ForgeFor(all.Config)
 	if err != nil {
 		return err
 	}

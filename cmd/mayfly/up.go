@@ -16,6 +16,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/machine"
 	"github.com/mayfly-ci/mayfly/internal/rehearsal"
+	"github.com/mayfly-ci/mayfly/internal/tool"
 )
 
 // upCmd is `mayfly up`.
@@ -24,7 +25,7 @@ type upCmd struct {
 }
 
 // Run serves until ctx ends. Runners that are at work go on after that.
-func (c *upCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log *slog.Logger) (err error) {
+func (c *upCmd) Run(ctx context.Context, all *tool.Globals, screen *cli.Screen, log *slog.Logger) (err error) {
 	s, err := readSetup(all.Config)
 	if err != nil {
 		return err
@@ -38,7 +39,7 @@ func (c *upCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log 
 		}
 		s.Listen = c.Listen
 	}
-	if err := s.resolve(); err != nil {
+	if err := s.ResolveSecrets(); err != nil {
 		return err
 	}
 	settings, err := s.settings()
@@ -62,7 +63,6 @@ func (c *upCmd) Run(ctx context.Context, all *commands, screen *cli.Screen, log 
 	defer end()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { defer end(); return m.Run(ctx, listener) })
-	g.Go(func() error { return trim(ctx, log) })
 	g.Go(func() error { return reloadOn(ctx, m, signals, all.Config, log) })
 	return g.Wait()
 }
@@ -78,16 +78,16 @@ func reloadOn(ctx context.Context, m *machine.Machine, signals <-chan os.Signal,
 		}
 		s, err := readSetup(path)
 		if err == nil {
-			err = s.resolve()
+			err = s.ResolveSecrets()
 		}
 		if err == nil {
-			err = m.Check(s.limits.Pools)
+			err = m.Check(s.Limits.Pools)
 		}
 		if err != nil {
 			log.Error("configuration not reloaded: the old one stays", "err", err)
 			continue
 		}
-		if err := m.Reload(ctx, s.limits, s.outside()); err != nil {
+		if err := m.Reload(ctx, s.Limits, s.outside()); err != nil {
 			log.Error("configuration reloaded in part: SIGHUP tries again", "err", err)
 			continue
 		}

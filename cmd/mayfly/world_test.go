@@ -26,6 +26,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/rehearsal"
 	"github.com/mayfly-ci/mayfly/internal/secret"
+	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
 // A world is a simulated GitHub in the test's process and, in processes of its own, a
@@ -69,7 +70,7 @@ func newWorld(t *testing.T, c worldConfig) *world {
 	t.Helper()
 	c.token, c.secret = cmp.Or(c.token, rand.Text()), cmp.Or(c.secret, rand.Text())
 	c.command = cmp.Or(c.command, rehearsal.Minirunner)
-	c.launcher = cmp.Or(c.launcher, fmt.Sprintf("launcher: sandbox\nsandbox: {programs: {%q: %q}}", tool("mayfly-minirunner"), rehearsal.Minirunner))
+	c.launcher = cmp.Or(c.launcher, fmt.Sprintf("launcher: sandbox\nsandbox: {programs: {%q: %q}}", tooltest.Binary("mayfly-minirunner"), rehearsal.Minirunner))
 	if c.purge == nil {
 		c.purge = purgeSandbox
 	}
@@ -90,29 +91,12 @@ func newWorld(t *testing.T, c worldConfig) *world {
 
 func (w *world) serveSim(t *testing.T) {
 	t.Helper()
-	var err error
-	w.sim, err = githubsim.New(githubsim.Config{
+	w.sim, w.simURL = tooltest.ServeSim(t, githubsim.Config{
 		Log: slog.New(slog.DiscardHandler), Now: time.Now, Dir: filepath.Join(w.dir, "repositories"),
 		Tokens: []secret.Secret{secret.New(w.token)}, App: w.app, Lock: w.lock,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { w.sim.Close() })
+	}, worldRepository)
 	w.changes = w.sim.Subscribe()
 	t.Cleanup(w.changes.Close)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.simURL = "http://" + l.Addr().String()
-	ctx, stop := context.WithCancel(context.Background())
-	served := make(chan struct{})
-	go func() { defer close(served); w.sim.Serve(ctx, l) }()
-	t.Cleanup(func() { stop(); <-served })
-	if err := w.sim.CreateRepository(githubsim.Repository{Name: worldRepository}); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // freeAddress returns an address that nobody listens on.
@@ -167,7 +151,7 @@ type upProcess struct {
 // start starts mayfly up, and does not wait until it serves.
 func (w *world) start(t *testing.T) {
 	t.Helper()
-	p := &upProcess{cmd: exec.Command(tool("mayfly"), "up", "--config", w.config()), serving: make(chan struct{}), ended: make(chan struct{})}
+	p := &upProcess{cmd: exec.Command(tooltest.Binary("mayfly"), "up", "--config", w.config()), serving: make(chan struct{}), ended: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), "GITHUB_TOKEN="+w.token, "MAYFLY_WEBHOOK_SECRET="+w.secret)
 	out, err := p.cmd.StderrPipe()
 	if err != nil {
@@ -284,14 +268,14 @@ func (w *world) once(t *testing.T) {
 
 // open tells of the jobs that are not over, as mayfly sees them.
 func (w *world) open(t *testing.T) string {
-	out, errs, _ := mayfly(t, "jobs", "--open", "--config", w.config())
+	out, errs, _ := tooltest.Mayfly(t, "jobs", "--open", "--config", w.config())
 	return out + errs
 }
 
 // runners returns what the ledger knows of runners, live or all.
 func (w *world) runners(t *testing.T, args ...string) []ledger.Runner {
 	t.Helper()
-	return mayflyJSON[[]ledger.Runner](t, append([]string{"runners", "--json", "--limit", "10000", "--config", w.config()}, args...)...)
+	return tooltest.JSON[[]ledger.Runner](t, append([]string{"runners", "--json", "--limit", "10000", "--config", w.config()}, args...)...)
 }
 
 // nothingLeft fails t unless all that was made for runners is gone soon.
@@ -389,7 +373,7 @@ func (w *world) end(t *testing.T) {
 }
 
 func purgeSandbox(ctx context.Context, w *world, instance string) error {
-	l, err := sandbox.New(ctx, sandbox.Config{Folder: filepath.Join(w.state(), "runners"), Instance: instance, Agent: tool("mayfly-agent")})
+	l, err := sandbox.New(ctx, sandbox.Config{Folder: filepath.Join(w.state(), "runners"), Instance: instance, Agent: tooltest.Binary("mayfly-agent")})
 	if err != nil {
 		return err
 	}

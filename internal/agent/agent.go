@@ -1,14 +1,13 @@
-// Package agent is stage 6: the first process of a runner's container. It claims,
-// starts the runner with what it got, tells how it goes, and leaves.
+// Package agent is stage 6: the first process of a runner's container. It claims, starts the runner
+// with the configuration it gets, reports on it, and leaves.
 //
-// It holds no credential of ours. Who it is, its [Channel] says: on one machine the
-// claim socket in its container, on AWS a signature of the container's role
-// (agent/signed). The
-// JIT configuration goes into the environment of the runner's process and nowhere
-// else, so that no file, argument or environment that outlives the runner has it.
+// It has no credential of ours. Its [Channel] identifies it: on one machine the claim socket in its
+// container, on AWS a signature with the container's role (agent/signed). The JIT configuration
+// goes into the environment of the runner's process and nowhere else, so that no file, argument or
+// environment that outlives the runner contains it.
 //
-// The runner is GitHub's own program, unchanged. The agent learns that it is idle
-// or busy from the lines it prints, and why it ended from its exit code.
+// The runner is GitHub's own program, unchanged. The agent learns from the lines it prints whether
+// it is idle or busy, and from its exit code why it ended.
 package agent
 
 import (
@@ -25,62 +24,61 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// Exit codes, all but the first the agent's own. Any other is the runner's, passed on;
-// 128+n means that signal n ended the runner.
+// Exit codes of the agent, except the first one. Any other code is the runner's; 128+n means that
+// signal n ended the runner.
 const (
-	ExitDeprecated  = 7   // the runner's: GitHub refuses its version; also when it said so and had no code for it
-	ExitForeign     = 70  // the program ended with 7 and is not GitHub's runner, by what it printed
-	ExitUsage       = 64  // the command line was not understood
+	ExitDeprecated  = 7   // the runner's: GitHub refuses its version; also if the runner printed that and exited with another code
+	ExitForeign     = 70  // the program exited with 7 but, by its output, is not GitHub's runner
+	ExitUsage       = 64  // invalid command line
 	ExitUnreachable = 69  // no answer to the claim in time
 	ExitRefused     = 77  // the claim was refused: no runner was started
 	ExitNotStarted  = 126 // the runner's program could not be started
-	ExitNotFound    = 127 // there is no such program
+	ExitNotFound    = 127 // the runner's program does not exist
 	ExitTerminated  = 143 // told to leave before the claim was answered
 )
 
-// Config is what [Run] needs.
+// A Config configures [Run].
 type Config struct {
-	Claim   Channel       // over which it claims and reports
+	Claim   Channel       // the channel of claim and reports
 	Command []string      // the runner's program and its arguments
-	Env     []string      // of the container, passed on to the runner
-	Stdout  io.Writer     // gets what the runner prints, within bounds
-	Stderr  io.Writer     // gets what the runner prints there, within the same bounds
-	Within  time.Duration // for the claim to be answered
+	Env     []string      // of the container, inherited by the runner
+	Stdout  io.Writer     // gets the runner's output, within bounds
+	Stderr  io.Writer     // gets the runner's error output, within the same bounds
+	Within  time.Duration // time limit for the claim
 	Grace   time.Duration // between asking the runner to end and killing it
 	Log     *slog.Logger
 
 	Engine func(env []string) (more []string, err error) // sets up the runner's container engine; nil for none
 
-	Memory func() pool.MemoryUse // of the container until now; nil where that is not known
+	Memory func() pool.MemoryUse // of the container until now; nil if unknown
 }
 
-// lastWords is how long the agent tries to say that its runner is gone. The
-// launcher sees that too, only without the reason.
+// lastWords is how long the agent tries to report the end of its runner. The launcher notices the
+// end, too, but not the reason.
 const lastWords = 10 * time.Second
 
-// Run claims, supervises the runner until it has ended, and returns the exit code
-// for the process. When ctx ends the runner is asked to end, too. One process may
-// call Run once: it waits for every child there is, as the first process of a
-// container must.
+// Run claims, supervises the runner until it has ended, and returns the exit code for the process.
+// When ctx ends, the runner is asked to end. A process may call Run once: like the first process of
+// a container must, it waits for every child there is.
 func Run(ctx context.Context, c Config) int {
-	d := newDesk(c.Claim)
+	client := newClient(c.Claim)
 	if err := c.setUpEngine(); err != nil {
-		return leave(ctx, c, d, err)
+		return leave(ctx, c, client, err)
 	}
-	grant, err := claimWithin(ctx, d, c.Within)
+	grant, err := claimWithin(ctx, client, c.Within)
 	if err != nil {
-		return leave(ctx, c, d, err)
+		return leave(ctx, c, client, err)
 	}
-	p, err := start(c, grant.JIT)
+	p, err := startRunner(c, grant.JIT)
 	if err != nil {
-		return leave(ctx, c, d, err)
+		return leave(ctx, c, client, err)
 	}
 	c.Log.Info("runner started", "runner", grant.Runner)
-	grant.JIT = ""
-	gone := supervise(ctx, c, d, p, grant)
+	grant.JIT = "" // only the runner's environment has it now
+	gone := supervise(ctx, c, client, p, grant)
 	p.output.finish(c.Stdout)
 	c.Log.Info("runner gone", "runner", grant.Runner, "code", gone.ExitCode, "reason", gone.Reason)
-	say(c, d, gone)
+	say(c, client, gone)
 	return gone.ExitCode
 }
 
@@ -99,18 +97,18 @@ func (c *Config) setUpEngine() error {
 	return nil
 }
 
-func claimWithin(ctx context.Context, d *desk, limit time.Duration) (claim.Grant, error) {
+func claimWithin(ctx context.Context, client *client, limit time.Duration) (claim.Grant, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer to the claim within %v", limit))
 	defer cancel()
-	return d.claim(ctx)
+	return client.claim(ctx)
 }
 
 // leave ends an agent whose runner never started.
-func leave(ctx context.Context, c Config, d *desk, err error) int {
+func leave(ctx context.Context, c Config, client *client, err error) int {
 	c.Log.Error("leaving without a runner", "err", err)
 	code := exitCode(ctx, err)
 	if code != ExitUnreachable && code != ExitTerminated {
-		say(c, d, claim.Report{Phase: claim.PhaseGone, ExitCode: code, Reason: clip(err.Error())})
+		say(c, client, claim.Report{Phase: claim.PhaseGone, ExitCode: code, Reason: clip(err.Error())})
 	}
 	return code
 }
@@ -130,11 +128,11 @@ func exitCode(ctx context.Context, err error) int {
 	return ExitUnreachable
 }
 
-// say makes the last report. It has time of its own: ctx may have ended.
-func say(c Config, d *desk, gone claim.Report) {
+// say makes the last report. It has its own time limit, because ctx may have ended.
+func say(c Config, client *client, gone claim.Report) {
 	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
 	defer cancel()
-	if err := d.insist(ctx, gone); err != nil {
+	if err := client.insist(ctx, gone); err != nil {
 		c.Log.Warn("report not taken", "phase", gone.Phase, "err", err)
 	}
 }

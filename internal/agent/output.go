@@ -11,25 +11,24 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/claim"
 )
 
-// How much of what the runner prints goes into the container's log: GitHub's own prints
-// a handful of lines, but a job could print there without end.
+// How much of the runner's output goes into the container's log: GitHub's own prints a handful of
+// lines, but a job could print without end.
 const (
-	headBytes = 256 << 10 // as it comes
-	tailBytes = 64 << 10  // at the end, where there was more
-	lastLines = 50        // that a report may bring, in claim.MaxOutput bytes
+	headBytes = 256 << 10 // as they come
+	tailBytes = 64 << 10  // at the end, if there was more
+	lastLines = 50        // in a report, within claim.MaxOutput bytes
 )
 
-// An output is what the runner prints, on both of its outputs together: the head of it is
-// passed on as it comes, the tail of it at the end. Its methods may be called from several
-// goroutines.
+// An output is the runner's combined output. Its head is passed on as it comes, its tail at the
+// end. Its methods are safe for concurrent use.
 type output struct {
 	mu    sync.Mutex
-	total int64  // bytes seen; mu
-	tail  []byte // the last of them, tailBytes at least where there were as many; mu
+	total int64  // bytes seen; guarded by mu
+	tail  []byte // the last of them, at least tailBytes if there were as many; guarded by mu
 }
 
-// to returns a writer that keeps what it is given and passes the head on to out. It never
-// fails: if nobody can see it, the runner still runs.
+// to returns a writer that records its input and passes the head on to out. It never fails: the
+// runner must run even if nobody can see its output.
 func (o *output) to(out io.Writer) io.Writer { return outputWriter{o, out} }
 
 type outputWriter struct {
@@ -51,7 +50,7 @@ func (w outputWriter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// finish passes the tail on to out, after a line that says how much is left out before it.
+// finish passes the tail on to out, after a line that tells how much was omitted.
 func (o *output) finish(out io.Writer) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -66,7 +65,7 @@ func (o *output) finish(out io.Writer) {
 	out.Write(tail)
 }
 
-// last returns the last lines, as far as a report may hold them.
+// last returns the last lines, as many as a report may contain.
 func (o *output) last() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -79,8 +78,8 @@ func (o *output) last() string {
 	return lastOf(lines, lastLines)
 }
 
-// lastLine returns the last line that says something, for a reason. What run.sh says of
-// its own end (run.sh and run-helper.sh of actions/runner) says nothing of why.
+// lastLine returns the last line with content, for a reason. The lines that run.sh prints about its
+// own end (run.sh and run-helper.sh of actions/runner) do not tell why.
 func lastLine(text string) string {
 	const most = 200
 	for _, line := range slices.Backward(strings.Split(text, "\n")) {

@@ -12,23 +12,23 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// errStart is of a program that could not be started.
+// errStart means that the program could not be started.
 var errStart = errors.New("starting the runner")
 
-// A process is the runner's program and whatever it starts: its process group.
+// A process is the runner's program and its children: a process group.
 type process struct {
 	pid    int
-	ended  chan syscall.WaitStatus // gets one
-	phases chan string             // what its output tells; closed at the output's end
+	signal func(syscall.Signal)    // sends to the process group; a group that has ended is no error
+	ended  chan syscall.WaitStatus // receives one value
+	phases chan string             // what its output tells; closed with the output
 	output output
 }
 
-// start starts the runner. Besides the container's environment it gets the JIT
-// configuration, and the wishes to be told when its version is too old and to be ended
-// by SIGTERM.
+// startRunner starts the runner. Besides the container's environment it gets the JIT configuration,
+// and the settings that make it report a version that is too old and end on SIGTERM.
 //
-// Its outputs are pipes: neither it nor a job has the container's log open.
-func start(c Config, jit string) (*process, error) {
+// Its outputs are pipes, so that neither the runner nor a job has the container's log open.
+func startRunner(c Config, jit string) (*process, error) {
 	path, err := exec.LookPath(c.Command[0])
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errStart, err)
@@ -56,15 +56,17 @@ func start(c Config, jit string) (*process, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: %w", errStart, err), out.Close(), errs.Close())
 	}
-	p := &process{pid: started.Pid, ended: make(chan syscall.WaitStatus, 1), phases: make(chan string)}
+	group := -started.Pid
+	signal := func(s syscall.Signal) { syscall.Kill(group, s) }
+	p := &process{pid: started.Pid, signal: signal, ended: make(chan syscall.WaitStatus, 1), phases: make(chan string)}
 	started.Release() // reap waits for it
 	go p.reap()
 	go p.follow(watched{out, c.Stdout}, watched{errs, c.Stderr})
 	return p, nil
 }
 
-// reap waits for every child until none is left: the runner, and the orphans
-// that the first process of a container inherits.
+// reap waits for every child until none is left: the runner, and the orphans that the first process
+// of a container inherits.
 func (p *process) reap() {
 	for {
 		var status syscall.WaitStatus
@@ -78,24 +80,20 @@ func (p *process) reap() {
 	}
 }
 
-// signal sends s to the process group. That it has ended already is no fault.
-func (p *process) signal(s syscall.Signal) { syscall.Kill(-p.pid, s) }
-
 // Where the runner's environment takes them from when the container has none.
 const (
 	defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 	defaultLang = "C.UTF-8"
 )
 
-// withheld are the beginnings of variables that are not the runner's: what it might
-// take for its own input, what ECS says of the task's role, and what a rule
-// says of the task.
+// withheld are prefixes of variables that the runner must not see: what it could mistake for its
+// own input, what ECS says about the task's role, and what a rule says about the task.
 var withheld = []string{"ACTIONS_RUNNER_INPUT_", "AWS_CONTAINER_", "MAYFLY_"}
 
-// environment is the container's, with what a program may rely on filled in, without
-// what is withheld and with what only the runner gets. The names are of actions/runner, CommandSettings.cs,
-// Constants.cs and run.sh: without the last one SIGTERM ends run.sh at once, and its
-// listener lives on and takes jobs.
+// environment returns the container's environment with missing defaults, without withheld
+// variables, and with those for the runner alone. Their names are from actions/runner
+// (CommandSettings.cs, Constants.cs, run.sh). Without the last one SIGTERM ends run.sh at once,
+// while its listener lives on and takes jobs.
 func environment(container []string, jit string) []string {
 	env := []string{"PATH=" + defaultPath, "HOME=" + pool.Home, "LANG=" + defaultLang}
 	for _, v := range container {
@@ -108,7 +106,7 @@ func environment(container []string, jit string) []string {
 	return set(env, "ACTIONS_RUNNER_INPUT_JITCONFIG="+jit)
 }
 
-// set puts a NAME=value into env, in place of one of that name.
+// set replaces the NAME=value in env with the name of v, or appends v.
 func set(env []string, v string) []string {
 	name, _, _ := strings.Cut(v, "=")
 	for i := range env {

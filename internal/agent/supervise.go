@@ -11,40 +11,40 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/claim"
 )
 
-// drain is how long the output of a runner that has ended is waited for: what it
-// left running in the background may hold it open.
+// drain is how long to wait for the output of a runner that has ended: background processes it left
+// may hold it open.
 const drain = time.Second
 
-// A supervision is one runner from start to end. Its fields belong to the
-// goroutine of [supervision.run].
+// A supervision follows one runner from start to end. The goroutine of [supervision.run] owns its
+// fields.
 type supervision struct {
 	config Config
-	desk   *desk
+	client *client
 	runner *process
 	phase  string           // last one seen
 	ran    bool             // a job ran
 	old    bool             // GitHub refused the runner's version
-	words  bool             // it said something that GitHub's runner says
-	again  int              // how often the runner restarted
+	words  bool             // it printed something that GitHub's runner prints
+	again  int              // number of restarts
 	reason string           // why the runner was asked to end, if it was
 	limit  time.Duration    // the idle limit
 	job    time.Duration    // the total limit, which counts anew from the start of a job
-	total  <-chan time.Time // its end
-	idle   <-chan time.Time // its end, while it counts
-	kill   <-chan time.Time // the end of the grace
+	total  <-chan time.Time // fires at the total limit
+	idle   <-chan time.Time // fires at the idle limit; nil while it does not count
+	kill   <-chan time.Time // fires at the end of the grace period
 	tell   chan claim.Report
 }
 
-// supervise sees the runner to its end and returns the report of that.
-func supervise(ctx context.Context, c Config, d *desk, p *process, g claim.Grant) claim.Report {
+// supervise follows the runner to its end and returns the final report.
+func supervise(ctx context.Context, c Config, client *client, p *process, g claim.Grant) claim.Report {
 	s := &supervision{
-		config: c, desk: d, runner: p, limit: g.IdleLimit, idle: after(g.IdleLimit), job: g.TotalLimit, total: after(g.TotalLimit), tell: make(chan claim.Report, 2),
+		config: c, client: client, runner: p, limit: g.IdleLimit, idle: after(g.IdleLimit), job: g.TotalLimit, total: after(g.TotalLimit), tell: make(chan claim.Report, 2),
 	}
 	telling, stop := context.WithCancel(context.WithoutCancel(ctx))
 	told := make(chan struct{})
 	go func() { s.teller(telling); close(told) }()
 	gone := s.run(ctx, telling)
-	stop() // the report of the end says all that an earlier one could
+	stop() // the final report supersedes earlier ones
 	close(s.tell)
 	<-told
 	return gone
@@ -62,7 +62,7 @@ func (s *supervision) run(ctx, telling context.Context) claim.Report {
 			s.saw(phase)
 		case <-s.idle:
 			s.idle = nil
-			go func() { leave <- s.desk.report(telling, claim.Report{Phase: claim.PhaseLeaving}) }()
+			go func() { leave <- s.client.report(telling, claim.Report{Phase: claim.PhaseLeaving}) }()
 		case err := <-leave:
 			s.answered(err)
 		case <-s.total:
@@ -78,7 +78,7 @@ func (s *supervision) run(ctx, telling context.Context) claim.Report {
 	}
 }
 
-// saw notes a phase that the runner's output told of.
+// saw records a phase from the runner's output.
 func (s *supervision) saw(phase string) {
 	s.words = s.words || phase != ""
 	if phase == phaseDeprecated {
@@ -100,18 +100,18 @@ func (s *supervision) saw(phase string) {
 	}
 	select {
 	case s.tell <- claim.Report{Phase: phase}:
-	default: // the socket is away; the end will be reported
+	default: // the socket is gone; the end will be reported
 	}
 }
 
-// A runner that goes to come again has these, of which GitHub's own takes 12 s for an
-// update and 5 s after an error.
+// A restarting runner has these limits. GitHub's own takes 12 s for an update and 5 s after an
+// error.
 const (
-	restartLimit = 10 * time.Minute // for one restart, a slow download with it
-	maxRestarts  = 12               // one that never comes to listen for long restarts for ever
+	restartLimit = 10 * time.Minute // for one restart, including a slow download
+	maxRestarts  = 12               // a runner that never listens for long would restart forever
 )
 
-// restarts has the time that a restart takes not count as idle.
+// restarts replaces the idle limit by a limit for the restart.
 func (s *supervision) restarts() {
 	s.again++
 	s.config.Log.Info("the runner restarts", "times", s.again)
@@ -124,22 +124,22 @@ func (s *supervision) restarts() {
 	}
 }
 
-// answered acts on the answer to the wish to leave. An idle runner may be given a
-// job at any moment, so that only GitHub can say that it is not busy.
+// answered acts on the answer to a PhaseLeaving report. An idle runner may be given a job at any
+// moment, so only GitHub can tell that it is not busy.
 func (s *supervision) answered(err error) {
 	switch {
 	case s.ran:
 	case err == nil:
 		s.stop("idle limit")
 	case errors.Is(err, claim.ErrBusy):
-		s.idle = after(s.limit) // in case the job never comes
+		s.idle = after(s.limit) // in case the job never arrives
 	default:
 		s.config.Log.Warn("idle limit passed, but not allowed to leave yet", "err", err)
 		s.idle = after(min(longPause, s.limit))
 	}
 }
 
-// stop asks the runner to end and sets the end of its grace.
+// stop asks the runner to end and starts its grace period.
 func (s *supervision) stop(reason string) {
 	if s.reason != "" {
 		return
@@ -150,9 +150,10 @@ func (s *supervision) stop(reason string) {
 	s.kill = time.After(s.config.Grace)
 }
 
-// ended removes what the runner left running and reports how it ended.
+// ended kills what the runner left running and returns the final report.
 func (s *supervision) ended(status syscall.WaitStatus, phases <-chan string) claim.Report {
 	s.runner.signal(syscall.SIGKILL)
+	// The last lines may still be in the pipe, and among them the one that says why.
 	for limit := time.After(drain); phases != nil; {
 		select {
 		case phase, open := <-phases:
@@ -191,18 +192,18 @@ func (s *supervision) ended(status syscall.WaitStatus, phases <-chan string) cla
 	return gone
 }
 
-// teller reports phases in their order, each until it is taken.
+// teller reports phases in order, each until it is accepted.
 func (s *supervision) teller(ctx context.Context) {
 	for r := range s.tell {
-		if err := s.desk.insist(ctx, r); err != nil && ctx.Err() == nil {
+		if err := s.client.insist(ctx, r); err != nil && ctx.Err() == nil {
 			s.config.Log.Warn("report not taken", "phase", r.Phase, "err", err)
 		}
 	}
 }
 
-// reasonOf says in words what the exit code of GitHub's runner means
-// (actions/runner, Constants.cs, Runner.ReturnCode). That is little, as run.sh makes 0 of
-// most: where no job ran, what it printed last says more.
+// reasonOf explains the exit code of GitHub's runner (actions/runner, Constants.cs,
+// Runner.ReturnCode). run.sh turns most codes into 0, so if no job ran, the last line of output is
+// added.
 func reasonOf(code int, ran bool, last string) string {
 	meaning := meaningOf(code, ran)
 	if ran || last == "" || code == ExitDeprecated {
@@ -235,7 +236,7 @@ func meaningOf(code int, ran bool) string {
 	return fmt.Sprintf("exit code %d", code)
 }
 
-// signalName returns the name of the signals that a runner commonly dies of.
+// signalName returns the name of a signal that commonly ends a runner.
 func signalName(s syscall.Signal) string {
 	names := map[syscall.Signal]string{
 		syscall.SIGHUP: "SIGHUP", syscall.SIGINT: "SIGINT", syscall.SIGQUIT: "SIGQUIT", syscall.SIGILL: "SIGILL",
@@ -249,7 +250,7 @@ func signalName(s syscall.Signal) string {
 	return fmt.Sprintf("signal %d", int(s))
 }
 
-// after is time.After with 0 for never.
+// after is time.After, with 0 for never.
 func after(d time.Duration) <-chan time.Time {
 	if d <= 0 {
 		return nil
@@ -257,7 +258,7 @@ func after(d time.Duration) <-chan time.Time {
 	return time.After(d)
 }
 
-// clip cuts what another program said down to what a report may hold.
+// clip shortens a text of another program to what a report may contain.
 func clip(reason string) string {
 	const most = 900
 	return strings.ToValidUTF8(reason[:min(len(reason), most)], "")

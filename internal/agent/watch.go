@@ -10,14 +10,14 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/claim"
 )
 
-// A watched is one of the runner's outputs and where it goes.
+// A watched is one of the runner's outputs and its destination.
 type watched struct {
 	from io.ReadCloser
 	to   io.Writer
 }
 
-// follow copies the runner's outputs as they come and says what phase their lines tell
-// of. It ends with the last output and then closes p.phases.
+// follow copies the runner's outputs as they come and sends the phases that their lines tell. It
+// ends with the last output and then closes p.phases.
 func (p *process) follow(outputs ...watched) {
 	defer close(p.phases)
 	var all sync.WaitGroup
@@ -45,9 +45,9 @@ func (p *process) watch(from io.ReadCloser, to io.Writer) {
 	}
 }
 
-// phaseOf reads the lines by which GitHub's runner says what it does, such as
-// "2026-01-31 12:00:00Z: Running job: build" (actions/runner, Listener's
-// JobDispatcher.cs and MessageListener.cs).
+// phaseOf recognizes the lines in which GitHub's runner says what it does, such as "2026-01-31
+// 12:00:00Z: Running job: build" (actions/runner, JobDispatcher.cs and MessageListener.cs of the
+// Listener).
 func phaseOf(line string) string {
 	const stamp = len("2026-01-31 12:00:00")
 	at, text, ok := strings.Cut(line, "Z: ")
@@ -68,32 +68,31 @@ func phaseOf(line string) string {
 	return ""
 }
 
-// restarts are the lines by which the runner says that it goes and comes again: to update
-// itself (actions/runner, SelfUpdater.cs), and run.sh's own after that or after an error.
+// restarts are the lines in which the runner says that it will be back: to update itself
+// (actions/runner, SelfUpdater.cs), and those of run.sh after that or after an error.
 var restarts = []string{
 	"Runner will exit shortly for update, should be back online within 10 seconds.",
 	"Restarting runner...",
 }
 
-// phaseDeprecated is not one that is reported: GitHub has no jobs for so old a runner.
+// phaseDeprecated is never reported: GitHub has no jobs for a runner that old.
 const phaseDeprecated = "deprecated"
 
-// phaseError is not reported either: the runner said that something went wrong.
+// phaseError is never reported: the runner printed that something went wrong.
 const phaseError = "error"
 
-// deprecated reports whether a line is the runner's word that GitHub refuses its version,
-// which comes after it said that it listens: "An error occurred: Runner version v2.335.1
-// is deprecated and cannot receive messages." (actions/runner, BrokerHttpClient.cs).
-// Runners before 2.333.0 end with another code than 7 then, and run.sh makes that 0.
+// deprecated reports whether GitHub refuses the runner's version, according to a line that follows
+// the one about listening: "An error occurred: Runner version v2.335.1 is deprecated and cannot
+// receive messages." (actions/runner, BrokerHttpClient.cs). Runners before 2.333.0 then exit with a
+// code other than 7, and run.sh turns that into 0.
 func deprecated(line string) bool {
 	return strings.Contains(line, "Runner version v") && strings.HasSuffix(line, " is deprecated and cannot receive messages.")
 }
 
-// maxLine is how much of a line is looked at; the runner's own are short.
+// maxLine is how much of a line is examined; the runner's own are short.
 const maxLine = 1 << 10
 
-// A lineReader cuts what is written into lines and gives the first maxLine bytes
-// of each to each.
+// A lineReader splits its input into lines and passes the first maxLine bytes of each to each.
 type lineReader struct {
 	each func(line string)
 	line []byte

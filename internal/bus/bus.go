@@ -1,12 +1,11 @@
-// Package bus is stage 2: it keeps events and brings each to every rule that
-// matches it, with the semantics of Amazon EventBridge, in one process and one
-// database file.
+// Package bus is stage 2: it stores events and delivers each to every rule that matches it, with
+// the semantics of Amazon EventBridge, in one process and one database file.
 //
-// An event that [Bus.Publish] has accepted is on disk, together with one pending
-// delivery per matching rule. [Bus.Run] works these off: at least once, repeated
-// with growing pauses, and put among the dead letters, with the reason, when
-// that is in vain. The database is the truth; memory holds a short window of it
-// per rule, so a backlog of any length costs no more than a small one.
+// An event accepted by [Bus.Publish] is on disk, together with one pending delivery per matching
+// rule. [Bus.Run] makes the deliveries: at least once, retried with growing pauses, and moved to
+// the dead letters, with the reason, when retrying is useless. The database is authoritative;
+// memory holds a short window of it per rule, so that a backlog of any length costs no more than a
+// small one.
 package bus
 
 import (
@@ -24,61 +23,60 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
 )
 
-// A Target receives the events of a rule. It is called at least once for each,
-// so it must do no harm the second time; by as many goroutines as the rule has
-// workers. An error means that it is called again later, unless the error is
-// [Permanent], and no sooner than it says if it is of [RetryAfter]. When ctx ends it returns soon; the attempt does not count then.
+// A Target receives the events of a rule. It is called at least once for each event, so it must be
+// idempotent, and by as many goroutines as the rule has workers. After an error it is called again:
+// not if the error is [Permanent], and no earlier than a [RetryAfter] says. When ctx ends it has to
+// return soon; that attempt does not count.
 type Target func(ctx context.Context, e event.Event) error
 
-// A Rule sends the events that match a pattern to a target. Figures that are
-// zero have EventBridge's defaults
-// (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html).
+// A Rule sends the events that match a pattern to a target. Zero numbers mean EventBridge's
+// defaults (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html).
 type Rule struct {
 	Name        string
 	Pattern     *pattern.Pattern
-	Target      string        // a name among the targets of [Config]
-	Workers     int           // calls of the target at once; default 1, which keeps the order of publishing
-	MaxAge      time.Duration // of an event, beyond which a failed attempt is the last; default 24 hours
+	Target      string        // name of one of the targets of [Config]
+	Workers     int           // concurrent calls of the target; default 1, which keeps the order of publishing
+	MaxAge      time.Duration // age of an event after which a failed attempt is the last; default 24 hours
 	MaxAttempts int           // default 185
 	Backoff     Backoff
 }
 
-// A Backoff says how long to wait before the next attempt: First after the first
-// one, then twice as long each time, Max at most. A random part of up to half is
-// taken off, so that what failed together does not come back together.
+// A Backoff is the pause before the next attempt: First after the first failure, then doubled each
+// time, up to Max. A random part of up to half is subtracted, so that deliveries that failed
+// together are not retried together.
 type Backoff struct {
 	First time.Duration // default 1 second
 	Max   time.Duration // default 10 minutes
 }
 
-// How long things are kept.
+// Retention periods.
 const (
 	MinRetention     = 72 * time.Hour // GitHub redelivers for 3 days
 	DefaultRetention = 96 * time.Hour
-	letterRetention  = 14 * 24 * time.Hour // of dead letters, quarantine, and replays that have ended; the longest that SQS keeps messages
+	letterRetention  = 14 * 24 * time.Hour // of dead letters, quarantine and ended replays; the longest that SQS keeps messages
 )
 
-// A Config is what a bus is made of.
+// A Config configures a bus.
 type Config struct {
 	Rules   []Rule
 	Targets map[string]Target
 	Log     *slog.Logger
 
-	// Retention is how long an event is kept after it was published, and so how
-	// long its id is known: MinRetention at least, DefaultRetention when zero.
+	// Retention is how long an event is kept after it was published, and so how long its id is
+	// known: at least MinRetention; zero means DefaultRetention.
 	Retention time.Duration
 
-	// MaxSize is how many bytes of details the log keeps, but for those of events that are
-	// pending, ahead of a replay or dead letters. The oldest beyond that lose theirs: they
-	// are listed and their ids are known, for as long as Retention says, but a replay leaves
-	// them out. Zero means no limit.
+	// MaxSize bounds the bytes of details in the log, not counting those of events that are
+	// pending, ahead of a replay or dead letters. Beyond it the oldest events lose their details:
+	// they are still listed and their ids known until Retention ends, but a replay omits them. Zero
+	// means no limit.
 	MaxSize int64
 
 	Now  func() time.Time // default time.Now
-	Rand func() float64   // in [0, 1), from several goroutines; default rand.Float64
+	Rand func() float64   // in [0, 1), called concurrently; default rand.Float64
 }
 
-// A Bus keeps and delivers events. Its methods may be called from several goroutines.
+// A Bus stores and delivers events. Its methods are safe for concurrent use.
 type Bus struct {
 	db        *disk.DB
 	routes    atomic.Pointer[routes]
@@ -89,37 +87,37 @@ type Bus struct {
 	rand      func() float64
 	completed chan delivery
 	recent    recent
-	changing  sync.Mutex    // held while rules are changed
-	started   chan struct{} // closed when Run takes further queues
-	added     chan *queue   // to Run, which delivers from them
-	stopped   chan struct{} // closed when Run takes none any more
-	feeding   chan struct{} // holds one token while there is news for the feeder of replays
-	grown     chan struct{} // holds one token while the log is to be cleaned
+	changing  sync.Mutex    // held while rules change
+	started   chan struct{} // closed once Run accepts more queues
+	added     chan *queue   // queues for Run to deliver from
+	stopped   chan struct{} // closed once Run accepts no more queues
+	feeding   chan struct{} // holds one token while the feeder of replays has work
+	grown     chan struct{} // holds one token while the log has to be cleaned
 
 	// Owned by the functions given to db.Write.
 	seq     int64 // of the newest event
-	bytes   int64 // of details published up to now
-	cleaned int64 // what bytes was when the log was last to be cleaned
+	bytes   int64 // details published so far
+	cleaned int64 // value of bytes when cleaning was last requested
 
 	Counters Counters
 }
 
 // Counters count since the bus was opened.
 type Counters struct {
-	Published  atomic.Int64 // fresh events
-	Duplicates atomic.Int64 // events that were known
-	Replayed   atomic.Int64 // deliveries that replays made
+	Published  atomic.Int64 // new events
+	Duplicates atomic.Int64 // events whose id was known
+	Replayed   atomic.Int64 // deliveries made by replays
 	Delivered  atomic.Int64
-	Retried    atomic.Int64 // attempts that failed and are repeated
+	Retried    atomic.Int64 // failed attempts that are retried
 	Dead       atomic.Int64 // deliveries that became dead letters
 }
 
-// Migrated returns nil when db has the tables that this package reads, and
-// [disk.ErrOlder] when no bus of this version was opened on it yet.
+// Migrated returns nil if db has the tables that this package reads, and [disk.ErrOlder] if no bus
+// of this version was opened on it yet.
 func Migrated(ctx context.Context, db *disk.DB) error { return db.Migrated(ctx, "bus", schema) }
 
-// Open makes the bus of c on db, which holds one bus. What is pending of rules that c no longer has
-// goes to the dead letters.
+// Open returns the bus of c on db, which holds one bus. Pending deliveries of rules that c no
+// longer has become dead letters.
 func Open(ctx context.Context, db *disk.DB, c Config) (*Bus, error) {
 	if err := c.check(); err != nil {
 		return nil, err
@@ -146,7 +144,7 @@ func Open(ctx context.Context, db *disk.DB, c Config) (*Bus, error) {
 	return b, db.Write(ctx, b.resume)
 }
 
-// check reports the first fault of c.
+// check returns the first fault of c.
 func (c Config) check() error {
 	if c.Retention != 0 && c.Retention < MinRetention {
 		return fmt.Errorf("retention %v: want %v or more, as long as GitHub redelivers", c.Retention, MinRetention)
@@ -164,7 +162,7 @@ func (c Config) check() error {
 		case r.Pattern == nil:
 			return fmt.Errorf("rule %q: pattern is missing", r.Name)
 		case c.Targets[r.Target] == nil:
-			return fmt.Errorf("rule %q: target %q: want one that is there", r.Name, r.Target)
+			return fmt.Errorf("rule %q: target %q is not configured", r.Name, r.Target)
 		case r.MaxAttempts < 0:
 			return fmt.Errorf("rule %q: attempts %d: want 1 or more, or 0 for the default", r.Name, r.MaxAttempts)
 		}
@@ -190,7 +188,7 @@ func (r Rule) withDefaults() Rule {
 	return r
 }
 
-// pause is the wait after attempts that failed, with jitter in [0, 1).
+// pause returns the pause after attempts failures, with jitter in [0, 1).
 func (p Backoff) pause(attempts int, jitter float64) time.Duration {
 	d := p.First
 	for i := 1; i < attempts && d < p.Max; i++ {
@@ -200,16 +198,15 @@ func (p Backoff) pause(attempts int, jitter float64) time.Duration {
 	return d - time.Duration(jitter*float64(d/2))
 }
 
-// permanent marks an error that another attempt would meet again.
+// permanent marks an error that a retry would meet again.
 type permanent struct{ error }
 
 func (p permanent) Unwrap() error { return p.error }
 
-// Permanent marks err as one that will not go away: the event goes to the dead
-// letters at once.
+// Permanent marks err as not retryable: the event is dead-lettered at once.
 func Permanent(err error) error { return permanent{err} }
 
-// retryAfter is an error with the least time until the next attempt.
+// retryAfter is an error with the shortest pause before the next attempt.
 type retryAfter struct {
 	error
 	pause time.Duration
@@ -217,6 +214,6 @@ type retryAfter struct {
 
 func (r retryAfter) Unwrap() error { return r.error }
 
-// RetryAfter marks err as one that another attempt would meet again before pause is
-// over, of which an hour counts at most. The rule's own pause counts when it is longer.
+// RetryAfter marks err as one that a retry would meet again before pause has passed, of which
+// [MaxPutOff] counts at most. A longer pause of the rule takes precedence.
 func RetryAfter(err error, pause time.Duration) error { return retryAfter{err, pause} }

@@ -18,6 +18,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 // A world is a bus with one target that notes what it gets, on a file that can
@@ -120,7 +121,7 @@ func (w *world) want(ids ...string) {
 // dead returns the dead letters as text.
 func (w *world) dead() (all []string) {
 	w.t.Helper()
-	letters, err := bus.DeadLetters(context.Background(), w.db, bus.LetterFilter{}, 1000)
+	letters, err := bus.DeadLetters(context.Background(), w.db, eventlog.LetterFilter{}, 1000)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -180,11 +181,11 @@ func TestPublishAndDeliver(t *testing.T) {
 			t.Errorf("%d deliveries pending after they were made; want none", n)
 		}
 
-		all, err := bus.Events(t.Context(), w.db, bus.Filter{DetailType: "workflow_job", Limit: 2})
+		all, err := bus.Events(t.Context(), w.db, eventlog.Filter{DetailType: "workflow_job", Limit: 2})
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := []bus.Stored{{Seq: 4, Published: time.Now().UTC(), Event: job("d")}, {Seq: 2, Published: time.Now().UTC(), Event: job("b")}}
+		want := []eventlog.Stored{{Seq: 4, Published: time.Now().UTC(), Event: job("d")}, {Seq: 2, Published: time.Now().UTC(), Event: job("b")}}
 		if diff := cmp.Diff(want, all); diff != "" {
 			t.Errorf("Events (-want +got):\n%s", diff)
 		}
@@ -234,7 +235,7 @@ func TestConfig(t *testing.T) {
 		`rule without a name`:                                            func(c *bus.Config) { c.Rules[0].Name = "" },
 		`duplicate rule name "jobs"`:                                     func(c *bus.Config) { c.Rules = append(c.Rules, c.Rules[0]) },
 		`rule "jobs": pattern is missing`:                                func(c *bus.Config) { c.Rules[0].Pattern = nil },
-		`rule "jobs": target "x": want one that is there`:                func(c *bus.Config) { c.Rules[0].Target = "x" },
+		`rule "jobs": target "x" is not configured`:                      func(c *bus.Config) { c.Rules[0].Target = "x" },
 		`rule "jobs": attempts -1: want 1 or more, or 0 for the default`: func(c *bus.Config) { c.Rules[0].MaxAttempts = -1 },
 	}
 	for want, spoil := range tests {
@@ -276,10 +277,10 @@ func TestReading(t *testing.T) {
 			t.Errorf("PendingDeliveries (-want +got), %v:\n%s", err, diff)
 		}
 		backlogs, err := bus.Backlogs(t.Context(), db)
-		if diff := cmp.Diff([]bus.Backlog{{Rule: "jobs", Pending: 2, Failing: 1, Oldest: start}}, backlogs); diff != "" || err != nil {
+		if diff := cmp.Diff([]eventlog.Backlog{{Rule: "jobs", Pending: 2, Failing: 1, Oldest: start}}, backlogs); diff != "" || err != nil {
 			t.Errorf("Backlogs (-want +got), %v:\n%s", err, diff)
 		}
-		for want, f := range map[string]bus.Filter{
+		for want, f := range map[string]eventlog.Filter{
 			"c b a":  {},
 			"c":      {Since: start.Add(time.Second)},
 			"c b":    {After: 1},

@@ -10,16 +10,16 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 const (
-	maxCompleted = 1000        // deliveries that are done and wait to be settled on disk
-	maxSettled   = 100         // deliveries settled by one write, so that others wait little for it
-	insistPause  = time.Second // between attempts on a disk that fails
+	maxCompleted = 1000        // finished deliveries waiting to be settled on disk
+	maxSettled   = 100         // deliveries settled by one write, so that other writes wait little
+	insistPause  = time.Second // between attempts on a failing disk
 )
 
-// Run delivers events until ctx ends and the targets have returned. It is
-// called once.
+// Run delivers events until ctx ends and the targets have returned. Call it once.
 func (b *Bus) Run(ctx context.Context) error {
 	var dispatchers, keepers sync.WaitGroup
 	start := func(q *queue) { dispatchers.Go(func() { b.dispatch(ctx, q) }) }
@@ -37,6 +37,7 @@ func (b *Bus) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
+	// The order is that of the data: dispatchers feed completed, which settle drains.
 	close(b.stopped)
 	dispatchers.Wait()
 	close(b.completed)
@@ -44,8 +45,8 @@ func (b *Bus) Run(ctx context.Context) error {
 	return nil
 }
 
-// dispatch gives the deliveries of q to its target as they become due, until ctx ends
-// or all that was taken of a closed queue is settled.
+// dispatch passes the deliveries of q to its target as they become due, until ctx ends or q is
+// closed and drained.
 func (b *Bus) dispatch(ctx context.Context, q *queue) {
 	defer close(q.ended)
 	var calls sync.WaitGroup
@@ -75,7 +76,7 @@ func (b *Bus) dispatch(ctx context.Context, q *queue) {
 
 // deliver makes one attempt and stores its outcome.
 func (b *Bus) deliver(ctx context.Context, d delivery) {
-	var s Stored
+	var s eventlog.Stored
 	b.insist(ctx, "reading an event", func() (err error) {
 		s, err = b.load(ctx, d.seq)
 		return err
@@ -95,8 +96,8 @@ func (b *Bus) deliver(ctx context.Context, d delivery) {
 	}
 }
 
-// call calls the target. One that panics has failed; it must not take the
-// process along, only to meet the same event after the restart.
+// call calls the target. A panic counts as a failed attempt: if it ended the process, the same
+// event would end it again after the restart.
 func (b *Bus) call(ctx context.Context, rule Rule, target Target, e event.Event) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -107,16 +108,16 @@ func (b *Bus) call(ctx context.Context, rule Rule, target Target, e event.Event)
 	return target(ctx, e)
 }
 
-// load reads the event of number seq.
-func (b *Bus) load(ctx context.Context, seq int64) (Stored, error) {
+// load reads event seq.
+func (b *Bus) load(ctx context.Context, seq int64) (eventlog.Stored, error) {
 	if s, ok := b.recent.get(seq); ok {
 		return s, nil
 	}
 	return scan(b.db.QueryRow(ctx, `SELECT `+columns+` FROM `+whole+` WHERE events.seq = ?`, seq))
 }
 
-// fail postpones d after an attempt that failed, or buries it when there is no hope.
-func (b *Bus) fail(ctx context.Context, d delivery, rule Rule, s Stored, cause error) {
+// fail postpones d after a failed attempt, or moves it to the dead letters if a retry is useless.
+func (b *Bus) fail(ctx context.Context, d delivery, rule Rule, s eventlog.Stored, cause error) {
 	now := b.now()
 	later := d
 	later.attempts++
@@ -147,8 +148,8 @@ func (b *Bus) fail(ctx context.Context, d delivery, rule Rule, s Stored, cause e
 	})
 }
 
-// storeUnlessCancelled is [Bus.store] with the outcome of an attempt that failed: d is
-// forgotten when it is of a replay that has been cancelled meanwhile.
+// storeUnlessCancelled is [Bus.store] for the outcome of a failed attempt. If d belongs to a replay
+// that was cancelled meanwhile, it is deleted instead.
 func (b *Bus) storeUnlessCancelled(ctx context.Context, doing string, d delivery, f func(*disk.Tx) error) {
 	b.store(ctx, doing, func(tx *disk.Tx) error {
 		if cancelled, err := isCancelled(tx, d.replay); err != nil || !cancelled {
@@ -159,7 +160,7 @@ func (b *Bus) storeUnlessCancelled(ctx context.Context, doing string, d delivery
 	})
 }
 
-// settled says that d is no longer pending on disk.
+// settled records that d is no longer pending on disk.
 func (b *Bus) settled(d delivery) {
 	d.queue.settle(d)
 	if d.replay != "" {
@@ -167,7 +168,7 @@ func (b *Bus) settled(d delivery) {
 	}
 }
 
-// hopeless says why no further attempt is made; "" when one is.
+// hopeless returns why no further attempt is made; "" if one is.
 func (r Rule) hopeless(attempts int, age time.Duration, cause error) string {
 	switch {
 	case errors.As(cause, new(permanent)):
@@ -180,8 +181,8 @@ func (r Rule) hopeless(attempts int, age time.Duration, cause error) string {
 	return ""
 }
 
-// settle takes deliveries that are done off the disk, as many at once as there
-// are. It lags behind the targets, which a crash turns into a second delivery.
+// settle deletes finished deliveries from disk, as many per write as there are. It lags behind the
+// targets: after a crash those in between are delivered a second time.
 func (b *Bus) settle(ctx context.Context) {
 	for first := range b.completed {
 		done := []delivery{first}
@@ -192,7 +193,7 @@ func (b *Bus) settle(ctx context.Context) {
 	}
 }
 
-// settleAll takes deliveries off the disk in one write.
+// settleAll deletes deliveries from disk in one write.
 func (b *Bus) settleAll(ctx context.Context, done []delivery) {
 	b.store(ctx, "settling deliveries", func(tx *disk.Tx) error {
 		for _, d := range done {
@@ -205,14 +206,14 @@ func (b *Bus) settleAll(ctx context.Context, done []delivery) {
 	})
 }
 
-// store makes a write until it succeeds. It is tried once even when ctx has
-// ended, because a target's work would else be done again.
+// store repeats a write until it succeeds. It tries once even if ctx has ended, because otherwise a
+// target's finished work would be repeated.
 func (b *Bus) store(ctx context.Context, doing string, f func(*disk.Tx) error) {
 	b.insist(ctx, doing, func() error { return b.db.Write(context.WithoutCancel(ctx), f) })
 }
 
-// insist calls f until it succeeds or ctx ends. A disk that fails holds
-// deliveries up; it must not lose them.
+// insist calls f until it succeeds or ctx ends. A failing disk delays deliveries, but must not lose
+// them.
 func (b *Bus) insist(ctx context.Context, doing string, f func() error) {
 	for {
 		err := f()

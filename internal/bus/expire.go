@@ -12,12 +12,11 @@ import (
 
 const (
 	expireEvery = time.Hour
-	expireBatch = 100 // events looked at in one write, so that others wait little for it
-	slack       = 8   // the part of MaxSize that the log grows by before it is cleaned, and is freed in advance
+	expireBatch = 100 // events per write, so that other writes wait little
+	slack       = 8   // the log is cleaned when it has grown by MaxSize/slack, and shrunk to that much below MaxSize
 )
 
-// clean removes what has been kept long enough, and what there is no room for, until
-// ctx ends.
+// clean deletes events past their retention or beyond MaxSize, until ctx ends.
 func (b *Bus) clean(ctx context.Context) {
 	for {
 		if err := errors.Join(b.expire(ctx), b.shrink(ctx)); err != nil && ctx.Err() == nil {
@@ -32,7 +31,7 @@ func (b *Bus) clean(ctx context.Context) {
 	}
 }
 
-// cleanMore has the log cleaned now.
+// cleanMore requests cleaning now.
 func (b *Bus) cleanMore() {
 	select {
 	case b.grown <- struct{}{}:
@@ -40,8 +39,8 @@ func (b *Bus) cleanMore() {
 	}
 }
 
-// expire removes dead letters, replays and what is in quarantine past their retention, then
-// events past theirs that nothing refers to.
+// expire deletes dead letters, replays and quarantined events past their retention, and then
+// unreferenced events past theirs.
 func (b *Bus) expire(ctx context.Context) error {
 	err := b.db.Write(ctx, func(tx *disk.Tx) error {
 		limit := b.now().Add(-letterRetention).UnixMilli()
@@ -55,7 +54,7 @@ func (b *Bus) expire(ctx context.Context) error {
 	}))
 }
 
-// shrink takes the details off the oldest events when the log is too large.
+// shrink deletes the details of the oldest events if the log is too large.
 func (b *Bus) shrink(ctx context.Context) error {
 	if b.maxSize == 0 {
 		return nil
@@ -75,8 +74,8 @@ func (b *Bus) shrink(ctx context.Context) error {
 	return b.inBatches(ctx, cut, func(tx *disk.Tx, from int64) (int64, bool, error) { return cutEvents(tx, from, last) })
 }
 
-// inBatches has f look at events after a number, in writes of their own, until it says
-// that there are no more.
+// inBatches calls f with the number where the last call stopped, each time in its own write, until
+// there is no more.
 func (b *Bus) inBatches(ctx context.Context, from int64, f func(tx *disk.Tx, from int64) (to int64, more bool, err error)) (err error) {
 	for more := true; more && err == nil; {
 		err = b.db.Write(ctx, func(tx *disk.Tx) (err error) {
@@ -87,17 +86,17 @@ func (b *Bus) inBatches(ctx context.Context, from int64, f func(tx *disk.Tx, fro
 	return err
 }
 
-// free is the condition of events that are neither pending nor behind one that is, nor
-// ahead of a replay that runs: events are published in the order of their numbers, so the
-// first that is still needed ends the search for old ones.
+// free is the condition of events below every pending delivery and behind the cursor of every
+// running replay. Events are numbered in publishing order, so the first one still needed ends the
+// search.
 const free = `seq < (SELECT coalesce(min(seq), 9223372036854775807) FROM deliveries)
 	AND seq <= (SELECT coalesce(min(cursor), 9223372036854775807) FROM replays WHERE ended = 0)`
 
 // noLetter is the condition of events without a dead letter, whose retry needs them.
 const noLetter = `seq NOT IN (SELECT seq FROM dead_letters)`
 
-// nextFree looks at the free events after number from, up to last, and of them at those
-// published before limit. It returns the last one it looked at, and whether there may be more.
+// nextFree looks at the free events after from, up to last, that were published before limit. It
+// returns the last one it looked at and whether there may be more.
 func nextFree(tx *disk.Tx, from, last int64, limit int64) (to int64, more bool, err error) {
 	var n int
 	err = tx.QueryRow(`SELECT count(*), coalesce(max(seq), 0) FROM (
@@ -106,9 +105,8 @@ func nextFree(tx *disk.Tx, from, last int64, limit int64) (to int64, more bool, 
 	return to, n == expireBatch, err
 }
 
-// expireEvents looks at the events after number from, of which it removes those
-// published before limit. It returns the last one it looked at and whether
-// there may be more to remove after it.
+// expireEvents deletes the free events after from that were published before limit. It returns the
+// last one it looked at and whether there may be more.
 func expireEvents(tx *disk.Tx, from int64, limit time.Time) (to int64, more bool, err error) {
 	to, more, err = nextFree(tx, from, math.MaxInt64, limit.UnixMilli())
 	if err != nil || to == 0 {
@@ -116,12 +114,13 @@ func expireEvents(tx *disk.Tx, from int64, limit time.Time) (to int64, more bool
 	}
 	_, err1 := tx.Exec(`DELETE FROM events WHERE seq > ? AND seq <= ? AND published < ? AND `+noLetter, from, to, limit.UnixMilli())
 	_, err2 := tx.Exec(`DELETE FROM details WHERE seq > ? AND seq <= ? AND seq NOT IN (SELECT seq FROM events)`, from, to)
+	// Numbers up to removed are never given again: see resume.
 	_, err3 := tx.Exec(`UPDATE log SET removed = max(removed, ?)`, to)
 	return to, more, errors.Join(err1, err2, err3)
 }
 
-// cutEvents looks at the events after number from, up to last, and takes their details off.
-// What it returns is as with [expireEvents].
+// cutEvents deletes the details of the free events after from, up to last. It returns as
+// [expireEvents].
 func cutEvents(tx *disk.Tx, from, last int64) (to int64, more bool, err error) {
 	to, more, err = nextFree(tx, from, last, math.MaxInt64)
 	if err != nil || to == 0 {
@@ -132,7 +131,7 @@ func cutEvents(tx *disk.Tx, from, last int64) (to int64, more bool, err error) {
 	return to, more, errors.Join(err1, err2)
 }
 
-// logEnd returns how many bytes of details have been published, as far as there are events.
+// logEnd returns how many bytes of details were published, according to the newest event.
 func logEnd(query func(string, ...any) *sql.Row) (end int64, err error) {
 	err = query(`SELECT coalesce(max(start + size), 0) FROM (SELECT start, size FROM events ORDER BY seq DESC LIMIT 1)`).Scan(&end)
 	return end, err

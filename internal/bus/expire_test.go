@@ -12,12 +12,13 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 // stored returns the ids of all events, in the order of publishing.
 func (w *world) stored() (ids []string) {
 	w.t.Helper()
-	all, err := bus.Events(w.t.Context(), w.db, bus.Filter{})
+	all, err := bus.Events(w.t.Context(), w.db, eventlog.Filter{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -99,7 +100,7 @@ func TestMaxSize(t *testing.T) {
 		}
 		whole := func() (first string, n int) {
 			t.Helper()
-			all, err := bus.Events(t.Context(), w.db, bus.Filter{})
+			all, err := bus.Events(t.Context(), w.db, eventlog.Filter{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -131,14 +132,14 @@ func TestMaxSize(t *testing.T) {
 		if fresh, err := w.bus.Publish(t.Context(), large("5")); fresh || err != nil {
 			t.Errorf("Publish of an id without details = %v, %v; want not fresh", fresh, err)
 		}
-		p, err := bus.Selection{}.Preview(t.Context(), w.db, w.config.Rules)
+		p, err := bus.PreviewReplay(t.Context(), w.db, eventlog.Selection{}, w.config.Rules)
 		if err != nil || p.Events != n || p.Dropped != 400-n {
 			t.Errorf("preview %+v, %v; want %d events", p, err, n)
 		}
 		w.got = nil
-		w.replay("r", bus.Selection{})
+		w.replay("r", eventlog.Selection{})
 		synctest.Wait()
-		if r := w.replayed("r"); r.State != bus.ReplayCompleted || r.Events != n || len(w.got) != n {
+		if r := w.replayed("r"); r.State != eventlog.ReplayCompleted || r.Events != n || len(w.got) != n {
 			t.Errorf("%+v; want %d events", r, n)
 		}
 
@@ -191,11 +192,11 @@ func liveRetention(t *testing.T, f fault) bool {
 		synctest.Wait()
 		w.stop()
 		reopen()
-		all, err := bus.Events(t.Context(), w.db, bus.Filter{})
+		all, err := bus.Events(t.Context(), w.db, eventlog.Filter{})
 		if err != nil || len(all) != left || len(all[left-1].Event.Detail) == 0 {
 			t.Errorf("%d events, %v; want %d, and the one of the dead letter whole", len(all), err, left)
 		}
-		if p, err := (bus.Selection{}).Preview(t.Context(), w.db, w.config.Rules); err != nil || p.Events > 6 {
+		if p, err := bus.PreviewReplay(t.Context(), w.db, eventlog.Selection{}, w.config.Rules); err != nil || p.Events > 6 {
 			t.Errorf("%d events have their details, %v; want 5 and that of the dead letter", p.Events, err)
 		}
 		w.stop()

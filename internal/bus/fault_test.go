@@ -14,6 +14,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 var errFault = errors.New("fault")
@@ -127,7 +128,7 @@ func live(t *testing.T, f fault) bool {
 			t.Errorf("%d deliveries of %q; want %d, and more only after a restart", n, id, least)
 		}
 	}
-	if all, err := bus.Events(t.Context(), w.db, bus.Filter{}); err != nil || len(all) != 3 {
+	if all, err := bus.Events(t.Context(), w.db, eventlog.Filter{}); err != nil || len(all) != 3 {
 		t.Errorf("%d events, %v; want 3", len(all), err)
 	}
 	w.stop()

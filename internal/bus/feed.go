@@ -7,11 +7,11 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/disk"
 )
 
-// maxFed is how many deliveries of a replay are pending before it waits for some of them,
-// so that what is new, and other replays, wait little for it.
+// maxFed is how many deliveries of a replay are pending at once, so that new events and other
+// replays wait little for it.
 const maxFed = 200
 
-// feed hands the events of replays that run to rules, until ctx ends.
+// feed passes the events of running replays to rules, until ctx ends.
 func (b *Bus) feed(ctx context.Context) {
 	for ctx.Err() == nil {
 		more := false
@@ -29,7 +29,7 @@ func (b *Bus) feed(ctx context.Context) {
 	}
 }
 
-// feedMore has the feeder look again.
+// feedMore wakes the feeder.
 func (b *Bus) feedMore() {
 	select {
 	case b.feeding <- struct{}{}:
@@ -37,13 +37,13 @@ func (b *Bus) feedMore() {
 	}
 }
 
-// feedAll takes each replay one step further, and reports whether one may go further at once.
+// feedAll advances each replay by one step, and reports whether one can advance again at once.
 func (b *Bus) feedAll(ctx context.Context) (more bool, err error) {
 	rows, err := b.db.Query(ctx, `SELECT `+replayColumns+` FROM replays WHERE ended = 0 ORDER BY begun, name`)
 	if err != nil {
 		return false, err
 	}
-	running, err := collect(rows, func() (Replay, error) { return scanReplay(rows) })
+	running, err := collect(rows, func() (replay, error) { return scanReplay(rows) })
 	for _, r := range running {
 		moved, stepErr := b.feedOne(ctx, r)
 		more, err = more || moved, errors.Join(err, stepErr)
@@ -51,8 +51,9 @@ func (b *Bus) feedAll(ctx context.Context) (more bool, err error) {
 	return more, err
 }
 
-// feedOne takes r one step further, unless enough of it is pending.
-func (b *Bus) feedOne(ctx context.Context, r Replay) (moved bool, err error) {
+// feedOne advances r by one step, unless enough of it is pending. A replay ends once all of its
+// deliveries are settled.
+func (b *Bus) feedOne(ctx context.Context, r replay) (moved bool, err error) {
 	var pending int
 	err = b.db.QueryRow(ctx, `SELECT count(*) FROM deliveries WHERE replay <> '' AND replay = ?`, r.Name).Scan(&pending)
 	switch {
@@ -69,9 +70,9 @@ func (b *Bus) feedOne(ctx context.Context, r Replay) (moved bool, err error) {
 	return false, nil
 }
 
-// feedBatch makes the deliveries of the next events of r pending and moves its cursor
-// behind them, in one transaction: none is made twice and none is left out.
-func (b *Bus) feedBatch(ctx context.Context, r Replay) (moved bool, err error) {
+// feedBatch makes the deliveries of r's next events pending and moves its cursor behind them, in
+// one transaction: none is made twice and none is omitted, whenever the process ends.
+func (b *Bus) feedBatch(ctx context.Context, r replay) (moved bool, err error) {
 	routes, now := b.routes.Load(), b.now().UnixMilli()
 	batch, cursor, err := batchAfter(ctx, b.db, r.cursor, r.last)
 	if err != nil {
@@ -80,7 +81,7 @@ func (b *Bus) feedBatch(ctx context.Context, r Replay) (moved bool, err error) {
 	var made []delivery
 	events := 0
 	for _, s := range batch {
-		rules, err := r.pick(routes.set, r.Name, s.Event)
+		rules, err := pick(r.Selection, routes.set, r.Name, s.Event)
 		if err != nil {
 			return false, err
 		}
@@ -93,11 +94,11 @@ func (b *Bus) feedBatch(ctx context.Context, r Replay) (moved bool, err error) {
 	}
 	err = b.db.Write(ctx, func(tx *disk.Tx) error {
 		if b.routes.Load() != routes {
-			return nil // rules were changed meanwhile: once more
+			return nil // the rules were changed meanwhile: match again
 		}
 		n, err := tx.Exec(`UPDATE replays SET cursor = ?, events = events + ?, deliveries = deliveries + ? WHERE name = ? AND cursor = ? AND ended = 0`,
 			cursor, events, len(made), r.Name, r.cursor)
-		if err != nil || n == 0 { // it was cancelled meanwhile
+		if err != nil || n == 0 { // cancelled meanwhile
 			return err
 		}
 		return b.addReplayed(tx, made)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 // kills is how many times each test below kills.
@@ -108,7 +109,7 @@ func TestKillReplay(t *testing.T) {
 	w.run()
 	defer func() { w.stop() }()
 	for name, brought := range book.brought {
-		until(t, "replay "+name, func() bool { return w.replayed(name).State == bus.ReplayCompleted })
+		until(t, "replay "+name, func() bool { return w.replayed(name).State == eventlog.ReplayCompleted })
 		if r := w.replayed(name); len(brought) != events || r.Deliveries != events || r.Events != events {
 			t.Errorf("replay %s brought %d events, want %d: %+v", name, len(brought), events, r)
 		}
@@ -123,10 +124,10 @@ func replayForever(t *testing.T, w *world) {
 	for n := 0; ; n++ {
 		until(t, "the replay before", func() bool {
 			all, err := bus.Replays(t.Context(), w.db)
-			return err == nil && (len(all) == 0 || all[0].State != bus.ReplayRunning)
+			return err == nil && (len(all) == 0 || all[0].State != eventlog.ReplayRunning)
 		})
 		name := fmt.Sprintf("r%d-%d", os.Getpid(), n)
-		if err := w.bus.Replay(t.Context(), name, bus.Selection{}); err != nil {
+		if err := w.bus.Replay(t.Context(), name, eventlog.Selection{}); err != nil {
 			panic(err)
 		}
 		fmt.Println("begun", name)
@@ -149,7 +150,7 @@ func TestKillRetry(t *testing.T) {
 	})
 	if w.forever() {
 		for {
-			if _, err := w.bus.Retry(t.Context(), bus.LetterFilter{}); err != nil {
+			if _, err := w.bus.Retry(t.Context(), eventlog.LetterFilter{}); err != nil {
 				panic(err)
 			}
 		}
@@ -176,7 +177,7 @@ func TestKillRetry(t *testing.T) {
 	w.open()
 	w.run()
 	defer func() { w.stop() }()
-	if _, err := w.bus.Retry(t.Context(), bus.LetterFilter{}); err != nil {
+	if _, err := w.bus.Retry(t.Context(), eventlog.LetterFilter{}); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "the last retry", func() bool { return w.pending() == 0 })
@@ -190,7 +191,7 @@ func TestKillRetry(t *testing.T) {
 func (w *world) onePlaceEach(events int, made map[string]bool) {
 	w.t.Helper()
 	pending, err1 := bus.PendingDeliveries(w.t.Context(), w.db, 1<<30)
-	letters, err2 := bus.DeadLetters(w.t.Context(), w.db, bus.LetterFilter{}, 1<<30)
+	letters, err2 := bus.DeadLetters(w.t.Context(), w.db, eventlog.LetterFilter{}, 1<<30)
 	if err := errors.Join(err1, err2); err != nil {
 		w.t.Fatal(err)
 	}
@@ -273,8 +274,8 @@ func (w *world) wantKept(published map[string]time.Time) {
 	w.t.Helper()
 	now := w.config.Now()
 	pending, err1 := bus.PendingDeliveries(w.t.Context(), w.db, 1<<30)
-	letters, err2 := bus.DeadLetters(w.t.Context(), w.db, bus.LetterFilter{}, 1<<30)
-	all, err3 := bus.Events(w.t.Context(), w.db, bus.Filter{})
+	letters, err2 := bus.DeadLetters(w.t.Context(), w.db, eventlog.LetterFilter{}, 1<<30)
+	all, err3 := bus.Events(w.t.Context(), w.db, eventlog.Filter{})
 	if err := errors.Join(err1, err2, err3); err != nil {
 		w.t.Fatal(err)
 	}

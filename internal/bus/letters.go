@@ -2,46 +2,32 @@ package bus
 
 import (
 	"context"
-	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
-// letterBatch is how many dead letters one write moves, so that others wait little for it.
+// letterBatch is how many dead letters one write moves, so that other writes wait little.
 const letterBatch = 100
 
-// A DeadLetter is a delivery that was given up. Its event has the name of the replay that made the delivery, if one did.
-type DeadLetter struct {
-	Stored
-	Rule     string    `json:"rule"`
-	Attempts int       `json:"attempts"`
-	Reason   string    `json:"reason"` // why it was given up, with the last error
-	Died     time.Time `json:"died"`   // when it was given up
-}
-
-// A LetterFilter picks dead letters; its zero value picks all. Empty fields do not count.
-type LetterFilter struct {
-	Events []string `json:"events,omitempty"` // ids of the events
-	Rule   string   `json:"rule,omitempty"`
-}
-
-// picked is the condition of a LetterFilter, and its values.
+// picked is the SQL condition of a LetterFilter; values returns its arguments.
 const picked = `(? = 'null' OR events.id IN (SELECT value FROM json_each(?))) AND (? = '' OR rule = ?)`
 
-func (f LetterFilter) values() []any {
+// pickedValues are the values of [picked].
+func pickedValues(f eventlog.LetterFilter) []any {
 	ids := texts(f.Events)
 	return []any{ids, ids, f.Rule, f.Rule}
 }
 
-// DeadLetters reads the dead letters that pass f, the newest first, limit at most.
-func DeadLetters(ctx context.Context, db *disk.DB, f LetterFilter, limit int) ([]DeadLetter, error) {
+// DeadLetters returns up to limit dead letters that pass f, newest first.
+func DeadLetters(ctx context.Context, db *disk.DB, f eventlog.LetterFilter, limit int) ([]eventlog.DeadLetter, error) {
 	rows, err := db.Query(ctx, `SELECT `+columns+`, rule, replay, attempts, reason, died
 		FROM `+whole+` JOIN dead_letters ON dead_letters.seq = events.seq
-		WHERE `+picked+` ORDER BY died DESC, events.seq DESC, rule, replay LIMIT ?`, append(f.values(), limit)...)
+		WHERE `+picked+` ORDER BY died DESC, events.seq DESC, rule, replay LIMIT ?`, append(pickedValues(f), limit)...)
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows, func() (l DeadLetter, err error) {
+	return collect(rows, func() (l eventlog.DeadLetter, err error) {
 		var died int64
 		var replay string
 		l.Stored, err = scan(rows, &l.Rule, &replay, &l.Attempts, &l.Reason, &died)
@@ -50,7 +36,7 @@ func DeadLetters(ctx context.Context, db *disk.DB, f LetterFilter, limit int) ([
 	})
 }
 
-// CountDeadLetters counts the dead letters of each rule that has some.
+// CountDeadLetters returns the number of dead letters by rule, of the rules that have any.
 func CountDeadLetters(ctx context.Context, db *disk.DB) (map[string]int, error) {
 	rows, err := db.Query(ctx, `SELECT rule, count(*) FROM dead_letters GROUP BY rule`)
 	if err != nil {
@@ -67,16 +53,14 @@ func CountDeadLetters(ctx context.Context, db *disk.DB) (map[string]int, error) 
 	return counts, err
 }
 
-// Retry makes the dead letters that pass f pending again, as if they had never been
-// tried, and returns how many it moved. Those of rules that the bus does not have
-// stay dead. The age of an event goes on from its publishing: one that is older
-// than its rule's MaxAge has one attempt more.
+// Retry makes the dead letters that pass f pending again, as if never tried, and returns how many.
+// Those of rules that the bus does not have stay dead. The age of an event still counts from its
+// publishing: one older than its rule's MaxAge gets one more attempt.
 //
-// A letter is moved in one transaction, so it is never both dead and pending, nor
-// neither. After an error those that were counted are moved, and calling again
-// moves the rest.
-func (b *Bus) Retry(ctx context.Context, f LetterFilter) (int, error) {
-	return b.takeLetters(ctx, f, func(tx *disk.Tx, l letter) (bool, error) {
+// Each dead letter moves in one transaction, so it is never both dead and pending, nor neither.
+// After an error the counted ones are moved, and calling Retry again moves the rest.
+func (b *Bus) Retry(ctx context.Context, f eventlog.LetterFilter) (int, error) {
+	return b.takeLetters(ctx, f, func(tx *disk.Tx, l letterKey) (bool, error) {
 		q := b.routes.Load().queues[l.rule]
 		if q == nil {
 			return false, nil
@@ -87,23 +71,22 @@ func (b *Bus) Retry(ctx context.Context, f LetterFilter) (int, error) {
 	})
 }
 
-// Drop forgets the dead letters that pass f, and returns how many. Their events stay
-// as long as events do. Errors are as with [Bus.Retry].
-func (b *Bus) Drop(ctx context.Context, f LetterFilter) (int, error) {
-	return b.takeLetters(ctx, f, func(*disk.Tx, letter) (bool, error) { return true, nil })
+// Drop deletes the dead letters that pass f, and returns how many. Their events stay as long as
+// events do. Errors are those of [Bus.Retry].
+func (b *Bus) Drop(ctx context.Context, f eventlog.LetterFilter) (int, error) {
+	return b.takeLetters(ctx, f, func(*disk.Tx, letterKey) (bool, error) { return true, nil })
 }
 
-// A letter is the key of a dead letter.
-type letter struct {
+// A letterKey is the primary key of a dead letter.
+type letterKey struct {
 	subject
 	rule string
 }
 
-// takeLetters gives each dead letter that passes f to take, once, and deletes those
-// that it takes.
-func (b *Bus) takeLetters(ctx context.Context, f LetterFilter, take func(*disk.Tx, letter) (bool, error)) (taken int, err error) {
+// takeLetters passes each dead letter that passes f to take, once, and deletes those that it takes.
+func (b *Bus) takeLetters(ctx context.Context, f eventlog.LetterFilter, take func(*disk.Tx, letterKey) (bool, error)) (taken int, err error) {
 	// It goes on from the last one seen, so that a letter that dies again meanwhile ends nothing.
-	var last letter
+	var last letterKey
 	for more := true; more; {
 		n := 0
 		err := b.db.Write(ctx, func(tx *disk.Tx) error {
@@ -125,7 +108,7 @@ func (b *Bus) takeLetters(ctx context.Context, f LetterFilter, take func(*disk.T
 	return taken, nil
 }
 
-func takeBatch(tx *disk.Tx, batch []letter, take func(*disk.Tx, letter) (bool, error)) (n int, err error) {
+func takeBatch(tx *disk.Tx, batch []letterKey, take func(*disk.Tx, letterKey) (bool, error)) (n int, err error) {
 	for _, l := range batch {
 		ok, err := take(tx, l)
 		if err != nil {
@@ -142,13 +125,13 @@ func takeBatch(tx *disk.Tx, batch []letter, take func(*disk.Tx, letter) (bool, e
 	return n, nil
 }
 
-// lettersAfter reads the next letters that pass f, in the order of their table.
-func lettersAfter(tx *disk.Tx, last letter, f LetterFilter) ([]letter, error) {
+// lettersAfter returns the next batch of dead letters that pass f, in the order of their table.
+func lettersAfter(tx *disk.Tx, last letterKey, f eventlog.LetterFilter) ([]letterKey, error) {
 	rows, err := tx.Query(`SELECT seq, rule, replay FROM dead_letters JOIN events USING (seq)
 		WHERE (seq, rule, replay) > (?, ?, ?) AND `+picked+` ORDER BY seq, rule, replay LIMIT ?`,
-		append(append([]any{last.seq, last.rule, last.replay}, f.values()...), letterBatch)...)
+		append(append([]any{last.seq, last.rule, last.replay}, pickedValues(f)...), letterBatch)...)
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows, func() (l letter, err error) { return l, rows.Scan(&l.seq, &l.rule, &l.replay) })
+	return collect(rows, func() (l letterKey, err error) { return l, rows.Scan(&l.seq, &l.rule, &l.replay) })
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 // die publishes events that become dead letters at once, and lets the target take
@@ -28,14 +29,14 @@ func (w *world) die(ids ...string) {
 func TestRetryAndDrop(t *testing.T) {
 	for _, test := range []struct {
 		name              string
-		filter            bus.LetterFilter
+		filter            eventlog.LetterFilter
 		retried, remained []string
 	}{
-		{"all", bus.LetterFilter{}, []string{"a", "b", "c"}, nil},
-		{"by event", bus.LetterFilter{Events: []string{"c", "a", "x"}}, []string{"a", "c"}, []string{"b"}},
-		{"by rule", bus.LetterFilter{Rule: "jobs"}, []string{"a", "b", "c"}, nil},
-		{"by another rule", bus.LetterFilter{Rule: "others"}, nil, []string{"c", "b", "a"}},
-		{"none", bus.LetterFilter{Events: []string{}}, nil, []string{"c", "b", "a"}},
+		{"all", eventlog.LetterFilter{}, []string{"a", "b", "c"}, nil},
+		{"by event", eventlog.LetterFilter{Events: []string{"c", "a", "x"}}, []string{"a", "c"}, []string{"b"}},
+		{"by rule", eventlog.LetterFilter{Rule: "jobs"}, []string{"a", "b", "c"}, nil},
+		{"by another rule", eventlog.LetterFilter{Rule: "others"}, nil, []string{"c", "b", "a"}},
+		{"none", eventlog.LetterFilter{Events: []string{}}, nil, []string{"c", "b", "a"}},
 	} {
 		for _, drop := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s drop=%v", test.name, drop), func(t *testing.T) {
@@ -87,7 +88,7 @@ func TestRetryInVain(t *testing.T) {
 		w.fails(1<<30, errTarget, ids...)
 		time.Sleep(time.Hour)
 		for range 3 {
-			if n, err := w.bus.Retry(t.Context(), bus.LetterFilter{}); n != len(ids) || err != nil {
+			if n, err := w.bus.Retry(t.Context(), eventlog.LetterFilter{}); n != len(ids) || err != nil {
 				t.Fatalf("Retry = %d, %v; want %d", n, err, len(ids))
 			}
 			synctest.Wait()
@@ -111,10 +112,10 @@ func TestRetryOfRemovedRule(t *testing.T) {
 		w.open()
 		defer func() { w.stop() }()
 		w.run()
-		if n, err := w.bus.Retry(t.Context(), bus.LetterFilter{}); n != 0 || err != nil {
+		if n, err := w.bus.Retry(t.Context(), eventlog.LetterFilter{}); n != 0 || err != nil {
 			t.Errorf("Retry = %d, %v; want none", n, err)
 		}
-		if n, err := w.bus.Drop(t.Context(), bus.LetterFilter{}); n != 1 || err != nil {
+		if n, err := w.bus.Drop(t.Context(), eventlog.LetterFilter{}); n != 1 || err != nil {
 			t.Errorf("Drop = %d, %v; want one", n, err)
 		}
 	})
@@ -144,7 +145,7 @@ func TestRetryFaults(t *testing.T) {
 				w.stop()
 				w.open() // without Run: nothing but the retry is committed
 				armed = true
-				if n, err := w.bus.Retry(t.Context(), bus.LetterFilter{}); n != 0 || !errors.Is(err, errFault) {
+				if n, err := w.bus.Retry(t.Context(), eventlog.LetterFilter{}); n != 0 || !errors.Is(err, errFault) {
 					t.Fatalf("Retry = %d, %v; want the fault", n, err)
 				}
 				armed = false
@@ -159,7 +160,7 @@ func TestRetryFaults(t *testing.T) {
 				if n := len(w.dead()); n != want || w.pending() != 1-want {
 					t.Errorf("%d dead and %d pending; want one in all", n, w.pending())
 				}
-				if n, err := w.bus.Retry(t.Context(), bus.LetterFilter{}); n != want || err != nil {
+				if n, err := w.bus.Retry(t.Context(), eventlog.LetterFilter{}); n != want || err != nil {
 					t.Errorf("second Retry = %d, %v; want %d", n, err, want)
 				}
 				w.run()

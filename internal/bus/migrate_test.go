@@ -13,6 +13,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 // TestMigrate opens a database that the first version has left: what was pending is
@@ -55,13 +56,13 @@ func TestMigrate(t *testing.T) {
 	if e := <-got; e.ID != "a" || e.ReplayName != "" {
 		t.Errorf("delivered %+v, want a", e)
 	}
-	if n, err := b.Retry(t.Context(), LetterFilter{}); n != 1 || err != nil {
+	if n, err := b.Retry(t.Context(), eventlog.LetterFilter{}); n != 1 || err != nil {
 		t.Fatalf("Retry = %d, %v; want 1", n, err)
 	}
 	if e := <-got; e.ID != "b" {
 		t.Errorf("retried %+v, want b", e)
 	}
-	if err := b.Replay(t.Context(), "again", Selection{}); err != nil {
+	if err := b.Replay(t.Context(), "again", eventlog.Selection{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []string{"a", "b"} {

@@ -5,22 +5,23 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
-// Publish stores e and a pending delivery for each rule that matches it, and
-// returns when both are on disk. e.Detail must be valid JSON, which is not checked
-// again here, and must not be changed afterwards. An event whose id was published within the
-// retention changes nothing and is not fresh. After an error e may be stored or
-// not; publishing it again does no harm. disk.ErrFull when there is no space.
+// Publish stores e and a pending delivery for each rule that matches it, and returns once both are
+// on disk. e.Detail must be valid JSON, which is not checked again, and must not be changed
+// afterwards. An event whose id was published within the retention changes nothing and is not
+// fresh. After an error e may or may not be stored; publishing it again is harmless. The error is
+// disk.ErrFull if there is no space.
 func (b *Bus) Publish(ctx context.Context, e event.Event) (fresh bool, err error) {
-	// The work that needs no transaction is done outside, where it runs in parallel.
+	// Matching needs no transaction, so it is done before, where it runs in parallel.
 	routes := b.routes.Load()
 	matching, err := routes.match(e)
 	if err != nil {
 		return false, err
 	}
 	err = b.db.Write(ctx, func(tx *disk.Tx) error {
-		if now := b.routes.Load(); now != routes { // rules were changed meanwhile
+		if now := b.routes.Load(); now != routes { // the rules were changed meanwhile
 			if matching, err = now.match(e); err != nil {
 				return err
 			}
@@ -31,8 +32,7 @@ func (b *Bus) Publish(ctx context.Context, e event.Event) (fresh bool, err error
 	return fresh && err == nil, err
 }
 
-// PublishTx is [Bus.Publish] as a part of a transaction: e is published when
-// and only when that commits.
+// PublishTx is [Bus.Publish] as part of a transaction: e is published if and only if tx commits.
 func (b *Bus) PublishTx(tx *disk.Tx, e event.Event) (fresh bool, err error) {
 	matching, err := b.routes.Load().match(e)
 	if err != nil {
@@ -64,7 +64,7 @@ func (b *Bus) publish(tx *disk.Tx, e event.Event, matching []*queue) (fresh bool
 	tx.OnCommit(func() {
 		b.Counters.Published.Add(1)
 		if len(matching) > 0 {
-			b.recent.add(Stored{Seq: seq, Published: now, Event: e})
+			b.recent.add(eventlog.Stored{Seq: seq, Published: now, Event: e})
 		}
 		for _, q := range matching {
 			q.add(newDelivery(q, seq))

@@ -5,32 +5,17 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
-// A Quarantined is an event that could not be put on the bus, because it lacks what
-// routing needs. It is kept as it came until somebody releases or drops it, or its
-// retention ends, which is that of dead letters.
-type Quarantined struct {
-	Event  event.Event `json:"event"`
-	At     time.Time   `json:"at"`     // when it was put there
-	Reason string      `json:"reason"` // what it lacks
-}
-
-// A QuarantineFilter picks events in quarantine; its zero value picks all.
-type QuarantineFilter struct {
-	Events []string `json:"events,omitempty"` // ids
-}
-
-// held is the condition of a QuarantineFilter.
+// held is the SQL condition of a QuarantineFilter.
 const held = `(? = 'null' OR id IN (SELECT value FROM json_each(?)))`
 
-// Quarantine keeps e aside, with the reason, and returns when it is on disk. An event
-// whose id is there or on the bus changes nothing and is not fresh. Errors are as with
-// [Bus.Publish].
+// Quarantine stores e with the reason and returns once it is on disk. An event whose id is in
+// quarantine or on the bus changes nothing and is not fresh. Errors are those of [Bus.Publish].
 func (b *Bus) Quarantine(ctx context.Context, e event.Event, reason string) (fresh bool, err error) {
 	if err := e.Validate(); err != nil {
 		return false, err
@@ -47,23 +32,23 @@ func (b *Bus) Quarantine(ctx context.Context, e event.Event, reason string) (fre
 
 const quarantineColumns = `id, source, detail_type, time, resources, detail, at, reason`
 
-// InQuarantine reads the events in quarantine that pass f, the newest first, limit at most.
-func InQuarantine(ctx context.Context, db *disk.DB, f QuarantineFilter, limit int) ([]Quarantined, error) {
+// InQuarantine returns up to limit quarantined events that pass f, newest first.
+func InQuarantine(ctx context.Context, db *disk.DB, f eventlog.QuarantineFilter, limit int) ([]eventlog.Quarantined, error) {
 	ids := texts(f.Events)
 	rows, err := db.Query(ctx, `SELECT `+quarantineColumns+` FROM quarantine WHERE `+held+` ORDER BY at DESC, id LIMIT ?`, ids, ids, limit)
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows, func() (Quarantined, error) { return scanQuarantined(rows) })
+	return collect(rows, func() (eventlog.Quarantined, error) { return scanQuarantined(rows) })
 }
 
-// CountQuarantined counts the events in quarantine.
+// CountQuarantined returns the number of quarantined events.
 func CountQuarantined(ctx context.Context, db *disk.DB) (n int, err error) {
 	err = db.QueryRow(ctx, `SELECT count(*) FROM quarantine`).Scan(&n)
 	return n, err
 }
 
-func scanQuarantined(r row) (q Quarantined, err error) {
+func scanQuarantined(r row) (q eventlog.Quarantined, err error) {
 	var at, put int64
 	var resources string
 	var detail []byte
@@ -76,16 +61,10 @@ func scanQuarantined(r row) (q Quarantined, err error) {
 	return q, err
 }
 
-// A Release is what came of releasing.
-type Release struct {
-	Released int `json:"released"` // published, or known on the bus by then
-	Held     int `json:"held"`     // as they still lack something
-}
-
-// Release has mend complete each event in quarantine that passes f, and publishes it, in
-// the transaction that takes it out of there. An event that mend refuses stays, with the
-// new reason. After an error, calling again does the rest.
-func (b *Bus) Release(ctx context.Context, f QuarantineFilter, mend func(event.Event) (event.Event, error)) (r Release, err error) {
+// Release completes each quarantined event that passes f with mend, and publishes it in the
+// transaction that removes it from quarantine. An event that mend refuses stays, with the new
+// reason. After an error, calling Release again does the rest.
+func (b *Bus) Release(ctx context.Context, f eventlog.QuarantineFilter, mend func(event.Event) (event.Event, error)) (r eventlog.Release, err error) {
 	ids, err := b.heldIDs(ctx, f)
 	for _, id := range ids {
 		var released, gone bool
@@ -125,8 +104,8 @@ func (b *Bus) release(tx *disk.Tx, id string, mend func(event.Event) (event.Even
 	return true, false, err
 }
 
-// heldIDs returns the ids of what is in quarantine and passes f, the oldest first.
-func (b *Bus) heldIDs(ctx context.Context, f QuarantineFilter) ([]string, error) {
+// heldIDs returns the ids of the quarantined events that pass f, oldest first.
+func (b *Bus) heldIDs(ctx context.Context, f eventlog.QuarantineFilter) ([]string, error) {
 	ids := texts(f.Events)
 	rows, err := b.db.Query(ctx, `SELECT id FROM quarantine WHERE `+held+` ORDER BY at, id`, ids, ids)
 	if err != nil {
@@ -135,8 +114,8 @@ func (b *Bus) heldIDs(ctx context.Context, f QuarantineFilter) ([]string, error)
 	return collect(rows, func() (id string, err error) { return id, rows.Scan(&id) })
 }
 
-// DropQuarantined forgets the events in quarantine that pass f, and returns how many.
-func (b *Bus) DropQuarantined(ctx context.Context, f QuarantineFilter) (dropped int, err error) {
+// DropQuarantined deletes the quarantined events that pass f, and returns how many.
+func (b *Bus) DropQuarantined(ctx context.Context, f eventlog.QuarantineFilter) (dropped int, err error) {
 	ids := texts(f.Events)
 	err = b.db.Write(ctx, func(tx *disk.Tx) error {
 		n, err := tx.Exec(`DELETE FROM quarantine WHERE `+held, ids, ids)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 // quarantine puts events aside.
@@ -27,7 +28,7 @@ func (w *world) quarantine(ids ...string) {
 // held returns what is in quarantine as text, the newest first.
 func (w *world) held() (all []string) {
 	w.t.Helper()
-	list, err := bus.InQuarantine(w.t.Context(), w.db, bus.QuarantineFilter{}, 1000)
+	list, err := bus.InQuarantine(w.t.Context(), w.db, eventlog.QuarantineFilter{}, 1000)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -74,7 +75,7 @@ func TestQuarantine(t *testing.T) {
 		if diff := cmp.Diff([]string{"d: odd", "c: odd", "b: odd", "a: odd"}, w.held()); diff != "" {
 			t.Errorf("in quarantine (-want +got):\n%s", diff)
 		}
-		list, err := bus.InQuarantine(t.Context(), w.db, bus.QuarantineFilter{Events: []string{"b"}}, 10)
+		list, err := bus.InQuarantine(t.Context(), w.db, eventlog.QuarantineFilter{Events: []string{"b"}}, 10)
 		if err != nil || len(list) != 1 || list[0].At != time.Date(2000, 1, 1, 0, 0, 1, 0, time.UTC) {
 			t.Fatalf("%+v, %v", list, err)
 		}
@@ -83,8 +84,8 @@ func TestQuarantine(t *testing.T) {
 		}
 
 		w.publish("c") // as it is redelivered, now that it can be routed
-		r, err := w.bus.Release(t.Context(), bus.QuarantineFilter{Events: []string{"a", "b", "c", "none"}}, mend("b"))
-		if diff := cmp.Diff(bus.Release{Released: 2, Held: 1}, r); diff != "" || err != nil {
+		r, err := w.bus.Release(t.Context(), eventlog.QuarantineFilter{Events: []string{"a", "b", "c", "none"}}, mend("b"))
+		if diff := cmp.Diff(eventlog.Release{Released: 2, Held: 1}, r); diff != "" || err != nil {
 			t.Errorf("Release (-want +got), %v:\n%s", err, diff)
 		}
 		synctest.Wait()
@@ -92,11 +93,11 @@ func TestQuarantine(t *testing.T) {
 		if diff := cmp.Diff([]string{"d: odd", "b: odd still"}, w.held()); diff != "" {
 			t.Errorf("in quarantine (-want +got):\n%s", diff)
 		}
-		all, err := bus.Events(t.Context(), w.db, bus.Filter{Limit: 1})
+		all, err := bus.Events(t.Context(), w.db, eventlog.Filter{Limit: 1})
 		if err != nil || string(all[0].Event.Detail) != `{"action":"mended"}` {
 			t.Errorf("released %+v, %v; want it mended", all, err)
 		}
-		if n, err := w.bus.DropQuarantined(t.Context(), bus.QuarantineFilter{Events: []string{"b"}}); n != 1 || err != nil {
+		if n, err := w.bus.DropQuarantined(t.Context(), eventlog.QuarantineFilter{Events: []string{"b"}}); n != 1 || err != nil {
 			t.Errorf("DropQuarantined = %d, %v; want 1", n, err)
 		}
 		if n, err := bus.CountQuarantined(t.Context(), w.db); n != 1 || err != nil {
@@ -160,7 +161,7 @@ func liveQuarantine(t *testing.T, f fault) {
 	if held := strings.Join(w.held(), " "); held != "a: odd" {
 		t.Errorf("in quarantine: %s", held)
 	}
-	insist(func() error { _, err := w.bus.Release(t.Context(), bus.QuarantineFilter{}, mend()); return err })
+	insist(func() error { _, err := w.bus.Release(t.Context(), eventlog.QuarantineFilter{}, mend()); return err })
 	if commits < 2 {
 		t.Errorf("%d commits; want 2, or this tests nothing", commits)
 	}

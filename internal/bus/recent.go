@@ -1,20 +1,24 @@
 package bus
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
+)
 
 const (
 	maxRecent       = 128
 	maxRecentDetail = 32 << 10 // bytes; larger events are read from disk
 )
 
-// recent is the newest events, so that one that has just been published is not
-// read from disk for each of its rules. It takes 4 MiB at most.
+// recent caches the newest events, so that one that was just published is not read from disk for
+// each of its rules. It takes up to 4 MiB.
 type recent struct {
 	mu    sync.Mutex
-	slots [maxRecent]Stored // guarded by mu; by their numbers modulo maxRecent
+	slots [maxRecent]eventlog.Stored // guarded by mu; indexed by number modulo maxRecent
 }
 
-func (r *recent) add(s Stored) {
+func (r *recent) add(s eventlog.Stored) {
 	if len(s.Event.Detail) > maxRecentDetail {
 		return
 	}
@@ -23,7 +27,7 @@ func (r *recent) add(s Stored) {
 	r.slots[s.Seq%maxRecent] = s
 }
 
-func (r *recent) get(seq int64) (Stored, bool) {
+func (r *recent) get(seq int64) (eventlog.Stored, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.slots[seq%maxRecent]

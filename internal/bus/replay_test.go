@@ -16,6 +16,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 // newReplayWorld is a world with three rules on the same events, whose targets note the
@@ -42,7 +43,7 @@ func newReplayWorld(t testing.TB) *world {
 	return w
 }
 
-func (w *world) replay(name string, s bus.Selection) {
+func (w *world) replay(name string, s eventlog.Selection) {
 	w.t.Helper()
 	if err := w.bus.Replay(w.t.Context(), name, s); err != nil {
 		w.t.Fatal(err)
@@ -50,13 +51,13 @@ func (w *world) replay(name string, s bus.Selection) {
 }
 
 // replayed returns what is known of the replay of that name.
-func (w *world) replayed(name string) bus.Replay {
+func (w *world) replayed(name string) eventlog.Replay {
 	w.t.Helper()
 	all, err := bus.Replays(w.t.Context(), w.db)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	i := slices.IndexFunc(all, func(r bus.Replay) bool { return r.Name == name })
+	i := slices.IndexFunc(all, func(r eventlog.Replay) bool { return r.Name == name })
 	if i < 0 {
 		w.t.Fatalf("replay %s is not there", name)
 	}
@@ -83,23 +84,23 @@ func TestReplay(t *testing.T) {
 		synctest.Wait()
 		w.got = nil
 		for i, test := range []struct {
-			selection bus.Selection
+			selection eventlog.Selection
 			want      []string
 		}{
-			{bus.Selection{}, []string{"jobs a", "jobs b", "jobs c", "pings p"}},
-			{bus.Selection{Rules: []string{"jobs"}}, []string{"jobs a", "jobs b", "jobs c"}},
-			{bus.Selection{Rules: []string{"once"}}, nil},
-			{bus.Selection{Rules: []string{"once"}, Launch: true}, []string{"once a", "once b", "once c"}},
-			{bus.Selection{From: times[1]}, []string{"jobs b", "jobs c", "pings p"}},
-			{bus.Selection{To: times[2]}, []string{"jobs a", "jobs b"}},
-			{bus.Selection{From: times[1].Add(1), To: times[2].Add(time.Millisecond)}, []string{"jobs b", "jobs c"}},
-			{bus.Selection{From: times[3].Add(time.Hour)}, nil},
-			{bus.Selection{To: times[0]}, nil},
-			{bus.Selection{Pattern: parse(t, `{"id": ["b", "p"]}`)}, []string{"jobs b", "pings p"}},
-			{bus.Selection{Pattern: parse(t, `{"replay-name": [{"exists": true}]}`)}, nil},
+			{eventlog.Selection{}, []string{"jobs a", "jobs b", "jobs c", "pings p"}},
+			{eventlog.Selection{Rules: []string{"jobs"}}, []string{"jobs a", "jobs b", "jobs c"}},
+			{eventlog.Selection{Rules: []string{"once"}}, nil},
+			{eventlog.Selection{Rules: []string{"once"}, Launch: true}, []string{"once a", "once b", "once c"}},
+			{eventlog.Selection{From: times[1]}, []string{"jobs b", "jobs c", "pings p"}},
+			{eventlog.Selection{To: times[2]}, []string{"jobs a", "jobs b"}},
+			{eventlog.Selection{From: times[1].Add(1), To: times[2].Add(time.Millisecond)}, []string{"jobs b", "jobs c"}},
+			{eventlog.Selection{From: times[3].Add(time.Hour)}, nil},
+			{eventlog.Selection{To: times[0]}, nil},
+			{eventlog.Selection{Pattern: parse(t, `{"id": ["b", "p"]}`)}, []string{"jobs b", "pings p"}},
+			{eventlog.Selection{Pattern: parse(t, `{"replay-name": [{"exists": true}]}`)}, nil},
 		} {
 			name := fmt.Sprint("r", i)
-			preview, err := test.selection.Preview(t.Context(), w.db, w.config.Rules)
+			preview, err := bus.PreviewReplay(t.Context(), w.db, test.selection, w.config.Rules)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -115,7 +116,7 @@ func TestReplay(t *testing.T) {
 			for _, n := range preview.Deliveries {
 				deliveries += n
 			}
-			if r.State != bus.ReplayCompleted || r.Ended.IsZero() || r.Deliveries != len(want) || r.Pending != 0 || deliveries != len(want) || preview.Events != r.Events {
+			if r.State != eventlog.ReplayCompleted || r.Ended.IsZero() || r.Deliveries != len(want) || r.Pending != 0 || deliveries != len(want) || preview.Events != r.Events {
 				t.Errorf("%+v: %+v; previewed %+v; want %d deliveries", test.selection, r, preview, len(want))
 			}
 		}
@@ -129,15 +130,15 @@ func TestReplayRefused(t *testing.T) {
 	w := newReplayWorld(t)
 	w.open()
 	defer func() { w.stop() }()
-	w.replay("a.B-9_", bus.Selection{})
+	w.replay("a.B-9_", eventlog.Selection{})
 	for want, f := range map[string]func() error{
-		`name "a b"`:              func() error { return w.bus.Replay(t.Context(), "a b", bus.Selection{}) },
-		`name "": want`:           func() error { return w.bus.Replay(t.Context(), "", bus.Selection{}) },
-		`there is one`:            func() error { return w.bus.Replay(t.Context(), "a.B-9_", bus.Selection{}) },
-		`rule "x": want one that`: func() error { return w.bus.Replay(t.Context(), "b", bus.Selection{Rules: []string{"x"}}) },
-		`"b": want one that runs`: func() error { return w.bus.CancelReplay(t.Context(), "b") },
+		`name "a b"`:                       func() error { return w.bus.Replay(t.Context(), "a b", eventlog.Selection{}) },
+		`name "": want`:                    func() error { return w.bus.Replay(t.Context(), "", eventlog.Selection{}) },
+		`of that name exists`:              func() error { return w.bus.Replay(t.Context(), "a.B-9_", eventlog.Selection{}) },
+		`rule "x" is not configured`:       func() error { return w.bus.Replay(t.Context(), "b", eventlog.Selection{Rules: []string{"x"}}) },
+		`"b": no replay of that name runs`: func() error { return w.bus.CancelReplay(t.Context(), "b") },
 	} {
-		if err := f(); !errors.Is(err, bus.ErrReplay) || !strings.Contains(err.Error(), want) {
+		if err := f(); !errors.Is(err, eventlog.ErrReplay) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v; want %s", err, want)
 		}
 	}
@@ -171,7 +172,7 @@ func TestReplayInOrder(t *testing.T) {
 			}
 			return nil
 		}
-		w.replay("r", bus.Selection{Rules: []string{"jobs"}})
+		w.replay("r", eventlog.Selection{Rules: []string{"jobs"}})
 		synctest.Wait()
 		var got []string
 		at := 0
@@ -208,23 +209,23 @@ func TestReplayFails(t *testing.T) {
 		synctest.Wait()
 		w.got = nil
 		w.fails(2, errTarget, "a")
-		w.replay("r", bus.Selection{})
+		w.replay("r", eventlog.Selection{})
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		w.want("jobs a r", "jobs b r", "jobs a r", "jobs a r")
 
 		w.fails(1, bus.Permanent(errTarget), "b")
-		w.replay("r2", bus.Selection{})
+		w.replay("r2", eventlog.Selection{})
 		synctest.Wait()
-		letters, err := bus.DeadLetters(t.Context(), w.db, bus.LetterFilter{}, 10)
+		letters, err := bus.DeadLetters(t.Context(), w.db, eventlog.LetterFilter{}, 10)
 		if err != nil || len(letters) != 1 || letters[0].Event.ReplayName != "r2" || letters[0].Event.ID != "b" {
 			t.Fatalf("dead letters %+v, %v", letters, err)
 		}
-		if r := w.replayed("r2"); r.Dead != 1 || r.State != bus.ReplayCompleted {
+		if r := w.replayed("r2"); r.Dead != 1 || r.State != eventlog.ReplayCompleted {
 			t.Errorf("%+v; want a dead letter", r)
 		}
 		w.want("jobs a r2", "jobs b r2")
-		if n, err := w.bus.Retry(t.Context(), bus.LetterFilter{}); n != 1 || err != nil {
+		if n, err := w.bus.Retry(t.Context(), eventlog.LetterFilter{}); n != 1 || err != nil {
 			t.Fatalf("Retry = %d, %v", n, err)
 		}
 		synctest.Wait()
@@ -253,13 +254,13 @@ func TestCancelReplay(t *testing.T) {
 			}
 			return errTarget
 		}
-		w.replay("r", bus.Selection{})
+		w.replay("r", eventlog.Selection{})
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if !cancelled || len(w.got) != 10 || w.pending() != 0 || len(w.dead()) != 0 {
 			t.Errorf("%d deliveries, %d pending, %d dead after the 10th cancelled all", len(w.got), w.pending(), len(w.dead()))
 		}
-		if r := w.replayed("r"); r.State != bus.ReplayCancelled || r.Pending != 0 {
+		if r := w.replayed("r"); r.State != eventlog.ReplayCancelled || r.Pending != 0 {
 			t.Errorf("%+v; want it cancelled", r)
 		}
 		w.answer = nil
@@ -284,7 +285,7 @@ func TestReplayKeepsEvents(t *testing.T) {
 		w.stop()
 		w.got = nil
 		w.open()
-		w.replay("r", bus.Selection{Rules: []string{"jobs"}})
+		w.replay("r", eventlog.Selection{Rules: []string{"jobs"}})
 		w.stop()
 		time.Sleep(200 * time.Hour)
 		w.open()
@@ -346,8 +347,8 @@ func liveReplay(t *testing.T, f fault) bool {
 		w.open()
 	}
 	for begun := false; !begun; { // as who gave the order asks again, of the same name
-		err := w.bus.Replay(t.Context(), "r", bus.Selection{Rules: []string{"jobs"}})
-		begun = err == nil || errors.Is(err, bus.ErrReplay)
+		err := w.bus.Replay(t.Context(), "r", eventlog.Selection{Rules: []string{"jobs"}})
+		begun = err == nil || errors.Is(err, eventlog.ErrReplay)
 	}
 	w.outlive(f)
 	for _, line := range w.got {
@@ -366,7 +367,7 @@ func liveReplay(t *testing.T, f fault) bool {
 	if twice > 1 && !f.reopen {
 		t.Errorf("%d events were delivered twice; want that of the one that failed only", twice)
 	}
-	if r := w.replayed("r"); r.State != bus.ReplayCompleted || r.Deliveries != 110 || w.pending() != 0 || len(w.dead()) != 0 {
+	if r := w.replayed("r"); r.State != eventlog.ReplayCompleted || r.Deliveries != 110 || w.pending() != 0 || len(w.dead()) != 0 {
 		t.Errorf("%+v, %d pending, %d dead; want it completed with 110 deliveries", r, w.pending(), len(w.dead()))
 	}
 	w.stop()

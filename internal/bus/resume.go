@@ -8,10 +8,10 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/disk"
 )
 
-// resume picks up what the bus before this one has left.
+// resume continues where the previous bus ended.
 func (b *Bus) resume(tx *disk.Tx) error {
-	// A number is not given twice, so that a dead letter never means another event.
-	// Nor that who follows the log by numbers passes one over.
+	// Numbers are never given twice: a dead letter would refer to another event, and a follower of
+	// the log by number would skip one.
 	err := tx.QueryRow(`SELECT max(removed, (SELECT coalesce(max(seq), 0) FROM events),
 		(SELECT coalesce(max(seq), 0) FROM dead_letters)) FROM log`).Scan(&b.seq)
 	if err != nil {
@@ -31,7 +31,7 @@ func (b *Bus) resume(tx *disk.Tx) error {
 	return nil
 }
 
-// buryOrphans makes dead letters of what is pending for rules that are no more.
+// buryOrphans moves pending deliveries of removed rules to the dead letters.
 func (b *Bus) buryOrphans(tx *disk.Tx) error {
 	known, err := json.Marshal(slices.AppendSeq([]string{}, maps.Keys(b.routes.Load().queues)))
 	if err != nil {

@@ -15,13 +15,14 @@ import (
 // ErrStopped is returned by [Bus.SetRules] after [Bus.Run] has ended.
 var ErrStopped = errors.New("bus is stopped")
 
-// routes are the rules in force. They are replaced as a whole.
+// routes are the rules in force. They are immutable and replaced as a whole.
 type routes struct {
 	set    *pattern.Set
-	queues map[string]*queue // by the names of their rules
+	queues map[string]*queue // by rule name
 }
 
-// newRoutes makes the routes of rules. A rule that old has by name goes on with its queue.
+// newRoutes returns the routes of rules. A rule whose name is in old keeps its queue, and so
+// everything pending and in flight.
 func newRoutes(rules []Rule, targets map[string]Target, old *routes) *routes {
 	next := &routes{queues: map[string]*queue{}}
 	patterns := map[string]*pattern.Pattern{}
@@ -56,14 +57,14 @@ func (r *routes) match(e event.Event) (matching []*queue, err error) {
 // Rules returns the names of the rules in force, sorted.
 func (b *Bus) Rules() []string { return slices.Sorted(maps.Keys(b.routes.Load().queues)) }
 
-// SetRules puts other rules in the place of those of [Config], while the bus runs;
-// it waits for [Bus.Run] to begin. Each event goes by the old rules or by the new ones.
-// What is pending of a rule goes on when there is one of that name, to its new target.
-// Of other rules, what is under way comes to its end and the rest goes to the dead
-// letters, as it does with [Open]; SetRules returns when that is done.
+// SetRules replaces the rules of [Config] while the bus runs; it waits until [Bus.Run] has begun.
+// Every event is routed by the old rules or by the new ones, never by a mixture. Pending deliveries
+// of a rule continue if the new rules have one of that name, to its new target. For removed rules,
+// calls under way finish and the rest becomes dead letters, as with [Open]; SetRules returns when
+// that is done.
 //
-// After an error of ctx or of the disk the new rules may be in force, and what is
-// pending of old ones still pending; calling again, or opening, makes that good.
+// After an error of ctx or of the disk, the new rules may be in force while deliveries of old ones
+// are still pending. Calling SetRules again, or opening the bus, completes the change.
 func (b *Bus) SetRules(ctx context.Context, rules []Rule, targets map[string]Target) error {
 	if err := (Config{Rules: rules, Targets: targets}).check(); err != nil {
 		return err
@@ -75,6 +76,9 @@ func (b *Bus) SetRules(ctx context.Context, rules []Rule, targets map[string]Tar
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	// The order matters. First the switch, so that removed rules get nothing new; then dispatchers
+	// for added rules; then the end of removed ones. Only then can nothing of a removed rule be in
+	// flight, and what is left on disk be moved to the dead letters.
 	old := b.routes.Load()
 	next := newRoutes(rules, targets, old)
 	if err := b.swap(ctx, next, old, rules, targets); err != nil {
@@ -86,19 +90,19 @@ func (b *Bus) SetRules(ctx context.Context, rules []Rule, targets map[string]Tar
 	if err := b.end(ctx, next, old); err != nil {
 		return fmt.Errorf("waiting for removed rules: %w", err)
 	}
-	defer b.feedMore() // what was pending of a replay may have gone with its rule
+	defer b.feedMore() // a replay may have waited for deliveries of a removed rule
 	return b.db.Write(ctx, b.buryOrphans)
 }
 
-// swap puts next in force. It does so among writes, so that no event is published
-// by rules that are no more; see [Bus.Publish].
+// swap puts next in force. It runs as a write, so that no event is published by the old rules after
+// it: [Bus.Publish] checks inside its own write that the rules are still those it matched.
 func (b *Bus) swap(ctx context.Context, next, old *routes, rules []Rule, targets map[string]Target) error {
 	err := b.db.Write(ctx, func(tx *disk.Tx) error {
 		for name, q := range next.queues {
 			if old.queues[name] != nil {
 				continue
 			}
-			if err := q.refill(tx); err != nil { // should an earlier rule of that name have left something
+			if err := q.refill(tx); err != nil { // an earlier rule of that name may have left deliveries
 				return err
 			}
 		}
@@ -108,13 +112,15 @@ func (b *Bus) swap(ctx context.Context, next, old *routes, rules []Rule, targets
 		b.routes.Store(next)
 		return nil
 	})
+	// Writes share a commit. Its error does not concern this one, which stores nothing: the rules
+	// are in force.
 	if b.routes.Load() == next {
-		return nil // an error was that of a neighbour's commit: nothing of this is on disk
+		return nil
 	}
 	return err
 }
 
-// begin has what is new delivered.
+// begin starts the dispatchers of added rules.
 func (b *Bus) begin(ctx context.Context, next, old *routes) error {
 	for name, q := range next.queues {
 		if old.queues[name] != nil {
@@ -131,7 +137,7 @@ func (b *Bus) begin(ctx context.Context, next, old *routes) error {
 	return nil
 }
 
-// end lets what is under way of removed rules come to its end.
+// end closes the queues of removed rules and waits for their dispatchers.
 func (b *Bus) end(ctx context.Context, next, old *routes) error {
 	for q := range maps.Values(old.queues) {
 		if next.queues[q.name] == nil {

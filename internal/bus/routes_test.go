@@ -14,6 +14,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 // noting returns a target that notes events under a name.
@@ -70,7 +71,7 @@ func TestSetRules(t *testing.T) {
 
 		// It comes again, and so does its letter.
 		w.setRules([]bus.Rule{jobs, more}, map[string]bus.Target{"note": w.noting("back")})
-		if n, err := w.bus.Retry(t.Context(), bus.LetterFilter{}); n != 1 || err != nil {
+		if n, err := w.bus.Retry(t.Context(), eventlog.LetterFilter{}); n != 1 || err != nil {
 			t.Errorf("Retry = %d, %v; want 1", n, err)
 		}
 		synctest.Wait()

@@ -8,39 +8,19 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
-// A Selection says which events of the log are delivered once more, and to which rules.
-// Its zero value is all of them, to the rules that match replayed events.
-type Selection struct {
-	From    time.Time        `json:"from"`              // published then or later
-	To      time.Time        `json:"to"`                // published before that; zero for all there are
-	Rules   []string         `json:"rules,omitempty"`   // names; none stands for all
-	Pattern *pattern.Pattern `json:"pattern,omitempty"` // of the events as they were published; nil for all
-
-	// Launch has events matched by rules as if they were new. Without it they are matched
-	// with their replay-name, so that a rule that asks for events without one, as those
-	// do that start runners, does not match.
-	Launch bool `json:"launch"`
-}
-
-// A Preview is what a replay would do.
-type Preview struct {
-	Events     int            `json:"events"`     // that match a rule
-	Dropped    int            `json:"dropped"`    // of which the log has no detail any more, see Config.MaxSize
-	Deliveries map[string]int `json:"deliveries"` // by rule
-}
-
-// Preview tells what a replay of s to rules would do. It changes nothing.
-func (s Selection) Preview(ctx context.Context, db *disk.DB, rules []Rule) (Preview, error) {
-	p := Preview{Deliveries: map[string]int{}}
+// Preview returns what a replay of s to rules would do. It changes nothing.
+func PreviewReplay(ctx context.Context, db *disk.DB, s eventlog.Selection, rules []Rule) (eventlog.Preview, error) {
+	p := eventlog.Preview{Deliveries: map[string]int{}}
 	set := newRoutes(rules, nil, nil).set
-	err := s.Each(ctx, db, func(e Stored) error {
+	err := Each(ctx, db, s, func(e eventlog.Stored) error {
 		if len(e.Event.Detail) == 0 {
 			p.Dropped++
 			return nil
 		}
-		picked, err := s.pick(set, "preview", e.Event)
+		picked, err := pick(s, set, "preview", e.Event)
 		for _, rule := range picked {
 			p.Deliveries[rule]++
 		}
@@ -50,16 +30,15 @@ func (s Selection) Preview(ctx context.Context, db *disk.DB, rules []Rule) (Prev
 	return p, err
 }
 
-// selectionBatch is how many events are read at once: small enough for memory, whatever
-// is in them.
+// selectionBatch is how many events are read at once, a bound on memory.
 const selectionBatch = 100
 
-// Each calls f with each event of the log between From and To, in the order of
-// publishing, until it returns an error. Pattern and Rules do not count.
-func (s Selection) Each(ctx context.Context, db *disk.DB, f func(Stored) error) error {
-	after, last, err := s.bounds(ctx, db)
+// Each calls f with each event of the log between From and To, in publishing order, until f returns
+// an error. It ignores Pattern and Rules.
+func Each(ctx context.Context, db *disk.DB, s eventlog.Selection, f func(eventlog.Stored) error) error {
+	after, last, err := bounds(ctx, db, s)
 	for err == nil && after < last {
-		var batch []Stored
+		var batch []eventlog.Stored
 		batch, after, err = batchAfter(ctx, db, after, last)
 		for _, e := range batch {
 			if err := f(e); err != nil {
@@ -70,22 +49,21 @@ func (s Selection) Each(ctx context.Context, db *disk.DB, f func(Stored) error) 
 	return err
 }
 
-// batchAfter reads the next events after a number, up to another, and returns the number
-// to go on after.
-func batchAfter(ctx context.Context, db *disk.DB, after, last int64) ([]Stored, int64, error) {
+// batchAfter returns the next events after a number, up to last, and the number to continue after.
+func batchAfter(ctx context.Context, db *disk.DB, after, last int64) ([]eventlog.Stored, int64, error) {
 	rows, err := db.Query(ctx, `SELECT `+columns+` FROM `+whole+` WHERE events.seq > ? AND events.seq <= ? ORDER BY events.seq LIMIT ?`, after, last, selectionBatch)
 	if err != nil {
 		return nil, after, err
 	}
-	batch, err := collect(rows, func() (Stored, error) { return scan(rows) })
+	batch, err := collect(rows, func() (eventlog.Stored, error) { return scan(rows) })
 	if len(batch) == selectionBatch {
 		last = batch[len(batch)-1].Seq
 	}
 	return batch, last, err
 }
 
-// bounds finds the events of s, which are those after one number up to another.
-func (s Selection) bounds(ctx context.Context, db *disk.DB) (after, last int64, err error) {
+// bounds returns the numbers of the events of s: those greater than after, up to last.
+func bounds(ctx context.Context, db *disk.DB, s eventlog.Selection) (after, last int64, err error) {
 	if after, err = lastBefore(ctx, db, s.From); err != nil {
 		return 0, 0, err
 	}
@@ -97,13 +75,13 @@ func (s Selection) bounds(ctx context.Context, db *disk.DB) (after, last int64, 
 	return after, max(after, last), err
 }
 
-// lastBefore returns the number of the last event that was published before t.
+// lastBefore returns the number of the last event published before t.
 func lastBefore(ctx context.Context, db *disk.DB, t time.Time) (int64, error) {
 	return lastWith(ctx, db, "published", unixMilli(t))
 }
 
-// lastWith returns the number of the last event with less than limit in a column that
-// grows with the numbers of events, so that few of them must be looked at.
+// lastWith returns the number of the last event with less than limit in a column that grows with
+// the numbers. It searches by bisection, because the columns have no index.
 func lastWith(ctx context.Context, db *disk.DB, column string, limit int64) (int64, error) {
 	var low, high int64 // the number is low or more, and less than high
 	err := db.QueryRow(ctx, `SELECT coalesce(min(seq), 1) - 1, coalesce(max(seq), 0) + 1 FROM events`).Scan(&low, &high)
@@ -120,8 +98,8 @@ func lastWith(ctx context.Context, db *disk.DB, column string, limit int64) (int
 	return low, err
 }
 
-// pick returns the rules of set that s sends an event to, as a replay of that name.
-func (s Selection) pick(set *pattern.Set, replay string, e event.Event) ([]string, error) {
+// pick returns the rules of set to which s sends an event in a replay of that name.
+func pick(s eventlog.Selection, set *pattern.Set, replay string, e event.Event) ([]string, error) {
 	if len(e.Detail) == 0 {
 		return nil, nil
 	}

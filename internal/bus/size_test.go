@@ -9,6 +9,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 // pages reads how many pages the file has, and how many of them are free.
@@ -78,7 +79,7 @@ func TestSizeGoesOn(t *testing.T) {
 		w.run()
 		defer func() { w.stop() }()
 		w.publishLarge(2, 1, 500)
-		all, err := bus.Events(t.Context(), w.db, bus.Filter{})
+		all, err := bus.Events(t.Context(), w.db, eventlog.Filter{})
 		if err != nil || len(all) != 2 || len(all[0].Event.Detail) == 0 || len(all[1].Event.Detail) != 0 {
 			t.Errorf("%v, %v; want the detail of the newer event only", all, err)
 		}

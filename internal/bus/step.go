@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Step makes all attempts that are due, one after another in the caller's goroutine, and returns how long it is
-// until the next one. It stands in for [Bus.Run] where everything has to happen in one order, as in a
-// simulation; targets may call it again. Replays are not fed.
+// Step makes all attempts that are due, one after another in the caller's goroutine, and returns
+// how long it is until the next. It replaces [Bus.Run] where everything has to happen in a fixed
+// order, as in a simulation; targets may call it recursively. It does not feed replays.
 func (b *Bus) Step(ctx context.Context) (wait time.Duration) {
 	queues := b.routes.Load().queues
 	for more := true; more && ctx.Err() == nil; {
@@ -23,7 +23,8 @@ func (b *Bus) Step(ctx context.Context) (wait time.Duration) {
 	return wait
 }
 
-// stepQueue makes one attempt of q, if one is due. It reports whether there may be another, or how long that takes.
+// stepQueue makes one attempt of q, if one is due, and reports whether there may be more, or how
+// long until the next.
 func (b *Bus) stepQueue(ctx context.Context, q *queue) (more bool, wait time.Duration) {
 	d, ok, wait, empty := q.take(b.now())
 	switch {

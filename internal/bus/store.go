@@ -8,18 +8,17 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
-// schema is the tables of the bus, see [disk.DB.Migrate]. Times are in
-// milliseconds since 1970. seq counts events in the order of publishing. A row of
-// deliveries is pending; due 0 is one that was never tried, so that the order
-// of its key is the order of work. One that a replay made has the replay's name and
-// the time when it was made: it is due then, behind all that is new. A row of replays
-// runs while ended is 0, and has handed on the events up to cursor. start is how many bytes
-// of details were published before an event, size how many it brought; the one row of log says
-// up to which number events were removed and up to which they have lost their details. Details
-// are a table of their own, in the order of its pages: what is taken off frees whole pages, which
-// the next details fill, while a row that is only made shorter keeps its page.
+// schema is the tables of the bus, see [disk.DB.Migrate]. Times are in milliseconds since 1970.
+//
+//	events      seq is the publishing order; start is how many bytes of details were published before it, size its own.
+//	details     A separate table in the same order, so that deleting old details frees whole pages for new ones.
+//	deliveries  Pending ones. Due 0 means never tried, so that the primary key is the order of work. Those of a
+//	            replay have its name, and are due when they were made, which is behind all new ones.
+//	replays     Runs while ended is 0; the events up to cursor are passed on.
+//	log         One row: the numbers up to which events were removed, and up to which details were cut.
 var schema = []string{`
 CREATE TABLE events (
 	seq         INTEGER PRIMARY KEY,
@@ -128,7 +127,7 @@ INSERT INTO events SELECT seq, id, published, source, detail_type, time, resourc
 INSERT INTO details SELECT seq, detail FROM events_4 WHERE length(detail) > 0 ORDER BY seq;
 DROP TABLE events_4;`}
 
-// insert stores e as number seq; false when its id is known.
+// insert stores e as number seq; false if its id is known.
 func insert(tx *disk.Tx, seq, start int64, e event.Event, now time.Time) (bool, error) {
 	n, err := tx.Exec(`INSERT INTO events (seq, start, size, id, published, source, detail_type, time, resources)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
@@ -146,24 +145,24 @@ const (
 	whole   = `events LEFT JOIN details ON details.seq = events.seq`
 )
 
-// A row is anything that has the columns of an event.
+// A row is anything with the columns of an event.
 type row interface{ Scan(dest ...any) error }
 
-// scan reads an event from [columns] and what else the query has, into more.
-func scan(r row, more ...any) (s Stored, err error) {
+// scan reads an event from [columns], and further columns of the query into more.
+func scan(r row, more ...any) (s eventlog.Stored, err error) {
 	var published, at int64
 	var resources string
 	var detail []byte
 	dest := append([]any{&s.Seq, &s.Event.ID, &published, &s.Event.Source, &s.Event.DetailType, &at, &resources, &detail}, more...)
 	if err := r.Scan(dest...); err != nil {
-		return Stored{}, err
+		return eventlog.Stored{}, err
 	}
 	s.Published, s.Event.Time, s.Event.Detail = milli(published), milli(at), detail
 	s.Event.Resources, err = list(resources)
 	return s, err
 }
 
-// texts gives a list to the database, where json_each takes it apart; "null" when there is none.
+// texts encodes a list for the database, where json_each splits it; "null" for none.
 func texts(list []string) string {
 	out, err := json.Marshal(list)
 	if err != nil {
@@ -172,7 +171,7 @@ func texts(list []string) string {
 	return string(out)
 }
 
-// list reads what texts has written.
+// list decodes what texts encoded.
 func list(texts string) (list []string, err error) {
 	if err := json.Unmarshal([]byte(texts), &list); err != nil {
 		return nil, fmt.Errorf("list %q: %w", texts, err)
@@ -194,14 +193,14 @@ func deletePending(tx *disk.Tx, d delivery) error {
 	return err
 }
 
-// postpone moves d to a later time. It does nothing when it was done before.
+// postpone moves d to a later time. Repeating it does nothing.
 func postpone(tx *disk.Tx, d, later delivery, reason string) error {
 	_, err := tx.Exec(`UPDATE deliveries SET due = ?, attempts = ?, last_error = ? WHERE rule = ? AND due = ? AND seq = ? AND replay = ?`,
 		later.due, later.attempts, event.Clip(reason, event.MaxSaid), d.queue.name, d.due, d.seq, d.replay)
 	return err
 }
 
-// bury makes d a dead letter. It does nothing when it was done before.
+// bury makes d a dead letter. Repeating it does nothing.
 func bury(tx *disk.Tx, d delivery, attempts int, reason string, now time.Time) error {
 	_, err := tx.Exec(`INSERT INTO dead_letters (seq, rule, replay, attempts, reason, died) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 		d.seq, d.queue.name, d.replay, attempts, event.Clip(reason, event.MaxSaid), now.UnixMilli())
@@ -211,7 +210,7 @@ func bury(tx *disk.Tx, d delivery, attempts int, reason string, now time.Time) e
 	return deletePending(tx, d)
 }
 
-// firstPending reads the first deliveries of a queue, limit at most.
+// firstPending returns the first deliveries of a queue, at most limit.
 func firstPending(tx *disk.Tx, q *queue, limit int) (all []delivery, err error) {
 	rows, err := tx.Query(`SELECT due, seq, replay, since, attempts FROM deliveries WHERE rule = ? ORDER BY due, seq, replay LIMIT ?`, q.name, limit)
 	if err != nil {
@@ -223,7 +222,7 @@ func firstPending(tx *disk.Tx, q *queue, limit int) (all []delivery, err error) 
 	})
 }
 
-// collect reads rows to their end with scan, and closes them.
+// collect reads rows to the end with scan, and closes them.
 func collect[T any](rows *sql.Rows, scan func() (T, error)) (all []T, err error) {
 	defer rows.Close()
 	for rows.Next() {

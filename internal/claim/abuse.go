@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// How often the socket of one runner is called at most. An agent calls every two seconds where
-// everything is put off. A job that floods it loses it for the rest of its time, and its runner
-// does without: the launcher sees how that ends.
+// Rate limit of a runner's socket. An agent calls every two seconds if everything is deferred. A
+// job that floods the socket loses it for the rest of its time, and its runner does without: the
+// launcher reports how that ends.
 const (
 	callBurst  = 200
 	callsEvery = 500 * time.Millisecond
 )
 
-// A patience is what is left of these calls. It is for one goroutine at a time.
+// A patience is the number of calls left. It is not safe for concurrent use.
 type patience struct {
-	left int
+	left int       // calls left
 	at   time.Time // when left was last counted
 }
 
-// call takes one call and reports whether it was there.
+// call uses up one call and reports whether there was one.
 func (p *patience) call(now time.Time) bool {
 	if p.at.IsZero() {
 		p.left, p.at = callBurst, now
@@ -36,8 +36,8 @@ func (p *patience) call(now time.Time) bool {
 	return true
 }
 
-// guard passes calls on to next until there are too many; then it calls shut, once, and
-// answers no more.
+// guard passes calls to next until there are too many; then it calls shut, once, and aborts every
+// call.
 func guard(next http.Handler, shut func()) http.Handler {
 	var (
 		mu   sync.Mutex
@@ -56,14 +56,14 @@ func guard(next http.Handler, shut func()) http.Handler {
 	})
 }
 
-// maxLines is how many lines of the log one runner's calls may take.
+// maxLines is how many log lines the calls of one runner may cause.
 const maxLines = 20
 
-// A sparing log writes the first lines and counts the others.
+// A sparing log writes the first lines and counts the rest.
 type sparing struct {
 	*slog.Logger
 	mu   sync.Mutex
-	said int // lines, written or not; mu
+	said int // lines, written or not; guarded by mu
 }
 
 // warn writes a line, or counts it.
@@ -77,7 +77,7 @@ func (s *sparing) warn(msg string, args ...any) {
 	}
 }
 
-// finish says how many lines were only counted.
+// finish logs how many lines were suppressed.
 func (s *sparing) finish() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -20,11 +20,11 @@ import (
 // lines come of it, and the socket is closed.
 func TestFlood(t *testing.T) {
 	var log bytes.Buffer
-	desk, err := claim.New(claim.Config{Dir: t.TempDir(), Ledger: &book{}, Forge: &hub{}, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	sockets, err := claim.New(claim.Config{Dir: t.TempDir(), Ledger: &book{}, Forge: &hub{}, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := desk.Open("r1")
+	dir, err := sockets.Open("r1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestFlood(t *testing.T) {
 	if _, err := dial(t.Context(), socket); err == nil {
 		t.Error("the socket is still open")
 	}
-	if err := desk.Close("r1"); err != nil {
+	if err := sockets.Close("r1"); err != nil {
 		t.Error(err)
 	}
 	if lines := strings.Count(log.String(), "\n"); lines > 30 {

@@ -13,13 +13,13 @@ import (
 // BenchmarkClaim is a runner's whole claim, without its ledger and forge: its
 // socket is opened, it claims, and the socket is closed.
 func BenchmarkClaim(b *testing.B) {
-	desk, err := claim.New(claim.Config{Dir: b.TempDir(), Ledger: &book{}, Forge: &hub{}, Log: slog.New(slog.DiscardHandler)})
+	sockets, err := claim.New(claim.Config{Dir: b.TempDir(), Ledger: &book{}, Forge: &hub{}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}
 	for i := range b.N {
 		runner := fmt.Sprintf("r%d", i)
-		folder, err := desk.Open(runner)
+		folder, err := sockets.Open(runner)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -32,7 +32,7 @@ func BenchmarkClaim(b *testing.B) {
 			b.Fatalf("no answer: %v", err)
 		}
 		conn.Close()
-		if err := desk.Close(runner); err != nil {
+		if err := sockets.Close(runner); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -5,8 +5,7 @@ import (
 	"sync"
 )
 
-// limit returns l with at most n connections open at once; a further caller
-// waits.
+// limit returns l with at most n open connections; further callers wait.
 func limit(l net.Listener, n int) net.Listener {
 	return &limited{Listener: l, free: make(chan struct{}, n), closed: make(chan struct{})}
 }

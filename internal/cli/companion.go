@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 )
 
@@ -17,4 +18,17 @@ func Companion(name string) (string, error) {
 		return "", Hint(fmt.Errorf("finding %s: %w", name, err), "it belongs beside mayfly: make build makes both")
 	}
 	return path, nil
+}
+
+// FindCompanion is [Companion] for a program that may also be elsewhere in the PATH.
+func FindCompanion(name string) (string, error) {
+	path, err := Companion(name)
+	if err == nil {
+		return path, nil
+	}
+	if found, pathErr := exec.LookPath(name); pathErr == nil {
+		return filepath.Abs(found)
+	}
+	return "", Hint(fmt.Errorf("this command needs the program %s, which is neither beside mayfly nor in the PATH", name),
+		"put the %s of the same release beside mayfly; in the source tree, make build makes both", name)
 }

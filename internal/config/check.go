@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/event"
 )
 
 // minKeep is how long ids of events must be known.
@@ -53,6 +55,7 @@ func (c *Config) check(d *decoder) {
 		if d.has(at) {
 			d.checkName(at, "pool", p.Name, names)
 			d.checkPool(at, p)
+			c.checkWarm(d, at, p)
 			d.checkIsolation(at, p)
 			d.checkSetup(at, p)
 			c.checkMounts(d, at, p)
@@ -215,7 +218,7 @@ func redacted(u *url.URL) string {
 
 // mayflyRule reports whether a name is that of one of mayfly's own rules.
 func mayflyRule(name string) bool {
-	return slices.Contains([]string{"jobs", "launch", "remove", "check"}, name)
+	return slices.Contains(event.OwnRules(), name)
 }
 
 func (d *decoder) checkPool(at string, p Pool) {

@@ -165,6 +165,7 @@ type Pool struct {
 	Docker       string        `yaml:"docker" default:"none" enum:"none|engine" doc:"Whether each runner gets a container engine for itself (engine): docker build, docker run, services, job containers and Docker actions work, and no job sees the host's engine."`
 	DockerDisk   Bytes         `yaml:"docker_disk" default:"20GiB" doc:"With docker: engine, how much its images, containers and volumes may take on the disk."`
 	ReadOnlyRoot bool          `yaml:"read_only_root" default:"false" doc:"Make the image read-only, except home, /tmp, /run and /var/tmp. Not for images with the runner's program in its home, such as GitHub's."`
+	Warm         Warm          `yaml:"warm" doc:"Runners that listen before there is a job, so that a job starts at once. They count like busy ones, and make room for jobs that wait."`
 	SharedMemory Bytes         `yaml:"shm" doc:"The size of /dev/shm, which browsers and databases use. It counts as memory. By default half of memory, at most 2GiB."`
 	Ulimits      Ulimits       `yaml:"ulimits" doc:"Limits for each process, such as {nofile: 65536, core: 0, stack: 8388608 unlimited}: one value, or a soft and a hard one. By default nofile is 65536, or the most that the engine can give."`
 	Env          Env           `yaml:"env" doc:"Environment variables of the runner and its jobs. Not for secrets: every job can read them."`
@@ -242,6 +243,7 @@ func (c *Config) PoolSet() pool.Set {
 			Image: p.Image, Command: p.Command, Network: pool.Network(p.Network), ReadOnlyRoot: p.ReadOnlyRoot,
 			Isolation:      p.isolation(c.Mirror),
 			OfOrganization: c.GitHub.RunnersAt == "organization", RunnerGroup: p.RunnerGroup, IdleLimit: p.IdleLimit, TotalLimit: p.TotalLimit,
+			Warm:  c.warm(p),
 			Setup: c.setup(p),
 		}
 	}

@@ -47,7 +47,7 @@ func decode(file string, src []byte, c *Config, need []string) *decoder {
 		d.fault(odd, "%s: anchors, aliases, tags and merges are not read: want the value itself", odd.Type())
 		return d
 	}
-	d.section(root, reflect.ValueOf(c).Elem(), place{})
+	d.section(root, reflect.ValueOf(c).Elem(), location{})
 	return d
 }
 
@@ -120,21 +120,21 @@ func (f *oddFinder) Visit(n ast.Node) ast.Visitor {
 	return f
 }
 
-// A place is where in the file something is, in words and as a path.
-type place struct {
+// A location names a part of the file, as a path and in words.
+type location struct {
 	path  string // pools[0].memory
 	title string // pool "small"
 }
 
 // in starts a fault about what is at p.
-func (p place) in() string {
+func (p location) in() string {
 	if p.title == "" {
 		return ""
 	}
 	return "reading " + p.title + ": "
 }
 
-func (p place) key(name string) string {
+func (p location) key(name string) string {
 	if p.path == "" {
 		return name
 	}
@@ -171,7 +171,7 @@ func positionOf(n ast.Node) position {
 
 // section reads a mapping into a struct. n is nil when there is none: then the
 // struct gets its defaults.
-func (d *decoder) section(n ast.Node, v reflect.Value, at place) {
+func (d *decoder) section(n ast.Node, v reflect.Value, at location) {
 	pairs, ok := d.mapping(n, at)
 	if !ok {
 		delete(d.positions, at.path) // as if it were not there: one fault is enough
@@ -194,12 +194,16 @@ func (d *decoder) section(n ast.Node, v reflect.Value, at place) {
 }
 
 // field reads the value of one key, nil when there is none.
-func (d *decoder) field(n ast.Node, v reflect.Value, f field, at place) {
-	here := place{path: at.key(f.key), title: at.key(f.key)}
+func (d *decoder) field(n ast.Node, v reflect.Value, f field, at location) {
+	here := location{path: at.key(f.key), title: at.key(f.key)}
 	if n != nil {
 		d.positions[here.path] = positionOf(n)
 	}
 	switch {
+	case v.Kind() == reflect.Struct && n != nil && isShort(n, v.Type()):
+		d.section(nil, v, here)
+		short := shortOf(v.Type())
+		d.scalar(n, v.FieldByIndex(short.index), *short, at, f.key)
 	case v.Kind() == reflect.Struct:
 		d.section(n, v, here)
 	case n == nil:
@@ -215,8 +219,15 @@ func (d *decoder) field(n ast.Node, v reflect.Value, f field, at place) {
 	}
 }
 
+// isShort reports whether n is a single value that stands for a section.
+func isShort(n ast.Node, t reflect.Type) bool {
+	_, isMap := n.(ast.MapNode)
+	_, isText := textOf(n)
+	return !isMap && isText && shortOf(t) != nil
+}
+
 // list reads a sequence.
-func (d *decoder) list(n ast.Node, v reflect.Value, f field, at place) {
+func (d *decoder) list(n ast.Node, v reflect.Value, f field, at location) {
 	sequence, ok := n.(*ast.SequenceNode)
 	if !ok {
 		d.fault(n, "%s%s: want a list", at.in(), f.key)
@@ -228,7 +239,7 @@ func (d *decoder) list(n ast.Node, v reflect.Value, f field, at place) {
 		path := at.key(f.key) + "[" + strconv.Itoa(i) + "]"
 		d.positions[path] = positionOf(item)
 		if list.Index(i).Kind() == reflect.Struct {
-			d.section(item, list.Index(i), place{path, d.titleOf(item, f.key, i)})
+			d.section(item, list.Index(i), location{path, d.titleOf(item, f.key, i)})
 		} else {
 			d.scalar(item, list.Index(i), f, at, f.key)
 		}
@@ -250,8 +261,8 @@ func (d *decoder) titleOf(n ast.Node, key string, i int) string {
 }
 
 // table reads a mapping of texts.
-func (d *decoder) table(n ast.Node, v reflect.Value, f field, at place) {
-	pairs, _ := d.mapping(n, place{path: at.key(f.key), title: at.key(f.key)})
+func (d *decoder) table(n ast.Node, v reflect.Value, f field, at location) {
+	pairs, _ := d.mapping(n, location{path: at.key(f.key), title: at.key(f.key)})
 	table := reflect.MakeMap(v.Type())
 	for key, pair := range pairs {
 		text := reflect.New(v.Type().Elem()).Elem()
@@ -262,7 +273,7 @@ func (d *decoder) table(n ast.Node, v reflect.Value, f field, at place) {
 }
 
 // scalar reads one value.
-func (d *decoder) scalar(n ast.Node, v reflect.Value, f field, at place, name string) {
+func (d *decoder) scalar(n ast.Node, v reflect.Value, f field, at location, name string) {
 	k := kindOf(v.Type())
 	text, ok := textOf(n)
 	if !ok {
@@ -306,7 +317,7 @@ func (d *decoder) keysOf(n ast.Node) map[string]ast.Node {
 }
 
 // pattern reads an event pattern, which is written in YAML as it would be in JSON.
-func (d *decoder) pattern(n ast.Node, v reflect.Value, at place) {
+func (d *decoder) pattern(n ast.Node, v reflect.Value, at location) {
 	var tree any
 	err := yaml.NodeToValue(n, &tree)
 	if err != nil {
@@ -335,7 +346,7 @@ func (d *decoder) pattern(n ast.Node, v reflect.Value, at place) {
 
 // mapping returns the pairs of a mapping by key, and whether n is one; nothing is
 // an empty one.
-func (d *decoder) mapping(n ast.Node, at place) (map[string]*ast.MappingValueNode, bool) {
+func (d *decoder) mapping(n ast.Node, at location) (map[string]*ast.MappingValueNode, bool) {
 	if n == nil || n.Type() == ast.NullType {
 		return nil, true
 	}

@@ -19,6 +19,7 @@ type field struct {
 	enum     []string
 	min      string
 	required bool
+	short    bool // its value may stand for the whole section
 }
 
 // fieldsOf returns the keys of a section in the order of its struct.
@@ -34,7 +35,7 @@ func fieldsOf(t reflect.Type) (list []field) {
 		}
 		list = append(list, field{
 			key: key, index: f.Index, typ: f.Type, doc: f.Tag.Get("doc"), standard: f.Tag.Get("default"),
-			enum: enum, min: f.Tag.Get("min"), required: f.Tag.Get("required") != "",
+			enum: enum, min: f.Tag.Get("min"), required: f.Tag.Get("required") != "", short: f.Tag.Get("short") != "",
 		})
 	}
 	return list
@@ -88,4 +89,14 @@ func lowerFirst(s string) string {
 	r, n := utf8.DecodeRuneInString(s)
 	s, _, _ = strings.Cut(string(unicode.ToLower(r))+s[n:], ". ")
 	return strings.TrimSuffix(s, ".")
+}
+
+// shortOf returns the key whose value may stand for the whole section; nil if there is none.
+func shortOf(t reflect.Type) *field {
+	for _, f := range fieldsOf(t) {
+		if f.short {
+			return &f
+		}
+	}
+	return nil
 }

@@ -34,6 +34,7 @@ func (c *Config) Lint(machine pool.Resources) Faults {
 	for i := range c.Pools {
 		l.shadow(i)
 		l.size(i)
+		l.warm(i)
 		l.labels(i)
 		if c.Platform == PlatformMachine {
 			l.network(i)

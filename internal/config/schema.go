@@ -80,6 +80,11 @@ func (f field) schema() (s schema) {
 	if name, ok := s.Type.(string); ok && !f.required && len(f.enum) == 0 {
 		s.Type = []string{name, "null"}
 	}
+	if f.typ.Kind() == reflect.Struct {
+		if short := shortOf(f.typ); short != nil {
+			s.Type = append(s.Type.([]string), kindOf(short.typ).json)
+		}
+	}
 	return s
 }
 

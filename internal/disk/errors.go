@@ -10,18 +10,18 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// The errors that callers tell apart.
+// Errors that callers distinguish.
 var (
-	ErrFull     = errors.New("disk full")                                // nothing was stored; works again when there is space
+	ErrFull     = errors.New("disk full")                                // nothing was stored; works again once there is space
 	ErrInUse    = errors.New("in use by another process")                // of Open
 	ErrReadOnly = errors.New("database is open for reading only")        // of Write after OpenReader
 	ErrClosed   = errors.New("database is closed")                       // of Write after Close
 	ErrOlder    = errors.New("the file was written by an older version") // of Migrated
-	ErrDamaged  = errors.New("database is damaged")                      // or the file is no database
+	ErrDamaged  = errors.New("database is damaged")                      // or the file is not a database
 )
 
-// Explain gives an error of SQLite or of the system as one of this package's
-// where there is one. Only what rows say needs it: all else has been explained.
+// Explain translates an error of SQLite or of the system into one of this package, if there is one.
+// Only errors from Scan and Rows need it; all others are translated already.
 func Explain(err error) error {
 	for _, known := range []error{ErrFull, ErrDamaged, fs.ErrPermission} {
 		if errors.Is(err, known) {

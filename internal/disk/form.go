@@ -6,22 +6,23 @@ import (
 	"fmt"
 )
 
-// What the file is made of.
+// The format of the file.
 const (
-	// pageSize lets a delivery of 7 KB fit one page: no chains of pages, and less of the processor than 4 KiB takes.
+	// With 8 KiB a delivery of 7 KB fits one page: no chains of pages, and less work than with 4
+	// KiB.
 	pageSize = 8 << 10
 
-	// A file is compacted when so many bytes of it are free, and a third of it. Less is
-	// used again soon.
+	// A file is compacted if so many of its bytes are free, and they are a third of it. Fewer are
+	// soon used again.
 	muchFree = 16 << 20
 )
 
-// form brings the file into the form that is meant: pages of pageSize, and the write-ahead log.
-// The size of pages is fixed with the first page, and in WAL mode for good
-// (https://www.sqlite.org/pragma.html#pragma_page_size), so it comes first. A file of another
-// size, or with much that is free, is written anew. A crash leaves the file as it was or as it
-// is meant to be: VACUUM is a transaction. It is an optimisation: when there is no room for a copy, or
-// somebody reads, the file stays as it is until the next start.
+// form gives the file its format: pages of pageSize, and the write-ahead log. The page size is
+// fixed with the first page, and in WAL mode for good
+// (https://www.sqlite.org/pragma.html#pragma_page_size), so it comes first. A file with another
+// page size or much free space is rewritten. VACUUM is a transaction, so a crash leaves the old
+// file or the new one. Compacting is only an optimization: if there is no room for a copy, or
+// somebody is reading, the file stays as it is until the next start.
 func (w *writer) form(ctx context.Context) error {
 	if err := w.pragmas(ctx, fmt.Sprintf("page_size = %d", pageSize)); err != nil {
 		return err

@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// Migrate brings the tables of owner up to date: steps are SQL scripts, each
-// run once in the life of the file, in order and each in a transaction of its
-// own. Steps are only ever added at the end; a changed one would not run again.
+// Migrate brings the tables of owner up to date. Steps are SQL scripts, each of which runs once in
+// the life of the file, in order, each in its own transaction. Only append steps: a changed one
+// would not run again.
 func (db *DB) Migrate(ctx context.Context, owner string, steps []string) error {
 	var done int
 	err := db.Write(ctx, func(tx *Tx) error {
@@ -32,9 +32,9 @@ func (db *DB) Migrate(ctx context.Context, owner string, steps []string) error {
 	return nil
 }
 
-// Migrated returns nil when the tables of owner are as [DB.Migrate] leaves them with steps, and
-// [ErrOlder] when they are behind: it is for who reads beside the process that writes, or when
-// there is none. Those of a newer version are read as far as this one knows them.
+// Migrated returns nil if the tables of owner are as [DB.Migrate] leaves them after steps, and
+// [ErrOlder] if they are older. It is for readers, which cannot migrate. Tables of a newer version
+// are read as far as this one knows them.
 func (db *DB) Migrated(ctx context.Context, owner string, steps []string) error {
 	var kept bool
 	var done int

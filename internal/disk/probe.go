@@ -8,12 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// minFree is how much room a file system must have for what comes: the largest delivery, in the
-// log and in the file.
+// minFree is how much space must be free: enough for the largest delivery, in the log and in the
+// file.
 const minFree = 64 << 20
 
-// Probe writes, as all writes are made, and returns nil when what comes can be stored:
-// [ErrFull] when there is little room, even if a small write has it still.
+// Probe makes a small write, and returns nil if the next writes can be stored: [ErrFull] if there
+// is little space, even if the small write still fits.
 func (db *DB) Probe(ctx context.Context) error {
 	err := db.Write(ctx, func(tx *Tx) error {
 		if _, err := tx.Exec(`CREATE TABLE IF NOT EXISTS probe (one INTEGER PRIMARY KEY CHECK (one = 1), count INTEGER NOT NULL)`); err != nil {
@@ -32,7 +32,7 @@ func (db *DB) Probe(ctx context.Context) error {
 	return err
 }
 
-// freeOf returns how many bytes the file system of a folder has for us.
+// freeOf returns how many bytes are available on the file system of a folder.
 func freeOf(folder string) (int64, error) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(folder, &s); err != nil {

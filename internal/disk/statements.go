@@ -7,13 +7,13 @@ import (
 	"sync"
 )
 
-// statements keeps prepared statements by their text.
+// statements caches prepared statements by their text.
 type statements struct {
 	mu     sync.Mutex
 	byText map[string]*sql.Stmt // guarded by mu
 }
 
-// get returns the statement of query, which prepare makes the first time.
+// get returns the statement of query, prepared the first time.
 func (s *statements) get(query string, prepare func() (*sql.Stmt, error)) (*sql.Stmt, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -31,8 +31,8 @@ func (s *statements) get(query string, prepare func() (*sql.Stmt, error)) (*sql.
 	return stmt, nil
 }
 
-// close closes the statements. SQLite keeps the files of a connection open as
-// long as it has one, and database/sql does not close those of a [sql.Conn].
+// close closes the statements. SQLite keeps the files of a connection open while it has one, and
+// database/sql does not close those of a [sql.Conn].
 func (s *statements) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,21 +6,21 @@ import (
 	"errors"
 )
 
-// A Tx is a transaction as the function given to [DB.Write] sees it. It is
-// used in that function's goroutine only and is of no use after its return.
+// A Tx is the transaction that [DB.Write] passes to its function. It may only be used in that
+// function's goroutine and before it returns.
 type Tx struct {
 	w     *writer
 	hooks []func()
 }
 
-// Exec runs a statement that returns no rows and gives how many rows it
-// changed. Statements are prepared once per text, so values belong into args.
+// Exec runs a statement without rows and returns how many rows it changed. Statements are prepared
+// once per text, so values belong in args.
 func (tx *Tx) Exec(query string, args ...any) (changed int64, err error) {
 	s, err := tx.prepare(query)
 	if err != nil {
 		return 0, err
 	}
-	// Without a deadline: a statement cut short would take its neighbours along.
+	// Without a deadline: an interrupted statement would undo the other writes of the transaction.
 	r, err := s.ExecContext(context.Background(), args...)
 	if err != nil {
 		return 0, Explain(err)
@@ -28,8 +28,8 @@ func (tx *Tx) Exec(query string, args ...any) (changed int64, err error) {
 	return r.RowsAffected()
 }
 
-// Query runs a query on the state inside the transaction. The rows must be
-// closed before the function given to [DB.Write] returns.
+// Query queries the state inside the transaction. The rows must be closed before the function given
+// to [DB.Write] returns.
 func (tx *Tx) Query(query string, args ...any) (*sql.Rows, error) {
 	s, err := tx.prepare(query)
 	if err != nil {
@@ -39,23 +39,22 @@ func (tx *Tx) Query(query string, args ...any) (*sql.Rows, error) {
 	return rows, Explain(err)
 }
 
-// QueryRow is [Tx.Query] for a query of one row; its errors come from Scan.
+// QueryRow is [Tx.Query] for one row; Scan returns its errors.
 func (tx *Tx) QueryRow(query string, args ...any) *sql.Row {
 	s, err := tx.prepare(query)
 	if err != nil {
-		return tx.w.conn.QueryRowContext(context.Background(), query, args...) // meets the same error
+		return tx.w.conn.QueryRowContext(context.Background(), query, args...) // returns the same error
 	}
 	return s.QueryRowContext(context.Background(), args...)
 }
 
-// OnCommit has hook run once the transaction is durable, before [DB.Write]
-// returns; it is not run when the write fails. Hooks of all writes run one
-// after another, in the order of the writes, so they must be quick and must not
-// write themselves.
+// OnCommit calls hook once the transaction is durable, before [DB.Write] returns; not if the write
+// fails. The hooks of all writes run one after another, in the order of the writes, so they must be
+// quick and must not write.
 func (tx *Tx) OnCommit(hook func()) { tx.hooks = append(tx.hooks, hook) }
 
-// run runs f, undoing what it wrote when it returns an error. broken is the
-// error that leaves the whole transaction unusable.
+// run calls f and undoes what it wrote if it returns an error. Broken is the error that makes the
+// whole transaction unusable.
 func (tx *Tx) run(f func(*Tx) error) (err, broken error) {
 	if err := tx.exec("SAVEPOINT one"); err != nil {
 		return nil, err

@@ -10,22 +10,20 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
-// maxBatch is how many writes share a transaction at most, so that the first
-// of them does not wait long for the last.
+// maxBatch bounds the writes that share a transaction, so that the first does not wait long for the
+// last.
 const maxBatch = 256
 
-// Write runs f in a transaction and returns nil only when what f wrote is
-// committed and fsynced. Writes that come in while others are under way share
-// their transaction and its fsync, so many small writes at once are cheap. The
-// fs of a DB run one after another, each once, in the order of their coming,
-// and see what those before them wrote.
+// Write calls f in a transaction and returns nil only once what f wrote is committed and fsynced.
+// Writes that arrive while others are under way share a transaction and its fsync, so many
+// concurrent small writes are cheap. The functions of a DB run one after another, each once, in
+// order of arrival, and see what earlier ones wrote.
 //
-// When f returns an error, what it wrote is undone, nobody else's is, and Write
-// returns that error. When ctx ends before f was begun, f is not run at all and
-// Write returns ctx's error; after that Write stays for the outcome, because a
-// commit is short and an answer given before it would be a guess. After any
-// other error than these, such as of a commit that could not be fsynced, what f
-// wrote is gone for those who read now, but a crash may bring it back.
+// If f returns an error, what it wrote is undone, the other writes are not, and Write returns that
+// error. If ctx ends before f was called, f is never called and Write returns ctx's error. After
+// that Write waits for the outcome, because a commit is short and an earlier answer would be a
+// guess. After any other error, such as that of a commit that could not be fsynced, readers no
+// longer see what f wrote, but a crash may bring it back.
 //
 // f must not call Write, must close the rows it queries, and must not keep tx.
 func (db *DB) Write(ctx context.Context, f func(tx *Tx) error) error {
@@ -35,8 +33,7 @@ func (db *DB) Write(ctx context.Context, f func(tx *Tx) error) error {
 	return db.write.do(ctx, f)
 }
 
-// A writer owns the one connection that writes, and runs all writes on it in
-// one goroutine.
+// A writer owns the one connection that writes, and runs all writes in one goroutine.
 type writer struct {
 	conn   *sql.Conn
 	close  func() error
@@ -44,9 +41,9 @@ type writer struct {
 	stmts  statements
 
 	mu     sync.Mutex
-	queue  []*write      // guarded by mu; writes that are not begun
+	queue  []*write      // guarded by mu; writes that have not begun
 	closed bool          // guarded by mu
-	wake   chan struct{} // holds one token while queue or closed has news
+	wake   chan struct{} // holds one token while queue or closed has changed
 }
 
 // A write is one call of [DB.Write].
@@ -54,13 +51,12 @@ type write struct {
 	f     func(*Tx) error
 	err   error         // set before done is closed
 	done  chan struct{} // closed when the outcome is known
-	begun bool          // guarded by writer.mu; f may have run
+	begun bool          // guarded by writer.mu; f may have been called
 }
 
 func startWriter(path string, o Options) (*writer, error) {
-	// The log is folded into the file every 2,000 pages (16 MiB), and does not stay longer than
-	// twice that after a large transaction. The driver sorts these by their names: what needs an
-	// order is in form.
+	// The log is moved into the file every 2,000 pages (16 MiB), and truncated to twice that after
+	// a large transaction. The driver sorts these by name: what needs an order is in form.
 	pragmas := []string{"synchronous(full)", "wal_autocheckpoint(2000)", "journal_size_limit(33554432)"}
 	db, err := sql.Open("sqlite", source(path, pragmas...))
 	if err != nil {
@@ -94,7 +90,7 @@ func startWriter(path string, o Options) (*writer, error) {
 	return w, nil
 }
 
-// do queues f and waits for its outcome.
+// do queues f and waits for the outcome.
 func (w *writer) do(ctx context.Context, f func(*Tx) error) error {
 	one := &write{f: f, done: make(chan struct{})}
 	if err := w.enqueue(ctx, one); err != nil {
@@ -126,7 +122,7 @@ func (w *writer) enqueue(ctx context.Context, one *write) error {
 	return nil
 }
 
-// withdraw reports whether one will not be run.
+// withdraw removes one from the queue, and reports whether it will not run.
 func (w *writer) withdraw(one *write) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -141,7 +137,7 @@ func (w *writer) withdraw(one *write) bool {
 	return true
 }
 
-// stop lets run end when the queue is empty.
+// stop ends run once the queue is empty.
 func (w *writer) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -156,7 +152,7 @@ func (w *writer) signal() {
 	}
 }
 
-// next takes the next write to be run; nil when there is none.
+// next takes the next write from the queue; nil if it is empty.
 func (w *writer) next() (one *write, closed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -184,17 +180,17 @@ func (w *writer) run() {
 	}
 }
 
-// batch runs first and those that queue up meanwhile in one transaction.
+// batch runs first, and those that arrive meanwhile, in one transaction.
 func (w *writer) batch(first *write) {
 	tx := &Tx{w: w}
-	var joined []*write // those that wait for the commit
+	var joined []*write // those waiting for the commit
 	err := tx.exec("BEGIN IMMEDIATE")
 	for one := first; one != nil; one, _ = w.next() {
 		if err == nil {
 			one.err, err = tx.run(one.f)
 		}
 		if one.err != nil && err == nil {
-			close(one.done) // it has left nothing that a commit could change
+			close(one.done) // undone already: the commit cannot change its outcome
 			continue
 		}
 		joined = append(joined, one)
@@ -206,13 +202,13 @@ func (w *writer) batch(first *write) {
 		err = w.commit(func() error { return tx.exec("COMMIT") })
 	}
 	if err != nil || len(joined) == 0 {
-		// An error here means that SQLite has rolled back by itself.
+		// An error here means that SQLite has rolled back already.
 		_ = tx.exec("ROLLBACK")
 	}
 	w.answer(tx, joined, err)
 }
 
-// answer tells the writes of a batch how its transaction ended.
+// answer reports the outcome of the transaction to the writes of a batch.
 func (w *writer) answer(tx *Tx, joined []*write, err error) {
 	if err == nil {
 		for _, hook := range tx.hooks {

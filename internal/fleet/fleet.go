@@ -1,10 +1,10 @@
-// Package fleet is stage 4: a runner that is wanted becomes a container that
-// runs, and a container that ended leaves nothing behind.
+// Package fleet is stage 4: it turns a requested runner into a running container, and removes a
+// container that ended without leaving anything.
 //
-// Where containers run is a [Launcher]: fleet/engine (Docker's API, so Docker or
-// Podman) or fleet/sandbox (bubblewrap, where there is no engine). What joins
-// runners to a launcher is a [Fleet]: starts a few at a time, watches all, removes
-// what ended. Which runner is started when is the ledger's to say, not the fleet's.
+// A [Launcher] runs containers: fleet/engine (the Docker API, so Docker or Podman) or fleet/sandbox
+// (bubblewrap, without an engine). A [Fleet] manages the runners of a launcher: it starts a few at
+// a time, watches all, and removes those that ended. The ledger, not the fleet, decides which
+// runner starts when.
 package fleet
 
 import (
@@ -18,38 +18,35 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// A Launcher starts and stops the containers of runners. A runner's name is the
-// name of its container: there is never more than one of a name. All methods
-// may be called from several goroutines at once.
+// A Launcher starts and stops the containers of runners. A container has the name of its runner, so
+// there is at most one of a name. All methods are safe for concurrent use.
 type Launcher interface {
-	// Start makes the container of spec and starts it. It may block as long as
-	// a container takes to start, and returns when the first process runs. When
-	// a container of that name is there already, Start leaves it alone and
-	// returns nil, so that a call that is repeated after a crash does no harm.
+	// Start creates and starts the container of spec. It may block as long as that takes, and
+	// returns when the first process runs. If a container of that name exists, Start leaves it
+	// alone and returns nil, so that repeating a call after a crash is harmless.
 	Start(ctx context.Context, spec Spec) error
 
-	// Wait blocks until the container of runner has ended and returns how.
-	// [ErrNotFound] when there is none.
+	// Wait blocks until the container of runner has ended and returns how. The error is
+	// [ErrNotFound] if there is none.
 	Wait(ctx context.Context, runner string) (Exit, error)
 
-	// Stop ends the container of runner, with SIGTERM and after grace with
-	// SIGKILL, and removes it and all it wrote. It returns nil when nothing of
-	// it is left, also when there was nothing.
+	// Stop ends the container of runner, with SIGTERM and after grace with SIGKILL, and removes it
+	// and everything it wrote. It returns nil if nothing of it is left, including if there was
+	// nothing.
 	Stop(ctx context.Context, runner string, grace time.Duration) error
 
-	// List returns every container of this Mayfly (its instance), running or ended,
-	// whichever process started it.
+	// List returns every container of this Mayfly instance, running or ended, whichever process
+	// started it.
 	List(ctx context.Context) ([]Container, error)
 }
 
-// A Spec is all that a launcher needs to know to start a runner. It holds no
-// secret: a container gets none.
+// A Spec is what a launcher needs to start a runner. It has no secrets: a container gets none.
 type Spec struct {
 	Runner    string // name of runner and container: [a-z0-9-]{1,64}
 	Pool      string
 	Job       string   // the job it was made for, as text, for the container's labels
-	Image     string   // unused by the sandbox
-	Command   []string // the runner's program, run by the agent
+	Image     string   // ignored by the sandbox
+	Command   []string // the runner's program, started by the agent
 	Resources pool.Resources
 	PIDs      int
 	Network   pool.Network
@@ -80,7 +77,7 @@ type LogReader interface {
 	Logs(ctx context.Context, runner string, q LogQuery, out io.Writer) error
 }
 
-// Errors that launchers and the fleet return, wrapped in what they are about.
+// Errors of launchers and the fleet, wrapped with what they concern.
 var (
 	ErrNotFound    = errors.New("no such runner")
 	ErrUnsupported = errors.New("not supported by this launcher")
@@ -89,10 +86,10 @@ var (
 	ErrFull        = errors.New("no room on the disk")
 )
 
-// names are those that are safe as a folder, a control group and a container.
+// names matches names that are safe as a folder, a control group and a container.
 var names = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
 
-// Check returns what is wrong with s, whatever the launcher.
+// Check returns the fault of s that concerns every launcher.
 func (s Spec) Check() error {
 	switch {
 	case !names.MatchString(s.Runner):
@@ -105,8 +102,8 @@ func (s Spec) Check() error {
 	return nil
 }
 
-// Args returns what every launcher runs in the container: the agent, told where
-// the claim socket is, with the runner's program as its arguments.
+// Args returns the command of every container: the agent, the path of the claim socket, and the
+// runner's program as the agent's arguments.
 func (s Spec) Args() []string {
 	args := []string{AgentPath, "--socket", ClaimSocket}
 	if s.Isolation.Docker.Engine {
@@ -118,39 +115,39 @@ func (s Spec) Args() []string {
 	return append(append(args, "--"), s.Command...)
 }
 
-// Where things are inside every container.
+// Paths inside every container.
 const (
 	ClaimMount  = "/run/mayfly"              // folder of the claim socket
 	ClaimSocket = ClaimMount + "/claim.sock" // the claim socket
-	AgentPath   = "/opt/mayfly/mayfly-agent" // the agent, its first process
+	AgentPath   = "/opt/mayfly/mayfly-agent" // the agent, the first process
 )
 
-// A Container is what a launcher knows of one container.
+// A Container is what a launcher knows about a container.
 type Container struct {
 	Runner  string
 	Pool    string
 	Job     string
-	Image   string // what it was made from: its digest, where the launcher has images
+	Image   string // what it was created from: its digest, if the launcher has images
 	Running bool
-	Fresh   bool      // made, and never started: whoever made it ended in between
-	Started time.Time // made, to the second
+	Fresh   bool      // created and never started: its creator ended in between
+	Started time.Time // when it was created, to the second
 }
 
 // An Exit is how a container ended.
 type Exit struct {
-	Code int    // exit code of the first process; 128+n when signal n ended it; [CodeUnknown]
+	Code int    // exit code of the first process; 128+n if signal n ended it; [CodeUnknown]
 	Note string // what else is known, such as "out of memory"; may be empty
 
-	Memory pool.MemoryUse // zero where the launcher cannot tell
+	Memory pool.MemoryUse // zero if the launcher cannot tell
 }
 
-// CodeUnknown is the code of a container that is known to have ended but not how.
+// CodeUnknown is the code of a container that ended in an unknown way.
 const CodeUnknown = -1
 
-// Notes that an [Exit] can carry.
+// Notes of an [Exit].
 const (
 	NoteOutOfMemory = "out of memory"
-	NoteKilled      = "killed from outside" // by hand, by a limit of the host, or at its stop
-	NoteRemoved     = "removed"             // before its end could be seen
+	NoteKilled      = "killed from outside" // by hand, by a limit of the host, or when it was stopped
+	NoteRemoved     = "removed"             // before its end was seen
 	NoteLost        = "its end was not recorded"
 )

@@ -13,28 +13,27 @@ import (
 	"time"
 )
 
-// Config is what a Fleet needs.
+// A Config configures a Fleet.
 type Config struct {
 	Launcher Launcher
 
-	// Exited is told how each container ended, before what is left of it is removed.
-	// It is asked again after an error and, when this process died in between, by the
-	// next one: at least once per runner, for several runners at once. After an
-	// [ErrFull] the container, which may be what fills the disk, is removed first and
-	// its end told then; should this process die in between, nobody tells it.
-	// It must not call the fleet's Wait or Close.
+	// Exited is told how each container ended, before what is left of it is removed. It is called
+	// at least once per runner: again after an error, and by the next process if this one dies in
+	// between; concurrently for several runners. After an [ErrFull] the container, which may be
+	// what fills the disk, is removed first and Exited is called again afterwards; if this process
+	// dies in between, that end is not reported. Exited must not call the fleet's Wait or Close.
 	Exited func(ctx context.Context, runner string, exit Exit) error
 
-	Starts int           // containers that may be starting at once; 0 means 4 per processor
-	Grace  time.Duration // between SIGTERM and SIGKILL; 0 means 40 s: the agent takes 30 s of it for the runner, which takes 12 s for a stubborn step
+	Starts int           // containers starting at once; 0 means 4 per processor
+	Grace  time.Duration // between SIGTERM and SIGKILL; 0 means 40 s: the agent gives the runner 30 s of it, which needs 12 s for a stubborn step
 	Log    *slog.Logger
 }
 
-// A Fleet starts the runners that are wanted, watches each until it ends, tells of
-// its end and removes it. Its methods may be called from several goroutines.
+// A Fleet starts runners, watches each until it ends, reports its end and removes it. Its methods
+// are safe for concurrent use.
 type Fleet struct {
 	config Config
-	slots  chan struct{} // holds one value per container that is starting
+	slots  chan struct{} // holds one value per starting container
 	ctx    context.Context
 	cancel context.CancelFunc
 	busy   sync.WaitGroup // one per entry of runners
@@ -44,13 +43,13 @@ type Fleet struct {
 	lent    map[string]bool    // by name: see Lend
 }
 
-// A runner is one that the fleet is at.
+// A runner is one that the fleet starts or watches.
 type runner struct {
 	ctx     context.Context // of its start
 	cancel  context.CancelCauseFunc
 	started chan struct{} // closed when its start is over
 	err     error         // of its start; set before started is closed
-	gone    chan struct{} // closed when its end was told and nothing is left
+	gone    chan struct{} // closed when its end was reported and nothing is left
 }
 
 // New returns a Fleet without runners; [Fleet.Adopt] finds those of an earlier one.
@@ -63,13 +62,13 @@ func New(config Config) *Fleet {
 	return f
 }
 
-// Start starts the runner of spec and watches it from then on. It blocks until the
-// container runs, in turn when many are wanted at once. For a runner that the fleet
-// has already it waits for that start and returns its result.
+// Launch starts the runner of spec and watches it from then on. It blocks until the container runs,
+// and waits for a free slot if many start at once. For a runner that the fleet already has, it
+// waits for that start and returns its result.
 //
-// After an error nothing of the runner is left, unless the error says so.
-// [ErrRemoved] when Remove came in between, [ErrClosed] after Close.
-func (f *Fleet) Start(ctx context.Context, spec Spec) error {
+// After an error nothing of the runner is left, unless the error says so. The error is [ErrRemoved]
+// if Remove was called in between, [ErrClosed] after Close.
+func (f *Fleet) Launch(ctx context.Context, spec Spec) error {
 	r, fresh, err := f.enter(spec.Runner)
 	if err != nil {
 		return err
@@ -84,7 +83,7 @@ func (f *Fleet) Start(ctx context.Context, spec Spec) error {
 	}
 	stop := context.AfterFunc(ctx, func() { r.cancel(context.Cause(ctx)) })
 	defer stop()
-	r.err = f.start(r.ctx, spec)
+	r.err = f.startInSlot(r.ctx, spec)
 	close(r.started)
 	if r.err != nil {
 		f.leave(spec.Runner, r)
@@ -95,7 +94,8 @@ func (f *Fleet) Start(ctx context.Context, spec Spec) error {
 	return nil
 }
 
-func (f *Fleet) start(ctx context.Context, spec Spec) error {
+// startInSlot waits for a slot, starts the container, and removes what a failed start has left.
+func (f *Fleet) startInSlot(ctx context.Context, spec Spec) error {
 	select {
 	case f.slots <- struct{}{}:
 		defer func() { <-f.slots }()
@@ -109,10 +109,10 @@ func (f *Fleet) start(ctx context.Context, spec Spec) error {
 	if cause := context.Cause(ctx); cause != nil {
 		err = fmt.Errorf("starting runner %s: %w", spec.Runner, cause)
 	}
-	return errors.Join(err, f.config.Launcher.Stop(context.WithoutCancel(ctx), spec.Runner, 0))
+	return errors.Join(err, f.config.Launcher.Stop(context.WithoutCancel(ctx), spec.Runner, 0)) // a cancelled start is cleaned up, too
 }
 
-// enter returns the fleet's entry of a runner; fresh when it was not there.
+// enter returns the fleet's entry of a runner; fresh if it was just added.
 func (f *Fleet) enter(name string) (r *runner, fresh bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -129,7 +129,7 @@ func (f *Fleet) enter(name string) (r *runner, fresh bool, err error) {
 	return r, true, nil
 }
 
-// leave ends what enter began.
+// leave removes the entry.
 func (f *Fleet) leave(name string, r *runner) {
 	f.mu.Lock()
 	delete(f.runners, name)
@@ -139,7 +139,7 @@ func (f *Fleet) leave(name string, r *runner) {
 	f.busy.Done()
 }
 
-// watch sees r through to its end; Close leaves it to a later fleet.
+// watch follows r to its end. Close leaves the rest to a later fleet.
 func (f *Fleet) watch(name string, r *runner) {
 	defer f.leave(name, r)
 	log := f.config.Log.With("runner", name)
@@ -172,19 +172,19 @@ func (f *Fleet) await(name string) (Exit, error) {
 	return exit, err
 }
 
-// Pauses between the tries of something that must succeed in the end.
+// Pauses between attempts of a step that must succeed in the end.
 const (
 	firstPause = 100 * time.Millisecond
 	lastPause  = 10 * time.Second
 )
 
-// A step is one thing that must succeed in the end.
+// A step is an action that must succeed in the end.
 type step struct {
 	name string
 	do   func() error
 }
 
-// persist does s until it succeeds; false when the fleet was closed before.
+// persist repeats s until it succeeds; false if the fleet was closed before.
 func (f *Fleet) persist(s step, log *slog.Logger) bool {
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		err := s.do()
@@ -203,9 +203,9 @@ func (f *Fleet) persist(s step, log *slog.Logger) bool {
 	}
 }
 
-// Remove ends a runner, gracefully when it runs, and removes it; one whose start
-// is not over is not started. The end is told by Exited, as every end is, unless the
-// runner never ran. It returns nil when nothing is left of the container.
+// Remove ends a runner, gracefully if it runs, and removes it; a start that is not over is
+// cancelled. Like every end it is reported by Exited, unless the runner never ran. Remove returns
+// nil when nothing is left of the container.
 func (f *Fleet) Remove(ctx context.Context, name string) error {
 	f.mu.Lock()
 	r := f.runners[name]
@@ -221,12 +221,11 @@ func (f *Fleet) Remove(ctx context.Context, name string) error {
 	return f.config.Launcher.Stop(ctx, name, f.config.Grace)
 }
 
-// Adopt watches every container that the launcher has, whoever started it: those
-// that run until they end, those that have ended to be told of and removed. Call it
-// once, before the first Start after a restart. It returns what it found; a runner
-// that is not among them has no container. One that was made and never started, as by a
-// crash in between, is removed at once and not among them: nobody has seen it, and its
-// start is asked for again.
+// Adopt watches every container that the launcher has, whoever started it: running ones until they
+// end, ended ones to be reported and removed. Call it once after a restart, before the first
+// Launch. It returns what it found; a runner that is not among them has no container. A container
+// that was created but never started, for example because of a crash in between, is removed and not
+// returned: nobody has seen it run, and its start is requested again.
 func (f *Fleet) Adopt(ctx context.Context) ([]Container, error) {
 	found, err := f.config.Launcher.List(ctx)
 	if err != nil {
@@ -246,8 +245,8 @@ func (f *Fleet) Adopt(ctx context.Context) ([]Container, error) {
 	return found, nil
 }
 
-// discard removes c if it has never run, and reports that it has not. If the removal fails, [Fleet.RemoveStrays] repeats it:
-// nothing would ever end such a container, so nobody may wait for it.
+// discard removes c if it has never run, and reports whether it has never run. A container that it
+// cannot remove is left to [Fleet.RemoveStrays].
 func (f *Fleet) discard(ctx context.Context, c Container) bool {
 	if !c.Fresh {
 		return false
@@ -260,7 +259,7 @@ func (f *Fleet) discard(ctx context.Context, c Container) bool {
 	return true
 }
 
-// Runners returns the names of those that are starting or watched, sorted.
+// Runners returns the names of the runners that are starting or watched, sorted.
 func (f *Fleet) Runners() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -287,9 +286,8 @@ func (f *Fleet) Wait(ctx context.Context) error {
 	}
 }
 
-// Close ends the fleet's work and leaves its runners running, to be adopted by the
-// next. Starts that are not over are given up. It returns when nothing of the fleet
-// is at work any more.
+// Close ends the fleet and leaves its runners running, for the next one to adopt. Starts that are
+// not over are cancelled. It returns when no goroutine of the fleet is left.
 func (f *Fleet) Close() {
 	f.mu.Lock()
 	f.cancel()

@@ -191,7 +191,7 @@ func TestBurstIsStartedAFewAtATime(t *testing.T) {
 			want[name] = []Exit{{Code: 3}}
 			for range 2 { // doubled
 				starts.Go(func() {
-					if err := f.Start(t.Context(), Spec{Runner: name}); err != nil {
+					if err := f.Launch(t.Context(), Spec{Runner: name}); err != nil {
 						t.Error(err)
 					}
 				})
@@ -212,7 +212,7 @@ func TestBurstIsStartedAFewAtATime(t *testing.T) {
 func TestEndIsToldUntilItIsTaken(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host, f *Fleet, e *ends) {
 		e.fail(errors.New("disk is full"))
-		if err := f.Start(t.Context(), Spec{Runner: "a"}); err != nil {
+		if err := f.Launch(t.Context(), Spec{Runner: "a"}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(jobTakes + firstPause/2)
@@ -229,7 +229,7 @@ func TestEndIsToldUntilItIsTaken(t *testing.T) {
 func TestFullDiskIsFreedBeforeTheEndIsTold(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host, f *Fleet, e *ends) {
 		e.fail(fmt.Errorf("keeping the end: %w", ErrFull))
-		if err := f.Start(t.Context(), Spec{Runner: "a"}); err != nil {
+		if err := f.Launch(t.Context(), Spec{Runner: "a"}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(jobTakes + firstPause/2)
@@ -249,7 +249,7 @@ func TestLauncherThatFailsIsTriedAgain(t *testing.T) {
 	for _, method := range []string{"Wait", "Stop"} {
 		inBubble(t, func(t *testing.T, h *host, f *Fleet, e *ends) {
 			h.fail(method, errors.New("engine is away"))
-			if err := f.Start(t.Context(), Spec{Runner: "a"}); err != nil {
+			if err := f.Launch(t.Context(), Spec{Runner: "a"}); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(10 * jobTakes)
@@ -267,14 +267,14 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host, f *Fleet, e *ends) {
 		broken := errors.New("no such image")
 		h.fail("Start", broken)
-		if err := f.Start(t.Context(), Spec{Runner: "a"}); !errors.Is(err, broken) {
+		if err := f.Launch(t.Context(), Spec{Runner: "a"}); !errors.Is(err, broken) {
 			t.Errorf("%v, want %v", err, broken)
 		}
 		if left := h.names(); len(left) != 0 {
 			t.Errorf("left: %v", left)
 		}
 		h.fail("Start", nil)
-		if err := f.Start(t.Context(), Spec{Runner: "a"}); err != nil {
+		if err := f.Launch(t.Context(), Spec{Runner: "a"}); err != nil {
 			t.Errorf("the next start: %v", err)
 		}
 		f.wait(t)
@@ -295,7 +295,7 @@ func TestRemove(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *host, f *Fleet, e *ends) {
 				started := make(chan error, 1)
-				go func() { started <- f.Start(t.Context(), Spec{Runner: "a"}) }()
+				go func() { started <- f.Launch(t.Context(), Spec{Runner: "a"}) }()
 				time.Sleep(tt.after)
 				if err := f.Remove(t.Context(), "a"); err != nil {
 					t.Error(err)
@@ -317,7 +317,7 @@ func TestStartThatIsGivenUp(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host, f *Fleet, e *ends) {
 		ctx, cancel := context.WithTimeout(t.Context(), startTakes/2)
 		defer cancel()
-		if err := f.Start(ctx, Spec{Runner: "a"}); !errors.Is(err, context.DeadlineExceeded) {
+		if err := f.Launch(ctx, Spec{Runner: "a"}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v, want %v", err, context.DeadlineExceeded)
 		}
 		f.wait(t)
@@ -331,7 +331,7 @@ func TestStartThatIsGivenUp(t *testing.T) {
 func TestRestart(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host, f *Fleet, e *ends) {
 		for _, name := range []string{"ended", "running"} {
-			if err := f.Start(t.Context(), Spec{Runner: name}); err != nil {
+			if err := f.Launch(t.Context(), Spec{Runner: name}); err != nil {
 				t.Fatal(err)
 			}
 			e.fail(errors.New("process is dying"))
@@ -339,7 +339,7 @@ func TestRestart(t *testing.T) {
 		}
 		time.Sleep(jobTakes / 4) // the first has ended, which could not be told
 		f.Close()
-		if err := f.Start(t.Context(), Spec{Runner: "late"}); !errors.Is(err, ErrClosed) {
+		if err := f.Launch(t.Context(), Spec{Runner: "late"}); !errors.Is(err, ErrClosed) {
 			t.Errorf("%v, want %v", err, ErrClosed)
 		}
 		if got := h.names(); len(got) != 2 {
@@ -353,7 +353,7 @@ func TestRestart(t *testing.T) {
 		if err != nil || len(found) != 2 {
 			t.Fatalf("%v, %v: want both", found, err)
 		}
-		if err := next.Start(t.Context(), Spec{Runner: "running"}); err != nil { // wanted again: not doubled
+		if err := next.Launch(t.Context(), Spec{Runner: "running"}); err != nil { // wanted again: not doubled
 			t.Error(err)
 		}
 		next.wait(t)
@@ -382,7 +382,7 @@ func TestNeverStartedIsRemoved(t *testing.T) {
 			if left := h.names(); len(left) != 0 {
 				t.Errorf("left: %v", left)
 			}
-			if err := f.Start(t.Context(), Spec{Runner: "fresh"}); err != nil {
+			if err := f.Launch(t.Context(), Spec{Runner: "fresh"}); err != nil {
 				t.Error(err)
 			}
 			f.wait(t)
@@ -395,7 +395,7 @@ func TestNeverStartedIsRemoved(t *testing.T) {
 // nobody watches; those that somebody does stay, and so does a canary's while it is lent.
 func TestStraysAreRemoved(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host, f *Fleet, e *ends) {
-		if err := f.Start(t.Context(), Spec{Runner: "known"}); err != nil {
+		if err := f.Launch(t.Context(), Spec{Runner: "known"}); err != nil {
 			t.Fatal(err)
 		}
 		done := f.Lend("lent")
@@ -405,7 +405,7 @@ func TestStraysAreRemoved(t *testing.T) {
 		away := errors.New("engine is away")
 		h.fail("Start", away)
 		h.fail("Stop", away)
-		if err := f.Start(t.Context(), Spec{Runner: "stray"}); !errors.Is(err, away) {
+		if err := f.Launch(t.Context(), Spec{Runner: "stray"}); !errors.Is(err, away) {
 			t.Errorf("%v, want %v", err, away)
 		}
 		if err := f.RemoveStrays(t.Context()); !errors.Is(err, away) {

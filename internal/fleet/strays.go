@@ -8,11 +8,11 @@ import (
 	"slices"
 )
 
-// RemoveStrays removes the containers of this instance that the fleet knows nothing of:
-// such as of a start that failed, and could not be undone, while the engine restarted.
-// Those that are [Fleet.Lend]'s stay. Call it after [Fleet.Adopt], now and then.
+// RemoveStrays removes containers of this instance that the fleet does not know, for example of a
+// failed start that could not be undone because the engine restarted. It spares those of
+// [Fleet.Lend]. Call it after [Fleet.Adopt], from time to time.
 func (f *Fleet) RemoveStrays(ctx context.Context) error {
-	known := f.known() // and after the list again: runners come and go meanwhile
+	known := f.known() // and again after the list: runners come and go meanwhile
 	found, err := f.config.Launcher.List(ctx)
 	if err != nil {
 		return fmt.Errorf("finding strays: %w", err)
@@ -29,8 +29,8 @@ func (f *Fleet) RemoveStrays(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Lend has a container that the caller starts and removes by itself, such as a canary's, be no
-// stray until done is called.
+// Lend protects a container that the caller starts and removes, such as a canary's, from
+// RemoveStrays until done is called.
 func (f *Fleet) Lend(name string) (done func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -42,7 +42,7 @@ func (f *Fleet) Lend(name string) (done func()) {
 	}
 }
 
-// known returns the names of the containers that are no strays.
+// known returns the names of containers that are not strays.
 func (f *Fleet) known() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -8,11 +8,11 @@ import (
 // A Kind is what an alarm is about.
 type Kind string
 
-// The kinds. All but the rollback last until what they are about is over.
+// The kinds. All except the rollback last until their cause is gone.
 const (
-	KindRefused  Kind = "refused"  // GitHub refuses the version that runs
-	KindRunway   Kind = "runway"   // and will soon
-	KindNone     Kind = "none"     // there is no image to start runners from
+	KindRefused  Kind = "refused"  // GitHub refuses the current version
+	KindRunway   Kind = "runway"   // GitHub will refuse it soon
+	KindNone     Kind = "none"     // no image to start runners from
 	KindBuild    Kind = "build"    // the newest release could not be built
 	KindCanary   Kind = "canary"   // the newest image did not pass its canary
 	KindFeed     Kind = "feed"     // the feed has not answered for a day
@@ -25,7 +25,7 @@ const (
 	alarmAgain  = 24 * time.Hour
 )
 
-// Alarms are what people should know of now, the worst first.
+// Alarms returns what people should know now, the worst first.
 func (c *Catalog) Alarms(now time.Time) (all []Alarm) {
 	add := func(k Kind, i Image, since time.Time, format string, args ...any) {
 		all = append(all, Alarm{Kind: k, Message: fmt.Sprintf(format, args...), Digest: i.Digest, Version: i.Version, Since: since})
@@ -53,7 +53,7 @@ func (c *Catalog) Alarms(now time.Time) (all []Alarm) {
 	return all
 }
 
-// Next says in words what leads to a newer image.
+// Next says what leads to a newer image.
 func (c *Catalog) Next(now time.Time) string {
 	if len(c.Images) > 0 {
 		switch i := c.Images[0]; i.State {
@@ -78,13 +78,13 @@ func (c *Catalog) Next(now time.Time) string {
 	return fmt.Sprintf("runner %s is to be built", c.Build.Release.Version)
 }
 
-// alarm tells people of something that does not last.
-func (t *turn) alarm(k Kind, i Image, message string) {
+// alarm reports something that does not last.
+func (t *tx) alarm(k Kind, i Image, message string) {
 	t.emit(Alarm{Kind: k, Message: message, Digest: i.Digest, Version: i.Version, Since: t.now})
 }
 
-// alarms tells people of what lasts, when it begins and once a day.
-func (t *turn) alarms() {
+// alarms reports what lasts, when it begins and once a day.
+func (t *tx) alarms() {
 	lasting := map[Kind]bool{}
 	for _, a := range t.Alarms(t.now) {
 		lasting[a.Kind] = true

@@ -7,11 +7,10 @@ import (
 	"time"
 )
 
-// Apply applies in, which happened at now, and decides what follows. Nothing but c is
-// changed; the same catalog, settings, input and time always give the same outcome.
-// Times are kept to the second.
+// Apply applies in, which happened at now, and decides what follows. It changes only c; the same
+// catalog, settings, input and time always give the same result. Times are truncated to seconds.
 func (c *Catalog) Apply(in Input, s Settings, now time.Time) Result {
-	t := &turn{Catalog: c, settings: s.withDefaults(), now: now.UTC().Truncate(time.Second)}
+	t := &tx{Catalog: c, settings: s.withDefaults(), now: now.UTC().Truncate(time.Second)}
 	before := c.clone()
 	in.apply(t)
 	t.plan()
@@ -21,22 +20,22 @@ func (c *Catalog) Apply(in Input, s Settings, now time.Time) Result {
 	return t.result
 }
 
-// A turn is one input being applied.
-type turn struct {
+// A tx is the application of one input.
+type tx struct {
 	*Catalog
 	settings Settings
 	now      time.Time
 	result   Result
 }
 
-func (t *turn) emit(e Effect) { t.result.Effects = append(t.result.Effects, e) }
+func (t *tx) emit(e Effect) { t.result.Effects = append(t.result.Effects, e) }
 
-// ignore says why the input changes nothing.
-func (t *turn) ignore(format string, args ...any) { t.result.Reason = fmt.Sprintf(format, args...) }
+// ignore records why the input changes nothing.
+func (t *tx) ignore(format string, args ...any) { t.result.Reason = fmt.Sprintf(format, args...) }
 
-// find returns the image with digest, to be changed; nil when there is none, and the
-// input is ignored.
-func (t *turn) find(digest Digest) *Image {
+// find returns the image with digest, to be changed. If there is none it returns nil and the input
+// is ignored.
+func (t *tx) find(digest Digest) *Image {
 	for i := range t.Images {
 		if t.Images[i].Digest == digest {
 			return &t.Images[i]
@@ -46,8 +45,8 @@ func (t *turn) find(digest Digest) *Image {
 	return nil
 }
 
-// in returns the image with digest when it is in state; or else the input is ignored.
-func (t *turn) in(digest Digest, state State) *Image {
+// in returns the image with digest if it is in state; otherwise the input is ignored.
+func (t *tx) in(digest Digest, state State) *Image {
 	i := t.find(digest)
 	if i != nil && i.State != state {
 		t.ignore("image %s is %s", digest.Short(), i.State)
@@ -56,23 +55,23 @@ func (t *turn) in(digest Digest, state State) *Image {
 	return i
 }
 
-// enter brings i into a state.
-func (t *turn) enter(i *Image, state State, reason string) {
+// transition moves i into a state.
+func (t *tx) transition(i *Image, state State, reason string) {
 	i.State, i.Since, i.Reason = state, t.now, clean(reason)
 	i.Asked, i.Done = time.Time{}, false
 	i.Bad = state == StateFailed || state == StateRemoved && i.Bad
 }
 
-// clean is reason as it may be kept: what other programs said can be long.
+// clean bounds a reason, which other programs may make long, and makes it valid UTF-8.
 func clean(reason string) string {
 	reason = strings.TrimSpace(strings.ToValidUTF8(reason, "�"))
 	if len(reason) > maxReason { // the end of a log says more than its beginning
-		reason = "… " + strings.ToValidUTF8(reason[len(reason)-maxReason:], "")
+		reason = "… " + strings.ToValidUTF8(reason[len(reason)-maxReason:], "") // the end of a log says more than its beginning
 	}
 	return reason
 }
 
-func (in Released) apply(t *turn) {
+func (in Released) apply(t *tx) {
 	r := in.Release
 	t.answered()
 	t.Feed.ETag = in.ETag
@@ -82,8 +81,8 @@ func (in Released) apply(t *turn) {
 	t.Release = r
 }
 
-// remember notes when a release was published, for the runway of those before it.
-func (t *turn) remember(r Release) {
+// remember records when a release was published, for the runway of earlier ones.
+func (t *tx) remember(r Release) {
 	r.SHA256 = nil
 	at := len(t.Releases)
 	for i, known := range t.Releases {
@@ -98,14 +97,14 @@ func (t *turn) remember(r Release) {
 	t.Releases = append(t.Releases[:at:at], append([]Release{r}, t.Releases[at:]...)...)
 }
 
-func (in Unchanged) apply(t *turn) { t.answered() }
+func (in Unchanged) apply(t *tx) { t.answered() }
 
-// answered notes that the feed did.
-func (t *turn) answered() {
+// answered records a successful answer of the feed.
+func (t *tx) answered() {
 	t.Feed = Feed{Answered: t.now, Last: t.now, Next: t.now.Add(t.settings.Every), ETag: t.Feed.ETag}
 }
 
-func (in FeedFailed) apply(t *turn) {
+func (in FeedFailed) apply(t *tx) {
 	f := &t.Feed
 	f.Asked, f.Last, f.Until = time.Time{}, t.now, in.Until.UTC().Truncate(time.Second)
 	f.Tries++
@@ -113,7 +112,7 @@ func (in FeedFailed) apply(t *turn) {
 	f.Next = later(t.now.Add(backoff(f.Tries, time.Hour)), f.Until)
 }
 
-func (in Deprecated) apply(t *turn) {
+func (in Deprecated) apply(t *tx) {
 	if in.At.IsZero() {
 		delete(t.Ends, in.Version)
 		return
@@ -124,9 +123,9 @@ func (in Deprecated) apply(t *turn) {
 	t.Ends[in.Version] = in.At.UTC().Truncate(time.Second)
 }
 
-func (in Sourced) apply(t *turn) { t.Revision = in.Revision }
+func (in Sourced) apply(t *tx) { t.Revision = in.Revision }
 
-func (in Restarted) apply(t *turn) {
+func (in Restarted) apply(t *tx) {
 	t.Feed.Asked = time.Time{}
 	if t.Build != nil {
 		t.Build.Asked = time.Time{}
@@ -135,14 +134,14 @@ func (in Restarted) apply(t *turn) {
 		i := &t.Images[n]
 		i.Asked = time.Time{}
 		if i.State == StateCanary {
-			t.enter(i, StateBuilt, "its canary was interrupted")
+			t.transition(i, StateBuilt, "its canary was interrupted")
 		}
 	}
 }
 
-func (in Tick) apply(*turn) {}
+func (in Tick) apply(*tx) {}
 
-// later is the later of two times.
+// later returns the later of two times.
 func later(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b.UTC().Truncate(time.Second)
@@ -150,7 +149,7 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// backoff is how long to wait after so many failures: 5 minutes, doubled each time.
+// backoff returns the pause after so many failures: 5 minutes, doubled each time.
 func backoff(failures int, most time.Duration) time.Duration {
 	wait := 5 * time.Minute
 	for range failures - 1 {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func (in Built) apply(t *turn) {
+func (in Built) apply(t *tx) {
 	if b := t.Build; b != nil && b.Release.Version == in.Version && b.Revision == in.Revision {
 		t.Build = nil
 	}
@@ -17,7 +17,7 @@ func (in Built) apply(t *turn) {
 		i.Lost = false
 		if i.State == StateFailed || i.State == StateRemoved { // the same again, byte for byte: another chance
 			i.Built, i.Tries, i.NotBefore = t.now, 0, time.Time{}
-			t.enter(i, StateBuilt, "")
+			t.transition(i, StateBuilt, "")
 			t.toFront(n)
 		}
 		return
@@ -27,7 +27,7 @@ func (in Built) apply(t *turn) {
 }
 
 // toFront makes image n the newest.
-func (t *turn) toFront(n int) {
+func (t *tx) toFront(n int) {
 	i := t.Images[n]
 	copy(t.Images[1:], t.Images[:n])
 	t.Images[0] = i
@@ -36,7 +36,7 @@ func (t *turn) toFront(n int) {
 // mostBackoff is between the tries of a build that fails again and again.
 const mostBackoff = 6 * time.Hour
 
-func (in BuildFailed) apply(t *turn) {
+func (in BuildFailed) apply(t *tx) {
 	b := t.Build
 	if b == nil || b.Release.Version != in.Version || b.Revision != in.Revision {
 		t.ignore("no build of runner %s from source %s is wanted", in.Version, in.Revision)
@@ -48,14 +48,14 @@ func (in BuildFailed) apply(t *turn) {
 	b.NotBefore = t.now.Add(backoff(b.Tries, mostBackoff))
 }
 
-func (in CanaryPassed) apply(t *turn) {
+func (in CanaryPassed) apply(t *tx) {
 	i := t.in(in.Digest, StateCanary)
 	if i == nil {
 		return
 	}
 	current, some := t.Current()
 	if some && i.Version.Compare(current.Version) < 0 {
-		t.enter(i, StateGood, fmt.Sprintf("its canary passed; older than runner %s, which is current", current.Version))
+		t.transition(i, StateGood, fmt.Sprintf("its canary passed; older than runner %s, which is current", current.Version))
 		return
 	}
 	t.promote(i.Digest, "its canary passed", true)
@@ -65,33 +65,33 @@ func (in CanaryPassed) apply(t *turn) {
 // network must not condemn it.
 const maxTries = 3
 
-func (in CanaryFailed) apply(t *turn) {
+func (in CanaryFailed) apply(t *tx) {
 	i := t.in(in.Digest, StateCanary)
 	if i == nil {
 		return
 	}
 	i.Tries++
 	if _, some := t.Current(); some && i.Tries >= maxTries { // or else there is nothing to lose by going on
-		t.enter(i, StateFailed, fmt.Sprintf("its canary failed %d times: %s", i.Tries, in.Reason))
+		t.transition(i, StateFailed, fmt.Sprintf("its canary failed %d times: %s", i.Tries, in.Reason))
 		return
 	}
 	i.NotBefore = t.now.Add(backoff(i.Tries, mostBackoff))
-	t.enter(i, StateBuilt, "its canary failed and is tried again: "+in.Reason)
+	t.transition(i, StateBuilt, "its canary failed and is tried again: "+in.Reason)
 }
 
-func (in InForce) apply(t *turn) {
+func (in InForce) apply(t *tx) {
 	if i := t.in(in.Digest, StateCurrent); i != nil {
 		i.Done, i.Asked = true, time.Time{}
 	}
 }
 
-func (in Removed) apply(t *turn) {
+func (in Removed) apply(t *tx) {
 	if i := t.in(in.Digest, StateRemoved); i != nil {
 		i.Done, i.Asked = true, time.Time{}
 	}
 }
 
-func (in Lost) apply(t *turn) {
+func (in Lost) apply(t *tx) {
 	for _, d := range in.Digests {
 		i := t.find(d)
 		switch {
@@ -107,8 +107,8 @@ func (in Lost) apply(t *turn) {
 }
 
 // gone notes that nothing is left of i.
-func (t *turn) gone(i *Image) {
-	t.enter(i, StateRemoved, lostReason)
+func (t *tx) gone(i *Image) {
+	t.transition(i, StateRemoved, lostReason)
 	i.Lost, i.Done = false, true
 }
 
@@ -116,7 +116,7 @@ const lostReason = "it is gone from where images are kept"
 
 // loseCurrent puts the image before in the place of the current one, which is gone. Where
 // there is none before, it stays current in name until it is built again.
-func (t *turn) loseCurrent(d Digest) {
+func (t *tx) loseCurrent(d Digest) {
 	previous, ok := t.Previous()
 	if ok {
 		t.promote(previous.Digest, "image "+d.Short()+" is gone", false)
@@ -129,7 +129,7 @@ func (t *turn) loseCurrent(d Digest) {
 	}
 }
 
-func (in InUse) apply(t *turn) {
+func (in InUse) apply(t *tx) {
 	used := map[Digest]bool{}
 	for _, d := range in.Digests {
 		used[d] = true
@@ -139,7 +139,7 @@ func (in InUse) apply(t *turn) {
 		i := t.find(d)
 		if i.State == StateGood || i.State == StateCurrent {
 			if good++; good > t.settings.Keep && i.State == StateGood && !used[d] {
-				t.enter(i, StateRemoved, fmt.Sprintf("older than the last %d good ones", t.settings.Keep))
+				t.transition(i, StateRemoved, fmt.Sprintf("older than the last %d good ones", t.settings.Keep))
 			}
 		}
 	}
@@ -147,12 +147,12 @@ func (in InUse) apply(t *turn) {
 		switch i := &t.Images[n]; {
 		case used[i.Digest]:
 		case i.State == StateFailed:
-			t.enter(i, StateRemoved, i.Reason)
+			t.transition(i, StateRemoved, i.Reason)
 		case i.State == StateBuilt:
-			t.enter(i, StateRemoved, "a newer one was built before its canary")
+			t.transition(i, StateRemoved, "a newer one was built before its canary")
 		}
 	}
 }
 
 // byPromotion lists the images, those first that were promoted or built last.
-func (t *turn) byPromotion() []Digest { return byPromotion(t.Images) }
+func (t *tx) byPromotion() []Digest { return byPromotion(t.Images) }

@@ -6,28 +6,28 @@ import (
 	"time"
 )
 
-// A Catalog is all that is known of releases and images. It is a value: its JSON is
-// what stores keep. The zero value knows nothing yet.
+// A Catalog is what is known about releases and images. It is a value: stores keep its JSON. The
+// zero value is empty.
 type Catalog struct {
-	Release  Release               `json:"release,omitzero"` // the newest, as the feed last said
-	Releases []Release             `json:"releases"`         // those that were the newest, oldest first; without checksums
-	Ends     map[Version]time.Time `json:"ends,omitempty"`   // from when GitHub refuses a version, where it says so
-	Revision string                `json:"revision"`         // of the source that images are built from
+	Release  Release               `json:"release,omitzero"` // the newest, according to the feed
+	Releases []Release             `json:"releases"`         // that were the newest, oldest first, without checksums
+	Ends     map[Version]time.Time `json:"ends,omitempty"`   // from when GitHub refuses a version, if it says so
+	Revision string                `json:"revision"`         // of the source of images
 	Feed     Feed                  `json:"feed,omitzero"`
-	Build    *Build                `json:"build,omitempty"`   // wanted, under way or failed; nil when what is wanted is built
-	Images   []Image               `json:"images"`            // the newest first
-	Refusal  *Refusal              `json:"refusal,omitempty"` // of the newest version that GitHub refused; nil when it refused none
-	Raised   map[Kind]time.Time    `json:"raised,omitempty"`  // alarms that last, and when they were last told of
+	Build    *Build                `json:"build,omitempty"`   // requested, running or failed; nil if nothing has to be built
+	Images   []Image               `json:"images"`            // newest first
+	Refusal  *Refusal              `json:"refusal,omitempty"` // of the newest version that GitHub refused; nil if none
+	Raised   map[Kind]time.Time    `json:"raised,omitempty"`  // lasting alarms, and when each was last reported
 }
 
-// Settings are what a person may choose.
+// Settings are what people can configure.
 type Settings struct {
-	Keep  int           // good images kept, the current one among them; 0 means [DefaultKeep]
-	Every time.Duration // between questions for the newest release; 0 means an hour. Give it some jitter
-	Off   bool          // do not ask for releases and do not build by itself
+	Keep  int           // number of good images to keep, including the current one; 0 means [DefaultKeep]
+	Every time.Duration // interval of checks for a release; 0 means an hour. Add some jitter
+	Off   bool          // neither check for releases nor build automatically
 }
 
-// DefaultKeep is how many good images are kept.
+// DefaultKeep is how many good images are kept by default.
 const DefaultKeep = 3
 
 func (s Settings) withDefaults() Settings {
@@ -40,7 +40,7 @@ func (s Settings) withDefaults() Settings {
 	return s
 }
 
-// Bounds of what is kept.
+// Bounds of a catalog.
 const (
 	maxImages   = 40
 	maxReleases = 40
@@ -57,8 +57,7 @@ func (c *Catalog) Current() (Image, bool) {
 	return Image{}, false
 }
 
-// Find returns the image with digest. A digest may be cut short where it stays the only
-// one that fits.
+// Find returns the image with digest, which may be abbreviated as long as it is unambiguous.
 func (c *Catalog) Find(digest Digest) (Image, bool) {
 	var found []Image
 	for _, i := range c.Images {
@@ -77,8 +76,8 @@ func (c *Catalog) Find(digest Digest) (Image, bool) {
 
 func hasPrefix(d, prefix Digest) bool { return len(d) >= len(prefix) && d[:len(prefix)] == prefix }
 
-// Previous returns the image that a rollback leads to: the good one that was promoted
-// last, of a version that GitHub has not refused.
+// Previous returns the image to which a rollback leads: the good one that was promoted last, of a
+// version that GitHub accepts.
 func (c *Catalog) Previous() (Image, bool) {
 	var best Image
 	for _, i := range c.Images {
@@ -100,7 +99,7 @@ func (c *Catalog) refused(v Version) bool {
 	return c.Refusal != nil && v.Compare(c.Refusal.Version) <= 0
 }
 
-// of returns the newest image of a version and revision that is there, or was bad.
+// of returns the newest image of a version and revision that exists, or was bad.
 func (c *Catalog) of(v Version, revision string) (Image, bool) {
 	for _, i := range c.Images {
 		if i.Version == v && i.Revision == revision && (i.State != StateRemoved || i.Bad) {

@@ -2,44 +2,44 @@ package image
 
 import "time"
 
-// An Effect is what has to be brought about outside the catalog. Effects may be carried
-// out late, twice or not at all: the catalog asks again for what it does not see happening.
+// An Effect is an action to carry out outside the catalog. It may be carried out late, twice or
+// never: the catalog requests it again until it sees the outcome.
 type Effect interface{ sealed() }
 
-// CheckRelease asks for the newest release, with ETag in a conditional request, and for
-// the dates at which GitHub refuses Running. The answer is [Released], [Unchanged] or
-// [FeedFailed], and [Deprecated] where GitHub gives dates.
+// CheckRelease requests the newest release, with ETag in a conditional request, and the date from
+// which GitHub refuses Running. The answer is [Released], [Unchanged] or [FeedFailed], and
+// [Deprecated] if GitHub gives a date.
 type CheckRelease struct {
 	ETag    string
-	Running Version // of the current image; empty when there is none
+	Running Version // version of the current image; empty if there is none
 }
 
-// BuildImage asks for an image; the answer is [Built] or [BuildFailed].
+// BuildImage requests an image; the answer is [Built] or [BuildFailed].
 type BuildImage struct {
 	Release  Release
 	Revision string
 	Why      string
 }
 
-// TryImage asks for a canary job on a runner from an image; the answer is
-// [CanaryPassed] or [CanaryFailed].
+// TryImage requests a canary job on a runner from an image; the answer is [CanaryPassed] or
+// [CanaryFailed].
 type TryImage struct{ Image Image }
 
-// PromoteImage asks for launches to use an image from now on; the answer is [InForce].
+// PromoteImage requests that launches use an image from now on; the answer is [InForce].
 type PromoteImage struct {
 	Image    Image  `json:"image"`
-	Previous Digest `json:"previous,omitempty"` // what launches used; empty when there was none
+	Previous Digest `json:"previous,omitempty"` // what launches used before; empty if nothing
 	Reason   string `json:"reason"`
 }
 
-// RemoveImage asks for an image to be removed; the answer is [Removed]. Who does it
-// looks first whether the image is still to go: the same may have been built again.
+// RemoveImage requests the removal of an image; the answer is [Removed]. Check first that it is
+// still to be removed: the same image may have been built again.
 type RemoveImage struct {
 	Digest Digest
 	Reason string
 }
 
-// Alarm tells people of something that they should know of.
+// Alarm reports something that people should know.
 type Alarm struct {
 	Kind    Kind      `json:"kind"`
 	Message string    `json:"message"`
@@ -55,12 +55,12 @@ func (PromoteImage) sealed() {}
 func (RemoveImage) sealed()  {}
 func (Alarm) sealed()        {}
 
-// A Result is what came of an input.
+// A Result is the outcome of an input.
 type Result struct {
-	Changed bool // whether there is anything to keep
+	Changed bool // whether there is anything to store
 	Effects []Effect
 
-	// Reason says why the input changed nothing, where there is a reason. For [Promote]
-	// and [Rollback] it means that they were refused.
+	// Reason says why the input was ignored, if it was. For [Promote] and [Rollback] it means that
+	// they were refused.
 	Reason string
 }

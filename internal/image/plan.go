@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// How long something may be under way before it is asked for again.
+// Time limits of effects, after which they are requested again.
 const (
 	checkLimit   = 2 * time.Minute
 	buildLimit   = 2 * time.Hour
@@ -14,8 +14,8 @@ const (
 	removeLimit  = 5 * time.Minute
 )
 
-// plan decides what is wanted, from what is known alone, and asks for what is due.
-func (t *turn) plan() {
+// plan derives from the catalog alone what is needed, and requests what is due.
+func (t *tx) plan() {
 	t.target()
 	if t.Build != nil && due(t.Build.Asked, t.Build.NotBefore, t.now, buildLimit) {
 		t.Build.Asked, t.Build.Tried = t.now, t.now
@@ -31,15 +31,15 @@ func (t *turn) plan() {
 	}
 }
 
-// target sets the build right: it is wanted when there is no image of the newest release
-// from the source as it is, unless that would be older than the current one.
-func (t *turn) target() {
+// target updates the build: one is needed if there is no image of the newest release and the
+// present source, unless it would be older than the current one.
+func (t *tx) target() {
 	current, _ := t.Current()
 	if t.settings.Off || t.Release.Version == "" || t.Revision == "" || t.Release.Version.Compare(current.Version) < 0 {
 		return
 	}
 	if b := t.Build; b != nil && b.Release.Version == t.Release.Version && b.Revision == t.Revision {
-		b.Release = t.Release // its checksums may have been put right
+		b.Release = t.Release // its checksums may have been corrected
 		return
 	}
 	t.Build = nil
@@ -53,19 +53,19 @@ func (t *turn) target() {
 	t.Build = &Build{Release: t.Release, Revision: t.Revision, Why: why, Since: t.now}
 }
 
-// due reports whether something is to be asked for now: it was not, or so long ago that
-// the answer must have been lost.
+// due reports whether to request something now: it was not requested, or so long ago that the
+// answer must be lost.
 func due(asked, notBefore, now time.Time, limit time.Duration) bool {
 	return !now.Before(notBefore) && (asked.IsZero() || now.Sub(asked) >= limit)
 }
 
-// see asks for what image i, the nth newest, needs.
-func (t *turn) see(i *Image, n int) {
+// see requests what image i, the nth newest, needs.
+func (t *tx) see(i *Image, n int) {
 	switch i.State {
 	case StateBuilt:
 		if n == t.newest(StateBuilt) && t.newest(StateCanary) < 0 && !t.now.Before(i.NotBefore) {
 			reason := i.Reason
-			t.enter(i, StateCanary, reason)
+			t.transition(i, StateCanary, reason)
 			t.try(i)
 		}
 	case StateCanary:
@@ -85,18 +85,18 @@ func (t *turn) see(i *Image, n int) {
 	}
 }
 
-func (t *turn) try(i *Image) {
+func (t *tx) try(i *Image) {
 	i.Asked = t.now
 	t.emit(TryImage{Image: *i})
 }
 
-// newest is the place of the newest image in state; negative when there is none.
-func (t *turn) newest(state State) int {
+// newest returns the index of the newest image in state; negative if there is none.
+func (t *tx) newest(state State) int {
 	return slices.IndexFunc(t.Images, func(i Image) bool { return i.State == state })
 }
 
-// bound forgets what is old, so that a catalog stays small.
-func (t *turn) bound() {
+// bound drops what is old, so that the catalog stays small.
+func (t *tx) bound() {
 	for n := len(t.Images) - 1; n >= 0 && len(t.Images) > maxImages; n-- {
 		if i := t.Images[n]; i.State == StateRemoved && i.Done {
 			t.Images = slices.Delete(t.Images, n, n+1)

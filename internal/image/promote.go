@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func (in Promote) apply(t *turn) {
+func (in Promote) apply(t *tx) {
 	known, ok := t.Catalog.Find(in.Digest)
 	if !ok {
 		t.ignore("no image %s is known", in.Digest)
@@ -31,7 +31,7 @@ func colon(reason string) string {
 	return ": " + reason
 }
 
-func (in Rollback) apply(t *turn) {
+func (in Rollback) apply(t *tx) {
 	current, some := t.Current()
 	previous, ok := t.Previous()
 	switch {
@@ -44,9 +44,9 @@ func (in Rollback) apply(t *turn) {
 	}
 }
 
-// promote makes the image with digest the current one. On trial, its starts are held
-// against those of the image before, if there was one.
-func (t *turn) promote(digest Digest, reason string, trial bool) {
+// promote makes the image with digest current. On trial, its starts are compared with those of the
+// previous image, if there was one.
+func (t *tx) promote(digest Digest, reason string, trial bool) {
 	var before Image
 	for n := range t.Images {
 		if i := &t.Images[n]; i.State == StateCurrent {
@@ -55,11 +55,11 @@ func (t *turn) promote(digest Digest, reason string, trial bool) {
 				t.gone(i)
 				continue
 			}
-			t.enter(i, StateGood, "until "+digest.Short()+" was promoted")
+			t.transition(i, StateGood, "until "+digest.Short()+" was promoted")
 		}
 	}
 	i := t.find(digest)
-	t.enter(i, StateCurrent, reason)
+	t.transition(i, StateCurrent, reason)
 	i.Promoted, i.Against = t.now, ""
 	if trial {
 		i.Against = before.Digest
@@ -68,14 +68,14 @@ func (t *turn) promote(digest Digest, reason string, trial bool) {
 	t.emit(PromoteImage{Image: *i, Previous: before.Digest, Reason: i.Reason})
 }
 
-// rollback makes previous current in place of an image that will not be so by itself
+// rollback makes previous current instead of an image that will not become current automatically
 // again.
-func (t *turn) rollback(current, previous Digest, reason string) {
+func (t *tx) rollback(current, previous Digest, reason string) {
 	t.promote(previous, "rolled back to, from "+current.Short(), false)
-	t.enter(t.find(current), StateFailed, reason)
+	t.transition(t.find(current), StateFailed, reason)
 }
 
-// byPromotion lists images, those first that were promoted or built last.
+// byPromotion returns the digests of images, the last promoted or built first.
 func byPromotion(images []Image) []Digest {
 	sorted := slices.Clone(images)
 	slices.SortStableFunc(sorted, func(a, b Image) int { return stood(b).Compare(stood(a)) })
@@ -86,7 +86,7 @@ func byPromotion(images []Image) []Digest {
 	return list
 }
 
-// stood is when i was last put in force, or else built.
+// stood returns when i was last promoted, or else built.
 func stood(i Image) time.Time {
 	if i.State == StateCurrent {
 		return i.Promoted.Add(time.Hour * 24 * 365 * 100) // before all others
@@ -94,7 +94,7 @@ func stood(i Image) time.Time {
 	return later(i.Built, i.Promoted)
 }
 
-func (in Refused) apply(t *turn) {
+func (in Refused) apply(t *tx) {
 	version := Version("")
 	if i, ok := t.Catalog.Find(in.Digest); ok {
 		version = i.Version
@@ -112,13 +112,13 @@ func (in Refused) apply(t *turn) {
 	}
 }
 
-// hurryPause is between two tries of the same thing, however often GitHub refuses a
-// runner meanwhile.
+// hurryPause is the shortest pause between two attempts, however often GitHub refuses a runner
+// meanwhile.
 const hurryPause = time.Minute
 
-// hurry brings forward what leads to an image that GitHub does not refuse: one that is
-// good already, a canary that waits, a build, or the question for a newer release.
-func (t *turn) hurry() {
+// hurry brings forward what leads to an image that GitHub accepts: a good one, a waiting canary, a
+// build, or the check for a newer release.
+func (t *tx) hurry() {
 	if i, ok := t.unrefused(); ok {
 		t.promote(i.Digest, "GitHub refuses runner "+string(t.Refusal.Version), false)
 		return
@@ -141,8 +141,8 @@ func (t *turn) hurry() {
 	t.Build.NotBefore = t.Build.Tried.Add(hurryPause)
 }
 
-// unrefused returns the newest good image that GitHub takes.
-func (t *turn) unrefused() (best Image, ok bool) {
+// unrefused returns the newest good image that GitHub accepts.
+func (t *tx) unrefused() (best Image, ok bool) {
 	for _, i := range t.Images {
 		if i.State == StateGood && !t.refused(i.Version) && i.Version.Compare(best.Version) > 0 {
 			best, ok = i, true

@@ -5,13 +5,12 @@ import (
 	"time"
 )
 
-// grace is how long GitHub takes a runner after the next release was published.
+// grace is how long GitHub accepts a runner after the next release was published.
 // https://docs.github.com/en/actions/reference/runners/self-hosted-runners#runner-software-updates-on-self-hosted-runners
 const grace = 30 * 24 * time.Hour
 
-// End is when GitHub refuses version v: the date that it gives, or else 30 days after
-// the release that followed v was published. Zero when neither is known: nothing newer
-// has been published.
+// End returns when GitHub refuses version v: the date that it gave, or else 30 days after the
+// release that followed v. It is zero if neither is known: nothing newer has been published.
 func (c *Catalog) End(v Version) time.Time {
 	if end, ok := c.Ends[v]; ok {
 		return end
@@ -24,9 +23,9 @@ func (c *Catalog) End(v Version) time.Time {
 	return time.Time{}
 }
 
-// Runway is how long GitHub goes on to take the version of the current image, and when
-// that ends: zero when no end is known, or nothing is current. The runway is negative
-// when the end has passed, and 0 at most when GitHub refuses the version already.
+// Runway returns how long GitHub will keep accepting the current image's version, and when that
+// ends: zero if no end is known, or no image is current. The runway is negative after the end, and
+// at most 0 if GitHub refuses the version already.
 func (c *Catalog) Runway(now time.Time) (left time.Duration, end time.Time) {
 	current, some := c.Current()
 	if !some {

@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// Starts tells how the last starts from an image went, [LastStarts] at most.
+// Starts are the outcomes of the last starts from an image, at most [LastStarts].
 type Starts struct {
-	All    int `json:"all"` // that came out: a runner that listened for jobs, or one that failed
+	All    int `json:"all"` // with an outcome: the runner listened for jobs, or failed
 	Failed int `json:"failed"`
 }
 
-// LastStarts is how many starts from an image are looked at.
+// LastStarts is how many starts from an image are considered.
 const LastStarts = 20
 
 func (s Starts) String() string { return fmt.Sprintf("%d of %d", s.Failed, s.All) }
 
-// share is the part of the starts that failed.
+// share returns the share of failed starts.
 func (s Starts) share() float64 {
 	if s.All == 0 {
 		return 0
@@ -24,23 +24,23 @@ func (s Starts) share() float64 {
 	return float64(s.Failed) / float64(s.All)
 }
 
-// When starts from an image that has just been promoted count as worse than before. A
-// later failure has another cause: GitHub, the network, the host.
+// When starts from a newly promoted image count as worse than before. A later failure has another
+// cause: GitHub, the network, the host.
 const (
 	trialTime  = 24 * time.Hour
 	leastFails = 3
 	worseBy    = 0.25
 )
 
-// Worse reports whether runners start so much worse than before that their image is to
-// be blamed: at least 3 failed, and their share is a quarter of all starts more. Where
-// nothing is known of before, none had failed: an image that was current had passed its canary.
+// Worse reports whether starts are so much worse than before that the image is to blame: at least 3
+// failed, and their share is higher by a quarter. If nothing is known of before, none had failed:
+// an image that was current had passed its canary.
 func (s Starts) Worse(before Starts) bool {
 	return s.Failed >= leastFails && s.share() > before.share()+worseBy
 }
 
-// OnTrial returns the image with digest if it is on trial: current, promoted by itself
-// in place of another, and within the last day. Only then failed starts are held against it.
+// OnTrial returns the image with digest if it is on trial: current, promoted automatically in place
+// of another, within the last day. Only then do failed starts count against it.
 func (c *Catalog) OnTrial(digest Digest, now time.Time) (Image, bool) {
 	current, some := c.Current()
 	if !some || current.Digest != digest || current.Against == "" || now.Sub(current.Promoted) >= trialTime {
@@ -49,7 +49,7 @@ func (c *Catalog) OnTrial(digest Digest, now time.Time) (Image, bool) {
 	return current, true
 }
 
-func (in StartFailed) apply(t *turn) {
+func (in StartFailed) apply(t *tx) {
 	if _, ok := t.OnTrial(in.Digest, t.now); !ok || !in.Starts.Worse(in.Before) {
 		t.ignore("image %s is not to blame", in.Digest.Short())
 		return

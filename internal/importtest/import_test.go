@@ -22,12 +22,12 @@ var stages = []string{
 }
 
 // nouns may be imported by every package, and import only each other.
-var nouns = []string{"internal/event", "internal/pool", "internal/secret"}
+var nouns = []string{"internal/event", "internal/eventlog", "internal/pool", "internal/secret"}
 
 // plain packages use nothing outside the standard library and the nouns.
 var plain = []string{
 	"internal/event", "internal/event/pattern", "internal/event/schema", "internal/event/transform", "internal/ledger", "internal/ledger/whatif",
-	"internal/pool", "internal/secret", "internal/agent", "internal/agent/podman", "internal/agent/signed", "internal/claim", "cmd/mayfly-agent",
+	"internal/eventlog", "internal/pool", "internal/secret", "internal/agent", "internal/agent/podman", "internal/agent/signed", "internal/claim", "cmd/mayfly-agent",
 	"internal/aws/contract", "internal/image",
 }
 
@@ -40,7 +40,8 @@ var allowed = map[string][]string{
 	"internal/agent":        {"internal/claim"},
 	"internal/aws/contract": {"internal/ledger"},
 	"internal/pipeline":     {"internal/agent", "internal/claim", "internal/github", "internal/image", "internal/ledger"},
-	"internal/proof":        {"internal/bus", "internal/github", "internal/ledger", "internal/pipeline"},
+	"internal/inspect":      {"internal/cli", "internal/image", "internal/ledger", "internal/pipeline"},
+	"internal/proof":        {"internal/github", "internal/ledger", "internal/pipeline"},
 	"internal/config":       {},
 	"internal/lint":         {"internal/github/workflow", "internal/github/expr"},
 	"internal/cli":          {},
@@ -110,6 +111,7 @@ func TestPartsDoNotImportParents(t *testing.T) {
 		"internal/image/sqlite", "internal/image/imagetest", "internal/image/release", "internal/image/watch",
 		"internal/ledger/sqlite", "internal/ledger/dynamo", "internal/ledger/ledgertest", "internal/ledger/whatif", "internal/bus/target", "internal/bus/registry",
 		"internal/aws/stack", "internal/aws/deploy", "internal/aws/handler", "internal/aws/build", "internal/aws/function", "internal/aws/eventbus", "internal/aws/view", "internal/aws/rollout",
+		"internal/inspect/local", "internal/inspect/stack", "internal/tool/tooltest",
 	}
 	for _, p := range list(t) {
 		if slices.Contains(plugs, p.ImportPath) {
@@ -124,8 +126,8 @@ func TestPartsDoNotImportParents(t *testing.T) {
 	}
 }
 
-// joints are the packages that join stages and their plugs; cmd/ joins those.
-var joints = []string{"cmd", "internal/machine", "internal/rehearsal", "internal/aws/rollout"}
+// joints are the packages that join stages and their plugs; cmd/ joins those. A test kit joins as well.
+var joints = []string{"cmd", "internal/machine", "internal/rehearsal", "internal/aws/rollout", "internal/aws/awstest", "internal/inspect/local", "internal/inspect/stack", "internal/tool"}
 
 func TestOnlyJointsImportPlugs(t *testing.T) {
 	plugs := []string{"internal/fleet/engine", "internal/fleet/sandbox", "internal/image/engine", "internal/image/sqlite", "internal/ledger/sqlite", "internal/ledger/dynamo", "internal/ledger/whatif", "internal/bus/target", "internal/bus/registry"}
@@ -172,7 +174,7 @@ func TestAllowedImports(t *testing.T) {
 // TestLibrariesHaveOneHome says where heavy or privileged libraries may appear.
 func TestLibrariesHaveOneHome(t *testing.T) {
 	homes := map[string][]string{
-		"github.com/aws/":                         {"internal/aws", "internal/ledger/dynamo", "cmd/mayfly-webhook", "cmd/mayfly-lambda"},
+		"github.com/aws/":                         {"internal/aws", "internal/ledger/dynamo", "cmd/mayfly-webhook", "cmd/mayfly-lambda", "cmd/mayfly-aws"},
 		"modernc.org/sqlite":                      {"internal/disk"},
 		"github.com/moby/":                        {"internal/docker", "internal/fleet/engine", "internal/image/engine"},
 		"github.com/google/go-github":             {"internal/github"},
@@ -181,8 +183,8 @@ func TestLibrariesHaveOneHome(t *testing.T) {
 		"github.com/rhysd/actionlint":             {"internal/github/workflow"},
 		"github.com/robfig/cron":                  {"internal/github/workflow"},
 		"github.com/goccy/go-yaml":                {"internal/config", "internal/github/workflow", "internal/github/minirunner", "internal/aws/stack"},
-		"github.com/prometheus/":                  {"internal/machine"},
-		"github.com/alecthomas/kong":              {"cmd/mayfly", "cmd/mayfly-bench", "internal/cli"},
+		"github.com/prometheus/":                  {"internal/machine/metrics"},
+		"github.com/alecthomas/kong":              {"cmd/mayfly-bench", "internal/cli", "internal/tool"},
 		"github.com/google/go-containerregistry":  {"internal/image", "internal/docker/dockertest"},
 	}
 	for _, p := range list(t) {
@@ -196,9 +198,28 @@ func TestLibrariesHaveOneHome(t *testing.T) {
 	}
 }
 
+// TestProgramsLinkOnlyTheirOwn keeps AWS out of the program of one machine, which starts mayfly-aws
+// for it, and the machine out of that one.
+func TestProgramsLinkOnlyTheirOwn(t *testing.T) {
+	for program, foreign := range map[string][]string{
+		"cmd/mayfly":     {"github.com/aws/", module + "internal/aws"},
+		"cmd/mayfly-aws": {module + "internal/machine", module + "internal/docker", "modernc.org/sqlite", "github.com/prometheus/"},
+	} {
+		out, err := exec.Command("go", "list", "-deps", module+program).Output()
+		if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		for _, imp := range strings.Fields(string(out)) {
+			if slices.ContainsFunc(foreign, func(f string) bool { return strings.HasPrefix(imp, f) }) {
+				t.Errorf("%s links %s", program, imp)
+			}
+		}
+	}
+}
+
 // TestSupportStaysOutOfBinaries keeps what only tests need out of the tool.
 func TestSupportStaysOutOfBinaries(t *testing.T) {
-	support := []string{"internal/docker/dockertest", "internal/github/openapi", "internal/fleet/fleettest", "internal/ledger/ledgertest", "internal/image/imagetest", "internal/aws/awstest"}
+	support := []string{"internal/docker/dockertest", "internal/github/openapi", "internal/fleet/fleettest", "internal/ledger/ledgertest", "internal/image/imagetest", "internal/aws/awstest", "internal/tool/tooltest"}
 	for _, p := range list(t) {
 		for _, imp := range p.Imports {
 			imp, _ := strings.CutPrefix(imp, module)

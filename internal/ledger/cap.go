@@ -16,7 +16,7 @@ func (s *State) Held() map[string]Cap {
 	for k, g := range s.groups {
 		p, ok := s.limits.Pools.Find(k.pool)
 		switch {
-		case !ok || g.supply >= g.demand || len(g.unserved) == 0:
+		case !ok || g.supply >= g.demand || len(g.unserved) == 0 || s.warmServe(k):
 		case !s.roomInPool(p):
 			held[p.Name] = CapPool
 		case !s.roomOnHost(p):

@@ -48,7 +48,7 @@ func TestContainersOfTheirOwn(t *testing.T) {
 			s.is(ledger.Starting{Runner: first}) // the second, too
 			s.is(ledger.Started{Runner: first, Container: "a"})
 			s.granted(ledger.Claim{Runner: first, Container: "b"})
-			s.refused(ledger.Claim{Runner: first, Container: "a"}, "runner i-small-1-1-1 is container b", 0)
+			s.refused(ledger.Claim{Runner: first, Container: "a"}, "runner i-small-1-1-1 is bound to container b", 0)
 			s.is(ledger.Gone{Runner: first, Container: "a"}) // the late one leaves
 			s.is(ledger.Started{Runner: first, Container: "b"})
 			s.is(ledger.Registered{Runner: first, GitHubID: 7})
@@ -61,8 +61,8 @@ func TestContainersOfTheirOwn(t *testing.T) {
 			s.is(queued(1), "+i-small-1-1-1")
 			s.granted(ledger.Starting{Runner: first, Container: "a"})
 			s.granted(ledger.Starting{Runner: first, Container: "a"})
-			s.refused(ledger.Starting{Runner: first, Container: "b"}, "runner i-small-1-1-1 is container a", 0)
-			s.refused(ledger.Claim{Runner: first, Container: "b"}, "runner i-small-1-1-1 is container a", 0)
+			s.refused(ledger.Starting{Runner: first, Container: "b"}, "runner i-small-1-1-1 is bound to container a", 0)
+			s.refused(ledger.Claim{Runner: first, Container: "b"}, "runner i-small-1-1-1 is bound to container a", 0)
 			s.is(ledger.Gone{Runner: first, Container: "b"})
 			s.is(ledger.Started{Runner: first, Container: "b"})
 			if r := s.runner(first, ledger.RunnerStarting); !r.Started.IsZero() {
@@ -103,7 +103,7 @@ func TestContainersOfTheirOwn(t *testing.T) {
 			s.granted(ledger.Claim{Runner: first, Container: "a"})
 			s.now = s.now.Add(20 * time.Second)
 			s.refused(ledger.Claim{Runner: first, Container: "a"}, "runner i-small-1-1-1 is being registered: ask again in 40s", 40*time.Second)
-			s.refused(ledger.Claim{Runner: first, Container: "b"}, "runner i-small-1-1-1 is container a", 0)
+			s.refused(ledger.Claim{Runner: first, Container: "b"}, "runner i-small-1-1-1 is bound to container a", 0)
 			s.now = s.now.Add(40 * time.Second)
 			s.granted(ledger.Claim{Runner: first, Container: "a"})
 			s.is(ledger.Registered{Runner: first, GitHubID: 7})
@@ -119,7 +119,7 @@ func TestContainersOfTheirOwn(t *testing.T) {
 			s.now = s.now.Add(6 * time.Second)
 			s.refused(ledger.Claim{Runner: first, Container: "a"}, "runner i-small-1-1-1 is being registered: ask again in 1s", time.Second)
 			s.now = s.now.Add(time.Second)
-			s.refused(ledger.Claim{Runner: first, Container: "b"}, "runner i-small-1-1-1 is container a", 0)
+			s.refused(ledger.Claim{Runner: first, Container: "b"}, "runner i-small-1-1-1 is bound to container a", 0)
 			s.granted(ledger.Claim{Runner: first, Container: "a"})
 			s.now = s.now.Add(20 * time.Second) // whoever has it now has a lease of its own
 			s.refused(ledger.Claim{Runner: first, Container: "a"}, "runner i-small-1-1-1 is being registered: ask again in 40s", 40*time.Second)
@@ -179,7 +179,7 @@ func TestContainersOfTheirOwn(t *testing.T) {
 			s.refused(ledger.Claim{Runner: first}, "runner i-small-1-1-1 is being registered: ask again in 1s", time.Second)
 			s.now = s.now.Add(time.Second)
 			s.granted(ledger.Claim{Runner: first})
-			s.refused(ledger.Claim{Runner: first, Container: "a"}, "runner i-small-1-1-1 is container of its own name", 0)
+			s.refused(ledger.Claim{Runner: first, Container: "a"}, "runner i-small-1-1-1 is bound to container i-small-1-1-1", 0)
 			s.is(ledger.Registered{Runner: first, GitHubID: 7})
 			s.refused(ledger.Claim{Runner: first}, "runner i-small-1-1-1 has claimed before", 0)
 		}},

@@ -122,6 +122,9 @@ type Gone struct {
 // removed.
 type Found struct{ Runners []RunnerName }
 
+// Promoted reports that Image is current: warm runners from the earlier one are renewed.
+type Promoted struct{ Image string }
+
 // Tick reports that time passed: the sweep. Apply one about every second.
 type Tick struct{}
 
@@ -139,4 +142,5 @@ func (in Failed) about() (JobKey, RunnerName)     { return JobKey{}, in.Runner }
 func (in LastWords) about() (JobKey, RunnerName)  { return JobKey{}, in.Runner }
 func (in Gone) about() (JobKey, RunnerName)       { return JobKey{}, in.Runner }
 func (in Found) about() (JobKey, RunnerName)      { return JobKey{}, "" }
+func (in Promoted) about() (JobKey, RunnerName)   { return JobKey{}, "" }
 func (in Tick) about() (JobKey, RunnerName)       { return JobKey{}, "" }

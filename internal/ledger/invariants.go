@@ -91,7 +91,7 @@ func (s *State) soundSupply(now time.Time, fault func(string, ...any)) {
 			continue
 		}
 		for key, p := range g.unserved {
-			if t.ready(p) {
+			if t.needsOwn(k, p) {
 				fault("job %s has no runner, though there is room: %d runners for %d jobs of pool %s, labels %s", key, g.supply, g.demand, k.pool, k.labels)
 			}
 		}

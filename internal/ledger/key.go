@@ -49,19 +49,19 @@ func keyError(text string) error {
 	return fmt.Errorf("job %q: want owner/name/id/attempt, such as acme/web/123/1", text)
 }
 
-// String returns the text form.
-func (k JobKey) String() string { return fmt.Sprintf("%s/%d/%d", k.Repository, k.ID, k.Attempt) }
+// String returns the text form; "" for the zero key.
+func (k JobKey) String() string {
+	if k.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("%s/%d/%d", k.Repository, k.ID, k.Attempt)
+}
 
 // IsZero reports whether k identifies no job.
 func (k JobKey) IsZero() bool { return k == JobKey{} }
 
 // MarshalText returns the text form; empty for the zero key.
-func (k JobKey) MarshalText() ([]byte, error) {
-	if k.IsZero() {
-		return nil, nil
-	}
-	return []byte(k.String()), nil
-}
+func (k JobKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // UnmarshalText parses what MarshalText returned.
 func (k *JobKey) UnmarshalText(text []byte) (err error) {

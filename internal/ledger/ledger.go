@@ -17,10 +17,14 @@ package ledger
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // ErrNotFound is returned for a job or runner that the store does not have.
 var ErrNotFound = errors.New("not in the ledger")
+
+// DefaultKeep is how long stores keep settled jobs and gone runners.
+const DefaultKeep = 30 * 24 * time.Hour
 
 // A Store keeps a State. Its methods are safe for concurrent use. Package ledgertest has the
 // contract test that every store passes.

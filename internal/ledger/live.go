@@ -15,7 +15,7 @@ func (t *tx) live(name RunnerName) (Runner, bool) {
 	r, ok := t.State.runners[name]
 	switch {
 	case !ok:
-		t.ignore("no runner %s is known", name)
+		t.ignore("runner %s is not in the ledger", name)
 	case !r.Live():
 		t.ignore("runner %s is gone: %s", name, r.Reason)
 	}
@@ -71,7 +71,7 @@ func (t *tx) bind(r *Runner, container string) bool {
 // boundTo reports whether r is bound to container, and ignores the input if not.
 func (t *tx) boundTo(r Runner, container string) bool {
 	if r.Container != container {
-		t.ignore("runner %s is container %s", r.Name, cmp.Or(r.Container, "of its own name"))
+		t.ignore("runner %s is bound to container %s", r.Name, cmp.Or(r.Container, string(r.Name)))
 	}
 	return r.Container == container
 }
@@ -120,6 +120,9 @@ func (in Claim) apply(t *tx) {
 	}
 	t.transition(&r, RunnerClaimed, "")
 	t.setRunner(r)
+	if r.Warm() {
+		return
+	}
 	j := t.State.jobs[r.MadeFor]
 	j.History = remember(j.History, t.now, "claimed", "by "+string(r.Name))
 	t.setJob(j)
@@ -147,9 +150,9 @@ func (in PutOff) apply(t *tx) {
 	switch {
 	case !ok:
 	case r.State != RunnerClaimed || r.GitHubID != 0 || !r.Claimed.Equal(in.Granted):
-		t.ignore("runner %s has no claim of %s that is open", r.Name, in.Granted.UTC().Format(time.RFC3339Nano))
+		t.ignore("runner %s has no open claim granted at %s", r.Name, in.Granted.UTC().Format(time.RFC3339Nano))
 	case t.now.Before(r.Retry):
-		t.ignore("the claim of runner %s is put off already", r.Name)
+		t.ignore("the claim of runner %s was put off before", r.Name)
 	default:
 		after := min(max(time.Millisecond, in.After), maxPutOff)
 		r.Retry = t.now.Add(after)
@@ -164,14 +167,17 @@ func (t *tx) objection(r Runner) string {
 	switch {
 	case !r.Claimed.IsZero() && !r.unregistered():
 		return fmt.Sprintf("runner %s has claimed before", r.Name)
-	case !ok:
-		return fmt.Sprintf("job %s is not known", r.MadeFor)
-	case j.State != JobQueued:
+	case !ok && !r.Warm():
+		return fmt.Sprintf("job %s is not in the ledger", r.MadeFor)
+	case j.State != JobQueued && !r.Warm():
 		return fmt.Sprintf("job %s is %s: %s", j.Key, j.State, j.note())
 	case r.Leaving != "":
 		return fmt.Sprintf("runner %s is leaving: %s", r.Name, r.Leaving)
 	case !r.unclaimed() && !r.unregistered():
 		return fmt.Sprintf("runner %s is %s", r.Name, r.State)
+	}
+	if r.Warm() {
+		return ""
 	}
 	// One live claim per job: this is what makes a duplicated start cost a container, never a
 	// second registration.
@@ -187,7 +193,7 @@ func (in Registered) apply(t *tx) {
 	r, ok := t.State.runners[in.Runner]
 	switch {
 	case !ok:
-		t.ignore("no runner %s is known", in.Runner)
+		t.ignore("runner %s is not in the ledger", in.Runner)
 	case r.GitHubID != in.GitHubID:
 		r.GitHubID = in.GitHubID
 		r.History = remember(r.History, t.now, "registered", fmt.Sprintf("id %d", r.GitHubID))
@@ -195,7 +201,7 @@ func (in Registered) apply(t *tx) {
 		// The removal was requested while GitHub registered the runner, and could not remove what
 		// did not exist yet. Without a second request the registration would stay at GitHub.
 		if !r.Live() || r.Leaving != "" {
-			t.requestRemoval(r, "registered after it was to go")
+			t.requestRemoval(r, "registered after its removal was requested")
 		}
 	}
 }
@@ -204,6 +210,9 @@ func (in Idle) apply(t *tx) {
 	if r, ok := t.live(in.Runner); ok && r.State == RunnerClaimed {
 		t.transition(&r, RunnerIdle, "")
 		t.setRunner(r)
+		if r.Warm() {
+			delete(t.pauses, t.stationOf(t.groupOfRunner(r)))
+		}
 	}
 }
 
@@ -226,7 +235,7 @@ func (in Busy) apply(t *tx) {
 func (t *tx) busy(r *Runner) {
 	note := ""
 	if r.Leaving != "" {
-		note = "stays, though it was to go: " + r.Leaving
+		note = "busy, so it is not removed: " + r.Leaving
 	}
 	r.Leaving, r.Spare, r.Late = "", false, false
 	t.transition(r, RunnerBusy, note)
@@ -269,7 +278,7 @@ func (in Found) apply(t *tx) {
 		found[name] = true
 		switch r, ok := t.State.runners[name]; {
 		case !ok || !r.Live():
-			t.emit(RemoveRunner{Runner: name, Force: true, Reason: "a container without a runner", Scope: r.Scope})
+			t.emit(RemoveRunner{Runner: name, Force: true, Reason: "no runner belongs to this container", Scope: r.Scope})
 		case r.Started.IsZero():
 			Started{Runner: name}.apply(t)
 		}
@@ -331,12 +340,14 @@ func (t *tx) end(r Runner, why string) {
 	t.transition(&r, RunnerGone, r.Reason)
 	t.setRunner(r)
 	if !ran && !r.Claimed.IsZero() && r.Leaving == "" {
-		t.requestRemoval(r, "its registration may be left") // GitHub removes it only after a job
+		t.requestRemoval(r, "its registration may remain") // GitHub removes it only after a job
 	}
 	j, ok := t.State.jobs[r.MadeFor]
 	switch {
 	case ran:
 		t.scheduleCheck(r.Runs)
+	case r.Warm():
+		t.pauseWarm(r)
 	case !ok || j.State != JobQueued || r.Spare:
 	case ignored:
 		t.ignored(j, r)

@@ -14,7 +14,14 @@ import (
 // every input, so no input has to know its consequences.
 func (t *tx) plan() {
 	t.removeSurplus()
+	t.removeWarm()
 	t.addRunners()
+	if blocked := t.blocked(); len(blocked) > 0 {
+		t.makeRoom(blocked)
+		t.addRunners() // in place of warm runners that did not exist yet
+	} else {
+		t.addWarmRunners()
+	}
 }
 
 // removeSurplus removes useless runners: first those that are about to claim a job that is not
@@ -29,7 +36,7 @@ func (t *tx) removeSurplus() {
 		if other, ok := t.unservedJobFor(r); ok {
 			t.reassign(r, other)
 		} else {
-			t.remove(r, fmt.Sprintf("job %s needs it no more", r.MadeFor), true)
+			t.remove(r, fmt.Sprintf("job %s no longer needs it", r.MadeFor), true)
 		}
 	}
 	for _, k := range t.oversupplied() {
@@ -37,7 +44,7 @@ func (t *tx) removeSurplus() {
 			if t.full() {
 				return
 			}
-			t.remove(r, "more runners than jobs for them", true)
+			t.remove(r, "more runners than queued jobs", true)
 		}
 	}
 }
@@ -67,7 +74,7 @@ func (t *tx) reassignable(key JobKey) bool {
 
 // reassign makes r, which has not claimed, the runner of j.
 func (t *tx) reassign(r Runner, j Job) {
-	r.History = remember(r.History, t.now, "reassigned", fmt.Sprintf("to job %s: %s needs it no more", j.Key, r.MadeFor))
+	r.History = remember(r.History, t.now, "reassigned", fmt.Sprintf("to job %s: %s no longer needs it", j.Key, r.MadeFor))
 	// r has not registered yet, so it registers for j.
 	r.MadeFor, r.Scope = j.Key, j.Scope
 	t.setRunner(r)
@@ -126,7 +133,7 @@ func (t *tx) nextJob() (best queueEntry, found bool) {
 			continue
 		}
 		for key, p := range g.unserved {
-			if !t.ready(p) {
+			if !t.needsOwn(k, p) {
 				continue
 			}
 			share := t.liveByRepository[key.Repository]
@@ -170,7 +177,7 @@ func (t *tx) starved() bool {
 			continue
 		}
 		for _, p := range g.unserved {
-			if t.ready(p) && t.since(p.queued) > t.limits.Patience {
+			if t.needsOwn(k, p) && t.since(p.queued) > t.limits.Patience {
 				return true
 			}
 		}

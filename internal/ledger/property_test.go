@@ -29,6 +29,8 @@ func worldLimits(pick func(int) int) ledger.Limits {
 	l.Pools[0].Max = []int{0, 1, 4}[pick(3)]
 	l.Host = []pool.Resources{{}, {CPUs: 4}, {CPUs: 6, Memory: 16 << 30}}[pick(3)]
 	l.Changes = []int{0, 0, 4}[pick(3)]
+	l.Pools[0].Warm = pool.Warm{Runners: pick(3), At: []string{"acme/r0", "acme/r1"}}
+	l.Pools[1].Warm = pool.Warm{Runners: pick(2), At: []string{"acme/r0"}}
 	return l
 }
 
@@ -52,6 +54,7 @@ func TestCalm(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		pick := func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "pick") }
 		w := newWorld(worldLimits(pick), pick, t.Fatalf)
+		w.coolDown()
 		w.label = [][]string{{"linux"}, {"Linux"}}
 		acts := []func(){
 			w.push, w.push, func() { w.deliver(false) }, func() { w.deliver(false) }, func() { w.grant(false) }, func() { w.grant(false) },

@@ -25,7 +25,7 @@ type Runner struct {
 	Name    RunnerName  `json:"runner"`
 	Pool    string      `json:"pool"`
 	Labels  LabelSet    `json:"labels"`
-	MadeFor JobKey      `json:"made_for"` // the job it claims; GitHub may give it another
+	MadeFor JobKey      `json:"made_for"` // the job it claims; GitHub may give it another. Zero for a warm runner
 	Scope   Scope       `json:"scope"`
 	State   RunnerState `json:"state"`
 
@@ -39,6 +39,7 @@ type Runner struct {
 	LastWords string `json:"last_words,omitempty"` // why it is about to end, as its agent reported; "" if it did not
 	Leaving   string `json:"leaving,omitempty"`    // why it has to go; "" if it may stay
 	Spare     bool   `json:"spare,omitempty"`      // it has to go because it is surplus, not because it failed
+	Outdated  bool   `json:"outdated,omitempty"`   // a warm runner from an image that is not current any longer
 	Late      bool   `json:"late,omitempty"`       // it has to go because it missed a deadline
 	Refused   bool   `json:"refused,omitempty"`    // GitHub refused to register it
 	Outside   bool   `json:"outside,omitempty"`    // its end had an external cause that says nothing about its image
@@ -60,6 +61,9 @@ type Runner struct {
 
 // Live reports whether anything of the runner exists or may come to exist.
 func (r Runner) Live() bool { return r.State != RunnerGone && r.State != "" }
+
+// Warm reports whether r was made before there was a job for it.
+func (r Runner) Warm() bool { return r.MadeFor.IsZero() }
 
 // Outcome reports whether the start of r from its image succeeded: well if it listened for jobs;
 // not if it ended earlier, neither by our decision nor by an external cause, or if its container

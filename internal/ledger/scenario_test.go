@@ -354,7 +354,7 @@ func TestScenarios(t *testing.T) {
 				s.Errorf("a busy runner is still to go: %s", r.Leaving)
 			}
 		}},
-		{"registered after it was to go", twoPools(), func(s *story) {
+		{"registered after its removal was requested", twoPools(), func(s *story) {
 			s.is(queued(1), "+i-small-1-1-1")
 			s.is(ledger.Starting{Runner: "i-small-1-1-1"})
 			s.is(ledger.Claim{Runner: "i-small-1-1-1"})

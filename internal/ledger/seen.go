@@ -98,12 +98,12 @@ func (t *tx) doubt(key JobKey, reported JobState) {
 	j := t.State.jobs[key]
 	at := t.now.Add(t.limits.Settle)
 	if j.State.begun() || !j.CheckAt.IsZero() && !at.Before(j.CheckAt) && t.now.Before(j.CheckAt) {
-		t.ignore("job %s is %s: GitHub is asked whether it is %s again", key, j.State, reported)
+		t.ignore("job %s is %s: asking GitHub whether it is %s again", key, j.State, reported)
 		return
 	}
-	t.emit(CheckJob{Job: key, Scope: j.Scope, Reason: fmt.Sprintf("%s, and told that it is %s", j.State, reported)})
+	t.emit(CheckJob{Job: key, Scope: j.Scope, Reason: fmt.Sprintf("%s, but reported as %s", j.State, reported)})
 	j.CheckAt = at // asks again if no answer comes
-	j.History = remember(j.History, t.now, "in doubt", fmt.Sprintf("told that it is %s: asking GitHub", reported))
+	j.History = remember(j.History, t.now, "in doubt", fmt.Sprintf("reported as %s: asking GitHub", reported))
 	t.setJob(j)
 }
 

@@ -17,6 +17,7 @@ type State struct {
 	byAttempt  map[attempt]JobKey // keys by GitHub's own id, which survives a rename of the repository
 	runners    map[RunnerName]Runner
 	unreadable []Unreadable
+	pauses     map[station]pause // after warm runners that failed; not stored: a restart tries at once
 	totals
 }
 
@@ -27,6 +28,7 @@ func NewState(instance string, l Limits) *State {
 	return &State{
 		instance: instance, limits: l.WithDefaults(),
 		jobs: map[JobKey]Job{}, byAttempt: map[attempt]JobKey{}, runners: map[RunnerName]Runner{}, totals: newTotals(),
+		pauses: map[station]pause{},
 	}
 }
 

@@ -24,7 +24,7 @@ func (in Tick) apply(t *tx) {
 func (t *tx) sweepRunner(r Runner) {
 	switch {
 	case r.Leaving != "" && t.since(r.Since) >= t.limits.Leaving:
-		t.end(r, fmt.Sprintf("nothing was heard of its removal for %s", t.limits.Leaving))
+		t.end(r, fmt.Sprintf("its removal was not confirmed within %s", t.limits.Leaving))
 	case r.Leaving != "":
 		if t.requestDue(&r, t.limits.Ask) {
 			t.requestRemoval(r, r.Leaving)
@@ -187,7 +187,7 @@ func (t *tx) checkDue(j Job) bool { return !j.CheckAt.IsZero() && !t.now.Before(
 func (t *tx) check(silent []Job) {
 	slices.SortStableFunc(silent, func(a, b Job) int { return a.CheckAt.Compare(b.CheckAt) })
 	for _, j := range silent[:min(len(silent), t.limits.Checks)] {
-		t.emit(CheckJob{Job: j.Key, Scope: j.Scope, Reason: fmt.Sprintf("%s, and nothing more was heard", j.State)})
+		t.emit(CheckJob{Job: j.Key, Scope: j.Scope, Reason: fmt.Sprintf("%s, without further reports", j.State)})
 		j.CheckAt = t.now.Add(t.maxSilence(j))
 		t.setJob(j)
 	}

@@ -50,6 +50,7 @@ type totals struct {
 	runnersOf        map[JobKey][]RunnerName // runners made for a job, sorted by name
 	liveByPool       map[string]int          // live runners by pool
 	liveByRepository map[string]int          // live runners by repository
+	warm             map[station]int         // warm runners that serve, or will serve, a queued job
 	stale            map[RunnerName]struct{} // unclaimed runners whose job is not queued any longer
 	settled          map[JobKey]struct{}
 	gone             map[RunnerName]struct{}
@@ -58,7 +59,7 @@ type totals struct {
 func newTotals() totals {
 	return totals{
 		groups: map[group]*groupTotals{}, runnersOf: map[JobKey][]RunnerName{},
-		liveByPool: map[string]int{}, liveByRepository: map[string]int{},
+		liveByPool: map[string]int{}, liveByRepository: map[string]int{}, warm: map[station]int{},
 		stale: map[RunnerName]struct{}{}, settled: map[JobKey]struct{}{}, gone: map[RunnerName]struct{}{},
 	}
 }
@@ -95,6 +96,9 @@ func (s *State) countRunner(r Runner, queued bool, sign int) {
 	add(s.liveByPool, r.Pool, sign)
 	add(s.liveByRepository, r.repository(), sign)
 	switch {
+	case r.Warm() && r.supplies(true):
+		add(s.warm, s.stationOf(s.groupOfRunner(r)), sign)
+	case r.Warm():
 	case r.supplies(queued):
 		s.updateGroup(s.groupOfRunner(r), func(t *groupTotals) {
 			t.supply += sign

@@ -26,7 +26,7 @@ func (s *State) Why(j Job, now time.Time) string {
 	case JobCompleted:
 		return "completed: " + cmp.Or(j.note(), "without a conclusion") + failures(j)
 	}
-	return fmt.Sprintf("no job %s is known", j.Key)
+	return fmt.Sprintf("job %s is not in the ledger", j.Key)
 }
 
 func whyHosted(j Job) string {
@@ -61,6 +61,8 @@ func (s *State) whyQueued(j Job, now time.Time) string {
 		return fmt.Sprintf("the next runner starts in %s", lasting(now, j.NotBefore))
 	case g != nil && g.supply >= g.demand:
 		return "GitHub gave this job's runner to another job; an equivalent runner is idle for it"
+	case g != nil && s.warmServe(s.groupOfJob(j)):
+		return fmt.Sprintf("a warm runner of pool %s is there for it: GitHub gives it the job", p.Name)
 	case !s.roomInPool(p):
 		return fmt.Sprintf("pool %s is full: %d of %d", p.Name, s.liveByPool[p.Name], p.Max)
 	case !p.Resources.Fits(s.limits.Host):

@@ -13,6 +13,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/ledger/ledgertest"
+	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
 // A world is a tiny GitHub, with launchers and agents, around a ledger. It knows what is
@@ -260,7 +261,7 @@ func (w *world) claim() {
 		return
 	}
 	for _, other := range w.registered {
-		if r, _ := w.store.State().Runner(ledger.RunnerName(other.name)); r.MadeFor == result.Runner.MadeFor && other.job == nil && r.State != ledger.RunnerGone {
+		if r, _ := w.store.State().Runner(ledger.RunnerName(other.name)); !r.Warm() && r.MadeFor == result.Runner.MadeFor && other.job == nil && r.State != ledger.RunnerGone {
 			w.fail("%s registers for job %s beside %s", m.name, r.MadeFor, other.name)
 		}
 	}
@@ -407,6 +408,7 @@ func portrait(s *ledger.State) string {
 
 // settle lets everything go well from now on and wants all jobs done and nothing left.
 func (w *world) settle() {
+	w.coolDown()
 	limit := w.now.Add(48 * time.Hour)
 	for step := 10 * time.Second; w.now.Before(limit) && !w.quiet(); w.pass(step) {
 		step = min(step+10*time.Second, 4*time.Minute) // a sweep at the end of a long wait is as good as many
@@ -444,6 +446,15 @@ func (w *world) settle() {
 		w.fail("not done after two days: open %d, containers %v, registered %v\n%s",
 			len(w.open), slices.Collect(maps.Keys(w.containers)), slices.Collect(maps.Keys(w.registered)), portrait(w.store.State()))
 	}
+}
+
+// coolDown wants no warm runners from now on.
+func (w *world) coolDown() {
+	w.limit.Pools = slices.Clone(w.limit.Pools)
+	for i := range w.limit.Pools {
+		w.limit.Pools[i].Warm = pool.Warm{}
+	}
+	w.restart()
 }
 
 // redeliver tells of the jobs that GitHub has queued, as the sweep does.

@@ -9,9 +9,9 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// Images are fetched before a job needs them: at start, when pools changed, and again
-// now and then, because a name such as actions-runner:latest moves on, and GitHub refuses
-// runners that are too old. What could not be fetched is tried again sooner.
+// Images are pulled before a job needs them: at startup, when pools change, and periodically,
+// because a name such as actions-runner:latest moves on, and GitHub refuses runners that are too
+// old. Failures are retried sooner.
 const (
 	renewImages = 6 * time.Hour
 	retryImages = time.Minute
@@ -37,7 +37,7 @@ func (m *Machine) fetchImages(ctx context.Context) error {
 	return nil
 }
 
-// imagesOf lists the images of pools, each once.
+// imagesOf returns the images of pools, each once.
 func imagesOf(pools pool.Set) (list []string) {
 	for _, p := range pools {
 		if p.Image != "" && !slices.Contains(list, p.Image) {
@@ -47,8 +47,8 @@ func imagesOf(pools pool.Set) (list []string) {
 	return list
 }
 
-// fetchImage gets an image unless it is there and cannot have changed. One that is there
-// does when its registry is out of reach.
+// fetchImage pulls an image unless it is present and cannot change. If its registry cannot be
+// reached, the present one is used.
 func (m *Machine) fetchImage(ctx context.Context, image string) error {
 	if isFixed(image) {
 		return m.engine.Pull(ctx, image, m.logPull)
@@ -69,8 +69,8 @@ func (m *Machine) logPull(image, step string) {
 	m.config.Log.Debug("pulling image", "image", image, "step", step)
 }
 
-// isFixed reports whether a name stands for one image for ever, or for one of this
-// host, which no registry has.
+// isFixed reports whether a name always means the same image, or one of this host that no registry
+// has.
 func isFixed(image string) bool {
 	return strings.Contains(image, "sha256:") || strings.HasPrefix(image, "localhost/")
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/disk"
 )
 
-// controlClient speaks to the socket in the folder state.
+// controlClient returns a client of the control socket in the folder state.
 func controlClient(state string) *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,

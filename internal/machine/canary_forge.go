@@ -17,11 +17,10 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// A canary at the forge is one job in a repository of the user's, which runs on a runner
-// that is made for it and for nothing else: its only label has a name of its own. The
-// ledger knows nothing of either.
+// A canary at the forge is one job in a repository of the user, on a runner made for it alone: its
+// only label is unique. The ledger knows neither.
 const (
-	ForgeCanaryFile   = "mayfly-canary.yml" // the workflow, of which docs/image.md has the text
+	ForgeCanaryFile   = "mayfly-canary.yml" // the workflow, whose text is in docs/image.md
 	forgeCanaryInput  = "runner"            // its input: the label
 	forgeCanaryWithin = 10 * time.Minute
 )
@@ -32,13 +31,13 @@ func (m *Machine) tryAtForge(ctx context.Context, candidate image.Image) (err er
 	defer cancel()
 	name := "canary-" + strings.ToLower(rand.Text()[:10])
 	c := &soloClaim{permit: claim.Permit{Job: "canary", Scope: m.config.Image.Canary, Labels: []string{name}, Group: 1, TotalLimit: forgeCanaryWithin}}
-	desk, err := claim.New(claim.Config{Dir: filepath.Join(m.config.State, "canary"), Ledger: c, Forge: m.joins.ClaimForge(), Log: m.config.Log})
+	sockets, err := claim.New(claim.Config{Dir: filepath.Join(m.config.State, "canary"), Ledger: c, Forge: m.pipeline.ClaimForge(), Log: m.config.Log})
 	if err != nil {
 		return err
 	}
 	defer m.fleet.Lend(name)()
-	defer func() { err = errors.Join(err, m.endForgeCanary(context.WithoutCancel(ctx), desk, name)) }()
-	dir, err := desk.Open(name)
+	defer func() { err = errors.Join(err, m.endForgeCanary(context.WithoutCancel(ctx), sockets, name)) }()
+	dir, err := sockets.Open(name)
 	if err != nil {
 		return err
 	}
@@ -46,7 +45,7 @@ func (m *Machine) tryAtForge(ctx context.Context, candidate image.Image) (err er
 	if err != nil {
 		return err
 	}
-	if err := m.joins.Forge.Dispatch(ctx, m.config.Image.Canary, ForgeCanaryFile, map[string]string{forgeCanaryInput: name}); err != nil {
+	if err := m.pipeline.Forge.Dispatch(ctx, m.config.Image.Canary, ForgeCanaryFile, map[string]string{forgeCanaryInput: name}); err != nil {
 		return err
 	}
 	spec := fleet.SpecOf(p)
@@ -61,7 +60,7 @@ func (m *Machine) tryAtForge(ctx context.Context, candidate image.Image) (err er
 	return m.judgeForgeCanary(ctx, name, exit, c.last())
 }
 
-// canaryPool is the first pool whose runners start from images like the candidate.
+// canaryPool returns the first pool whose runners start from built images.
 func (m *Machine) canaryPool() (pool.Pool, error) {
 	for _, p := range m.pools() {
 		if p.Image == "" {
@@ -71,9 +70,9 @@ func (m *Machine) canaryPool() (pool.Pool, error) {
 	return pool.Pool{}, errors.New("no pool starts runners from built images any more")
 }
 
-// judgeForgeCanary asks the forge how the job ended that a runner had.
+// judgeForgeCanary asks the forge for the conclusion of the runner's job.
 func (m *Machine) judgeForgeCanary(ctx context.Context, name string, exit fleet.Exit, words string) error {
-	job, err := m.joins.Forge.JobFor(ctx, m.config.Image.Canary, name)
+	job, err := m.pipeline.Forge.JobFor(ctx, m.config.Image.Canary, name)
 	switch {
 	case err != nil:
 		return err
@@ -85,20 +84,20 @@ func (m *Machine) judgeForgeCanary(ctx context.Context, name string, exit fleet.
 	return fmt.Errorf("canary in %s: the job ended with %s: %s", m.config.Image.Canary, job.Conclusion, job.URL)
 }
 
-// endForgeCanary leaves nothing behind: no container, registration, claim, and no job that
-// waits for a runner which will not come.
-func (m *Machine) endForgeCanary(ctx context.Context, desk *claim.Desk, name string) error {
+// endForgeCanary leaves nothing behind: no container, registration or claim, and no job waiting for
+// a runner that will not come.
+func (m *Machine) endForgeCanary(ctx context.Context, sockets *claim.SocketServer, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	errs := []error{m.launcher.Stop(ctx, name, 10*time.Second), desk.Close(name), desk.Shutdown(ctx)}
+	errs := []error{m.launcher.Stop(ctx, name, 10*time.Second), sockets.Close(name), sockets.Shutdown(ctx)}
 	scope, err := github.ParseScope(m.config.Image.Canary)
 	if err == nil {
-		err = m.joins.Forge.ForgetRunner(ctx, scope, name)
+		err = m.pipeline.Forge.ForgetRunner(ctx, scope, name)
 	}
 	errs = append(errs, err)
-	job, err := m.joins.Forge.JobFor(ctx, m.config.Image.Canary, name)
+	job, err := m.pipeline.Forge.JobFor(ctx, m.config.Image.Canary, name)
 	if err == nil && job.Conclusion == "" {
-		err = m.joins.Forge.CancelRun(ctx, m.config.Image.Canary, job.RunID)
+		err = m.pipeline.Forge.CancelRun(ctx, m.config.Image.Canary, job.RunID)
 	}
 	if !errors.Is(err, github.ErrNotFound) { // it never came to be
 		errs = append(errs, err)
@@ -106,13 +105,13 @@ func (m *Machine) endForgeCanary(ctx context.Context, desk *claim.Desk, name str
 	return errors.Join(errs...)
 }
 
-// A soloClaim is the ledger of one runner: it may claim, until it has.
+// A soloClaim is the ledger of a single runner, which may claim until it is registered.
 type soloClaim struct {
 	permit claim.Permit
 
 	mu         sync.Mutex
 	registered bool   // guarded by mu
-	words      string // the agent's last; guarded by mu
+	words      string // the agent's last words; guarded by mu
 }
 
 // Claim implements claim.Ledger.

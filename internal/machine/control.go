@@ -17,25 +17,24 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/disk"
 )
 
-// Commands that read open the database beside mayfly up. Those that change it cannot,
-// because it has one writer: they ask that writer, over a unix socket in the state
-// folder that only its owner can use. Where no mayfly up runs, the command opens the
-// database itself, serves that socket for as long as it takes, and asks itself. So
-// there is one way for a change to be made.
+// Commands that read open the database while mayfly up runs. Those that change it cannot, because
+// it has one writer: they ask that writer over a unix socket in the state folder, which only its
+// owner can use. If mayfly up does not run, the command opens the database itself, serves that
+// socket for as long as it needs, and asks itself. So there is one way to make a change.
 
-// ControlName is the socket in the state folder.
+// ControlName is the name of the socket in the state folder.
 const ControlName = "control.sock"
 
-// MaxOrder bounds what a command may ask for in one request, in bytes.
+// MaxOrder bounds one order, in bytes.
 const MaxOrder = 8 << 20
 
-// orders are what commands may ask for.
+// orders serves the orders of commands.
 func (m *Machine) orders() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /dlq/retry", order(m.bus.Retry))
 	mux.Handle("POST /dlq/drop", order(m.bus.Drop))
 	mux.Handle("POST /events", order(m.put))
-	mux.Handle("POST /image", order(m.images.order))
+	mux.Handle("POST /image", order(m.images.watch.Order))
 	mux.Handle("POST /quarantine/release", order(m.release))
 	mux.Handle("POST /quarantine/drop", order(m.bus.DropQuarantined))
 	mux.HandleFunc("POST /logs", m.logs)
@@ -46,7 +45,7 @@ func (m *Machine) orders() http.Handler {
 	return mux
 }
 
-// stopServing ends mayfly up, as SIGTERM does: runners that are at work go on.
+// stopServing ends mayfly up like SIGTERM: runners keep running.
 func (m *Machine) stopServing(context.Context, struct{}) (struct{}, error) {
 	if m.stop == nil {
 		return struct{}{}, errors.New("no mayfly up runs here")
@@ -56,12 +55,12 @@ func (m *Machine) stopServing(context.Context, struct{}) (struct{}, error) {
 	return struct{}{}, nil
 }
 
-// A complaint is the answer to an order that could not be carried out.
+// A complaint is the answer to an order that failed.
 type complaint struct {
 	Error string `json:"error"`
 }
 
-// order makes a handler of what does the work: JSON in, JSON out.
+// order returns a handler that calls do: JSON in, JSON out.
 func order[In, Out any](do func(context.Context, In) (Out, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var in In
@@ -81,7 +80,7 @@ func order[In, Out any](do func(context.Context, In) (Out, error)) http.Handler 
 	})
 }
 
-// reply answers an order. Who is gone hears nothing, and can ask again.
+// reply answers an order. A caller that is gone can ask again.
 func reply(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
@@ -97,8 +96,7 @@ func (m *Machine) serveControl(ctx context.Context) error {
 	return m.carryOut(ctx, l)
 }
 
-// carryOut carries out what is asked for over l until ctx ends, then lets what is
-// under way finish.
+// carryOut carries out the orders that arrive on l until ctx ends, then finishes those under way.
 func (m *Machine) carryOut(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
 		Handler: m.orders(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
@@ -107,8 +105,8 @@ func (m *Machine) carryOut(ctx context.Context, l net.Listener) error {
 	return serveUntil(ctx, server, l)
 }
 
-// controlSocket is the address of the socket in the folder state. It goes through an
-// open folder, because a unix socket's path may have 107 bytes only.
+// controlSocket returns the address of a socket in the folder state. It goes through the open
+// folder, because the path of a unix socket is limited to 107 bytes.
 func controlSocket(state, name string) (address string, folder *os.File, err error) {
 	if folder, err = os.Open(state); err != nil {
 		return "", nil, err
@@ -116,9 +114,9 @@ func controlSocket(state, name string) (address string, folder *os.File, err err
 	return fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), name), folder, nil
 }
 
-// listenControl makes the socket, in place of one that an earlier process left: the
-// lock of the database says that none uses it. It has its name once only its owner
-// can connect.
+// listenControl creates the socket, replacing one of an earlier process: the lock of the database
+// guarantees that no other process uses it. It gets its name only after its mode allows the owner
+// alone to connect.
 func listenControl(state string) (net.Listener, error) {
 	const fresh = "." + ControlName
 	if err := os.RemoveAll(filepath.Join(state, fresh)); err != nil {
@@ -133,7 +131,7 @@ func listenControl(state string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the control socket: %w", err)
 	}
-	l.SetUnlinkOnClose(false) // by then it may be another's
+	l.SetUnlinkOnClose(false) // by then the name may be another process's socket
 	path := filepath.Join(state, fresh)
 	if err := errors.Join(os.Chmod(path, 0o600), os.Rename(path, filepath.Join(state, ControlName))); err != nil {
 		return nil, errors.Join(err, l.Close())
@@ -141,8 +139,8 @@ func listenControl(state string) (net.Listener, error) {
 	return l, nil
 }
 
-// A StandIn does what mayfly up would do for the commands that change the database, and
-// nothing else of what it does, until it is closed.
+// A StandIn carries out the orders that change the database while mayfly up does not run, until it
+// is closed.
 type StandIn struct {
 	Bus     *bus.Bus
 	DB      *disk.DB
@@ -153,7 +151,7 @@ type StandIn struct {
 	ended   chan error
 }
 
-// OpenStandIn opens the database of a state folder that no mayfly up uses, and takes orders.
+// OpenStandIn opens the database of a state folder that no mayfly up uses, and serves orders.
 func OpenStandIn(ctx context.Context, s Config) (*StandIn, error) {
 	m := newMachine(s)
 	if err := m.openStore(ctx); err != nil {
@@ -169,13 +167,13 @@ func OpenStandIn(ctx context.Context, s Config) (*StandIn, error) {
 	return in, nil
 }
 
-// Close lets what is under way finish.
+// Close finishes orders under way and closes the database.
 func (s *StandIn) Close() error {
 	s.stop()
 	return errors.Join(<-s.ended, s.machine.Close())
 }
 
-// StateFiles are what is in a state folder, by patterns: what mayfly made.
+// StateFiles returns patterns of everything that mayfly creates in a state folder.
 func StateFiles() []string {
 	return []string{DatabaseName + "*", ControlName, "." + ControlName, "claims", "runners", "canary", "archives", "podman.sock"}
 }

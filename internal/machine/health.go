@@ -14,14 +14,14 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github"
 )
 
-// The parts that a machine needs to be ready.
+// The parts that a ready machine needs.
 const (
-	partDatabase = "database" // a delivery can be kept
+	partDatabase = "database" // a delivery can be stored
 	partLauncher = "launcher" // a runner can be started
-	partForge    = "github"   // GitHub answers, and takes the credential
+	partForge    = "github"   // GitHub answers, and accepts the credential
 )
 
-// How often parts are looked at. A look costs one small write, one ping, one call of GitHub's.
+// Intervals of the checks. A check costs one small write, one ping or one GitHub call.
 const (
 	databaseEvery = 10 * time.Second
 	launcherEvery = 15 * time.Second
@@ -29,7 +29,8 @@ const (
 	lookLimit     = 10 * time.Second
 )
 
-// A vital is how a part stands, or a loop. It is shown to strangers: its words are of this file, never those of an error.
+// A vital is the state of a part or loop. Anybody can read it, so its words are those of this file,
+// never those of an error.
 type vital struct {
 	Name  string    `json:"name"`
 	OK    bool      `json:"ok"`
@@ -37,32 +38,32 @@ type vital struct {
 	Since time.Time `json:"since"`
 }
 
-// vitals are what /healthz and /readyz tell. The zero value is ready.
+// vitals are what /healthz and /readyz report. The zero value is ready for use.
 type vitals struct {
 	mu    sync.Mutex
-	parts map[string]vital // under mu; by name
-	loops map[string]*loop // under mu; by what they do
+	parts map[string]vital // by name; guarded by mu
+	loops map[string]*loop // by what they do; guarded by mu
 }
 
-// A loop is to turn within limit.
+// A loop has to complete a round within limit.
 type loop struct {
-	limit  time.Duration
-	turned time.Time
+	limit time.Duration
+	last  time.Time // end of the last round
 }
 
-// turn notes that the loop of that name, which turns each period, has turned.
-func (v *vitals) turn(name string, period time.Duration) {
+// beat records that the loop called name, which runs every period, completed a round.
+func (v *vitals) beat(name string, period time.Duration) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.loops == nil {
 		v.loops = map[string]*loop{}
 	}
-	v.loops[name] = &loop{limit: patience(period), turned: time.Now()}
+	v.loops[name] = &loop{limit: patience(period), last: time.Now()}
 }
 
-// patience is how long a loop that turns each period may take for one turn. One that turns every few minutes
-// asks GitHub for much: three days of deliveries are a thousand pages where there are many, and
-// a start would have it begin with the first again.
+// patience is how long one round may take of a loop that runs every period. A loop of minutes makes
+// many GitHub calls: three days of deliveries may be a thousand pages, and a restart would begin
+// with the first page again.
 func patience(period time.Duration) time.Duration {
 	if period < time.Minute {
 		return max(10*period, time.Minute)
@@ -70,7 +71,7 @@ func patience(period time.Duration) time.Duration {
 	return max(10*period, time.Hour)
 }
 
-// set notes how a part stands, and reports whether that is news.
+// set records the state of a part, and reports whether that is news.
 func (v *vitals) set(name string, ok bool, state string) (news bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -84,13 +85,13 @@ func (v *vitals) set(name string, ok bool, state string) (news bool) {
 	return true
 }
 
-// alive tells of the loops.
+// alive returns the states of the loops.
 func (v *vitals) alive() (all []vital) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for name, l := range v.loops {
-		s := vital{name, true, "turns", l.turned.UTC()}
-		if time.Since(l.turned) > l.limit {
+		s := vital{name, true, "turns", l.last.UTC()}
+		if time.Since(l.last) > l.limit {
 			s.OK, s.State = false, "stands still"
 		}
 		all = append(all, s)
@@ -99,7 +100,7 @@ func (v *vitals) alive() (all []vital) {
 	return all
 }
 
-// ready tells of the parts; of one when it is named.
+// ready returns the states of the parts, or only of the named one.
 func (v *vitals) ready(only string) (all []vital) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -115,7 +116,7 @@ func (v *vitals) ready(only string) (all []vital) {
 	return all
 }
 
-// routes are what probes ask.
+// routes adds the endpoints for probes.
 func (v *vitals) routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { tellVitals(w, "loops", v.alive()) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { tellVitals(w, "parts", v.ready("")) })
@@ -129,7 +130,7 @@ func (v *vitals) routes(mux *http.ServeMux) {
 	})
 }
 
-// tellVitals answers 200 when all is well, and 503 otherwise.
+// tellVitals answers 200 if all is well, and 503 otherwise.
 func tellVitals(w http.ResponseWriter, what string, all []vital) {
 	ok := !slices.ContainsFunc(all, func(s vital) bool { return !s.OK })
 	status := http.StatusOK
@@ -139,7 +140,7 @@ func tellVitals(w http.ResponseWriter, what string, all []vital) {
 	reply(w, status, map[string]any{"ok": ok, what: all})
 }
 
-// watchParts looks at the parts until ctx ends.
+// watchParts checks the parts until ctx ends.
 func (m *Machine) watchParts(ctx context.Context, group interface{ Go(func() error) }) {
 	for name, look := range m.looks() {
 		group.Go(func() error {
@@ -153,7 +154,7 @@ func (m *Machine) watchParts(ctx context.Context, group interface{ Go(func() err
 	}
 }
 
-// A look finds out how a part stands; hint is for its errors.
+// A look checks a part; hint is for its errors.
 type look struct {
 	period time.Duration
 	do     func(context.Context) error
@@ -164,11 +165,11 @@ func (m *Machine) looks() map[string]look {
 	return map[string]look{
 		partDatabase: {databaseEvery, m.db.Probe, "make room where state: in the configuration is, and see that mayfly may write there"},
 		partLauncher: {launcherEvery, m.probeLauncher, "start the container engine: systemctl start podman.socket, or docker"},
-		partForge:    {forgeEvery, m.joins.Forge.Check, "mayfly config check looks at the credential; curl -sI tells whether this machine reaches GitHub"},
+		partForge:    {forgeEvery, m.pipeline.Forge.Check, "mayfly config check looks at the credential; curl -sI tells whether this machine reaches GitHub"},
 	}
 }
 
-// notice looks at a part, and says so when it stands otherwise than before.
+// notice checks a part, and logs a change of its state.
 func (m *Machine) notice(ctx context.Context, name string, l look) {
 	err := l.do(ctx)
 	if ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled) {
@@ -183,14 +184,14 @@ func (m *Machine) notice(ctx context.Context, name string, l look) {
 	}
 }
 
-// stateOf puts what came of a look into words.
+// stateOf returns the words for the result of a check.
 func stateOf(err error) (state string, ok bool) {
 	var limited *github.RateLimited
 	switch {
 	case err == nil:
 		return "works", true
 	case errors.As(err, &limited):
-		return "limits calls", true // it has taken the credential
+		return "limits calls", true // so it has accepted the credential
 	case errors.Is(err, disk.ErrFull):
 		return "disk full", false
 	case errors.Is(err, github.ErrUnauthorized):
@@ -201,7 +202,7 @@ func stateOf(err error) (state string, ok bool) {
 	return "fails", false
 }
 
-// probeLauncher asks the engine whether it is there; a sandbox needs nobody.
+// probeLauncher pings the engine; a sandbox needs no daemon.
 func (m *Machine) probeLauncher(ctx context.Context) error {
 	if m.engine == nil {
 		return nil

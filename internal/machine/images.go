@@ -18,23 +18,23 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// images joins the image catalog to the machine: launches use what is current, and how
-// runners start is told to the catalog. What the catalog asks for is done in imagework.go.
+// images joins the image catalog to the machine: launches use the current image, and the outcomes
+// of starts are reported to the catalog. Its effects are carried out in imagework.go.
 type images struct {
 	m       *Machine
 	store   *imagesqlite.Catalog
 	watch   *watch.Watch
 	feed    release.Feed
-	builder *imageengine.Builder // nil where there is no engine
+	builder *imageengine.Builder // nil without an engine
 
 	mu      sync.Mutex
 	current image.Digest // in force; guarded by mu
 }
 
-// openCatalog opens the catalog in the machine's database, and reads what is in force.
+// openCatalog opens the catalog in the machine's database, and reads which image is current.
 func (m *Machine) openCatalog(ctx context.Context) (err error) {
 	i := &images{m: m, feed: release.Feed{URL: m.config.Image.Feed}}
-	every := time.Hour - time.Duration(rand.Text()[0]%16)*30*time.Second // not all of the world at once
+	every := time.Hour - time.Duration(rand.Text()[0]%16)*30*time.Second // spreads the requests of all machines in the world
 	i.store, err = imagesqlite.Open(ctx, m.db, imagesqlite.Config{
 		Settings: func() image.Settings {
 			return image.Settings{Keep: m.config.Image.Keep, Every: every, Off: !i.wanted()}
@@ -56,8 +56,7 @@ func (m *Machine) openCatalog(ctx context.Context) (err error) {
 	return nil
 }
 
-// wanted reports whether images are to be looked after: a pool has none of its own, and
-// there is an engine to build and keep them.
+// wanted reports whether images are built: there is an engine, and a pool without its own image.
 func (i *images) wanted() bool {
 	if !i.m.config.Image.Watch || i.builder == nil {
 		return false
@@ -70,12 +69,12 @@ func (i *images) wanted() bool {
 	return false
 }
 
-// openBuilder opens what builds images, on the engine that runs runners.
+// openBuilder opens the builder of images, on the engine that runs runners.
 func (m *Machine) openBuilder(ctx context.Context) (err error) {
 	if m.engine == nil || !m.config.Image.Watch {
 		return nil
 	}
-	if _, err := m.config.Image.Open(); err != nil { // it is read again when it is built
+	if _, err := m.config.Image.Open(); err != nil { // a check only: every build reads it again
 		return err
 	}
 	if m.images.builder, err = imageengine.New(ctx, m.engineSocket); err != nil {
@@ -85,7 +84,7 @@ func (m *Machine) openBuilder(ctx context.Context) (err error) {
 	return nil
 }
 
-// run looks after images until ctx ends.
+// run watches and builds images until ctx ends.
 func (i *images) run(ctx context.Context) error {
 	if i.builder == nil {
 		return nil
@@ -96,7 +95,7 @@ func (i *images) run(ctx context.Context) error {
 	return i.watch.Run(ctx)
 }
 
-// sourced reads the source anew and tells the catalog what it is.
+// sourced reads the source and reports its revision to the catalog.
 func (i *images) sourced(ctx context.Context) error {
 	if i.builder == nil {
 		return nil
@@ -109,8 +108,7 @@ func (i *images) sourced(ctx context.Context) error {
 	return err
 }
 
-// imageOf returns the image of a pool's runners: its own, or the current one; "" where
-// they need none.
+// imageOf returns the image of a pool's runners: its own, or the current one; "" if they need none.
 func (i *images) imageOf(ctx context.Context, p pool.Pool) (string, error) {
 	switch {
 	case i.m.engine == nil:
@@ -134,8 +132,8 @@ func (i *images) imageOf(ctx context.Context, p pool.Pool) (string, error) {
 	return "", errors.New("no image is current yet: " + c.Next(time.Now()))
 }
 
-// emit puts what people should know of images on the bus, for rules of their own, in the
-// transaction in which it was decided.
+// emit publishes alarms and promotions for the configuration's rules, in the transaction in which
+// they were decided.
 func (i *images) emit(tx *disk.Tx, effects []image.Effect) error {
 	for _, e := range effects {
 		var kind string

@@ -40,7 +40,7 @@ func TestStartFailuresRollBack(t *testing.T) {
 	t.Cleanup(func() { must(t, m.Close()) })
 	must(t, m.openStore(ctx))
 	var err error
-	m.desk, err = claim.New(claim.Config{Dir: filepath.Join(t.TempDir(), "c"), Ledger: m.joins.ClaimLedger(""), Forge: m.joins.ClaimForge(), Log: log})
+	m.sockets, err = claim.New(claim.Config{Dir: filepath.Join(t.TempDir(), "c"), Ledger: m.pipeline.ClaimLedger(""), Forge: m.pipeline.ClaimForge(), Log: log})
 	must(t, err)
 	m.engine, m.fleet = &engine.Launcher{}, fleet.New(fleet.Config{Launcher: from, Exited: m.exited})
 	t.Cleanup(m.fleet.Close)
@@ -49,7 +49,7 @@ func TestStartFailuresRollBack(t *testing.T) {
 	wanted := func() ledger.WantRunner { // by a job that is queued
 		t.Helper()
 		jobs++
-		result, err := m.joins.Ledger.Apply(ctx, ledger.JobSeen{Job: event.WorkflowJob{Action: event.ActionQueued, Repository: "acme/web", ID: jobs, Attempt: 1, Labels: []string{"linux"}}})
+		result, err := m.pipeline.Ledger.Apply(ctx, ledger.JobSeen{Job: event.WorkflowJob{Action: event.ActionQueued, Repository: "acme/web", ID: jobs, Attempt: 1, Labels: []string{"linux"}}})
 		must(t, err)
 		return result.Effects[0].(ledger.WantRunner)
 	}
@@ -76,7 +76,7 @@ func TestStartFailuresRollBack(t *testing.T) {
 	for range 4 {
 		name := wanted().Runner
 		for _, in := range []ledger.Input{ledger.Starting{Runner: name, Image: "sha256:a"}, ledger.Started{Runner: name}, ledger.Claim{Runner: name}, ledger.Idle{Runner: name}} {
-			_, err := m.joins.Ledger.Apply(ctx, in)
+			_, err := m.pipeline.Ledger.Apply(ctx, in)
 			must(t, err)
 		}
 	}

@@ -19,7 +19,7 @@ import (
 	imagesource "github.com/mayfly-ci/mayfly/internal/image/source"
 )
 
-// ImageConfig is what an image is built from, besides a release of the runner.
+// An ImageConfig is what an image is built from, besides a release of the runner.
 type ImageConfig struct {
 	config.Image
 	Sockets []string
@@ -28,24 +28,15 @@ type ImageConfig struct {
 }
 
 // Open returns the source of images.
-func (s ImageConfig) Open() (imagesource.Source, error) {
-	if s.Source == "" {
-		return imagesource.Embedded(), nil
-	}
-	opened, err := imagesource.Open(s.Source)
-	if err != nil {
-		return opened, cli.Usage(err, "mayfly image eject DIR writes one to begin with")
-	}
-	return opened, nil
-}
+func (s ImageConfig) Open() (imagesource.Source, error) { return imagesource.Open(s.Source) }
 
-// Fetcher gets archives of GitHub's runner into the state folder, and tells of it unless
-// progress is nil.
+// Fetcher returns what downloads archives of GitHub's runner into the state folder, and reports to
+// progress unless that is nil.
 func (s ImageConfig) Fetcher(progress func(got, total int64)) archive.Fetcher {
 	return archive.Fetcher{Base: cmp.Or(s.Downloads, archive.Downloads), Dir: filepath.Join(s.State, "archives"), Progress: progress}
 }
 
-// Revision says what an image is built from besides the runner: the files, and what the
+// Revision identifies what an image is built from besides the runner: the files, and what the
 // configuration changes.
 func (s ImageConfig) Revision(files imagesource.Source) string {
 	if s.Base == "" && !s.Docker && len(s.Packages) == 0 {
@@ -55,15 +46,15 @@ func (s ImageConfig) Revision(files imagesource.Source) string {
 	return files.Revision + "+" + hex.EncodeToString(sum[:])[:6]
 }
 
-// Request asks for an image of what s says.
+// Request returns the request for an image that s describes.
 func (s ImageConfig) Request(files imagesource.Source, agent string, runner archive.File, log io.Writer) imageengine.Request {
 	return imageengine.Request{
 		Source: files, Agent: agent, Runner: runner, Base: s.Base, Packages: s.Packages, Docker: s.Docker, Proxy: s.Proxy, Log: log,
 	}
 }
 
-// Builder returns what builds and keeps images, on an engine that answers or on
-// Podman, served until it is closed.
+// Builder returns a builder of images, on an engine that answers or on Podman, whose API is served
+// until close is called.
 func (s ImageConfig) Builder(ctx context.Context) (_ *imageengine.Builder, close func() error, err error) {
 	dir, err := os.MkdirTemp("", "mayfly-image-")
 	if err != nil {

@@ -2,7 +2,6 @@ package machine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -15,13 +14,13 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
-// check is the watch's Check.
+// check implements the watch's Check.
 func (i *images) check(ctx context.Context, e image.CheckRelease) []image.Input {
-	return i.m.joins.CheckRelease(ctx, i.feed, e)
+	return i.m.pipeline.CheckRelease(ctx, i.feed, e)
 }
 
-// build is the watch's Build: the archive of a release, as its checksum says, becomes an
-// image in the engine's store, with the source as it is now.
+// build implements the watch's Build: an image of the release's archive, verified by its checksum,
+// and of the present source.
 func (i *images) build(ctx context.Context, e image.BuildImage) (image.Digest, error) {
 	s, version, sum := i.m.config.Image, string(e.Release.Version), e.Release.SHA256[runtime.GOARCH]
 	if sum == "" {
@@ -31,7 +30,7 @@ func (i *images) build(ctx context.Context, e image.BuildImage) (image.Digest, e
 	if err != nil {
 		return "", err
 	}
-	if now := s.Revision(files); now != e.Revision { // changed meanwhile: that is to be built
+	if now := s.Revision(files); now != e.Revision { // changed meanwhile: build that instead
 		_, err := i.watch.Apply(ctx, image.Sourced{Revision: now})
 		return "", err
 	}
@@ -43,7 +42,7 @@ func (i *images) build(ctx context.Context, e image.BuildImage) (image.Digest, e
 	return image.Digest(built.Digest), err
 }
 
-// logLines logs what a build prints.
+// logLines logs the output of a build.
 type logLines struct{ log *slog.Logger }
 
 func (l logLines) Write(b []byte) (int, error) {
@@ -51,8 +50,8 @@ func (l logLines) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// try is the watch's Try: a canary job here, and then one at the forge where a
-// repository for it is configured.
+// try implements the watch's Try: a canary job here, and then one at the forge if a repository for
+// it is configured.
 func (i *images) try(ctx context.Context, candidate image.Image) error {
 	if err := i.m.config.Try(ctx, candidate, i.m.engineSocket); err != nil || i.m.config.Image.Canary == "" {
 		return err
@@ -60,20 +59,22 @@ func (i *images) try(ctx context.Context, candidate image.Image) error {
 	return i.m.tryAtForge(ctx, candidate)
 }
 
-// promote is the watch's Promote.
-func (i *images) promote(_ context.Context, e image.PromoteImage) error {
+// promote implements the watch's Promote.
+func (i *images) promote(ctx context.Context, e image.PromoteImage) error {
 	i.mu.Lock()
-	defer i.mu.Unlock()
 	i.current = e.Image.Digest
-	return nil
+	i.mu.Unlock()
+	_, err := i.m.ledger.Apply(ctx, ledger.Promoted{Image: string(e.Image.Digest)})
+	return err
 }
 
-// remove is the watch's Remove. One that is in use after all is asked for again.
+// remove implements the watch's Remove. The catalog repeats it for an image that turns out to be in
+// use.
 func (i *images) remove(ctx context.Context, digest image.Digest) error {
 	return i.builder.Remove(ctx, string(digest))
 }
 
-// look is the watch's Look.
+// look implements the watch's Look.
 func (i *images) look(ctx context.Context, known []image.Digest) (used, gone []image.Digest, err error) {
 	containers, err := i.m.launcher.List(ctx)
 	if err != nil {
@@ -93,15 +94,15 @@ func (i *images) look(ctx context.Context, known []image.Digest) (used, gone []i
 	return used, gone, nil
 }
 
-// hear tells the catalog of the end of a runner, where that tells of its image.
+// hear reports the end of a runner to the catalog, if it says something about an image.
 func (i *images) hear(ctx context.Context, r ledger.Runner) {
 	if err := i.judge(ctx, pipeline.ImageNews(r)); err != nil {
 		i.m.config.Log.Warn("telling the image catalog of a runner", "runner", r.Name, "err", err)
 	}
 }
 
-// judge gives the catalog news of an image, and with a failed start what the ledger has of
-// others.
+// judge reports news to the catalog; a failed start together with the outcomes of other starts in
+// the ledger.
 func (i *images) judge(ctx context.Context, news image.Input) error {
 	if failed, ok := news.(image.StartFailed); ok {
 		c, err := i.store.Catalog(ctx)
@@ -119,50 +120,7 @@ func (i *images) judge(ctx context.Context, news image.Input) error {
 	return err
 }
 
-// isEngineAnswer reports whether an error is what an engine answered, rather than that it
-// did not.
+// isEngineAnswer reports whether err is an answer of the engine, rather than a failure to get one.
 func isEngineAnswer(err error) bool {
 	return errdefs.IsInvalidArgument(err) || errdefs.IsNotFound(err) || errdefs.IsInternal(err) || errdefs.IsConflict(err) || errdefs.IsPermissionDenied(err)
-}
-
-// learn tells the catalog of an image that it does not know.
-func (i *images) learn(ctx context.Context, built image.Built) error {
-	c, err := i.store.Catalog(ctx)
-	if err != nil {
-		return err
-	}
-	if _, known := c.Find(built.Digest); known {
-		return nil
-	}
-	_, err = i.watch.Apply(ctx, built)
-	return err
-}
-
-// order carries out an order, and returns the digest of the image that is current then.
-func (i *images) order(ctx context.Context, o ImageOrder) (image.Digest, error) {
-	in, err := o.Input()
-	if err != nil {
-		return "", err
-	}
-	if o.Promote != nil && o.Built != nil {
-		if err := i.learn(ctx, *o.Built); err != nil {
-			return "", err
-		}
-	}
-	result, err := i.watch.Apply(ctx, in)
-	if err != nil {
-		return "", err
-	}
-	if result.Reason != "" {
-		return "", errors.New(result.Reason)
-	}
-	c, err := i.store.Catalog(ctx)
-	if err != nil {
-		return "", err
-	}
-	current, _ := c.Current()
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.current = current.Digest // at once, also where nobody looks after images
-	return current.Digest, nil
 }

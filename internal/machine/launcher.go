@@ -21,25 +21,25 @@ const (
 	Sandbox = "sandbox"
 )
 
-// Launch says where runners run.
+// A Launch configures where runners run.
 type Launch struct {
 	Kind     string                  // auto, engine or sandbox
-	Sockets  []string                // where an engine may answer, the first that does is used
-	Named    bool                    // somebody named the socket, and so means an engine
-	Serve    string                  // socket for Podman's API, served by us when none of Sockets answers; "" for not
+	Sockets  []string                // candidates for the engine's socket; the first that answers is used
+	Named    bool                    // a socket was configured, so an engine is required
+	Serve    string                  // socket on which to serve Podman's API if none of Sockets answers; "" to serve none
 	Programs map[string]string       // for the sandbox: host path → path inside
-	Agent    string                  // mayfly-agent on this host
-	Wrap     func(Launcher) Launcher // put around the launcher, to measure it; nil for nothing
+	Agent    string                  // path of mayfly-agent on this host
+	Wrap     func(Launcher) Launcher // wraps the launcher, to measure it; may be nil
 }
 
-// A Launcher is a launcher that can remove all it made.
+// A Launcher is a launcher that can remove everything it made.
 type Launcher interface {
 	fleet.Launcher
 	fleet.LogReader
 	Purge(ctx context.Context) error
 }
 
-// openFleet chooses a launcher and joins it to the rest.
+// openFleet opens the launcher and its fleet.
 func (m *Machine) openFleet(ctx context.Context) (err error) {
 	if m.launcher, err = m.openLauncher(ctx); err != nil {
 		return err
@@ -52,9 +52,9 @@ func (m *Machine) openFleet(ctx context.Context) (err error) {
 	return nil
 }
 
-// openLauncher returns the launcher that the settings name; for auto the engine if one
-// answers, else the sandbox. Who has an engine, or named its socket, means the engine: when
-// it is down that is told, not quietly made up for; a rehearsal makes do.
+// openLauncher returns the configured launcher. Auto means the engine if one answers, and otherwise
+// the sandbox. If an engine is installed, or its socket is configured, auto means the engine: if it is
+// down, that is an error; only a rehearsal falls back.
 func (m *Machine) openLauncher(ctx context.Context) (Launcher, error) {
 	if m.config.Launcher.Kind == Sandbox {
 		return m.openSandbox(ctx)
@@ -115,8 +115,8 @@ func checkForEngine(ctx context.Context, pools pool.Set, check func(context.Cont
 	return nil
 }
 
-// EngineSocket returns where an engine answers: one of sockets, or serve, where Podman's
-// API is served until it is closed; not with an empty serve.
+// EngineSocket returns the socket of an engine that answers: one of sockets, or serve, on which it
+// serves Podman's API until close is called, unless serve is "".
 func EngineSocket(ctx context.Context, sockets []string, serve string) (socket string, close func() error, err error) {
 	socket, err = docker.Find(ctx, sockets...)
 	if err == nil || serve == "" {
@@ -138,12 +138,12 @@ func (m *Machine) openSandbox(ctx context.Context) (*sandbox.Launcher, error) {
 		Agent: m.config.Launcher.Agent, Programs: m.config.Launcher.Programs, Log: m.config.Log,
 	})
 	if err == nil {
-		m.unheld = sandboxLimits(l.Limited()) // it has said so itself
+		m.unheld = sandboxLimits(l.Limited()) // the sandbox has logged it
 	}
 	return l, err
 }
 
-// checkForSandbox finds a pool that the sandbox cannot run.
+// checkForSandbox returns an error if the sandbox cannot run one of pools.
 func checkForSandbox(pools pool.Set) error {
 	for _, p := range pools {
 		if err := sandbox.Check(p); err != nil {
@@ -153,7 +153,7 @@ func checkForSandbox(pools pool.Set) error {
 	return nil
 }
 
-// Refused gives shown, which says that a launcher refused a pool, the hint of that refusal.
+// Refused adds to shown, an error about a pool that a launcher refused, the hint of that refusal.
 func Refused(shown, refusal error) error {
 	if no := (*fleet.Refusal)(nil); errors.As(refusal, &no) {
 		return cli.Usage(shown, "%s", no.Hint)
@@ -161,7 +161,7 @@ func Refused(shown, refusal error) error {
 	return shown
 }
 
-// LauncherName says what runs runners.
+// LauncherName returns the kind of the launcher in use.
 func (m *Machine) LauncherName() string {
 	if m.engine != nil {
 		return Engine

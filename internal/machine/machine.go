@@ -1,10 +1,11 @@
 // Package machine is the whole system on one machine: the stages of the pipeline, joined around one
-// SQLite file. It is the twin of aws/handler; what both join in the same way is in package pipeline.
+// SQLite file. It is the twin of aws/handler; what both have in common is in package pipeline.
 //
-// The arrows between the stages are in rules.go: the machine's own rules as data, and the targets that they
-// name. sweep.go finds what no event told; orders.go has what commands may ask of a running machine, control.go
-// the socket for that and asking.go its other end; health.go and metrics.go tell how it stands, takedown.go
-// removes it. images.go joins the image catalog, imagework.go does what the catalog asks for.
+// rules.go has the arrows between the stages: the machine's own rules as data, and their targets.
+// sweep.go corrects what no event reported. orders.go has what commands may ask of a running
+// machine, control.go the socket for that, and asking.go its client. health.go and metrics.go (with
+// package metrics) report the machine's state, and takedown.go removes it. images.go joins the
+// image catalog, and imagework.go carries out its effects.
 package machine
 
 import (
@@ -37,74 +38,74 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/webhook"
 )
 
-// Config is what a machine is made of, all references resolved.
+// A Config configures a machine, with all references resolved.
 type Config struct {
 	State      string // folder of the database and of the runners
 	Archive    config.Archive
 	Metrics    config.Metrics
-	Outside    Outside        // rules besides the machine's own, and what they lead to
-	Webhook    webhook.Config // Publish, Quarantine, Full and Pools are the machine's
+	Outside    Outside        // the configuration's rules and their targets
+	Webhook    webhook.Config // Publish, Quarantine, Full and Pools are set by the machine
 	Forge      github.Config
-	Enterprise string // where runners are registered at ledger.LevelEnterprise: enterprises/SLUG
-	HookAt     string // whose webhook the sweep looks after; "" for none
-	HookURL    string // the address of that webhook
+	Enterprise string // where runners register at ledger.LevelEnterprise: enterprises/SLUG
+	HookAt     string // owner of the webhook that the sweep checks; "" for none
+	HookURL    string // address of that webhook
 	Launcher   Launch
-	Image      ImageConfig   // of images that are built; none are where watch is off
-	Limits     ledger.Limits // with the pools, and what runners may take of the host together
+	Image      ImageConfig   // for built images; none are built if watch is off
+	Limits     ledger.Limits // pools, and what all runners together may use of the host
 	Version    string        // of mayfly, for the metrics
 	Log        *slog.Logger
 
-	// Try runs a canary job in an image of the engine on socket; only where images are built.
+	// Try runs a canary job in an image of the engine on socket; needed only if images are built.
 	Try func(ctx context.Context, candidate image.Image, socket string) error
 }
 
 // A Machine is the whole system on one machine, joined:
 //
 //	webhook ──▶ bus ──▶ ledger ──▶ bus ──▶ fleet ──▶ agent
-//	                      ▲                            │
-//	                      └───────── claim ◀───────────┘
+//		                    ▲                            │
+//		                    └───────── claim ◀───────────┘
 //
-// What each arrow does is in rules.go, and where AWS does the same, in package pipeline.
+// The arrows are in rules.go, and in package pipeline if AWS has the same.
 type Machine struct {
 	config   Config
 	db       *disk.DB
 	bus      *bus.Bus
 	ledger   observed
-	joins    *pipeline.Pipeline
+	pipeline *pipeline.Pipeline
 	fleet    *fleet.Fleet
 	launcher Launcher
-	engine   *engine.Launcher // nil unless it is the launcher
+	engine   *engine.Launcher // nil if the launcher is the sandbox
 	images   *images
 
-	engineSocket string    // where the engine answers
-	unheld       []Trouble // limits that do not hold
-	desk         *claim.Desk
+	engineSocket string    // of the engine
+	unheld       []Trouble // limits that are not enforced
+	sockets      *claim.SocketServer
 	hook         *webhook.Handler
 	closers      []func() error // in the order of opening
 	schemas      *registry.Discoverer
 	vitals       vitals
-	limits       atomic.Pointer[ledger.Limits] // in force; those of the settings until they are changed
+	limits       atomic.Pointer[ledger.Limits] // in force; those of config until they are changed
 
-	stop         func()        // ends mayfly up; nil where that does not run
-	poolsChanged chan struct{} // has room for one: pools may want other images
+	stop         func()        // ends mayfly up; nil if that does not run
+	poolsChanged chan struct{} // holds one token: pools may need other images
 }
 
-// DatabaseName is the one file of a machine, in its state folder.
+// DatabaseName is the machine's one database file, in its state folder.
 const DatabaseName = "mayfly.db"
 
-// newMachine returns a machine of which nothing is open yet.
+// newMachine returns a machine of which nothing is open.
 func newMachine(s Config) *Machine {
 	m := &Machine{config: s, poolsChanged: make(chan struct{}, 1)}
 	m.limits.Store(&s.Limits)
-	m.joins = pipeline.New(pipeline.Config{
+	m.pipeline = pipeline.New(pipeline.Config{
 		Limits: func() ledger.Limits { return *m.limits.Load() }, Enterprise: m.config.Enterprise,
 		HookAt: m.config.HookAt, HookURL: m.config.HookURL, Vanish: m.vanish, Log: m.config.Log,
 	})
 	return m
 }
 
-// Open opens and joins the parts. Nothing runs yet, but containers of an
-// earlier run do; [Machine.Run] finds them again.
+// Open opens and joins the parts. Nothing runs yet, except the containers of an earlier run, which
+// [Machine.Run] adopts.
 func Open(ctx context.Context, s Config) (*Machine, error) {
 	m := newMachine(s)
 	if err := m.open(ctx); err != nil {
@@ -114,14 +115,14 @@ func Open(ctx context.Context, s Config) (*Machine, error) {
 }
 
 func (m *Machine) open(ctx context.Context) (err error) {
-	if m.joins.Forge, err = github.New(m.config.Forge); err != nil {
+	if m.pipeline.Forge, err = github.New(m.config.Forge); err != nil {
 		return err
 	}
 	if err := m.openStore(ctx); err != nil {
 		return err
 	}
-	if m.desk, err = claim.New(claim.Config{
-		Dir: filepath.Join(m.config.State, "claims"), Ledger: m.joins.ClaimLedger(""), Forge: m.joins.ClaimForge(), Log: m.config.Log,
+	if m.sockets, err = claim.New(claim.Config{
+		Dir: filepath.Join(m.config.State, "claims"), Ledger: m.pipeline.ClaimLedger(""), Forge: m.pipeline.ClaimForge(), Log: m.config.Log,
 	}); err != nil {
 		return err
 	}
@@ -137,8 +138,8 @@ func (m *Machine) open(ctx context.Context) (err error) {
 	return err
 }
 
-// openStore opens the database and the two that share it, bus and ledger: what the
-// ledger decides and the events that tell of it commit together.
+// openStore opens the database and what shares it, the bus and the ledger: the ledger's changes and
+// the events that request its effects commit together.
 func (m *Machine) openStore(ctx context.Context) error {
 	if err := os.MkdirAll(m.config.State, 0o700); err != nil {
 		return fmt.Errorf("making the state folder: %w", err)
@@ -166,14 +167,13 @@ func (m *Machine) openStore(ctx context.Context) error {
 		return err
 	}
 	m.ledger = observed{kept, m.hear}
-	m.joins.Ledger = m.ledger
+	m.pipeline.Ledger = m.ledger
 	return m.openCatalog(ctx)
 }
 
-// Run serves listener and works until ctx ends, then lets what is under way
-// finish. Runners go on without us, and are found again by the next run. Deliveries, probes and
-// commands are answered at once, because on a full disk it may take long to take up what an
-// earlier run left.
+// Run serves listener and works until ctx ends, then finishes what is under way. Runners keep
+// running, and the next run adopts them. Deliveries, probes and commands are served at once,
+// because on a full disk adopting an earlier run may take long.
 func (m *Machine) Run(ctx context.Context, listener net.Listener) error {
 	ctx, m.stop = context.WithCancel(ctx)
 	defer m.stop()
@@ -188,13 +188,13 @@ func (m *Machine) Run(ctx context.Context, listener net.Listener) error {
 	m.watchParts(ctx, g)
 	if err := m.resume(ctx); err == nil {
 		m.work(ctx, g)
-	} else if ctx.Err() == nil { // or it is stopped, as it was meant to be
+	} else if ctx.Err() == nil { // or it was stopped meanwhile
 		g.Go(func() error { return err })
 	}
 	return g.Wait()
 }
 
-// work has the machine do its work until ctx ends.
+// work starts the machine's loops, which run until ctx ends.
 func (m *Machine) work(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error { return m.bus.Run(ctx) })
 	g.Go(func() error { return m.tick(ctx) })
@@ -207,7 +207,7 @@ func (m *Machine) work(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error { return m.fetchImages(ctx) })
 }
 
-// serveUntil serves until ctx ends, then lets what is under way finish.
+// serveUntil serves until ctx ends, then finishes requests under way.
 func serveUntil(ctx context.Context, server *http.Server, l net.Listener) error {
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
@@ -221,8 +221,8 @@ func serveUntil(ctx context.Context, server *http.Server, l net.Listener) error 
 	return server.Shutdown(ending)
 }
 
-// resume takes up what an earlier run left: claim sockets are opened again for the
-// containers that are there, and the ledger is told which those are.
+// resume adopts what an earlier run left: it opens the claim sockets of the existing containers
+// again, and tells the ledger which those are.
 func (m *Machine) resume(ctx context.Context) error {
 	containers, err := m.fleet.Adopt(ctx)
 	if err != nil {
@@ -232,18 +232,18 @@ func (m *Machine) resume(ctx context.Context) error {
 	live := map[string]bool{}
 	for _, c := range containers {
 		names, live[c.Runner] = append(names, ledger.RunnerName(c.Runner)), true
-		open := func() error { _, err := m.desk.Open(c.Runner); return err }
+		open := func() error { _, err := m.sockets.Open(c.Runner); return err }
 		if err := m.untilRoom(ctx, open); err != nil {
 			return err
 		}
 	}
-	folders, err := m.desk.Runners()
+	folders, err := m.sockets.Runners()
 	if err != nil {
 		return err
 	}
 	for _, name := range folders {
 		if !live[name] {
-			if err := m.desk.Close(name); err != nil {
+			if err := m.sockets.Close(name); err != nil {
 				return err
 			}
 		}
@@ -254,8 +254,8 @@ func (m *Machine) resume(ctx context.Context) error {
 	})
 }
 
-// untilRoom does do until the disk has room for it: the fleet removes containers meanwhile
-// that have ended, which may be what fills it.
+// untilRoom repeats do until the disk has room for it. Meanwhile the fleet removes ended
+// containers, which may be what fills it.
 func (m *Machine) untilRoom(ctx context.Context, do func() error) error {
 	const pause = time.Second
 	for {
@@ -272,12 +272,12 @@ func (m *Machine) untilRoom(ctx context.Context, do func() error) error {
 	}
 }
 
-// Close closes what was opened, the last first.
+// Close closes what was opened, in reverse order.
 func (m *Machine) Close() (err error) {
-	if m.desk != nil {
+	if m.sockets != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		err = m.desk.Shutdown(ctx)
+		err = m.sockets.Shutdown(ctx)
 	}
 	for i := len(m.closers) - 1; i >= 0; i-- {
 		err = errors.Join(err, m.closers[i]())

@@ -7,7 +7,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger/sqlite"
 )
 
-// An observed ledger is the machine's one ledger: hear is told of each input, and of what came of it.
+// An observed ledger is the machine's one ledger. Hear is called with each input and its result, so
+// that no input bypasses the image catalog.
 type observed struct {
 	*sqlite.Ledger
 	hear func(context.Context, ledger.Input, ledger.Result)
@@ -22,9 +23,9 @@ func (o observed) Apply(ctx context.Context, in ledger.Input) (ledger.Result, er
 	return result, err
 }
 
-// hear tells the images of the end of a runner, where that tells of its image.
+// hear tells the image catalog about the end of a runner.
 func (m *Machine) hear(ctx context.Context, in ledger.Input, result ledger.Result) {
-	if _, gone := in.(ledger.Gone); gone && result.Reason == "" { // and it was not gone before
+	if _, gone := in.(ledger.Gone); gone && result.Reason == "" { // without a reason to ignore it: the runner was live before
 		m.images.hear(ctx, result.Runner)
 	}
 }

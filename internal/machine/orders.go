@@ -2,47 +2,20 @@ package machine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
-	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/event"
-	"github.com/mayfly-ci/mayfly/internal/image"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
 )
 
-// What commands may ask for, and how it is done.
+// Orders are what commands may ask of a machine.
 
-// A ReplayOrder is what mayfly up is asked for.
-type ReplayOrder struct {
-	Name string `json:"name"`
-	bus.Selection
-}
-
-// An ImageOrder is what commands ask of the catalog.
-type ImageOrder struct {
-	Promote  *image.Promote  `json:"promote,omitempty"`
-	Rollback *image.Rollback `json:"rollback,omitempty"`
-	Built    *image.Built    `json:"built,omitempty"` // with Promote: the image it is about, if the catalog does not know it
-}
-
-func (o ImageOrder) Input() (image.Input, error) {
-	switch {
-	case o.Promote != nil:
-		return *o.Promote, nil
-	case o.Rollback != nil:
-		return *o.Rollback, nil
-	case o.Built != nil:
-		return *o.Built, nil
-	}
-	return nil, errors.New("an order of nothing")
-}
-
-// A PutAnswer says what became of events.
+// A PutAnswer counts published events.
 type PutAnswer struct {
 	Published int `json:"published"`
-	Known     int `json:"known"` // by their ids, so that nothing was done
+	Known     int `json:"known"` // ignored, because their ids were known
 }
 
 // put publishes events.
@@ -61,19 +34,19 @@ func (m *Machine) put(ctx context.Context, events []event.Event) (a PutAnswer, e
 	return a, nil
 }
 
-// release routes events in quarantine again and publishes them.
-func (m *Machine) release(ctx context.Context, f bus.QuarantineFilter) (bus.Release, error) {
+// release routes quarantined events again and publishes them.
+func (m *Machine) release(ctx context.Context, f eventlog.QuarantineFilter) (eventlog.Release, error) {
 	return m.bus.Release(ctx, f, func(e event.Event) (event.Event, error) { return RouteAgain(e, m.pools()) })
 }
 
-// RouteAgain completes an event from quarantine, or says what it lacks.
+// RouteAgain routes a quarantined event, or returns what is missing.
 func RouteAgain(e event.Event, pools pool.Set) (event.Event, error) {
 	routed, err := webhook.Route(e, pools)
 	return routed.Event, err
 }
 
 // startReplay begins a replay and returns its name.
-func (m *Machine) startReplay(ctx context.Context, o ReplayOrder) (string, error) {
+func (m *Machine) startReplay(ctx context.Context, o eventlog.ReplayOrder) (string, error) {
 	return o.Name, m.bus.Replay(ctx, o.Name, o.Selection)
 }
 

@@ -7,14 +7,14 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
-// Outside is the rules of the configuration, and what they lead to.
+// Outside is the configuration's rules and their targets.
 type Outside struct {
 	Rules   []bus.Rule
-	Targets map[string]bus.Target // by name; the machine's own are not among them
+	Targets map[string]bus.Target // by name, without the machine's own
 }
 
-// NewOutside makes a configuration's rules and their targets. keys sign what goes to rule
-// after rule; without them, which commands that deliver nothing do not need, nothing is signed.
+// NewOutside returns a configuration's rules and their targets. Keys, one per rule, sign what is
+// sent; without them, which commands that deliver nothing do not need, nothing is signed.
 func NewOutside(c *config.Config, keys []secret.Secret) Outside {
 	o := Outside{Targets: map[string]bus.Target{}}
 	for i, r := range c.Rules {
@@ -32,11 +32,11 @@ func NewOutside(c *config.Config, keys []secret.Secret) Outside {
 	return o
 }
 
-// targetOf makes the target of a rule that leads outside.
+// targetOf returns the target of a rule of the configuration.
 func targetOf(c *config.Config, r config.Rule, key secret.Secret) bus.Target {
 	transformer, err := r.Input.Transformer()
 	if err != nil {
-		panic(err) // a configuration with such a rule is not read
+		panic(err) // reading the configuration checks it
 	}
 	input := target.Input{Rule: r.Name, Transformer: transformer}
 	if r.Target == "command" {

@@ -9,24 +9,25 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// What the commands that run a machine of their own see of it.
+// What commands that run their own machine see of it.
 
-// Instance is how the names of the machine's runners begin.
+// Instance returns the prefix of the names of the machine's runners.
 func (m *Machine) Instance() string { return m.ledger.Instance() }
 
-// Ledger is what the machine decides by.
+// Ledger returns the machine's ledger.
 func (m *Machine) Ledger() ledger.Store { return m.ledger }
 
-// Forge is the machine's GitHub.
-func (m *Machine) Forge() *github.Client { return m.joins.Forge }
+// Forge returns the machine's GitHub client.
+func (m *Machine) Forge() *github.Client { return m.pipeline.Forge }
 
-// Runs is what runs runners.
+// Runs returns the launcher.
 func (m *Machine) Runs() Launcher { return m.launcher }
 
-// Lend keeps a container that the caller starts by itself from being removed as a stray, until done is called.
+// Lend protects a container that the caller starts from being removed as a stray, until done is
+// called.
 func (m *Machine) Lend(runner string) (done func()) { return m.fleet.Lend(runner) }
 
-// EngineImages are the images of the engine that runs runners; nil for the sandbox.
+// EngineImages returns the image store of the engine that runs runners; nil for the sandbox.
 func (m *Machine) EngineImages() *docker.Images {
 	if m.engine == nil {
 		return nil
@@ -34,18 +35,18 @@ func (m *Machine) EngineImages() *docker.Images {
 	return m.engine.Images
 }
 
-// EngineSocket is where the engine answers that runs runners; "" for the sandbox.
+// EngineSocket returns the socket of the engine that runs runners; "" for the sandbox.
 func (m *Machine) EngineSocket() string { return m.engineSocket }
 
-// State is the folder of the database and of the runners.
+// State returns the folder of the database and of the runners.
 func (m *Machine) State() string { return m.config.State }
 
-// Settled blocks until no runner is at work.
+// Settled blocks until there is no runner.
 func (m *Machine) Settled(ctx context.Context) error { return m.fleet.Wait(ctx) }
 
-// Left counts the containers and the claim sockets that are there.
+// Left counts the existing containers and claim sockets.
 func (m *Machine) Left(ctx context.Context) (containers, claims int, err error) {
 	list, err1 := m.launcher.List(ctx)
-	runners, err2 := m.desk.Runners()
+	runners, err2 := m.sockets.Runners()
 	return len(list), len(runners), errors.Join(err1, err2)
 }

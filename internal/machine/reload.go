@@ -8,13 +8,13 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// pools are those in force.
+// pools returns the pools in force.
 func (m *Machine) pools() pool.Set { return m.limits.Load().Pools }
 
 // engineTimeout is how long an engine may take to say what it can do.
 const engineTimeout = 10 * time.Second
 
-// Check says what of pools the machine's launcher cannot run.
+// Check returns why the machine's launcher cannot run one of pools.
 func (m *Machine) Check(pools pool.Set) error {
 	if m.engine != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), engineTimeout)
@@ -24,9 +24,8 @@ func (m *Machine) Check(pools pool.Set) error {
 	return checkForSandbox(pools)
 }
 
-// Reload puts other limits and rules in force while the machine runs, and has a source of
-// images built that has changed. The ledger knows new pools before deliveries are routed
-// to them. Runners that are there stay.
+// Reload puts other limits and rules in force while the machine runs, and builds a changed image
+// source. The ledger gets new pools before deliveries are routed to them. Existing runners stay.
 func (m *Machine) Reload(ctx context.Context, limits ledger.Limits, o Outside) error {
 	m.limits.Store(&limits)
 	if err := m.ledger.SetLimits(ctx, limits); err != nil {
@@ -35,9 +34,9 @@ func (m *Machine) Reload(ctx context.Context, limits ledger.Limits, o Outside) e
 	m.hook.SetPools(limits.Pools)
 	select {
 	case m.poolsChanged <- struct{}{}:
-	default: // it was said already, and not heard yet
+	default: // a token is waiting already
 	}
-	m.config.Outside = o // which nobody else reads once the machine is open
+	m.config.Outside = o // nothing else reads it once the machine is open
 	rules, err := Rules(m.config.Outside)
 	if err != nil {
 		return err

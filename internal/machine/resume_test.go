@@ -47,8 +47,8 @@ func TestProbesWhileResuming(t *testing.T) {
 	slow := slowLauncher{listed: make(chan error)}
 	m.fleet = fleet.New(fleet.Config{Launcher: slow, Log: log})
 	var errs [4]error
-	m.joins.Forge, errs[0] = github.New(github.Config{URL: "http://127.0.0.1:1", Token: secret.New("t"), Log: log})
-	m.desk, errs[1] = claim.New(claim.Config{Dir: filepath.Join(m.config.State, "claims"), Log: log})
+	m.pipeline.Forge, errs[0] = github.New(github.Config{URL: "http://127.0.0.1:1", Token: secret.New("t"), Log: log})
+	m.sockets, errs[1] = claim.New(claim.Config{Dir: filepath.Join(m.config.State, "claims"), Log: log})
 	m.hook, errs[2] = webhook.New(webhook.Config{Secrets: []secret.Secret{secret.New("s")}, MaxBody: 1 << 20, Publish: m.bus.Publish, Log: log})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	errs[3] = err

@@ -18,56 +18,46 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// The machine's own rules, as data. They leave events of a replay alone, so that it starts
-// and removes no runner, unless it is told to.
+// The machine's own rules, as data. They do not match events of a replay, so that a replay starts
+// and removes no runner, unless it is asked to.
 var ownRules = []struct {
 	name, pattern, target string
 	workers               int
 }{
-	{"jobs", `{"source": ["github.com"], "detail-type": ["workflow_job"], "replay-name": [{"exists": false}]}`, "ledger", 32},
-	{"launch", `{"source": ["mayfly"], "detail-type": ["Runner Wanted"], "replay-name": [{"exists": false}]}`, "fleet", 32},
-	{"remove", `{"source": ["mayfly"], "detail-type": ["Runner Unwanted"], "replay-name": [{"exists": false}]}`, "removal", 16},
-	{"check", `{"source": ["mayfly"], "detail-type": ["Job Uncertain"], "replay-name": [{"exists": false}]}`, "check", 2},
+	{event.RuleJobs, `{"source": ["github.com"], "detail-type": ["workflow_job"], "replay-name": [{"exists": false}]}`, "ledger", 32},
+	{event.RuleLaunch, `{"source": ["mayfly"], "detail-type": ["Runner Wanted"], "replay-name": [{"exists": false}]}`, "fleet", 32},
+	{event.RuleRemove, `{"source": ["mayfly"], "detail-type": ["Runner Unwanted"], "replay-name": [{"exists": false}]}`, "removal", 16},
+	{event.RuleCheck, `{"source": ["mayfly"], "detail-type": ["Job Uncertain"], "replay-name": [{"exists": false}]}`, "check", 2},
 }
 
-// Rules returns the machine's own rules and, after them, those of the configuration.
+// Rules returns the machine's own rules, followed by those of the configuration.
 func Rules(o Outside) (list []bus.Rule, err error) {
 	for _, r := range ownRules {
 		p, err := pattern.Parse([]byte(r.pattern))
 		if err != nil {
 			return nil, fmt.Errorf("rule %q: %w", r.name, err)
 		}
-		// What a rule of ours does is asked for again by the ledger, so an event
-		// that is hours old has nothing to say any more.
+		// The ledger requests again what a rule of ours does, so an event that is hours old may be
+		// dropped: the default MaxAge suffices.
 		list = append(list, bus.Rule{Name: r.name, Pattern: p, Target: r.target, Workers: r.workers})
 	}
 	return append(list, o.Rules...), nil
 }
 
-// OwnRuleNames are the names of the machine's own rules, in their order.
-func OwnRuleNames() (names []string) {
-	for _, r := range ownRules {
-		names = append(names, r.name)
-	}
-	return names
-}
-
-// targets returns what rules can lead to, by name: the machine's own, and those of
-// the configuration's rules.
+// targets returns the targets of rules by name: the machine's own, and those of the configuration.
 func (m *Machine) targets() map[string]bus.Target {
 	all := map[string]bus.Target{
 		"ledger":  final(m.observe),
 		"fleet":   final(carry(m.launch)),
-		"removal": final(carry(m.joins.Remove)),
-		"check":   final(carry(m.joins.Check)),
+		"removal": final(carry(m.pipeline.Remove)),
+		"check":   final(carry(m.pipeline.Check)),
 		"log":     m.note,
 	}
 	maps.Copy(all, m.config.Outside.Targets)
 	return all
 }
 
-// emit puts what the ledger wants on the bus, in the transaction in which it was
-// decided.
+// emit publishes the ledger's effects, in the transaction in which they were decided.
 func (m *Machine) emit(tx *disk.Tx, effects []ledger.Effect) error {
 	for _, effect := range effects {
 		e, err := pipeline.EventOf(effect, time.Now())
@@ -82,14 +72,14 @@ func (m *Machine) emit(tx *disk.Tx, effects []ledger.Effect) error {
 	return nil
 }
 
-// observe tells the ledger what GitHub said of a job.
+// observe reports a workflow_job event to the ledger.
 func (m *Machine) observe(ctx context.Context, e event.Event) error {
-	_, err := m.joins.Observe(ctx, e)
+	_, err := m.pipeline.Observe(ctx, e)
 	return err
 }
 
-// launch starts a runner that is wanted, unless that has been done or is of no use
-// any more. One that cannot be started is gone, and the ledger decides on.
+// launch starts a runner, unless it was started already or is no longer needed. A runner that
+// cannot be started is gone, and the ledger decides what follows.
 func (m *Machine) launch(ctx context.Context, want ledger.WantRunner) error {
 	p, from, cannot := m.poolAndImage(ctx, want.Pool)
 	starting, err := m.ledger.Apply(ctx, ledger.Starting{Runner: want.Runner, Image: from})
@@ -97,21 +87,21 @@ func (m *Machine) launch(ctx context.Context, want ledger.WantRunner) error {
 		return err
 	}
 	if cannot == nil {
-		cannot = m.start(ctx, want, p, from)
+		cannot = m.openSocketAndStart(ctx, want, p, from)
 	}
 	if cannot != nil {
 		if ctx.Err() != nil {
-			return cannot
+			return cannot // shutting down: the next run repeats it
 		}
 		m.config.Log.Warn("starting a runner", "runner", want.Runner, "job", want.Job, "err", cannot)
 		gone := ledger.Gone{Runner: want.Runner, Reason: "not started: " + cannot.Error(), Outside: !isEngineAnswer(cannot)}
-		return errors.Join(m.desk.Close(string(want.Runner)), m.joins.Gone(ctx, gone))
+		return errors.Join(m.sockets.Close(string(want.Runner)), m.pipeline.Gone(ctx, gone))
 	}
 	_, err = m.ledger.Apply(ctx, ledger.Started{Runner: want.Runner})
 	return err
 }
 
-// poolAndImage returns a pool by its name, and what its next runner starts from.
+// poolAndImage returns the pool called name, and the image of its next runner.
 func (m *Machine) poolAndImage(ctx context.Context, name string) (p pool.Pool, from string, err error) {
 	p, ok := m.pools().Find(name)
 	if !ok {
@@ -121,32 +111,32 @@ func (m *Machine) poolAndImage(ctx context.Context, name string) (p pool.Pool, f
 	return p, from, err
 }
 
-// start opens the runner's claim socket and starts its container.
-func (m *Machine) start(ctx context.Context, want ledger.WantRunner, p pool.Pool, from string) error {
-	dir, err := m.desk.Open(string(want.Runner))
+// openSocketAndStart opens the runner's claim socket and starts its container.
+func (m *Machine) openSocketAndStart(ctx context.Context, want ledger.WantRunner, p pool.Pool, from string) error {
+	dir, err := m.sockets.Open(string(want.Runner))
 	if err != nil {
 		return err
 	}
 	spec := fleet.SpecOf(p)
 	spec.Runner, spec.Job, spec.Image, spec.ClaimDir = string(want.Runner), want.Job.String(), from, dir
-	return m.fleet.Start(ctx, spec)
+	return m.fleet.Launch(ctx, spec)
 }
 
-// exited is told by the fleet that a container has ended.
+// exited is called by the fleet when a container has ended.
 func (m *Machine) exited(ctx context.Context, runner string, exit fleet.Exit) error {
 	name := ledger.RunnerName(runner)
-	// In this order: a machine that resumes opens the socket of every container it
-	// found, and has it closed again for those that the ledger knows to be gone.
-	err := m.joins.Gone(ctx, endOf(name, exit))
+	// The order matters: a machine that resumes opens the socket of every container it finds, and
+	// this closes it again for runners that the ledger knows to be gone.
+	err := m.pipeline.Gone(ctx, endOf(name, exit))
 	if errors.Is(err, disk.ErrFull) {
 		return fmt.Errorf("%w: %w", fleet.ErrFull, err)
 	} else if err != nil {
 		return err
 	}
-	return m.desk.Close(runner)
+	return m.sockets.Close(runner)
 }
 
-// endOf is what the launcher saw of a runner's end.
+// endOf returns what the launcher saw of a runner's end.
 func endOf(name ledger.RunnerName, exit fleet.Exit) ledger.Gone {
 	gone := ledger.Gone{Runner: name, ExitCode: exit.Code, Reason: exit.Note, Outside: exit.Code == fleet.CodeUnknown, Memory: exit.Memory}
 	if exit.Code == fleet.CodeUnknown {
@@ -155,12 +145,12 @@ func endOf(name ledger.RunnerName, exit fleet.Exit) ledger.Gone {
 	return gone
 }
 
-// vanish is the pipeline's: nothing is left of a runner here after it.
+// vanish implements the pipeline's Vanish: after it nothing of a runner is left here.
 func (m *Machine) vanish(ctx context.Context, runner ledger.RunnerName) error {
 	if err := m.fleet.Remove(ctx, string(runner)); err != nil {
 		return err
 	}
-	return m.desk.Close(string(runner))
+	return m.sockets.Close(string(runner))
 }
 
 // note is the target "log".
@@ -169,7 +159,7 @@ func (m *Machine) note(_ context.Context, e event.Event) error {
 	return nil
 }
 
-// carry makes a target of what carries out one kind of effect.
+// carry returns the target that carries out one kind of effect.
 func carry[T ledger.Effect](out func(context.Context, T) error) bus.Target {
 	return func(ctx context.Context, e event.Event) error {
 		effect, err := pipeline.EffectOf[T](e)
@@ -180,11 +170,11 @@ func carry[T ledger.Effect](out func(context.Context, T) error) bus.Target {
 	}
 }
 
-// final has an error of the pipeline that no repetition makes good make a dead letter.
+// final marks non-retryable errors permanent, so that the event is dead-lettered at once.
 func final(target bus.Target) bus.Target {
 	return func(ctx context.Context, e event.Event) error {
 		err := target(ctx, e)
-		if errors.Is(err, pipeline.ErrUseless) {
+		if errors.Is(err, pipeline.ErrNotProcessable) {
 			return bus.Permanent(err)
 		}
 		return err

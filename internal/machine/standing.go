@@ -7,21 +7,22 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/docker"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// A Trouble is something that a person should know of what runs runners, and what can be
-// done.
+// A Trouble is something that people should know about what runs runners, and what they can do.
 type Trouble struct {
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
 }
 
-// String is both, for a line.
+// String returns both in one line.
 func (t Trouble) String() string {
 	if t.Hint == "" {
 		return t.Message
@@ -29,15 +30,40 @@ func (t Trouble) String() string {
 	return t.Message + ": " + t.Hint
 }
 
-// A Standing is how what runs runners stands, as mayfly up sees it.
+// A Standing is how a running machine is doing, by its own word.
 type Standing struct {
-	Troubles []Trouble `json:"troubles"`
+	Parts    []Part    `json:"parts"`    // that it needs to be ready
+	Troubles []Trouble `json:"troubles"` // of what runs runners
 }
 
-// standing is what commands that only read ask of a running machine.
+// A Part is how one part of a machine is doing.
+type Part struct {
+	Name  string    `json:"name"`
+	OK    bool      `json:"ok"`
+	State string    `json:"state"`
+	Since time.Time `json:"since"`         // zero before the first look
+	Fix   string    `json:"fix,omitempty"` // the next thing to do, unless it is OK
+}
+
+// parts are those of /readyz, with what to do.
+func (m *Machine) parts() (all []Part) {
+	looks := m.looks()
+	for _, v := range m.vitals.ready("") {
+		p := Part{Name: v.Name, OK: v.OK, State: v.State, Since: v.Since}
+		if !v.OK {
+			p.Fix = looks[v.Name].hint
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// standing answers commands that only read.
 func (m *Machine) standing(ctx context.Context, _ struct{}) (s Standing, err error) {
+	s.Parts = m.parts()
 	if m.engine != nil {
 		if _, err := docker.Find(ctx, m.engineSocket); err != nil {
+			s.Parts = slices.DeleteFunc(s.Parts, func(p Part) bool { return p.Name == partLauncher }) // the trouble says more
 			s.Troubles = append(s.Troubles, Trouble{
 				"the container engine does not answer: no runner can start, those that run go on: " + err.Error(), HowToStart(),
 			})
@@ -55,7 +81,7 @@ func (m *Machine) standing(ctx context.Context, _ struct{}) (s Standing, err err
 	return s, nil
 }
 
-// EngineLimits tells of the limits that the engine on socket does not hold.
+// EngineLimits returns a trouble if the engine on socket does not enforce limits.
 func EngineLimits(ctx context.Context, socket string) ([]Trouble, error) {
 	unheld, err := docker.Unheld(ctx, socket)
 	if err != nil || len(unheld) == 0 {
@@ -67,7 +93,7 @@ func EngineLimits(ctx context.Context, socket string) ([]Trouble, error) {
 	}}, nil
 }
 
-// sandboxLimits tells of sandboxes without limits.
+// sandboxLimits returns a trouble if sandboxes have no limits.
 func sandboxLimits(limited bool) []Trouble {
 	if limited {
 		return nil
@@ -75,14 +101,14 @@ func sandboxLimits(limited bool) []Trouble {
 	return []Trouble{{"sandboxes are not held to cpus, memory, pids: a job can take more of this machine than its pool says", "run mayfly up as root"}}
 }
 
-// noteTroubles logs troubles at the start.
+// noteTroubles logs troubles at startup.
 func (m *Machine) noteTroubles(list []Trouble) {
 	for _, t := range list {
 		m.config.Log.Warn(t.Message, "hint", t.Hint)
 	}
 }
 
-// noEngine gives an error that no engine answers the hint that fits this machine.
+// noEngine adds the hint that fits this machine to the error that no engine answers.
 func noEngine(err error, launch Launch) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
@@ -96,10 +122,10 @@ func noEngine(err error, launch Launch) error {
 	return cli.Hint(err, "%s", HowToStart())
 }
 
-// EngineInstalled reports whether this machine has an engine, which may not run.
+// EngineInstalled reports whether this machine has an engine, running or not.
 func EngineInstalled() bool { return isInstalled("podman") || isInstalled("dockerd") }
 
-// HowToStart says how to get an engine that answers: it may be installed and not run.
+// HowToStart returns how to start an engine: it may be installed but not running.
 func HowToStart() string { return HowToStartWith(isInstalled, os.Geteuid() == 0) }
 
 func isInstalled(program string) bool {

@@ -8,7 +8,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
-// How often the machine looks for what was missed. The first look is at once.
+// Intervals of the sweeps. Each begins at once.
 const (
 	tickEvery          = time.Second
 	deliveriesEvery    = time.Minute
@@ -26,29 +26,29 @@ func (m *Machine) tick(ctx context.Context) error {
 	})
 }
 
-// sweepJobs holds GitHub's own list of jobs against the ledger's.
+// sweepJobs compares GitHub's own list of jobs with the ledger's.
 func (m *Machine) sweepJobs(ctx context.Context) error {
-	return m.every(ctx, jobsEvery, "comparing jobs with GitHub", m.joins.CompareJobs)
+	return m.every(ctx, jobsEvery, "comparing jobs with GitHub", m.pipeline.CompareJobs)
 }
 
-// sweepContainers removes containers that no runner has.
+// sweepContainers removes containers without a runner.
 func (m *Machine) sweepContainers(ctx context.Context) error {
 	return m.every(ctx, containersEvery, "removing containers that no runner has", m.fleet.RemoveStrays)
 }
 
-// sweepDeliveries asks for deliveries again that failed.
+// sweepDeliveries requests failed deliveries again.
 func (m *Machine) sweepDeliveries(ctx context.Context) error {
 	return m.every(ctx, deliveriesEvery, "looking for failed deliveries", func(ctx context.Context) error {
-		return m.joins.Redeliver(ctx, deliveriesBack)
+		return m.pipeline.Redeliver(ctx, deliveriesBack)
 	})
 }
 
-// sweepRegistrations removes registrations that runners have left.
+// sweepRegistrations removes orphaned registrations.
 func (m *Machine) sweepRegistrations(ctx context.Context) error {
 	since := time.Now().Add(-pipeline.RegistrationsBack)
 	return m.every(ctx, registrationsEvery, "looking for registrations that are left", func(ctx context.Context) error {
-		next := time.Now().Add(-4 * registrationsEvery) // what is not removed now is looked at again
-		if err := m.joins.RemoveRegistrations(ctx, since); err != nil {
+		next := time.Now().Add(-4 * registrationsEvery) // overlaps, for those that could not be removed yet
+		if err := m.pipeline.RemoveRegistrations(ctx, since); err != nil {
 			return err
 		}
 		since = next
@@ -56,17 +56,17 @@ func (m *Machine) sweepRegistrations(ctx context.Context) error {
 	})
 }
 
-// every calls f now and then each period until ctx ends. What goes wrong is said
-// and tried again the next time.
+// every calls f at once and then every period until ctx ends. Errors are logged: the next call
+// tries again.
 func (m *Machine) every(ctx context.Context, period time.Duration, what string, f func(context.Context) error) error {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
-	m.vitals.turn(what, period) // it has begun
+	m.vitals.beat(what, period) // the loop has begun
 	for {
 		if err := f(ctx); err != nil && ctx.Err() == nil {
 			m.config.Log.Warn(what, "err", err)
 		}
-		m.vitals.turn(what, period)
+		m.vitals.beat(what, period)
 		select {
 		case <-ctx.Done():
 			return nil

@@ -14,21 +14,21 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
-// A Takedown says how a machine is taken down.
+// A Takedown configures how a machine is taken down.
 type Takedown struct {
-	Within     time.Duration // for jobs that run
+	Within     time.Duration // time limit for running jobs
 	KeepImages bool
-	Webhook    bool // remove it
+	Webhook    bool // remove the webhook
 	Say        func(format string, args ...any)
 }
 
-// TakeDown removes all that the machine made, here and at GitHub, and returns what is left
-// of that, by listing it. The machine is open and does not run: nothing new is started.
+// TakeDown removes everything that the machine made, here and at GitHub, and returns what a listing
+// still finds of it. The machine is open but not running, so nothing new starts.
 func (m *Machine) TakeDown(ctx context.Context, t Takedown) (left []string, err error) {
 	if err := m.drain(ctx, t); err != nil {
 		return nil, err
 	}
-	places, err := m.places(ctx)
+	places, err := m.registrationScopes(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -48,8 +48,8 @@ func (m *Machine) TakeDown(ctx context.Context, t Takedown) (left []string, err 
 // allRunners is more than a ledger has.
 const allRunners = 1 << 20
 
-// drain ends runners: those that are idle or on their way at once, the busy ones when their job
-// is done or its time is up.
+// drain ends runners: idle and starting ones at once, busy ones when their job ends or the time
+// limit passes.
 func (m *Machine) drain(ctx context.Context, t Takedown) error {
 	if err := m.resume(ctx); err != nil {
 		return err
@@ -85,7 +85,7 @@ func (m *Machine) removeRunners(ctx context.Context, force bool) error {
 		if r.State == ledger.RunnerBusy && !force {
 			continue
 		}
-		errs = append(errs, m.joins.Remove(ctx, ledger.RemoveRunner{
+		errs = append(errs, m.pipeline.Remove(ctx, ledger.RemoveRunner{
 			Runner: r.Name, Pool: r.Pool, GitHubID: r.GitHubID, Registered: !r.Claimed.IsZero(), Force: force,
 			Scope: r.Scope, Reason: "mayfly down",
 		}))
@@ -93,8 +93,9 @@ func (m *Machine) removeRunners(ctx context.Context, force bool) error {
 	return errors.Join(errs...)
 }
 
-// places are where runners of this machine can be registered, as far as the ledger knows.
-func (m *Machine) places(ctx context.Context) (map[github.Scope]bool, error) {
+// registrationScopes returns the scopes at which runners of this machine may be registered, as far
+// as the ledger knows.
+func (m *Machine) registrationScopes(ctx context.Context) (map[github.Scope]bool, error) {
 	runners, err := m.ledger.Runners(ctx, ledger.RunnerQuery{Limit: allRunners})
 	if err != nil {
 		return nil, err
@@ -108,10 +109,10 @@ func (m *Machine) places(ctx context.Context) (map[github.Scope]bool, error) {
 	return places, nil
 }
 
-// registered calls f for each runner of this machine's that GitHub knows.
+// registered calls f for each runner of this machine that GitHub lists.
 func (m *Machine) registered(ctx context.Context, places map[github.Scope]bool, f func(github.Scope, github.Runner) error) error {
 	for at := range places {
-		there, err := m.joins.Forge.Runners(ctx, at)
+		there, err := m.pipeline.Forge.Runners(ctx, at)
 		if errors.Is(err, github.ErrNotFound) { // the repository is gone, and they with it
 			continue
 		} else if err != nil {
@@ -131,7 +132,7 @@ func (m *Machine) registered(ctx context.Context, places map[github.Scope]bool, 
 func (m *Machine) deregisterAll(ctx context.Context, places map[github.Scope]bool, t Takedown) error {
 	return m.registered(ctx, places, func(at github.Scope, r github.Runner) error {
 		t.Say("removing the registration of %s from %s", r.Name, at)
-		err := m.joins.Forge.RemoveRunner(ctx, at, r.ID)
+		err := m.pipeline.Forge.RemoveRunner(ctx, at, r.ID)
 		if errors.Is(err, github.ErrBusy) { // GitHub has yet to hear of its end; it is listed
 			return nil
 		}
@@ -144,7 +145,7 @@ func (m *Machine) removeHook(ctx context.Context, t Takedown) error {
 	if err != nil || hook == nil {
 		return err
 	}
-	err = m.joins.Forge.RemoveWebhook(ctx, at, hook.ID)
+	err = m.pipeline.Forge.RemoveWebhook(ctx, at, hook.ID)
 	if errors.Is(err, github.ErrByHand) {
 		t.Say("GitHub has no call to remove the webhook of %s to %s: do it on its settings page", at, hook.URL)
 		return nil
@@ -152,7 +153,8 @@ func (m *Machine) removeHook(ctx context.Context, t Takedown) error {
 	return err
 }
 
-// findHook returns the webhook that sends here; nil when there is none, or nobody said where.
+// findHook returns the webhook that sends here; nil if there is none, or if its owner is not
+// configured.
 func (m *Machine) findHook(ctx context.Context) (github.Scope, *github.Hook, error) {
 	if m.config.HookAt == "" || m.config.HookURL == "" {
 		return github.Scope{}, nil, nil
@@ -161,7 +163,7 @@ func (m *Machine) findHook(ctx context.Context) (github.Scope, *github.Hook, err
 	if err != nil {
 		return at, nil, err
 	}
-	hook, err := m.joins.Forge.Webhook(ctx, at, m.config.HookURL)
+	hook, err := m.pipeline.Forge.Webhook(ctx, at, m.config.HookURL)
 	switch {
 	case errors.Is(err, github.ErrNotFound), errors.Is(err, github.ErrByHand):
 		return at, nil, nil
@@ -171,7 +173,7 @@ func (m *Machine) findHook(ctx context.Context) (github.Scope, *github.Hook, err
 	return at, &hook, nil
 }
 
-// built calls f for the digest of each image that the catalog knows and the engine has.
+// built calls f for each image of the catalog that the engine has.
 func (m *Machine) built(ctx context.Context, f func(b *imageengine.Builder, digest string) error) (err error) {
 	if m.engine == nil {
 		return nil
@@ -215,7 +217,7 @@ func (m *Machine) leftovers(ctx context.Context, places map[github.Scope]bool, t
 	for _, c := range containers {
 		left = append(left, "container "+c.Runner)
 	}
-	claims, err := m.desk.Runners()
+	claims, err := m.sockets.Runners()
 	if err != nil {
 		return nil, err
 	}

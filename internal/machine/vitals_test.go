@@ -92,7 +92,7 @@ func TestHealthOfLoops(t *testing.T) {
 func TestHealthOfLongTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var v vitals
-		v.turn("looking for failed deliveries", deliveriesEvery)
+		v.beat("looking for failed deliveries", deliveriesEvery)
 		time.Sleep(50 * time.Minute)
 		if p := v.ask(t, "/healthz"); p.status != 200 {
 			t.Errorf("after 50 minutes: %+v; want 200", p)

@@ -10,11 +10,11 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// ClaimLedger is the ledger as the claim stage sees it. Claims are made by container,
-// its launcher's id of it, or "" where a container is called as its runner is.
+// ClaimLedger returns the ledger as the claim stage sees it. Claims are made for container, the
+// launcher's id of it, or "" if containers have the name of their runner.
 func (p *Pipeline) ClaimLedger(container string) claim.Ledger { return claimLedger{p, container} }
 
-// ClaimForge is GitHub as the claim stage sees it.
+// ClaimForge returns GitHub as the claim stage sees it.
 func (p *Pipeline) ClaimForge() claim.Forge { return claimForge{p} }
 
 type claimLedger struct {
@@ -74,7 +74,7 @@ func (p claimLedger) Report(ctx context.Context, runner string, r claim.Report) 
 	case claim.PhaseLeaving:
 		return p.dismiss(ctx, name)
 	case claim.PhaseGone:
-		if r.Ran && r.ExitCode == 0 && r.Memory.Kills == 0 { // as nearly all do: whoever runs containers tells of the end
+		if r.Ran && r.ExitCode == 0 && r.Memory.Kills == 0 { // the common case: the launcher reports the end, and there is nothing to add
 			return nil
 		}
 		in = ledger.LastWords{Runner: name, Reason: r.Reason, Memory: r.Memory, Output: r.Output}
@@ -83,8 +83,9 @@ func (p claimLedger) Report(ctx context.Context, runner string, r claim.Report) 
 	return err
 }
 
-// dismiss answers an idle runner that wants to leave: its registration is removed,
-// unless GitHub has just given it a job.
+// dismiss answers an idle runner that asks to leave: its registration is removed, unless GitHub has
+// just given it a job. Only GitHub knows that, so the answer is its own: it refuses to remove a
+// busy runner.
 func (p claimLedger) dismiss(ctx context.Context, name ledger.RunnerName) error {
 	list, err := p.Ledger.Runners(ctx, ledger.RunnerQuery{Name: name})
 	if err != nil {
@@ -106,7 +107,7 @@ func (p claimLedger) dismiss(ctx context.Context, name ledger.RunnerName) error 
 
 type claimForge struct{ *Pipeline }
 
-// Register implements claim.Forge with generate-jitconfig: one POST.
+// Register implements claim.Forge with one POST to generate-jitconfig.
 func (p claimForge) Register(ctx context.Context, permit claim.Permit, runner string) (claim.Registration, error) {
 	scope, err := github.ParseScope(permit.Scope)
 	if err != nil {
@@ -131,7 +132,8 @@ func (p claimForge) Forget(ctx context.Context, permit claim.Permit, runner stri
 	return nil
 }
 
-// answer says what GitHub's refusal to register means for a claim.
+// answer translates GitHub's refusal to register into the answer to a claim. A final one fails the
+// runner, so that the ledger makes the next one after a growing pause.
 func (p claimForge) answer(ctx context.Context, runner string, err error) error {
 	switch {
 	case errors.Is(err, github.ErrConflict):
@@ -146,7 +148,7 @@ func (p claimForge) answer(ctx context.Context, runner string, err error) error 
 	return p.later(err)
 }
 
-// later has a call made again, when GitHub said if it did.
+// later has the call repeated, at the time that GitHub named if it did.
 func (p claimForge) later(err error) *claim.Later {
 	if limited := (*github.RateLimited)(nil); errors.As(err, &limited) {
 		return &claim.Later{After: limited.Until.Sub(p.Now()), Err: err}

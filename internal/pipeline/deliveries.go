@@ -12,8 +12,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github"
 )
 
-// A delivery that fails again is asked for later each time; one that GitHub refuses to send again is
-// left after some refusals. GitHub has none that is older than three days.
+// Pauses between requests to redeliver a delivery grow each time it fails again; after some
+// refusals by GitHub it is given up. GitHub keeps deliveries for three days.
 // https://docs.github.com/en/webhooks/using-webhooks/redelivering-webhooks
 const (
 	firstAgain  = time.Minute
@@ -22,24 +22,24 @@ const (
 	keptAgain   = 3 * 24 * time.Hour
 )
 
-// failing are the deliveries that failed, as long as the process lives.
+// failing are the failed deliveries that this process knows.
 type failing struct {
 	mu     sync.Mutex
-	list   map[string]*failed // by GUID; mu
-	listed time.Time          // up to when GitHub was asked for them; zero before the first time; mu
+	list   map[string]*failed // by GUID; guarded by mu
+	listed time.Time          // up to when GitHub's list was read; zero before the first time; guarded by mu
 }
 
-// A failed delivery, and what has come of asking for it again.
+// failed is the state of a failed delivery.
 type failed struct {
-	id       int64     // of its latest attempt; 0 while that is not known to have failed
+	id       int64     // of its latest attempt; 0 if that is not known to have failed
 	first    time.Time // when it was first seen to fail
-	next     time.Time // it is not asked for before
+	next     time.Time // request no redelivery before this
 	asked    int
 	refusals int
 }
 
-// since is from when on GitHub is to be asked for those that failed: since the last time, or so far back the first
-// time. Those that were under way then are looked at again.
+// since returns from when to list failures: from the last list, or back ago for the first one.
+// Deliveries that were under way then are included again.
 func (f *failing) since(now time.Time, back time.Duration) time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -52,7 +52,8 @@ func (f *failing) since(now time.Time, back time.Duration) time.Time {
 	return f.listed.Add(-underWay)
 }
 
-// note notes deliveries whose latest attempt failed up to now, and forgets those that GitHub has forgotten.
+// note records deliveries whose latest attempt failed by now, and forgets those that GitHub no
+// longer keeps.
 func (f *failing) note(list []github.Delivery, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -73,12 +74,12 @@ func (f *failing) note(list []github.Delivery, now time.Time) {
 	}
 }
 
-// due returns those that are to be asked for at now, in the order in which they first failed, and counts that.
+// due returns the deliveries to request at now, in the order of their first failure.
 func (f *failing) due(now time.Time) (guids []string, ids []int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for guid, d := range f.list {
-		wait := d.next.Sub(now) // longer than any pause when the clock was set back since
+		wait := d.next.Sub(now) // longer than any pause if the clock was set back since
 		if d.id != 0 && d.refusals < maxRefusals && (wait <= 0 || wait > longAgain) {
 			guids = append(guids, guid)
 		}
@@ -92,7 +93,7 @@ func (f *failing) due(now time.Time) (guids []string, ids []int64) {
 	return guids, ids
 }
 
-// asked notes that guid was asked for: it is not known to fail until it is listed again.
+// asked records that guid was requested. Whether it failed again is unknown until the next list.
 func (f *failing) asked(guid string, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -101,7 +102,7 @@ func (f *failing) asked(guid string, now time.Time) {
 	d.next = now.Add(min(firstAgain<<min(d.asked-1, 10), longAgain))
 }
 
-// refused counts a refusal of guid, and reports whether it is left from now on.
+// refused counts a refusal of guid, and reports whether it is given up.
 func (f *failing) refused(guid string) (left bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -109,13 +110,14 @@ func (f *failing) refused(guid string) (left bool) {
 	return f.list[guid].refusals >= maxRefusals
 }
 
-// underWay is how long a delivery may be under way: those of as long ago are always looked at again.
+// underWay is how long a delivery may take; those of that long ago are always looked at again.
 const underWay = 2 * time.Minute
 
-// Redeliver asks GitHub for every delivery again that failed: the first time of those so far back, then since
-// the last time. A GUID that arrived all the same does nothing twice. Where it is not known whose webhook it
-// is, there is nothing to ask. One that cannot be asked for keeps no other from it; a rate limit does. What was not
-// asked for is noted, and is asked for the next time without being listed again.
+// Redeliver requests every failed delivery again: those since back ago the first time, then those
+// since the last time. A delivery that arrived after all changes nothing the second time. If the
+// owner of the webhook is unknown, it does nothing. A delivery that cannot be requested does not
+// keep others from being requested; a rate limit does. What was not requested is remembered for the
+// next call.
 func (p *Pipeline) Redeliver(ctx context.Context, back time.Duration) error {
 	if p.HookAt == "" {
 		return nil
@@ -145,14 +147,14 @@ func (p *Pipeline) Redeliver(ctx context.Context, back time.Duration) error {
 	return faults
 }
 
-// again asks for one delivery.
+// again requests one delivery.
 func (p *Pipeline) again(ctx context.Context, at github.Scope, hook int64, guid string, id int64) error {
 	err := p.Forge.Redeliver(ctx, at, hook, id)
 	switch {
 	case err == nil:
 		p.failing.asked(guid, p.Now())
 		p.Log.Info("asked for a failed delivery again", "delivery", guid)
-	case errors.As(err, new(*github.RateLimited)), errors.Is(err, github.ErrUnavailable), ctx.Err() != nil: // it is not about this one
+	case errors.As(err, new(*github.RateLimited)), errors.Is(err, github.ErrUnavailable), ctx.Err() != nil: // not about this delivery
 	case p.failing.refused(guid):
 		p.Log.Warn("GitHub does not send a failed delivery again: it is left, and what it told of a job is found by asking for jobs", "delivery", guid, "err", err)
 		return nil

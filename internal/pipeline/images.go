@@ -13,8 +13,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// CheckRelease asks feed for the newest release of GitHub's runner, and GitHub for when it
-// refuses the version that runs, and returns what the image catalog is to be told.
+// CheckRelease asks feed for the newest release of GitHub's runner, and GitHub for when it will
+// refuse the current version, and returns the inputs for the image catalog.
 func (p *Pipeline) CheckRelease(ctx context.Context, feed release.Feed, e image.CheckRelease) []image.Input {
 	answer, err := feed.Latest(ctx, e.ETag)
 	if err != nil {
@@ -27,7 +27,7 @@ func (p *Pipeline) CheckRelease(ctx context.Context, feed release.Feed, e image.
 		return []image.Input{failed}
 	}
 	if r, ok := answer.(image.Released); ok {
-		if r.Earlier, err = feed.Earlier(ctx); err != nil { // they only make the runway exact
+		if r.Earlier, err = feed.Earlier(ctx); err != nil { // they only make the runway more precise
 			p.Log.Debug("earlier releases of the runner", "err", err)
 		}
 		answer = r
@@ -38,9 +38,9 @@ func (p *Pipeline) CheckRelease(ctx context.Context, feed release.Feed, e image.
 	return []image.Input{answer}
 }
 
-// RunnerEnd asks from when GitHub refuses runners of a version, and reports whether it
-// told, which takes a credential, and a plan that gives dates. Where it did not, what is
-// known stands, or else 30 days after the next release.
+// RunnerEnd asks from when GitHub refuses runners of a version, and reports whether GitHub
+// answered, which requires a credential and a plan with such dates. Otherwise the known date stays,
+// or 30 days after the next release.
 func (p *Pipeline) RunnerEnd(ctx context.Context, v image.Version) (end image.Deprecated, told bool) {
 	scope, ok := p.home()
 	if v == "" || !ok || p.Forge == nil {
@@ -54,7 +54,7 @@ func (p *Pipeline) RunnerEnd(ctx context.Context, v image.Version) (end image.De
 	return image.Deprecated{Version: v, At: at}, true
 }
 
-// home is a scope that the credential reaches, where one is known.
+// home returns a scope that the credential reaches, if one is known.
 func (p *Pipeline) home() (github.Scope, bool) {
 	where := p.HookAt
 	if p.Limits().Level == ledger.LevelEnterprise {
@@ -64,8 +64,8 @@ func (p *Pipeline) home() (github.Scope, bool) {
 	return scope, err == nil && where != "app"
 }
 
-// ImageNews returns what the end of r tells of the image that r was started from; nil when
-// it tells nothing. A runner that GitHub refuses for its version ends with a code of its own.
+// ImageNews returns what the end of r tells about the image it started from; nil if nothing. A
+// runner whose version GitHub refuses ends with its own exit code.
 func ImageNews(r ledger.Runner) image.Input {
 	digest := image.Digest(r.Image)
 	switch well, known := r.Outcome(); {
@@ -79,9 +79,9 @@ func ImageNews(r ledger.Runner) image.Input {
 	return nil
 }
 
-// FromOutside reports whether the exit code of a runner's agent says that it ended for
-// no fault of its image: it could not reach us, may not claim, was told to leave, or GitHub
-// refuses its version, which says so in its own way.
+// FromOutside reports whether the exit code of a runner's agent means that its image is not to
+// blame: it could not reach us, may not claim, was told to leave, or GitHub refuses its version,
+// which is reported separately.
 func FromOutside(code int) bool {
 	switch code {
 	case agent.ExitUnreachable, agent.ExitRefused, agent.ExitTerminated, agent.ExitDeprecated:
@@ -90,14 +90,13 @@ func FromOutside(code int) bool {
 	return false
 }
 
-// A RunnerList is what is read of a ledger to judge images.
+// A RunnerList is what judging images reads of a ledger.
 type RunnerList interface {
 	Runners(ctx context.Context, q ledger.RunnerQuery) ([]ledger.Runner, error)
 }
 
-// Weigh returns in with how the last starts went, by what list has of them, from its
-// image and from the one that it is held against; ok is false when that is of no use, since
-// the image is not on trial in c.
+// Weigh completes in with the outcomes of the last starts from its image and from the one that it
+// is compared with. Ok is false if the image is not on trial in c, so that in does not count.
 func Weigh(ctx context.Context, list RunnerList, c *image.Catalog, in image.StartFailed, now time.Time) (_ image.StartFailed, ok bool, err error) {
 	trial, ok := c.OnTrial(in.Digest, now)
 	if !ok {
@@ -110,8 +109,7 @@ func Weigh(ctx context.Context, list RunnerList, c *image.Catalog, in image.Star
 	return in, err == nil, err
 }
 
-// Starts returns how the last starts from an image went, by what list has of those that
-// came out since then.
+// Starts returns the outcomes of the last starts from an image, of those that list has since then.
 func Starts(ctx context.Context, list RunnerList, digest image.Digest, since time.Time) (s image.Starts, err error) {
 	runners, err := list.Runners(ctx, ledger.RunnerQuery{Image: string(digest), Limit: image.LastStarts})
 	if err != nil {
@@ -119,7 +117,7 @@ func Starts(ctx context.Context, list RunnerList, digest image.Digest, since tim
 	}
 	for _, r := range runners {
 		if r.Since.Before(since) {
-			continue // the same image, when it was current before
+			continue // the same image when it was current before
 		}
 		s.All++
 		if well, _ := r.Outcome(); !well {

@@ -12,17 +12,18 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// Observe tells the ledger what GitHub says of a job in e, a workflow_job event.
+// Observe reports e, a workflow_job event, to the ledger.
 func (p *Pipeline) Observe(ctx context.Context, e event.Event) (ledger.Result, error) {
 	job, err := event.ParseWorkflowJob(e.Detail)
 	if err != nil {
-		return ledger.Result{}, fmt.Errorf("%w: %w", ErrUseless, err)
+		return ledger.Result{}, fmt.Errorf("%w: %w", ErrNotProcessable, err)
 	}
 	return p.Ledger.Apply(ctx, ledger.JobSeen{Job: job, At: e.Time})
 }
 
-// Check asks GitHub how the job of q stands, and tells the ledger.
+// Check asks GitHub for the state of the job of q, and reports it to the ledger.
 func (p *Pipeline) Check(ctx context.Context, q ledger.CheckJob) error {
+	// The time before the question: the job may change while GitHub answers.
 	at := p.Now()
 	job, err := p.Forge.Job(ctx, q.Scope.Repository, q.Job.ID)
 	switch {
@@ -35,8 +36,8 @@ func (p *Pipeline) Check(ctx context.Context, q ledger.CheckJob) error {
 	return p.seen(ctx, job.WorkflowJob, q.Scope, at)
 }
 
-// seen tells the ledger of a job that GitHub was asked about at a time. What an answer lacks
-// beside a delivery is filled in from what is known: scope and pool.
+// seen reports GitHub's answer about a job, asked for at a time, to the ledger. Scope and pool,
+// which a delivery has and an answer lacks, are filled in from what is known.
 func (p *Pipeline) seen(ctx context.Context, job event.WorkflowJob, known ledger.Scope, at time.Time) error {
 	job.Organization = cmp.Or(known.Organization, job.Organization)
 	job.Enterprise = cmp.Or(known.Enterprise, job.Enterprise)

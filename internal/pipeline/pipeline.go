@@ -1,9 +1,9 @@
-// Package pipeline joins the stages where one machine and AWS do the same: the
-// ledger with GitHub, and claims with both. It decides nothing, which is the ledger's
-// part, and keeps nothing.
+// Package pipeline joins the stages in the ways that one machine and AWS have in common: the ledger
+// with GitHub, and claims with both. It decides nothing, which is the ledger's part, and stores
+// nothing.
 //
-// What the two places do each in their own way, they give it: where the ledger is kept,
-// and how a container is taken away.
+// What the two do differently they pass in: where the ledger is stored, and how a container is
+// removed.
 package pipeline
 
 import (
@@ -19,35 +19,35 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// ErrUseless is the error of an event that no repetition makes good, such as
-// one whose detail cannot be read: it belongs among the dead letters at once.
-var ErrUseless = errors.New("of no use")
+// ErrNotProcessable is the error of an event that no retry can process, for example because its
+// detail is malformed: it is dead-lettered at once.
+var ErrNotProcessable = errors.New("not processable")
 
 // A Config is what a [Pipeline] joins.
 type Config struct {
 	Ledger ledger.Store
 	Forge  *github.Client
-	Limits func() ledger.Limits // those in force
+	Limits func() ledger.Limits // the limits in force
 	Log    *slog.Logger
-	Now    func() time.Time // the clock of Forge; nil: time.Now
+	Now    func() time.Time // the clock of Forge; time.Now if nil
 
-	Enterprise string // where runners are registered at [ledger.LevelEnterprise]: enterprises/SLUG
-	HookAt     string // whose webhook it is, as [HookScope] reads it; "" when that is not known
-	HookURL    string // the address of that webhook
+	Enterprise string // where runners register at [ledger.LevelEnterprise]: enterprises/SLUG
+	HookAt     string // owner of the webhook, in the form of [HookScope]; "" if unknown
+	HookURL    string // address of that webhook
 
-	// Vanish ends the container of a runner and removes what is left of it; nil
-	// when nothing is, also when there was nothing.
+	// Vanish ends the container of a runner and removes what is left of it; nil if nothing is left,
+	// including if there was nothing.
 	Vanish func(ctx context.Context, runner ledger.RunnerName) error
 }
 
-// A Pipeline is stages, joined. Its methods may be called from several goroutines and,
-// for one ledger, by several processes at once.
+// A Pipeline is joined stages. Its methods are safe for concurrent use, also by several processes
+// with one ledger.
 type Pipeline struct {
 	Config
 	failing failing
 }
 
-// New joins what c has.
+// New returns the pipeline of c.
 func New(c Config) *Pipeline {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -55,23 +55,20 @@ func New(c Config) *Pipeline {
 	return &Pipeline{Config: c}
 }
 
-// EventOf returns the event that asks for an effect, said at now. The caller gives it
-// its ID.
+// EventOf returns the event that requests an effect, emitted at now. The caller sets its ID.
 func EventOf(effect ledger.Effect, now time.Time) (event.Event, error) {
 	return event.Say(effect.DetailType(), effect, now)
 }
 
-// EffectOf reads the effect that e asks for, of a kind that the caller knows by e's
-// detail type.
+// EffectOf decodes the effect that e requests, of the kind that e's detail type names.
 func EffectOf[T ledger.Effect](e event.Event) (effect T, err error) {
 	if err := json.Unmarshal(e.Detail, &effect); err != nil {
-		return effect, fmt.Errorf("detail of %q: %w: %w", e.DetailType, ErrUseless, err)
+		return effect, fmt.Errorf("detail of %q: %w: %w", e.DetailType, ErrNotProcessable, err)
 	}
 	return effect, nil
 }
 
-// HookScope reads whose webhook it is: app, an organisation, a repository or
-// enterprises/SLUG.
+// HookScope parses the owner of a webhook: app, an organization, a repository or enterprises/SLUG.
 func HookScope(at string) (github.Scope, error) {
 	if at == "app" {
 		return github.AppScope(), nil
@@ -79,13 +76,13 @@ func HookScope(at string) (github.Scope, error) {
 	return github.ParseScope(at)
 }
 
-// scope says where a runner for a job of s is registered.
+// scope returns where a runner for a job of s registers.
 func (p *Pipeline) scope(s ledger.Scope) (github.Scope, error) {
 	return ScopeOf(p.Limits().Level, s, p.Enterprise)
 }
 
-// ScopeOf returns where the runners for a scope are registered; enterprise is
-// enterprises/SLUG, for that level only.
+// ScopeOf returns where runners for a scope register; enterprise is enterprises/SLUG, for that
+// level only.
 func ScopeOf(level ledger.Level, s ledger.Scope, enterprise string) (github.Scope, error) {
 	switch level {
 	case ledger.LevelRepository:

@@ -266,11 +266,11 @@ func TestRegistrationRefused(t *testing.T) {
 // TestUseless: what cannot be read is not tried again.
 func TestUseless(t *testing.T) {
 	s := open(t)
-	if _, err := s.Observe(t.Context(), event.Event{Detail: json.RawMessage(`{"action":"queued"}`)}); !errors.Is(err, pipeline.ErrUseless) {
-		t.Errorf("a job without an id: %v: want %v", err, pipeline.ErrUseless)
+	if _, err := s.Observe(t.Context(), event.Event{Detail: json.RawMessage(`{"action":"queued"}`)}); !errors.Is(err, pipeline.ErrNotProcessable) {
+		t.Errorf("a job without an id: %v: want %v", err, pipeline.ErrNotProcessable)
 	}
-	if _, err := pipeline.EffectOf[ledger.CheckJob](event.Event{Detail: json.RawMessage(`[]`)}); !errors.Is(err, pipeline.ErrUseless) {
-		t.Errorf("a list as detail: %v: want %v", err, pipeline.ErrUseless)
+	if _, err := pipeline.EffectOf[ledger.CheckJob](event.Event{Detail: json.RawMessage(`[]`)}); !errors.Is(err, pipeline.ErrNotProcessable) {
+		t.Errorf("a list as detail: %v: want %v", err, pipeline.ErrNotProcessable)
 	}
 }
 

@@ -13,26 +13,26 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// How long registrations that are left are looked for.
+// Time limits of the search for orphaned registrations.
 const (
-	// strayGrace is how long a runner is gone before its registration counts as left: its
-	// removal may be under way.
+	// strayGrace is how long a runner has to be gone before its registration counts as orphaned:
+	// its removal may be under way.
 	strayGrace = time.Minute
 
-	// RegistrationsBack is how far back a process looks that has not looked before. After a day without a
-	// connection GitHub removes an ephemeral runner by itself.
+	// RegistrationsBack is how far back a new process looks. GitHub removes an ephemeral runner
+	// after a day without a connection.
 	// https://docs.github.com/en/actions/reference/runners/self-hosted-runners#ephemeral-runners-for-autoscaling
 	RegistrationsBack = 24 * time.Hour
 
-	madeBefore = time.Hour // how much older than its end a runner is that ran no job, at most
+	madeBefore = time.Hour // upper bound of the life of a runner that ran no job
 )
 
-// RemoveRegistrations removes the registrations that runners have left which are gone: those of a crash while
-// GitHub was being asked for one, or of a removal that GitHub never took. It lists the registrations of each
-// place where a runner may have left one since then, and takes none that is busy, none of a runner that lives, and
-// none of another Mayfly: their names begin with another instance.
+// RemoveRegistrations removes orphaned registrations of gone runners: those of a crash during the
+// call that creates one, or of a removal that never reached GitHub. It lists the registrations of
+// every scope where a runner may have left one since then. It spares busy runners, those of live
+// runners, and those of another Mayfly, whose names begin with another instance.
 func (p *Pipeline) RemoveRegistrations(ctx context.Context, since time.Time) error {
-	if latest := p.Now().Add(-madeBefore); since.After(latest) { // of a clock that was set back since
+	if latest := p.Now().Add(-madeBefore); since.After(latest) { // the clock was set back since
 		since = latest
 	}
 	places, err := p.straying(ctx, since)
@@ -48,8 +48,8 @@ func (p *Pipeline) RemoveRegistrations(ctx context.Context, since time.Time) err
 	return faults
 }
 
-// straying returns where runners that have claimed, and are gone since then without a job, were to be
-// registered. After a job GitHub removes the registration by itself.
+// straying returns the scopes of runners that claimed and ended since then without a job. After a
+// job GitHub removes the registration by itself.
 func (p *Pipeline) straying(ctx context.Context, since time.Time) (map[github.Scope]bool, error) {
 	places := map[github.Scope]bool{}
 	q := ledger.RunnerQuery{}
@@ -62,7 +62,7 @@ func (p *Pipeline) straying(ctx context.Context, since time.Time) (map[github.Sc
 			if r.Live() || r.Claimed.IsZero() || !r.Runs.IsZero() || r.Since.Before(since) {
 				continue
 			}
-			if scope, err := p.scope(r.Scope); err == nil { // or it could not be registered
+			if scope, err := p.scope(r.Scope); err == nil { // without a scope it was never registered
 				places[scope] = true
 			}
 		}
@@ -80,7 +80,7 @@ func (p *Pipeline) removeRegistrations(ctx context.Context, scope github.Scope) 
 	if err != nil {
 		return err
 	}
-	state, err := p.Ledger.Snapshot(ctx) // after the list, so that a runner which was listed is in it while it lives
+	state, err := p.Ledger.Snapshot(ctx) // after the list, so that it has every listed runner that is live
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (p *Pipeline) removeRegistrations(ctx context.Context, scope github.Scope) 
 	return faults
 }
 
-// isStray reports whether the runner called name has been gone for a while, or was never known.
+// isStray reports whether the runner called name has been gone for a while, or is unknown.
 func (p *Pipeline) isStray(ctx context.Context, state *ledger.State, name ledger.RunnerName) (bool, error) {
 	if r, ok := state.Runner(name); ok && r.Live() {
 		return false, nil

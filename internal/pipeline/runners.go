@@ -9,8 +9,9 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// Remove takes a runner away: first its registration, which GitHub refuses while
-// it is busy, then its container.
+// Remove removes a runner: first its registration, which GitHub refuses while the runner is busy,
+// then its container. With Force the container goes first, because a busy runner's registration can
+// only be removed after that.
 func (p *Pipeline) Remove(ctx context.Context, r ledger.RemoveRunner) error {
 	if r.Registered && !r.Force {
 		switch err := p.deregister(ctx, r); {
@@ -32,26 +33,26 @@ func (p *Pipeline) Remove(ctx context.Context, r ledger.RemoveRunner) error {
 	return p.Gone(ctx, ledger.Gone{Runner: r.Runner})
 }
 
-// Gone tells the ledger that nothing of a runner's container is left, or that it
-// could not be started. Whether that says something of its image, its exit code may tell, too.
+// Gone reports to the ledger that a runner's container no longer exists, or could not be started.
+// The exit code may tell, too, that its image is not to blame.
 func (p *Pipeline) Gone(ctx context.Context, in ledger.Gone) error {
 	in.Outside = in.Outside || FromOutside(in.ExitCode)
 	_, err := p.Ledger.Apply(ctx, in)
 	return err
 }
 
-// deregister removes a registration, nil when there is none.
+// deregister removes a registration; nil if there is none.
 func (p *Pipeline) deregister(ctx context.Context, r ledger.RemoveRunner) error {
 	scope, err := p.scope(r.Scope)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUseless, err)
+		return fmt.Errorf("%w: %w", ErrNotProcessable, err)
 	}
 	return p.forget(ctx, scope, string(r.Runner), r.GitHubID)
 }
 
-// forget removes a registration, nil when there is none: by id or, where the answer to
-// generate-jitconfig was lost, by name. A place that the credential does not see has none of ours, as far as
-// can be known: to ask again would only get the same answer.
+// forget removes a registration; nil if there is none. It does so by id or, if the answer to
+// generate-jitconfig was lost, by name. A scope that the credential does not see counts as having
+// none of ours: asking again would get the same answer.
 func (p *Pipeline) forget(ctx context.Context, scope github.Scope, name string, id int64) error {
 	var err error
 	if id == 0 {

@@ -11,18 +11,19 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// How much of GitHub's hourly limit, 5,000 calls at least, a look for jobs may take: it is
-// made every [SweepEvery], so 1,200 an hour.
+// How many calls one comparison may make, every [SweepEvery]: 1,200 an hour of at least 5,000 that
+// GitHub allows.
 const (
 	SweepEvery = 5 * time.Minute
 	sweepCalls = 100
 )
 
-// CompareJobs tells the ledger of the jobs that GitHub has queued and no event told of. It asks about
-// the repositories of open jobs first, since where one delivery came from others may have been lost; then about
-// those under the webhook that were pushed to last, and then about some of the rest, so that each
-// has its turn. When the calls of one look are spent, the next one goes on elsewhere. What
-// fails for one repository keeps no other from being asked; a rate limit ends the look.
+// CompareJobs reports to the ledger the jobs that GitHub has queued and no event told of. It asks
+// about the repositories of open jobs first, because where one delivery came from, others may have
+// been lost; then about the repositories under the webhook with the latest pushes; then about some
+// of the rest, by turns. When the calls are spent, the next comparison continues elsewhere. An
+// error about one repository does not keep others from being asked; a rate limit ends the
+// comparison.
 func (p *Pipeline) CompareJobs(ctx context.Context) error {
 	state, err := p.Ledger.Snapshot(ctx)
 	if err != nil {
@@ -52,7 +53,7 @@ func (p *Pipeline) CompareJobs(ctx context.Context) error {
 	return look.faults
 }
 
-// scopesOf returns the repositories of the open jobs of state, in one order.
+// scopesOf returns the repositories of the open jobs of state, in a fixed order.
 func scopesOf(state *ledger.State) (list []ledger.Scope) {
 	scopes := map[string]ledger.Scope{}
 	for j := range state.Jobs() {
@@ -67,7 +68,7 @@ func scopesOf(state *ledger.State) (list []ledger.Scope) {
 	return list
 }
 
-// rotated returns list from another place on at each turn.
+// rotated returns list, beginning at another element each turn.
 func rotated[T any](list []T, turn int) []T {
 	if len(list) == 0 {
 		return nil
@@ -76,25 +77,26 @@ func rotated[T any](list []T, turn int) []T {
 	return slices.Concat(list[from:], list[:from])
 }
 
-// How many repositories that were pushed to last are asked about in each look, and how far the next look begins
-// in the list of the others: no more than a look gets to.
+// How many of the latest pushed repositories each comparison includes, and by how many the
+// beginning in the list of the others advances: no more than one comparison can ask about.
 const (
 	lately = 10
 	stride = 17
 )
 
-// inTurn returns list, in which those that were pushed to last come first, with the others in the order of turn.
+// inTurn returns list, whose latest pushed repositories come first, with the others rotated by
+// turn.
 func inTurn(list []github.Repository, turn int) []github.Repository {
 	n := min(lately, len(list))
 	return slices.Concat(list[:n], rotated(list[n:], turn*stride))
 }
 
-// A look is one round of questions.
+// A look is one comparison.
 type look struct {
 	*Pipeline
-	ctx    context.Context // allows so many calls
+	ctx    context.Context // with the limit of calls
 	asked  map[string]bool // repositories
-	over   bool            // no more questions
+	over   bool            // ask no more
 	faults error
 }
 
@@ -117,7 +119,7 @@ func (l *look) at(scope ledger.Scope, ask func(ctx context.Context, repository s
 	}
 }
 
-// fault notes an error, and ends the look if no further call would be taken.
+// fault records an error, and ends the comparison if no further call would succeed.
 func (l *look) fault(err error) {
 	limited := errors.As(err, new(*github.RateLimited))
 	l.over = l.over || limited || errors.Is(err, github.ErrSpent) || l.ctx.Err() != nil

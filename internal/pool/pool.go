@@ -33,6 +33,7 @@ type Pool struct {
 	// runner's program is in there, as in GitHub's own. The sandbox is always so.
 	ReadOnlyRoot bool
 
+	Warm      Warm      // runners that listen before there is a job
 	Isolation Isolation // of its containers from their host
 	Setup     Setup     // of its containers
 

@@ -10,7 +10,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/pool"
@@ -46,7 +46,7 @@ type Ledger interface {
 
 // Events reads what went over the bus: the events that pass f, the newest first.
 type Events interface {
-	Events(ctx context.Context, f bus.Filter) ([]bus.Stored, error)
+	Events(ctx context.Context, f eventlog.Filter) ([]eventlog.Stored, error)
 }
 
 // Health is how the pipeline itself stands.

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
@@ -148,7 +148,7 @@ func (p *proof) lookAtRun(ctx context.Context) error {
 
 // lookAtEvents finds the queued events of the jobs.
 func (p *proof) lookAtEvents(ctx context.Context) error {
-	list, err := p.Events.Events(ctx, bus.Filter{
+	list, err := p.Events.Events(ctx, eventlog.Filter{
 		Source: event.SourceGitHub, DetailType: event.TypeWorkflowJob, Since: p.begun.Add(-time.Minute), Limit: 1000,
 	})
 	for _, s := range list {

@@ -24,6 +24,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/image/hosttools"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/machine"
+	"github.com/mayfly-ci/mayfly/internal/pipeline"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 	"github.com/mayfly-ci/mayfly/internal/secret"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
@@ -198,7 +199,7 @@ func (s *Rehearsal) installHook(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.Forge().InstallWebhook(ctx, scope, github.HookConfig{
+	_, err = pipeline.InstallHook(ctx, s.Forge(), scope, github.HookConfig{
 		URL: s.HookURL(), Secret: c.Secret, Events: webhook.DefaultEvents(),
 	})
 	return err

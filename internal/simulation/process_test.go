@@ -454,7 +454,7 @@ func carry[T ledger.Effect](out func(context.Context, T) error) bus.Target {
 func (p *process) final(target bus.Target) bus.Target {
 	return func(ctx context.Context, e event.Event) error {
 		err := target(ctx, e)
-		if errors.Is(err, pipeline.ErrUseless) || err != nil && p.broken == "nothing is tried again" {
+		if errors.Is(err, pipeline.ErrNotProcessable) || err != nil && p.broken == "nothing is tried again" {
 			return bus.Permanent(err)
 		}
 		return err

@@ -13,11 +13,12 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 // letters lists the dead letters.
 func (p *process) letters() (list []string, err error) {
-	letters, err := bus.DeadLetters(p.ctx, p.db, bus.LetterFilter{}, 10)
+	letters, err := bus.DeadLetters(p.ctx, p.db, eventlog.LetterFilter{}, 10)
 	for _, l := range letters {
 		list = append(list, fmt.Sprintf("%s of %s: %s", l.Event.ID, l.Rule, l.Reason))
 	}

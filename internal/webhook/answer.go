@@ -15,19 +15,19 @@ import (
 type outcome int
 
 const (
-	accepted    outcome = iota // on the bus, for good
-	duplicate                  // on the bus since before
+	accepted    outcome = iota // stored on the bus
+	duplicate                  // known on the bus
 	ignored                    // of a type that is not forwarded
-	quarantined                // lacks what routing needs, and is kept for good
-	outcomes                   // how many there are
+	quarantined                // stored, but cannot be routed
+	outcomes                   // number of outcomes
 )
 
-// An answer is the body of a 2xx. GitHub shows it beside the delivery.
+// An answer is the body of a 2xx. GitHub shows it next to the delivery.
 type answer struct {
 	outcome outcome
 	Event   string `json:"event"`          // its id on the bus
-	Pool    string `json:"pool,omitempty"` // the pool that takes the job
-	Note    string `json:"note,omitempty"` // what is unusual about it
+	Pool    string `json:"pool,omitempty"` // the job's pool
+	Note    string `json:"note,omitempty"` // anything unusual
 }
 
 func (a answer) write(w http.ResponseWriter) {
@@ -51,11 +51,10 @@ const (
 	malformed
 	full
 	unkept
-	reasons // how many there are
+	reasons // number of reasons
 )
 
-// meanings is the one table of what each reason is called in counters and logs,
-// answers and advises.
+// meanings is the one table of each reason's name in counters and logs, its status and its hint.
 var meanings = [reasons]struct {
 	name   string
 	status int
@@ -72,13 +71,13 @@ var meanings = [reasons]struct {
 	unkept:    {"not kept", http.StatusServiceUnavailable, "mayfly's log says more; what was refused can be redelivered"},
 }
 
-// retryAfter is what a 503 says, in seconds.
+// retryAfter is the Retry-After of a 503, in seconds.
 const retryAfter = "10"
 
-// A refusal is a delivery that is not answered with 2xx, and why.
+// A refusal is why a delivery is not answered with 2xx.
 type refusal struct {
 	reason reason
-	detail string // with the value that was wrong; seen by whoever sent it, unless the fault is ours
+	detail string // includes the faulty value; shown to the sender, unless the fault is ours
 }
 
 func refuse(r reason, detail string) *refusal { return &refusal{r, event.Clip(detail, event.MaxSaid)} }
@@ -101,26 +100,26 @@ func (no *refusal) write(w http.ResponseWriter) {
 	writeJSON(w, meaning.status, body)
 }
 
-// ours reports whether the fault is this side's, so that a person here should
-// see it and a stranger should not see its detail.
+// ours reports whether the fault is on this side, so that people here should see the detail and
+// strangers should not.
 func (no *refusal) ours() bool { return no.reason == full || no.reason == unkept }
 
-// writeJSON writes body. An answer that does not arrive is no news: the delivery
-// is then shown as failed at GitHub, and redelivered.
+// writeJSON writes body. If the answer does not arrive, GitHub shows the delivery as failed, and it
+// is redelivered.
 func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body)
 }
 
-// Counts is how deliveries were answered since the handler was made.
+// Counts are the numbers of answers since the handler was created.
 type Counts struct {
 	Received    int64            `json:"received"`
 	Accepted    int64            `json:"accepted"`
 	Duplicate   int64            `json:"duplicate"`
 	Ignored     int64            `json:"ignored"`     // of a type that is not forwarded
-	Quarantined int64            `json:"quarantined"` // for lack of what routing needs
-	Refused     map[string]int64 `json:"refused"`     // by reason; every reason is there
+	Quarantined int64            `json:"quarantined"` // could not be routed
+	Refused     map[string]int64 `json:"refused"`     // by reason; has every reason
 }
 
 // tally counts answers.
@@ -128,24 +127,24 @@ type tally struct {
 	received atomic.Int64
 	outcomes [outcomes]atomic.Int64
 	refusals [reasons]odd
-	strange  odd // deliveries in quarantine
+	strange  odd // quarantined deliveries
 }
 
-// odd counts deliveries that the log tells of now and then.
+// odd counts deliveries that are logged from time to time.
 type odd struct {
 	count  atomic.Int64
-	logged atomic.Int64 // when the last one went to the log, Unix nanoseconds
+	logged atomic.Int64 // when the last one was logged, Unix nanoseconds
 }
 
-// next counts one more, and reports whether it is to be logged: strangers, and a disk
-// that is full, must not fill the log.
+// next counts one more, and reports whether to log it: strangers and a full disk must not fill the
+// log.
 func (o *odd) next(now time.Time) (count int64, log bool) {
 	count, last := o.count.Add(1), o.logged.Load()
 	recent := last != 0 && now.UnixNano()-last < int64(logEvery)
 	return count, !recent && o.logged.CompareAndSwap(last, now.UnixNano())
 }
 
-// answered counts an answer, and logs one that somebody should look at.
+// answered counts an answer, and logs one that people should look at.
 func (h *Handler) answered(a answer, r *http.Request) {
 	h.tally.outcomes[a.outcome].Add(1)
 	if a.outcome != quarantined {
@@ -156,7 +155,7 @@ func (h *Handler) answered(a answer, r *http.Request) {
 	}
 }
 
-// Counts returns what has been answered so far.
+// Counts returns the numbers of answers so far.
 func (h *Handler) Counts() Counts {
 	t := &h.tally
 	c := Counts{
@@ -170,11 +169,11 @@ func (h *Handler) Counts() Counts {
 	return c
 }
 
-// logEvery is the least time between two lines of a kind.
+// logEvery is the shortest time between two log lines of a kind.
 const logEvery = time.Minute
 
-// refused counts a refusal and logs it, unless one of its reason was logged less
-// than a minute ago.
+// refused counts a refusal, and logs it unless one for the same reason was logged within the last
+// minute.
 func (h *Handler) refused(no *refusal, r *http.Request) {
 	count, log := h.tally.refusals[no.reason].next(h.c.Now())
 	if !log {

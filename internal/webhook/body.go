@@ -15,10 +15,10 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
-// Anyone may send a body, signed or not, and it must be read to know. It is kept in chunks that
-// are taken as its bytes arrive, whatever its length is said to be, and what all open
-// requests have taken is bounded. Bodies of up to smallBody, which deliveries of jobs are, have memory of
-// their own, so that strangers who send much keep none of them out.
+// Anybody may send a body, and it has to be read to verify its signature. It is read into chunks
+// that are allocated as its bytes arrive, whatever its declared length, and the chunks of all open
+// requests are bounded. Bodies of up to smallBody, like those of job deliveries, have a reserved
+// part, so that strangers who send much keep none of them out.
 const (
 	chunkSize   = 64 << 10
 	smallBody   = 256 << 10
@@ -26,21 +26,21 @@ const (
 	largeMemory = 64 << 20
 )
 
-// largeLimit is how long a body may take that is larger than smallBody; see [Server] for the others.
+// largeLimit is the time limit for a body larger than smallBody; see [Server] for the others.
 const largeLimit = 6 * time.Second
 
 type chunk [chunkSize]byte
 
-// chunks are the memory of all bodies that are being read. What was given back is used again, and left
-// to the garbage collector, which comes late, only when no large body is being read.
+// chunks are the memory of all bodies that are being read. Returned chunks are reused, and released
+// to the garbage collector, which runs late, only while no large body is being read.
 type chunks struct {
 	mu    sync.Mutex
-	free  []*chunk // under mu
-	taken [2]int   // under mu; bytes for small bodies, and for what large ones have beyond that
+	free  []*chunk // guarded by mu
+	taken [2]int   // guarded by mu; bytes of small bodies, and of large ones beyond smallBody
 	bound [2]int
 }
 
-// keptFree is how many chunks stay when few are needed.
+// keptFree is how many free chunks are kept.
 const keptFree = (1 << 20) / chunkSize
 
 // newChunks returns memory for bodies of up to maxBody.
@@ -48,7 +48,7 @@ func newChunks(maxBody int64) *chunks {
 	return &chunks{bound: [2]int{smallMemory, max(largeMemory, int(2*maxBody))}}
 }
 
-// share says of which part chunk i of a body is.
+// share returns the part to which chunk i of a body belongs.
 func share(i int) int {
 	if i < smallBody/chunkSize {
 		return 0
@@ -56,7 +56,7 @@ func share(i int) int {
 	return 1
 }
 
-// take returns memory for chunk i of a body; nil when there is none left.
+// take returns memory for chunk i of a body; nil if there is none left.
 func (c *chunks) take(i int) *chunk {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -74,7 +74,7 @@ func (c *chunks) take(i int) *chunk {
 	return one
 }
 
-// give takes the chunks of a body back.
+// give returns the chunks of a body.
 func (c *chunks) give(all []*chunk) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -94,13 +94,13 @@ type body struct {
 	size   int
 }
 
-// release gives the memory of b back.
+// release returns the memory of b.
 func (b *body) release() {
 	b.memory.give(b.chunks)
 	b.chunks, b.size = nil, 0
 }
 
-// each calls f with the bytes of b, in pieces.
+// each calls f with the bytes of b, piece by piece.
 func (b *body) each(f func([]byte)) {
 	for i, one := range b.chunks {
 		f(one[:min(chunkSize, b.size-i*chunkSize)])
@@ -114,10 +114,10 @@ func (b *body) bytes() []byte {
 	return all
 }
 
-// errMemory says that other bodies have all the memory.
+// errMemory means that other bodies use all the memory.
 var errMemory = errors.New("other bodies that are being read have all the memory for them")
 
-// readFrom reads r to its end. large is called once when it turns out to be a large body.
+// readFrom reads r to its end. It calls large once when the body turns out to be large.
 func (b *body) readFrom(r io.Reader, large func()) error {
 	for i := 0; ; i++ {
 		one := b.memory.take(i)
@@ -146,7 +146,8 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, b *body) *refusal
 		return h.tooLarge()
 	}
 	err := b.readFrom(io.LimitReader(r.Body, h.c.MaxBody+1), func() {
-		// The deadline ends with the body. What has none, such as a function, has a limit of its own.
+		// The deadline ends with the body. A writer without deadlines, such as a function's, has
+		// its own time limit.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(largeLimit))
 	})
 	switch {
@@ -166,17 +167,17 @@ func (h *Handler) tooLarge() *refusal {
 	return refuse(large, fmt.Sprintf("body: want at most %d bytes", h.c.MaxBody))
 }
 
-// drain reads of a body that was refused what a proxy may have on its way: a proxy whose writing
-// fails does not pass the answer on. net/http does so only for bodies that say to be small. A client
-// that waits to be told to go on has nothing on its way.
+// drain reads what a proxy may still be sending of a refused body: a proxy that fails to write does
+// not pass the answer on. net/http does this only for bodies with a small declared length. A client
+// that waits for 100 Continue is sending nothing.
 func drain(r *http.Request) {
 	if r.Header.Get("Expect") == "" {
 		_, _ = io.CopyN(io.Discard, r.Body, smallBody)
 	}
 }
 
-// signedByAny reports whether sum is the HMAC-SHA256 of b under one of
-// secrets. How long it takes does not tell how near sum came, or to which.
+// signedByAny reports whether sum is the HMAC-SHA256 of b under one of secrets. Its duration
+// reveals neither how close sum is nor to which.
 func signedByAny(secrets []secret.Secret, b *body, sum []byte) bool {
 	signed := false
 	for _, s := range secrets {

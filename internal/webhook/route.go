@@ -13,13 +13,13 @@ import (
 // A Routed is an event that is ready for the bus.
 type Routed struct {
 	Event event.Event
-	Pool  string // the pool that takes the job; "" if it is of no job, or fits none
-	Note  string // what is unusual about it
+	Pool  string // the job's pool; "" if the event is not about a job, or it fits none
+	Note  string // anything unusual
 }
 
-// Route says of an event what it is about, and of a job to which pool it goes. e.Detail
-// is GitHub's payload. An error says what the payload lacks: then nothing is known of where
-// it goes, and whoever guessed might be wrong.
+// Route adds to an event the repository it concerns and, if it is about a job, the job's pool.
+// e.Detail is GitHub's payload. An error says what is missing in the payload; a guess could be a
+// wrong route.
 func Route(e event.Event, pools pool.Set) (Routed, error) {
 	if e.DetailType != event.TypeWorkflowJob {
 		repository, err := repositoryOf(e.Detail)
@@ -45,7 +45,7 @@ func Route(e event.Event, pools pool.Set) (Routed, error) {
 	return r, err
 }
 
-// about makes e one about a repository; "" is none.
+// about adds the repository to e; "" for none.
 func about(e event.Event, repository string) Routed {
 	if repository != "" {
 		e.Resources = []string{repository}
@@ -53,7 +53,7 @@ func about(e event.Event, repository string) Routed {
 	return Routed{Event: e}
 }
 
-// repositoryOf returns the repository that a payload of any event is about.
+// repositoryOf returns the repository that the payload of any event concerns.
 func repositoryOf(payload []byte) (string, error) {
 	var p struct {
 		Repository struct {
@@ -69,7 +69,7 @@ func repositoryOf(payload []byte) (string, error) {
 	return p.Repository.FullName, nil
 }
 
-// space is what JSON has between its tokens.
+// space is the whitespace of JSON.
 const space = " \t\r\n"
 
 // isObject reports whether payload is a JSON object.

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Server returns an HTTP server for h with limits that suit a public endpoint: a
-// client that is slow, or sends much, is cut off. What connections say that are
-// cut goes to log as debug. The caller gives it a listener and shuts it down.
+// Server returns an HTTP server for h with limits for a public endpoint: clients that are slow or
+// send much are cut off, which is logged at level debug. The caller provides the listener and shuts
+// the server down.
 func Server(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           h,

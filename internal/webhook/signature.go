@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// readSigned reads the body of r, and refuses it unless it is a POST within the
-// limit that one of the secrets has signed.
+// readSigned reads the body of r, and refuses it unless it is a POST within the limits and signed
+// with one of the secrets.
 func (h *Handler) readSigned(w http.ResponseWriter, r *http.Request, b *body) *refusal {
 	if r.Method != http.MethodPost {
 		return refuse(method, fmt.Sprintf("method %.80q: want POST", r.Method))
@@ -29,8 +29,7 @@ func (h *Handler) readSigned(w http.ResponseWriter, r *http.Request, b *body) *r
 	return nil
 }
 
-// signatureOf returns the HMAC that a request claims. X-Hub-Signature, which is
-// SHA-1, is never looked at.
+// signatureOf returns the HMAC that a request claims. It ignores X-Hub-Signature, which is SHA-1.
 func signatureOf(header http.Header) ([]byte, *refusal) {
 	value, ok := strings.CutPrefix(header.Get("X-Hub-Signature-256"), "sha256=")
 	if !ok {
@@ -43,7 +42,7 @@ func signatureOf(header http.Header) ([]byte, *refusal) {
 	return sum, nil
 }
 
-// wantJSON refuses a content type other than JSON.
+// wantJSON refuses content types other than JSON.
 func wantJSON(contentType string) *refusal {
 	if media, _, err := mime.ParseMediaType(contentType); err == nil && media == "application/json" {
 		return nil

@@ -1,14 +1,13 @@
-// Package webhook is stage 1: a delivery that GitHub signed becomes an Event on
-// the bus, and is answered with 2xx only once the bus has it for good.
+// Package webhook is stage 1: it turns a delivery signed by GitHub into an event on the bus, and
+// answers 2xx only once the bus has stored it.
 //
-// A [Handler] reads the raw body within a limit, checks its HMAC-SHA256 against
-// one or two secrets before it looks at anything else, routes jobs to pools, and
-// publishes. What it answers stands in one table, in answer.go.
+// A [Handler] reads the raw body within a limit, checks its HMAC-SHA256 against one or two secrets
+// before it looks at anything else, routes jobs to pools, and publishes. One table in answer.go has
+// all its answers.
 //
-// GitHub signs the body only, neither the delivery's GUID nor the event's name:
-// whoever got hold of a body with its signature can post it again under another
-// GUID. So nothing may rest on a job's event arriving once. The ledger does not:
-// it knows a job by its own id.
+// GitHub signs only the body, neither the delivery's GUID nor the event's name: whoever got hold of
+// a body with its signature can post it again under another GUID. So nothing may rely on a job's
+// event arriving once. The ledger does not: it knows a job by its own id.
 //
 // https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
 package webhook
@@ -29,46 +28,43 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
-// DefaultMaxBody is GitHub's own cap on a payload, 25 MB.
+// DefaultMaxBody is GitHub's limit for a payload, 25 MB.
 // https://docs.github.com/en/webhooks/webhook-events-and-payloads#payload-cap
 const DefaultMaxBody = 25 << 20
 
-// publishLimit ends an attempt to keep an event: GitHub hangs up after 10 s, and
-// an answer it does not wait for helps nobody.
+// publishLimit bounds an attempt to store an event: GitHub hangs up after 10 s, and an answer after
+// that helps nobody.
 const publishLimit = 9 * time.Second
 
-// DefaultEvents returns the event types that are forwarded unless a Config says
-// otherwise.
+// DefaultEvents returns the event types that are forwarded by default.
 func DefaultEvents() []string { return []string{event.TypeWorkflowJob, "workflow_run", "ping"} }
 
-// A Config is what a [Handler] needs.
+// A Config configures a [Handler].
 type Config struct {
-	Secrets []secret.Secret // one, or two while one replaces the other; a signature of either is good
+	Secrets []secret.Secret // one, or two while one replaces the other; either may sign
 	MaxBody int64           // bytes; 0 means DefaultMaxBody
-	Events  []string        // event types to forward to the bus; nil means DefaultEvents
-	Pools   pool.Set        // where jobs are routed to
+	Events  []string        // event types that are forwarded to the bus; nil means DefaultEvents
+	Pools   pool.Set        // for routing jobs
 
-	// Renew is asked for the secrets as they are now when none of Secrets has signed a
-	// body; nil when they do not change while the handler lives. Anyone can send such a
-	// body: it is for Renew not to look each time.
+	// Renew returns the current secrets. It is called if none of Secrets has signed a body; nil if
+	// they never change while the handler lives. Anybody can send such a body, so Renew must not
+	// read them every time.
 	Renew func(context.Context) []secret.Secret
 
-	// Publish keeps e: it is durable when Publish returns nil. fresh is false
-	// when an event of that id is there already, and nothing was done. Its
-	// context ends before GitHub stops waiting.
+	// Publish stores e: it is durable when Publish returns nil. Fresh is false if the event's id is
+	// known and nothing was done. The context ends before GitHub stops waiting.
 	Publish func(ctx context.Context, e event.Event) (fresh bool, err error)
-	Full    error // the error of Publish that says that the disk is full; nil if it has none
+	Full    error // Publish's error for a full disk; nil if it has none
 
-	// Quarantine keeps an event that lacks what routing needs, with the reason, as durably as
-	// Publish and with its errors. nil has such deliveries refused.
+	// Quarantine stores an event that cannot be routed, with the reason, as durably as Publish and
+	// with its errors. If nil, such deliveries are refused.
 	Quarantine func(ctx context.Context, e event.Event, reason string) (fresh bool, err error)
 
 	Now func() time.Time // nil means time.Now
 	Log *slog.Logger
 }
 
-// A Handler answers deliveries, on whatever path it is mounted. It may serve any
-// number of requests at once.
+// A Handler answers deliveries on whatever path it is mounted. It is safe for concurrent use.
 type Handler struct {
 	c      Config
 	memory *chunks
@@ -76,8 +72,7 @@ type Handler struct {
 	pools  atomic.Pointer[pool.Set]
 }
 
-// New returns a Handler, or what is wrong with c. An empty secret is refused:
-// anyone could sign with it.
+// New returns a Handler, or the fault of c. An empty secret is refused: anybody could sign with it.
 func New(c Config) (*Handler, error) {
 	if len(c.Secrets) == 0 {
 		return nil, errors.New("webhook without a secret: want one, or two while one replaces the other")
@@ -101,7 +96,7 @@ func New(c Config) (*Handler, error) {
 	return h, nil
 }
 
-// SetPools has deliveries from now on routed to other pools than those of the Config.
+// SetPools routes deliveries to other pools from now on.
 func (h *Handler) SetPools(pools pool.Set) { h.pools.Store(&pools) }
 
 // ServeHTTP answers one delivery.
@@ -118,8 +113,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.write(w)
 }
 
-// deliver does all that a delivery asks for. Until its signature is known to be
-// good, nothing of a request is used but its method, its size and its signature.
+// deliver processes a delivery. Until its signature is verified, only its method, size and
+// signature are used.
 func (h *Handler) deliver(w http.ResponseWriter, r *http.Request) (answer, *refusal) {
 	b := &body{memory: h.memory}
 	defer b.release()
@@ -134,11 +129,11 @@ func (h *Handler) deliver(w http.ResponseWriter, r *http.Request) (answer, *refu
 		return answer{outcome: ignored, Event: e.ID, Note: e.DetailType + " is not among the event types to forward: nothing was done"}, nil
 	}
 	e.Detail = b.bytes()
-	b.release() // for others, while this one is kept
+	b.release() // for other requests, while this one is stored
 	return h.publish(r.Context(), e)
 }
 
-// publish routes an event, and puts it on the bus, or in quarantine when it cannot be routed.
+// publish routes an event and puts it on the bus, or into quarantine if it cannot be routed.
 func (h *Handler) publish(ctx context.Context, e event.Event) (answer, *refusal) {
 	routed, err := Route(e, *h.pools.Load())
 	switch {
@@ -152,7 +147,7 @@ func (h *Handler) publish(ctx context.Context, e event.Event) (answer, *refusal)
 	return h.keep(ctx, aside, e, answer{outcome: quarantined, Event: e.ID, Note: "in quarantine: " + why})
 }
 
-// keep has e kept by publish, and says in a what came of it.
+// keep stores e with publish, and completes a with the outcome.
 func (h *Handler) keep(ctx context.Context, publish func(context.Context, event.Event) (bool, error), e event.Event, a answer) (answer, *refusal) {
 	ctx, cancel := context.WithTimeout(ctx, publishLimit)
 	defer cancel()
@@ -168,7 +163,7 @@ func (h *Handler) keep(ctx context.Context, publish func(context.Context, event.
 	return a, nil
 }
 
-// readHeader reads what the headers say, and refuses what could not be put on the bus.
+// readHeader reads the headers, and refuses what cannot be an event.
 func (h *Handler) readHeader(header http.Header) (event.Event, *refusal) {
 	if no := wantJSON(header.Get("Content-Type")); no != nil {
 		return event.Event{}, no
@@ -186,8 +181,8 @@ func (h *Handler) readHeader(header http.Header) (event.Event, *refusal) {
 	return e, nil
 }
 
-// isName reports whether s can be a GUID or the name of an event. These come
-// from headers, which are not signed, and end in logs, tables and file names.
+// isName reports whether s can be a GUID or the name of an event. Both come from headers, which are
+// not signed, and end up in logs, tables and file names.
 func isName(s string) bool {
 	unsafe := func(r rune) bool {
 		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_')

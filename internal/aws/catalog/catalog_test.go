@@ -13,7 +13,6 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/aws/catalog"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/image/imagetest"
-	"github.com/mayfly-ci/mayfly/internal/ledger/dynamo"
 )
 
 // faulty puts a test's fault around each write.
@@ -43,7 +42,7 @@ func TestContract(t *testing.T) {
 	imagetest.Test(t, func(t *testing.T, c imagetest.Config) image.Store {
 		if tables[c.Dir] == "" {
 			tables[c.Dir] = "t" + strings.NewReplacer("/", "-", ".", "-").Replace(c.Dir[max(0, len(c.Dir)-200):])
-			if _, err := db.CreateTable(t.Context(), dynamo.Table(tables[c.Dir])); err != nil {
+			if _, err := db.CreateTable(t.Context(), awstest.LedgerTable(tables[c.Dir])); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -62,3 +62,7 @@ const (
 	MetricRunners     = "Runners"    // live ones, from wanted to busy
 	MetricRunway      = "RunwayDays" // until GitHub refuses the runner's version
 )
+
+// TypeScheduled is the detail type of the events that schedules send. A function has one schedule at most.
+// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events.html
+const TypeScheduled = "Scheduled Event"

@@ -12,14 +12,14 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
-// A change is what ECS says of a task, as far as it matters here.
+// A change is the part of ECS's task event that matters here.
 type change struct {
 	TaskARN           string              `json:"taskArn"`
 	TaskDefinitionARN string              `json:"taskDefinitionArn"`
 	LastStatus        string              `json:"lastStatus"`
 	StopCode          string              `json:"stopCode"`
 	StoppedReason     string              `json:"stoppedReason"`
-	Overrides         *types.TaskOverride `json:"overrides"` // whose fields are called as in the event, but for case
+	Overrides         *types.TaskOverride `json:"overrides"` // field names as in the event, except for case
 	Containers        []struct {
 		Name     string `json:"name"`
 		ExitCode *int   `json:"exitCode"`
@@ -29,9 +29,9 @@ type change struct {
 	} `json:"containers"`
 }
 
-// input returns what c means for the runner that its task stands for; nil for a step
-// between. A task that waits for a host is on its way, and so is a second one for the same runner:
-// the runner is bound to the one that claims.
+// input returns what c means for the runner that its task represents; nil for an intermediate step.
+// A task that waits for a host is on its way, and so is a second one for the same runner: the
+// runner is bound to the one that claims.
 //
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
 func (c change) input(runner ledger.RunnerName, task string) ledger.Input {
@@ -46,9 +46,9 @@ func (c change) input(runner ledger.RunnerName, task string) ledger.Input {
 	return nil
 }
 
-// image is what the runner's container was made from, or was to be: the digest by which
-// the task definition names it, which is the one that was promoted, or else the one that ECS found.
-// An image of a pool's own may have neither, and is called by its name.
+// image returns what the runner's container was, or was to be, created from: the digest in the task
+// definition, which is the promoted one, or else the digest that ECS found. A pool's own image may
+// have neither, and is identified by its name.
 func (c change) image() string {
 	for _, one := range c.Containers {
 		if one.Name != contract.ContainerName {
@@ -62,19 +62,19 @@ func (c change) image() string {
 	return ""
 }
 
-// imageFaults are in what ECS says of a task that it could not start because of what its
-// image is: the registry has none of that digest, or none for this kind of processor, or the
-// entry point in it cannot be run. All else that begins with these errors has a cause elsewhere:
-// a registry out of reach or busy, permissions, a full disk, a log that cannot be opened.
+// imageFaults matches what ECS reports about a task that it could not start because of its image:
+// the registry has no such digest, or none for this architecture, or its entry point cannot be
+// executed. Other errors that begin alike have other causes: a registry that is unreachable or
+// busy, permissions, a full disk, a log that cannot be opened.
 //
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/cannot-start-container.html
 // https://github.com/aws/amazon-ecs-agent/blob/master/agent/dockerclient/dockerapi/errors.go
 var imageFaults = regexp.MustCompile(`(?is)CannotPull\w*Error: .*(manifest unknown|\bnot found\b|no matching manifest|matching platform)|CannotStartContainerError: .*(exec: |exec format error)`)
 
-// outside reports whether the end of a task says nothing of its image: AWS or a person brought it
-// about (StopTask, a host that ended, a spot interruption), or its start failed for a cause elsewhere. What
-// ECS will say that is not known yet is taken for such, so that no image is rolled back for it.
+// outside reports whether the end of a task says nothing about its image: AWS or a person ended it
+// (StopTask, a terminated host, a spot interruption), or its start failed for another reason.
+// Unknown stop codes count as external, so that no image is rolled back because of a new one.
 //
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html#ECS-Type-Task-stopCode
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
@@ -88,7 +88,7 @@ func (c change) outside() bool {
 	return true
 }
 
-// code is the exit code of the runner's container; 0 when it had none.
+// code returns the exit code of the runner's container; 0 if there is none.
 func (c change) code() int {
 	for _, one := range c.Containers {
 		if one.Name == contract.ContainerName && one.ExitCode != nil {
@@ -98,7 +98,7 @@ func (c change) code() int {
 	return 0
 }
 
-// reason is why the task stopped; "" when its program just ended.
+// reason returns why the task stopped; "" if its program ended.
 func (c change) reason() string {
 	var parts []string
 	if c.StopCode != string(types.TaskStopCodeEssentialContainerExited) {

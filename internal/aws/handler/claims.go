@@ -17,8 +17,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
-// Claims serves the claim protocol to tasks. Who asks, AWS says: the caller's role
-// is one of the stack's task roles, and the name of its session is the id of its task.
+// Claims serves the claim protocol to tasks. AWS identifies the caller: its role is one of the
+// stack's task roles, and the name of its session is the id of its task.
 type Claims struct {
 	Pipeline *pipeline.Pipeline
 	Tasks    *Tasks
@@ -40,7 +40,7 @@ func (c *Claims) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}, string(runner)).ServeHTTP(w, r)
 }
 
-// identify says which task calls, and which runner it stands for.
+// identify returns the task that calls and the runner it represents.
 func (c *Claims) identify(r *http.Request) (task Task, runner ledger.RunnerName, err error) {
 	id, err := c.caller(r)
 	if err != nil {
@@ -72,15 +72,12 @@ func (c *Claims) caller(r *http.Request) (string, error) {
 	return session, nil
 }
 
-// runnerOf returns the runner that task stands for.
+// runnerOf returns the runner that task represents. A job that the ledger does not know is waited for.
 func (c *Claims) runnerOf(ctx context.Context, task Task) (ledger.RunnerName, error) {
-	if task.Runner != "" {
-		return task.Runner, nil
-	}
-	name, why, err := c.first(ctx, task)
+	name, why, err := task.runner(ctx, c.Pipeline.Ledger, c.Now())
 	if errors.Is(err, ledger.ErrNotFound) {
 		if name, why, err = c.ask(ctx, task); errors.Is(err, ledger.ErrNotFound) {
-			err = &claim.Refused{Reason: fmt.Sprintf("job %s is not known, to GitHub neither", task.Job)}
+			err = &claim.Refused{Reason: fmt.Sprintf("neither the ledger nor GitHub knows job %s", task.Job)}
 		}
 	}
 	if err == nil && name == "" {
@@ -89,18 +86,14 @@ func (c *Claims) runnerOf(ctx context.Context, task Task) (ledger.RunnerName, er
 	return name, err
 }
 
-func (c *Claims) first(ctx context.Context, task Task) (name ledger.RunnerName, why string, err error) {
-	return ledger.FirstRunner(ctx, c.Pipeline.Ledger, task.Job, c.Now())
-}
-
-// A job's event reaches ECS and the ledger on ways of their own, and a task may well
-// be first. After patience GitHub is asked for the job, lest its event was lost.
+// A job's event reaches ECS and the ledger by different routes, and a task may be first. After
+// patience GitHub is asked for the job, in case its event was lost.
 const (
 	again    = time.Second
 	patience = 10 * time.Second
 )
 
-// ask has a job that the ledger does not know waited for, and then asked for.
+// ask waits for a job that the ledger does not know, and finally asks GitHub for it.
 func (c *Claims) ask(ctx context.Context, task Task) (name ledger.RunnerName, why string, err error) {
 	if task.Started.IsZero() || c.Now().Sub(task.Started) < patience {
 		return "", "", &claim.Later{After: again, Err: fmt.Errorf("the ledger does not know the job %s yet", task.Job)}
@@ -111,16 +104,16 @@ func (c *Claims) ask(ctx context.Context, task Task) (name ledger.RunnerName, wh
 	}); err != nil {
 		return "", "", err
 	}
-	return c.first(ctx, task)
+	return task.runner(ctx, c.Pipeline.Ledger, c.Now())
 }
 
-// check says whether task may speak for runner. Whether it may claim, the ledger
-// decides; a report is believed of a runner that has claimed by this task.
+// check returns why task may not act for runner. The ledger decides whether it may claim; a report
+// is accepted only from the task that claimed.
 func (c *Claims) check(r *http.Request, task Task, name ledger.RunnerName) error {
 	list, err := c.Pipeline.Ledger.Runners(r.Context(), ledger.RunnerQuery{Name: name})
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
-		return &claim.Refused{Reason: fmt.Sprintf("runner %s is not known", name)}
+		return &claim.Refused{Reason: fmt.Sprintf("runner %s is not in the ledger", name)}
 	case err != nil:
 		return err
 	case list[0].Pool != task.Pool:

@@ -196,7 +196,7 @@ func TestClaimByTask(t *testing.T) {
 		{"AROAONE:" + id("5"), "/claim", "", 403, `job \"\": want owner/name/id/attempt`},
 		{"AROAONE:" + id("6"), "/claim", "", 403, "its family other-small is none of the stack ci"},
 		{"AROAONE:" + id("7"), "/claim", "", 403, "is of the pool small, and task"},
-		{"AROAONE:" + id("8"), "/claim", "", 403, "runner nobody is not known"},
+		{"AROAONE:" + id("8"), "/claim", "", 403, "runner nobody is not in the ledger"},
 		{"AROAONE:" + id("3"), "/claim", "", 403, "pool small is full"},
 		{"AROAONE:" + id("4"), "/claim", "", 503, "not now"},
 		{"AROAONE:" + id("1"), "/report", `{"phase":"idle"}`, 403, "is another task"},
@@ -306,7 +306,7 @@ func TestJobNotSeen(t *testing.T) {
 	claim("1", 503, "")
 	s.now = s.now.Add(11 * time.Second)
 	claim("1", 200, "encoded_jit_config") // GitHub was asked
-	claim("2", 403, "to GitHub neither")
+	claim("2", 403, "neither the ledger nor GitHub knows job")
 }
 
 // TestECSAway has an ECS that is out of reach.

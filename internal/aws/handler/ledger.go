@@ -18,9 +18,9 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
-// StartedByRule reports whether a runner that is wanted because of in needs no event of
-// its own: the job's queued event has led the pool's rule to start a task for it, unless its
-// status says that it waits for an approval. So does every further way by which that event could have come here.
+// StartedByRule reports whether the runner that in requires needs no event: the job's queued event
+// matched the pool's rule, which starts a task for it, unless its status says that it waits for an
+// approval. The same holds for a redelivery of that event.
 func StartedByRule(in ledger.Input, e ledger.Effect) bool {
 	seen, told := in.(ledger.JobSeen)
 	want, wanted := e.(ledger.WantRunner)
@@ -28,13 +28,13 @@ func StartedByRule(in ledger.Input, e ledger.Effect) bool {
 		want.Job == ledger.KeyOf(seen.Job) && want.Pool == seen.Job.Routing.Pool
 }
 
-// typeTaskState is the detail type of what ECS says of its tasks.
+// typeTaskState is the detail type of ECS's task events.
 //
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html
 const typeTaskState = "ECS Task State Change"
 
-// Ledger tells the ledger what happened: to jobs, by GitHub's events, and to tasks, by
-// those of ECS. What it cannot read is an error, so that it ends among the dead letters.
+// Ledger reports to the ledger what happened: to jobs, from GitHub's events, and to tasks, from
+// those of ECS. An event that it cannot read is an error, so that it is dead-lettered.
 type Ledger struct {
 	Pipeline *pipeline.Pipeline
 	Tasks    *Tasks
@@ -47,7 +47,7 @@ type Ledger struct {
 func (l *Ledger) Handle(ctx context.Context, e event.Event) error {
 	err := l.handle(ctx, e)
 	switch {
-	case errors.Is(err, ledger.ErrNotFound): // a task's event that was faster than its job's: Lambda tries it again
+	case errors.Is(err, ledger.ErrNotFound): // a task's event that overtook its job's: Lambda retries it
 		l.Log.Warn("event too early", "event", e.ID, "type", e.DetailType, "err", err)
 	case err != nil:
 		l.Log.Error("event not taken", "event", e.ID, "type", e.DetailType, "err", err)
@@ -66,10 +66,10 @@ func (l *Ledger) handle(ctx context.Context, e event.Event) error {
 	case typeTaskState:
 		return l.task(ctx, e)
 	}
-	return fmt.Errorf("detail type %q: %w: want %q or %q", e.DetailType, pipeline.ErrUseless, event.TypeWorkflowJob, typeTaskState)
+	return fmt.Errorf("detail type %q: %w: want %q or %q", e.DetailType, pipeline.ErrNotProcessable, event.TypeWorkflowJob, typeTaskState)
 }
 
-// tick lets the ledger look at the time, and do all that it finds to do.
+// tick applies a Tick, repeatedly while more is left to do.
 func tick(ctx context.Context, store ledger.Store) error {
 	for more := true; more; {
 		result, err := store.Apply(ctx, ledger.Tick{})
@@ -81,20 +81,20 @@ func tick(ctx context.Context, store ledger.Store) error {
 	return nil
 }
 
-// task tells the ledger how far a task has come.
+// task reports the progress of a task to the ledger.
 func (l *Ledger) task(ctx context.Context, e event.Event) error {
 	var c change
 	if err := json.Unmarshal(e.Detail, &c); err != nil {
-		return fmt.Errorf("detail of %q: %w: %w", e.DetailType, pipeline.ErrUseless, err)
+		return fmt.Errorf("detail of %q: %w: %w", e.DetailType, pipeline.ErrNotProcessable, err)
 	}
 	task, err := l.Tasks.read(types.Task{TaskArn: &c.TaskARN, TaskDefinitionArn: &c.TaskDefinitionARN, Overrides: c.Overrides})
 	if other := (foreign{}); errors.As(err, &other) {
 		l.Log.Debug("a task of others", "task", task.ID, "err", err)
 		return nil
 	} else if err != nil {
-		return fmt.Errorf("task %s: %w: %w", c.TaskARN, pipeline.ErrUseless, err)
+		return fmt.Errorf("task %s: %w: %w", c.TaskARN, pipeline.ErrNotProcessable, err)
 	}
-	runner, err := standsFor(ctx, l.Pipeline.Ledger, task, l.Now())
+	runner, _, err := task.runner(ctx, l.Pipeline.Ledger, l.Now())
 	if err != nil {
 		return fmt.Errorf("task %s: job %s: %w", task.ID, task.Job, err)
 	}
@@ -112,9 +112,9 @@ func (l *Ledger) task(ctx context.Context, e event.Event) error {
 	return l.tell(ctx, task, result.Runner)
 }
 
-// turnedAway reports whether c is the end of a task whose claim was refused and that no
-// runner is bound to. It says nothing of a runner: for one that was made since, such as when
-// there was room again, another task is on its way.
+// turnedAway reports whether c is the end of a task whose claim was refused and that no runner is
+// bound to. It says nothing about the runner: another task is on its way for one that was made
+// since, for example when there was room again.
 func (l *Ledger) turnedAway(ctx context.Context, c change, runner ledger.RunnerName, task string) (bool, error) {
 	if c.LastStatus != "STOPPED" || c.code() != agent.ExitRefused || runner == "" {
 		return false, nil
@@ -126,16 +126,7 @@ func (l *Ledger) turnedAway(ctx context.Context, c change, runner ledger.RunnerN
 	return err == nil && list[0].Container != task, err
 }
 
-// standsFor returns the runner that task stands for: "" while none was made for its job.
-func standsFor(ctx context.Context, store ledger.Store, task Task, now time.Time) (ledger.RunnerName, error) {
-	if task.Runner != "" {
-		return task.Runner, nil
-	}
-	name, _, err := ledger.FirstRunner(ctx, store, task.Job, now)
-	return name, err
-}
-
-// A news is the detail of an event that tells what the end of a runner means for its image.
+// A news is the detail of an event about what the end of a runner means for its image.
 type news struct {
 	Pool   string            `json:"pool"`
 	Task   string            `json:"task"`
@@ -144,8 +135,8 @@ type news struct {
 	Reason string            `json:"reason,omitempty"`
 }
 
-// tell puts on the bus what the end of r, which was task, tells of its image. It does so
-// again when the task's event comes again, since the first time may have failed.
+// tell publishes what the end of r, whose task was task, means for its image. It does so again when
+// the task's event is repeated, because the first time may have failed.
 func (l *Ledger) tell(ctx context.Context, task Task, r ledger.Runner) error {
 	if r.Container != "" && r.Container != task.ID {
 		return nil

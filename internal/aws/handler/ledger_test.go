@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
 	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/handler"
 	"github.com/mayfly-ci/mayfly/internal/event"
@@ -231,10 +232,10 @@ func TestEventsOfNoUse(t *testing.T) {
 		event event.Event
 		want  string // in the error; "" for none
 	}{
-		"a job without its fields":        {job, "of no use"},
-		"another type":                    {other, `detail type "push": of no use`},
-		"a task without a job":            {task, "of no use: job"},
-		"a task of another shape":         {broken, "of no use"},
+		"a job without its fields":        {job, "not processable"},
+		"another type":                    {other, `detail type "push": not processable`},
+		"a task without a job":            {task, "not processable: job"},
+		"a task of another shape":         {broken, "not processable"},
 		"a task of others":                {s.aboutTask("a", "RUNNING", "another", nil, ""), ""},
 		"a task before its job":           {s.aboutTask("a", "RUNNING", "ci-small", env("acme/web/9/1"), ""), "not in the ledger"},
 		"a task of a runner that is gone": {s.aboutTask("a", "RUNNING", "ci-small", map[string]string{"MAYFLY_JOB": "acme/web/9/1", "MAYFLY_RUNNER": "old"}, ""), ""},
@@ -289,8 +290,8 @@ func TestCallsOfTheLedgerFunction(t *testing.T) {
 func (s *stage) needs(function, name string) {
 	s.Helper()
 	for _, action := range s.calls[function].Actions() {
-		if !slices.Contains(contract.Calls()[name], action) {
-			s.Errorf("the function %s calls %s: its role allows %v", function, action, contract.Calls()[name])
+		if !slices.Contains(awstest.Calls()[name], action) {
+			s.Errorf("the function %s calls %s: its role allows %v", function, action, awstest.Calls()[name])
 		}
 	}
 }

@@ -19,31 +19,31 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
-// Letters are the dead letters of the stack: events that a rule could not bring to its
-// target, and those that a function gave up. Here they are work.
+// Letters is the stack's dead-letter queue: events that a rule could not deliver, and those that a
+// function gave up. The sweep processes them.
 type Letters struct {
 	Client *sqs.Client
 	Queue  string // URL
 }
 
 const (
-	hold        = 2 * time.Minute  // a letter that fails comes back no sooner, so a sweep sees each once
-	lettersMost = 30 * time.Second // of a sweep, for letters
-	tries       = 10               // how often a letter is taken up; then it stays, and an alarm tells of it
+	hold        = 2 * time.Minute  // a dead letter that fails stays invisible this long, so that a sweep sees each once
+	lettersMost = 30 * time.Second // per sweep, for dead letters
+	tries       = 10               // how often a dead letter is processed; then it stays, and an alarm reports it
 )
 
-// A letter is an event that came to nothing, and why.
-type letter struct {
+// A deadLetter is an event that was not processed, and why.
+type deadLetter struct {
 	event.Event
-	target string // ARN of a rule's target; "" when a function gave it up
+	target string // ARN of a rule's target; "" if a function gave it up
 	why    string
-	tries  int // this one is among them
+	tries  int // including this one
 }
 
-// errKeep says that a letter is for a person to look at.
+// errKeep means that a person has to look at the dead letter.
 var errKeep = errors.New("kept for somebody to look at")
 
-// returnLetters takes up every letter in the queue once.
+// returnLetters processes every dead letter in the queue once.
 func (s *Sweep) returnLetters(ctx context.Context) error {
 	var faults error
 	for until := s.Now().Add(lettersMost); s.Now().Before(until); {
@@ -64,7 +64,7 @@ func (s *Sweep) returnLetters(ctx context.Context) error {
 	return faults
 }
 
-// returnLetter takes up one letter, and deletes it when that has done what its event was for.
+// returnLetter processes one dead letter, and deletes it once its event has had its effect.
 func (s *Sweep) returnLetter(ctx context.Context, m types.Message) error {
 	l, err := read(m)
 	if err == nil && l.tries > tries {
@@ -86,12 +86,12 @@ func (s *Sweep) returnLetter(ctx context.Context, m types.Message) error {
 	return err
 }
 
-// read reads a letter: its body is the event, and why it came to nothing is in
-// attributes, which rules and functions call differently.
+// read decodes a dead letter. Its body is the event; the reason is in attributes, which rules and
+// functions name differently.
 //
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-event-delivery.html#eb-rule-dlq
 // https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html#invocation-dlq
-func read(m types.Message) (l letter, err error) {
+func read(m types.Message) (l deadLetter, err error) {
 	attribute := func(names ...string) string {
 		var parts []string
 		for _, name := range names {
@@ -110,35 +110,35 @@ func read(m types.Message) (l letter, err error) {
 	return l, nil
 }
 
-// settle does what the event of l was for. What ECS would not start is told to the
-// ledger, which wants another runner, later each time.
-func (s *Sweep) settle(ctx context.Context, l letter) error {
+// settle does what the event of l was for. If ECS did not start a task, the ledger is told, and
+// makes another runner after a growing pause.
+func (s *Sweep) settle(ctx context.Context, l deadLetter) error {
 	switch {
 	case strings.Contains(l.target, ":ecs:"):
 		return s.notStarted(ctx, l)
 	case l.DetailType == event.TypeWorkflowJob, l.DetailType == typeTaskState:
 		books := &Ledger{Pipeline: s.Pipeline, Tasks: s.Tasks, Publish: s.Publish, Now: s.Now, Log: s.Log}
 		err := books.handle(ctx, l.Event)
-		if errors.Is(err, pipeline.ErrUseless) {
+		if errors.Is(err, pipeline.ErrNotProcessable) {
 			err = fmt.Errorf("%w: %w", errKeep, err)
 		}
 		return err
 	case l.DetailType == contract.TypeVersionRefused, l.DetailType == contract.TypeStartFailed:
 		return s.Publish(ctx, l.Event)
-	case l.DetailType == event.TypeRunnerUnwanted, l.DetailType == event.TypeJobUncertain, l.DetailType == typeSchedule,
+	case l.DetailType == event.TypeRunnerUnwanted, l.DetailType == event.TypeJobUncertain, l.DetailType == contract.TypeScheduled,
 		l.DetailType == contract.TypeRunwayUncertain, l.DetailType == contract.TypeRunwayKnown, l.DetailType == typePush:
-		return nil // the ledger and the release function ask again, and the next minute has come
+		return nil // repeated by the ledger, the release function or the next minute
 	}
 	return errKeep
 }
 
-// notStarted tells the ledger that there will be no task for a runner, unless there is one.
-func (s *Sweep) notStarted(ctx context.Context, l letter) error {
+// notStarted reports to the ledger that a runner will get no task, unless it has one.
+func (s *Sweep) notStarted(ctx context.Context, l deadLetter) error {
 	task, err := l.task()
 	if err != nil {
 		return fmt.Errorf("%w: %w", errKeep, err)
 	}
-	name, err := standsFor(ctx, s.Pipeline.Ledger, task, s.Now())
+	name, _, err := task.runner(ctx, s.Pipeline.Ledger, s.Now())
 	if err != nil || name == "" {
 		return err
 	}
@@ -150,7 +150,7 @@ func (s *Sweep) notStarted(ctx context.Context, l letter) error {
 }
 
 // task returns the task that a rule would have started for the event of l.
-func (l letter) task() (Task, error) {
+func (l deadLetter) task() (Task, error) {
 	if l.DetailType == event.TypeRunnerWanted {
 		want, err := pipeline.EffectOf[ledger.WantRunner](l.Event)
 		return Task{Job: want.Job, Runner: want.Runner}, err

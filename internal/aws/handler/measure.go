@@ -8,7 +8,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// measure reports how the stack stands.
+// measure writes the figures of the stack's ledger as metrics.
 func (s *Sweep) measure(ctx context.Context) error {
 	if s.Measure == nil {
 		return nil
@@ -17,25 +17,11 @@ func (s *Sweep) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.Measure(figures(state, s.Now()))
-}
-
-// figures are the metrics of a state of the ledger.
-func figures(state *ledger.State, now time.Time) map[string]float64 {
-	f := map[string]float64{contract.MetricOldest: 0, contract.MetricJobsQueued: 0, contract.MetricJobsRunning: 0, contract.MetricRunners: 0}
-	for j := range state.Jobs() {
-		switch j.State {
-		case ledger.JobQueued:
-			f[contract.MetricJobsQueued]++
-			f[contract.MetricOldest] = max(f[contract.MetricOldest], now.Sub(j.Queued).Round(time.Second).Seconds())
-		case ledger.JobRunning:
-			f[contract.MetricJobsRunning]++
-		}
-	}
-	for r := range state.Runners() {
-		if r.Live() {
-			f[contract.MetricRunners]++
-		}
-	}
-	return f
+	f := state.Figures()
+	return s.Measure(map[string]float64{
+		contract.MetricOldest:      f.Waited(s.Now()).Round(time.Second).Seconds(),
+		contract.MetricJobsQueued:  float64(f.Jobs(ledger.JobQueued)),
+		contract.MetricJobsRunning: float64(f.Jobs(ledger.JobRunning)),
+		contract.MetricRunners:     float64(f.Runners()),
+	})
 }

@@ -155,7 +155,7 @@ func (f *foundry) head() build.Head {
 func (f *foundry) makeStack(revision string) {
 	f.Helper()
 	ctx := f.Context()
-	_, err1 := dynamodb.NewFromConfig(f.config).CreateTable(ctx, dynamo.Table("ledger"))
+	_, err1 := dynamodb.NewFromConfig(f.config).CreateTable(ctx, awstest.LedgerTable("ledger"))
 	_, err2 := ecr.NewFromConfig(f.config).CreateRepository(ctx, &ecr.CreateRepositoryInput{RepositoryName: aws.String("ci-images")})
 	if err1 != nil || err2 != nil {
 		f.Fatal(err1, err2)
@@ -321,8 +321,8 @@ func (f *foundry) wantPublished(kind string, least int) {
 func (f *foundry) checkCalls() {
 	f.Helper()
 	for call := range f.front.Calls() {
-		if !slices.Contains(contract.Calls()[contract.HandlerRelease], call) {
-			f.Errorf("the function calls %s: its role allows %v", call, contract.Calls()[contract.HandlerRelease])
+		if !slices.Contains(awstest.Calls()[contract.HandlerRelease], call) {
+			f.Errorf("the function calls %s: its role allows %v", call, awstest.Calls()[contract.HandlerRelease])
 		}
 	}
 }
@@ -520,11 +520,11 @@ func TestRunwayIsGitHubs(t *testing.T) {
 		t.Errorf("ends %v, want none of a version that no image has", ends)
 	}
 	odd := event.Event{DetailType: contract.TypeRunwayKnown, Detail: json.RawMessage(`{"at": "soon"}`)}
-	if err := f.Handle(t.Context(), odd); !errors.Is(err, pipeline.ErrUseless) {
+	if err := f.Handle(t.Context(), odd); !errors.Is(err, pipeline.ErrNotProcessable) {
 		t.Errorf("an answer that cannot be read: %v", err)
 	}
 	odd.DetailType = contract.TypeRunwayUncertain
-	if err := s.Handle(t.Context(), odd); !errors.Is(err, pipeline.ErrUseless) {
+	if err := s.Handle(t.Context(), odd); !errors.Is(err, pipeline.ErrNotProcessable) {
 		t.Errorf("a question that cannot be read: %v", err)
 	}
 	f.checkCalls()
@@ -646,6 +646,6 @@ func TestReleaseOfOtherThings(t *testing.T) {
 	}
 	f.wantLaunched("2.336.0")
 	if err := f.Handle(t.Context(), event.Event{DetailType: "odd", Detail: json.RawMessage(`{}`)}); err == nil {
-		t.Error("no error for an event of no use")
+		t.Error("no error for an event not processable")
 	}
 }

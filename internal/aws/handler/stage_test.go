@@ -90,7 +90,7 @@ func (s *stage) publish(_ context.Context, events ...event.Event) error {
 func (s *stage) makeCloud() {
 	s.Helper()
 	ctx := s.Context()
-	_, err := dynamodb.NewFromConfig(s.cloud.Config).CreateTable(ctx, dynamo.Table("ledger"))
+	_, err := dynamodb.NewFromConfig(s.cloud.Config).CreateTable(ctx, awstest.LedgerTable("ledger"))
 	s.must(err)
 	client := ecs.NewFromConfig(s.cloud.Config)
 	_, err = client.CreateCluster(ctx, &ecs.CreateClusterInput{ClusterName: aws.String("ci")})

@@ -15,29 +15,26 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
-// typeSchedule is the detail type of the event that comes every minute.
-const typeSchedule = "Scheduled Event"
-
-// A Sweep does what the ledger asks for besides runners, and asks GitHub what the release
-// function wants to know, when their events come; and it looks for what was missed, every
-// minute. Several may run at once.
+// A Sweep carries out the ledger's effects other than starting runners, asks GitHub for what the
+// release function needs to know, and every minute corrects what was missed. Several may run at
+// once.
 type Sweep struct {
 	Pipeline *pipeline.Pipeline
-	Flush    func(context.Context) error // sends effects that the ledger kept and nobody sent
+	Flush    func(context.Context) error // sends effects that the ledger stored and nobody sent
 	Tasks    *Tasks
 	Letters  *Letters
 	Publish  func(context.Context, ...event.Event) error // puts events on the stack's bus
-	Measure  func(map[string]float64) error              // takes the stack's metrics, by name, every minute; nil for nobody
+	Measure  func(map[string]float64) error              // receives the stack's metrics by name every minute; may be nil
 	Now      func() time.Time
 	Log      *slog.Logger
 
-	stray time.Time // when registrations that are left were last looked for; owned by the one call that a function has at a time
+	stray time.Time // when orphaned registrations were last looked for; a function runs one call at a time, which owns it
 }
 
 const (
-	// firstLook is how far back a process looks for failed deliveries that has never looked.
+	// firstLook is how far back a new process looks for failed deliveries.
 	firstLook = time.Hour
-	// comparing is how often GitHub's own list of jobs is asked for, in minutes.
+	// comparing is the interval in minutes of asking for GitHub's own list of jobs.
 	comparing = int(pipeline.SweepEvery / time.Minute)
 )
 
@@ -45,7 +42,7 @@ const (
 func (s *Sweep) Handle(ctx context.Context, e event.Event) error {
 	var err error
 	switch e.DetailType {
-	case typeSchedule:
+	case contract.TypeScheduled:
 		err = s.sweep(ctx, e.Time)
 	case event.TypeRunnerUnwanted:
 		var effect ledger.RemoveRunner
@@ -60,8 +57,8 @@ func (s *Sweep) Handle(ctx context.Context, e event.Event) error {
 	case contract.TypeRunwayUncertain:
 		err = s.askRunway(ctx, e)
 	default:
-		err = fmt.Errorf("detail type %q: %w: want %q, %q, %q or %q", e.DetailType, pipeline.ErrUseless,
-			typeSchedule, event.TypeRunnerUnwanted, event.TypeJobUncertain, contract.TypeRunwayUncertain)
+		err = fmt.Errorf("detail type %q: %w: want %q, %q, %q or %q", e.DetailType, pipeline.ErrNotProcessable,
+			contract.TypeScheduled, event.TypeRunnerUnwanted, event.TypeJobUncertain, contract.TypeRunwayUncertain)
 	}
 	if err != nil {
 		s.Log.Error("event not taken", "event", e.ID, "type", e.DetailType, "err", err)
@@ -69,8 +66,8 @@ func (s *Sweep) Handle(ctx context.Context, e event.Event) error {
 	return err
 }
 
-// sweep does all that there is to do every minute, whatever of it fails; what asks
-// GitHub, and so may take long, comes last.
+// sweep does everything that is due every minute, whatever of it fails. What asks GitHub, and so
+// may take long, comes last.
 func (s *Sweep) sweep(ctx context.Context, at time.Time) error {
 	var faults error
 	do := func(what string, f func(context.Context) error) {
@@ -86,12 +83,12 @@ func (s *Sweep) sweep(ctx context.Context, at time.Time) error {
 	do("looking for failed deliveries", func(ctx context.Context) error { return s.Pipeline.Redeliver(ctx, firstLook) })
 	if at.Minute()%comparing == 0 {
 		do("looking for registrations that are left", s.removeRegistrations)
-		do("comparing jobs with GitHub", s.Pipeline.CompareJobs) // a hundred calls may take all the time there is
+		do("comparing jobs with GitHub", s.Pipeline.CompareJobs) // up to a hundred calls, which may use up the function's time
 	}
 	return faults
 }
 
-// removeRegistrations removes registrations that runners have left since the last look but one.
+// removeRegistrations removes registrations orphaned since the last search but one.
 func (s *Sweep) removeRegistrations(ctx context.Context) error {
 	now := s.Now()
 	since := s.stray.Add(-2 * pipeline.SweepEvery)
@@ -105,12 +102,12 @@ func (s *Sweep) removeRegistrations(ctx context.Context) error {
 	return err
 }
 
-// askRunway asks GitHub from when it refuses a version, which the release function has no
-// key for, and tells that function. Where GitHub does not tell, there is nothing to say.
+// askRunway asks GitHub from when it refuses a version, for the release function, which has no key,
+// and publishes the answer. If GitHub does not tell, there is nothing to publish.
 func (s *Sweep) askRunway(ctx context.Context, e event.Event) error {
 	var d image.Deprecated
 	if err := json.Unmarshal(e.Detail, &d); err != nil {
-		return fmt.Errorf("detail of %q: %w: %w", e.DetailType, pipeline.ErrUseless, err)
+		return fmt.Errorf("detail of %q: %w: %w", e.DetailType, pipeline.ErrNotProcessable, err)
 	}
 	end, told := s.Pipeline.RunnerEnd(ctx, d.Version)
 	if !told {
@@ -119,8 +116,8 @@ func (s *Sweep) askRunway(ctx context.Context, e event.Event) error {
 	return publish(ctx, s.Publish, s.Now(), contract.TypeRunwayKnown, end)
 }
 
-// Vanish stops the task that a runner is bound to, if any. One that no runner needs and
-// that has not claimed is found by the next sweep.
+// Vanish stops the task that a runner is bound to, if any. A task that no runner needs and that has
+// not claimed is found by the next sweep.
 func Vanish(store ledger.Store, tasks *Tasks) func(context.Context, ledger.RunnerName) error {
 	return func(ctx context.Context, name ledger.RunnerName) error {
 		list, err := store.Runners(ctx, ledger.RunnerQuery{Name: name})

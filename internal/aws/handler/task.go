@@ -1,5 +1,5 @@
-// Package handler is what runs in the functions of a stack besides the webhook: how
-// they join the same stages that one machine has to ECS, EventBridge and SQS.
+// Package handler is the code of a stack's functions, except the webhook: it joins the stages,
+// which one machine has too, to ECS, EventBridge and SQS.
 package handler
 
 import (
@@ -23,15 +23,25 @@ import (
 // A Task is a task of the stack's cluster, and what it was started for.
 type Task struct {
 	ID      string
-	Pool    string            // by its family
-	Job     ledger.JobKey     // that it was started for
-	Runner  ledger.RunnerName // that it stands for; "" for the first runner of Job
-	Created time.Time         // when it was asked for
-	Started time.Time         // when its container ran; zero if that is not known yet
+	Pool    string            // from its family
+	Job     ledger.JobKey     // the job it was started for
+	Runner  ledger.RunnerName // the runner it represents; "" for the first runner of Job
+	Created time.Time         // when it was requested
+	Started time.Time         // when its container ran; zero if unknown yet
 }
 
-// Tasks finds tasks of one cluster. What a task was started for never changes, and
-// is remembered. It may be used by several goroutines at once.
+// runner returns the runner that t represents: the one it was started for, or the first of its job. While
+// none was made for the job, name is empty and why says what the job waits for. The error is
+// [ledger.ErrNotFound] while the ledger does not know the job.
+func (t Task) runner(ctx context.Context, store ledger.Store, now time.Time) (name ledger.RunnerName, why string, err error) {
+	if t.Runner != "" {
+		return t.Runner, "", nil
+	}
+	return ledger.FirstRunner(ctx, store, t.Job, now)
+}
+
+// Tasks finds tasks of one cluster. What a task was started for never changes, so it is cached. It
+// is safe for concurrent use.
 type Tasks struct {
 	client  *ecs.Client
 	cluster string
@@ -41,16 +51,16 @@ type Tasks struct {
 	known map[string]Task
 }
 
-// NewTasks returns the tasks of the cluster of a stack.
+// NewTasks returns the tasks of a stack's cluster.
 func NewTasks(client *ecs.Client, cluster, stack string) *Tasks {
 	return &Tasks{client: client, cluster: cluster, stack: stack, known: map[string]Task{}}
 }
 
-// remember is how many tasks are remembered: a runner calls a handful of times.
+// remember bounds the cached tasks: a runner makes a handful of calls.
 const remember = 1000
 
-// Find returns the task called id. A *[claim.Refused] says that it is none of this
-// stack, or was not started by a rule of it.
+// Find returns the task called id. The error is a *[claim.Refused] if it does not belong to this
+// stack, or was not started by one of its rules.
 func (t *Tasks) Find(ctx context.Context, id string) (Task, error) {
 	t.mu.Lock()
 	task, ok := t.known[id]
@@ -79,11 +89,11 @@ func (t *Tasks) Find(ctx context.Context, id string) (Task, error) {
 	return task, nil
 }
 
-// family is a task definition's, in its ARN.
+// family matches the family in the ARN of a task definition.
 var family = regexp.MustCompile(`:task-definition/([^:]+):\d+$`)
 
-// read reads what ECS says of a task: its pool is in its family's name, and the rest
-// in the overrides that it was started with.
+// read decodes ECS's description of a task: the pool is in the name of its family, the rest in the
+// overrides that it was started with.
 func (t *Tasks) read(d types.Task) (task Task, err error) {
 	arn := aws.ToString(d.TaskArn)
 	task = Task{ID: arn[strings.LastIndex(arn, "/")+1:], Created: aws.ToTime(d.CreatedAt), Started: aws.ToTime(d.StartedAt)}
@@ -102,8 +112,8 @@ func (t *Tasks) read(d types.Task) (task Task, err error) {
 	return task, err
 }
 
-// foreign is the error of a task that the stack has nothing to do with, such as one that
-// a person runs in its cluster.
+// foreign is the error of a task that does not belong to the stack, for example one that a person
+// runs in its cluster.
 type foreign struct{ family, stack string }
 
 func (f foreign) Error() string {
@@ -113,8 +123,8 @@ func (f foreign) Error() string {
 // describeMost is how many tasks ECS describes at once.
 const describeMost = 100
 
-// All returns the stack's tasks that are to run: those that wait for a host, too, and none
-// that has been stopped.
+// All returns the stack's tasks that should run, including those that wait for a host, and none
+// that was stopped.
 func (t *Tasks) All(ctx context.Context) (list []Task, err error) {
 	in := &ecs.ListTasksInput{Cluster: &t.cluster, DesiredStatus: types.DesiredStatusRunning, MaxResults: aws.Int32(describeMost)}
 	for pages := ecs.NewListTasksPaginator(t.client, in); pages.HasMorePages(); {
@@ -130,7 +140,7 @@ func (t *Tasks) All(ctx context.Context) (list []Task, err error) {
 			return nil, fmt.Errorf("asking ECS for %d tasks: %w", len(page.TaskArns), err)
 		}
 		for _, d := range out.Tasks {
-			if task, err := t.read(d); err == nil { // or it is somebody else's
+			if task, err := t.read(d); err == nil { // or it belongs to somebody else
 				list = append(list, task)
 			}
 		}
@@ -138,7 +148,7 @@ func (t *Tasks) All(ctx context.Context) (list []Task, err error) {
 	return list, nil
 }
 
-// Stop stops the task called id; nil when there is none.
+// Stop stops the task called id; nil if there is none.
 func (t *Tasks) Stop(ctx context.Context, id, reason string) error {
 	_, err := t.client.StopTask(ctx, &ecs.StopTaskInput{Cluster: &t.cluster, Task: &id, Reason: &reason})
 	if missing := (*types.InvalidParameterException)(nil); errors.As(err, &missing) { // "The referenced task was not found."
@@ -150,7 +160,7 @@ func (t *Tasks) Stop(ctx context.Context, id, reason string) error {
 	return nil
 }
 
-// environment is what a task's container was given beside what its definition has.
+// environment returns the environment that a task's container got in addition to its definition's.
 func environment(o *types.TaskOverride) map[string]string {
 	env := map[string]string{}
 	if o == nil {

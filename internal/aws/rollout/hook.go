@@ -41,18 +41,19 @@ func (d *Deployment) installHook(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	hook, err := d.Forge.InstallWebhook(ctx, at, want)
-	if errors.Is(err, github.ErrByHand) {
-		d.ByHand(d.Forge.ByHand(at, want))
-		return nil
-	} else if err != nil {
+	installed, err := pipeline.InstallHook(ctx, d.Forge, at, want)
+	switch {
+	case err != nil:
 		return err
+	case installed.ByHand != nil:
+		d.ByHand(*installed.ByHand)
+		return nil
 	}
-	d.note("webhook of %s sends to %s", at, hook.URL)
-	if len(hook.Missing) > 0 {
-		d.note("GitHub has no call for an App's events: tick %v on its settings page", hook.Missing)
+	d.note("%s", installed)
+	if rest := installed.Rest(); rest != "" {
+		d.note("%s", rest)
 	}
-	return d.ping(ctx, at, hook)
+	return d.ping(ctx, at, installed.Hook)
 }
 
 // ping has GitHub ping the stack's webhook.

@@ -17,10 +17,6 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/image/source"
 )
 
-// ReleasesHint says where versions and checksums of GitHub's runner are.
-const ReleasesHint = "https://github.com/actions/runner/releases has versions and checksums, for --runner-version and --sha256; " +
-	"on this machine --agent-archive builds from a file"
-
 // ImageFrom is what an image on AWS is built from.
 type ImageFrom struct {
 	Files   source.Source
@@ -177,7 +173,7 @@ func (s *Site) BuildImages(ctx context.Context, state deploy.State, from ImageFr
 // It waits for a build of something else that is running.
 func (s *Site) build(ctx context.Context, state deploy.State, r image.Release, from kept, arch string) (string, error) {
 	if r.SHA256[arch] == "" {
-		return "", cli.Hint(fmt.Errorf("runner %s: no archive for %s", r.Version, arch), ReleasesHint)
+		return "", cli.Hint(fmt.Errorf("runner %s: no archive for %s", r.Version, arch), archive.ReleasesHint)
 	}
 	p := build.NewProject(s.Account.Config, state.Outputs["BuildName"+stack.Suffix(arch)])
 	p.Look = s.Stack.Look

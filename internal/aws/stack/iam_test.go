@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/mayfly-ci/mayfly/internal/aws/contract"
+	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
 	"github.com/mayfly-ci/mayfly/internal/aws/stack"
 )
 
@@ -21,14 +21,14 @@ import (
 func TestRolesAreWhatHandlersCall(t *testing.T) {
 	for name, s := range kinds(t) {
 		body := render(t, s)
-		for handler, calls := range contract.Calls() {
+		for handler, calls := range awstest.Calls() {
 			got, err := stack.Granted(body, strings.ToUpper(handler[:1])+handler[1:]+"Role")
 			if err != nil {
 				t.Fatal(err)
 			}
-			given := contract.Given(handler)
+			given := awstest.Given(handler)
 			if s.FunctionsInVPC {
-				maps.Copy(given, contract.GivenInVPC(handler))
+				maps.Copy(given, awstest.GivenInVPC(handler))
 			}
 			want := slices.Sorted(slices.Values(slices.Concat(calls, slices.Collect(maps.Keys(given)))))
 			if diff := cmp.Diff(want, got); diff != "" {
@@ -74,7 +74,7 @@ func TestRolesOfTheOthers(t *testing.T) {
 			roles++
 		}
 	}
-	if known := 6 + len(contract.Calls()); roles != known {
+	if known := 6 + len(awstest.Calls()); roles != known {
 		t.Errorf("%d roles in the template: the tests know %d", roles, known)
 	}
 	if _, err := stack.Granted(body, "Bus"); err == nil {

@@ -2,7 +2,6 @@ package stack
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -101,19 +100,6 @@ func actionsOf(all []statement) (actions []string) {
 	}
 	slices.Sort(actions)
 	return slices.Compact(actions)
-}
-
-// Granted returns the actions that a role of the template may take, sorted.
-func Granted(body []byte, role string) ([]string, error) {
-	t, err := Read(body)
-	if err != nil {
-		return nil, err
-	}
-	l := &linter{tree: t, resources: resources(t)}
-	if l.resources[role].kind != "AWS::IAM::Role" {
-		return nil, fmt.Errorf("%s: no role of that name", role)
-	}
-	return actionsOf(l.statements(role)), nil
 }
 
 // trust judges who may take a role: services, and none but for this account where

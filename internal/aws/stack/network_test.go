@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/mayfly-ci/mayfly/internal/aws/contract"
+	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
 	"github.com/mayfly-ci/mayfly/internal/aws/stack"
 	"github.com/mayfly-ci/mayfly/internal/config"
 )
@@ -73,9 +73,9 @@ func TestEndpointsOfFunctions(t *testing.T) {
 		name := p["ServiceName"].(map[string]any)["Fn::Sub"].(string)
 		there = append(there, strings.TrimPrefix(name, "com.amazonaws.${AWS::Region}."))
 	}
-	for handler, calls := range contract.Calls() {
+	for handler, calls := range awstest.Calls() {
 		for _, call := range calls {
-			if service, _, _ := strings.Cut(call, ":"); contract.GivenInVPC(handler) != nil && !slices.Contains(there, service) {
+			if service, _, _ := strings.Cut(call, ":"); awstest.GivenInVPC(handler) != nil && !slices.Contains(there, service) {
 				t.Errorf("%s calls %s, and there is no endpoint for that: %v", handler, call, there)
 			}
 		}

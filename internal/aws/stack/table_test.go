@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
 	"github.com/mayfly-ci/mayfly/internal/aws/stack"
 	"github.com/mayfly-ci/mayfly/internal/ledger/dynamo"
 )
@@ -17,7 +18,7 @@ func TestTableOfLedger(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := tree["Resources"].(map[string]any)["Ledger"].(map[string]any)["Properties"].(map[string]any)
-	text, err := json.Marshal(dynamo.Table("ledger"))
+	text, err := json.Marshal(awstest.LedgerTable("ledger"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 
-	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 // Events are those that a rule of the stack writes to a log group, each an envelope. It
@@ -38,7 +38,7 @@ const late = 30 * time.Second
 // Events returns those that pass f, the newest first. Numbers are given as events are
 // seen, so that who follows gets each once. Without a time it looks back as far as it must for
 // as many as were asked for: an hour, a day, a month.
-func (e *Events) Events(ctx context.Context, f bus.Filter) (all []bus.Stored, err error) {
+func (e *Events) Events(ctx context.Context, f eventlog.Filter) (all []eventlog.Stored, err error) {
 	back := []time.Duration{time.Hour, 24 * time.Hour, 31 * 24 * time.Hour}
 	switch {
 	case f.After > 0 && !e.newest.IsZero():
@@ -54,7 +54,7 @@ func (e *Events) Events(ctx context.Context, f bus.Filter) (all []bus.Stored, er
 	return all, err
 }
 
-func (e *Events) since(ctx context.Context, from time.Time, f bus.Filter) (all []bus.Stored, err error) {
+func (e *Events) since(ctx context.Context, from time.Time, f eventlog.Filter) (all []eventlog.Stored, err error) {
 	in := &cloudwatchlogs.FilterLogEventsInput{StartTime: aws.Int64(from.UnixMilli())}
 	if err := e.lines(ctx, in, func(line []byte, at time.Time) error {
 		s, ok := e.read(line, at)
@@ -68,7 +68,7 @@ func (e *Events) since(ctx context.Context, from time.Time, f bus.Filter) (all [
 	}); err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(all, func(a, b bus.Stored) int { return b.Published.Compare(a.Published) })
+	slices.SortStableFunc(all, func(a, b eventlog.Stored) int { return b.Published.Compare(a.Published) })
 	if f.Limit > 0 {
 		all = all[:min(len(all), f.Limit)]
 	}
@@ -122,7 +122,7 @@ func (e *Events) lines(ctx context.Context, in *cloudwatchlogs.FilterLogEventsIn
 }
 
 // read reads a line of the log. One that is no event is none of ours.
-func (e *Events) read(line []byte, at time.Time) (s bus.Stored, ok bool) {
+func (e *Events) read(line []byte, at time.Time) (s eventlog.Stored, ok bool) {
 	if err := json.Unmarshal(line, &s.Event); err != nil {
 		return s, false
 	}

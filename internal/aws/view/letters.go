@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/mayfly-ci/mayfly/internal/aws/eventbus"
-	"github.com/mayfly-ci/mayfly/internal/bus"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 // Letters are the dead letters in the stack's queue: events that a rule could not bring
@@ -31,22 +31,22 @@ func NewLetters(c aws.Config, url string, bus *eventbus.Bus) *Letters {
 }
 
 // Letters returns the dead letters that pass f, the newest first, limit at most.
-func (l *Letters) Letters(ctx context.Context, f bus.LetterFilter, limit int) (list []bus.DeadLetter, err error) {
+func (l *Letters) Letters(ctx context.Context, f eventlog.LetterFilter, limit int) (list []eventlog.DeadLetter, err error) {
 	all, err := l.queue.look(ctx)
 	for _, m := range all {
 		if d := letterOf(m); picked(f, d) {
 			list = append(list, d)
 		}
 	}
-	slices.SortFunc(list, func(a, b bus.DeadLetter) int { return b.Died.Compare(a.Died) })
+	slices.SortFunc(list, func(a, b eventlog.DeadLetter) int { return b.Died.Compare(a.Died) })
 	return list[:min(len(list), limit)], err
 }
 
 // Retry puts the events of the letters that pass f on the bus again, where each rule that
 // matches gets them, and returns how many. Letters of other buses, such as those of ECS, stay: nobody
 // but AWS may put their events; the sweep takes them.
-func (l *Letters) Retry(ctx context.Context, f bus.LetterFilter) (int, error) {
-	return l.take(ctx, f, func(d bus.DeadLetter) (bool, error) {
+func (l *Letters) Retry(ctx context.Context, f eventlog.LetterFilter) (int, error) {
+	return l.take(ctx, f, func(d eventlog.DeadLetter) (bool, error) {
 		if strings.HasPrefix(d.Event.Source, "aws.") {
 			return false, nil
 		}
@@ -56,12 +56,12 @@ func (l *Letters) Retry(ctx context.Context, f bus.LetterFilter) (int, error) {
 }
 
 // Drop forgets the letters that pass f, and returns how many.
-func (l *Letters) Drop(ctx context.Context, f bus.LetterFilter) (int, error) {
-	return l.take(ctx, f, func(bus.DeadLetter) (bool, error) { return true, nil })
+func (l *Letters) Drop(ctx context.Context, f eventlog.LetterFilter) (int, error) {
+	return l.take(ctx, f, func(eventlog.DeadLetter) (bool, error) { return true, nil })
 }
 
 // take gives each letter that passes f to do, and deletes those that it takes.
-func (l *Letters) take(ctx context.Context, f bus.LetterFilter, do func(bus.DeadLetter) (bool, error)) (int, error) {
+func (l *Letters) take(ctx context.Context, f eventlog.LetterFilter, do func(eventlog.DeadLetter) (bool, error)) (int, error) {
 	return l.queue.take(ctx, func(m types.Message) (bool, error) {
 		d := letterOf(m)
 		if !picked(f, d) {
@@ -71,13 +71,13 @@ func (l *Letters) take(ctx context.Context, f bus.LetterFilter, do func(bus.Dead
 	})
 }
 
-func picked(f bus.LetterFilter, d bus.DeadLetter) bool {
+func picked(f eventlog.LetterFilter, d eventlog.DeadLetter) bool {
 	return (f.Events == nil || slices.Contains(f.Events, d.Event.ID)) && (f.Rule == "" || f.Rule == d.Rule)
 }
 
 // letterOf reads a message. One whose body is no event is shown with what it is.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
-func letterOf(m types.Message) (d bus.DeadLetter) {
+func letterOf(m types.Message) (d eventlog.DeadLetter) {
 	if err := json.Unmarshal([]byte(aws.ToString(m.Body)), &d.Event); err != nil {
 		d.Event.ID, d.Reason = aws.ToString(m.MessageId), err.Error()+"; "
 	}

@@ -14,8 +14,8 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/eventbus"
-	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 // A Quarantine has the deliveries that the webhook's function could not route: a rule of
@@ -60,20 +60,20 @@ func (q *Quarantine) Count(ctx context.Context) (int, error) {
 }
 
 // Quarantined returns the deliveries that pass f, the newest first, limit at most.
-func (q *Quarantine) Quarantined(ctx context.Context, f bus.QuarantineFilter, limit int) (list []bus.Quarantined, err error) {
+func (q *Quarantine) Quarantined(ctx context.Context, f eventlog.QuarantineFilter, limit int) (list []eventlog.Quarantined, err error) {
 	all, err := q.queue.look(ctx)
 	for _, m := range all {
-		if one, _ := quarantinedOf(m); held(f, one) && !slices.ContainsFunc(list, func(l bus.Quarantined) bool { return l.Event.ID == one.Event.ID }) {
+		if one, _ := quarantinedOf(m); held(f, one) && !slices.ContainsFunc(list, func(l eventlog.Quarantined) bool { return l.Event.ID == one.Event.ID }) {
 			list = append(list, one)
 		}
 	}
-	slices.SortFunc(list, func(a, b bus.Quarantined) int { return b.At.Compare(a.At) })
+	slices.SortFunc(list, func(a, b eventlog.Quarantined) int { return b.At.Compare(a.At) })
 	return list[:min(len(list), limit)], err
 }
 
 // Release routes the events of the deliveries that pass f again, and puts them on the bus. One
 // that still lacks something stays, with the reason it had. After an error, calling again does the rest.
-func (q *Quarantine) Release(ctx context.Context, f bus.QuarantineFilter) (bus.Release, error) {
+func (q *Quarantine) Release(ctx context.Context, f eventlog.QuarantineFilter) (eventlog.Release, error) {
 	done, lacking := map[string]bool{}, map[string]bool{} // by ids
 	_, err := q.queue.take(ctx, func(m types.Message) (bool, error) {
 		one, fault := quarantinedOf(m)
@@ -95,11 +95,11 @@ func (q *Quarantine) Release(ctx context.Context, f bus.QuarantineFilter) (bus.R
 		done[id] = true
 		return true, nil
 	})
-	return bus.Release{Released: len(done), Held: len(lacking)}, err
+	return eventlog.Release{Released: len(done), Held: len(lacking)}, err
 }
 
 // Drop forgets the deliveries that pass f, and returns how many.
-func (q *Quarantine) Drop(ctx context.Context, f bus.QuarantineFilter) (int, error) {
+func (q *Quarantine) Drop(ctx context.Context, f eventlog.QuarantineFilter) (int, error) {
 	dropped := map[string]bool{}
 	_, err := q.queue.take(ctx, func(m types.Message) (bool, error) {
 		one, _ := quarantinedOf(m)
@@ -111,13 +111,13 @@ func (q *Quarantine) Drop(ctx context.Context, f bus.QuarantineFilter) (int, err
 	return len(dropped), err
 }
 
-func held(f bus.QuarantineFilter, q bus.Quarantined) bool {
+func held(f eventlog.QuarantineFilter, q eventlog.Quarantined) bool {
 	return f.Events == nil || slices.Contains(f.Events, q.Event.ID)
 }
 
 // quarantinedOf reads a message. One that is not what the webhook puts there is shown with what
 // it is, under the message's own id.
-func quarantinedOf(m types.Message) (q bus.Quarantined, err error) {
+func quarantinedOf(m types.Message) (q eventlog.Quarantined, err error) {
 	var told event.Event
 	var detail contract.Quarantined
 	if err = json.Unmarshal([]byte(aws.ToString(m.Body)), &told); err == nil {
@@ -126,7 +126,7 @@ func quarantinedOf(m types.Message) (q bus.Quarantined, err error) {
 	if err == nil && detail.Event.ID == "" {
 		err = errors.New("no event: want one that was put in quarantine")
 	}
-	if q = (bus.Quarantined{Event: detail.Event, At: sent(m), Reason: detail.Reason}); err != nil {
+	if q = (eventlog.Quarantined{Event: detail.Event, At: sent(m), Reason: detail.Reason}); err != nil {
 		q.Event.ID, q.Reason = aws.ToString(m.MessageId), err.Error()
 	}
 	return q, err

@@ -15,9 +15,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
 	"github.com/mayfly-ci/mayfly/internal/aws/refusal"
-	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 // Replays are EventBridge's replays of the stack's archive. The events of one minute come before
@@ -98,7 +98,7 @@ func named(envelope []byte, name string) []byte {
 
 // Start begins a replay of the events of s, to rules, or to all that there are. Its pattern does
 // not count: EventBridge has nothing of the kind.
-func (r *Replays) Start(ctx context.Context, name string, s bus.Selection, rules []Rule) error {
+func (r *Replays) Start(ctx context.Context, name string, s eventlog.Selection, rules []Rule) error {
 	to := &types.ReplayDestination{Arn: &r.bus}
 	for _, rule := range rules {
 		to.FilterArns = append(to.FilterArns, rule.ARN)
@@ -107,14 +107,14 @@ func (r *Replays) Start(ctx context.Context, name string, s bus.Selection, rules
 		ReplayName: &name, EventSourceArn: &r.archive, EventStartTime: &s.From, EventEndTime: &s.To, Destination: to,
 	})
 	if refusal.Is(err, "ResourceAlreadyExistsException") {
-		return refusal.New(fmt.Errorf("name %q: there is one of that name", name), "--name gives another: EventBridge knows names for 90 days, and all of the account's")
+		return refusal.New(fmt.Errorf("name %q: a replay of that name exists", name), "--name gives another: EventBridge knows names for 90 days, and all of the account's")
 	}
 	return err
 }
 
 // Preview counts, in the log of events, what a replay of s to rules would deliver.
-func (r *Replays) Preview(ctx context.Context, log *Events, name string, s bus.Selection, rules []Rule) (bus.Preview, error) {
-	p := bus.Preview{Deliveries: map[string]int{}}
+func (r *Replays) Preview(ctx context.Context, log *Events, name string, s eventlog.Selection, rules []Rule) (eventlog.Preview, error) {
+	p := eventlog.Preview{Deliveries: map[string]int{}}
 	patterns := map[string]*pattern.Pattern{}
 	for _, rule := range rules {
 		if rule.Off {
@@ -162,7 +162,7 @@ func (r *Replays) List(ctx context.Context) (all []Replay, err error) {
 }
 
 // ErrNoReplay is of a name under which no replay of the archive runs.
-var ErrNoReplay = errors.New("want one that runs")
+var ErrNoReplay = errors.New("no replay of that name runs")
 
 // Cancel ends a replay that runs. What was delivered stays delivered.
 func (r *Replays) Cancel(ctx context.Context, name string) error {

@@ -21,10 +21,10 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/aws/eventbus"
 	"github.com/mayfly-ci/mayfly/internal/aws/refusal"
 	"github.com/mayfly-ci/mayfly/internal/aws/view"
-	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
 	"github.com/mayfly-ci/mayfly/internal/event/schema"
+	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
 func envelope(t *testing.T, id, source, detailType string) string {
@@ -36,7 +36,7 @@ func envelope(t *testing.T, id, source, detailType string) string {
 	return string(text)
 }
 
-func ids(list []bus.Stored) (ids []string) {
+func ids(list []eventlog.Stored) (ids []string) {
 	for _, s := range list {
 		ids = append(ids, s.Event.ID)
 	}
@@ -70,15 +70,15 @@ func TestEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
-		filter bus.Filter
+		filter eventlog.Filter
 		want   []string
 	}{
-		"all":     {bus.Filter{}, []string{"job", "run", "old"}},
-		"limit":   {bus.Filter{Limit: 1}, []string{"job"}},
-		"since":   {bus.Filter{Since: now.Add(-10 * time.Minute)}, []string{"job"}},
-		"type":    {bus.Filter{DetailType: "workflow_job", Since: now.Add(-time.Hour)}, []string{"job"}},
-		"source":  {bus.Filter{Source: "mayfly"}, nil},
-		"pattern": {bus.Filter{Pattern: only}, []string{"run"}},
+		"all":     {eventlog.Filter{}, []string{"job", "run", "old"}},
+		"limit":   {eventlog.Filter{Limit: 1}, []string{"job"}},
+		"since":   {eventlog.Filter{Since: now.Add(-10 * time.Minute)}, []string{"job"}},
+		"type":    {eventlog.Filter{DetailType: "workflow_job", Since: now.Add(-time.Hour)}, []string{"job"}},
+		"source":  {eventlog.Filter{Source: "mayfly"}, nil},
+		"pattern": {eventlog.Filter{Pattern: only}, []string{"run"}},
 	} {
 		list, err := events.Events(t.Context(), c.filter)
 		if err != nil || !slices.Equal(ids(list), c.want) {
@@ -109,13 +109,13 @@ func TestEvents(t *testing.T) {
 	if err := events.Each(t.Context(), now.Add(-time.Hour), now.Add(time.Hour), "workflow_job", func(event.Event) error { return http.ErrAbortHandler }); err != http.ErrAbortHandler {
 		t.Errorf("error %v: want that of what is called", err)
 	}
-	list, err := events.Events(t.Context(), bus.Filter{Limit: 1})
+	list, err := events.Events(t.Context(), eventlog.Filter{Limit: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	after := slices.MaxFunc(list, func(a, b bus.Stored) int { return int(a.Seq - b.Seq) }).Seq
+	after := slices.MaxFunc(list, func(a, b eventlog.Stored) int { return int(a.Seq - b.Seq) }).Seq
 	write(0, envelope(t, "new", "github.com", "workflow_job"))
-	if list, err = events.Events(t.Context(), bus.Filter{After: max(after, 3)}); err != nil || !slices.Equal(ids(list), []string{"new"}) {
+	if list, err = events.Events(t.Context(), eventlog.Filter{After: max(after, 3)}); err != nil || !slices.Equal(ids(list), []string{"new"}) {
 		t.Errorf("followed: %q, %v: want the new one", ids(list), err)
 	}
 }
@@ -143,7 +143,7 @@ func TestLetters(t *testing.T) {
 	send(envelope(t, "one", "github.com", "workflow_job"), "RULE_ARN", "arn:aws:events:eu-west-1:1:rule/ci/queued-small", "ERROR_CODE", "CAPACITY", "ERROR_MESSAGE", "quota is full", "RETRY_ATTEMPTS", "3")
 	send(envelope(t, "two", "aws.ecs", "ECS Task State Change"), "ErrorCode", "200", "ErrorMessage", "timed out")
 	letters := view.NewLetters(cloud.Config, *made.QueueUrl, eventbus.New(cloud.Config, "ci"))
-	list := func(f bus.LetterFilter) (lines []string) {
+	list := func(f eventlog.LetterFilter) (lines []string) {
 		t.Helper()
 		all, err := letters.Letters(t.Context(), f, 10)
 		if err != nil {
@@ -157,17 +157,17 @@ func TestLetters(t *testing.T) {
 	}
 	want := []string{"one queued-small 4 CAPACITY: quota is full", "two function 1 200: timed out"}
 	for range 2 { // they are still there when somebody has looked
-		if diff := cmp.Diff(want, list(bus.LetterFilter{})); diff != "" {
+		if diff := cmp.Diff(want, list(eventlog.LetterFilter{})); diff != "" {
 			t.Errorf("letters (-want +got):\n%s", diff)
 		}
 	}
-	if n, err := letters.Retry(t.Context(), bus.LetterFilter{}); err != nil || n != 1 {
+	if n, err := letters.Retry(t.Context(), eventlog.LetterFilter{}); err != nil || n != 1 {
 		t.Errorf("retried %d, %v: want the one that may be put on the bus", n, err)
 	}
-	if got := list(bus.LetterFilter{}); !slices.Equal(got, want[1:]) {
+	if got := list(eventlog.LetterFilter{}); !slices.Equal(got, want[1:]) {
 		t.Errorf("left %q", got)
 	}
-	if n, err := letters.Drop(t.Context(), bus.LetterFilter{Rule: "function"}); err != nil || n != 1 || len(list(bus.LetterFilter{})) != 0 {
+	if n, err := letters.Drop(t.Context(), eventlog.LetterFilter{Rule: "function"}); err != nil || n != 1 || len(list(eventlog.LetterFilter{})) != 0 {
 		t.Errorf("dropped %d, %v", n, err)
 	}
 }
@@ -243,12 +243,12 @@ func TestQuarantine(t *testing.T) {
 	}
 }
 
-func busFilter(ids []string) bus.QuarantineFilter { return bus.QuarantineFilter{Events: ids} }
+func busFilter(ids []string) eventlog.QuarantineFilter { return eventlog.QuarantineFilter{Events: ids} }
 
 // TestQuarantineOfOldStack reads a stack that has none yet.
 func TestQuarantineOfOldStack(t *testing.T) {
 	held := view.NewQuarantine(aws.Config{}, "", nil, nil)
-	_, err := held.Quarantined(t.Context(), bus.QuarantineFilter{}, 1)
+	_, err := held.Quarantined(t.Context(), eventlog.QuarantineFilter{}, 1)
 	if hint, ok := refusal.Of(err); !ok || !strings.Contains(hint, "mayfly deploy") {
 		t.Errorf("%v, hint %q", err, hint)
 	}
@@ -325,13 +325,13 @@ func TestReplay(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{"all": "again launch-again ", "new": "launch-again "}, taken); diff != "" {
 		t.Errorf("rules that take replays (-want +got):\n%s", diff)
 	}
-	hour := bus.Selection{From: time.Now().Add(-time.Hour), To: time.Now()}
+	hour := eventlog.Selection{From: time.Now().Add(-time.Hour), To: time.Now()}
 	for _, name := range []string{"again", "launch-again"} {
 		if err := replays.Start(t.Context(), name, hour, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := replays.Start(t.Context(), "again", hour, rules); err == nil || !strings.Contains(err.Error(), "there is one of that name") {
+	if err := replays.Start(t.Context(), "again", hour, rules); err == nil || !strings.Contains(err.Error(), "a replay of that name exists") {
 		t.Errorf("a name for the second time: %v", err)
 	}
 	got := map[string]string{}

@@ -2,12 +2,12 @@ package schema
 
 import (
 	"fmt"
-	"go/format"
 	"go/token"
 	"maps"
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // GoTypes returns a Go file of the given package with types for the whole event
@@ -24,10 +24,8 @@ func (s *Schema) GoTypes(pkg string) ([]byte, error) {
 	if g.usesTime {
 		b.WriteString("import \"time\"\n\n")
 	}
-	for _, declaration := range g.declarations {
-		b.WriteString(declaration)
-	}
-	return format.Source([]byte(b.String()))
+	b.WriteString(strings.Join(g.declarations, "\n"))
+	return []byte(b.String()), nil
 }
 
 // A generator collects declarations of struct types.
@@ -44,19 +42,38 @@ func (g *generator) declare(name string, s *Shape) string {
 	g.declarations = append(g.declarations, "")
 	var b strings.Builder
 	fmt.Fprintf(&b, "type %s struct {\n", name)
+	var lines []fieldLine
 	fields := make(map[string]bool)
 	for _, jsonName := range slices.Sorted(maps.Keys(s.Fields)) {
 		f := s.Fields[jsonName]
 		if !taggable(jsonName) {
+			writeFields(&b, lines)
+			lines = nil
 			fmt.Fprintf(&b, "\t// %q cannot be named in a tag of encoding/json.\n", jsonName)
 			continue
 		}
 		field := free(fields, exported(jsonName))
-		fmt.Fprintf(&b, "\t%s %s `json:%q`\n", field, g.fieldType(name+field, f), tag(jsonName, f.Optional))
+		lines = append(lines, fieldLine{field, g.fieldType(name+field, f), tag(jsonName, f.Optional)})
 	}
-	b.WriteString("}\n\n")
+	writeFields(&b, lines)
+	b.WriteString("}\n")
 	g.declarations[at] = b.String()
 	return name
+}
+
+// A fieldLine is a line of a struct.
+type fieldLine struct{ name, typ, tag string }
+
+// writeFields writes lines in columns, as gofmt does. It stands in for go/format, whose parser and
+// printer would be half a megabyte of the tool.
+func writeFields(b *strings.Builder, lines []fieldLine) {
+	name, typ := 0, 0
+	for _, l := range lines {
+		name, typ = max(name, utf8.RuneCountInString(l.name)), max(typ, utf8.RuneCountInString(l.typ))
+	}
+	for _, l := range lines {
+		fmt.Fprintf(b, "\t%-*s %-*s `json:%q`\n", name, l.name, typ, l.typ, l.tag)
+	}
 }
 
 // fieldType returns the type of a field; name is for a struct, if it needs one.

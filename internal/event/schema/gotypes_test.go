@@ -2,6 +2,7 @@ package schema
 
 import (
 	"go/ast"
+	"go/format"
 	"go/parser"
 	"go/token"
 	"go/types"
@@ -100,7 +101,7 @@ func (justTime) Import(string) (*types.Package, error) {
 	return pkg, nil
 }
 
-// TestGoTypesCompile checks the types of all real events with Go's type checker.
+// TestGoTypesCompile checks the types of all real events with gofmt and Go's type checker.
 func TestGoTypesCompile(t *testing.T) {
 	var r Registry
 	for _, event := range realEvents(t) {
@@ -112,6 +113,9 @@ func TestGoTypesCompile(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
+		}
+		if formatted, err := format.Source(src); err != nil || string(formatted) != string(src) {
+			t.Errorf("%s: gofmt would change it: %v\n%s", name, err, src)
 		}
 		fset := token.NewFileSet()
 		file, err := parser.ParseFile(fset, "events.go", src, parser.SkipObjectResolution)

@@ -7,16 +7,7 @@ import (
 	"time"
 )
 
-// Infer returns the shape of one JSON value.
-func Infer(value []byte) (*Shape, error) {
-	var tree any
-	if err := decode(value, &tree); err != nil {
-		return nil, err
-	}
-	return inferTree(tree), nil
-}
-
-// inferTree is Infer of what decode has read.
+// inferTree returns the shape of one decoded JSON value.
 func inferTree(tree any) *Shape {
 	room := maxPositions
 	s := infer(tree, 1, &room)

@@ -81,7 +81,7 @@ func (l *Launcher) Close() error {
 
 // Start implements [fleet.Launcher]. An image that is not there is pulled.
 func (l *Launcher) Start(ctx context.Context, spec fleet.Spec) error {
-	err := l.start(ctx, spec)
+	err := l.createAndRun(ctx, spec)
 	if err != nil {
 		if _, there := l.inspect(context.WithoutCancel(ctx), spec.Runner); errors.Is(there, errNotThere) {
 			err = errors.Join(err, l.removeDisk(spec.Runner))
@@ -91,7 +91,7 @@ func (l *Launcher) Start(ctx context.Context, spec fleet.Spec) error {
 	return nil
 }
 
-func (l *Launcher) start(ctx context.Context, spec fleet.Spec) error {
+func (l *Launcher) createAndRun(ctx context.Context, spec fleet.Spec) error {
 	options, err := l.options(ctx, spec)
 	if err != nil {
 		return err

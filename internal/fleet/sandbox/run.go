@@ -128,8 +128,8 @@ func (r run) open() (process, error) {
 // bubblewrap some 10 ms.
 const pollEvery = 500 * time.Microsecond
 
-// started blocks until the agent runs in place of bubblewrap, or has already ended.
-func (r run) started(ctx context.Context) error {
+// awaitStart blocks until the agent runs in place of bubblewrap, or has already ended.
+func (r run) awaitStart(ctx context.Context) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
@@ -166,7 +166,7 @@ func (r run) lastLine() string {
 // ended blocks until r has ended and its status is complete.
 func (r run) ended(ctx context.Context) error {
 	if r.locked() {
-		if err := r.started(ctx); err != nil && ctx.Err() != nil {
+		if err := r.awaitStart(ctx); err != nil && ctx.Err() != nil {
 			return err
 		}
 	}
@@ -214,7 +214,7 @@ func (r run) exit() fleet.Exit {
 // process of its namespace, so the kernel ends all the others with it.
 func (r run) stop(ctx context.Context, grace time.Duration) error {
 	if r.locked() {
-		if err := r.started(ctx); err != nil && ctx.Err() != nil {
+		if err := r.awaitStart(ctx); err != nil && ctx.Err() != nil {
 			return err
 		}
 	}

@@ -36,7 +36,7 @@ func (l *Launcher) Start(ctx context.Context, spec fleet.Spec) error {
 		}
 	}
 	r = run{l.config.Folder + "/" + spec.Runner}
-	if err := l.start(ctx, r, spec); err != nil {
+	if err := l.createAndRun(ctx, r, spec); err != nil {
 		// The context of a start that was given up does not stop its clean-up.
 		clean := context.WithoutCancel(ctx)
 		return errors.Join(fmt.Errorf("starting runner %s: %w", spec.Runner, err), r.stop(clean, 0), l.remove(r))
@@ -44,7 +44,7 @@ func (l *Launcher) Start(ctx context.Context, spec fleet.Spec) error {
 	return nil
 }
 
-func (l *Launcher) start(ctx context.Context, r run, spec fleet.Spec) error {
+func (l *Launcher) createAndRun(ctx context.Context, r run, spec fleet.Spec) error {
 	uid := l.uid(spec.Runner)
 	if err := l.furnish(r, spec, uid); err != nil {
 		return err
@@ -62,7 +62,7 @@ func (l *Launcher) start(ctx context.Context, r run, spec fleet.Spec) error {
 	if err := l.launch(r, spec, laid, uid); err != nil {
 		return err
 	}
-	return r.started(ctx)
+	return r.awaitStart(ctx)
 }
 
 // furnish makes the folder of r.

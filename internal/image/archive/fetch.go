@@ -16,6 +16,10 @@ import (
 // Downloads is where GitHub has the archives of all versions.
 const Downloads = "https://github.com/actions/runner/releases/download"
 
+// ReleasesHint says where versions and checksums of GitHub's runner are.
+const ReleasesHint = "https://github.com/actions/runner/releases has versions and checksums, for --runner-version and --sha256; " +
+	"on this machine --agent-archive builds from a file"
+
 // A Fetcher downloads archives into a folder, where they are found again.
 type Fetcher struct {
 	Base     string                                     // such as [Downloads]

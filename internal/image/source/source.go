@@ -82,14 +82,21 @@ func Embedded() Source {
 	return s
 }
 
-// Open returns the source in a folder. Its .git, if there is one, is not part of it.
+// ErrFolder is what [Open] returns of a folder that is no source.
+var ErrFolder = errors.New("image source")
+
+// Open returns the source in a folder, whose .git is not part of it; "" stands for the
+// embedded source.
 func Open(dir string) (Source, error) {
-	s, err := read(os.DirFS(dir))
-	if err != nil {
-		return s, fmt.Errorf("image source %s: %w", dir, err)
+	if dir == "" {
+		return Embedded(), nil
 	}
-	if _, err := fs.Stat(s.FS, Dockerfile); err != nil {
-		return s, fmt.Errorf("image source %s: %w", dir, err)
+	s, err := read(os.DirFS(dir))
+	if err == nil {
+		_, err = fs.Stat(s.FS, Dockerfile)
+	}
+	if err != nil {
+		return s, fmt.Errorf("%w %s: %w", ErrFolder, dir, err)
 	}
 	return s, nil
 }

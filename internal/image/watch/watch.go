@@ -70,13 +70,58 @@ func (w *Watch) Apply(ctx context.Context, in image.Input) (image.Result, error)
 		return image.Result{}, err
 	}
 	for _, e := range result.Effects {
-		select {
-		case w.queue <- e:
-		default: // the catalog asks again
-			w.config.Log.Warn("an effect of the image catalog waits: there are too many", "effect", fmt.Sprintf("%T", e))
-		}
+		w.enqueue(e)
 	}
 	return result, nil
+}
+
+func (w *Watch) enqueue(e image.Effect) {
+	select {
+	case w.queue <- e:
+	default: // the catalog asks again
+		w.config.Log.Warn("an effect of the image catalog waits: there are too many", "effect", fmt.Sprintf("%T", e))
+	}
+}
+
+// Order carries out what a person asks for, and returns the digest of the image that is current
+// then, which launches use by then. What else follows is for [Watch.Run] or [Watch.Settle].
+func (w *Watch) Order(ctx context.Context, o image.Order) (image.Digest, error) {
+	in, err := o.Input()
+	if err != nil {
+		return "", err
+	}
+	if o.Promote != nil && o.Built != nil {
+		if err := w.learn(ctx, *o.Built); err != nil {
+			return "", err
+		}
+	}
+	result, err := w.config.Store.Apply(ctx, in)
+	if err == nil && result.Reason != "" {
+		err = errors.New(result.Reason)
+	}
+	if err != nil {
+		return "", err
+	}
+	for _, e := range result.Effects {
+		if p, ok := e.(image.PromoteImage); !ok {
+			w.enqueue(e)
+		} else if err := w.promote(ctx, p); err != nil {
+			return "", err
+		}
+	}
+	return w.current(ctx)
+}
+
+// learn tells the catalog of an image that it does not know.
+func (w *Watch) learn(ctx context.Context, built image.Built) error {
+	c, err := w.config.Store.Catalog(ctx)
+	if err != nil {
+		return err
+	}
+	if _, known := c.Find(built.Digest); known {
+		return nil
+	}
+	return w.tell(ctx, built)
 }
 
 // Settle gives the catalog an input and carries out what follows, and what follows from

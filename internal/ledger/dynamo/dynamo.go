@@ -44,11 +44,8 @@ type Config struct {
 
 	Log  *slog.Logger
 	Now  func() time.Time // the clock; time.Now if nil
-	Keep time.Duration    // how long settled jobs and gone runners are kept; 0 means [DefaultKeep]
+	Keep time.Duration    // how long settled jobs and gone runners are kept; 0 means [ledger.DefaultKeep]
 }
-
-// DefaultKeep is how long settled jobs and gone runners are kept.
-const DefaultKeep = 30 * 24 * time.Hour
 
 // MaxChanges is how many jobs and runners one input may change. A transaction takes 100 items: the
 // head, its log entry and its effects, and two for each row that moves to another partition; and an
@@ -73,7 +70,7 @@ func New(client *dynamodb.Client, c Config) *Ledger {
 		c.Now = time.Now
 	}
 	if c.Keep == 0 {
-		c.Keep = DefaultKeep
+		c.Keep = ledger.DefaultKeep
 	}
 	if c.Limits.Changes == 0 || c.Limits.Changes > MaxChanges {
 		c.Limits.Changes = MaxChanges

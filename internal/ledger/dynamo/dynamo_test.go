@@ -76,7 +76,7 @@ func makeTable(t testing.TB, cloud *awstest.Cloud, sdk aws.Config, name string) 
 	if _, err := client.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: &name}); err == nil {
 		return client
 	}
-	if _, err := client.CreateTable(t.Context(), dynamo.Table(name)); err != nil {
+	if _, err := client.CreateTable(t.Context(), awstest.LedgerTable(name)); err != nil {
 		t.Fatal(err)
 	}
 	return client

@@ -95,7 +95,10 @@ func (r row) item(expires time.Time) (item, error) {
 	it[KeyKind] = text(kindJob)
 	if r.runner.Name != "" {
 		v = r.runner
-		it[KeyKind], it[KeyMadeFor] = text(kindRunner), text(r.runner.MadeFor.String())
+		it[KeyKind] = text(kindRunner)
+		if !r.runner.Warm() { // a key of an index must not be empty
+			it[KeyMadeFor] = text(r.runner.MadeFor.String())
+		}
 		if _, known := r.runner.Outcome(); known {
 			it[KeyImage] = text(r.runner.Image)
 		}

@@ -1,11 +1,5 @@
 package dynamo
 
-import (
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-)
-
 // The table. The stack's template has the same names; a test compares them.
 //
 //	partition (pk)	       sort key (sk)        what
@@ -56,33 +50,3 @@ const (
 	kindJob        = "job"
 	kindRunner     = "runner"
 )
-
-// Table returns the request that creates the table called name. TTL is enabled by another call, on
-// the attribute [TTL].
-func Table(name string) *dynamodb.CreateTableInput {
-	return &dynamodb.CreateTableInput{
-		TableName:   aws.String(name),
-		BillingMode: types.BillingModePayPerRequest,
-		AttributeDefinitions: []types.AttributeDefinition{
-			{AttributeName: aws.String(KeyPartition), AttributeType: types.ScalarAttributeTypeS},
-			{AttributeName: aws.String(KeySort), AttributeType: types.ScalarAttributeTypeS},
-			{AttributeName: aws.String(KeyKind), AttributeType: types.ScalarAttributeTypeS},
-			{AttributeName: aws.String(KeyMadeFor), AttributeType: types.ScalarAttributeTypeS},
-			{AttributeName: aws.String(KeyImage), AttributeType: types.ScalarAttributeTypeS},
-			{AttributeName: aws.String(KeySequence), AttributeType: types.ScalarAttributeTypeN},
-		},
-		KeySchema: keys(KeyPartition, KeySort),
-		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{
-			{IndexName: aws.String(IndexNewest), KeySchema: keys(KeyKind, KeySequence), Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll}},
-			{IndexName: aws.String(IndexJob), KeySchema: keys(KeyMadeFor, KeySequence), Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll}},
-			{IndexName: aws.String(IndexImage), KeySchema: keys(KeyImage, KeySequence), Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll}},
-		},
-	}
-}
-
-func keys(hash, sort string) []types.KeySchemaElement {
-	return []types.KeySchemaElement{
-		{AttributeName: aws.String(hash), KeyType: types.KeyTypeHash},
-		{AttributeName: aws.String(sort), KeyType: types.KeyTypeRange},
-	}
-}

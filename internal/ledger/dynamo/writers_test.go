@@ -357,7 +357,7 @@ func TestFinishedOnesExpire(t *testing.T) {
 	}
 	for _, it := range out.Items {
 		kind, finished, expires := dynamo.Inspect(it)
-		if want := start.Add(dynamo.DefaultKeep); kind != "" && finished != !expires.IsZero() || finished && !expires.Equal(want) {
+		if want := start.Add(ledger.DefaultKeep); kind != "" && finished != !expires.IsZero() || finished && !expires.Equal(want) {
 			t.Errorf("%s, finished %t, expires %v: want %v for finished ones only", kind, finished, expires, want)
 		}
 	}

@@ -50,6 +50,7 @@ func Test(t *testing.T, open Open) {
 		"lists newest first, page by page":   testLists,
 		"lists by image, of what came out":   testImages,
 		"gives copies":                       testSnapshot,
+		"keeps warm runners":                 testWarm,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(t, open) })
@@ -486,5 +487,31 @@ func testSnapshot(t *testing.T, open Open) {
 	snapshot.Apply(seen(1, event.ActionCompleted), at)
 	if got := job(t, s, 1).State; got != ledger.JobQueued {
 		t.Errorf("job is %s after its copy was changed: want %s", got, ledger.JobQueued)
+	}
+}
+
+// testWarm: a runner without a job is kept like any other.
+func testWarm(t *testing.T, open Open) {
+	var emitted []ledger.Effect
+	c := config(t, &emitted)
+	c.Limits.Pools[0].Warm = pool.Warm{Runners: 1, At: []string{"acme/web"}}
+	s := open(t, c)
+	apply(t, s, ledger.Tick{})
+	if len(emitted) != 1 {
+		t.Fatalf("effects %v: want a runner wanted", emitted)
+	}
+	name := emitted[0].(ledger.WantRunner).Runner
+	for _, in := range []ledger.Input{ledger.Starting{Runner: name}, ledger.Claim{Runner: name}, ledger.Registered{Runner: name, GitHubID: 7}, ledger.Idle{Runner: name}} {
+		apply(t, s, in)
+	}
+	s = open(t, c)
+	if r := runner(t, s, name); !r.Warm() || r.State != ledger.RunnerIdle || r.Scope.Repository != "acme/web" {
+		t.Errorf("%+v: want a warm runner that is idle", r)
+	}
+	busy := seen(1, event.ActionInProgress)
+	busy.Job.RunnerName = string(name)
+	apply(t, s, busy)
+	if r := runner(t, s, name); r.Runs != key(1) || len(emitted) != 2 {
+		t.Errorf("%+v, effects %v: want a runner of job 1, and another in its place", r, emitted)
 	}
 }

@@ -28,12 +28,9 @@ type Config struct {
 	Emit func(tx *disk.Tx, effects []ledger.Effect) error
 
 	Clock    clock.Clock   // the machine's; [clock.System] if zero
-	Keep     time.Duration // how long settled jobs and gone runners are kept; 0 means [DefaultKeep]
+	Keep     time.Duration // how long settled jobs and gone runners are kept; 0 means [ledger.DefaultKeep]
 	Instance string        // name of a new ledger; random if empty
 }
-
-// DefaultKeep is how long settled jobs and gone runners are kept.
-const DefaultKeep = 30 * 24 * time.Hour
 
 // A Ledger is a [ledger.Store] in a [disk.DB].
 type Ledger struct {
@@ -57,7 +54,7 @@ func Open(ctx context.Context, db *disk.DB, c Config) (*Ledger, error) {
 		c.Clock = clock.System()
 	}
 	if c.Keep == 0 {
-		c.Keep = DefaultKeep
+		c.Keep = ledger.DefaultKeep
 	}
 	if err := db.Migrate(ctx, "ledger", schema); err != nil {
 		return nil, err

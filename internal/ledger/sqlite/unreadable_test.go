@@ -71,9 +71,9 @@ func TestUnreadableRows(t *testing.T) {
 	if n := countRows(t, db, "ledger_unreadable"); n != 3 {
 		t.Errorf("%d rows aside: want 3", n)
 	}
-	config.Clock = clock.Of(func() time.Time { return start.Add(sqlite.DefaultKeep + time.Hour) })
+	config.Clock = clock.Of(func() time.Time { return start.Add(ledger.DefaultKeep + time.Hour) })
 	openLedger(t, db, config)
 	if n := countRows(t, db, "ledger_unreadable"); n != 0 {
-		t.Errorf("%d rows aside after %v: want none", n, sqlite.DefaultKeep)
+		t.Errorf("%d rows aside after %v: want none", n, ledger.DefaultKeep)
 	}
 }
