@@ -6,7 +6,7 @@ LDFLAGS  := -s -w -X main.version=$(VERSION)
 STATIC   := CGO_ENABLED=0 GOFLAGS='$(GOFLAGS) -trimpath' # also of lint and of what tests build: Go compiles once what they share
 BINARIES := mayfly mayfly-aws mayfly-bench mayfly-agent mayfly-minirunner mayfly-webhook mayfly-lambda
 
-.PHONY: help demo build release test forge test-forge simulate chaos lint bench size clean
+.PHONY: help demo build release test forge test-forge simulate chaos lint bench bench-aws size clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -82,6 +82,12 @@ bench: build ## intake, launch, sleeping jobs, and start of the webhook on AWS, 
 
 size: build ## sizes of the programs, what an idle mayfly up keeps resident, how long mayfly version takes
 	@scripts/size bin
+
+bench-aws: ## bursts and steady loads on a simulated AWS, in virtual time; docs/aws.md has the figures
+	MAYFLY_BENCH_AWS='$(or $(SCENARIOS),100 at once$(comma)1000 at once$(comma)5000 at once$(comma)100 a minute$(comma)1000 a minute)' GOGC=400 \
+	  $(GO) test -timeout 6h -v -run TestTable ./internal/aws/simulation
+
+comma := ,
 
 clean: ## remove what make built
 	rm -rf bin internal/aws/program/linux

@@ -72,6 +72,18 @@ func TestDeployTwice(t *testing.T) {
 		t.Errorf("status %+v: want it running, with two pools", status)
 	}
 	w.provesDelivery(t)
+	w.isExamined(t)
+}
+
+// isExamined has the doctor look at the stack, of which moto has no ECS agent and no alarm.
+func (w *cloudWorld) isExamined(t *testing.T) {
+	t.Helper()
+	out, errs, code := w.run(t, nil, "doctor")
+	for _, want := range []string{"ok ", "stack ", "ci: UPDATE_COMPLETE", "filled", "built for amd64", "no dead letters", "GitHub's ping was answered", "ACCOUNT"} {
+		if !strings.Contains(out, want) || strings.Contains(out, awstest.Account) {
+			t.Errorf("doctor: exit code %d: want %q, and no account's number, in\n%s%s", code, want, out, errs)
+		}
+	}
 }
 
 // startRunner has the ledger want a runner for a job, and registers it at GitHub, as a

@@ -56,7 +56,8 @@
 //
 // cmd/mayfly-agent is the first process of every container: it claims, starts the
 // runner, watches its output, enforces its time limits, reports and leaves. On AWS it
-// claims at a function, with calls that agent/signed signs as the task's role.
+// claims at a function, with calls that agent/signed signs as the task's role. In pools with
+// docker: engine it gives the runner a container engine: agent/podman listens in its place.
 //
 // # 7. image
 //
@@ -95,8 +96,8 @@
 // AWS runs the same stages behind other plugs. cmd/mayfly-webhook is the webhook as a
 // Lambda function, small because GitHub waits while it starts: aws/function turns
 // requests to a Function URL into net/http, aws/eventbus is the bus, aws/secrets reads
-// the secret. cmd/mayfly-lambda is the other functions; aws/handler has their work, and
-// they join the stages with package pipeline, as one machine does. way_test.go there
+// the secret; aws/delivery joins them. cmd/mayfly-lambda is the other functions; aws/handler has
+// their work, and aws/entry joins it to the stages with package pipeline, as one machine does. way_test.go there
 // takes a job the whole way through the real programs, the rules of the rendered
 // template and a real container.
 //

@@ -76,7 +76,7 @@ type Webhook struct {
 	At      string      `yaml:"at" doc:"The owner of the webhook: app, an organization (acme), a repository (acme/web), or enterprises/SLUG. mayfly webhook install creates it there, and the sweep looks there for failed deliveries."`
 	URL     string      `yaml:"url" doc:"The URL at which GitHub reaches mayfly, ending in /webhook. On AWS the stack provides it."`
 	Secrets []SecretRef `yaml:"secrets" required:"yes" doc:"The secret that signs deliveries. During a rotation, list both: the new one first."`
-	Events  []string    `yaml:"events" default:"workflow_job, workflow_run, ping" doc:"The event types to put on the bus. Others are answered with 200 and dropped."`
+	Events  []string    `yaml:"events" default:"workflow_job, ping" doc:"The event types to put on the bus, such as workflow_run for rules. Others are not subscribed to; they are answered with 200 and dropped."`
 	MaxBody Bytes       `yaml:"max_body" default:"25MiB" doc:"The largest delivery to accept. GitHub sends none larger than the default."`
 }
 

@@ -120,7 +120,8 @@ func TestParse(t *testing.T) {
 		AWS: config.AWS{
 			Region: "eu-west-1", Stack: "ci", Source: "s3", VPC: "vpc-01234567", Subnets: []string{"subnet-01234567"}, FunctionsInVPC: true, Endpoints: true,
 			RetentionDays: 30, Email: "a@example.com",
-			Hosts: config.Hosts{AMD64Types: []string{"c7i.large"}, ARM64Types: []string{"c7g.large"}, Min: 1, Max: 2, Spot: true, OnDemandBase: 1, Disk: 100 << 30},
+			Hosts:      config.Hosts{AMD64Types: []string{"c7i.large"}, ARM64Types: []string{"c7g.large"}, Min: 1, Max: 2, Spot: true, OnDemandBase: 1, Disk: 100 << 30, Renew: 14},
+			QuietHours: 72, Archive: true, Schemas: true, Organization: config.Organization{RolePath: "/", CIDR: "10.77.0.0/16", Zones: 2},
 		},
 	}
 	got := *c

@@ -2,17 +2,22 @@ package github
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
 	gh "github.com/google/go-github/v88/github"
+
+	"github.com/mayfly-ci/mayfly/internal/forge"
 )
 
 // FailedDeliveries returns the deliveries of webhook hook of s since then that
 // failed, newest first; for an App hook is not used. GitHub keeps deliveries for
 // three days and never sends one again by itself. since is by this machine's clock, which GitHub's last answer
 // is held against: one that is ahead by hours would else see no delivery as late enough.
+//
+// With [ErrSpent], which [WithCalls] leads to, they are those of the pages that were read, the newest.
 //
 // All attempts are read, not only those that failed: one that was redelivered
 // with success is no failure any more.
@@ -29,10 +34,10 @@ func (c *Client) FailedDeliveries(ctx context.Context, s Scope, hook int64, sinc
 		attempts = append(attempts, page...)
 		return len(page) > 0 && !page[len(page)-1].GetDeliveredAt().Before(since)
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, forge.ErrSpent) {
 		return nil, err
 	}
-	return failed(attempts, since), nil
+	return failed(attempts, since), err
 }
 
 // failed picks from attempts, newest first, those whose delivery has no success.

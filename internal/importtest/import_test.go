@@ -127,7 +127,7 @@ func TestPartsDoNotImportParents(t *testing.T) {
 }
 
 // joints are the packages that join stages and their plugs; cmd/ joins those. A test kit joins as well.
-var joints = []string{"cmd", "internal/machine", "internal/rehearsal", "internal/aws/rollout", "internal/aws/awstest", "internal/inspect/local", "internal/inspect/stack", "internal/tool"}
+var joints = []string{"cmd", "internal/machine", "internal/rehearsal", "internal/aws/rollout", "internal/aws/entry", "internal/aws/awstest", "internal/inspect/local", "internal/inspect/stack", "internal/tool"}
 
 func TestOnlyJointsImportPlugs(t *testing.T) {
 	plugs := []string{"internal/fleet/engine", "internal/fleet/sandbox", "internal/image/engine", "internal/image/sqlite", "internal/ledger/sqlite", "internal/ledger/dynamo", "internal/ledger/whatif", "internal/bus/target", "internal/bus/registry"}

@@ -57,6 +57,8 @@ func (s *State) whyQueued(j Job, now time.Time) string {
 	switch {
 	case !ok:
 		return fmt.Sprintf("pool %s is not configured", j.Pool)
+	case now.Before(s.putOffUntil(j.Scope.Installation)):
+		return fmt.Sprintf("GitHub limits calls: the next runner starts in %s", lasting(now, s.putOffUntil(j.Scope.Installation)))
 	case now.Before(j.NotBefore):
 		return fmt.Sprintf("the next runner starts in %s", lasting(now, j.NotBefore))
 	case g != nil && g.supply >= g.demand:
@@ -65,8 +67,14 @@ func (s *State) whyQueued(j Job, now time.Time) string {
 		return fmt.Sprintf("a warm runner of pool %s is there for it: %s gives it the job", p.Name, s.limits.Forge)
 	case !s.roomInPool(p):
 		return fmt.Sprintf("pool %s is full: %d of %d", p.Name, s.liveByPool[p.Name], p.Max)
-	case !p.Resources.Fits(s.limits.Host):
+	case !s.fitsHost(p) && p.Resources.Fits(s.limits.Host):
+		h, _ := s.hostsOf(p)
+		return fmt.Sprintf("hosts are too small: a runner of pool %s needs %s, a host has %s", p.Name, figures(p.Resources), figures(h.Each))
+	case !s.fitsHost(p):
 		return fmt.Sprintf("host is too small: a runner of pool %s needs %s, the host has %s", p.Name, figures(p.Resources), figures(s.limits.Host))
+	case !s.roomOnHost(p) && s.used().Plus(p.Resources).Fits(s.limits.Host):
+		h, _ := s.hostsOf(p)
+		return fmt.Sprintf("hosts are full: all %d that may run have runners, and a runner of pool %s needs %s", h.Max, p.Name, figures(p.Resources))
 	case !s.roomOnHost(p):
 		return fmt.Sprintf("host has no room: a runner of pool %s needs %s, and %s of %s are taken", p.Name, figures(p.Resources), figures(s.used()), figures(s.limits.Host))
 	}

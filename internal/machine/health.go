@@ -165,7 +165,7 @@ func (m *Machine) looks() map[string]look {
 	return map[string]look{
 		partDatabase: {databaseEvery, m.db.Probe, "make room where state: in the configuration is, and see that mayfly may write there"},
 		partLauncher: {launcherEvery, m.probeLauncher, "start the container engine: systemctl start podman.socket, or docker"},
-		partForge:    {forgeEvery, m.pipeline.Forge.Check, "mayfly config check looks at the credential; curl -sI " + m.pipeline.Forge.Web() + " tells whether this machine reaches " + m.pipeline.Forge.Name()},
+		partForge:    {forgeEvery, m.pipeline.CheckCredential, "mayfly config check looks at the credential; curl -sI " + m.pipeline.Forge.Web() + " tells whether this machine reaches " + m.pipeline.Forge.Name()},
 	}
 }
 

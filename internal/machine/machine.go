@@ -70,7 +70,7 @@ type Machine struct {
 	config   Config
 	db       *disk.DB
 	bus      *bus.Bus
-	ledger   observed
+	ledger   observedStore
 	pipeline *pipeline.Pipeline
 	fleet    *fleet.Fleet
 	launcher Launcher
@@ -151,7 +151,7 @@ func (m *Machine) openStore(ctx context.Context) error {
 		return err
 	}
 	m.bus, err = bus.Open(ctx, m.db, bus.Config{
-		Rules: rules, Targets: m.targets(), Log: m.config.Log, Retention: m.config.Archive.Keep, MaxSize: int64(m.config.Archive.MaxSize),
+		Rules: rules, Targets: m.targets(), Batches: m.batches(), Log: m.config.Log, Retention: m.config.Archive.Keep, MaxSize: int64(m.config.Archive.MaxSize),
 	})
 	if err != nil {
 		return err
@@ -163,7 +163,7 @@ func (m *Machine) openStore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.ledger = observed{kept, m.hear}
+	m.ledger = observedStore{kept, m.hear}
 	m.pipeline.Ledger = m.ledger
 	return m.openCatalog(ctx)
 }

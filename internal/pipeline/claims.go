@@ -140,7 +140,8 @@ func (p claimForge) answer(ctx context.Context, runner string, err error) error 
 		return claim.ErrTaken
 	case errors.Is(err, forge.ErrNotFound), errors.Is(err, forge.ErrUnprocessable),
 		errors.Is(err, forge.ErrUnauthorized), errors.Is(err, forge.ErrForbidden):
-		if _, lerr := p.Ledger.Apply(ctx, ledger.Failed{Runner: ledger.RunnerName(runner), Reason: err.Error(), Refused: true}); lerr != nil {
+		failed := ledger.Failed{Runner: ledger.RunnerName(runner), Reason: err.Error(), Refused: true, Unauthorized: errors.Is(err, forge.ErrUnauthorized)}
+		if _, lerr := p.Ledger.Apply(ctx, failed); lerr != nil {
 			return lerr
 		}
 		return &claim.Refused{Reason: err.Error()}

@@ -35,8 +35,10 @@ type Config struct {
 	HookAt     string // owner of the webhook, in the form of [HookScope]; "" if unknown
 	HookURL    string // address of that webhook
 
-	// Vanish ends the container of a runner and removes what is left of it; nil if nothing is left,
-	// including if there was nothing.
+	Memo Memo // keeps what a further process has to know; nil: this one lives long
+
+	// Vanish ends the container of a runner and removes what is left of it; nil
+	// when nothing is, also when there was nothing.
 	Vanish func(ctx context.Context, runner ledger.RunnerName) error
 }
 

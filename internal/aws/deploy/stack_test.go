@@ -38,7 +38,7 @@ func TestStackComesChangesAndGoes(t *testing.T) {
 	s, told := newStack(awstest.Start(t))
 	apply := func(w deploy.Wanted) (deploy.State, []deploy.Change) {
 		t.Helper()
-		state, changes, err := s.Apply(t.Context(), w)
+		state, changes, err := s.Apply(t.Context(), w, func([]deploy.Change) error { return nil })
 		if err != nil {
 			t.Fatal(err)
 		}

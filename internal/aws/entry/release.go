@@ -1,16 +1,14 @@
-package main
+package entry
 
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/eventbus"
-	"github.com/mayfly-ci/mayfly/internal/aws/function"
 	"github.com/mayfly-ci/mayfly/internal/aws/handler"
 	"github.com/mayfly-ci/mayfly/internal/image/release"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
@@ -19,20 +17,18 @@ import (
 
 // openRelease opens the release function: the image of the stack, always current.
 func openRelease(_ context.Context, p *environment) (any, error) {
-	projects, err := byArchitecture(p.getenv(contract.EnvProjects))
+	projects, err := byArchitecture(p.Getenv(contract.EnvProjects))
 	if err != nil {
 		return nil, err
 	}
 	r, err := handler.NewRelease(handler.ReleaseConfig{
-		AWS: p.aws, Stack: p.getenv(contract.EnvStack), Table: p.getenv(contract.EnvTable), Projects: projects, Repository: p.getenv(contract.EnvRepository),
-		Source: p.getenv(contract.EnvSource), Feed: release.Feed{URL: p.settings.Image.Feed}, Keep: p.settings.Image.Keep,
-		Off:      !p.settings.Image.Watch || !slices.ContainsFunc(p.settings.Pools, func(o pool.Pool) bool { return o.Image == "" }),
-		Runners:  p.ledger(nil),
-		Pipeline: pipeline.New(pipeline.Config{Limits: p.limits, Log: p.log}),
-		Publish:  eventbus.New(p.aws, p.getenv(contract.EnvBus)).Put, Now: time.Now, Log: p.log,
-		Measure: func(values map[string]float64) error {
-			return function.WriteMetrics(os.Stdout, p.getenv(contract.EnvStack), time.Now(), values)
-		},
+		AWS: p.AWS, Stack: p.Getenv(contract.EnvStack), Table: p.Getenv(contract.EnvTable), Projects: projects, Repository: p.Getenv(contract.EnvRepository),
+		Source: p.Getenv(contract.EnvSource), Feed: release.Feed{URL: p.Settings.Image.Feed}, Keep: p.Settings.Image.Keep,
+		Off:      !p.Settings.Image.Watch || !slices.ContainsFunc(p.Settings.Pools, func(o pool.Pool) bool { return o.Image == "" }),
+		Runners:  p.ledger(),
+		Pipeline: pipeline.New(pipeline.Config{Limits: p.limits, Log: p.Log}),
+		Publish:  eventbus.New(p.AWS, p.Getenv(contract.EnvBus)).Put, Now: time.Now, Log: p.Log,
+		Measure: p.metrics,
 	})
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package main
+package entry
 
 import (
 	"context"
@@ -13,14 +13,14 @@ import (
 
 // openClaims opens the claim function: a task's identity becomes a JIT configuration.
 func openClaims(ctx context.Context, p *environment) (any, error) {
-	config, err := p.pipeline(ctx, p.ledger(handler.StartedByRule))
+	config, err := p.pipeline(ctx, p.ledger())
 	if err != nil {
 		return nil, err
 	}
 	return function.Serve(&handler.Claims{
 		Pipeline: pipeline.New(config),
 		Tasks:    p.tasks(),
-		Roles:    strings.Split(p.getenv(contract.EnvTaskRoles), ","),
-		Now:      time.Now, Log: p.log,
+		Roles:    strings.Split(p.Getenv(contract.EnvTaskRoles), ","),
+		Now:      time.Now, Log: p.Log,
 	}), nil
 }

@@ -1,8 +1,7 @@
-package main
+package entry
 
 import (
 	"context"
-	"os"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -18,33 +17,31 @@ import (
 // openLedger opens the ledger function: events of jobs and of tasks → ledger.
 func openLedger(_ context.Context, p *environment) (any, error) {
 	l := &handler.Ledger{
-		Pipeline: pipeline.New(pipeline.Config{Ledger: p.ledger(handler.StartedByRule), Limits: p.limits, Log: p.log}),
-		Tasks:    p.tasks(), Publish: eventbus.New(p.aws, p.getenv(contract.EnvBus)).Put, Now: time.Now, Log: p.log,
+		Pipeline: pipeline.New(pipeline.Config{Ledger: p.ledger(), Limits: p.limits, Log: p.Log}),
+		Tasks:    p.tasks(), Publish: eventbus.New(p.AWS, p.Getenv(contract.EnvBus)).Put, Now: time.Now, Log: p.Log,
 	}
-	return l.Handle, nil
+	return function.Events(l.Handle, p.Log), nil
 }
 
 // openSweep opens the sweep function: what the ledger asks for, and every minute what was
 // missed.
 func openSweep(ctx context.Context, p *environment) (any, error) {
-	store, tasks := p.ledger(nil), p.tasks()
+	store, tasks := p.ledger(), p.tasks()
 	config, err := p.pipeline(ctx, store)
 	if err != nil {
 		return nil, err
 	}
-	config.Vanish = handler.Vanish(store, tasks)
+	config.Vanish, config.Memo = handler.Vanish(store, tasks), store.Memo()
 	s := &handler.Sweep{
 		Pipeline: pipeline.New(config), Flush: store.Flush, Tasks: tasks,
-		Letters: &handler.Letters{Client: sqs.NewFromConfig(p.aws), Queue: p.getenv(contract.EnvDeadLetters)},
-		Publish: eventbus.New(p.aws, p.getenv(contract.EnvBus)).Put, Now: time.Now, Log: p.log,
-		Measure: func(values map[string]float64) error {
-			return function.WriteMetrics(os.Stdout, p.getenv(contract.EnvStack), time.Now(), values)
-		},
+		Letters: &handler.Letters{Client: sqs.NewFromConfig(p.AWS), Queue: p.Getenv(contract.EnvDeadLetters)},
+		Publish: eventbus.New(p.AWS, p.Getenv(contract.EnvBus)).Put, Now: time.Now, Log: p.Log,
+		Measure: p.metrics,
 	}
-	return s.Handle, nil
+	return function.Events(s.HandleAll, p.Log), nil
 }
 
 // tasks opens the tasks of the stack's cluster.
 func (p *environment) tasks() *handler.Tasks {
-	return handler.NewTasks(ecs.NewFromConfig(p.aws), p.getenv(contract.EnvCluster), p.getenv(contract.EnvStack))
+	return handler.NewTasks(ecs.NewFromConfig(p.AWS), p.Getenv(contract.EnvCluster), p.Getenv(contract.EnvStack))
 }

@@ -1,4 +1,4 @@
-package main
+package entry
 
 import (
 	"encoding/pem"
@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/mayfly-ci/mayfly/internal/aws/contract"
@@ -37,13 +38,25 @@ func TestForgeTrustsCA(t *testing.T) {
 		t.Fatal(err)
 	}
 	for ca, ok := range map[string]bool{"": false, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: hub.Certificate().Raw})): true} {
-		p := &environment{settings: contract.Settings{GitHub: contract.GitHub{URL: hub.URL, CA: ca}}, aws: function.Config(getenv), getenv: getenv, log: slog.New(slog.DiscardHandler)}
+		p := &environment{function.Place{
+			Settings: contract.Settings{GitHub: contract.GitHub{URL: hub.URL, CA: ca}}, AWS: function.Config(getenv), Getenv: getenv, Log: slog.New(slog.DiscardHandler),
+		}}
 		forge, err := p.forge(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := forge.Runners(t.Context(), scope); (err == nil) != ok {
 			t.Errorf("with the CA %t: %v", ok, err)
+		}
+	}
+}
+
+// TestUnknownHandler has functions of which the stack said something wrong.
+func TestUnknownHandler(t *testing.T) {
+	for name, want := range map[string]string{"": "want claim", contract.HandlerWebhook: `"webhook": want claim`} {
+		p := function.Place{Getenv: func(string) string { return name }}
+		if _, err := Open(t.Context(), p); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v, want %q", name, err, want)
 		}
 	}
 }
