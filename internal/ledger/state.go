@@ -17,6 +17,7 @@ type State struct {
 	byAttempt  map[attempt]JobKey // keys by GitHub's own id, which survives a rename of the repository
 	runners    map[RunnerName]Runner
 	unreadable []Unreadable
+	warmNamed  namedAt           // not stored: a restart takes longer
 	pauses     map[station]pause // after warm runners that failed; not stored: a restart tries at once
 	totals
 }

@@ -231,17 +231,22 @@ func (s *State) scopeOf(at station) Scope {
 	return Scope{}
 }
 
-// newWarmName returns a name that no warm runner has had: it holds the time.
+// newWarmName returns a name that no warm runner has had: it holds the time, and counts the names of one millisecond.
 func (t *tx) newWarmName(pool string) RunnerName {
-	for i := 1; ; i++ {
-		rest := fmt.Sprintf("-w%s-%d", strconv.FormatInt(t.now.UnixMilli(), 36), i)
-		kind := strings.Map(plain, strings.ToLower(pool))
-		kind = kind[:min(len(kind), max(0, maxName-len(t.instance)-1-len(rest)))]
-		name := RunnerName(t.instance + "-" + kind + rest)
-		if _, taken := t.State.runners[name]; !taken {
-			return name
-		}
+	if ms := t.now.UnixMilli(); ms != t.warmNamed.at {
+		t.warmNamed = namedAt{at: ms}
 	}
+	t.warmNamed.count++
+	rest := fmt.Sprintf("-w%s-%d", strconv.FormatInt(t.warmNamed.at, 36), t.warmNamed.count)
+	kind := strings.Map(plain, strings.ToLower(pool))
+	kind = kind[:min(len(kind), max(0, maxName-len(t.instance)-1-len(rest)))]
+	return RunnerName(t.instance + "-" + kind + rest)
+}
+
+// namedAt is when warm runners got their last names, in milliseconds since 1970, and how many did.
+type namedAt struct {
+	at    int64
+	count int
 }
 
 // A pause is how long a station makes no warm runners after some failed.

@@ -385,8 +385,9 @@ func (w *world) pass(d time.Duration) {
 	w.tell(ledger.Tick{})
 }
 
-// restart begins again from what was kept.
+// restart begins again from what was kept, which takes a while.
 func (w *world) restart() {
+	w.now = w.now.Add(time.Millisecond)
 	w.begin()
 	var found []ledger.RunnerName
 	for _, name := range slices.Sorted(maps.Keys(w.containers)) {
