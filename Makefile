@@ -6,10 +6,10 @@ LDFLAGS  := -s -w -X main.version=$(VERSION)
 STATIC   := CGO_ENABLED=0 GOFLAGS='$(GOFLAGS) -trimpath' # also of lint and of what tests build: Go compiles once what they share
 BINARIES := mayfly mayfly-aws mayfly-bench mayfly-agent mayfly-minirunner mayfly-webhook mayfly-lambda
 
-.PHONY: help demo build release test simulate chaos lint bench size clean
+.PHONY: help demo build release test forge test-forge simulate chaos lint bench bench-aws size clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 demo: ## set up, build, and run sample workflows end to end on this machine
 	@scripts/setup demo
@@ -36,8 +36,30 @@ release: $(ON_AWS) ## bin/mayfly, and bin/mayfly-aws with all that mayfly deploy
 test: ## set up, lint, and run every test with the race detector
 	@scripts/setup test
 	@$(MAKE) --no-print-directory lint
+	@if [ "$(MAYFLY_FORGE)" = must ]; then $(MAKE) --no-print-directory forge; \
+	  elif [ ! -x bin/forge/gitea ]; then echo "NOT TESTED against a real Gitea, which is not built: make test-forge does both, and takes minutes" >&2; fi
 	$(STATIC) $(GO) test ./internal/simulation
 	$(GO) test -race -timeout 40m ./...
+
+# Gitea and its runner, from the Go module proxy. Two modules of their own, so that they are no dependencies of Mayfly.
+FORGE  := bin/forge
+GITEA  := internal/forgetest/build/gitea
+RUNNER := internal/forgetest/build/runner
+
+$(FORGE)/gitea: $(GITEA)/go.mod $(GITEA)/go.sum
+	@mkdir -p $(@D)
+	cd $(GITEA) && $(GO) build -trimpath -tags 'sqlite sqlite_unlock_notify' -ldflags '-s -w -X main.Version=$(shell sed -n 's/^require code.gitea.io.gitea v//p' $(GITEA)/go.mod)' -o $(CURDIR)/$@ code.gitea.io/gitea
+	ln -sfn "$$(cd $(GITEA) && $(GO) list -m -f '{{.Dir}}' code.gitea.io/gitea)" $(FORGE)/static
+
+$(FORGE)/gitea-runner: $(RUNNER)/go.mod $(RUNNER)/go.sum
+	@mkdir -p $(@D)
+	cd $(RUNNER) && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/$@ gitea.com/gitea/runner
+
+forge: $(FORGE)/gitea-runner $(FORGE)/gitea
+
+test-forge: forge ## build a real Gitea and its runner, and run jobs of it
+	@scripts/setup test
+	MAYFLY_FORGE=must $(GO) test -v -count=1 -timeout 20m ./internal/forgetest
 
 simulate: ## a thousand days of virtual time, each with its own trouble
 	MAYFLY_SEEDS=1000 $(STATIC) $(GO) test -timeout 60m -v -run 'TestSimulation|TestBrokenRules' ./internal/simulation
@@ -60,6 +82,12 @@ bench: build ## intake, launch, sleeping jobs, and start of the webhook on AWS, 
 
 size: build ## sizes of the programs, what an idle mayfly up keeps resident, how long mayfly version takes
 	@scripts/size bin
+
+bench-aws: ## bursts and steady loads on a simulated AWS, in virtual time; docs/aws.md has the figures
+	MAYFLY_BENCH_AWS='$(or $(SCENARIOS),100 at once$(comma)1000 at once$(comma)5000 at once$(comma)100 a minute$(comma)1000 a minute)' GOGC=400 \
+	  $(GO) test -timeout 6h -v -run TestTable ./internal/aws/simulation
+
+comma := ,
 
 clean: ## remove what make built
 	rm -rf bin internal/aws/program/linux

@@ -45,7 +45,7 @@ func (onAWS) Open(ctx context.Context, all *tool.Globals, r tool.Reading, _ *slo
 
 // Limits implements [tool.Platform].
 func (onAWS) Limits(s tool.Setup) ledger.Limits {
-	return contract.Limits(s.PoolSet(), s.GitHub.RunnersAt)
+	return contract.Limits(s.PoolSet(), s.GitHub.RunnersAt, s.StackHosts())
 }
 
 // Replays implements [tool.Platform].

@@ -78,12 +78,12 @@ func (c *deployCmd) open(ctx context.Context, all *tool.Globals, screen *cli.Scr
 	if err != nil {
 		return nil, err
 	}
-	forge, err := github.New(cloud.Forge())
+	forge, err := github.New(cloud.AtGitHub())
 	if err != nil {
 		return nil, err
 	}
 	d := rollout.NewDeployment(cloud.Site, rollout.Access{Secrets: cloud.Setup.Secrets, CA: cloud.Certificates, Forge: forge}, settings, template)
-	d.Image, d.NoStack, d.Programs, d.Unpermitted = from, c.NoStack, c.Programs, c.Ignore
+	d.Image, d.NoStack, d.Programs, d.Unpermitted, d.Losses = from, c.NoStack, c.Programs, c.Ignore, c.AllowLoss
 	d.Stack.Look, d.Tell = c.Look, tellProgress(screen)
 	d.ByHand = func(m github.Manual) { tool.PrintManual(screen, m) }
 	return d, nil
@@ -154,11 +154,7 @@ func (c *deployCmd) printPlan(screen *cli.Screen, changes []deploy.Change) error
 	}
 	var rows [][]cli.Cell
 	for _, change := range changes {
-		note := ""
-		if change.Replaced {
-			note = "replaced"
-		}
-		rows = append(rows, cli.Text(change.Action, change.Resource, change.Type, note))
+		rows = append(rows, cli.Text(change.Action, change.Resource, change.Type, change.Note()))
 	}
 	screen.Table([]string{"ACTION", "RESOURCE", "TYPE", "NOTE"}, rows)
 	return nil

@@ -72,6 +72,18 @@ func TestDeployTwice(t *testing.T) {
 		t.Errorf("status %+v: want it running, with two pools", status)
 	}
 	w.provesDelivery(t)
+	w.isExamined(t)
+}
+
+// isExamined has the doctor look at the stack, of which moto has no ECS agent and no alarm.
+func (w *cloudWorld) isExamined(t *testing.T) {
+	t.Helper()
+	out, errs, code := w.run(t, nil, "doctor")
+	for _, want := range []string{"ok ", "stack ", "ci: UPDATE_COMPLETE", "filled", "built for amd64", "no dead letters", "GitHub's ping was answered", "ACCOUNT"} {
+		if !strings.Contains(out, want) || strings.Contains(out, awstest.Account) {
+			t.Errorf("doctor: exit code %d: want %q, and no account's number, in\n%s%s", code, want, out, errs)
+		}
+	}
 }
 
 // startRunner has the ledger want a runner for a job, and registers it at GitHub, as a
@@ -91,7 +103,7 @@ func (w *cloudWorld) startRunner(t *testing.T) ledger.Runner {
 	if err != nil || len(runners) != 1 {
 		t.Fatalf("runners %+v, %v: want one", runners, err)
 	}
-	if _, err := w.forge(t).GenerateJIT(t.Context(), scopeOf(t), github.JITRequest{Name: string(runners[0].Name), Labels: job.Labels}); err != nil {
+	if _, err := w.forge(t).Register(t.Context(), scopeOf(t), github.JITRequest{Name: string(runners[0].Name), Labels: job.Labels}); err != nil {
 		t.Fatal(err)
 	}
 	return runners[0]

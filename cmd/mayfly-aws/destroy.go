@@ -30,7 +30,7 @@ func (c *destroyCmd) Run(ctx context.Context, all *tool.Globals, screen *cli.Scr
 		return err
 	}
 	d := &rollout.Destruction{Site: cloud.Site, KeepData: c.KeepData}
-	if d.Forge, err = github.New(cloud.Forge()); err != nil {
+	if d.Forge, err = github.New(cloud.AtGitHub()); err != nil {
 		return err
 	}
 	d.Stack.Look, d.Tell = c.Look, tellProgress(screen)

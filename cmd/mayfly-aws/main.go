@@ -1,7 +1,7 @@
 // Command mayfly-aws is the part of mayfly that works on AWS. mayfly starts it, with the same
-// arguments, for deploy, destroy and each command that is about a stack, so that the program
-// of one machine links nothing of AWS. The common command line is internal/tool; deploy.go and
-// destroy.go have the two commands of their own, image.go and replay.go what the others do on AWS.
+// arguments, for deploy, destroy, doctor and each command that is about a stack, so that the program
+// of one machine links nothing of AWS. The common command line is internal/tool; deploy.go, destroy.go
+// and doctor.go have the commands of their own, image.go and replay.go what the others do on AWS.
 package main
 
 import (
@@ -22,6 +22,7 @@ type commands struct {
 
 	Deploy  deployCmd  `cmd:"" help:"Deploy Mayfly to AWS, or update the stack to match the configuration."`
 	Destroy destroyCmd `cmd:"" help:"Remove Mayfly from AWS, and verify that nothing is left."`
+	Doctor  doctorCmd  `cmd:"" help:"Check a stack on AWS for what keeps jobs from their runners, in an output that can be pasted into an issue."`
 	Image   struct {
 		tool.ImageCommands
 	} `cmd:"" help:"Build, list and promote the images that runners start from."`

@@ -21,7 +21,7 @@ import (
 // packages, whose semantics are AWS's, without escaping; each is held against AWS's
 // documentation in its own tests. It retries nothing and has no dead letters.
 type eventBridge struct {
-	t     *testing.T
+	t     testing.TB
 	rules []rule
 	send  map[string]func(context.Context, target) // by a target's ARN
 	work  sync.WaitGroup                           // of all that events set going
@@ -47,9 +47,9 @@ type target struct {
 }
 
 // newEventBridge compiles the rules of d that have a pattern.
-func newEventBridge(d *deployed) *eventBridge {
-	b := &eventBridge{t: d.t, send: map[string]func(context.Context, target){}}
-	for _, id := range d.rules() {
+func newEventBridge(d *awstest.Deployed) *eventBridge {
+	b := &eventBridge{t: d.TB, send: map[string]func(context.Context, target){}}
+	for _, id := range d.Of("AWS::Events::Rule") {
 		var r struct {
 			EventBusName, State string
 			EventPattern        json.RawMessage
@@ -62,18 +62,18 @@ func newEventBridge(d *deployed) *eventBridge {
 				EcsParameters struct{ TaskDefinitionArn string }
 			}
 		}
-		d.read(id, &r)
+		d.Read(id, &r)
 		if r.EventPattern == nil || r.State != "ENABLED" {
 			continue // a schedule
 		}
 		compiled, err := pattern.Parse(r.EventPattern)
 		if err != nil || len(r.Targets) != 1 {
-			d.t.Fatalf("rule %s: %d targets, %v", id, len(r.Targets), err)
+			d.TB.Fatalf("rule %s: %d targets, %v", id, len(r.Targets), err)
 		}
 		own := rule{id: id, bus: r.EventBusName, pattern: compiled, arn: r.Targets[0].Arn}
 		if i := r.Targets[0].InputTransformer; i != nil {
 			if own.transform, err = transform.Parse(i.InputPathsMap, i.InputTemplate); err != nil {
-				d.t.Fatalf("rule %s: %v", id, err)
+				d.TB.Fatalf("rule %s: %v", id, err)
 			}
 		}
 		own.family = r.Targets[0].EcsParameters.TaskDefinitionArn

@@ -30,9 +30,9 @@ import (
 // machine's network, so that it reaches the loopback, where GitHub and the claim function
 // are here, and the credentials are there at an address of it, and not of 169.254.170.2.
 type elasticContainers struct {
-	t       *testing.T
+	t       testing.TB
 	api     *client.Client
-	stack   *deployed
+	stack   *awstest.Deployed
 	bus     *eventBridge
 	cluster string           // its ARN
 	roles   *httptest.Server // /TASK: the credentials endpoint
@@ -56,10 +56,10 @@ type ecsTask struct {
 	output  string
 }
 
-func newECS(d *deployed, api *client.Client, bus *eventBridge) *elasticContainers {
-	e := &elasticContainers{t: d.t, api: api, stack: d, bus: bus, cluster: d.values["Cluster.Arn"], tasks: map[string]*ecsTask{}}
+func newECS(d *awstest.Deployed, api *client.Client, bus *eventBridge) *elasticContainers {
+	e := &elasticContainers{t: d.TB, api: api, stack: d, bus: bus, cluster: d.Values["Cluster.Arn"], tasks: map[string]*ecsTask{}}
 	e.roles = httptest.NewServer(http.HandlerFunc(e.credentials))
-	d.t.Cleanup(e.roles.Close)
+	d.TB.Cleanup(e.roles.Close)
 	bus.send[e.cluster] = e.run
 	return e
 }
@@ -113,11 +113,11 @@ type definition struct {
 
 // define returns the task definition of a family, as the stack makes it.
 func (e *elasticContainers) define(family string) (d definition) {
-	for id, r := range e.stack.resources {
+	for id, r := range e.stack.Resources {
 		if r.(map[string]any)["Type"] != "AWS::ECS::TaskDefinition" {
 			continue
 		}
-		if e.stack.read(id, &d); d.Family == family {
+		if e.stack.Read(id, &d); d.Family == family {
 			return d
 		}
 	}
@@ -132,7 +132,7 @@ func (e *elasticContainers) add(d definition, overrides json.RawMessage) *ecsTas
 	task := &ecsTask{
 		id: hex.EncodeToString(id[:]), cluster: e.cluster, overrides: overrides, created: time.Now(), status: "PROVISIONING",
 		definition: fmt.Sprintf("arn:aws:ecs:%s:%s:task-definition/%s:1", awstest.Region, awstest.Account, d.Family),
-		role:       e.stack.value(strings.TrimSuffix(d.TaskRoleArn, ".Arn") + ".RoleId"),
+		role:       e.stack.Value(strings.TrimSuffix(d.TaskRoleArn, ".Arn") + ".RoleId"),
 		keys:       aws.Credentials{AccessKeyID: "ASIA" + rand.Text(), SecretAccessKey: rand.Text(), SessionToken: rand.Text()},
 	}
 	e.mu.Lock()
@@ -293,7 +293,7 @@ func (e *elasticContainers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := map[string]any{"tasks": []any{}, "failures": []any{}, "taskArns": []any{}}
 	for _, task := range e.tasks {
 		switch {
-		case in.Cluster != e.stack.values["Cluster"] || task.cluster != e.cluster:
+		case in.Cluster != e.stack.Values["Cluster"] || task.cluster != e.cluster:
 		case operation == "DescribeTasks" && strings.Contains(strings.Join(in.Tasks, " "), task.id):
 			d := e.describe(task)
 			d["createdAt"] = float64(task.created.UnixMilli()) / 1e3 // the API has numbers where events have texts

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"io"
 	"log/slog"
@@ -19,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -56,7 +58,7 @@ var testImage = hosttools.NewName("lambda-test")
 // GitHub is githubsim. IAM policies, retries, dead letters and scaling are not here.
 type world struct {
 	t      *testing.T
-	stack  *deployed
+	stack  *awstest.Deployed
 	bus    *eventBridge
 	ecs    *elasticContainers
 	sim    *githubsim.Sim
@@ -81,11 +83,11 @@ func newWorld(t *testing.T, pool string) *world {
 	programs := buildAll(t)
 	hub := w.openHub()
 	yaml := mayflyYAML(hub, pool)
-	w.stack = deploy(t, yaml)
+	w.stack = awstest.Deploy(t, yaml)
 	hook, claims := &runtimeapi.URL{}, &runtimeapi.URL{}
 	w.hook, w.claims = serve(t, hook), serve(t, claims)
-	w.stack.values["WebhookUrl.FunctionUrl"], w.stack.values["ClaimUrl.FunctionUrl"] = w.hook.URL+"/", w.claims.URL+"/"
-	w.stack.values["TaskRole.RoleId"] = "AROATASK"
+	w.stack.Values["WebhookUrl.FunctionUrl"], w.stack.Values["ClaimUrl.FunctionUrl"] = w.hook.URL+"/", w.claims.URL+"/"
+	w.stack.Values["TaskRole.RoleId"] = "AROATASK"
 	w.keepSecrets(cloud)
 	w.bus = newEventBridge(w.stack)
 	w.openECS(socket, programs)
@@ -96,8 +98,8 @@ func newWorld(t *testing.T, pool string) *world {
 	}
 	hook.Function, claims.Function = start("WebhookFunction", "mayfly-webhook"), start("ClaimFunction", "mayfly-lambda")
 	w.sweeps = start("SweepFunction", "mayfly-lambda")
-	w.bus.send["SweepFunction.Arn"] = w.invoke(w.sweeps)
-	w.bus.send["LedgerFunction.Arn"] = w.invoke(start("LedgerFunction", "mayfly-lambda"))
+	w.bus.send["EffectsQueue.Arn"] = w.poll(w.sweeps)
+	w.bus.send["LedgerQueue.Arn"] = w.poll(start("LedgerFunction", "mayfly-lambda"))
 	if _, err := w.sim.AddWebhook(githubsim.Webhook{
 		Repository: repository, URL: w.hook.URL + "/", Secret: w.hooks, Events: []string{event.TypeWorkflowJob},
 	}); err != nil {
@@ -159,7 +161,7 @@ func (w *world) openHub() string {
 	return server.URL
 }
 
-func serve(t *testing.T, h http.Handler) *httptest.Server {
+func serve(t testing.TB, h http.Handler) *httptest.Server {
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
 	return s
@@ -175,18 +177,18 @@ func (w *world) keepSecrets(cloud *awstest.Cloud) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		w.stack.values[id] = *made.ARN
+		w.stack.Values[id] = *made.ARN
 	}
 	tables := dynamodb.NewFromConfig(cloud.Config)
-	if _, err := tables.CreateTable(w.t.Context(), awstest.LedgerTable(w.stack.values["Ledger"])); err != nil {
+	if _, err := tables.CreateTable(w.t.Context(), awstest.LedgerTable(w.stack.Values["Ledger"])); err != nil {
 		w.t.Fatal(err)
 	}
 	queue, err := sqs.NewFromConfig(cloud.Config).CreateQueue(w.t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("ci-dead-letters")})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.stack.values["DeadLetters"] = *queue.QueueUrl
-	w.ledger = dynamo.New(tables, dynamo.Config{Table: w.stack.values["Ledger"], Log: slog.New(slog.DiscardHandler)})
+	w.stack.Values["DeadLetters"] = *queue.QueueUrl
+	w.ledger = dynamo.New(tables, dynamo.Config{Table: w.stack.Values["Ledger"], Log: slog.New(slog.DiscardHandler)})
 }
 
 // openECS opens the cluster, with an image of the agent and the runner's stand-in.
@@ -222,13 +224,13 @@ func (w *world) start(id, program string, env []string, yaml string) *runtimeapi
 		w.t.Fatal(err)
 	}
 	if err := (contract.Settings{
-		Pools: c.PoolSet(), Events: c.Webhook.Events, MaxBody: int64(c.Webhook.MaxBody),
+		Pools: c.PoolSet(), Hosts: c.StackHosts(), Events: c.Webhook.Events, MaxBody: int64(c.Webhook.MaxBody),
 		GitHub: contract.GitHub{URL: c.GitHub.URL, AppID: c.GitHub.App.ID}, RunnersAt: c.GitHub.RunnersAt, HookAt: c.Webhook.At,
 	}).Write(settings); err != nil {
 		w.t.Fatal(err)
 	}
 	log := &lockedBuffer{}
-	f, err := runtimeapi.New(runtimeapi.Config{Program: bootstrap, Env: append(env, w.stack.environment(id)...), Log: log})
+	f, err := runtimeapi.New(runtimeapi.Config{Program: bootstrap, Env: append(env, environment(w.stack.Environment(id))...), Log: log})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -241,19 +243,28 @@ func (w *world) start(id, program string, env []string, yaml string) *runtimeapi
 	return f
 }
 
-// invoke calls a function with what a rule sends it, and again when it fails. Lambda does
-// that twice, but waits for minutes before.
+// poll calls a function with what a rule sends to its queue, as a batch of one message, and again when that fails, as
+// Lambda does once the message is visible again.
 //
-// https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
-func (w *world) invoke(f *runtimeapi.Function) func(context.Context, target) {
+// https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+func (w *world) poll(f *runtimeapi.Function) func(context.Context, target) {
 	return func(ctx context.Context, to target) {
+		batch, err := json.Marshal(events.SQSEvent{Records: []events.SQSMessage{{MessageId: "m", Body: string(to.input)}}})
+		if err != nil {
+			w.t.Error(err)
+			return
+		}
 		for begun := time.Now(); ; <-time.After(500 * time.Millisecond) {
-			_, err := f.Invoke(ctx, to.input)
+			answer, err := f.Invoke(ctx, batch)
+			var failed events.SQSEventResponse
 			if err == nil {
+				err = json.Unmarshal(answer, &failed)
+			}
+			if err == nil && len(failed.BatchItemFailures) == 0 {
 				return
 			}
 			if time.Since(begun) > 30*time.Second {
-				w.t.Errorf("rule %s: %v", to.rule.id, err)
+				w.t.Errorf("rule %s: %v, %s", to.rule.id, err, answer)
 				return
 			}
 		}
@@ -322,4 +333,12 @@ func (l *lockedBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+// environment returns variables as a process takes them.
+func environment(variables map[string]string) (env []string) {
+	for name, value := range variables {
+		env = append(env, name+"="+value)
+	}
+	return env
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
@@ -45,6 +46,10 @@ type demoCmd struct {
 	Secret   string        `name:"webhook-secret" help:"Secret of deliveries, for posting some of your own; made up by default." env:"MAYFLY_WEBHOOK_SECRET" placeholder:"SECRET"`
 	State    string        `help:"Folder for everything; a temporary one by default." type:"path" placeholder:"DIR"`
 	Within   time.Duration `help:"Give up after this time." default:"5m"`
+
+	Forge       string `help:"Where jobs come from: a simulated GitHub, or a real Gitea of this machine, whose runners are sandboxes." enum:"github,gitea" default:"github"`
+	Gitea       string `help:"Gitea's program." default:"gitea" placeholder:"PROGRAM"`
+	GiteaRunner string `help:"The program of Gitea's runner." default:"gitea-runner" placeholder:"PROGRAM"`
 }
 
 // A demoSummary is what the demo comes to.
@@ -76,6 +81,9 @@ func (c *demoCmd) Run(ctx context.Context, all *tool.Globals, screen *cli.Screen
 			return err
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(c.State)) }()
+	}
+	if c.Forge == config.ForgeGitea {
+		return c.playGitea(ctx, screen)
 	}
 	progress := screen.Progress(time.Now)
 	s, err := rehearsal.Open(ctx, rehearsal.Config{

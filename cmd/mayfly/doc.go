@@ -73,6 +73,13 @@
 //     rehearsal runs one before.
 //   - ahead.go fetches images before a job needs them.
 //
+// # The forge
+//
+// forge.Forge is what the stages need of where jobs come from, GitHub or Gitea, and
+// forges.Open opens the one that the configuration means. gitea.Client is Gitea's API in
+// use; giteaserver.Start runs one for a while. Package forgetest is the judge: a real
+// Gitea with its own runner, and mayfly between them.
+//
 // # GitHub
 //
 // github.Client is the part of GitHub's API in use. github/githubsim is GitHub's side,
@@ -89,8 +96,8 @@
 // AWS runs the same stages behind other plugs. cmd/mayfly-webhook is the webhook as a
 // Lambda function, small because GitHub waits while it starts: aws/function turns
 // requests to a Function URL into net/http, aws/eventbus is the bus, aws/secrets reads
-// the secret. cmd/mayfly-lambda is the other functions; aws/handler has their work, and
-// they join the stages with package pipeline, as one machine does. way_test.go there
+// the secret; aws/delivery joins them. cmd/mayfly-lambda is the other functions; aws/handler has
+// their work, and aws/entry joins it to the stages with package pipeline, as one machine does. way_test.go there
 // takes a job the whole way through the real programs, the rules of the rendered
 // template and a real container.
 //
@@ -98,7 +105,7 @@
 // aws/rollout creates and removes the stack, with aws/deploy and aws/build.
 //
 // mayfly links nothing of AWS: it starts cmd/mayfly-aws, with the same arguments, for
-// deploy, destroy and every command about a stack. Its deploy.go and destroy.go are the two
+// deploy, destroy and every command about a stack. Its deploy.go, destroy.go and doctor.go are the
 // commands, cloud.go finds the stack; image.go, imagefrom.go and replay.go do on AWS what the
 // commands about images and replays ask for.
 //
@@ -153,6 +160,6 @@
 //   - image.go, image_build.go and image_canary.go build images and try them.
 //   - config_check.go, hook.go (the webhook) and token.go set things up.
 //   - lint.go routes the jobs of workflow files; package lint does the work.
-//   - demo.go runs the sample in a rehearsal; sim.go serves githubsim, and simpages.go
+//   - demo.go runs the sample in a rehearsal, demo_gitea.go in a real Gitea; sim.go serves githubsim, and simpages.go
 //     prints what its pages say.
 package main

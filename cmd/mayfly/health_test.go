@@ -67,7 +67,7 @@ func TestProbes(t *testing.T) {
 		t.Errorf("%+v; want %d and %s of %s", p, want, state, part)
 	}
 	w.serve(t)
-	ready(200, "github", "works")
+	ready(200, "forge", "works")
 	resp, err := http.Get("http://" + w.listen + "/healthz")
 	if p := readProbe(t, resp, err); p.status != 200 || len(p.Loops) < 6 {
 		t.Errorf("%+v; want 200 and all loops", p)
@@ -76,7 +76,7 @@ func TestProbes(t *testing.T) {
 	right := w.token
 	w.token = "revoked"
 	w.serve(t)
-	ready(503, "github", "credential is not accepted")
+	ready(503, "forge", "credential is not accepted")
 	if !strings.Contains(w.up.whole(), "hint=\"mayfly config check") {
 		t.Errorf("the log has no hint:\n%s", w.up.said())
 	}

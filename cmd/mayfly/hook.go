@@ -7,7 +7,7 @@ import (
 	"net/http"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
-	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 	"github.com/mayfly-ci/mayfly/internal/tool"
 )
@@ -26,11 +26,11 @@ type hookAt struct {
 }
 
 // open returns a client, whose webhook it is, and what it should be.
-func (h hookAt) open(c *tool.Globals) (*github.Client, github.Scope, github.HookConfig, error) {
-	none := func(err error) (*github.Client, github.Scope, github.HookConfig, error) {
-		return nil, github.Scope{}, github.HookConfig{}, err
+func (h hookAt) open(c *tool.Globals) (forge.Forge, forge.Scope, forge.HookConfig, error) {
+	none := func(err error) (forge.Forge, forge.Scope, forge.HookConfig, error) {
+		return nil, forge.Scope{}, forge.HookConfig{}, err
 	}
-	s, forge, err := tool.ClientFor(c.Config)
+	s, client, err := tool.ClientFor(c.Config)
 	if err != nil {
 		return none(err)
 	}
@@ -47,18 +47,18 @@ func (h hookAt) open(c *tool.Globals) (*github.Client, github.Scope, github.Hook
 	if err != nil {
 		return none(cli.Usage(err, "app, acme, acme/web or enterprises/SLUG"))
 	}
-	return forge, at, github.HookConfig{URL: s.Webhook.URL, Secret: s.Secrets.Webhook[0], Events: s.Webhook.Events}, nil
+	return client, at, forge.HookConfig{URL: s.Webhook.URL, Secret: s.Secrets.Webhook[0], Events: s.Webhook.Events}, nil
 }
 
 type hookInstallCmd struct{ hookAt }
 
 // Run installs the webhook. Where GitHub has no call for it, it prints what to enter.
 func (c *hookInstallCmd) Run(ctx context.Context, all *tool.Globals, screen *cli.Screen) error {
-	forge, at, want, err := c.open(all)
+	client, at, want, err := c.open(all)
 	if err != nil {
 		return err
 	}
-	installed, err := pipeline.InstallHook(ctx, forge, at, want)
+	installed, err := pipeline.InstallHook(ctx, client, at, want)
 	switch {
 	case err != nil:
 		return err
@@ -77,19 +77,19 @@ type hookPingCmd struct{ hookAt }
 
 // Run has GitHub send a ping to the webhook, and tells how it was answered.
 func (c *hookPingCmd) Run(ctx context.Context, all *tool.Globals, screen *cli.Screen) error {
-	return c.onHook(ctx, all, func(forge *github.Client, at github.Scope, hook github.Hook) error {
-		code, err := forge.Ping(ctx, at, hook)
-		switch refused := (*github.PingRefused)(nil); {
+	return c.onHook(ctx, all, func(client forge.Forge, at forge.Scope, hook forge.Hook) error {
+		code, err := client.Ping(ctx, at, hook)
+		switch refused := (*forge.PingRefused)(nil); {
 		case errors.As(err, &refused) && refused.Answer.Code == http.StatusUnauthorized:
-			return cli.Hint(err, "GitHub signs with another secret than mayfly has: mayfly webhook install gives it the first of webhook.secrets")
+			return cli.Hint(err, "%s signs with another secret than mayfly has: mayfly webhook install gives it the first of webhook.secrets", client.Name())
 		case errors.As(err, &refused):
 			return cli.Hint(err, "see that mayfly up runs, and that %s reaches it", hook.URL)
-		case errors.Is(err, github.ErrNoPing):
-			return cli.Hint(err, "GitHub lists it under the webhook's deliveries; see that mayfly up runs, and that %s reaches it", hook.URL)
+		case errors.Is(err, forge.ErrNoPing):
+			return cli.Hint(err, "%s lists it under the webhook's deliveries; see that mayfly up runs, and that %s reaches it", client.Name(), hook.URL)
 		case err != nil:
 			return err
 		}
-		fmt.Fprintf(screen.Out, "GitHub's ping to %s was answered with %d\n", hook.URL, code)
+		fmt.Fprintf(screen.Out, "%s's ping to %s was answered with %d\n", client.Name(), hook.URL, code)
 		screen.Notef("mayfly events --type ping shows its arrival")
 		return nil
 	})
@@ -99,8 +99,8 @@ type hookRemoveCmd struct{ hookAt }
 
 // Run removes the webhook.
 func (c *hookRemoveCmd) Run(ctx context.Context, all *tool.Globals, screen *cli.Screen) error {
-	return c.onHook(ctx, all, func(forge *github.Client, at github.Scope, hook github.Hook) error {
-		if err := forge.RemoveWebhook(ctx, at, hook.ID); err != nil {
+	return c.onHook(ctx, all, func(client forge.Forge, at forge.Scope, hook forge.Hook) error {
+		if err := client.RemoveWebhook(ctx, at, hook.ID); err != nil {
 			return err
 		}
 		fmt.Fprintf(screen.Out, "removed the webhook of %s to %s\n", at, hook.URL)
@@ -109,19 +109,19 @@ func (c *hookRemoveCmd) Run(ctx context.Context, all *tool.Globals, screen *cli.
 }
 
 // onHook finds the webhook and does f on it.
-func (h hookAt) onHook(ctx context.Context, all *tool.Globals, f func(*github.Client, github.Scope, github.Hook) error) error {
-	forge, at, want, err := h.open(all)
+func (h hookAt) onHook(ctx context.Context, all *tool.Globals, f func(forge.Forge, forge.Scope, forge.Hook) error) error {
+	client, at, want, err := h.open(all)
 	if err != nil {
 		return err
 	}
-	hook, err := forge.Webhook(ctx, at, want.URL)
-	if errors.Is(err, github.ErrNotFound) {
+	hook, err := client.Webhook(ctx, at, want.URL)
+	if errors.Is(err, forge.ErrNotFound) {
 		return cli.Hint(cli.WithCode(err, cli.ExitForge), "mayfly webhook install makes it")
 	}
 	if err == nil {
-		err = f(forge, at, hook)
+		err = f(client, at, hook)
 	}
-	if errors.Is(err, github.ErrByHand) {
+	if errors.Is(err, forge.ErrByHand) {
 		return cli.Hint(cli.WithCode(err, cli.ExitForge), "do it on the settings page of %s", at)
 	}
 	return err

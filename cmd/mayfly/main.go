@@ -22,6 +22,7 @@ type commands struct {
 	Down    downCmd      `cmd:"" help:"Stop Mayfly on this machine, remove everything it made, and verify that nothing is left."`
 	Deploy  tool.Deploy  `cmd:"" help:"Deploy Mayfly to AWS, or update the stack to match the configuration."`
 	Destroy tool.Destroy `cmd:"" help:"Remove Mayfly from AWS, and verify that nothing is left."`
+	Doctor  tool.Doctor  `cmd:"" help:"Check a stack on AWS for what keeps jobs from their runners, in an output that can be pasted into an issue."`
 	Demo    demoCmd      `cmd:"" help:"Run sample workflows end to end against a simulated GitHub."`
 	Sim     simCmd       `cmd:"" help:"Serve a simulated GitHub to try out runner set-ups."`
 	Init    initCmd      `cmd:"" help:"Write a commented mayfly.yaml."`

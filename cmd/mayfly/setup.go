@@ -38,10 +38,14 @@ func (s *setup) settings() (machine.Config, error) {
 	if err != nil {
 		return machine.Config{}, err
 	}
+	at, err := s.Open()
+	if err != nil {
+		return machine.Config{}, err
+	}
 	return machine.Config{
 		State: s.State, Archive: s.Archive, Metrics: s.Metrics, Limits: s.Limits, Outside: s.outside(),
 		Webhook: webhook.Config{Secrets: s.Secrets.Webhook, MaxBody: int64(s.Webhook.MaxBody), Events: s.Webhook.Events},
-		Forge:   s.Forge(), Enterprise: s.GitHub.RunnersAt, HookAt: s.Webhook.At, HookURL: s.Webhook.URL,
+		Forge:   at, Enterprise: s.RunnersAt(), HookAt: s.Webhook.At, HookURL: s.Webhook.URL,
 		Launcher: machine.Launch{
 			Kind: s.Launcher, Sockets: s.sockets(), Named: s.Engine.Socket != "", Programs: s.SandboxPrograms(), Agent: agent,
 		},
@@ -73,7 +77,8 @@ func engineSockets() []string {
 
 // initCmd is `mayfly init`.
 type initCmd struct {
-	Force bool `help:"Overwrite a file that is there."`
+	Force bool   `help:"Overwrite a file that is there."`
+	Forge string `help:"Where jobs come from: github or gitea." enum:"github,gitea" default:"github"`
 }
 
 // Run writes the starter file.
@@ -88,7 +93,7 @@ func (c *initCmd) Run(all *tool.Globals, screen *cli.Screen) error {
 	} else if err != nil {
 		return err
 	}
-	_, err = file.WriteString(config.Starter())
+	_, err = file.WriteString(config.Starter(c.Forge))
 	if err := errors.Join(err, file.Close()); err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func TestCAOfGitHub(t *testing.T) {
 	if err := s.ResolveSecrets(); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.Forge().CA; string(got) != string(ca) {
+	if got := s.AtGitHub().CA; string(got) != string(ca) {
 		t.Errorf("here: %q", got)
 	}
 }

@@ -69,7 +69,7 @@ func Run(ctx context.Context, c Config) int {
 	if err != nil {
 		return leave(ctx, c, client, err)
 	}
-	p, err := startRunner(c, grant.JIT)
+	p, err := startRunner(c, grant)
 	if err != nil {
 		return leave(ctx, c, client, err)
 	}
@@ -87,7 +87,7 @@ func (c *Config) setUpEngine() error {
 	if c.Engine == nil {
 		return nil
 	}
-	more, err := c.Engine(environment(c.Env, ""))
+	more, err := c.Engine(environment(c.Env))
 	if err != nil {
 		return fmt.Errorf("%w: %w", errStart, err)
 	}

@@ -92,7 +92,7 @@ func TestLines(t *testing.T) {
 // TestLeaveAnsweredTooLate has a job begin while the agent waits to hear whether
 // its runner may go.
 func TestLeaveAnsweredTooLate(t *testing.T) {
-	s := &supervision{tell: make(chan claim.Report, 1), limit: time.Second}
+	s := &supervision{runner: &process{spent: func() {}}, tell: make(chan claim.Report, 1), limit: time.Second}
 	s.saw(claim.PhaseBusy)
 	s.answered(nil)
 	if s.reason != "" || s.idle != nil {

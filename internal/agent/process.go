@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/mayfly-ci/mayfly/internal/claim"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
@@ -22,16 +23,25 @@ type process struct {
 	ended  chan syscall.WaitStatus // receives one value
 	phases chan string             // what its output tells; closed with the output
 	output output
+	program
+	spent func() // removes what it was started with
 }
 
-// startRunner starts the runner. Besides the container's environment it gets the JIT configuration,
-// and the settings that make it report a version that is too old and end on SIGTERM.
+// startRunner starts the runner with what g has for it.
 //
 // Its outputs are pipes, so that neither the runner nor a job has the container's log open.
-func startRunner(c Config, jit string) (*process, error) {
+func startRunner(c Config, g claim.Grant) (*process, error) {
 	path, err := exec.LookPath(c.Command[0])
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errStart, err)
+	}
+	program, err := programOf(g)
+	if err != nil {
+		return nil, err
+	}
+	l, err := program.prepare(c.Command, c.Env, g.JIT)
+	if err != nil {
+		return nil, err
 	}
 	nothing, err := os.Open(os.DevNull)
 	if err != nil {
@@ -48,8 +58,8 @@ func startRunner(c Config, jit string) (*process, error) {
 		return nil, errors.Join(fmt.Errorf("%w: %w", errStart, err), out.Close())
 	}
 	defer toErrs.Close()
-	started, err := os.StartProcess(path, c.Command, &os.ProcAttr{
-		Env:   environment(c.Env, jit),
+	started, err := os.StartProcess(path, l.args, &os.ProcAttr{
+		Env:   l.env,
 		Files: []*os.File{nothing, toOut, toErrs},
 		Sys:   &syscall.SysProcAttr{Setpgid: true},
 	})
@@ -58,7 +68,7 @@ func startRunner(c Config, jit string) (*process, error) {
 	}
 	group := -started.Pid
 	signal := func(s syscall.Signal) { syscall.Kill(group, s) }
-	p := &process{pid: started.Pid, signal: signal, ended: make(chan syscall.WaitStatus, 1), phases: make(chan string)}
+	p := &process{pid: started.Pid, signal: signal, ended: make(chan syscall.WaitStatus, 1), phases: make(chan string), program: program, spent: l.spent}
 	started.Release() // reap waits for it
 	go p.reap()
 	go p.follow(watched{out, c.Stdout}, watched{errs, c.Stderr})
@@ -91,19 +101,16 @@ const (
 var withheld = []string{"ACTIONS_RUNNER_INPUT_", "AWS_CONTAINER_", "MAYFLY_"}
 
 // environment returns the container's environment with missing defaults, without withheld
-// variables, and with those for the runner alone. Their names are from actions/runner
-// (CommandSettings.cs, Constants.cs, run.sh). Without the last one SIGTERM ends run.sh at once,
-// while its listener lives on and takes jobs.
-func environment(container []string, jit string) []string {
+// variables and those that begin with one of also.
+func environment(container []string, also ...string) []string {
 	env := []string{"PATH=" + defaultPath, "HOME=" + pool.Home, "LANG=" + defaultLang}
+	no := slices.Concat(withheld, also)
 	for _, v := range container {
-		if !slices.ContainsFunc(withheld, func(begin string) bool { return strings.HasPrefix(v, begin) }) {
+		if !slices.ContainsFunc(no, func(begin string) bool { return strings.HasPrefix(v, begin) }) {
 			env = set(env, v)
 		}
 	}
-	env = set(env, "ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE=1")
-	env = set(env, "RUNNER_MANUALLY_TRAP_SIG=1")
-	return set(env, "ACTIONS_RUNNER_INPUT_JITCONFIG="+jit)
+	return env
 }
 
 // set replaces the NAME=value in env with the name of v, or appends v.

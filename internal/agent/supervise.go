@@ -90,6 +90,7 @@ func (s *supervision) saw(phase string) {
 	}
 	back := s.phase == claim.PhaseRestarting
 	s.phase = phase
+	s.runner.spent() // it listens, or is at work
 	switch {
 	case phase == claim.PhaseBusy:
 		s.ran, s.idle, s.total = true, nil, after(s.job)
@@ -153,6 +154,7 @@ func (s *supervision) stop(reason string) {
 // ended kills what the runner left running and returns the final report.
 func (s *supervision) ended(status syscall.WaitStatus, phases <-chan string) claim.Report {
 	s.runner.signal(syscall.SIGKILL)
+	s.runner.spent()
 	// The last lines may still be in the pipe, and among them the one that says why.
 	for limit := time.After(drain); phases != nil; {
 		select {
@@ -186,7 +188,7 @@ func (s *supervision) ended(status syscall.WaitStatus, phases <-chan string) cla
 		last = masked(lastLine(printed))
 	}
 	if s.reason == "" {
-		s.reason = reasonOf(code, s.ran, last)
+		s.reason = reasonOf(s.runner.program, code, s.ran, last)
 	}
 	gone.Reason = clip(s.reason)
 	return gone
@@ -199,41 +201,6 @@ func (s *supervision) teller(ctx context.Context) {
 			s.config.Log.Warn("report not taken", "phase", r.Phase, "err", err)
 		}
 	}
-}
-
-// reasonOf explains the exit code of GitHub's runner (actions/runner, Constants.cs,
-// Runner.ReturnCode). run.sh turns most codes into 0, so if no job ran, the last line of output is
-// added.
-func reasonOf(code int, ran bool, last string) string {
-	meaning := meaningOf(code, ran)
-	if ran || last == "" || code == ExitDeprecated {
-		return meaning
-	}
-	return meaning + ": " + last
-}
-
-func meaningOf(code int, ran bool) string {
-	switch {
-	case code == 0 && ran:
-		return "job done"
-	case code == 0:
-		return "ended without a job"
-	case code == 1:
-		return "terminated error"
-	case code == 2:
-		return "retryable error"
-	case code == 3 || code == 4:
-		return "runner wants to update itself: its version is too old"
-	case code == 5:
-		return "session conflict: another runner uses this registration"
-	case code == ExitDeprecated:
-		return "runner version deprecated: GitHub no longer takes it"
-	case code == ExitForeign:
-		return "exit code 7 of a program that printed nothing of GitHub's runner"
-	case code > 128:
-		return "killed by " + signalName(syscall.Signal(code-128))
-	}
-	return fmt.Sprintf("exit code %d", code)
 }
 
 // signalName returns the name of a signal that commonly ends a runner.

@@ -64,9 +64,9 @@ func supervised(t *testing.T, answers []int, play func(b *bench)) (claim.Report,
 		b := &bench{T: t, begin: time.Now(), cancel: cancel, answers: answers, gone: make(chan claim.Report, 1)}
 		b.process = &process{
 			signal: func(s syscall.Signal) { b.note("%s", signalName(s)) },
-			ended:  make(chan syscall.WaitStatus, 1), phases: make(chan string),
+			ended:  make(chan syscall.WaitStatus, 1), phases: make(chan string), program: actionsRunner{}, spent: func() {},
 		}
-		c := Config{Grace: 5 * time.Second, Log: slog.New(slog.DiscardHandler)}
+		c := Config{Command: []string{"run.sh"}, Grace: 5 * time.Second, Log: slog.New(slog.DiscardHandler)}
 		grant := claim.Grant{IdleLimit: 10 * time.Second, TotalLimit: time.Hour}
 		go func() {
 			b.gone <- supervise(ctx, c, newClient(Channel{URL: "http://claim", Transport: b}), b.process, grant)

@@ -30,7 +30,7 @@ func (p *process) follow(outputs ...watched) {
 func (p *process) watch(from io.ReadCloser, to io.Writer) {
 	defer from.Close()
 	lines := lineReader{each: func(line string) {
-		if phase := phaseOf(line); phase != "" {
+		if phase := p.phase(line); phase != "" {
 			p.phases <- phase
 		}
 	}}

@@ -60,6 +60,7 @@ const (
 type Config struct {
 	Rules   []Rule
 	Targets map[string]Target
+	Batches map[string]Batch // further targets, by names that Targets has not
 	Log     *slog.Logger
 
 	// Retention is how long an event is kept after it was published, and so how long its id is
@@ -80,6 +81,7 @@ type Config struct {
 type Bus struct {
 	db        *disk.DB
 	routes    atomic.Pointer[routes]
+	batches   map[string]Batch
 	log       *slog.Logger
 	retention time.Duration
 	maxSize   int64
@@ -126,7 +128,7 @@ func Open(ctx context.Context, db *disk.DB, c Config) (*Bus, error) {
 		return nil, err
 	}
 	b := &Bus{
-		db: db, log: c.Log, retention: c.Retention, now: c.Now, rand: c.Rand,
+		db: db, batches: c.Batches, log: c.Log, retention: c.Retention, now: c.Now, rand: c.Rand,
 		completed: make(chan delivery, maxCompleted),
 		started:   make(chan struct{}), added: make(chan *queue), stopped: make(chan struct{}),
 		feeding: make(chan struct{}, 1), grown: make(chan struct{}, 1), maxSize: c.MaxSize,
@@ -161,7 +163,7 @@ func (c Config) check() error {
 			return fmt.Errorf("duplicate rule name %q", r.Name)
 		case r.Pattern == nil:
 			return fmt.Errorf("rule %q: pattern is missing", r.Name)
-		case c.Targets[r.Target] == nil:
+		case c.Targets[r.Target] == nil && c.Batches[r.Target] == nil:
 			return fmt.Errorf("rule %q: target %q is not configured", r.Name, r.Target)
 		case r.MaxAttempts < 0:
 			return fmt.Errorf("rule %q: attempts %d: want 1 or more, or 0 for the default", r.Name, r.MaxAttempts)

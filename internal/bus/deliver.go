@@ -59,7 +59,10 @@ func (b *Bus) dispatch(ctx context.Context, q *queue) {
 		case ok:
 			calls.Go(func() {
 				defer q.release()
-				b.deliver(ctx, d)
+				begun := time.Now()
+				if b.deliverTaken(ctx, q, d) == MaxBatch { // and so more may wait
+					b.yield(ctx, time.Since(begun))
+				}
 			})
 		case empty:
 			b.insist(ctx, "reading pending deliveries", func() error { return b.db.Write(ctx, q.refill) })
@@ -74,38 +77,67 @@ func (b *Bus) dispatch(ctx context.Context, q *queue) {
 	}
 }
 
-// deliver makes one attempt and stores its outcome.
-func (b *Bus) deliver(ctx context.Context, d delivery) {
-	var s eventlog.Stored
-	b.insist(ctx, "reading an event", func() (err error) {
-		s, err = b.load(ctx, d.seq)
-		return err
-	})
-	if ctx.Err() != nil {
-		return
+// deliverTaken makes one attempt at d, with as many of the deliveries after it as the target takes together. It
+// returns how many that were.
+func (b *Bus) deliverTaken(ctx context.Context, q *queue, d delivery) int {
+	rule, target := q.current()
+	batch := b.batches[rule.Target]
+	if batch == nil {
+		b.deliver(ctx, []delivery{d}, rule, func(ctx context.Context, events []event.Event) []error {
+			return []error{target(ctx, events[0])}
+		})
+		return 1
 	}
-	s.Event.ReplayName = d.replay
-	rule, target := d.queue.current()
-	err := b.call(ctx, rule, target, s.Event)
-	switch {
-	case err == nil:
-		b.Counters.Delivered.Add(1)
-		b.completed <- d
-	case ctx.Err() == nil:
-		b.fail(ctx, d, rule, s, err)
+	list := append([]delivery{d}, q.takeMore(b.now(), MaxBatch-1)...)
+	b.deliver(ctx, list, rule, batch)
+	return len(list)
+}
+
+// deliver makes one attempt at each of list and stores the outcomes.
+func (b *Bus) deliver(ctx context.Context, list []delivery, rule Rule, target Batch) {
+	stored := make([]eventlog.Stored, len(list))
+	events := make([]event.Event, len(list))
+	for i, d := range list {
+		b.insist(ctx, "reading an event", func() (err error) {
+			stored[i], err = b.load(ctx, d.seq)
+			return err
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		stored[i].Event.ReplayName = d.replay
+		events[i] = stored[i].Event
+	}
+	for i, err := range b.call(ctx, rule, target, events) {
+		switch {
+		case err == nil:
+			b.Counters.Delivered.Add(1)
+			b.completed <- list[i]
+		case ctx.Err() == nil:
+			b.fail(ctx, list[i], rule, stored[i], err)
+		}
 	}
 }
 
-// call calls the target. A panic counts as a failed attempt: if it ended the process, the same
-// event would end it again after the restart.
-func (b *Bus) call(ctx context.Context, rule Rule, target Target, e event.Event) (err error) {
+// call calls the target. One that panics has failed; it must not take the process along, only to meet the same
+// event after the restart. Of several events each is then given alone, so that the others are taken.
+func (b *Bus) call(ctx context.Context, rule Rule, target Batch, events []event.Event) (errs []error) {
 	defer func() {
-		if p := recover(); p != nil {
-			b.log.Error("target panicked", "rule", rule.Name, "event", e.ID, "err", p, "stack", string(debug.Stack()))
-			err = fmt.Errorf("panic: %v", p)
+		p := recover()
+		switch {
+		case p == nil:
+			return
+		case len(events) == 1:
+			b.log.Error("target panicked", "rule", rule.Name, "event", events[0].ID, "err", p, "stack", string(debug.Stack()))
+			errs = []error{fmt.Errorf("panic: %v", p)}
+			return
+		}
+		errs = nil
+		for _, e := range events {
+			errs = append(errs, b.call(ctx, rule, target, []event.Event{e})...)
 		}
 	}()
-	return target(ctx, e)
+	return target(ctx, events)
 }
 
 // load reads event seq.
@@ -198,11 +230,8 @@ func (b *Bus) settleAll(ctx context.Context, done []delivery) {
 	b.store(ctx, "settling deliveries", func(tx *disk.Tx) error {
 		for _, d := range done {
 			tx.OnCommit(func() { b.settled(d) })
-			if err := deletePending(tx, d); err != nil {
-				return err
-			}
 		}
-		return nil
+		return deleteAllPending(tx, done)
 	})
 }
 

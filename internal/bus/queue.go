@@ -194,7 +194,20 @@ func (q *queue) take(now time.Time) (d delivery, ok bool, wait time.Duration, em
 	return d, true, 0, false
 }
 
-// release frees the worker of a call that has ended.
+// takeMore removes the deliveries after one that was taken which are due, n at most, for the same call.
+func (q *queue) takeMore(now time.Time, n int) (all []delivery) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(all) < min(n, len(q.window)) && q.window[len(all)].due <= now.UnixMilli() {
+		d := q.window[len(all)]
+		q.flight[d.subject] = struct{}{}
+		all = append(all, d)
+	}
+	q.window = q.window[len(all):]
+	return all
+}
+
+// release says that a call of the target has ended.
 func (q *queue) release() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

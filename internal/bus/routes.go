@@ -66,7 +66,7 @@ func (b *Bus) Rules() []string { return slices.Sorted(maps.Keys(b.routes.Load().
 // After an error of ctx or of the disk, the new rules may be in force while deliveries of old ones
 // are still pending. Calling SetRules again, or opening the bus, completes the change.
 func (b *Bus) SetRules(ctx context.Context, rules []Rule, targets map[string]Target) error {
-	if err := (Config{Rules: rules, Targets: targets}).check(); err != nil {
+	if err := (Config{Rules: rules, Targets: targets, Batches: b.batches}).check(); err != nil {
 		return err
 	}
 	b.changing.Lock()

@@ -29,7 +29,7 @@ func (b *Bus) stepQueue(ctx context.Context, q *queue) (more bool, wait time.Dur
 	d, ok, wait, empty := q.take(b.now())
 	switch {
 	case ok:
-		b.deliver(ctx, d)
+		b.deliverTaken(ctx, q, d)
 		q.release()
 		for len(b.completed) > 0 {
 			b.settleAll(ctx, []delivery{<-b.completed})

@@ -193,7 +193,31 @@ func deletePending(tx *disk.Tx, d delivery) error {
 	return err
 }
 
-// postpone moves d to a later time. Repeating it does nothing.
+// deleteAllPending is deletePending for many: those that were never tried, of which there are most, in one
+// statement for each rule.
+func deleteAllPending(tx *disk.Tx, list []delivery) error {
+	fresh := map[string][]int64{}
+	for _, d := range list {
+		if d.due == 0 && d.replay == "" {
+			fresh[d.queue.name] = append(fresh[d.queue.name], d.seq)
+		} else if err := deletePending(tx, d); err != nil {
+			return err
+		}
+	}
+	for rule, seqs := range fresh {
+		text, err := json.Marshal(seqs)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`DELETE FROM deliveries WHERE rule = ? AND due = 0 AND replay = '' AND seq IN (SELECT value FROM json_each(?))`,
+			rule, string(text)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// postpone moves d to a later time. It does nothing when it was done before.
 func postpone(tx *disk.Tx, d, later delivery, reason string) error {
 	_, err := tx.Exec(`UPDATE deliveries SET due = ?, attempts = ?, last_error = ? WHERE rule = ? AND due = ? AND seq = ? AND replay = ?`,
 		later.due, later.attempts, event.Clip(reason, event.MaxSaid), d.queue.name, d.due, d.seq, d.replay)

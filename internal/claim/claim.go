@@ -53,6 +53,7 @@ const (
 type Grant struct {
 	Runner     string        `json:"runner"`
 	JIT        string        `json:"encoded_jit_config"` // for ACTIONS_RUNNER_INPUT_JITCONFIG; useless once the job has ended
+	Program    string        `json:"program,omitempty"`  // that the configuration is for, as the agent knows it; "" is GitHub's runner
 	IdleLimit  time.Duration `json:"idle_limit"`         // nanoseconds; 0 means none
 	TotalLimit time.Duration `json:"total_limit"`        // nanoseconds; 0 means none
 }
@@ -155,8 +156,9 @@ type Forge interface {
 
 // A Registration is a forge's record of a runner.
 type Registration struct {
-	ID  int64
-	JIT secret.Secret
+	ID      int64
+	JIT     secret.Secret
+	Program string // that JIT is for, as in a [Grant]
 }
 
 // ErrTaken means that the forge already has a runner of that name (409).

@@ -74,6 +74,7 @@ func (s *session) claim(ctx context.Context) (Grant, error) {
 	return Grant{
 		Runner:     s.runner,
 		JIT:        registration.JIT.Reveal(),
+		Program:    registration.Program,
 		IdleLimit:  s.permit.IdleLimit,
 		TotalLimit: s.permit.TotalLimit,
 	}, nil

@@ -4,10 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-
-	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
 // Where mayfly runs.
@@ -35,32 +32,20 @@ type AWS struct {
 	Endpoints      bool     `yaml:"vpc_endpoints" default:"false" doc:"Create VPC endpoints, so that hosts reach ECR, ECS and the logs, and functions in the VPC reach AWS's APIs, without leaving AWS's network. They cost by the hour; see docs/aws.md."`
 	RetentionDays  int      `yaml:"retention_days" default:"30" doc:"How many days to keep the archive of events and the logs: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180 or 365."`
 	Email          string   `yaml:"alarm_email" doc:"The address that receives alarms."`
-	Hosts          Hosts    `yaml:"hosts" doc:"The EC2 instances for runners, for each architecture that a pool uses."`
+	QuietHours     int      `yaml:"alarm_quiet_hours" default:"72" min:"0" doc:"Raise an alarm after so many hours without a delivery from GitHub: 1 to 168, or 0 for no such alarm."`
+	Archive        bool     `yaml:"archive" default:"true" doc:"Keep events in an EventBridge archive, from which mayfly replay repeats them."`
+	Schemas        bool     `yaml:"schemas" default:"true" doc:"Discover schemas of events. Some regions have no schema discovery; mayfly deploy says so."`
+	Reserved       Reserved `yaml:"reserved_concurrency" doc:"How many calls of a function can always run at once, and at most. See docs/aws.md."`
+	Organization
+	Hosts Hosts `yaml:"hosts" doc:"The EC2 instances for runners, for each architecture that a pool uses."`
 }
 
-// Hosts are the EC2 instances of an architecture.
-type Hosts struct {
-	AMD64Types   []string `yaml:"amd64_types" default:"m7i.large, m7a.large, m6i.large" doc:"Instance types, preferred ones first. Use one size: ECS plans with the smallest."`
-	ARM64Types   []string `yaml:"arm64_types" default:"m7g.large, m6g.large" doc:"The same, for arm64."`
-	Min          int      `yaml:"min" min:"0" default:"0" doc:"How many hosts of each architecture always run. They cost by the hour, but jobs on them start in seconds instead of minutes."`
-	Max          int      `yaml:"max" min:"1" default:"10" doc:"The most hosts of each architecture at once."`
-	Spot         bool     `yaml:"spot" default:"false" doc:"Use spot capacity above on_demand_base. It costs less, but AWS may end a host and its jobs at two minutes' notice."`
-	OnDemandBase int      `yaml:"on_demand_base" min:"0" default:"0" doc:"With spot: how many hosts are on-demand before the first spot host."`
-	Disk         Bytes    `yaml:"disk" default:"50GiB" doc:"The size of a host's encrypted disk, for images and for data of jobs."`
-}
-
-// Types returns the instance types of an architecture.
-func (h Hosts) Types(architecture string) []string {
-	if architecture == ARM64 {
-		return h.ARM64Types
-	}
-	return h.AMD64Types
-}
-
-// PoolOnAWS is what a pool has on AWS only.
-type PoolOnAWS struct {
-	Architecture string   `yaml:"architecture" default:"amd64" enum:"amd64|arm64" doc:"The processor architecture of the pool's hosts."`
-	Policies     []string `yaml:"policies" doc:"ARNs of IAM policies for the pool's jobs. By default jobs may do nothing on AWS."`
+// Reserved is the reserved concurrency of functions: 0 for none.
+//
+// https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+type Reserved struct {
+	Webhook int `yaml:"webhook" min:"0" default:"0" doc:"Of the webhook, which answers GitHub's deliveries: 20 answer 200 deliveries a second."`
+	Claim   int `yaml:"claim" min:"0" default:"0" doc:"Of the claim function, which runners call as they start and end. A call is a few hundred milliseconds, as long as GitHub takes."`
 }
 
 // maxStackName leaves room for what is added to it: S3 allows 63 characters for
@@ -106,6 +91,10 @@ func (c *Config) checkAWS(d *decoder) {
 		d.faultAt("aws.alarm_email", "reading aws: alarm_email %q: want an address", a.Email)
 	}
 	a.checkNetwork(d)
+	a.checkOrganization(d)
+	if a.QuietHours > 168 {
+		d.faultAt("aws.alarm_quiet_hours", "reading aws: alarm_quiet_hours %d: CloudWatch looks back 7 days at most: want 0 to 168", a.QuietHours)
+	}
 	a.Hosts.check(d)
 	for i, p := range c.Pools {
 		p.checkAWS(d, fmt.Sprintf("pools[%d]", i))
@@ -140,32 +129,6 @@ func (a AWS) checkNetwork(d *decoder) {
 	}
 }
 
-// leastDisk is what the image of an ECS host takes.
-const leastDisk = 30 << 30
-
-func (h Hosts) check(d *decoder) {
-	if h.Min > h.Max {
-		d.faultAt("aws.hosts.min", "reading aws.hosts: min %d is more than max %d", h.Min, h.Max)
-	}
-	if h.OnDemandBase > h.Max {
-		d.faultAt("aws.hosts.on_demand_base", "reading aws.hosts: on_demand_base %d is more than max %d", h.OnDemandBase, h.Max)
-	}
-	if h.Disk < leastDisk || h.Disk%(1<<30) != 0 {
-		d.faultAt("aws.hosts.disk", "reading aws.hosts: disk %v: want whole GiB, %v at least", h.Disk, Bytes(leastDisk))
-	}
-	for _, architecture := range []string{AMD64, ARM64} {
-		at, types := "aws.hosts."+architecture+"_types", h.Types(architecture)
-		if len(types) == 0 {
-			d.faultAt(at, "reading aws.hosts: %s_types is empty: want one at least", architecture)
-		}
-		for i, t := range types {
-			if of, ok := architectureOf(t); !ok || of != architecture || slices.Contains(types[:i], t) {
-				d.faultAt(fmt.Sprintf("%s[%d]", at, i), "reading aws.hosts: %s_types %q: want different types for %s", architecture, t, architecture)
-			}
-		}
-	}
-}
-
 // checkAWS finds what ECS has not, or what would undo a promise there.
 func (p Pool) checkAWS(d *decoder, at string) {
 	in := fmt.Sprintf("reading pool %q: ", p.Name)
@@ -185,47 +148,12 @@ func (p Pool) checkAWS(d *decoder, at string) {
 	}
 	p.checkSetupOnAWS(d, at)
 	for i, arn := range p.AWS.Policies {
-		if !regexp.MustCompile(`^arn:aws[a-z-]*:iam::(aws|\d{12}):policy/[\w+=,.@/-]+$`).MatchString(arn) {
+		if !policyARN.MatchString(arn) {
 			d.faultAt(fmt.Sprintf("%s.aws.policies[%d]", at, i), "%spolicy %q: want the ARN of an IAM policy, such as arn:aws:iam::123456789012:policy/deploy-web", in, arn)
 		}
 	}
-}
-
-// instanceType takes a type apart: m7g.xlarge is family m, 7, attributes g, size xlarge.
-var instanceType = regexp.MustCompile(`^([a-z]+)(\d+)([a-z-]*)\.(\d*)([a-z]+)(-\d+xl)?$`)
-
-// architectureOf tells the architecture of an instance type by its name, in which
-// a g after the number stands for Graviton.
-// https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
-func architectureOf(name string) (string, bool) {
-	m := instanceType.FindStringSubmatch(name)
-	switch {
-	case m == nil:
-		return "", false
-	case strings.Contains(m[3], "g") || m[1]+m[2] == "a1":
-		return ARM64, true
+	if p.AWS.Exec && p.ReadOnlyRoot {
+		d.faultAt(at+".aws.exec", "%sexec with read_only_root: ECS Exec writes to the container's root: want one of them", in)
 	}
-	return AMD64, true
-}
-
-// sizeOf tells what an instance type of the common families has, by its name: c has
-// 2 GiB for each processor, m has 4 and r has 8.
-func sizeOf(name string) (pool.Resources, bool) {
-	m := instanceType.FindStringSubmatch(name)
-	if m == nil {
-		return pool.Resources{}, false
-	}
-	memory, known := map[string]int64{"c": 2, "m": 4, "r": 8}[m[1]]
-	var cpus int64
-	switch times, err := strconv.ParseInt(m[4], 10, 16); {
-	case m[5] == "xlarge" && err == nil:
-		cpus = 4 * times
-	case m[5] == "xlarge":
-		cpus = 4
-	case m[5] == "large":
-		cpus = 2
-	case m[5] == "medium":
-		cpus = 1
-	}
-	return pool.Resources{CPUs: float64(cpus), Memory: cpus * memory << 30}, known && cpus > 0
+	p.AWS.Hosts.check(d, at+".aws.hosts", in, p.AWS.Architecture)
 }

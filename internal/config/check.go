@@ -21,9 +21,7 @@ func (c *Config) check(d *decoder) {
 	if len(d.positions) < 2 {
 		return // nothing was read, and that is said
 	}
-	if d.has("github") {
-		c.checkGitHub(d)
-	}
+	c.checkForge(d)
 	if d.has("webhook") {
 		c.checkWebhook(d)
 	}

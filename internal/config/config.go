@@ -32,7 +32,9 @@ const FileName = "mayfly.yaml"
 // A Config is what mayfly.yaml says, with defaults filled in. It is a value to
 // read: nothing in it changes once it was read.
 type Config struct {
-	GitHub   GitHub   `yaml:"github" required:"yes" doc:"The GitHub that jobs come from, and the credential for its API: an App or a token."`
+	Forge    string   `yaml:"forge" default:"github" enum:"github|gitea" doc:"Where jobs come from. The section of that name is required."`
+	GitHub   GitHub   `yaml:"github" doc:"The GitHub that jobs come from, and the credential for its API: an App or a token."`
+	Gitea    Gitea    `yaml:"gitea" doc:"The Gitea that jobs come from, with forge: gitea; see docs/gitea.md."`
 	Webhook  Webhook  `yaml:"webhook" required:"yes" doc:"The webhook that reports jobs."`
 	Platform string   `yaml:"platform" default:"machine" enum:"machine|aws" doc:"Where mayfly runs: on this machine, or as a stack on AWS (mayfly deploy). A stack ignores listen, state, launcher, engine, sandbox and host."`
 	AWS      AWS      `yaml:"aws" doc:"The stack on AWS."`
@@ -74,7 +76,7 @@ type Webhook struct {
 	At      string      `yaml:"at" doc:"The owner of the webhook: app, an organization (acme), a repository (acme/web), or enterprises/SLUG. mayfly webhook install creates it there, and the sweep looks there for failed deliveries."`
 	URL     string      `yaml:"url" doc:"The URL at which GitHub reaches mayfly, ending in /webhook. On AWS the stack provides it."`
 	Secrets []SecretRef `yaml:"secrets" required:"yes" doc:"The secret that signs deliveries. During a rotation, list both: the new one first."`
-	Events  []string    `yaml:"events" default:"workflow_job, workflow_run, ping" doc:"The event types to put on the bus. Others are answered with 200 and dropped."`
+	Events  []string    `yaml:"events" default:"workflow_job, ping" doc:"The event types to put on the bus, such as workflow_run for rules. Others are not subscribed to; they are answered with 200 and dropped."`
 	MaxBody Bytes       `yaml:"max_body" default:"25MiB" doc:"The largest delivery to accept. GitHub sends none larger than the default."`
 }
 
@@ -242,7 +244,7 @@ func (c *Config) PoolSet() pool.Set {
 			Resources: pool.Resources{CPUs: p.CPUs, Memory: int64(p.Memory)}, PIDs: p.PIDs,
 			Image: p.Image, Command: p.Command, Network: pool.Network(p.Network), ReadOnlyRoot: p.ReadOnlyRoot,
 			Isolation:      p.isolation(c.Mirror),
-			OfOrganization: c.GitHub.RunnersAt == "organization", RunnerGroup: p.RunnerGroup, IdleLimit: p.IdleLimit, TotalLimit: p.TotalLimit,
+			OfOrganization: c.RunnersAt() == "organization", RunnerGroup: p.RunnerGroup, IdleLimit: p.IdleLimit, TotalLimit: p.TotalLimit,
 			Warm:  c.warm(p),
 			Setup: c.setup(p),
 		}

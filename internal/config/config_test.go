@@ -99,6 +99,7 @@ func parse(t *testing.T, src string) *config.Config {
 func TestParse(t *testing.T) {
 	c := parse(t, whole)
 	want := config.Config{
+		Forge: "github", Gitea: config.Gitea{RunnersAt: "repository"},
 		GitHub:   config.GitHub{URL: "https://ghe.example.com", App: config.App{ID: 12345, PrivateKey: "file:app.pem"}, CAFile: "ca.pem", RunnersAt: "enterprises/acme"},
 		Webhook:  config.Webhook{At: "acme/web", URL: "https://mayfly.example.com/webhook", Secrets: []config.SecretRef{"env:NEW", "file:/etc/mayfly/old"}, Events: []string{"workflow_job"}, MaxBody: 1e6},
 		Listen:   "[::1]:8080",
@@ -119,7 +120,8 @@ func TestParse(t *testing.T) {
 		AWS: config.AWS{
 			Region: "eu-west-1", Stack: "ci", Source: "s3", VPC: "vpc-01234567", Subnets: []string{"subnet-01234567"}, FunctionsInVPC: true, Endpoints: true,
 			RetentionDays: 30, Email: "a@example.com",
-			Hosts: config.Hosts{AMD64Types: []string{"c7i.large"}, ARM64Types: []string{"c7g.large"}, Min: 1, Max: 2, Spot: true, OnDemandBase: 1, Disk: 100 << 30},
+			Hosts:      config.Hosts{AMD64Types: []string{"c7i.large"}, ARM64Types: []string{"c7g.large"}, Min: 1, Max: 2, Spot: true, OnDemandBase: 1, Disk: 100 << 30, Renew: 14},
+			QuietHours: 72, Archive: true, Schemas: true, Organization: config.Organization{RolePath: "/", CIDR: "10.77.0.0/16", Zones: 2},
 		},
 	}
 	got := *c
@@ -205,7 +207,7 @@ func TestRead(t *testing.T) {
 }
 
 func TestStarterIsGood(t *testing.T) {
-	c := parse(t, config.Starter())
+	c := parse(t, config.Starter(config.ForgeGitHub))
 	if warnings := c.Lint(pool.Resources{CPUs: 2, Memory: 4 << 30}); len(warnings) > 0 {
 		t.Error(warnings)
 	}
@@ -214,14 +216,14 @@ func TestStarterIsGood(t *testing.T) {
 // TestStarterWithAllInIt: what the starter has behind "#" is good as well, once
 // the token makes room for the App.
 func TestStarterWithAllInIt(t *testing.T) {
-	src := regexp.MustCompile(`(?m)^( *)# ( *(- )?[a-z_/-]+:( |$))`).ReplaceAllString(config.Starter(), "$1$2")
+	src := regexp.MustCompile(`(?m)^( *)# ( *(- )?[a-z_/-]+:( |$))`).ReplaceAllString(config.Starter(config.ForgeGitHub), "$1$2")
 	src = strings.ReplaceAll(strings.Replace(src, "token: env:GITHUB_TOKEN", "", 1), "#     /opt", "    /opt")
 	c := parse(t, src)
 	if c.GitHub.App.ID != 12345 || len(c.Rules) != 2 || c.Host.CPUs != 8 || c.Pools[0].Max != 10 || len(c.Sandbox.Programs) != 1 {
 		t.Errorf("%+v of\n%s", c, src)
 	}
 	for _, key := range regexp.MustCompile("(?m)^\\| \\**`([a-z_]+)`").FindAllStringSubmatch(config.Reference(), -1) {
-		if !strings.Contains(config.Starter(), key[1]+":") {
+		if !strings.Contains(config.Starter(config.ForgeGitHub), key[1]+":") {
 			t.Errorf("the starter does not mention %s", key[1])
 		}
 	}
@@ -270,7 +272,7 @@ func TestReadPart(t *testing.T) {
 		if _, err := config.Read(path); err == nil || !strings.Contains(err.Error(), "webhook is missing") {
 			t.Errorf("%q as a whole: %v", text, err)
 		}
-		secrets, err := c.ResolveGitHub(func(string) (string, bool) { return "x", true })
+		secrets, err := c.ResolveForge(func(string) (string, bool) { return "x", true })
 		if err != nil || secrets.Token.Reveal() != "x" {
 			t.Errorf("%q: its token is %q, %v", text, secrets.Token.Reveal(), err)
 		}

@@ -186,7 +186,7 @@ func (d *decoder) section(n ast.Node, v reflect.Value, at location) {
 	optional := n == nil && at.path != ""
 	for _, f := range fields {
 		value := valueOf(pairs[f.key])
-		if value == nil && f.required && !optional && (at.path != "" || slices.Contains(d.need, f.key)) {
+		if value == nil && (f.required || namesForge(v, f.key)) && !optional && (at.path != "" || slices.Contains(d.need, f.key)) {
 			d.faultAt(at.path, "%s%s is missing: want %s", at.in(), f.key, lowerFirst(f.doc))
 		}
 		d.field(value, v.FieldByIndex(f.index), f, at)

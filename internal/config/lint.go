@@ -69,8 +69,9 @@ func (c *Config) FaultAt(path, format string, args ...any) Faults {
 
 // exposure warns of credentials and deliveries that cross a network in the clear.
 func (l *linter) exposure() {
-	if u, err := url.Parse(l.config.GitHub.URL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
-		l.warn("github.url", "github.url %q: credentials go over the network unencrypted: want https", l.config.GitHub.URL)
+	f := l.config.connection()
+	if u, err := url.Parse(f.url); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		l.warn(f.key+".url", "%s.url %q: credentials go over the network unencrypted: want https", f.key, f.url)
 	}
 	if l.config.Platform != PlatformMachine {
 		return
@@ -206,6 +207,9 @@ func below(file, folder string) bool { return file == folder || strings.HasPrefi
 // https://docs.github.com/en/actions/reference/runners/github-hosted-runners
 func (l *linter) labels(i int) {
 	p := l.config.Pools[i]
+	if l.config.About().NoHosted {
+		return
+	}
 	for j, label := range p.Labels {
 		name, _, dashed := strings.Cut(strings.ToLower(label), "-")
 		if dashed && slices.Contains([]string{"ubuntu", "windows", "macos"}, name) {

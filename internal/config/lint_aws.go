@@ -31,11 +31,14 @@ const forHost = 0.93
 // instance type is too small for them.
 func (l *linter) fitsHost(i int) {
 	p := l.config.Pools[i]
-	for j, name := range l.config.AWS.Hosts.Types(p.AWS.Architecture) {
-		size, known := sizeOf(name)
-		usable := pool.Resources{CPUs: size.CPUs, Memory: int64(forHost * float64(size.Memory))}
+	types, at := l.config.AWS.Hosts.Types(p.AWS.Architecture), "aws.hosts."+p.AWS.Architecture+"_types"
+	if p.AWS.Hosts.Own() {
+		types, at = p.AWS.Hosts.Types, fmt.Sprintf("pools[%d].aws.hosts.types", i)
+	}
+	for j, name := range types {
+		usable, known := forTasks(name)
 		if known && !(pool.Resources{CPUs: p.CPUs, Memory: int64(p.Memory)}).Fits(usable) {
-			l.warn(fmt.Sprintf("aws.hosts.%s_types[%d]", p.AWS.Architecture, j),
+			l.warn(fmt.Sprintf("%s[%d]", at, j),
 				"pool %q never gets a runner: cpus %v and memory %v are more than a %s has for tasks, %v and %v", p.Name, p.CPUs, p.Memory, name, usable.CPUs, Bytes(usable.Memory>>20<<20))
 			return
 		}

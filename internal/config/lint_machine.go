@@ -67,7 +67,8 @@ func (c *Config) isProgram(name string) bool {
 // secrets warns of files with secrets that others can read.
 func (l *linter) secrets() {
 	c := l.config
-	refs := map[string]SecretRef{"github.token": c.GitHub.Token, "github.app.private_key": c.GitHub.App.PrivateKey}
+	f := c.connection()
+	refs := map[string]SecretRef{f.key + ".token": f.token, "github.app.private_key": c.GitHub.App.PrivateKey}
 	for i, ref := range c.Webhook.Secrets {
 		refs[fmt.Sprintf("webhook.secrets[%d]", i)] = ref
 	}

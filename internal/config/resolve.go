@@ -14,7 +14,7 @@ import (
 
 // Secrets are what the references of a Config stand for.
 type Secrets struct {
-	AppKey  secret.Secret   // PEM; zero without an App
+	AppKey  secret.Secret   // of GitHub, PEM; zero without an App
 	Token   secret.Secret   // zero with an App
 	Webhook []secret.Secret // in the order of the file
 	Rules   []secret.Secret // in the order of the file; zero for a rule without one
@@ -27,7 +27,7 @@ const maxSecret = 64 << 10
 // and from files. The error is [Faults], and says nothing of what a secret is.
 func (c *Config) Resolve(lookup func(name string) (string, bool)) (Secrets, error) {
 	r := resolver{config: c, lookup: lookup, found: Faults{}}
-	s := r.gitHub()
+	s := r.forge()
 	for i, ref := range c.Webhook.Secrets {
 		s.Webhook = append(s.Webhook, r.get(fmt.Sprintf("webhook.secrets[%d]", i), ref))
 	}
@@ -37,17 +37,18 @@ func (c *Config) Resolve(lookup func(name string) (string, bool)) (Secrets, erro
 	return s, r.faults()
 }
 
-// ResolveGitHub is Resolve for who only calls GitHub.
-func (c *Config) ResolveGitHub(lookup func(name string) (string, bool)) (Secrets, error) {
+// ResolveForge is Resolve for who only calls the forge.
+func (c *Config) ResolveForge(lookup func(name string) (string, bool)) (Secrets, error) {
 	r := resolver{config: c, lookup: lookup, found: Faults{}}
-	s := r.gitHub()
+	s := r.forge()
 	return s, r.faults()
 }
 
-func (r *resolver) gitHub() Secrets {
+func (r *resolver) forge() Secrets {
+	f := r.config.connection()
 	return Secrets{
 		AppKey: r.get("github.app.private_key", r.config.GitHub.App.PrivateKey),
-		Token:  secret.New(strings.TrimSpace(r.get("github.token", r.config.GitHub.Token).Reveal())), // no token has spaces around it
+		Token:  secret.New(strings.TrimSpace(r.get(f.key+".token", f.token).Reveal())), // no token has spaces around it
 	}
 }
 
@@ -59,18 +60,19 @@ func (r *resolver) faults() error {
 	return nil
 }
 
-// CA returns the certificates of github.ca_file, in PEM; nil when there is no such file
+// CA returns the certificates of the forge's ca_file, in PEM; nil when there is no such file
 // in the configuration. The error is [Faults].
 func (c *Config) CA() ([]byte, error) {
-	if c.GitHub.CAFile == "" {
+	f := c.connection()
+	if f.caFile == "" {
 		return nil, nil
 	}
-	text, err := readSmall(c.Abs(c.GitHub.CAFile))
+	text, err := readSmall(c.Abs(f.caFile))
 	if err == nil && !x509.NewCertPool().AppendCertsFromPEM(text) {
 		err = errors.New("no certificate in it: want PEM, from -----BEGIN CERTIFICATE----- on")
 	}
 	if err != nil {
-		return nil, c.FaultAt("github.ca_file", "github.ca_file %s: %v", c.GitHub.CAFile, err)
+		return nil, c.FaultAt(f.key+".ca_file", "%s.ca_file %s: %v", f.key, f.caFile, err)
 	}
 	return text, nil
 }

@@ -31,7 +31,7 @@ func TestJSONSchema(t *testing.T) {
 		name, src string
 		valid     bool
 	}{
-		{"starter", config.Starter(), true},
+		{"starter", config.Starter(config.ForgeGitHub), true},
 		{"whole", whole, true},
 		{"good", base, true},
 		{"empty section", "engine:\n" + base, true},

@@ -5,5 +5,14 @@ import _ "embed"
 //go:embed starter.yaml
 var starter string
 
-// Starter returns a commented mayfly.yaml to begin with.
-func Starter() string { return starter }
+//go:embed starter_gitea.yaml
+var starterGitea string
+
+// Starter returns a commented mayfly.yaml to begin with, for jobs of a forge that
+// [Config.Forge] can name.
+func Starter(forge string) string {
+	if forge == ForgeGitea {
+		return starterGitea
+	}
+	return starter
+}

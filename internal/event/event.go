@@ -1,9 +1,8 @@
-// Package event is the noun that flows through Mayfly: an [Event] in the
-// envelope of Amazon EventBridge, so that the same rules and the same targets
-// work on one machine and on AWS.
+// Package event is the noun that flows through Mayfly: an [Event] in the envelope of Amazon
+// EventBridge, so that the same rules and targets work on one machine and on AWS.
 //
-// It also knows the one payload that decides everything, GitHub's workflow_job
-// ([WorkflowJob]). The package has no dependencies and does no I/O.
+// It also defines the payload that decides everything, GitHub's workflow_job ([WorkflowJob]). The
+// package has no dependencies and does no I/O.
 package event
 
 import (
@@ -15,9 +14,8 @@ import (
 	"time"
 )
 
-// Sources and detail types that Mayfly puts on the bus. Events from GitHub have
-// the source [SourceGitHub] and, as detail type, the name of the webhook event
-// as GitHub sends it in X-GitHub-Event, such as "workflow_job".
+// Sources and detail types of Mayfly's events. Events from GitHub have the source [SourceGitHub]
+// and the detail type that GitHub sends in X-GitHub-Event, such as "workflow_job".
 const (
 	SourceGitHub = "github.com"
 	SourceMayfly = "mayfly"
@@ -34,19 +32,19 @@ const (
 // https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html
 type Event struct {
 	ID         string          // unique; for a delivery from GitHub its X-GitHub-Delivery GUID
-	Source     string          // who says it, such as SourceGitHub
-	DetailType string          // what kind of thing it says, such as TypeWorkflowJob
-	Time       time.Time       // when it was said; UTC, kept to the millisecond
-	Resources  []string        // what it is about, such as "acme/web"; may be empty
+	Source     string          // the sender, such as SourceGitHub
+	DetailType string          // the kind of event, such as TypeWorkflowJob
+	Time       time.Time       // when it was sent; UTC, to the millisecond
+	Resources  []string        // what it concerns, such as "acme/web"; may be empty
 	Detail     json.RawMessage // a JSON object
 
-	// ReplayName is that of the replay that delivers the event once more; "" the first time.
-	// Rules that must not act twice ask for events without one. It is no part of what is kept.
+	// ReplayName is the name of the replay that repeats the event; "" the first time. Rules that
+	// must not act twice require events without one. It is not stored.
 	ReplayName string
 }
 
-// Say returns what Mayfly itself says at now: an event of that detail type with about as its
-// detail, which is JSON of an object. The caller gives it its ID, where the bus does not.
+// Say returns an event of Mayfly's own at now: of that detail type, with about, encoded as a JSON
+// object, as its detail. The caller sets its ID, unless the bus does.
 func Say(detailType string, about any, now time.Time) (Event, error) {
 	detail, err := json.Marshal(about)
 	if err != nil {
@@ -55,9 +53,8 @@ func Say(detailType string, about any, now time.Time) (Event, error) {
 	return Event{Source: SourceMayfly, DetailType: detailType, Time: now.UTC(), Detail: detail}, nil
 }
 
-// envelope is the wire form of an Event. Version, account and region are there
-// because rules and consumers written for EventBridge expect them. Detail comes
-// last, see [Event.AppendEnvelope].
+// envelope is the wire form of an Event. It has version, account and region because rules and
+// consumers written for EventBridge expect them. Detail is last, see [Event.AppendEnvelope].
 type envelope struct {
 	Version    string          `json:"version"`
 	ID         string          `json:"id"`
@@ -73,13 +70,12 @@ type envelope struct {
 
 const timeFormat = "2006-01-02T15:04:05.000Z"
 
-// MarshalJSON gives the EventBridge envelope, with account "000000000000" and
-// region "local".
+// MarshalJSON returns the EventBridge envelope, with account "000000000000" and region "local".
 func (e Event) MarshalJSON() ([]byte, error) { return e.AppendEnvelope(nil) }
 
-// AppendEnvelope appends the JSON form of e to b, with Detail byte for byte as it
-// is. json.Marshal checks and compacts Detail, which takes 100 times as long; here
-// it is the caller who knows that Detail is a JSON object.
+// AppendEnvelope appends the JSON form of e to b, with Detail unchanged. json.Marshal would check
+// and compact Detail, which takes 100 times as long; here the caller guarantees that Detail is a
+// JSON object.
 func (e Event) AppendEnvelope(b []byte) ([]byte, error) {
 	resources := e.Resources
 	if resources == nil {
@@ -102,7 +98,7 @@ func (e Event) AppendEnvelope(b []byte) ([]byte, error) {
 	return append(append(b, detail...), '}'), nil
 }
 
-// UnmarshalJSON reads an EventBridge envelope. Account and region are dropped.
+// UnmarshalJSON parses an EventBridge envelope. Account and region are dropped.
 func (e *Event) UnmarshalJSON(data []byte) error {
 	var w envelope
 	if err := json.Unmarshal(data, &w); err != nil {
@@ -119,7 +115,7 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 	return e.Validate()
 }
 
-// Validate reports the first thing that keeps e from being put on a bus.
+// Validate returns the first fault that keeps e from being put on a bus.
 func (e Event) Validate() error {
 	switch {
 	case e.ID == "":
@@ -135,20 +131,19 @@ func (e Event) Validate() error {
 	return nil
 }
 
-// A Routing is the one object that Mayfly adds to GitHub's payload, as the
-// member "mayfly" of an event's detail: flat strings, no secret, so that an
-// EventBridge input transformer can pass them on and any rule may see them.
+// A Routing is the object that Mayfly adds to GitHub's payload, as the member "mayfly" of an
+// event's detail: flat strings without secrets, so that an EventBridge input transformer can pass
+// them on and any rule may see them.
 type Routing struct {
-	Pool     string `json:"pool"`     // the pool the job fits; "" if it fits none
-	Labels   string `json:"labels"`   // the job's labels, as FlatLabels gives them
+	Pool     string `json:"pool"`     // the job's pool; "" if it fits none
+	Labels   string `json:"labels"`   // the job's labels, joined by FlatLabels
 	Delivery string `json:"delivery"` // GUID of the delivery
-	Job      string `json:"job"`      // the job's key, as [WorkflowJob.Key] gives it
+	Job      string `json:"job"`      // the job's key, from [WorkflowJob.Key]
 }
 
-// WithRouting returns payload, a JSON object, with r as its member "mayfly".
-// The rest of the object stays byte for byte as it was. Payloads come from GitHub
-// under a signature; a member "mayfly" of their own is followed by ours, and
-// the last one of a name is the one that counts.
+// WithRouting returns payload, a JSON object, with r as its member "mayfly". The rest of the object
+// stays unchanged. Payloads are signed by GitHub; if one had a member "mayfly", ours would follow
+// it, and the last one of a name counts.
 func WithRouting(payload json.RawMessage, r Routing) (json.RawMessage, error) {
 	const space = " \t\r\n"
 	body := bytes.Trim(payload, space)

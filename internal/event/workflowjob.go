@@ -23,12 +23,11 @@ const (
 	ActionCompleted  = "completed"
 )
 
-// A WorkflowJob is the part of a workflow_job payload that Mayfly reads.
-// GitHub leaves out or nulls what is not there yet, and Gitea leaves it out;
-// both become the zero value.
+// A WorkflowJob is the part of a workflow_job payload that Mayfly reads. GitHub omits or nulls what
+// does not exist yet, and Gitea omits it; both become the zero value.
 type WorkflowJob struct {
 	Action       string
-	Status       string // how the job stood when the payload was made; see State
+	Status       string // the job's status when the payload was made; see State
 	Repository   string // owner/name
 	Organization string // login; "" for a repository of a user
 	Enterprise   string // slug; "" outside an enterprise
@@ -36,29 +35,29 @@ type WorkflowJob struct {
 
 	ID         int64
 	RunID      int64
-	Attempt    int // 1 for the first run; Gitea says 0, which is kept
+	Attempt    int // 1 for the first run; Gitea sends 0, which is kept
 	Name       string
 	Workflow   string
 	Labels     []string // runs-on, as written
 	Conclusion string   // of a completed job: success, failure, cancelled, skipped …
-	RunnerID   int64    // of a job in progress or completed
+	RunnerID   int64    // of a running or completed job
 	RunnerName string
 	URL        string // the job's page
 
-	Created, Started, Completed time.Time // zero where unknown (Gitea writes 1970 for unset)
+	Created, Started, Completed time.Time // times are zero if unknown (Gitea writes 1970 for unset)
 
 	Routing Routing // zero in a payload that has not passed the webhook
 }
 
-// Key names this attempt of the job as one flat text, such as "acme/web/123/1", with the
-// repository in lower case: GitHub ignores its case.
+// Key returns the text form of this attempt's key, such as "acme/web/123/1", with the repository in
+// lower case: GitHub ignores its case.
 func (w WorkflowJob) Key() string {
 	return fmt.Sprintf("%s/%d/%d", strings.ToLower(w.Repository), w.ID, w.Attempt)
 }
 
-// State returns how the job stands by this payload, as the action that tells of it; "" for an
-// action that is not known. A job that waits for an approval is sent as queued with the
-// status waiting, so below in_progress the status decides; of other two the further one.
+// State returns the job's state according to this payload, as the action that announces it; "" for
+// an unknown action. A job that waits for an approval is sent as queued with the status waiting, so
+// before in_progress the status decides; otherwise the later of the two.
 // https://docs.github.com/en/webhooks/webhook-events-and-payloads#workflow_job (example queued.with-deployment)
 func (w WorkflowJob) State() string {
 	action, status := stage(w.Action), stage(StateOf(w.Status))
@@ -76,8 +75,8 @@ var stages = []string{ActionWaiting, ActionQueued, ActionInProgress, ActionCompl
 
 func stage(action string) int { return slices.Index(stages, action) }
 
-// StateOf returns the action that tells of a job whose status is status, in a payload or
-// from the API; "" for an unknown one. A job that is pending or requested waits, too.
+// StateOf returns the action that announces a job's status, in a payload or from the API; "" for an
+// unknown one. A pending or requested job waits, too.
 // https://docs.github.com/en/rest/actions/workflow-jobs#get-a-job-for-a-workflow-run
 func StateOf(status string) string {
 	switch status {
@@ -125,8 +124,8 @@ type wireJobPart struct {
 	Completed  string   `json:"completed_at"`
 }
 
-// A number is the text of an integer in JSON, "" when it is absent or null. It decodes
-// from anything, so that what is wrong with it is said in words of this package.
+// A number is the text of an integer in JSON, "" if it is absent or null. It accepts any JSON
+// value, so that its faults are reported in this package's words.
 type number string
 
 // UnmarshalJSON keeps the text.
@@ -137,7 +136,7 @@ func (n *number) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// within returns n, called name, if it is an integer from least to most; 0 when it is absent.
+// within returns n, called name, if it is an integer from least to most; 0 if it is absent.
 func (n number) within(name string, least, most int64) (int64, error) {
 	if n == "" {
 		return 0, nil
@@ -149,20 +148,20 @@ func (n number) within(name string, least, most int64) (int64, error) {
 	return v, nil
 }
 
-// orZero is for numbers that nothing rests on: what is no sound one is 0.
+// orZero is for numbers on which nothing depends: a faulty one is 0.
 func (n number) orZero() int64 {
 	v, _ := n.within("", 0, math.MaxInt64)
 	return v
 }
 
-// Bounds of what names a job. An id is exact in JSON wherever it is read, as a float64, too; an
-// attempt is far below its bound (GitHub allows 50 re-runs).
+// Bounds of the parts of a job's key. An id is exact in JSON even if it is read as a float64;
+// attempts are far below their bound (GitHub allows 50 re-runs).
 const (
 	MaxID      = 1<<53 - 1
 	MaxAttempt = math.MaxInt32
 )
 
-// wanted is what wireJob reads, which is little of a payload.
+// wanted is the small part of a payload that wireJob reads.
 var wanted = scan.Shape{
 	"action": nil,
 	"workflow_job": {
@@ -177,18 +176,18 @@ var wanted = scan.Shape{
 	"mayfly":       nil,
 }
 
-// readWireJob decodes only what is wanted: every delivery comes through here, and
-// encoding/json takes longer over a whole payload than all the rest of its way.
+// readWireJob decodes only what is wanted: every delivery passes here, and decoding a whole payload
+// with encoding/json takes longer than all the rest.
 func readWireJob(payload []byte) (w wireJob, err error) {
 	if part, ok := scan.Project(make([]byte, 0, 2048), payload, wanted); ok {
 		payload = part
 	}
-	err = json.Unmarshal(payload, &w) // of the whole when it is no object, to say what is wrong
+	err = json.Unmarshal(payload, &w) // of the whole payload if it is not an object, to report its fault
 	return w, err
 }
 
-// ParseWorkflowJob reads a workflow_job payload, with or without [Routing].
-// An unknown action is no error: GitHub adds them; the caller decides.
+// ParseWorkflowJob parses a workflow_job payload, with or without [Routing]. An unknown action is
+// not an error: GitHub adds actions, and the caller decides.
 func ParseWorkflowJob(payload []byte) (WorkflowJob, error) {
 	w, err := readWireJob(payload)
 	if err != nil {
@@ -224,8 +223,8 @@ func ParseWorkflowJob(payload []byte) (WorkflowJob, error) {
 	}, nil
 }
 
-// isFullName reports whether s is owner/name in the letters that GitHub gives both. It
-// ends in keys, paths and on terminals.
+// isFullName reports whether s is owner/name in the characters that GitHub allows. It ends up in
+// keys, paths and on terminals.
 func isFullName(s string) bool {
 	owner, name, found := strings.Cut(s, "/")
 	return found && isPlain(owner) && isPlain(name)
@@ -238,8 +237,8 @@ func isPlain(s string) bool {
 	return s != "" && len(s) <= 100 && !strings.ContainsFunc(s, odd) // GitHub: 39 and 100 characters
 }
 
-// parseTime reads a timestamp; one that is absent, broken or of 1970 is zero,
-// because no decision rests on it.
+// parseTime parses a timestamp; an absent or broken one, or one of 1970, is zero, because no
+// decision depends on it.
 func parseTime(s string) time.Time {
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil || t.Year() <= 1970 {

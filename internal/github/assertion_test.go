@@ -62,7 +62,7 @@ func TestClocksDiffer(t *testing.T) {
 				jitRoute: bearing(t, "ghs_5", registered),
 			})
 			client := s.client(t, asApp, func(g *github.Config) { g.Now = func() time.Time { return time.Now().Add(c.ahead) } })
-			if _, err := client.GenerateJIT(t.Context(), scope(t, "acme/web"), jitRequest(1)); err != nil {
+			if _, err := client.Register(t.Context(), scope(t, "acme/web"), jitRequest(1)); err != nil {
 				t.Fatal(err)
 			}
 			if n := len(s.seen()); n != c.calls {
@@ -123,7 +123,7 @@ func TestLongTokens(t *testing.T) {
 		runnersRoute: bearing(t, long, noRunners),
 	})
 	c := s.client(t, asApp)
-	if _, err := c.GenerateJIT(t.Context(), scope(t, "acme/web"), jitRequest(1)); err != nil {
+	if _, err := c.Register(t.Context(), scope(t, "acme/web"), jitRequest(1)); err != nil {
 		t.Error(err)
 	}
 	if _, err := c.Runners(t.Context(), scope(t, "acme/web")); err != nil {

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/mayfly-ci/mayfly/internal/forge"
 )
 
 // contentPermission is what it takes to push a workflow. Without the second half GitHub
@@ -20,7 +22,7 @@ const contentPermission = `repository permissions "Contents" and "Workflows" (re
 // [ErrUnprocessable] when the branch exists.
 // https://docs.github.com/en/rest/git/trees, /commits, /refs
 func (c *Client) CreateBranch(ctx context.Context, repository, branch, message string, files map[string]string) (sha string, err error) {
-	s, err := parseRepository(repository)
+	s, err := forge.ParseRepository(repository)
 	if err != nil {
 		return "", err
 	}
@@ -46,7 +48,7 @@ func (c *Client) writeGit(ctx context.Context, s Scope, branch, what string, bod
 	var answer struct{ SHA string }
 	_, err = c.do(ctx, request{
 		doing: fmt.Sprintf("making branch %s of %s: %s", branch, s, what), scope: s,
-		method: http.MethodPost, path: s.path() + "/git/" + what, body: body, into: &answer,
+		method: http.MethodPost, path: restPath(s) + "/git/" + what, body: body, into: &answer,
 		priority: housekeeping, needs: contentPermission,
 	})
 	return answer.SHA, err
@@ -55,13 +57,13 @@ func (c *Client) writeGit(ctx context.Context, s Scope, branch, what string, bod
 // HasBranch reports whether repository has a branch of that name.
 // https://docs.github.com/en/rest/git/refs#get-a-reference
 func (c *Client) HasBranch(ctx context.Context, repository, branch string) (bool, error) {
-	s, err := parseRepository(repository)
+	s, err := forge.ParseRepository(repository)
 	if err != nil {
 		return false, err
 	}
 	_, err = c.do(ctx, request{
 		doing: fmt.Sprintf("looking for branch %s of %s", branch, s), scope: s,
-		method: http.MethodGet, path: s.path() + "/git/ref/heads/" + branch, priority: housekeeping, needs: contentPermission,
+		method: http.MethodGet, path: restPath(s) + "/git/ref/heads/" + branch, priority: housekeeping, needs: contentPermission,
 	})
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
@@ -72,13 +74,13 @@ func (c *Client) HasBranch(ctx context.Context, repository, branch string) (bool
 // RemoveBranch removes a branch; nil when there is none.
 // https://docs.github.com/en/rest/git/refs#delete-a-reference
 func (c *Client) RemoveBranch(ctx context.Context, repository, branch string) error {
-	s, err := parseRepository(repository)
+	s, err := forge.ParseRepository(repository)
 	if err != nil {
 		return err
 	}
 	_, err = c.do(ctx, request{
 		doing: fmt.Sprintf("removing branch %s of %s", branch, s), scope: s,
-		method: http.MethodDelete, path: s.path() + "/git/refs/heads/" + branch, priority: housekeeping, needs: contentPermission,
+		method: http.MethodDelete, path: restPath(s) + "/git/refs/heads/" + branch, priority: housekeeping, needs: contentPermission,
 		kinds: map[int]error{http.StatusUnprocessableEntity: errGone}, // "Reference does not exist"
 	})
 	if errors.Is(err, errGone) {

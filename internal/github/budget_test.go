@@ -72,7 +72,7 @@ func TestRateLimits(t *testing.T) {
 			s := serve(t, map[string]http.HandlerFunc{jitRoute: inTurn(tt.answer, registered), runnersRoute: noRunners})
 			clock := newClock()
 			c := s.client(t, func(c *github.Config) { c.Now = clock.Now })
-			jit := func() error { _, err := c.GenerateJIT(t.Context(), scope(t, "acme/web"), jitRequest(1)); return err }
+			jit := func() error { _, err := c.Register(t.Context(), scope(t, "acme/web"), jitRequest(1)); return err }
 			list := func() error { _, err := c.Runners(t.Context(), scope(t, "acme/web")); return err }
 
 			if got := until(t, jit()); !got.Equal(start.Add(tt.want)) {
@@ -115,11 +115,11 @@ func TestReserve(t *testing.T) {
 		t.Errorf("housekeeping until %v", got)
 	}
 	for i := range 2 {
-		if _, err := c.GenerateJIT(t.Context(), web, jitRequest(i)); err != nil {
+		if _, err := c.Register(t.Context(), web, jitRequest(i)); err != nil {
 			t.Errorf("job %d: %v, want it to start from the reserve", i, err)
 		}
 	}
-	_, err = c.GenerateJIT(t.Context(), web, jitRequest(3))
+	_, err = c.Register(t.Context(), web, jitRequest(3))
 	if got := until(t, err); !got.Equal(start.Add(10 * time.Minute)) {
 		t.Errorf("with nothing left, until %v", got)
 	}
@@ -168,7 +168,7 @@ func TestJobsStartBesideHousekeeping(t *testing.T) {
 	for range slots {
 		<-arrived
 	}
-	if _, err := c.GenerateJIT(t.Context(), web, jitRequest(1)); err != nil {
+	if _, err := c.Register(t.Context(), web, jitRequest(1)); err != nil {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)

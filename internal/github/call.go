@@ -16,6 +16,8 @@ import (
 
 	"github.com/bradleyfalzon/ghinstallation/v2"
 	gh "github.com/google/go-github/v88/github"
+
+	"github.com/mayfly-ci/mayfly/internal/forge"
 )
 
 // A request is one call of the API, before it is made.
@@ -39,7 +41,7 @@ const retries = 3
 // do makes the call r with the credential for its scope. An installation that
 // GitHub no longer accepts is looked for once more.
 func (c *Client) do(ctx context.Context, r request) (*gh.Response, error) {
-	if r.scope.kind == nowhere {
+	if r.scope.Kind == nowhere {
 		return nil, fmt.Errorf("%s: scope is empty: want a repository, an organisation or an enterprise", r.doing)
 	}
 	for again := true; ; again = false {
@@ -65,8 +67,8 @@ func callerError(ctx context.Context, r request, err error) error {
 
 // doAs makes the call r with cred, several times if need be.
 func (c *Client) doAs(ctx context.Context, cred *credential, r request) (*gh.Response, error) {
-	if !spend(ctx) {
-		return nil, &Error{Doing: r.doing, Kind: ErrSpent}
+	if !forge.Spend(ctx) {
+		return nil, &Error{Doing: r.doing, Kind: forge.ErrSpent}
 	}
 	for try, corrected := 0, false; ; try++ {
 		thought := c.clock.ahead()
@@ -194,7 +196,7 @@ func (c *Client) failed(ctx context.Context, cred *credential, r request, res *h
 	default:
 		e.Message = networkMessage(err)
 		if errors.As(err, new(x509.UnknownAuthorityError)) {
-			e.hint = "if the server's certificate is of a CA of your own, name that CA's certificates in github.ca_file"
+			e.Advice = "if the server's certificate is of a CA of your own, name that CA's certificates in github.ca_file"
 		}
 	}
 	return e

@@ -11,7 +11,7 @@ import (
 // https://docs.github.com/en/rest/apps/apps#get-the-authenticated-app
 // https://docs.github.com/en/rest/rate-limit/rate-limit#get-rate-limit-status-for-the-authenticated-user
 func (c *Client) Check(ctx context.Context) error {
-	r := request{doing: "asking GitHub whether it takes the credential", scope: Scope{kind: app}, method: http.MethodGet, path: "rate_limit", priority: housekeeping}
+	r := request{doing: "asking GitHub whether it takes the credential", scope: AppScope(), method: http.MethodGet, path: "rate_limit", priority: housekeeping}
 	if c.key != nil {
 		r.path = "app"
 	}

@@ -116,7 +116,7 @@ func (is *installations) of(owner string) *installation {
 
 // acting returns the credential for calls about s.
 func (c *Client) acting(ctx context.Context, s Scope) (*credential, error) {
-	if c.key == nil || s.kind == app {
+	if c.key == nil || s.Kind == app {
 		return c.main, nil
 	}
 	in := c.installed.of(c.ownerKey(s))
@@ -143,10 +143,10 @@ func (c *Client) ownerKey(s Scope) string {
 	if c.config.App.Installation != 0 {
 		return ""
 	}
-	if s.kind == enterprise {
-		return enterprisePrefix + strings.ToLower(s.owner)
+	if s.Kind == enterprise {
+		return strings.ToLower(s.String())
 	}
-	return strings.ToLower(s.owner)
+	return strings.ToLower(s.Owner)
 }
 
 // renew forgets what is known of cred's token and installation, after GitHub
@@ -174,13 +174,13 @@ func (c *Client) findInstallation(ctx context.Context, s Scope) (int64, error) {
 	switch {
 	case c.config.App.Installation != 0:
 		return c.config.App.Installation, nil
-	case s.kind == enterprise:
+	case s.Kind == enterprise:
 		return c.findEnterprise(ctx, s)
 	}
 	var found gh.Installation
 	_, err := c.doAs(ctx, c.main, request{
 		doing: "finding the App's installation on " + s.String(), scope: s,
-		method: http.MethodGet, path: s.path() + "/installation", into: &found, priority: urgent,
+		method: http.MethodGet, path: restPath(s) + "/installation", into: &found, priority: urgent,
 		needs: "to be installed there",
 	})
 	return found.GetID(), err
@@ -200,7 +200,7 @@ func (c *Client) findEnterprise(ctx context.Context, s Scope) (id int64, err err
 	asApp := func(ctx context.Context, r request) (*gh.Response, error) { return c.doAs(ctx, c.main, r) }
 	err = list(ctx, asApp, r, func(p page) bool {
 		for _, in := range p {
-			if strings.EqualFold(in.Account.Slug, s.owner) {
+			if strings.EqualFold(in.Account.Slug, s.Owner) {
 				id = in.ID
 			}
 		}
@@ -208,7 +208,7 @@ func (c *Client) findEnterprise(ctx context.Context, s Scope) (id int64, err err
 	})
 	if err == nil && id == 0 {
 		e := &Error{Doing: r.doing, Kind: ErrNotFound}
-		e.hint = hint(e, r)
+		e.Advice = hint(e, r)
 		return 0, e
 	}
 	return id, err

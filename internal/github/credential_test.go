@@ -90,7 +90,7 @@ func TestAppAsksOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 50 {
 		wg.Go(func() {
-			if _, err := c.GenerateJIT(t.Context(), scope(t, "acme/web"), jitRequest(i)); err != nil {
+			if _, err := c.Register(t.Context(), scope(t, "acme/web"), jitRequest(i)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -118,7 +118,7 @@ func TestAppWithInstallationGiven(t *testing.T) {
 		jitRoute: bearing(t, "ghs_9", registered),
 	})
 	c := s.client(t, asApp, func(c *github.Config) { c.App.Installation = 9 })
-	if _, err := c.GenerateJIT(t.Context(), scope(t, "acme/web"), jitRequest(1)); err != nil {
+	if _, err := c.Register(t.Context(), scope(t, "acme/web"), jitRequest(1)); err != nil {
 		t.Error(err)
 	}
 }
@@ -136,10 +136,10 @@ func TestAppOfEnterprise(t *testing.T) {
 		"POST /enterprises/E149/actions/runners/generate-jitconfig": bearing(t, "ghs_e", registered),
 	})
 	c := s.client(t, asApp)
-	if _, err := c.GenerateJIT(t.Context(), scope(t, "enterprises/E149"), jitRequest(1)); err != nil {
+	if _, err := c.Register(t.Context(), scope(t, "enterprises/E149"), jitRequest(1)); err != nil {
 		t.Error(err)
 	}
-	_, err := c.GenerateJIT(t.Context(), scope(t, "enterprises/none"), jitRequest(1))
+	_, err := c.Register(t.Context(), scope(t, "enterprises/none"), jitRequest(1))
 	if !errors.Is(err, github.ErrNotFound) {
 		t.Errorf("%v, want ErrNotFound", err)
 	}
@@ -163,7 +163,7 @@ func TestAppInstalledAnew(t *testing.T) {
 	})
 	c := s.client(t, asApp)
 	web := scope(t, "acme/web")
-	if _, err := c.GenerateJIT(t.Context(), web, jitRequest(1)); err != nil {
+	if _, err := c.Register(t.Context(), web, jitRequest(1)); err != nil {
 		t.Errorf("with a token that was revoked: %v", err)
 	}
 	if _, err := c.Runners(t.Context(), web); err != nil {
@@ -187,7 +187,7 @@ func TestAppRemovedAndInstalledAnew(t *testing.T) {
 		"POST /app/installations/6/access_tokens": token("six"),
 		jitRoute: bearing(t, "six", registered),
 	})
-	if _, err := s.client(t, asApp).GenerateJIT(t.Context(), scope(t, "acme/web"), jitRequest(1)); err != nil {
+	if _, err := s.client(t, asApp).Register(t.Context(), scope(t, "acme/web"), jitRequest(1)); err != nil {
 		t.Error(err)
 	}
 }
@@ -216,7 +216,7 @@ func TestAppCannotAct(t *testing.T) {
 			}
 			s := serve(t, routes)
 			c := s.client(t, asApp)
-			_, err := c.GenerateJIT(t.Context(), scope(t, "acme/web"), jitRequest(1))
+			_, err := c.Register(t.Context(), scope(t, "acme/web"), jitRequest(1))
 			if !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.doing) {
 				t.Errorf("%v, want %v while %s", err, tt.want, tt.doing)
 			}
@@ -244,7 +244,7 @@ func TestTokenLimitIsTheInstallations(t *testing.T) {
 	})
 	c := s.client(t, asApp)
 	for range 2 {
-		_, err := c.GenerateJIT(t.Context(), scope(t, "acme/web"), jitRequest(1))
+		_, err := c.Register(t.Context(), scope(t, "acme/web"), jitRequest(1))
 		until(t, err)
 	}
 	if calls := s.seen(); len(calls) != 2 {

@@ -2,29 +2,21 @@ package github
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
 	gh "github.com/google/go-github/v88/github"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 )
-
-// A Delivery is one that failed: no attempt of it was answered with 2xx.
-type Delivery struct {
-	ID       int64  // of the latest attempt, for [Client.Redeliver]
-	GUID     string // X-GitHub-Delivery, the same for each attempt
-	Event    string // such as workflow_job
-	Action   string // such as queued; "" for events without
-	At       time.Time
-	Code     int    // status of the latest attempt's answer; 0 without one
-	Status   string // GitHub's words for it, such as "timed out"
-	Attempts int    // so many were made, as far as was asked for
-}
 
 // FailedDeliveries returns the deliveries of webhook hook of s since then that
 // failed, newest first; for an App hook is not used. GitHub keeps deliveries for
 // three days and never sends one again by itself. since is by this machine's clock, which GitHub's last answer
 // is held against: one that is ahead by hours would else see no delivery as late enough.
+//
+// With [forge.ErrSpent], which [WithCalls] leads to, they are those of the pages that were read, the newest.
 //
 // All attempts are read, not only those that failed: one that was redelivered
 // with success is no failure any more.
@@ -41,10 +33,10 @@ func (c *Client) FailedDeliveries(ctx context.Context, s Scope, hook int64, sinc
 		attempts = append(attempts, page...)
 		return len(page) > 0 && !page[len(page)-1].GetDeliveredAt().Before(since)
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, forge.ErrSpent) {
 		return nil, err
 	}
-	return failed(attempts, since), nil
+	return failed(attempts, since), err
 }
 
 // failed picks from attempts, newest first, those whose delivery has no success.
@@ -97,7 +89,7 @@ func (c *Client) Redeliver(ctx context.Context, s Scope, hook, id int64) error {
 
 // deliveries returns the path of those of webhook hook.
 func deliveries(s Scope, hook int64) (string, error) {
-	if s.kind == app {
+	if s.Kind == app {
 		return "app/hook/deliveries", nil
 	}
 	return hookPath(s, hook) + "/deliveries", needsHooks("deliveries of "+s.String(), s)

@@ -7,6 +7,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 )
 
 const dispatchPermission = `repository permission "Actions" (read and write); for a token, scope repo`
@@ -15,7 +18,7 @@ const dispatchPermission = `repository permission "Actions" (read and write); fo
 // branch, with inputs. Its run is there some seconds later.
 // https://docs.github.com/en/rest/actions/workflows#create-a-workflow-dispatch-event
 func (c *Client) Dispatch(ctx context.Context, repository, file string, inputs map[string]string) error {
-	s, err := parseRepository(repository)
+	s, err := forge.ParseRepository(repository)
 	if err != nil {
 		return err
 	}
@@ -23,14 +26,14 @@ func (c *Client) Dispatch(ctx context.Context, repository, file string, inputs m
 		DefaultBranch string `json:"default_branch"`
 	}
 	if _, err := c.do(ctx, request{
-		doing: "reading about " + s.String(), scope: s, method: http.MethodGet, path: s.path(), into: &about,
+		doing: "reading about " + s.String(), scope: s, method: http.MethodGet, path: restPath(s), into: &about,
 		priority: housekeeping, needs: dispatchPermission,
 	}); err != nil {
 		return err
 	}
 	_, err = c.do(ctx, request{
 		doing: fmt.Sprintf("starting workflow %s of %s", file, s), scope: s,
-		method: http.MethodPost, path: s.path() + "/actions/workflows/" + url.PathEscape(file) + "/dispatches",
+		method: http.MethodPost, path: restPath(s) + "/actions/workflows/" + url.PathEscape(file) + "/dispatches",
 		body:     map[string]any{"ref": about.DefaultBranch, "inputs": inputs},
 		priority: housekeeping, needs: dispatchPermission,
 	})
@@ -42,10 +45,10 @@ const recentRuns = 20
 
 // JobFor returns the job of repository that asks for a runner with label, in one of its
 // newest runs that were dispatched; [ErrNotFound] when there is none (yet).
-func (c *Client) JobFor(ctx context.Context, repository, label string) (Job, error) {
-	s, err := parseRepository(repository)
+func (c *Client) JobFor(ctx context.Context, repository, label string) (event.WorkflowJob, error) {
+	s, err := forge.ParseRepository(repository)
 	if err != nil {
-		return Job{}, err
+		return event.WorkflowJob{}, err
 	}
 	doing := fmt.Sprintf("finding the job for label %q in %s", label, s)
 	var runs struct {
@@ -53,14 +56,14 @@ func (c *Client) JobFor(ctx context.Context, repository, label string) (Job, err
 	}
 	if _, err := c.do(ctx, request{
 		doing: doing, scope: s, method: http.MethodGet, into: &runs, priority: housekeeping, needs: jobPermission,
-		path: fmt.Sprintf("%s/actions/runs?event=workflow_dispatch&per_page=%d", s.path(), recentRuns),
+		path: fmt.Sprintf("%s/actions/runs?event=workflow_dispatch&per_page=%d", restPath(s), recentRuns),
 	}); err != nil {
-		return Job{}, err
+		return event.WorkflowJob{}, err
 	}
 	for _, run := range runs.Runs {
 		jobs, err := c.jobsOf(ctx, s, run)
 		if err != nil {
-			return Job{}, err
+			return event.WorkflowJob{}, err
 		}
 		for _, job := range jobs {
 			if slices.ContainsFunc(job.Labels, func(l string) bool { return strings.EqualFold(l, label) }) {
@@ -68,5 +71,5 @@ func (c *Client) JobFor(ctx context.Context, repository, label string) (Job, err
 			}
 		}
 	}
-	return Job{}, &Error{Doing: doing, Kind: ErrNotFound}
+	return event.WorkflowJob{}, &Error{Doing: doing, Kind: ErrNotFound}
 }

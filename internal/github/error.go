@@ -2,7 +2,6 @@ package github
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,75 +9,6 @@ import (
 	"strings"
 	"time"
 )
-
-// What can go wrong with a call, for errors.Is. A call that waits for GitHub to
-// be ready again is told by [RateLimited].
-var (
-	ErrUnauthorized  = errors.New("credential is not accepted")            // 401
-	ErrForbidden     = errors.New("credential may not do this")            // 403
-	ErrNotFound      = errors.New("not there, or not for this credential") // 404, 410, moved
-	ErrConflict      = errors.New("name is taken")                         // 409
-	ErrUnprocessable = errors.New("request is not accepted")               // 400, 422 and other 4xx
-	ErrBusy          = errors.New("runner has a job")                      // 422 when a runner is removed
-	ErrUnavailable   = errors.New("GitHub is not available")               // 5xx, network, timeout
-	ErrByHand        = errors.New("GitHub has no call for this")           // see [Client.ByHand]
-
-	// ErrNoWebhook is an ErrNotFound that GitHub did not say: it told of its webhooks, and
-	// the one that is looked for is not among them.
-	ErrNoWebhook = fmt.Errorf("no such webhook: %w", ErrNotFound)
-
-	// ErrLost comes with ErrUnavailable, or with the context's error, when the
-	// request may have had its effect: it was sent and no answer, or a 5xx, came back.
-	ErrLost = errors.New("answer was lost")
-)
-
-// RateLimited says that GitHub takes no calls of this credential before Until;
-// so does the client itself in the meantime. Find it with errors.As.
-// https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
-type RateLimited struct {
-	Until time.Time
-}
-
-func (e *RateLimited) Error() string {
-	return "rate limit: no calls before " + e.Until.UTC().Format(time.RFC3339)
-}
-
-// An Error is a call that failed. It unwraps to one of the sentinels, to a
-// [*RateLimited], or to the error of the caller's context.
-type Error struct {
-	Doing   string // what the call was for, such as `registering runner "r1" at acme/web`
-	Status  int    // of the answer; 0 without one
-	Message string // GitHub's own words, or those of the network; at most 300 bytes
-	Request string // GitHub's X-GitHub-Request-Id, for its support
-	Lost    bool   // as ErrLost
-	Kind    error
-
-	hint string
-}
-
-func (e *Error) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %v", e.Doing, e.Kind)
-	if e.Status != 0 {
-		fmt.Fprintf(&b, " (%d)", e.Status)
-	}
-	if e.Message != "" {
-		fmt.Fprintf(&b, ": %s", e.Message)
-	}
-	if e.Lost {
-		fmt.Fprintf(&b, "; it may have had its effect")
-	}
-	return b.String()
-}
-
-// Hint is the next thing to do for a person, or "".
-func (e *Error) Hint() string { return e.hint }
-
-// Unwrap returns e.Kind.
-func (e *Error) Unwrap() error { return e.Kind }
-
-// Is makes errors.Is(err, ErrLost) answer.
-func (e *Error) Is(target error) bool { return target == ErrLost && e.Lost }
 
 // maxMessage is how much of GitHub's words an error keeps, in bytes.
 const maxMessage = 300
@@ -92,7 +22,7 @@ func answerError(r request, res *http.Response, now time.Time) *Error {
 		e.Kind = kind
 	}
 	e.Lost = res.StatusCode >= 500 && r.method != http.MethodGet
-	e.hint = hint(e, r)
+	e.Advice = hint(e, r)
 	return e
 }
 

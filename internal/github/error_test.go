@@ -54,7 +54,7 @@ func TestRegisteringFails(t *testing.T) {
 			c := s.client(t, func(c *github.Config) { c.Timeout = 200 * time.Millisecond })
 			j := jitRequest(1)
 			j.Group = 7
-			_, err := c.GenerateJIT(t.Context(), scope(t, "acme/web"), j)
+			_, err := c.Register(t.Context(), scope(t, "acme/web"), j)
 			var e *github.Error
 			if !errors.Is(err, tt.want) || !errors.As(err, &e) {
 				t.Fatalf("%v, want %v", err, tt.want)
@@ -90,7 +90,7 @@ func TestRegisteringThatNeverArrives(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = c.GenerateJIT(t.Context(), scope(t, "acme/web"), jitRequest(1))
+	_, err = c.Register(t.Context(), scope(t, "acme/web"), jitRequest(1))
 	if !errors.Is(err, github.ErrUnavailable) || errors.Is(err, github.ErrLost) || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("%v, want ErrUnavailable, not lost, with what the network said", err)
 	}
@@ -147,7 +147,7 @@ func TestAnswersAreBounded(t *testing.T) {
 	s := serve(t, map[string]http.HandlerFunc{jitRoute: func(w http.ResponseWriter, r *http.Request) {
 		reply(w, 201, map[string]any{"runner": runnerDoc(1, "r1"), "encoded_jit_config": strings.Repeat("A", 17<<20)})
 	}})
-	_, err := s.client(t).GenerateJIT(t.Context(), scope(t, "acme/web"), jitRequest(1))
+	_, err := s.client(t).Register(t.Context(), scope(t, "acme/web"), jitRequest(1))
 	if !errors.Is(err, github.ErrLost) || !strings.Contains(err.Error(), "too large") {
 		t.Errorf("%v, want ErrLost and that it was too large", err)
 	}
@@ -177,7 +177,7 @@ func TestRedirects(t *testing.T) {
 		t.Errorf("%v, want ErrNotFound", err)
 	}
 	before := len(s.seen())
-	if _, err := c.GenerateJIT(t.Context(), scope(t, "acme/old"), jitRequest(1)); !errors.Is(err, github.ErrNotFound) {
+	if _, err := c.Register(t.Context(), scope(t, "acme/old"), jitRequest(1)); !errors.Is(err, github.ErrNotFound) {
 		t.Errorf("%v, want ErrNotFound", err)
 	}
 	if calls := s.seen()[before:]; len(calls) != 1 {
@@ -205,7 +205,7 @@ func TestNothingSecretIsTold(t *testing.T) {
 	say(c.Runners(t.Context(), scope(t, "acme")))
 	say(c.InstallWebhook(t.Context(), scope(t, "acme/web"), github.HookConfig{URL: "https://m.example/webhook", Secret: secret.New("hook-secret"), Events: []string{"workflow_job"}}))
 	for range 4 {
-		say(c.GenerateJIT(t.Context(), scope(t, "acme/web"), jitRequest(1)))
+		say(c.Register(t.Context(), scope(t, "acme/web"), jitRequest(1)))
 	}
 	for _, leak := range []string{testToken, "hook-secret", "c2VjcmV0LWppdA"} {
 		if strings.Contains(log.String(), leak) {

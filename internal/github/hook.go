@@ -7,29 +7,7 @@ import (
 	"slices"
 
 	gh "github.com/google/go-github/v88/github"
-
-	"github.com/mayfly-ci/mayfly/internal/secret"
 )
-
-// A HookConfig is what a webhook should be. Deliveries are JSON, and the
-// certificate of URL is checked.
-type HookConfig struct {
-	URL    string
-	Secret secret.Secret
-	Events []string // such as workflow_job
-}
-
-// A Hook is a webhook as GitHub has it.
-type Hook struct {
-	ID     int64 // 0 for an App's
-	URL    string
-	Events []string
-	Active bool
-
-	// Missing lists events that were asked for and that an App does not get:
-	// GitHub has no call for that, they are ticked on the App's settings page.
-	Missing []string
-}
 
 // InstallWebhook makes the webhook of s as h says: it changes the one with the
 // same URL, or makes one. An App has one webhook, which is changed. For an
@@ -40,7 +18,7 @@ func (c *Client) InstallWebhook(ctx context.Context, s Scope, h HookConfig) (Hoo
 	if h.URL == "" || len(h.Events) == 0 || h.Secret.IsZero() {
 		return Hook{}, fmt.Errorf("%s: want an address, a secret and at least one event", doing)
 	}
-	if s.kind == app {
+	if s.Kind == app {
 		return c.installAppWebhook(ctx, doing, h)
 	}
 	old, found, err := c.findWebhook(ctx, s, h.URL)
@@ -51,7 +29,7 @@ func (c *Client) InstallWebhook(ctx context.Context, s Scope, h HookConfig) (Hoo
 	method, path := http.MethodPatch, hookPath(s, old.ID)
 	if !found {
 		body["name"] = "web"
-		method, path = http.MethodPost, s.path()+"/hooks"
+		method, path = http.MethodPost, restPath(s)+"/hooks"
 	}
 	var answer gh.Hook
 	_, err = c.do(ctx, hookRequest(doing, s, method, path, body, &answer))
@@ -93,13 +71,13 @@ func (c *Client) RemoveWebhook(ctx context.Context, s Scope, id int64) error {
 // findWebhook reads all webhooks of s.
 func (c *Client) findWebhook(ctx context.Context, s Scope, url string) (h Hook, found bool, err error) {
 	doing := "listing the webhooks of " + s.String()
-	if s.kind == app {
+	if s.Kind == app {
 		return c.appWebhook(ctx, doing, url)
 	}
 	if err := needsHooks(doing, s); err != nil {
 		return Hook{}, false, err
 	}
-	r := hookRequest(doing, s, http.MethodGet, s.path()+"/hooks", nil, nil)
+	r := hookRequest(doing, s, http.MethodGet, restPath(s)+"/hooks", nil, nil)
 	err = list(ctx, c.do, r, func(page []*gh.Hook) bool {
 		for _, one := range page {
 			if one.GetConfig().GetURL() == url {
@@ -143,11 +121,11 @@ func (c *Client) appWebhook(ctx context.Context, doing, url string) (h Hook, fou
 func hookRequest(doing string, s Scope, method, path string, body, into any) request {
 	return request{
 		doing: doing, scope: s, method: method, path: path, body: body, into: into,
-		priority: housekeeping, needs: s.hookPermission(),
+		priority: housekeeping, needs: hookPermission(s),
 	}
 }
 
-func hookPath(s Scope, id int64) string { return fmt.Sprintf("%s/hooks/%d", s.path(), id) }
+func hookPath(s Scope, id int64) string { return fmt.Sprintf("%s/hooks/%d", restPath(s), id) }
 
 // hookBody reveals the secret, to GitHub only.
 func hookBody(h HookConfig) map[string]string {
@@ -160,29 +138,18 @@ func newHook(h *gh.Hook) Hook {
 
 // needsHooks refuses what GitHub has no calls for.
 func needsHooks(doing string, s Scope) error {
-	if s.kind == repository || s.kind == organization {
+	if s.Kind == repository || s.Kind == organization {
 		return nil
 	}
-	return &Error{Doing: doing, Kind: ErrByHand, hint: "do it on the settings page, " + s.settings()}
+	return &Error{Doing: doing, Kind: ErrByHand, Advice: "do it on the settings page, " + settingsPage(s)}
 }
 
 // settings says where on GitHub a person finds the webhooks of s.
-func (s Scope) settings() string {
-	if s.kind == enterprise {
+func settingsPage(s Scope) string {
+	if s.Kind == enterprise {
 		return "/" + s.String() + "/settings/hooks"
 	}
 	return "/settings/apps"
-}
-
-// Manual is a webhook for a person to enter, field by field as on GitHub's page.
-type Manual struct {
-	Page        string // address of the page
-	PayloadURL  string
-	ContentType string
-	Secret      secret.Secret // hides itself: whoever prints it decides where
-	SSL         string
-	Events      []string // "Let me select individual events", by their API names
-	Active      bool
 }
 
 // ByHand returns what to enter for h where GitHub has no call for it: an
@@ -190,7 +157,7 @@ type Manual struct {
 // https://docs.github.com/en/enterprise-cloud@latest/webhooks/using-webhooks/creating-webhooks#creating-webhooks-for-a-github-enterprise
 func (c *Client) ByHand(s Scope, h HookConfig) Manual {
 	return Manual{
-		Page: c.at.web + s.settings(), PayloadURL: h.URL, ContentType: "application/json", Secret: h.Secret,
+		Page: c.at.web + settingsPage(s), PayloadURL: h.URL, ContentType: "application/json", Secret: h.Secret,
 		SSL: "Enable SSL verification", Events: h.Events, Active: true,
 	}
 }

@@ -10,32 +10,25 @@ import (
 	"strings"
 
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 )
 
-// A Job is a workflow job as the API tells of it now. Payload says the same as a
-// workflow_job delivery would, to be put on the bus in its place: GitHub's job
-// untouched, with action, repository and what else is known around it.
-type Job struct {
-	event.WorkflowJob // as event.ParseWorkflowJob reads Payload
-	Payload           json.RawMessage
-}
-
 // Job returns the job id of repository, an owner/name. Its Organization is not
-// known and empty.
+// known and empty. Another attempt is another id at GitHub: that is not looked at.
 // https://docs.github.com/en/rest/actions/workflow-jobs#get-a-job-for-a-workflow-run
-func (c *Client) Job(ctx context.Context, repository string, id int64) (Job, error) {
-	s, err := parseRepository(repository)
+func (c *Client) Job(ctx context.Context, repository string, id int64, _ int) (event.WorkflowJob, error) {
+	s, err := forge.ParseRepository(repository)
 	if err != nil {
-		return Job{}, err
+		return event.WorkflowJob{}, err
 	}
 	var raw json.RawMessage
 	_, err = c.do(ctx, request{
 		doing: fmt.Sprintf("reading job %d of %s", id, s), scope: s,
-		method: http.MethodGet, path: s.path() + "/actions/jobs/" + strconv.FormatInt(id, 10),
+		method: http.MethodGet, path: restPath(s) + "/actions/jobs/" + strconv.FormatInt(id, 10),
 		into: &raw, priority: housekeeping, needs: jobPermission,
 	})
 	if err != nil {
-		return Job{}, err
+		return event.WorkflowJob{}, err
 	}
 	return c.newJob(ctx, s, "", raw)
 }
@@ -50,12 +43,12 @@ var unfinished = []string{"queued", "in_progress", "waiting", "pending", "reques
 // QueuedJobs returns the jobs of repository that wait for a runner now: those that are queued, in
 // any run that is not completed. It costs five calls and one or more for each such run. With an error it returns
 // those that were found before.
-func (c *Client) QueuedJobs(ctx context.Context, repository string) ([]Job, error) {
-	s, err := parseRepository(repository)
+func (c *Client) QueuedJobs(ctx context.Context, repository string) ([]event.WorkflowJob, error) {
+	s, err := forge.ParseRepository(repository)
 	if err != nil {
 		return nil, err
 	}
-	var all []Job
+	var all []event.WorkflowJob
 	seen := map[int64]bool{} // a run that starts meanwhile is in two lists
 	for _, status := range unfinished {
 		runs, err := c.runs(ctx, s, "status="+status, maxPages)
@@ -73,12 +66,12 @@ func (c *Client) QueuedJobs(ctx context.Context, repository string) ([]Job, erro
 // LatelyQueuedJobs is QueuedJobs for the newest hundred runs, and for queued runs of any age: a re-run keeps the
 // place of its first attempt in the list. It costs two calls where no run is unfinished. With an error it returns
 // those that were found before.
-func (c *Client) LatelyQueuedJobs(ctx context.Context, repository string) ([]Job, error) {
-	s, err := parseRepository(repository)
+func (c *Client) LatelyQueuedJobs(ctx context.Context, repository string) ([]event.WorkflowJob, error) {
+	s, err := forge.ParseRepository(repository)
 	if err != nil {
 		return nil, err
 	}
-	var all []Job
+	var all []event.WorkflowJob
 	seen := map[int64]bool{}
 	for _, query := range []string{"exclude_pull_requests=true", "status=queued"} {
 		runs, err := c.runs(ctx, s, query, 1)
@@ -94,7 +87,7 @@ func (c *Client) LatelyQueuedJobs(ctx context.Context, repository string) ([]Job
 }
 
 // queuedIn returns the queued jobs of those of runs that are not completed, nor seen before.
-func (c *Client) queuedIn(ctx context.Context, s Scope, runs []workflowRun, seen map[int64]bool) (all []Job, err error) {
+func (c *Client) queuedIn(ctx context.Context, s Scope, runs []workflowRun, seen map[int64]bool) (all []event.WorkflowJob, err error) {
 	for _, run := range runs {
 		if seen[run.ID] || run.Status == "completed" {
 			continue
@@ -137,7 +130,7 @@ func (r workflowRun) organization() string {
 func (c *Client) runs(ctx context.Context, s Scope, query string, pages int) (all []workflowRun, err error) {
 	r := request{
 		doing: fmt.Sprintf("listing the runs of %s with %s", s, query), scope: s,
-		method: http.MethodGet, path: s.path() + "/actions/runs?" + query,
+		method: http.MethodGet, path: restPath(s) + "/actions/runs?" + query,
 		priority: housekeeping, needs: jobPermission,
 	}
 	type page struct {
@@ -153,10 +146,10 @@ func (c *Client) runs(ctx context.Context, s Scope, query string, pages int) (al
 
 // jobsOf reads the latest attempt of run.
 // https://docs.github.com/en/rest/actions/workflow-jobs#list-jobs-for-a-workflow-run
-func (c *Client) jobsOf(ctx context.Context, s Scope, run workflowRun) ([]Job, error) {
+func (c *Client) jobsOf(ctx context.Context, s Scope, run workflowRun) ([]event.WorkflowJob, error) {
 	r := request{
 		doing: fmt.Sprintf("listing the jobs of run %d of %s", run.ID, s), scope: s,
-		method: http.MethodGet, path: fmt.Sprintf("%s/actions/runs/%d/jobs", s.path(), run.ID),
+		method: http.MethodGet, path: fmt.Sprintf("%s/actions/runs/%d/jobs", restPath(s), run.ID),
 		priority: housekeeping, needs: jobPermission,
 	}
 	var raws []json.RawMessage
@@ -168,7 +161,7 @@ func (c *Client) jobsOf(ctx context.Context, s Scope, run workflowRun) ([]Job, e
 	if err != nil {
 		return nil, err
 	}
-	var jobs []Job
+	var jobs []event.WorkflowJob
 	for _, raw := range raws {
 		job, err := c.newJob(ctx, s, run.organization(), raw)
 		if err != nil {
@@ -180,13 +173,13 @@ func (c *Client) jobsOf(ctx context.Context, s Scope, run workflowRun) ([]Job, e
 }
 
 // newJob puts around raw, the API's job, what a delivery has around it.
-func (c *Client) newJob(ctx context.Context, s Scope, organization string, raw json.RawMessage) (Job, error) {
+func (c *Client) newJob(ctx context.Context, s Scope, organization string, raw json.RawMessage) (event.WorkflowJob, error) {
 	var job struct {
 		Status string
 		RunURL string `json:"run_url"`
 	}
 	if err := json.Unmarshal(raw, &job); err != nil {
-		return Job{}, fmt.Errorf("job of %s: %w", s, err)
+		return event.WorkflowJob{}, fmt.Errorf("job of %s: %w", s, err)
 	}
 	payload := map[string]any{
 		"action": actionOf(job.Status), "workflow_job": raw, "repository": map[string]string{"full_name": cmp.Or(repositoryIn(job.RunURL), s.String())},
@@ -196,17 +189,16 @@ func (c *Client) newJob(ctx context.Context, s Scope, organization string, raw j
 	}
 	cred, err := c.acting(ctx, s)
 	if err != nil {
-		return Job{}, err
+		return event.WorkflowJob{}, err
 	}
 	if id := cred.id(); id != 0 {
 		payload["installation"] = map[string]int64{"id": id}
 	}
 	data, err := json.Marshal(payload)
 	if err != nil {
-		return Job{}, fmt.Errorf("job of %s: %w", s, err)
+		return event.WorkflowJob{}, fmt.Errorf("job of %s: %w", s, err)
 	}
-	parsed, err := event.ParseWorkflowJob(data)
-	return Job{parsed, data}, err
+	return event.ParseWorkflowJob(data)
 }
 
 // actionOf is the action of the delivery that told of status. No runner may take a job of
@@ -222,12 +214,4 @@ func repositoryIn(runURL string) string {
 		return ""
 	}
 	return parts[0] + "/" + parts[1]
-}
-
-func parseRepository(s string) (Scope, error) {
-	scope, err := ParseScope(s)
-	if err != nil || !strings.Contains(s, "/") || scope.kind != repository {
-		return Scope{}, fmt.Errorf("repository %q: want owner/name, such as acme/web", s)
-	}
-	return scope, nil
 }

@@ -13,12 +13,6 @@ import (
 	gh "github.com/google/go-github/v88/github"
 )
 
-// A Repository is one as lists tell of it.
-type Repository struct {
-	Name         string // owner/name
-	Organization string // login of its owner; "" of a user
-}
-
 // Repositories returns some of the repositories at a place that has a webhook, such as an organization or the App: those that were
 // pushed to last, a hundred at most, and a hundred of the others, of which each has its turn as turn goes up by one.
 // Archived ones are left out: nothing runs there. The cost is two calls, and for an App
@@ -30,12 +24,12 @@ type Repository struct {
 func (c *Client) Repositories(ctx context.Context, at Scope, turn int) ([]Repository, error) {
 	const lately = "/repos?sort=pushed&direction=desc"
 	switch {
-	case at.kind == nowhere:
+	case at.Kind == nowhere:
 		return nil, nil
-	case at.kind == repository:
+	case at.Kind == repository:
 		return []Repository{{Name: at.String()}}, nil
-	case at.kind == organization:
-		return c.some(ctx, c.do, at, at.path()+lately, 1, turn)
+	case at.Kind == organization:
+		return c.some(ctx, c.do, at, restPath(at)+lately, 1, turn)
 	case c.key == nil: // GitHub has no list of an enterprise's repositories: it is those that the token may see
 		return c.some(ctx, c.do, at, "user"+lately, 1, turn)
 	}
@@ -70,7 +64,7 @@ func (c *Client) ofInstallations(ctx context.Context, turn int) (all []Repositor
 		if one := c.config.App.Installation; in.Account.Login == "" || in.Suspended != "" || one != 0 && one != in.ID {
 			continue
 		}
-		owner := Scope{kind: organization, owner: in.Account.Login}
+		owner := Scope{Kind: organization, Owner: in.Account.Login}
 		cred, err := c.actingAs(ctx, owner, in.ID)
 		if err != nil {
 			return all, errors.Join(faults, err)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/mayfly-ci/mayfly/internal/forge"
 	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/github/openapi"
 )
@@ -103,8 +104,8 @@ func TestCallsAreBounded(t *testing.T) {
 	s := serve(t, map[string]http.HandlerFunc{"GET /orgs/acme/repos": func(w http.ResponseWriter, r *http.Request) {
 		paged(func() []any { return repoDocs("acme", "Organization", 250) }, "", nil)(w, r)
 	}})
-	list, err := s.client(t).Repositories(github.WithCalls(t.Context(), 1), scope(t, "acme"), 0)
-	if !errors.Is(err, github.ErrSpent) || len(list) != 99 || len(s.seen()) != 1 {
+	list, err := s.client(t).Repositories(forge.WithCalls(t.Context(), 1), scope(t, "acme"), 0)
+	if !errors.Is(err, forge.ErrSpent) || len(list) != 99 || len(s.seen()) != 1 {
 		t.Errorf("%d repositories after %d calls, %v: want the first page, and ErrSpent", len(list), len(s.seen()), err)
 	}
 }

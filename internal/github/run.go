@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+
+	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 )
 
 // A Run is one run of a workflow.
@@ -19,7 +22,7 @@ type Run struct {
 // RunsOf returns the runs of repository for a commit, the newest first.
 // https://docs.github.com/en/rest/actions/workflow-runs#list-workflow-runs-for-a-repository
 func (c *Client) RunsOf(ctx context.Context, repository, sha string) ([]Run, error) {
-	s, err := parseRepository(repository)
+	s, err := forge.ParseRepository(repository)
 	if err != nil {
 		return nil, err
 	}
@@ -36,8 +39,8 @@ func (c *Client) RunsOf(ctx context.Context, repository, sha string) ([]Run, err
 
 // JobsOf returns the jobs of a run's latest attempt. Those that wait for others are not
 // there before GitHub has made them.
-func (c *Client) JobsOf(ctx context.Context, repository string, run int64) ([]Job, error) {
-	s, err := parseRepository(repository)
+func (c *Client) JobsOf(ctx context.Context, repository string, run int64) ([]event.WorkflowJob, error) {
+	s, err := forge.ParseRepository(repository)
 	if err != nil {
 		return nil, err
 	}
@@ -47,13 +50,13 @@ func (c *Client) JobsOf(ctx context.Context, repository string, run int64) ([]Jo
 // CancelRun cancels a run; nil when it is over or there is none.
 // https://docs.github.com/en/rest/actions/workflow-runs#cancel-a-workflow-run
 func (c *Client) CancelRun(ctx context.Context, repository string, run int64) error {
-	s, err := parseRepository(repository)
+	s, err := forge.ParseRepository(repository)
 	if err != nil {
 		return err
 	}
 	_, err = c.do(ctx, request{
 		doing: fmt.Sprintf("cancelling run %d of %s", run, s), scope: s,
-		method: http.MethodPost, path: fmt.Sprintf("%s/actions/runs/%d/cancel", s.path(), run),
+		method: http.MethodPost, path: fmt.Sprintf("%s/actions/runs/%d/cancel", restPath(s), run),
 		priority: housekeeping, needs: `repository permission "Actions" (read and write); for a token, scope repo`,
 		kinds: map[int]error{http.StatusConflict: errGone, http.StatusNotFound: errGone},
 	})
@@ -67,13 +70,13 @@ func (c *Client) CancelRun(ctx context.Context, repository string, run int64) er
 // which no credential goes. [ErrNotFound] as long as it is not there yet.
 // https://docs.github.com/en/rest/actions/workflow-jobs#download-job-logs-for-a-workflow-run
 func (c *Client) JobLog(ctx context.Context, repository string, id int64) (text string, err error) {
-	s, err := parseRepository(repository)
+	s, err := forge.ParseRepository(repository)
 	if err != nil {
 		return "", err
 	}
 	_, err = c.do(ctx, request{
 		doing: fmt.Sprintf("reading the log of job %d of %s", id, s), scope: s,
-		method: http.MethodGet, path: fmt.Sprintf("%s/actions/jobs/%d/logs", s.path(), id), into: &text, plain: true,
+		method: http.MethodGet, path: fmt.Sprintf("%s/actions/jobs/%d/logs", restPath(s), id), into: &text, plain: true,
 		priority: housekeeping, needs: jobPermission,
 	})
 	return text, err

@@ -16,29 +16,14 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
-// A JITRequest describes one runner to register.
-type JITRequest struct {
-	Name       string
-	Labels     []string // 1 to 100; the runner has exactly these, "self-hosted" is not added
-	Group      int64    // id of the runner group; 0 means 1, the default group
-	WorkFolder string   // "" means GitHub's own choice, _work
-}
-
-// A JIT is a runner that is registered and has not connected yet. Whoever has
-// Config is that runner, for one job.
-type JIT struct {
-	RunnerID int64
-	Config   secret.Secret // for ACTIONS_RUNNER_INPUT_JITCONFIG
-}
-
-// GenerateJIT registers a runner for one job, by one POST and nothing else. It
+// Register registers a runner for one job, by one POST and nothing else. It
 // goes before all other calls. Errors to expect besides the usual: ErrConflict,
 // when a runner of that name is there, also from an attempt of one's own whose
 // answer was lost ([Client.ForgetRunner] helps); ErrLost, when there may be one
 // now.
 // https://docs.github.com/en/rest/actions/self-hosted-runners#create-configuration-for-a-just-in-time-runner-for-a-repository
-func (c *Client) GenerateJIT(ctx context.Context, s Scope, j JITRequest) (JIT, error) {
-	path, err := s.runners()
+func (c *Client) Register(ctx context.Context, s Scope, j JITRequest) (JIT, error) {
+	path, err := runnersPath(s)
 	if err != nil {
 		return JIT{}, err
 	}
@@ -53,7 +38,7 @@ func (c *Client) GenerateJIT(ctx context.Context, s Scope, j JITRequest) (JIT, e
 	r := request{
 		doing: fmt.Sprintf("registering runner %q at %s", j.Name, s), scope: s,
 		method: http.MethodPost, path: path + "/generate-jitconfig", body: body, into: &answer,
-		priority: urgent, needs: s.runnerPermission(), group: body.RunnerGroupID,
+		priority: urgent, needs: runnerPermission(s), group: body.RunnerGroupID,
 	}
 	if _, err := c.do(ctx, r); err != nil {
 		return JIT{}, err
@@ -62,16 +47,6 @@ func (c *Client) GenerateJIT(ctx context.Context, s Scope, j JITRequest) (JIT, e
 		return JIT{}, &Error{Doing: r.doing, Kind: ErrUnavailable, Lost: true, Message: "answer without a runner or its configuration"}
 	}
 	return JIT{RunnerID: answer.Runner.GetID(), Config: secret.New(answer.GetEncodedJITConfig())}, nil
-}
-
-// A Runner is a registration that GitHub has.
-type Runner struct {
-	ID     int64
-	Name   string
-	OS     string
-	Online bool
-	Busy   bool
-	Labels []string
 }
 
 // Runners returns all runners of s. Runners come and go while pages are read, and
@@ -87,13 +62,13 @@ func (c *Client) Runners(ctx context.Context, s Scope) ([]Runner, error) {
 const maxReadings = 3
 
 func (c *Client) runners(ctx context.Context, s Scope, query url.Values, p priority) ([]Runner, error) {
-	path, err := s.runners()
+	path, err := runnersPath(s)
 	if err != nil {
 		return nil, err
 	}
 	r := request{
 		doing: "listing the runners of " + s.String(), scope: s,
-		method: http.MethodGet, path: path + "?" + query.Encode(), priority: p, needs: s.runnerPermission(),
+		method: http.MethodGet, path: path + "?" + query.Encode(), priority: p, needs: runnerPermission(s),
 	}
 	ever := map[int64]Runner{}
 	for range maxReadings {
@@ -168,13 +143,13 @@ func (c *Client) RemoveRunner(ctx context.Context, s Scope, id int64) error {
 }
 
 func (c *Client) removeRunner(ctx context.Context, s Scope, id int64, p priority) error {
-	path, err := s.runners()
+	path, err := runnersPath(s)
 	if err != nil {
 		return err
 	}
 	_, err = c.do(ctx, request{
 		doing: fmt.Sprintf("removing runner %d from %s", id, s), scope: s,
-		method: http.MethodDelete, path: fmt.Sprintf("%s/%d", path, id), priority: p, needs: s.runnerPermission(),
+		method: http.MethodDelete, path: fmt.Sprintf("%s/%d", path, id), priority: p, needs: runnerPermission(s),
 		kinds: map[int]error{http.StatusNotFound: errGone, http.StatusUnprocessableEntity: ErrBusy},
 	})
 	if errors.Is(err, errGone) {
@@ -188,7 +163,7 @@ func (c *Client) removeRunner(ctx context.Context, s Scope, id int64, p priority
 var errGone = errors.New("gone already")
 
 // ForgetRunner removes the registration called name; nil when there is none. It
-// is for the way out of ErrConflict, and as urgent as [Client.GenerateJIT].
+// is for the way out of ErrConflict, and as urgent as [Client.Register].
 func (c *Client) ForgetRunner(ctx context.Context, s Scope, name string) error {
 	r, found, err := c.runnerByName(ctx, s, name, urgent)
 	if err != nil || !found {
@@ -211,20 +186,20 @@ func (c *Client) RegistrationToken(ctx context.Context, s Scope) (Token, error) 
 }
 
 // RemoveToken returns a new token for config.sh remove, good for an hour. It is
-// of no use for runners of [Client.GenerateJIT].
+// of no use for runners of [Client.Register].
 func (c *Client) RemoveToken(ctx context.Context, s Scope) (Token, error) {
 	return c.token(ctx, s, "remove-token")
 }
 
 func (c *Client) token(ctx context.Context, s Scope, what string) (Token, error) {
-	path, err := s.runners()
+	path, err := runnersPath(s)
 	if err != nil {
 		return Token{}, err
 	}
 	var answer gh.RegistrationToken
 	_, err = c.do(ctx, request{
 		doing: "asking for a " + what + " of " + s.String(), scope: s,
-		method: http.MethodPost, path: path + "/" + what, into: &answer, priority: housekeeping, needs: s.runnerPermission(),
+		method: http.MethodPost, path: path + "/" + what, into: &answer, priority: housekeeping, needs: runnerPermission(s),
 	})
 	if err != nil {
 		return Token{}, err
@@ -237,7 +212,7 @@ func (c *Client) token(ctx context.Context, s Scope, what string) (Token, error)
 // date. [ErrNotFound] where GitHub does not tell, as on an Enterprise Server.
 // https://docs.github.com/en/rest/actions/self-hosted-runners#get-runner-version-end-of-life-schedule-for-a-repository
 func (c *Client) RunnerEnd(ctx context.Context, s Scope, version string) (time.Time, error) {
-	path, err := s.runners()
+	path, err := runnersPath(s)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -248,7 +223,7 @@ func (c *Client) RunnerEnd(ctx context.Context, s Scope, version string) (time.T
 	_, err = c.do(ctx, request{
 		doing: fmt.Sprintf("asking until when runner %s is taken at %s", version, s), scope: s,
 		method: http.MethodGet, path: path + "/deprecations/" + url.PathEscape(version), into: &answer,
-		priority: housekeeping, needs: s.runnerPermission(),
+		priority: housekeeping, needs: runnerPermission(s),
 	})
 	switch {
 	case err != nil:

@@ -17,7 +17,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github"
 )
 
-func TestGenerateJIT(t *testing.T) {
+func TestRegister(t *testing.T) {
 	var got map[string]any
 	answer := func(w http.ResponseWriter, r *http.Request) {
 		got = nil
@@ -31,7 +31,7 @@ func TestGenerateJIT(t *testing.T) {
 	})
 	c := s.client(t)
 	for _, where := range []string{"acme/web", "acme", "enterprises/acme"} {
-		jit, err := c.GenerateJIT(t.Context(), scope(t, where), github.JITRequest{Name: "r1", Labels: []string{"linux", "GPU"}})
+		jit, err := c.Register(t.Context(), scope(t, where), github.JITRequest{Name: "r1", Labels: []string{"linux", "GPU"}})
 		if err != nil || jit.RunnerID != 42 || jit.Config.Reveal() != "c2VjcmV0LWppdA==" {
 			t.Errorf("%s: %v, %v", where, jit, err)
 		}
@@ -40,7 +40,7 @@ func TestGenerateJIT(t *testing.T) {
 			t.Errorf("%s: request (-want +got):\n%s", where, diff)
 		}
 	}
-	if _, err := c.GenerateJIT(t.Context(), scope(t, "acme/web"), github.JITRequest{Name: "r1", Labels: []string{"a"}, Group: 7, WorkFolder: "w"}); err != nil {
+	if _, err := c.Register(t.Context(), scope(t, "acme/web"), github.JITRequest{Name: "r1", Labels: []string{"a"}, Group: 7, WorkFolder: "w"}); err != nil {
 		t.Error(err)
 	}
 	if want := (map[string]any{"name": "r1", "runner_group_id": 7.0, "labels": []any{"a"}, "work_folder": "w"}); !cmp.Equal(want, got) {
@@ -51,17 +51,17 @@ func TestGenerateJIT(t *testing.T) {
 	}
 }
 
-// TestGenerateJITMakesNoSense is about what is refused without asking GitHub.
-func TestGenerateJITMakesNoSense(t *testing.T) {
+// TestRegisterMakesNoSense is about what is refused without asking GitHub.
+func TestRegisterMakesNoSense(t *testing.T) {
 	c := serve(t, nil).client(t)
 	web := scope(t, "acme/web")
 	for _, j := range []github.JITRequest{{}, {Name: "r1"}, {Labels: []string{"a"}}, {Name: "r1", Labels: make([]string, 101)}} {
-		if _, err := c.GenerateJIT(t.Context(), web, j); err == nil {
+		if _, err := c.Register(t.Context(), web, j); err == nil {
 			t.Errorf("%+v: want an error", j)
 		}
 	}
 	for _, where := range []github.Scope{{}, github.AppScope()} {
-		if _, err := c.GenerateJIT(t.Context(), where, jitRequest(1)); err == nil {
+		if _, err := c.Register(t.Context(), where, jitRequest(1)); err == nil {
 			t.Errorf("%s: want an error", where)
 		}
 	}

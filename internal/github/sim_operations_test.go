@@ -110,7 +110,7 @@ func newOperations(t *testing.T) *operations {
 	}
 	w := &operations{sim: sim, names: map[string]map[string]string{}}
 	for first, where := range map[string]string{"repos": "acme/web", "orgs": "acme", "enterprises": "enterprises/corp"} {
-		jit, err := c.GenerateJIT(ctx, scope(t, where), jitRequest(0))
+		jit, err := c.Register(ctx, scope(t, where), jitRequest(0))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,7 +136,7 @@ func newOperations(t *testing.T) *operations {
 	w.names["app-manifests"] = map[string]string{"code": "the-code"}
 	w.names["users"] = map[string]string{"username": "acme"}
 	app := sim.client(t, asApp)
-	job, err := app.Job(ctx, "acme/web", sim.Jobs()[0].ID)
+	job, err := app.Job(ctx, "acme/web", sim.Jobs()[0].ID, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,11 +64,11 @@ func TestRunnersAgainstSim(t *testing.T) {
 	} {
 		t.Run(tt.as+" at "+tt.where, func(t *testing.T) {
 			c, where, ctx := clients[tt.as], scope(t, tt.where), t.Context()
-			jit, err := c.GenerateJIT(ctx, where, jitRequest(1))
+			jit, err := c.Register(ctx, where, jitRequest(1))
 			if err != nil || jit.Config.IsZero() {
 				t.Fatal(jit, err)
 			}
-			if _, err := c.GenerateJIT(ctx, where, jitRequest(1)); !errors.Is(err, github.ErrConflict) {
+			if _, err := c.Register(ctx, where, jitRequest(1)); !errors.Is(err, github.ErrConflict) {
 				t.Errorf("the name a second time: %v, want ErrConflict", err)
 			}
 			found, err := c.RunnerByName(ctx, where, "r1")
@@ -102,7 +102,7 @@ func TestManyRunnersAgainstSim(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 250 {
 		wg.Go(func() {
-			if _, err := c.GenerateJIT(t.Context(), web, jitRequest(i)); err != nil {
+			if _, err := c.Register(t.Context(), web, jitRequest(i)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -121,16 +121,16 @@ func TestLostRegistrationAgainstSim(t *testing.T) {
 	if _, err := sim.Faults().Add(fault.Rule{Path: "/repos/*/*/actions/runners/generate-jitconfig", Cut: true, Count: 1}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.GenerateJIT(ctx, web, jitRequest(1)); !errors.Is(err, github.ErrLost) {
+	if _, err := c.Register(ctx, web, jitRequest(1)); !errors.Is(err, github.ErrLost) {
 		t.Errorf("%v, want ErrLost", err)
 	}
-	if _, err := c.GenerateJIT(ctx, web, jitRequest(1)); !errors.Is(err, github.ErrConflict) {
+	if _, err := c.Register(ctx, web, jitRequest(1)); !errors.Is(err, github.ErrConflict) {
 		t.Errorf("%v, want ErrConflict", err)
 	}
 	if err := c.ForgetRunner(ctx, web, "r1"); err != nil {
 		t.Error(err)
 	}
-	if _, err := c.GenerateJIT(ctx, web, jitRequest(1)); err != nil {
+	if _, err := c.Register(ctx, web, jitRequest(1)); err != nil {
 		t.Error(err)
 	}
 	if left := sim.Runners(); len(left) != 1 {
@@ -154,7 +154,7 @@ func TestFaultsAgainstSim(t *testing.T) {
 		if _, err := sim.Faults().Add(tt.rule); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := sim.client(t).GenerateJIT(t.Context(), scope(t, "acme/web"), jitRequest(1)); !errors.Is(err, tt.want) {
+		if _, err := sim.client(t).Register(t.Context(), scope(t, "acme/web"), jitRequest(1)); !errors.Is(err, tt.want) {
 			t.Errorf("%d: %v, want %v", tt.rule.Status, err, tt.want)
 		}
 	}
@@ -162,7 +162,7 @@ func TestFaultsAgainstSim(t *testing.T) {
 	if _, err := sim.Faults().Add(fault.Rule{Path: "/repos/*/*/actions/runners/generate-jitconfig", Status: 429, RetryAfter: 30}); err != nil {
 		t.Fatal(err)
 	}
-	_, err := sim.client(t).GenerateJIT(t.Context(), scope(t, "acme/web"), jitRequest(1))
+	_, err := sim.client(t).Register(t.Context(), scope(t, "acme/web"), jitRequest(1))
 	if wait := time.Until(until(t, err)); wait < 25*time.Second || wait > 35*time.Second {
 		t.Errorf("to wait for %v, want 30 s", wait)
 	}
@@ -197,14 +197,14 @@ func TestJobsAgainstSim(t *testing.T) {
 	one := queued[0]
 	if one.Action != event.ActionQueued || strings.Join(one.Labels, ",") != "linux,gpu" || one.Attempt != 1 ||
 		one.Organization != "acme" || one.Installation == 0 || one.RunID == 0 || one.Created.IsZero() {
-		t.Errorf("%+v", one.WorkflowJob)
+		t.Errorf("%+v", one)
 	}
 	if err := sim.CancelJob(one.ID); err != nil {
 		t.Fatal(err)
 	}
-	job, err := c.Job(t.Context(), "acme/web", one.ID)
+	job, err := c.Job(t.Context(), "acme/web", one.ID, 1)
 	if err != nil || job.Action != event.ActionCompleted || job.Conclusion != "cancelled" {
-		t.Errorf("%+v, %v, want it cancelled", job.WorkflowJob, err)
+		t.Errorf("%+v, %v, want it cancelled", job, err)
 	}
 }
 

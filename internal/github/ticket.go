@@ -39,17 +39,17 @@ func (c *Client) TokenTicket(ctx context.Context, s Scope) (Ticket, error) {
 	if err != nil {
 		return Ticket{}, err
 	}
-	return Ticket{Scope: s, URL: c.at.web + s.page(), Kind: TicketToken, Secret: t.Value, Expires: t.Expires}, nil
+	return Ticket{Scope: s, URL: c.at.web + webPage(s), Kind: TicketToken, Secret: t.Value, Expires: t.Expires}, nil
 }
 
 // JITTicket registers the runner j at s.
 func (c *Client) JITTicket(ctx context.Context, s Scope, j JITRequest) (Ticket, error) {
-	jit, err := c.GenerateJIT(ctx, s, j)
+	jit, err := c.Register(ctx, s, j)
 	if err != nil {
 		return Ticket{}, err
 	}
 	return Ticket{
-		Scope: s, URL: c.at.web + s.page(), Kind: TicketJIT, Secret: jit.Config,
+		Scope: s, URL: c.at.web + webPage(s), Kind: TicketJIT, Secret: jit.Config,
 		Runner: j.Name, RunnerID: jit.RunnerID, Expires: c.config.Now().Add(jitLife),
 	}, nil
 }

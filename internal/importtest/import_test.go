@@ -18,15 +18,15 @@ const module = "github.com/mayfly-ci/mayfly/"
 // stages do not import each other; internal/pipeline and cmd/ join them.
 var stages = []string{
 	"internal/webhook", "internal/bus", "internal/ledger", "internal/fleet",
-	"internal/claim", "internal/image", "internal/github",
+	"internal/claim", "internal/image", "internal/github", "internal/gitea",
 }
 
 // nouns may be imported by every package, and import only each other.
-var nouns = []string{"internal/event", "internal/eventlog", "internal/pool", "internal/secret"}
+var nouns = []string{"internal/event", "internal/eventlog", "internal/forge", "internal/pool", "internal/secret"}
 
 // plain packages use nothing outside the standard library and the nouns.
 var plain = []string{
-	"internal/event", "internal/event/pattern", "internal/event/schema", "internal/event/transform", "internal/ledger", "internal/ledger/whatif",
+	"internal/event", "internal/event/pattern", "internal/event/schema", "internal/event/transform", "internal/forge", "internal/gitea", "internal/ledger", "internal/ledger/whatif",
 	"internal/eventlog", "internal/pool", "internal/secret", "internal/agent", "internal/agent/podman", "internal/agent/signed", "internal/claim", "cmd/mayfly-agent",
 	"internal/aws/contract", "internal/image",
 }
@@ -39,7 +39,7 @@ var allowed = map[string][]string{
 	"internal/bus":          {"internal/disk"},
 	"internal/agent":        {"internal/claim"},
 	"internal/aws/contract": {"internal/ledger"},
-	"internal/pipeline":     {"internal/agent", "internal/claim", "internal/github", "internal/image", "internal/ledger"},
+	"internal/pipeline":     {"internal/agent", "internal/claim", "internal/image", "internal/ledger"},
 	"internal/inspect":      {"internal/cli", "internal/image", "internal/ledger", "internal/pipeline"},
 	"internal/proof":        {"internal/github", "internal/ledger", "internal/pipeline"},
 	"internal/config":       {},
@@ -127,7 +127,7 @@ func TestPartsDoNotImportParents(t *testing.T) {
 }
 
 // joints are the packages that join stages and their plugs; cmd/ joins those. A test kit joins as well.
-var joints = []string{"cmd", "internal/machine", "internal/rehearsal", "internal/aws/rollout", "internal/aws/awstest", "internal/inspect/local", "internal/inspect/stack", "internal/tool"}
+var joints = []string{"cmd", "internal/machine", "internal/rehearsal", "internal/aws/rollout", "internal/aws/entry", "internal/aws/awstest", "internal/inspect/local", "internal/inspect/stack", "internal/tool"}
 
 func TestOnlyJointsImportPlugs(t *testing.T) {
 	plugs := []string{"internal/fleet/engine", "internal/fleet/sandbox", "internal/image/engine", "internal/image/sqlite", "internal/ledger/sqlite", "internal/ledger/dynamo", "internal/ledger/whatif", "internal/bus/target", "internal/bus/registry"}

@@ -94,6 +94,8 @@ type Failed struct {
 	Runner  RunnerName
 	Reason  string
 	Refused bool // GitHub refused to register it and will refuse the next one: retry at growing intervals
+
+	Unauthorized bool // the refusal is about the credential: retry as soon as [Authorized] says that it works
 }
 
 // LastWords is the agent's report on the imminent end of its runner. It becomes the reason of
@@ -114,6 +116,7 @@ type Gone struct {
 	ExitCode  int
 	Reason    string         // why, if known, such as "idle limit"
 	Outside   bool           // the cause was external and says nothing about the image
+	Unplaced  bool           // no host had room for it, nor will it soon: retry at growing intervals
 	Memory    pool.MemoryUse // if the launcher measures it
 }
 
@@ -124,6 +127,9 @@ type Found struct{ Runners []RunnerName }
 
 // Promoted reports that Image is current: warm runners from the earlier one are renewed.
 type Promoted struct{ Image string }
+
+// Authorized says that GitHub accepts the credential: jobs that waited because it did not get their runners.
+type Authorized struct{}
 
 // Tick reports that time passed: the sweep. Apply one about every second.
 type Tick struct{}
@@ -144,3 +150,4 @@ func (in Gone) about() (JobKey, RunnerName)       { return JobKey{}, in.Runner }
 func (in Found) about() (JobKey, RunnerName)      { return JobKey{}, "" }
 func (in Promoted) about() (JobKey, RunnerName)   { return JobKey{}, "" }
 func (in Tick) about() (JobKey, RunnerName)       { return JobKey{}, "" }
+func (in Authorized) about() (JobKey, RunnerName) { return JobKey{}, "" }

@@ -48,6 +48,11 @@ func (s *State) soundRunners(fault func(string, ...any)) {
 			fault("pool %s has %d runners: want at most %d", p.Name, s.liveByPool[p.Name], p.Max)
 		}
 	}
+	for _, h := range s.limits.Hosts {
+		if !h.Take(s.limits.Pools, func(name string) int { return s.liveByPool[name] }) {
+			fault("runners of pools %v do not fit on %d hosts with %s", h.Pools, h.Max, figures(h.Each))
+		}
+	}
 	if used := s.used(); !used.Fits(s.limits.Host) {
 		fault("runners take %s: the host has %s", figures(used), figures(s.limits.Host))
 	}

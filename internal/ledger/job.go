@@ -99,8 +99,14 @@ type Job struct {
 	LastFailure string     `json:"last_failure,omitempty"` // why the last of those did
 	Ignored     int        `json:"ignored,omitempty"`      // of them, how many listened but were given no job by GitHub
 	Refused     int        `json:"refused,omitempty"`      // of them, how many GitHub refused to register
+	Unplaced    int        `json:"unplaced,omitempty"`     // of them, how many found no host with room
 	NotBefore   time.Time  `json:"not_before,omitzero"`    // make no further runner before this
-	CheckAt     time.Time  `json:"check_at,omitzero"`      // when to ask GitHub about it if nothing is reported
+	PutOff      time.Time  `json:"put_off,omitzero"`       // GitHub, which limits calls, registers none of its installation's runners before this
+
+	// Unauthorized means that GitHub refused the credential when its last runner was to be registered: when
+	// the credential is accepted again, the next runner is made at once.
+	Unauthorized bool      `json:"unauthorized,omitempty"`
+	CheckAt      time.Time `json:"check_at,omitzero"` // when to ask GitHub about it if nothing is reported
 
 	History []Step `json:"history"`
 }

@@ -38,6 +38,11 @@ type Store interface {
 	// been applied: the caller may repeat any input, and the store continues from what is stored.
 	Apply(ctx context.Context, in Input) (Result, error)
 
+	// ApplyAll applies inputs in order, as [Store.Apply] does one by one, in as few transactions as
+	// the store's limits allow. It returns the results of the inputs that are durable, which are the
+	// first ones: all of them if the error is nil. The inputs after those may be repeated.
+	ApplyAll(ctx context.Context, ins []Input) ([]Result, error)
+
 	// Snapshot returns a copy of the last durable state: all unsettled jobs and live runners.
 	Snapshot(ctx context.Context) (*State, error)
 

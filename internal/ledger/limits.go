@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/forge"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
@@ -11,7 +12,9 @@ import (
 type Limits struct {
 	Pools pool.Set
 	Level Level          // where runners are registered
+	Forge forge.About    // where jobs come from
 	Host  pool.Resources // total resources of all runners; zero means no limit
+	Hosts []pool.Hosts   // machines that start as runners need them, each kind up to its number
 
 	Wanted   time.Duration // request the start again if no launcher took the runner; default 2 min
 	Launch   time.Duration // a container must run within this of its launcher's [Starting]; default 2 min

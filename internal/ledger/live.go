@@ -110,6 +110,10 @@ func (in Claim) apply(t *tx) {
 		}
 		return
 	}
+	if until := t.putOffUntil(r.Scope.Installation); r.Claimed.IsZero() && t.now.Before(until) {
+		t.waitForGitHub(r, until)
+		return
+	}
 	t.result.Granted = true
 	before, givenBack := r.Claimed, !r.Retry.IsZero()
 	r.Claimed, r.Retry = t.now, time.Time{}
@@ -156,6 +160,7 @@ func (in PutOff) apply(t *tx) {
 	default:
 		after := min(max(time.Millisecond, in.After), maxPutOff)
 		r.Retry = t.now.Add(after)
+		t.putOff(r)
 		r.History = remember(r.History, t.now, "put off", fmt.Sprintf("for %s", after.Round(time.Millisecond)))
 		t.setRunner(r)
 	}
@@ -198,6 +203,7 @@ func (in Registered) apply(t *tx) {
 		r.GitHubID = in.GitHubID
 		r.History = remember(r.History, t.now, "registered", fmt.Sprintf("id %d", r.GitHubID))
 		t.setRunner(r)
+		t.takesCalls(r)
 		// The removal was requested while GitHub registered the runner, and could not remove what
 		// did not exist yet. Without a second request the registration would stay at GitHub.
 		if !r.Live() || r.Leaving != "" {
@@ -250,7 +256,7 @@ func (in Restarting) apply(t *tx) {
 
 func (in Failed) apply(t *tx) {
 	if r, ok := t.live(in.Runner); ok && r.Leaving == "" && r.State != RunnerBusy {
-		r.Refused = in.Refused
+		r.Refused, r.Unauthorized = in.Refused, in.Unauthorized
 		t.remove(r, in.Reason, false)
 	}
 }
@@ -258,6 +264,7 @@ func (in Failed) apply(t *tx) {
 func (in Gone) apply(t *tx) {
 	if r, ok := t.live(in.Runner); ok && !t.otherContainer(r, in.Container) {
 		r.ExitCode, r.Outside, r.Image = in.ExitCode, in.Outside, cmp.Or(in.Image, r.Image)
+		r.Unplaced = in.Unplaced
 		if in.Memory != (pool.MemoryUse{}) {
 			r.Memory = in.Memory
 		}
@@ -393,6 +400,11 @@ func (t *tx) fail(j Job, r Runner) {
 		j.Refused++
 		j.NotBefore = t.now.Add(longBackoff(j.Refused))
 	}
+	if t.unplaced(r) {
+		j.Unplaced++
+		j.NotBefore = t.now.Add(longBackoff(j.Unplaced))
+	}
+	j.Unauthorized = r.Unauthorized
 	j.History = remember(j.History, t.now, "runner failed", string(r.Name)+": "+r.Reason)
 	t.setJob(j)
 }

@@ -173,7 +173,7 @@ func (t *tx) undersupplied(k group) bool {
 func (t *tx) starved() bool {
 	for k, g := range t.groups {
 		p, ok := t.limits.Pools.Find(k.pool)
-		if !ok || !t.undersupplied(k) || !t.roomInPool(p) || t.roomOnHost(p) || !p.Resources.Fits(t.limits.Host) {
+		if !ok || !t.undersupplied(k) || !t.roomInPool(p) || t.roomOnHost(p) || !t.fitsHost(p) {
 			continue
 		}
 		for _, p := range g.unserved {
@@ -186,7 +186,9 @@ func (t *tx) starved() bool {
 }
 
 // ready reports whether a job waits for neither a back-off nor news.
-func (t *tx) ready(p queueEntry) bool { return !t.now.Before(p.notBefore) }
+func (t *tx) ready(p queueEntry) bool {
+	return !t.now.Before(p.notBefore) && !t.now.Before(t.putOffUntil(p.installation))
+}
 
 // addRunner makes a runner for j.
 func (t *tx) addRunner(j Job) {
@@ -240,7 +242,35 @@ func (s *State) roomInPool(p pool.Pool) bool { return p.Max == 0 || s.liveByPool
 
 // roomOnHost reports whether one more runner of p fits beside all others.
 func (s *State) roomOnHost(p pool.Pool) bool {
-	return s.used().Plus(p.Resources).Fits(s.limits.Host)
+	if !s.used().Plus(p.Resources).Fits(s.limits.Host) {
+		return false
+	}
+	h, ok := s.hostsOf(p)
+	if !ok {
+		return true
+	}
+	return h.Take(s.limits.Pools, func(name string) int {
+		if name == p.Name {
+			return s.liveByPool[name] + 1
+		}
+		return s.liveByPool[name]
+	})
+}
+
+// hostsOf returns the hosts that p's runners start on; false if they are not among the limits.
+func (s *State) hostsOf(p pool.Pool) (pool.Hosts, bool) {
+	for _, h := range s.limits.Hosts {
+		if slices.Contains(h.Pools, p.Name) {
+			return h, true
+		}
+	}
+	return pool.Hosts{}, false
+}
+
+// fitsHost reports whether a runner of p fits on a host that has no other.
+func (s *State) fitsHost(p pool.Pool) bool {
+	h, ok := s.hostsOf(p)
+	return p.Resources.Fits(s.limits.Host) && (!ok || p.Resources.Fits(h.Each))
 }
 
 // used returns the resources of all live runners. It multiplies whole counts, pool by pool in a

@@ -32,17 +32,19 @@ type Runner struct {
 	Container string `json:"container,omitempty"` // the container it is bound to; "" if none is, and if containers have the name of their runner
 	Image     string `json:"image,omitempty"`     // what its container is created from: a digest, or a name if the launcher knows no digest; "" if unknown or if there are no images
 
-	GitHubID  int64  `json:"github_id,omitempty"` // once registered
-	Runs      JobKey `json:"runs,omitzero"`       // the job it runs or ran, as GitHub reported; zero until then
-	ExitCode  int    `json:"exit_code,omitempty"`
-	Reason    string `json:"reason,omitempty"`     // why it is gone
-	LastWords string `json:"last_words,omitempty"` // why it is about to end, as its agent reported; "" if it did not
-	Leaving   string `json:"leaving,omitempty"`    // why it has to go; "" if it may stay
-	Spare     bool   `json:"spare,omitempty"`      // it has to go because it is surplus, not because it failed
-	Outdated  bool   `json:"outdated,omitempty"`   // a warm runner from an image that is not current any longer
-	Late      bool   `json:"late,omitempty"`       // it has to go because it missed a deadline
-	Refused   bool   `json:"refused,omitempty"`    // GitHub refused to register it
-	Outside   bool   `json:"outside,omitempty"`    // its end had an external cause that says nothing about its image
+	GitHubID     int64  `json:"github_id,omitempty"` // once registered
+	Runs         JobKey `json:"runs,omitzero"`       // the job it runs or ran, as GitHub reported; zero until then
+	ExitCode     int    `json:"exit_code,omitempty"`
+	Reason       string `json:"reason,omitempty"`       // why it is gone
+	LastWords    string `json:"last_words,omitempty"`   // why it is about to end, as its agent reported; "" if it did not
+	Leaving      string `json:"leaving,omitempty"`      // why it has to go; "" if it may stay
+	Spare        bool   `json:"spare,omitempty"`        // it has to go because it is surplus, not because it failed
+	Outdated     bool   `json:"outdated,omitempty"`     // a warm runner from an image that is not current any longer
+	Late         bool   `json:"late,omitempty"`         // it has to go because it missed a deadline
+	Refused      bool   `json:"refused,omitempty"`      // GitHub refused to register it
+	Unplaced     bool   `json:"unplaced,omitempty"`     // no host had room for it
+	Unauthorized bool   `json:"unauthorized,omitempty"` // GitHub refused to register it because of the credential
+	Outside      bool   `json:"outside,omitempty"`      // its end had an external cause that says nothing about its image
 
 	Memory pool.MemoryUse `json:"memory,omitzero"`  // its container's use of memory, known at the end
 	Output string         `json:"output,omitempty"` // its last lines of output, if no job succeeded on it

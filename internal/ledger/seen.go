@@ -90,7 +90,9 @@ func (t *tx) mergeReport(in JobSeen, reported JobState) (old, j Job, doubt bool)
 
 // resetFailures clears what earlier runners left on a job that waits or is queued again, so that
 // its next runner is made like a first one.
-func (j *Job) resetFailures() { j.First, j.NotBefore, j.Ignored, j.Refused = "", time.Time{}, 0, 0 }
+func (j *Job) resetFailures() {
+	j.First, j.NotBefore, j.Ignored, j.Refused, j.Unplaced, j.Unauthorized = "", time.Time{}, 0, 0, 0, false
+}
 
 // doubt asks GitHub for the state of the job of key, because a report may be older or newer than
 // what is known. While a question is open it asks no second one.
@@ -120,7 +122,7 @@ func (t *tx) route(j *Job, routed string) {
 	}
 	switch {
 	case j.State.begun():
-	case j.Pool == "" && pool.Hosted(j.Labels.Labels()):
+	case j.Pool == "" && !t.limits.Forge.NoHosted && pool.Hosted(j.Labels.Labels()):
 		j.State = JobHosted
 	case j.Pool == "":
 		j.State = JobUnroutable

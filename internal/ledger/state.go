@@ -116,6 +116,7 @@ func (s *State) Compact() {
 // it again afterwards: totals never drift.
 
 func (s *State) putJob(j Job) {
+	j.share()
 	s.count(j.Key, -1)
 	s.jobs[j.Key], s.byAttempt[j.Key.attempt()] = j, j.Key
 	s.count(j.Key, +1)

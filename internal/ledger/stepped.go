@@ -17,7 +17,7 @@ func (in Stepped) apply(t *tx) {
 	by := in.By.Truncate(time.Millisecond)
 	note := fmt.Sprintf("by %v: deadlines move with it", by)
 	for _, j := range t.jobsWhere(func(j Job) bool { return !j.Settled() }) {
-		shift(by, &j.Queued, &j.NotBefore, &j.CheckAt, &j.Overdue, &j.Confirmed)
+		shift(by, &j.Queued, &j.NotBefore, &j.PutOff, &j.CheckAt, &j.Overdue, &j.Confirmed)
 		j.History = remember(j.History, t.now, "clock stepped", note)
 		t.setJob(j)
 	}

@@ -64,6 +64,10 @@ func (s *State) deadline(r Runner) (at time.Time, why string) {
 			at, why = until, fmt.Sprintf(format, limit)
 		}
 	}
+	from := r.Since
+	if r.Retry.After(from) { // a runner that was told to wait is not late
+		from = r.Retry
+	}
 	if r.State != RunnerBusy { // else its job has as long as it is long
 		consider(r.Started, graced(p.TotalLimit, s.limits.Grace), "older than %s")
 	}
@@ -72,13 +76,9 @@ func (s *State) deadline(r Runner) (at time.Time, why string) {
 		if r.Started.IsZero() {
 			consider(r.Since, s.limits.Launch, "did not run within %s of its start")
 		} else {
-			consider(r.Since, s.limits.Starting, "did not claim within %s of its start")
+			consider(from, s.limits.Starting, "did not claim within %s of its start")
 		}
 	case RunnerClaimed:
-		from := r.Since
-		if r.Retry.After(from) { // a runner that was told to wait is not late
-			from = r.Retry
-		}
 		consider(from, s.limits.Claimed, "was not listening within %s of its claim")
 	case RunnerIdle:
 		consider(r.Since, graced(p.IdleLimit, s.limits.Grace), "idle for %s")

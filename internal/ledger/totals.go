@@ -34,6 +34,8 @@ type queueEntry struct {
 	created   time.Time // the order of the queue
 	queued    time.Time
 	notBefore time.Time
+
+	installation int64 // whose rate limit its runners meet
 }
 
 func (p queueEntry) compare(o queueEntry) int {
@@ -52,6 +54,8 @@ type totals struct {
 	liveByRepository map[string]int          // live runners by repository
 	warm             map[station]int         // warm runners that serve, or will serve, a queued job
 	stale            map[RunnerName]struct{} // unclaimed runners whose job is not queued any longer
+	putOff           map[JobKey]time.Time    // queued jobs whose claims GitHub put off, and until when
+	unauthorized     map[JobKey]struct{}     // queued jobs that wait because GitHub refused the credential
 	settled          map[JobKey]struct{}
 	gone             map[RunnerName]struct{}
 }
@@ -60,7 +64,8 @@ func newTotals() totals {
 	return totals{
 		groups: map[group]*groupTotals{}, runnersOf: map[JobKey][]RunnerName{},
 		liveByPool: map[string]int{}, liveByRepository: map[string]int{}, warm: map[station]int{},
-		stale: map[RunnerName]struct{}{}, settled: map[JobKey]struct{}{}, gone: map[RunnerName]struct{}{},
+		stale: map[RunnerName]struct{}{}, putOff: map[JobKey]time.Time{}, unauthorized: map[JobKey]struct{}{},
+		settled: map[JobKey]struct{}{}, gone: map[RunnerName]struct{}{},
 	}
 }
 
@@ -78,11 +83,19 @@ func (s *State) count(key JobKey, sign int) {
 	if known && j.Settled() {
 		mark(s.settled, key, sign)
 	}
+	if queued && !j.PutOff.IsZero() {
+		if delete(s.putOff, key); sign > 0 {
+			s.putOff[key] = j.PutOff
+		}
+	}
+	if queued && j.Unauthorized {
+		mark(s.unauthorized, key, sign)
+	}
 	if queued {
 		s.updateGroup(s.groupOfJob(j), func(t *groupTotals) {
 			t.demand += sign
 			if delete(t.unserved, key); sign > 0 && !covered {
-				t.unserved[key] = queueEntry{key, j.Created, j.Queued, j.NotBefore}
+				t.unserved[key] = queueEntry{key, j.Created, j.Queued, j.NotBefore, j.Scope.Installation}
 			}
 		})
 	}

@@ -14,17 +14,17 @@ import (
 func (s *State) Why(j Job, now time.Time) string {
 	switch j.State {
 	case JobWaiting:
-		return "GitHub holds it back: it waits for jobs that it needs or for somebody's approval"
+		return s.limits.Forge.String() + " holds it back: it waits for jobs that it needs or for somebody's approval"
 	case JobUnroutable:
 		return s.limits.Pools.Unfit(j.routingInput())
 	case JobHosted:
 		return whyHosted(j)
 	case JobQueued:
-		return s.whyQueued(j, now) + failures(j)
+		return s.whyQueued(j, now) + s.failures(j)
 	case JobRunning:
 		return s.whyRunning(j, now)
 	case JobCompleted:
-		return "completed: " + cmp.Or(j.note(), "without a conclusion") + failures(j)
+		return "completed: " + cmp.Or(j.note(), "without a conclusion") + s.failures(j)
 	}
 	return fmt.Sprintf("job %s is not in the ledger", j.Key)
 }
@@ -42,7 +42,7 @@ func (s *State) whyRunning(j Job, now time.Time) string {
 		text += " for " + lasting(j.Started, now)
 	}
 	if !j.CheckAt.IsZero() && strings.HasPrefix(string(j.RunnerName), s.instance+"-") {
-		text += ", which is gone: GitHub has not said how the job ended"
+		text += fmt.Sprintf(", which is gone: %s has not said how the job ended", s.limits.Forge)
 	}
 	return text
 }
@@ -50,23 +50,31 @@ func (s *State) whyRunning(j Job, now time.Time) string {
 // whyQueued names the first obstacle that keeps a queued job from running.
 func (s *State) whyQueued(j Job, now time.Time) string {
 	if own := s.own(j.Key); own.Live() {
-		return describe(own, now)
+		return s.describe(own, now)
 	}
 	p, ok := s.limits.Pools.Find(j.Pool)
 	g := s.groups[s.groupOfJob(j)]
 	switch {
 	case !ok:
 		return fmt.Sprintf("pool %s is not configured", j.Pool)
+	case now.Before(s.putOffUntil(j.Scope.Installation)):
+		return fmt.Sprintf("GitHub limits calls: the next runner starts in %s", lasting(now, s.putOffUntil(j.Scope.Installation)))
 	case now.Before(j.NotBefore):
 		return fmt.Sprintf("the next runner starts in %s", lasting(now, j.NotBefore))
 	case g != nil && g.supply >= g.demand:
-		return "GitHub gave this job's runner to another job; an equivalent runner is idle for it"
+		return s.limits.Forge.String() + " gave this job's runner to another job; an equivalent runner is idle for it"
 	case g != nil && s.warmServe(s.groupOfJob(j)):
-		return fmt.Sprintf("a warm runner of pool %s is there for it: GitHub gives it the job", p.Name)
+		return fmt.Sprintf("a warm runner of pool %s is there for it: %s gives it the job", p.Name, s.limits.Forge)
 	case !s.roomInPool(p):
 		return fmt.Sprintf("pool %s is full: %d of %d", p.Name, s.liveByPool[p.Name], p.Max)
-	case !p.Resources.Fits(s.limits.Host):
+	case !s.fitsHost(p) && p.Resources.Fits(s.limits.Host):
+		h, _ := s.hostsOf(p)
+		return fmt.Sprintf("hosts are too small: a runner of pool %s needs %s, a host has %s", p.Name, figures(p.Resources), figures(h.Each))
+	case !s.fitsHost(p):
 		return fmt.Sprintf("host is too small: a runner of pool %s needs %s, the host has %s", p.Name, figures(p.Resources), figures(s.limits.Host))
+	case !s.roomOnHost(p) && s.used().Plus(p.Resources).Fits(s.limits.Host):
+		h, _ := s.hostsOf(p)
+		return fmt.Sprintf("hosts are full: all %d that may run have runners, and a runner of pool %s needs %s", h.Max, p.Name, figures(p.Resources))
 	case !s.roomOnHost(p):
 		return fmt.Sprintf("host has no room: a runner of pool %s needs %s, and %s of %s are taken", p.Name, figures(p.Resources), figures(s.used()), figures(s.limits.Host))
 	}
@@ -84,7 +92,7 @@ func (s *State) own(key JobKey) (best Runner) {
 }
 
 // describe says what the runner that a job waits for is doing.
-func describe(r Runner, now time.Time) string {
+func (s *State) describe(r Runner, now time.Time) string {
 	took := lasting(r.Since, now)
 	switch {
 	case r.Leaving != "":
@@ -96,16 +104,19 @@ func describe(r Runner, now time.Time) string {
 	case r.State == RunnerClaimed:
 		return fmt.Sprintf("runner %s claimed it %s ago and is not listening yet", r.Name, took)
 	case r.State == RunnerIdle:
-		return fmt.Sprintf("runner %s has been listening for %s: GitHub has not given it the job", r.Name, took)
+		return fmt.Sprintf("runner %s has been listening for %s: %s has not given it the job", r.Name, took, s.limits.Forge)
 	}
 	return fmt.Sprintf("runner %s has been busy for %s, most likely with it", r.Name, took)
 }
 
 // failures describes the runners that failed a job.
-func failures(j Job) string {
+func (s *State) failures(j Job) string {
 	if j.Ignored > 0 && !j.State.begun() {
-		return fmt.Sprintf("; GitHub has not given %s this job: check its runner group (runs-on.group) against runner_group of pool %s, and the group's repositories",
-			counted(j.Ignored, "runner"), j.Pool)
+		text := fmt.Sprintf("; %s has not given %s this job", s.limits.Forge, counted(j.Ignored, "runner"))
+		if s.limits.Forge.NoHosted { // nor groups
+			return text
+		}
+		return text + fmt.Sprintf(": check its runner group (runs-on.group) against runner_group of pool %s, and the group's repositories", j.Pool)
 	}
 	switch j.Failures {
 	case 0:

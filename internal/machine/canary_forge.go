@@ -11,8 +11,9 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/claim"
+	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
-	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
@@ -25,10 +26,21 @@ const (
 	forgeCanaryWithin = 10 * time.Minute
 )
 
+// A dispatcher is a forge that starts a workflow on request, and tells of its job.
+type dispatcher interface {
+	Dispatch(ctx context.Context, repository, file string, inputs map[string]string) error
+	JobFor(ctx context.Context, repository, runner string) (event.WorkflowJob, error)
+	CancelRun(ctx context.Context, repository string, run int64) error
+}
+
 // tryAtForge has a runner from candidate run a job at the forge.
 func (m *Machine) tryAtForge(ctx context.Context, candidate image.Image) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, forgeCanaryWithin, fmt.Errorf("the canary job in %s was not done within %v", m.config.Image.Canary, forgeCanaryWithin))
 	defer cancel()
+	at, ok := m.pipeline.Forge.(dispatcher)
+	if !ok {
+		return fmt.Errorf("canary in %s: %s has no call to start it", m.config.Image.Canary, m.pipeline.Forge.Name())
+	}
 	name := "canary-" + strings.ToLower(rand.Text()[:10])
 	c := &soloClaim{permit: claim.Permit{Job: "canary", Scope: m.config.Image.Canary, Labels: []string{name}, Group: 1, TotalLimit: forgeCanaryWithin}}
 	sockets, err := claim.New(claim.Config{Dir: filepath.Join(m.config.State, "canary"), Ledger: c, Forge: m.pipeline.ClaimForge(), Log: m.config.Log})
@@ -36,7 +48,7 @@ func (m *Machine) tryAtForge(ctx context.Context, candidate image.Image) (err er
 		return err
 	}
 	defer m.fleet.Lend(name)()
-	defer func() { err = errors.Join(err, m.endForgeCanary(context.WithoutCancel(ctx), sockets, name)) }()
+	defer func() { err = errors.Join(err, m.endForgeCanary(context.WithoutCancel(ctx), at, sockets, name)) }()
 	dir, err := sockets.Open(name)
 	if err != nil {
 		return err
@@ -45,7 +57,7 @@ func (m *Machine) tryAtForge(ctx context.Context, candidate image.Image) (err er
 	if err != nil {
 		return err
 	}
-	if err := m.pipeline.Forge.Dispatch(ctx, m.config.Image.Canary, ForgeCanaryFile, map[string]string{forgeCanaryInput: name}); err != nil {
+	if err := at.Dispatch(ctx, m.config.Image.Canary, ForgeCanaryFile, map[string]string{forgeCanaryInput: name}); err != nil {
 		return err
 	}
 	spec := fleet.SpecOf(p)
@@ -57,7 +69,7 @@ func (m *Machine) tryAtForge(ctx context.Context, candidate image.Image) (err er
 	if err != nil {
 		return errors.Join(context.Cause(ctx), err)
 	}
-	return m.judgeForgeCanary(ctx, name, exit, c.last())
+	return m.judgeForgeCanary(ctx, at, name, exit, c.last())
 }
 
 // canaryPool returns the first pool whose runners start from built images.
@@ -71,8 +83,8 @@ func (m *Machine) canaryPool() (pool.Pool, error) {
 }
 
 // judgeForgeCanary asks the forge for the conclusion of the runner's job.
-func (m *Machine) judgeForgeCanary(ctx context.Context, name string, exit fleet.Exit, words string) error {
-	job, err := m.pipeline.Forge.JobFor(ctx, m.config.Image.Canary, name)
+func (m *Machine) judgeForgeCanary(ctx context.Context, at dispatcher, name string, exit fleet.Exit, words string) error {
+	job, err := at.JobFor(ctx, m.config.Image.Canary, name)
 	switch {
 	case err != nil:
 		return err
@@ -86,20 +98,20 @@ func (m *Machine) judgeForgeCanary(ctx context.Context, name string, exit fleet.
 
 // endForgeCanary leaves nothing behind: no container, registration or claim, and no job waiting for
 // a runner that will not come.
-func (m *Machine) endForgeCanary(ctx context.Context, sockets *claim.SocketServer, name string) error {
+func (m *Machine) endForgeCanary(ctx context.Context, at dispatcher, sockets *claim.SocketServer, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	errs := []error{m.launcher.Stop(ctx, name, 10*time.Second), sockets.Close(name), sockets.Shutdown(ctx)}
-	scope, err := github.ParseScope(m.config.Image.Canary)
+	scope, err := forge.ParseScope(m.config.Image.Canary)
 	if err == nil {
 		err = m.pipeline.Forge.ForgetRunner(ctx, scope, name)
 	}
 	errs = append(errs, err)
-	job, err := m.pipeline.Forge.JobFor(ctx, m.config.Image.Canary, name)
+	job, err := at.JobFor(ctx, m.config.Image.Canary, name)
 	if err == nil && job.Conclusion == "" {
-		err = m.pipeline.Forge.CancelRun(ctx, m.config.Image.Canary, job.RunID)
+		err = at.CancelRun(ctx, m.config.Image.Canary, job.RunID)
 	}
-	if !errors.Is(err, github.ErrNotFound) { // it never came to be
+	if !errors.Is(err, forge.ErrNotFound) { // it never came to be
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)

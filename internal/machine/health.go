@@ -11,14 +11,14 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/docker"
-	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 )
 
 // The parts that a ready machine needs.
 const (
 	partDatabase = "database" // a delivery can be stored
 	partLauncher = "launcher" // a runner can be started
-	partForge    = "github"   // GitHub answers, and accepts the credential
+	partForge    = "forge"    // it answers and accepts the credential
 )
 
 // Intervals of the checks. A check costs one small write, one ping or one GitHub call.
@@ -165,7 +165,7 @@ func (m *Machine) looks() map[string]look {
 	return map[string]look{
 		partDatabase: {databaseEvery, m.db.Probe, "make room where state: in the configuration is, and see that mayfly may write there"},
 		partLauncher: {launcherEvery, m.probeLauncher, "start the container engine: systemctl start podman.socket, or docker"},
-		partForge:    {forgeEvery, m.pipeline.Forge.Check, "mayfly config check looks at the credential; curl -sI tells whether this machine reaches GitHub"},
+		partForge:    {forgeEvery, m.pipeline.CheckCredential, "mayfly config check looks at the credential; curl -sI " + m.pipeline.Forge.Web() + " tells whether this machine reaches " + m.pipeline.Forge.Name()},
 	}
 }
 
@@ -186,7 +186,7 @@ func (m *Machine) notice(ctx context.Context, name string, l look) {
 
 // stateOf returns the words for the result of a check.
 func stateOf(err error) (state string, ok bool) {
-	var limited *github.RateLimited
+	var limited *forge.RateLimited
 	switch {
 	case err == nil:
 		return "works", true
@@ -194,9 +194,9 @@ func stateOf(err error) (state string, ok bool) {
 		return "limits calls", true // so it has accepted the credential
 	case errors.Is(err, disk.ErrFull):
 		return "disk full", false
-	case errors.Is(err, github.ErrUnauthorized):
+	case errors.Is(err, forge.ErrUnauthorized):
 		return "credential is not accepted", false
-	case errors.Is(err, github.ErrUnavailable), errors.Is(err, docker.ErrNoEngine), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, forge.ErrUnavailable), errors.Is(err, docker.ErrNoEngine), errors.Is(err, context.DeadlineExceeded):
 		return "does not answer", false
 	}
 	return "fails", false

@@ -30,7 +30,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
 	"github.com/mayfly-ci/mayfly/internal/fleet/engine"
-	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/ledger/sqlite"
@@ -45,10 +45,10 @@ type Config struct {
 	Metrics    config.Metrics
 	Outside    Outside        // the configuration's rules and their targets
 	Webhook    webhook.Config // Publish, Quarantine, Full and Pools are set by the machine
-	Forge      github.Config
-	Enterprise string // where runners register at ledger.LevelEnterprise: enterprises/SLUG
-	HookAt     string // owner of the webhook that the sweep checks; "" for none
-	HookURL    string // address of that webhook
+	Forge      forge.Forge    // where jobs come from
+	Enterprise string         // where runners register at ledger.LevelEnterprise: enterprises/SLUG
+	HookAt     string         // owner of the webhook that the sweep checks; "" for none
+	HookURL    string         // address of that webhook
 	Launcher   Launch
 	Image      ImageConfig   // for built images; none are built if watch is off
 	Limits     ledger.Limits // pools, and what all runners together may use of the host
@@ -70,7 +70,7 @@ type Machine struct {
 	config   Config
 	db       *disk.DB
 	bus      *bus.Bus
-	ledger   observed
+	ledger   observedStore
 	pipeline *pipeline.Pipeline
 	fleet    *fleet.Fleet
 	launcher Launcher
@@ -99,7 +99,7 @@ func newMachine(s Config) *Machine {
 	m.limits.Store(&s.Limits)
 	m.pipeline = pipeline.New(pipeline.Config{
 		Limits: func() ledger.Limits { return *m.limits.Load() }, Enterprise: m.config.Enterprise,
-		HookAt: m.config.HookAt, HookURL: m.config.HookURL, Vanish: m.vanish, Log: m.config.Log,
+		HookAt: m.config.HookAt, HookURL: m.config.HookURL, Forge: m.config.Forge, Vanish: m.vanish, Log: m.config.Log,
 	})
 	return m
 }
@@ -115,9 +115,6 @@ func Open(ctx context.Context, s Config) (*Machine, error) {
 }
 
 func (m *Machine) open(ctx context.Context) (err error) {
-	if m.pipeline.Forge, err = github.New(m.config.Forge); err != nil {
-		return err
-	}
 	if err := m.openStore(ctx); err != nil {
 		return err
 	}
@@ -133,7 +130,7 @@ func (m *Machine) open(ctx context.Context) (err error) {
 		return err
 	}
 	m.config.Webhook.Pools, m.config.Webhook.Publish, m.config.Webhook.Full, m.config.Webhook.Log = m.config.Limits.Pools, m.bus.Publish, disk.ErrFull, m.config.Log
-	m.config.Webhook.Quarantine = m.bus.Quarantine
+	m.config.Webhook.Quarantine, m.config.Webhook.Read = m.bus.Quarantine, m.config.Forge.Read
 	m.hook, err = webhook.New(m.config.Webhook)
 	return err
 }
@@ -154,7 +151,7 @@ func (m *Machine) openStore(ctx context.Context) error {
 		return err
 	}
 	m.bus, err = bus.Open(ctx, m.db, bus.Config{
-		Rules: rules, Targets: m.targets(), Log: m.config.Log, Retention: m.config.Archive.Keep, MaxSize: int64(m.config.Archive.MaxSize),
+		Rules: rules, Targets: m.targets(), Batches: m.batches(), Log: m.config.Log, Retention: m.config.Archive.Keep, MaxSize: int64(m.config.Archive.MaxSize),
 	})
 	if err != nil {
 		return err
@@ -166,7 +163,7 @@ func (m *Machine) openStore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.ledger = observed{kept, m.hear}
+	m.ledger = observedStore{kept, m.hear}
 	m.pipeline.Ledger = m.ledger
 	return m.openCatalog(ctx)
 }

@@ -7,20 +7,29 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger/sqlite"
 )
 
-// An observed ledger is the machine's one ledger. Hear is called with each input and its result, so
+// An observedStore is the machine's one ledger. Hear is called with each input and its result, so
 // that no input bypasses the image catalog.
-type observed struct {
+type observedStore struct {
 	*sqlite.Ledger
 	hear func(context.Context, ledger.Input, ledger.Result)
 }
 
 // Apply implements [ledger.Store].
-func (o observed) Apply(ctx context.Context, in ledger.Input) (ledger.Result, error) {
+func (o observedStore) Apply(ctx context.Context, in ledger.Input) (ledger.Result, error) {
 	result, err := o.Ledger.Apply(ctx, in)
 	if err == nil {
 		o.hear(ctx, in, result)
 	}
 	return result, err
+}
+
+// ApplyAll implements [ledger.Store].
+func (o observedStore) ApplyAll(ctx context.Context, ins []ledger.Input) ([]ledger.Result, error) {
+	results, err := o.Ledger.ApplyAll(ctx, ins)
+	for i := range results {
+		o.hear(ctx, ins[i], results[i])
+	}
+	return results, err
 }
 
 // hear tells the image catalog about the end of a runner.

@@ -5,7 +5,7 @@ import (
 	"errors"
 
 	"github.com/mayfly-ci/mayfly/internal/docker"
-	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
@@ -18,7 +18,7 @@ func (m *Machine) Instance() string { return m.ledger.Instance() }
 func (m *Machine) Ledger() ledger.Store { return m.ledger }
 
 // Forge returns the machine's GitHub client.
-func (m *Machine) Forge() *github.Client { return m.pipeline.Forge }
+func (m *Machine) Forge() forge.Forge { return m.pipeline.Forge }
 
 // Runs returns the launcher.
 func (m *Machine) Runs() Launcher { return m.launcher }

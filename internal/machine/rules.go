@@ -24,7 +24,7 @@ var ownRules = []struct {
 	name, pattern, target string
 	workers               int
 }{
-	{event.RuleJobs, `{"source": ["github.com"], "detail-type": ["workflow_job"], "replay-name": [{"exists": false}]}`, "ledger", 32},
+	{event.RuleJobs, `{"source": [{"anything-but": ["mayfly"]}], "detail-type": ["workflow_job"], "replay-name": [{"exists": false}]}`, "ledger", 1},
 	{event.RuleLaunch, `{"source": ["mayfly"], "detail-type": ["Runner Wanted"], "replay-name": [{"exists": false}]}`, "fleet", 32},
 	{event.RuleRemove, `{"source": ["mayfly"], "detail-type": ["Runner Unwanted"], "replay-name": [{"exists": false}]}`, "removal", 16},
 	{event.RuleCheck, `{"source": ["mayfly"], "detail-type": ["Job Uncertain"], "replay-name": [{"exists": false}]}`, "check", 2},
@@ -47,7 +47,6 @@ func Rules(o Outside) (list []bus.Rule, err error) {
 // targets returns the targets of rules by name: the machine's own, and those of the configuration.
 func (m *Machine) targets() map[string]bus.Target {
 	all := map[string]bus.Target{
-		"ledger":  final(m.observe),
 		"fleet":   final(carry(m.launch)),
 		"removal": final(carry(m.pipeline.Remove)),
 		"check":   final(carry(m.pipeline.Check)),
@@ -72,10 +71,18 @@ func (m *Machine) emit(tx *disk.Tx, effects []ledger.Effect) error {
 	return nil
 }
 
-// observe reports a workflow_job event to the ledger.
-func (m *Machine) observe(ctx context.Context, e event.Event) error {
-	_, err := m.pipeline.Observe(ctx, e)
-	return err
+// batches returns the targets that take events together.
+func (m *Machine) batches() map[string]bus.Batch {
+	return map[string]bus.Batch{"ledger": m.observe}
+}
+
+// observe tells the ledger what GitHub said of jobs.
+func (m *Machine) observe(ctx context.Context, events []event.Event) []error {
+	errs := m.pipeline.Observe(ctx, events)
+	for i := range errs {
+		errs[i] = permanent(errs[i])
+	}
+	return errs
 }
 
 // launch starts a runner, unless it was started already or is no longer needed. A runner that
@@ -172,11 +179,13 @@ func carry[T ledger.Effect](out func(context.Context, T) error) bus.Target {
 
 // final marks non-retryable errors permanent, so that the event is dead-lettered at once.
 func final(target bus.Target) bus.Target {
-	return func(ctx context.Context, e event.Event) error {
-		err := target(ctx, e)
-		if errors.Is(err, pipeline.ErrNotProcessable) {
-			return bus.Permanent(err)
-		}
-		return err
+	return func(ctx context.Context, e event.Event) error { return permanent(target(ctx, e)) }
+}
+
+// permanent marks an error of the pipeline that no repetition makes good.
+func permanent(err error) error {
+	if errors.Is(err, pipeline.ErrNotProcessable) {
+		return bus.Permanent(err)
 	}
+	return err
 }

@@ -12,7 +12,6 @@ import (
 const (
 	tickEvery          = time.Second
 	deliveriesEvery    = time.Minute
-	jobsEvery          = pipeline.SweepEvery
 	containersEvery    = time.Minute
 	deliveriesBack     = 3 * 24 * time.Hour // GitHub redelivers no older ones
 	registrationsEvery = 5 * time.Minute
@@ -26,9 +25,9 @@ func (m *Machine) tick(ctx context.Context) error {
 	})
 }
 
-// sweepJobs compares GitHub's own list of jobs with the ledger's.
+// sweepJobs compares the forge's own list of jobs with the ledger's.
 func (m *Machine) sweepJobs(ctx context.Context) error {
-	return m.every(ctx, jobsEvery, "comparing jobs with GitHub", m.pipeline.CompareJobs)
+	return m.every(ctx, m.pipeline.Forge.Pace().Jobs, "comparing jobs with "+m.pipeline.Forge.Name(), m.pipeline.CompareJobs)
 }
 
 // sweepContainers removes containers without a runner.

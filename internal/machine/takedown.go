@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
-	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 	imageengine "github.com/mayfly-ci/mayfly/internal/image/engine"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
@@ -95,12 +95,12 @@ func (m *Machine) removeRunners(ctx context.Context, force bool) error {
 
 // registrationScopes returns the scopes at which runners of this machine may be registered, as far
 // as the ledger knows.
-func (m *Machine) registrationScopes(ctx context.Context) (map[github.Scope]bool, error) {
+func (m *Machine) registrationScopes(ctx context.Context) (map[forge.Scope]bool, error) {
 	runners, err := m.ledger.Runners(ctx, ledger.RunnerQuery{Limit: allRunners})
 	if err != nil {
 		return nil, err
 	}
-	places := map[github.Scope]bool{}
+	places := map[forge.Scope]bool{}
 	for _, r := range runners {
 		if at, err := pipeline.ScopeOf(m.config.Limits.Level, r.Scope, m.config.Enterprise); err == nil { // else it never was
 			places[at] = true
@@ -110,10 +110,10 @@ func (m *Machine) registrationScopes(ctx context.Context) (map[github.Scope]bool
 }
 
 // registered calls f for each runner of this machine that GitHub lists.
-func (m *Machine) registered(ctx context.Context, places map[github.Scope]bool, f func(github.Scope, github.Runner) error) error {
+func (m *Machine) registered(ctx context.Context, places map[forge.Scope]bool, f func(forge.Scope, forge.Runner) error) error {
 	for at := range places {
 		there, err := m.pipeline.Forge.Runners(ctx, at)
-		if errors.Is(err, github.ErrNotFound) { // the repository is gone, and they with it
+		if errors.Is(err, forge.ErrNotFound) { // the repository is gone, and they with it
 			continue
 		} else if err != nil {
 			return err
@@ -129,11 +129,11 @@ func (m *Machine) registered(ctx context.Context, places map[github.Scope]bool, 
 	return nil
 }
 
-func (m *Machine) deregisterAll(ctx context.Context, places map[github.Scope]bool, t Takedown) error {
-	return m.registered(ctx, places, func(at github.Scope, r github.Runner) error {
+func (m *Machine) deregisterAll(ctx context.Context, places map[forge.Scope]bool, t Takedown) error {
+	return m.registered(ctx, places, func(at forge.Scope, r forge.Runner) error {
 		t.Say("removing the registration of %s from %s", r.Name, at)
 		err := m.pipeline.Forge.RemoveRunner(ctx, at, r.ID)
-		if errors.Is(err, github.ErrBusy) { // GitHub has yet to hear of its end; it is listed
+		if errors.Is(err, forge.ErrBusy) { // GitHub has yet to hear of its end; it is listed
 			return nil
 		}
 		return err
@@ -146,8 +146,8 @@ func (m *Machine) removeHook(ctx context.Context, t Takedown) error {
 		return err
 	}
 	err = m.pipeline.Forge.RemoveWebhook(ctx, at, hook.ID)
-	if errors.Is(err, github.ErrByHand) {
-		t.Say("GitHub has no call to remove the webhook of %s to %s: do it on its settings page", at, hook.URL)
+	if errors.Is(err, forge.ErrByHand) {
+		t.Say("%s has no call to remove the webhook of %s to %s: do it on its settings page", m.pipeline.Forge.Name(), at, hook.URL)
 		return nil
 	}
 	return err
@@ -155,9 +155,9 @@ func (m *Machine) removeHook(ctx context.Context, t Takedown) error {
 
 // findHook returns the webhook that sends here; nil if there is none, or if its owner is not
 // configured.
-func (m *Machine) findHook(ctx context.Context) (github.Scope, *github.Hook, error) {
+func (m *Machine) findHook(ctx context.Context) (forge.Scope, *forge.Hook, error) {
 	if m.config.HookAt == "" || m.config.HookURL == "" {
-		return github.Scope{}, nil, nil
+		return forge.Scope{}, nil, nil
 	}
 	at, err := pipeline.HookScope(m.config.HookAt)
 	if err != nil {
@@ -165,7 +165,7 @@ func (m *Machine) findHook(ctx context.Context) (github.Scope, *github.Hook, err
 	}
 	hook, err := m.pipeline.Forge.Webhook(ctx, at, m.config.HookURL)
 	switch {
-	case errors.Is(err, github.ErrNotFound), errors.Is(err, github.ErrByHand):
+	case errors.Is(err, forge.ErrNotFound), errors.Is(err, forge.ErrByHand):
 		return at, nil, nil
 	case err != nil:
 		return at, nil, err
@@ -209,7 +209,7 @@ func (m *Machine) removeImages(ctx context.Context, t Takedown) error {
 }
 
 // leftovers lists what should be gone.
-func (m *Machine) leftovers(ctx context.Context, places map[github.Scope]bool, t Takedown) (left []string, err error) {
+func (m *Machine) leftovers(ctx context.Context, places map[forge.Scope]bool, t Takedown) (left []string, err error) {
 	containers, err := m.launcher.List(ctx)
 	if err != nil {
 		return nil, err
@@ -224,12 +224,12 @@ func (m *Machine) leftovers(ctx context.Context, places map[github.Scope]bool, t
 	for _, name := range claims {
 		left = append(left, "claim folder "+name)
 	}
-	err = m.registered(ctx, places, func(at github.Scope, r github.Runner) error {
+	err = m.registered(ctx, places, func(at forge.Scope, r forge.Runner) error {
 		left = append(left, fmt.Sprintf("registration %s at %s", r.Name, at))
 		return nil
 	})
 	if err == nil && t.Webhook {
-		var hook *github.Hook
+		var hook *forge.Hook
 		if _, hook, err = m.findHook(ctx); hook != nil {
 			left = append(left, "webhook to "+hook.URL)
 		}

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/claim"
-	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
@@ -96,7 +96,7 @@ func (p claimLedger) dismiss(ctx context.Context, name ledger.RunnerName) error 
 		return err
 	}
 	err = p.forget(ctx, scope, string(name), list[0].GitHubID)
-	if !errors.Is(err, github.ErrBusy) {
+	if !errors.Is(err, forge.ErrBusy) {
 		return err
 	}
 	if _, err := p.Ledger.Apply(ctx, ledger.Busy{Runner: name}); err != nil {
@@ -109,20 +109,20 @@ type claimForge struct{ *Pipeline }
 
 // Register implements claim.Forge with one POST to generate-jitconfig.
 func (p claimForge) Register(ctx context.Context, permit claim.Permit, runner string) (claim.Registration, error) {
-	scope, err := github.ParseScope(permit.Scope)
+	scope, err := forge.ParseScope(permit.Scope)
 	if err != nil {
 		return claim.Registration{}, err
 	}
-	jit, err := p.Forge.GenerateJIT(ctx, scope, github.JITRequest{Name: runner, Labels: permit.Labels, Group: permit.Group})
+	made, err := p.Forge.Register(ctx, scope, forge.Registration{Name: runner, Labels: permit.Labels, Group: permit.Group})
 	if err != nil {
 		return claim.Registration{}, p.answer(ctx, runner, err)
 	}
-	return claim.Registration{ID: jit.RunnerID, JIT: jit.Config}, nil
+	return claim.Registration{ID: made.RunnerID, JIT: made.Config, Program: made.Program}, nil
 }
 
 // Forget implements claim.Forge.
 func (p claimForge) Forget(ctx context.Context, permit claim.Permit, runner string) error {
-	scope, err := github.ParseScope(permit.Scope)
+	scope, err := forge.ParseScope(permit.Scope)
 	if err != nil {
 		return err
 	}
@@ -136,11 +136,12 @@ func (p claimForge) Forget(ctx context.Context, permit claim.Permit, runner stri
 // runner, so that the ledger makes the next one after a growing pause.
 func (p claimForge) answer(ctx context.Context, runner string, err error) error {
 	switch {
-	case errors.Is(err, github.ErrConflict):
+	case errors.Is(err, forge.ErrConflict):
 		return claim.ErrTaken
-	case errors.Is(err, github.ErrNotFound), errors.Is(err, github.ErrUnprocessable),
-		errors.Is(err, github.ErrUnauthorized), errors.Is(err, github.ErrForbidden):
-		if _, lerr := p.Ledger.Apply(ctx, ledger.Failed{Runner: ledger.RunnerName(runner), Reason: err.Error(), Refused: true}); lerr != nil {
+	case errors.Is(err, forge.ErrNotFound), errors.Is(err, forge.ErrUnprocessable),
+		errors.Is(err, forge.ErrUnauthorized), errors.Is(err, forge.ErrForbidden):
+		failed := ledger.Failed{Runner: ledger.RunnerName(runner), Reason: err.Error(), Refused: true, Unauthorized: errors.Is(err, forge.ErrUnauthorized)}
+		if _, lerr := p.Ledger.Apply(ctx, failed); lerr != nil {
 			return lerr
 		}
 		return &claim.Refused{Reason: err.Error()}
@@ -150,7 +151,7 @@ func (p claimForge) answer(ctx context.Context, runner string, err error) error 
 
 // later has the call repeated, at the time that GitHub named if it did.
 func (p claimForge) later(err error) *claim.Later {
-	if limited := (*github.RateLimited)(nil); errors.As(err, &limited) {
+	if limited := (*forge.RateLimited)(nil); errors.As(err, &limited) {
 		return &claim.Later{After: limited.Until.Sub(p.Now()), Err: err}
 	}
 	return &claim.Later{Err: err}

@@ -6,21 +6,21 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 )
 
 // An InstalledHook is what came of [InstallHook].
 type InstalledHook struct {
-	At     github.Scope
-	Hook   github.Hook
-	ByHand *github.Manual // what a person must enter, where GitHub has no call for the webhook; else nil
+	At     forge.Scope
+	Hook   forge.Hook
+	ByHand *forge.Manual // what a person must enter, where GitHub has no call for the webhook; else nil
 }
 
 // InstallHook makes the webhook of at as want says.
-func InstallHook(ctx context.Context, forge *github.Client, at github.Scope, want github.HookConfig) (InstalledHook, error) {
-	hook, err := forge.InstallWebhook(ctx, at, want)
-	if errors.Is(err, github.ErrByHand) {
-		manual := forge.ByHand(at, want)
+func InstallHook(ctx context.Context, to forge.Forge, at forge.Scope, want forge.HookConfig) (InstalledHook, error) {
+	hook, err := to.InstallWebhook(ctx, at, want)
+	if errors.Is(err, forge.ErrByHand) {
+		manual := to.ByHand(at, want)
 		return InstalledHook{At: at, ByHand: &manual}, nil
 	}
 	return InstalledHook{At: at, Hook: hook}, err
@@ -36,5 +36,5 @@ func (i InstalledHook) Rest() string {
 	if len(i.Hook.Missing) == 0 {
 		return ""
 	}
-	return "GitHub has no call for an App's events: tick " + strings.Join(i.Hook.Missing, ", ") + " on its settings page"
+	return "there is no call for an App's events: tick " + strings.Join(i.Hook.Missing, ", ") + " on its settings page"
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/agent"
-	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/image/release"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
@@ -38,15 +38,21 @@ func (p *Pipeline) CheckRelease(ctx context.Context, feed release.Feed, e image.
 	return []image.Input{answer}
 }
 
+// runnerDates is a forge that refuses runners of an old version, and tells from when.
+type runnerDates interface {
+	RunnerEnd(ctx context.Context, at forge.Scope, version string) (time.Time, error)
+}
+
 // RunnerEnd asks from when GitHub refuses runners of a version, and reports whether GitHub
 // answered, which requires a credential and a plan with such dates. Otherwise the known date stays,
 // or 30 days after the next release.
 func (p *Pipeline) RunnerEnd(ctx context.Context, v image.Version) (end image.Deprecated, told bool) {
 	scope, ok := p.home()
-	if v == "" || !ok || p.Forge == nil {
+	dates, tells := p.Forge.(runnerDates)
+	if v == "" || !ok || !tells {
 		return image.Deprecated{}, false
 	}
-	at, err := p.Forge.RunnerEnd(ctx, scope, string(v))
+	at, err := dates.RunnerEnd(ctx, scope, string(v))
 	if err != nil {
 		p.Log.Debug("until when GitHub takes a runner", "version", string(v), "err", err)
 		return image.Deprecated{}, false
@@ -55,12 +61,12 @@ func (p *Pipeline) RunnerEnd(ctx context.Context, v image.Version) (end image.De
 }
 
 // home returns a scope that the credential reaches, if one is known.
-func (p *Pipeline) home() (github.Scope, bool) {
+func (p *Pipeline) home() (forge.Scope, bool) {
 	where := p.HookAt
 	if p.Limits().Level == ledger.LevelEnterprise {
 		where = p.Enterprise
 	}
-	scope, err := github.ParseScope(where)
+	scope, err := forge.ParseScope(where)
 	return scope, err == nil && where != "app"
 }
 

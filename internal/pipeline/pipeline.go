@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/event"
-	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
@@ -26,7 +26,7 @@ var ErrNotProcessable = errors.New("not processable")
 // A Config is what a [Pipeline] joins.
 type Config struct {
 	Ledger ledger.Store
-	Forge  *github.Client
+	Forge  forge.Forge
 	Limits func() ledger.Limits // the limits in force
 	Log    *slog.Logger
 	Now    func() time.Time // the clock of Forge; time.Now if nil
@@ -35,8 +35,10 @@ type Config struct {
 	HookAt     string // owner of the webhook, in the form of [HookScope]; "" if unknown
 	HookURL    string // address of that webhook
 
-	// Vanish ends the container of a runner and removes what is left of it; nil if nothing is left,
-	// including if there was nothing.
+	Memo Memo // keeps what a further process has to know; nil: this one lives long
+
+	// Vanish ends the container of a runner and removes what is left of it; nil
+	// when nothing is, also when there was nothing.
 	Vanish func(ctx context.Context, runner ledger.RunnerName) error
 }
 
@@ -69,29 +71,29 @@ func EffectOf[T ledger.Effect](e event.Event) (effect T, err error) {
 }
 
 // HookScope parses the owner of a webhook: app, an organization, a repository or enterprises/SLUG.
-func HookScope(at string) (github.Scope, error) {
+func HookScope(at string) (forge.Scope, error) {
 	if at == "app" {
-		return github.AppScope(), nil
+		return forge.AppScope(), nil
 	}
-	return github.ParseScope(at)
+	return forge.ParseScope(at)
 }
 
 // scope returns where a runner for a job of s registers.
-func (p *Pipeline) scope(s ledger.Scope) (github.Scope, error) {
+func (p *Pipeline) scope(s ledger.Scope) (forge.Scope, error) {
 	return ScopeOf(p.Limits().Level, s, p.Enterprise)
 }
 
 // ScopeOf returns where runners for a scope register; enterprise is enterprises/SLUG, for that
 // level only.
-func ScopeOf(level ledger.Level, s ledger.Scope, enterprise string) (github.Scope, error) {
+func ScopeOf(level ledger.Level, s ledger.Scope, enterprise string) (forge.Scope, error) {
 	switch level {
 	case ledger.LevelRepository:
-		return github.ParseScope(s.Repository)
+		return forge.ParseScope(s.Repository)
 	case ledger.LevelOrganization:
 		if s.Organization == "" {
-			return github.Scope{}, fmt.Errorf("repository %s belongs to no organization: runners_at: organization cannot serve it", s.Repository)
+			return forge.Scope{}, fmt.Errorf("repository %s belongs to no organization: runners_at: organization cannot serve it", s.Repository)
 		}
-		return github.ParseScope(s.Organization)
+		return forge.ParseScope(s.Organization)
 	}
-	return github.ParseScope(enterprise)
+	return forge.ParseScope(enterprise)
 }

@@ -31,6 +31,7 @@ type site struct {
 	effects  []ledger.Effect
 	vanished []ledger.RunnerName
 	called   func(*http.Request) // told of each call of GitHub
+	clock    func() time.Time    // of GitHub and of its client
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -44,8 +45,10 @@ func (s *site) RoundTrip(r *http.Request) (*http.Response, error) {
 func open(t *testing.T) *site {
 	t.Helper()
 	token := secret.New("a token")
+	s := &site{clock: time.Now}
+	now := func() time.Time { return s.clock() }
 	sim, err := githubsim.New(githubsim.Config{
-		Log: slog.New(slog.DiscardHandler), Now: time.Now, Dir: t.TempDir(), Tokens: []secret.Secret{token},
+		Log: slog.New(slog.DiscardHandler), Now: now, Dir: t.TempDir(), Tokens: []secret.Secret{token},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -60,8 +63,8 @@ func open(t *testing.T) *site {
 	if err := sim.CreateRepository(githubsim.Repository{Name: "acme/web"}); err != nil {
 		t.Fatal(err)
 	}
-	s := &site{sim: sim}
-	forge, err := github.New(github.Config{URL: server.URL, Token: token, Backoff: time.Millisecond, Transport: s})
+	s.sim = sim
+	forge, err := github.New(github.Config{URL: server.URL, Token: token, Backoff: time.Millisecond, Transport: s, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +92,7 @@ func (s *site) queue(t *testing.T) ledger.RunnerName {
 func (s *site) queueAt(t *testing.T, repository string) ledger.RunnerName {
 	t.Helper()
 	detail := `{"action":"queued","workflow_job":{"id":7,"run_attempt":1,"labels":["linux"]},"repository":{"full_name":"` + repository + `"},"mayfly":{"pool":"small"}}`
-	_, err := s.Observe(t.Context(), event.Event{Time: time.Now(), Detail: json.RawMessage(detail)})
+	err := s.Observe(t.Context(), []event.Event{{Time: time.Now(), Detail: json.RawMessage(detail)}})[0]
 	if err != nil || len(s.effects) != 1 {
 		t.Fatalf("effects %v, %v: want a runner wanted", s.effects, err)
 	}
@@ -266,7 +269,7 @@ func TestRegistrationRefused(t *testing.T) {
 // TestUseless: what cannot be read is not tried again.
 func TestUseless(t *testing.T) {
 	s := open(t)
-	if _, err := s.Observe(t.Context(), event.Event{Detail: json.RawMessage(`{"action":"queued"}`)}); !errors.Is(err, pipeline.ErrNotProcessable) {
+	if err := s.Observe(t.Context(), []event.Event{{Detail: json.RawMessage(`{"action":"queued"}`)}})[0]; !errors.Is(err, pipeline.ErrNotProcessable) {
 		t.Errorf("a job without an id: %v: want %v", err, pipeline.ErrNotProcessable)
 	}
 	if _, err := pipeline.EffectOf[ledger.CheckJob](event.Event{Detail: json.RawMessage(`[]`)}); !errors.Is(err, pipeline.ErrNotProcessable) {

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
@@ -40,7 +40,7 @@ func (p *Pipeline) RemoveRegistrations(ctx context.Context, since time.Time) err
 		return err
 	}
 	var faults error
-	for _, place := range slices.SortedFunc(maps.Keys(places), func(a, b github.Scope) int { return cmp.Compare(a.String(), b.String()) }) {
+	for _, place := range slices.SortedFunc(maps.Keys(places), func(a, b forge.Scope) int { return cmp.Compare(a.String(), b.String()) }) {
 		if err := p.removeRegistrations(ctx, place); err != nil {
 			faults = errors.Join(faults, err)
 		}
@@ -50,8 +50,8 @@ func (p *Pipeline) RemoveRegistrations(ctx context.Context, since time.Time) err
 
 // straying returns the scopes of runners that claimed and ended since then without a job. After a
 // job GitHub removes the registration by itself.
-func (p *Pipeline) straying(ctx context.Context, since time.Time) (map[github.Scope]bool, error) {
-	places := map[github.Scope]bool{}
+func (p *Pipeline) straying(ctx context.Context, since time.Time) (map[forge.Scope]bool, error) {
+	places := map[forge.Scope]bool{}
 	q := ledger.RunnerQuery{}
 	for {
 		page, err := p.Ledger.Runners(ctx, q)
@@ -75,7 +75,7 @@ func (p *Pipeline) straying(ctx context.Context, since time.Time) (map[github.Sc
 }
 
 // removeRegistrations removes what runners of this ledger have left at scope.
-func (p *Pipeline) removeRegistrations(ctx context.Context, scope github.Scope) error {
+func (p *Pipeline) removeRegistrations(ctx context.Context, scope forge.Scope) error {
 	registered, err := p.Forge.Runners(ctx, scope)
 	if err != nil {
 		return err
@@ -94,7 +94,7 @@ func (p *Pipeline) removeRegistrations(ctx context.Context, scope github.Scope) 
 			p.Log.Info("removing a registration that is left", "runner", r.Name, "at", scope.String())
 			err = p.Forge.RemoveRunner(ctx, scope, r.ID)
 		}
-		if err != nil && !errors.Is(err, github.ErrBusy) {
+		if err != nil && !errors.Is(err, forge.ErrBusy) {
 			faults = errors.Join(faults, err)
 		}
 	}

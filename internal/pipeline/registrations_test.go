@@ -25,7 +25,7 @@ func TestStrays(t *testing.T) {
 	var others []string
 	for i := range 120 {
 		name := fmt.Sprintf("another-small-%d-1-1", i)
-		if _, err := s.Forge.GenerateJIT(t.Context(), at, github.JITRequest{Name: name, Labels: []string{"linux"}}); err != nil {
+		if _, err := s.Forge.Register(t.Context(), at, github.JITRequest{Name: name, Labels: []string{"linux"}}); err != nil {
 			t.Fatal(err)
 		}
 		others = append(others, name)

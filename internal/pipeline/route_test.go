@@ -50,11 +50,12 @@ func TestRouteLikeLedger(t *testing.T) {
 			p := pipeline.New(pipeline.Config{Limits: func() ledger.Limits { return limits }, Ledger: ledgertest.NewMemory(&ledgertest.Kept{}, ledgertest.Config{
 				Limits: limits, Now: time.Now, Emit: func(e []ledger.Effect) error { effects = append(effects, e...); return nil },
 			})})
-			result, err := p.Observe(t.Context(), event.Event{Time: time.Now(), Detail: detail})
-			if err != nil || len(result.Jobs) != 1 {
-				t.Fatalf("%+v, %v", result, err)
+			err := p.Observe(t.Context(), []event.Event{{Time: time.Now(), Detail: detail}})[0]
+			jobs, _ := p.Ledger.Jobs(t.Context(), ledger.JobQuery{})
+			if err != nil || len(jobs) != 1 {
+				t.Fatalf("%+v, %v", jobs, err)
 			}
-			job := result.Jobs[0]
+			job := jobs[0]
 			if job.Pool != routed.Pool || (job.State == ledger.JobUnroutable) != (routed.Pool == "" && !pool.Hosted(labels)) {
 				t.Fatalf("labels %q: the ledger says pool %q, %s; the webhook %q (%s)", labels, job.Pool, job.State, routed.Pool, routed.Note)
 			}

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
@@ -15,7 +15,7 @@ import (
 func (p *Pipeline) Remove(ctx context.Context, r ledger.RemoveRunner) error {
 	if r.Registered && !r.Force {
 		switch err := p.deregister(ctx, r); {
-		case errors.Is(err, github.ErrBusy):
+		case errors.Is(err, forge.ErrBusy):
 			_, err := p.Ledger.Apply(ctx, ledger.Busy{Runner: r.Runner})
 			return err
 		case err != nil:
@@ -26,7 +26,7 @@ func (p *Pipeline) Remove(ctx context.Context, r ledger.RemoveRunner) error {
 		return err
 	}
 	if r.Registered && r.Force {
-		if err := p.deregister(ctx, r); err != nil && !errors.Is(err, github.ErrBusy) {
+		if err := p.deregister(ctx, r); err != nil && !errors.Is(err, forge.ErrBusy) {
 			return err
 		}
 	}
@@ -53,14 +53,14 @@ func (p *Pipeline) deregister(ctx context.Context, r ledger.RemoveRunner) error 
 // forget removes a registration; nil if there is none. It does so by id or, if the answer to
 // generate-jitconfig was lost, by name. A scope that the credential does not see counts as having
 // none of ours: asking again would get the same answer.
-func (p *Pipeline) forget(ctx context.Context, scope github.Scope, name string, id int64) error {
+func (p *Pipeline) forget(ctx context.Context, scope forge.Scope, name string, id int64) error {
 	var err error
 	if id == 0 {
 		err = p.Forge.ForgetRunner(ctx, scope, name)
 	} else {
 		err = p.Forge.RemoveRunner(ctx, scope, id)
 	}
-	if errors.Is(err, github.ErrNotFound) {
+	if errors.Is(err, forge.ErrNotFound) {
 		return nil
 	}
 	return err

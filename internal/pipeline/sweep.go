@@ -7,15 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
-)
-
-// How many calls one comparison may make, every [SweepEvery]: 1,200 an hour of at least 5,000 that
-// GitHub allows.
-const (
-	SweepEvery = 5 * time.Minute
-	sweepCalls = 100
 )
 
 // CompareJobs reports to the ledger the jobs that GitHub has queued and no event told of. It asks
@@ -29,8 +23,9 @@ func (p *Pipeline) CompareJobs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	look := &look{Pipeline: p, ctx: github.WithCalls(ctx, sweepCalls), asked: map[string]bool{}}
-	turn := int(p.Now().Unix() / int64(SweepEvery/time.Second))
+	pace := p.Forge.Pace()
+	look := &look{Pipeline: p, ctx: forge.WithCalls(ctx, pace.Calls), asked: map[string]bool{}}
+	turn := int(p.Now().Unix() / int64(pace.Jobs/time.Second))
 	for _, scope := range rotated(scopesOf(state), turn) {
 		look.at(scope, p.Forge.QueuedJobs)
 	}
@@ -86,7 +81,7 @@ const (
 
 // inTurn returns list, whose latest pushed repositories come first, with the others rotated by
 // turn.
-func inTurn(list []github.Repository, turn int) []github.Repository {
+func inTurn(list []forge.Repository, turn int) []forge.Repository {
 	n := min(lately, len(list))
 	return slices.Concat(list[:n], rotated(list[n:], turn*stride))
 }
@@ -101,7 +96,7 @@ type look struct {
 }
 
 // at asks about a repository, once.
-func (l *look) at(scope ledger.Scope, ask func(ctx context.Context, repository string) ([]github.Job, error)) {
+func (l *look) at(scope ledger.Scope, ask func(ctx context.Context, repository string) ([]event.WorkflowJob, error)) {
 	name := strings.ToLower(scope.Repository)
 	if l.over || l.asked[name] {
 		return
@@ -111,7 +106,7 @@ func (l *look) at(scope ledger.Scope, ask func(ctx context.Context, repository s
 	jobs, err := ask(l.ctx, scope.Repository)
 	l.fault(err)
 	for _, job := range jobs {
-		if err := l.seen(l.ctx, job.WorkflowJob, scope, at); err != nil {
+		if err := l.seen(l.ctx, job, scope, at); err != nil {
 			l.over = true
 			l.faults = errors.Join(l.faults, err)
 			return
@@ -121,9 +116,9 @@ func (l *look) at(scope ledger.Scope, ask func(ctx context.Context, repository s
 
 // fault records an error, and ends the comparison if no further call would succeed.
 func (l *look) fault(err error) {
-	limited := errors.As(err, new(*github.RateLimited))
-	l.over = l.over || limited || errors.Is(err, github.ErrSpent) || l.ctx.Err() != nil
-	if err != nil && !errors.Is(err, github.ErrSpent) {
+	limited := errors.As(err, new(*forge.RateLimited))
+	l.over = l.over || limited || errors.Is(err, forge.ErrSpent) || l.ctx.Err() != nil
+	if err != nil && !errors.Is(err, forge.ErrSpent) {
 		l.faults = errors.Join(l.faults, err)
 	}
 }

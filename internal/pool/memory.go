@@ -5,15 +5,15 @@ import (
 	"strconv"
 )
 
-// MemoryUse is what the kernel counted of one runner's memory until its end. The zero
-// value says that nobody counted.
+// MemoryUse is a runner's use of memory until its end, as the kernel counted it. The zero value
+// means that it was not counted.
 type MemoryUse struct {
 	Kills int   `json:"kills,omitempty"` // processes that the kernel killed because memory ran out
-	Peak  int64 `json:"peak,omitempty"`  // bytes; 0 where the kernel does not tell
+	Peak  int64 `json:"peak,omitempty"`  // bytes; 0 if the kernel does not tell
 	Limit int64 `json:"limit,omitempty"` // bytes; 0 for none
 }
 
-// Told returns what a person has to know of m; "" when no process was killed.
+// Told returns what people have to know about m; "" if no process was killed.
 func (m MemoryUse) Told() string {
 	if m.Kills <= 0 {
 		return ""
@@ -29,7 +29,7 @@ func (m MemoryUse) Told() string {
 	return told
 }
 
-// Size prints bytes as people write a pool's memory: 512 MiB.
+// Size formats bytes in the form of a pool's memory: 512 MiB.
 func Size(bytes int64) string {
 	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
 	size, unit := float64(bytes), 0

@@ -1,5 +1,5 @@
-// Package pool has the noun that a person configures: a [Pool], a named kind of
-// runner, and the routing of jobs to pools ([Set.Route]).
+// Package pool defines what people configure: a [Pool], a named kind of runner, and the routing of
+// jobs to pools ([Set.Route]).
 package pool
 
 import (
@@ -9,28 +9,28 @@ import (
 	"time"
 )
 
-// A Pool is a named kind of runner: which jobs it takes, what its runners are
-// made of and how many there may be.
+// A Pool is a named kind of runner: which jobs it takes, what its runners consist of and how many
+// there may be.
 type Pool struct {
 	Name         string
-	Labels       []string // a job fits when each of its runs-on labels is here, ignoring case
+	Labels       []string // a job fits if all of its runs-on labels are here, ignoring case
 	Repositories []string // allowed owner/name patterns as in path.Match; empty allows all
 
-	// OfOrganization says that its runners are registered at the organization of a job's repository:
-	// that of a user has none.
+	// OfOrganization means that its runners register at the organization of a job's repository: a
+	// user's repository has none.
 	OfOrganization bool
 
-	Max       int       // runners at once, at most; 0 means no limit of its own
+	Max       int       // maximum number of runners; 0 means no limit
 	Resources Resources // of one runner
-	PIDs      int       // processes and threads of one runner, at most
+	PIDs      int       // maximum number of processes and threads of one runner
 
-	Image   string   // container image; unused by the sandbox
+	Image   string   // container image; ignored by the sandbox
 	Command []string // the runner's program inside the container, such as /home/runner/run.sh
 	Network Network
 
-	// ReadOnlyRoot makes the image read-only; only home, /tmp and /var/tmp can
-	// be written then. Home begins as a copy of the image's, which takes its time when the
-	// runner's program is in there, as in GitHub's own. The sandbox is always so.
+	// ReadOnlyRoot makes the image read-only; only home, /tmp and /var/tmp are writable. Home
+	// begins as a copy of the image's, which takes time if the runner's program is in there, as in
+	// GitHub's own image. The sandbox is always read-only.
 	ReadOnlyRoot bool
 
 	Warm      Warm      // runners that listen before there is a job
@@ -44,41 +44,41 @@ type Pool struct {
 
 // Folders of every container.
 const (
-	// Home is the home of the runner's user. GitHub's runner is there, and writes beside itself.
+	// Home is the home of the runner's user. GitHub's runner is there, and writes next to itself.
 	Home = "/home/runner"
 
-	// CacheFolder is where GitHub's runner keeps the addresses of its services (.NET's
-	// CommonApplicationData). Where it cannot write there, each start takes 0.9 s longer.
+	// CacheFolder is where GitHub's runner caches the addresses of its services (.NET's
+	// CommonApplicationData). If it cannot write there, each start takes 0.9 s longer.
 	CacheFolder = "/usr/share/GitHubActionsService"
 )
 
-// Resources are what one runner takes of a host.
+// Resources are what one runner uses of a host.
 type Resources struct {
 	CPUs   float64 // processors
 	Memory int64   // bytes
 }
 
-// Plus adds two needs up.
+// Plus returns the sum.
 func (r Resources) Plus(o Resources) Resources {
 	return Resources{r.CPUs + o.CPUs, r.Memory + o.Memory}
 }
 
-// Fits reports whether r is within limit; a zero figure of limit is no limit.
+// Fits reports whether r is within limit; zero in limit means no limit.
 func (r Resources) Fits(limit Resources) bool {
 	return (limit.CPUs == 0 || r.CPUs <= limit.CPUs) && (limit.Memory == 0 || r.Memory <= limit.Memory)
 }
 
-// A Network says what a runner can reach.
+// A Network is what a runner can reach.
 type Network string
 
 // The networks.
 const (
-	NetworkOwn  Network = "own"  // outside, through a bridge of Mayfly's own; the host's loopback is out of reach
-	NetworkHost Network = "host" // the host's network as it is
+	NetworkOwn  Network = "own"  // the outside, through Mayfly's own bridge; not the host's loopback
+	NetworkHost Network = "host" // the host's network
 	NetworkNone Network = "none" // nothing
 )
 
-// A Set is the pools of one configuration, in the order of its file.
+// A Set is the pools of a configuration, in the order of its file.
 type Set []Pool
 
 // Find returns the pool called name.
@@ -91,14 +91,13 @@ func (s Set) Find(name string) (Pool, bool) {
 	return Pool{}, false
 }
 
-// Takes reports whether each of labels is among p's, ignoring case. A job
-// without labels is taken by no pool: GitHub sends none for such jobs.
+// Takes reports whether all of labels are among p's, ignoring case. No pool takes a job without
+// labels.
 func (p Pool) Takes(labels []string) bool {
 	return len(labels) > 0 && len(p.lacks(labels)) == 0
 }
 
-// Allows reports whether p serves repository, an owner/name; GitHub ignores
-// the case of both.
+// Allows reports whether p serves repository, an owner/name; GitHub ignores the case of both.
 func (p Pool) Allows(repository string) bool {
 	for _, pattern := range p.Repositories {
 		if ok, _ := path.Match(strings.ToLower(pattern), strings.ToLower(repository)); ok {
@@ -117,7 +116,7 @@ func containsFold(list []string, s string) bool {
 	return false
 }
 
-// Default figures of a pool that names none.
+// Defaults of a pool.
 const (
 	DefaultCPUs      = 2
 	DefaultMemory    = 4 << 30
@@ -129,7 +128,7 @@ const (
 	DefaultTotalLimit = 390 * time.Minute
 )
 
-// WithDefaults returns p with every figure that is zero set to its default.
+// WithDefaults returns p with every zero number set to its default.
 func (p Pool) WithDefaults() Pool {
 	p.Resources.CPUs = cmp.Or(p.Resources.CPUs, DefaultCPUs)
 	p.Resources.Memory = cmp.Or(p.Resources.Memory, DefaultMemory)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/eventlog"
-	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
@@ -18,12 +17,12 @@ type trace struct {
 	Name string // in the workflow
 	Pool string // that it is meant for
 
-	job      github.Job    // as GitHub has it; zero before that has made it
-	event    time.Time     // when its queued event was put on the bus
-	kept     ledger.Job    // as the ledger has it; zero if it does not
-	runner   ledger.Runner // that runs it, or else the newest that was made for it
-	foreign  bool          // GitHub names a runner that the ledger does not have
-	identity string        // where it ran, by its own word
+	job      event.WorkflowJob // as GitHub has it; zero before that has made it
+	event    time.Time         // when its queued event was put on the bus
+	kept     ledger.Job        // as the ledger has it; zero if it does not
+	runner   ledger.Runner     // that runs it, or else the newest that was made for it
+	foreign  bool              // GitHub names a runner that the ledger does not have
+	identity string            // where it ran, by its own word
 }
 
 // Hops are the points on the way of a job after it was queued, in their order.
@@ -120,7 +119,7 @@ func (p *proof) look(ctx context.Context) error {
 		return err
 	}
 	for _, t := range p.traces {
-		if i := slices.IndexFunc(jobs, func(j github.Job) bool { return j.Name == t.Name }); i >= 0 {
+		if i := slices.IndexFunc(jobs, func(j event.WorkflowJob) bool { return j.Name == t.Name }); i >= 0 {
 			t.job = jobs[i]
 		}
 	}
@@ -157,7 +156,7 @@ func (p *proof) lookAtEvents(ctx context.Context) error {
 			continue
 		}
 		for _, t := range p.traces {
-			if t.job.ID != 0 && ledger.KeyOf(job) == ledger.KeyOf(t.job.WorkflowJob) {
+			if t.job.ID != 0 && ledger.KeyOf(job) == ledger.KeyOf(t.job) {
 				t.event = s.Published // the newest first, so that the oldest stays
 			}
 		}
@@ -171,7 +170,7 @@ func (p *proof) lookAtLedger(ctx context.Context, t *trace) error {
 	if t.job.ID == 0 {
 		return nil
 	}
-	key := ledger.KeyOf(t.job.WorkflowJob)
+	key := ledger.KeyOf(t.job)
 	kept, err := p.Ledger.Jobs(ctx, ledger.JobQuery{Key: key})
 	if errors.Is(err, ledger.ErrNotFound) {
 		return nil

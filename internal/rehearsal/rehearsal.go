@@ -81,10 +81,14 @@ func Open(ctx context.Context, c Config) (s *Rehearsal, err error) {
 	if s.listener, err = net.Listen("tcp", c.Listen); err != nil {
 		return s, err
 	}
+	at, err := github.New(github.Config{URL: s.SimURL, Token: s.token})
+	if err != nil {
+		return s, err
+	}
 	settings := machine.Config{
 		State: filepath.Join(c.State, "mayfly"), Limits: ledger.Limits{Pools: c.Pools},
 		Webhook: webhook.Config{Secrets: []secret.Secret{c.Secret}},
-		Forge:   github.Config{URL: s.SimURL, Token: s.token}, HookAt: c.Repository, HookURL: s.HookURL(), Log: c.Log,
+		Forge:   at, HookAt: c.Repository, HookURL: s.HookURL(), Log: c.Log,
 	}
 	if settings.Limits.Host, err = fleet.Host(); err != nil {
 		return s, err

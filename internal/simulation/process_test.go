@@ -376,8 +376,7 @@ func (p *process) emit(tx *disk.Tx, effects []ledger.Effect) error {
 }
 
 func (p *process) observe(ctx context.Context, e event.Event) error {
-	_, err := p.joins.Observe(ctx, e)
-	return err
+	return p.joins.Observe(ctx, []event.Event{e})[0]
 }
 
 // launch is that of mayfly up.

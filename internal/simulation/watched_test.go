@@ -18,30 +18,49 @@ type watched struct {
 }
 
 func (s watched) Apply(ctx context.Context, in ledger.Input) (ledger.Result, error) {
+	results, err := s.ApplyAll(ctx, []ledger.Input{in})
+	if err != nil || len(results) == 0 {
+		return ledger.Result{}, err
+	}
+	return results[0], nil
+}
+
+func (s watched) ApplyAll(ctx context.Context, ins []ledger.Input) ([]ledger.Result, error) {
 	if s.p.dead {
-		return ledger.Result{}, errPower
+		return nil, errPower
 	}
-	if seen, ok := in.(ledger.JobSeen); ok && seen.Job.Action == event.ActionCompleted && s.p.broken == "the end of a job is not heard" {
-		return ledger.Result{}, nil
-	}
-	if seen, ok := in.(ledger.JobSeen); ok && s.p.broken == "the status of a job does not count" {
-		seen.Job.Status = ""
-		in = seen
-	}
-	result, err := s.Store.Apply(ctx, in)
+	ins = s.broken(ins)
+	results, err := s.Store.ApplyAll(ctx, ins)
 	if s.p.dead {
-		return ledger.Result{}, errPower
+		return nil, errPower
 	}
 	if err != nil {
-		s.p.fault("%T: %v", in, err)
-		return result, err
+		s.p.fault("%T: %v", ins, err)
+		return results, err
 	}
-	s.reflect(result)
-	s.p.wanted(result.Runners)
+	all := ledger.Merge(results)
+	s.reflect(all)
+	s.p.wanted(all.Runners)
 	if faults := s.p.mirror.Invariants(s.p.wall()); faults != nil {
-		s.p.fault("after %T %+v: %v", in, in, faults)
+		s.p.fault("after %T %+v: %v", ins, ins, faults)
 	}
-	return result, nil
+	return results, nil
+}
+
+// broken is ins as a ledger sees them that is broken on purpose.
+func (s watched) broken(ins []ledger.Input) (list []ledger.Input) {
+	for _, in := range ins {
+		seen, ok := in.(ledger.JobSeen)
+		switch {
+		case ok && seen.Job.Action == event.ActionCompleted && s.p.broken == "the end of a job is not heard":
+			continue
+		case ok && s.p.broken == "the status of a job does not count":
+			seen.Job.Status = ""
+			in = seen
+		}
+		list = append(list, in)
+	}
+	return list
 }
 
 // reflect brings the mirror to what the ledger holds now.

@@ -17,6 +17,7 @@ type Deploy struct {
 	Programs      string        `help:"Folder with prebuilt programs for AWS: ARCH/NAME." type:"existingdir" placeholder:"DIR"`
 	Parameters    string        `help:"Write the template's parameters to this file, as JSON." type:"path" placeholder:"FILE"`
 	Ignore        bool          `name:"ignore-permissions" help:"Go on although IAM's simulation finds missing permissions."`
+	AllowLoss     []string      `help:"Update the stack although the data of RESOURCE is lost, such as Archive; --plan shows the names." placeholder:"RESOURCE"`
 	Look          time.Duration `help:"Time between looks at what AWS is doing." default:"3s" hidden:""`
 	ImageFlags
 	onlyAWS
@@ -36,6 +37,13 @@ type Destroy struct {
 	KeepData bool          `help:"Keep the event bus with its archive, and the logs."`
 	JSON     bool          `help:"Print what is left as JSON."`
 	Look     time.Duration `help:"Time between looks at what AWS is doing." default:"3s" hidden:""`
+
+	onlyAWS
+}
+
+// Doctor has the flags of `mayfly doctor`, which mayfly-aws runs.
+type Doctor struct {
+	JSON bool `help:"Print JSON."`
 
 	onlyAWS
 }

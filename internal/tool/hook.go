@@ -5,12 +5,12 @@ import (
 	"strings"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
-	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 )
 
 // PrintManual prints what to enter by hand. The secret is not printed: it is where
 // the configuration says.
-func PrintManual(screen *cli.Screen, m github.Manual) {
+func PrintManual(screen *cli.Screen, m forge.Manual) {
 	fmt.Fprintf(screen.Out, "GitHub has no call for this webhook. Enter on %s:\n\n", m.Page)
 	active := "yes"
 	if !m.Active {

@@ -124,8 +124,11 @@ func (c *testCmd) choose(all pool.Set) (chosen []pool.Pool, err error) {
 // connect makes the clients: one as mayfly, one as who tests. With a token of a person's
 // own, the first may be out of reach, as its key is on AWS: then both are the person's.
 func (c *testCmd) connect(s Setup) (forge, person *github.Client, err error) {
+	if err := s.NeedGitHub(); err != nil {
+		return nil, nil, err
+	}
 	if err := s.ResolveSecrets(); err == nil {
-		if forge, err = github.New(s.Forge()); err != nil {
+		if forge, err = github.New(s.AtGitHub()); err != nil {
 			return nil, nil, err
 		}
 	} else if c.Token == "" {

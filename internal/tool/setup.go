@@ -2,12 +2,15 @@ package tool
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
+	"github.com/mayfly-ci/mayfly/internal/forge"
+	"github.com/mayfly-ci/mayfly/internal/forges"
 	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
@@ -41,7 +44,7 @@ func complete(read *config.Config, err error) (Setup, error) {
 		return s, err
 	}
 	s.State = s.Abs(s.State)
-	s.Limits = ledger.Limits{Pools: s.PoolSet(), Level: ledger.LevelOf(s.GitHub.RunnersAt), Host: s.Host.Resources(machine)}
+	s.Limits = ledger.Limits{Pools: s.PoolSet(), Level: ledger.LevelOf(s.RunnersAt()), Forge: s.About(), Host: s.Host.Resources(machine)}
 	return s, nil
 }
 
@@ -72,14 +75,19 @@ func (s *Setup) checkKey() error {
 	return nil
 }
 
-// Forge is how to reach GitHub, and as whom.
-func (s *Setup) Forge() github.Config {
-	c := github.Config{URL: s.GitHub.URL, CA: s.Certificates, Token: s.Secrets.Token}
-	if s.GitHub.App.ID != 0 {
-		c.App = &github.App{ID: s.GitHub.App.ID, PrivateKey: s.Secrets.AppKey}
+// AtGitHub is how to reach GitHub, and as whom, for what there is at GitHub alone.
+func (s *Setup) AtGitHub() github.Config { return forges.GitHub(s.Config, s.Secrets, s.Certificates) }
+
+// NeedGitHub refuses a command that is for GitHub only where jobs come from elsewhere.
+func (s *Setup) NeedGitHub() error {
+	if s.Forge == config.ForgeGitHub {
+		return nil
 	}
-	return c
+	return cli.Usage(fmt.Errorf("forge: %s: this command is for GitHub only", s.Forge), "docs/gitea.md lists what differs")
 }
+
+// Open returns the forge of the configuration.
+func (s *Setup) Open() (forge.Forge, error) { return forges.Open(s.Config, s.Secrets, s.Certificates) }
 
 // ForgeFor returns a client for GitHub, for commands that need nothing but that.
 func ForgeFor(path string) (*github.Client, error) {
@@ -87,14 +95,17 @@ func ForgeFor(path string) (*github.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.resolveWith(s.ResolveGitHub); err != nil {
+	if err := s.NeedGitHub(); err != nil {
 		return nil, err
 	}
-	return github.New(s.Forge())
+	if err := s.resolveWith(s.ResolveForge); err != nil {
+		return nil, err
+	}
+	return github.New(s.AtGitHub())
 }
 
-// ClientFor returns a client for GitHub, for the commands that need no machine.
-func ClientFor(path string) (Setup, *github.Client, error) {
+// ClientFor returns the forge, for the commands that need no machine.
+func ClientFor(path string) (Setup, forge.Forge, error) {
 	s, err := ReadSetup(path)
 	if err != nil {
 		return s, nil, err
@@ -102,6 +113,6 @@ func ClientFor(path string) (Setup, *github.Client, error) {
 	if err := s.ResolveSecrets(); err != nil {
 		return s, nil, err
 	}
-	c, err := github.New(s.Forge())
+	c, err := s.Open()
 	return s, c, err
 }

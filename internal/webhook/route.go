@@ -37,7 +37,7 @@ func Route(e event.Event, pools pool.Set) (Routed, error) {
 	r.Pool = p.Name
 	switch {
 	case !ok && pool.Hosted(job.Labels):
-		r.Note = "it is for GitHub's own runners"
+		r.Note = "no pool has its labels, which hosted runners have"
 	case !ok:
 		r.Note = pools.Unfit(job)
 	}

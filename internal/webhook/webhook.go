@@ -46,6 +46,10 @@ type Config struct {
 	Events  []string        // event types that are forwarded to the bus; nil means DefaultEvents
 	Pools   pool.Set        // for routing jobs
 
+	// Read brings a signed delivery into the form that the pipeline knows, GitHub's. An error says what is
+	// wrong with the payload. nil means that it has that form.
+	Read func(event.Event) (event.Event, error)
+
 	// Renew returns the current secrets. It is called if none of Secrets has signed a body; nil if
 	// they never change while the handler lives. Anybody can send such a body, so Renew must not
 	// read them every time.
@@ -135,7 +139,7 @@ func (h *Handler) deliver(w http.ResponseWriter, r *http.Request) (answer, *refu
 
 // publish routes an event and puts it on the bus, or into quarantine if it cannot be routed.
 func (h *Handler) publish(ctx context.Context, e event.Event) (answer, *refusal) {
-	routed, err := Route(e, *h.pools.Load())
+	routed, err := h.route(&e)
 	switch {
 	case err == nil:
 		return h.keep(ctx, h.c.Publish, routed.Event, answer{Event: e.ID, Pool: routed.Pool, Note: event.Clip(routed.Note, event.MaxSaid)})
@@ -145,6 +149,18 @@ func (h *Handler) publish(ctx context.Context, e event.Event) (answer, *refusal)
 	why := event.Clip(err.Error(), event.MaxSaid)
 	aside := func(ctx context.Context, e event.Event) (bool, error) { return h.c.Quarantine(ctx, e, why) }
 	return h.keep(ctx, aside, e, answer{outcome: quarantined, Event: e.ID, Note: "in quarantine: " + why})
+}
+
+// route reads e, as the forge sends it, and routes it. What cannot be read stays as it is.
+func (h *Handler) route(e *event.Event) (Routed, error) {
+	if h.c.Read != nil {
+		read, err := h.c.Read(*e)
+		if err != nil {
+			return Routed{}, err
+		}
+		*e = read
+	}
+	return Route(*e, *h.pools.Load())
 }
 
 // keep stores e with publish, and completes a with the outcome.

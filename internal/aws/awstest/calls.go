@@ -33,8 +33,13 @@ func Given(handler string) map[string]string {
 		"logs:PutLogEvents":    "Lambda writes the log as the function",
 	}
 	switch handler {
-	case contract.HandlerLedger, contract.HandlerSweep, contract.HandlerRelease:
+	case contract.HandlerSweep, contract.HandlerRelease:
 		given["sqs:SendMessage"] = "Lambda sends what the function failed on to the dead letters, as the function"
+	}
+	if handler == contract.HandlerLedger || handler == contract.HandlerSweep {
+		for _, action := range []string{"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"} {
+			given[action] = "Lambda polls the function's queue as the function"
+		}
 	}
 	if handler == contract.HandlerRelease {
 		given["iam:PassRole"] = "registering a task definition gives the task its roles"

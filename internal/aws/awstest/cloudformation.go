@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 )
@@ -28,6 +29,9 @@ type CloudFormation struct {
 	Made, Gone func(stack string)
 	Outputs    map[string]string // by name
 
+	// Lacks has the types that the region does not have. moto knows no types.
+	Lacks []string
+
 	status atomic.Value // in place of the stack's own, until it is deleted; see SetStatus
 
 	moto http.Handler
@@ -43,6 +47,10 @@ func (c *CloudFormation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	form, _ := url.ParseQuery(string(body)) // moto says what is wrong with it
+	if form.Get("Action") == "DescribeType" {
+		c.describeType(w, form.Get("TypeName"))
+		return
+	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	answer := httptest.NewRecorder()
 	c.moto.ServeHTTP(answer, r)
@@ -62,6 +70,17 @@ func (c *CloudFormation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Del("Content-Length")
 	w.WriteHeader(answer.Code)
 	_, _ = io.WriteString(w, text) // who is gone hears nothing
+}
+
+// describeType answers as AWS does of a type that a region has, or has not.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeType.html
+func (c *CloudFormation) describeType(w http.ResponseWriter, name string) {
+	if slices.Contains(c.Lacks, name) {
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, "<ErrorResponse><Error><Type>Sender</Type><Code>TypeNotFoundException</Code><Message>The type '"+name+"' cannot be found.</Message></Error></ErrorResponse>")
+		return
+	}
+	_, _ = io.WriteString(w, "<DescribeTypeResponse><DescribeTypeResult><TypeName>"+name+"</TypeName></DescribeTypeResult></DescribeTypeResponse>")
 }
 
 // SetStatus has the stack stand as it cannot in moto, such as ROLLBACK_COMPLETE, until it

@@ -28,13 +28,14 @@ const SettingsFile = "mayfly.json"
 // where everyone may read them who may read the function: there is no secret among
 // them, and nothing that only the stack knows, which comes by the environment.
 type Settings struct {
-	Pools     pool.Set `json:"pools"`
-	Events    []string `json:"events"`   // types of events that go on the bus
-	MaxBody   int64    `json:"max_body"` // of a delivery, in bytes
-	GitHub    GitHub   `json:"github"`
-	RunnersAt string   `json:"runners_at"` // repository, organization, or enterprises/SLUG
-	HookAt    string   `json:"hook_at"`    // whose webhook it is: app, an organization, a repository, or enterprises/SLUG; "" for none
-	Image     Image    `json:"image"`
+	Pools     pool.Set     `json:"pools"`
+	Hosts     []pool.Hosts `json:"hosts,omitempty"` // that the stack starts for the pools
+	Events    []string     `json:"events"`          // types of events that go on the bus
+	MaxBody   int64        `json:"max_body"`        // of a delivery, in bytes
+	GitHub    GitHub       `json:"github"`
+	RunnersAt string       `json:"runners_at"` // repository, organization, or enterprises/SLUG
+	HookAt    string       `json:"hook_at"`    // whose webhook it is: app, an organization, a repository, or enterprises/SLUG; "" for none
+	Image     Image        `json:"image"`
 }
 
 // Image is how the image of runners is kept up to date.

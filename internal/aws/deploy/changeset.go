@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,6 +33,10 @@ type Change struct {
 	Resource string `json:"resource"`
 	Type     string `json:"type"`
 	Replaced bool   `json:"replaced"` // it would be made anew
+	Kept     bool   `json:"kept"`     // what is removed or replaced leaves the stack, and stays in the account
+
+	physical string   // the resource's id or name; "" for one that is added
+	causes   []string // resources whose replacement would replace this one
 }
 
 // A ChangeSet is what would be done to a stack, and has not been done.
@@ -108,6 +113,7 @@ func (c *ChangeSet) read(ctx context.Context) error {
 			c.add(change.ResourceChange)
 		}
 		if next = out.NextToken; next == nil {
+			settleReplacements(c.Changes)
 			return nil
 		}
 	}
@@ -115,10 +121,7 @@ func (c *ChangeSet) read(ctx context.Context) error {
 
 func (c *ChangeSet) add(r *types.ResourceChange) {
 	if r != nil {
-		c.Changes = append(c.Changes, Change{
-			Action: string(r.Action), Resource: aws.ToString(r.LogicalResourceId), Type: aws.ToString(r.ResourceType),
-			Replaced: r.Replacement == types.ReplacementTrue,
-		})
+		c.Changes = append(c.Changes, changeOf(r))
 	}
 }
 
@@ -186,8 +189,9 @@ func (s *Stack) discard(ctx context.Context, set string) error {
 	return nil
 }
 
-// Apply makes the stack as wanted, and returns how it stands and what was changed.
-func (s *Stack) Apply(ctx context.Context, w Wanted) (State, []Change, error) {
+// Apply makes the stack as wanted, and returns how it stands and what was changed. An error of
+// consent, which hears of the changes before they are made, leaves the stack as it is.
+func (s *Stack) Apply(ctx context.Context, w Wanted, consent func([]Change) error) (State, []Change, error) {
 	state, err := s.Ready(ctx)
 	if err != nil {
 		return state, nil, err
@@ -198,6 +202,9 @@ func (s *Stack) Apply(ctx context.Context, w Wanted) (State, []Change, error) {
 	}
 	if set.Empty {
 		return state, nil, set.Discard(ctx)
+	}
+	if err := consent(set.Changes); err != nil {
+		return state, nil, errors.Join(err, set.Discard(ctx))
 	}
 	state, err = set.Execute(ctx)
 	return state, set.Changes, err

@@ -22,6 +22,7 @@ const (
 	ToolKey        = "ToolKey"     // and suffix
 	ImageDigest    = "ImageDigest" // and suffix
 	RulesState     = "RulesState"
+	LogPolicy      = "LogPolicy"
 
 	RulesOn  = "ENABLED"
 	RulesOff = "DISABLED"

@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/codecommit"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -35,7 +36,7 @@ func EmptyImages(ctx context.Context, a *Account, stack string) error {
 // after their deletion, and what an earlier destroy kept or an interrupted one left. Things of
 // kinds that only CloudFormation makes and removes are left to it.
 func RemoveLeftovers(ctx context.Context, a *Account, found []Thing) error {
-	for _, kind := range []string{"archive", "event bus", "log group", "secret"} { // an archive goes before its bus
+	for _, kind := range []string{"archive", "event bus", "log group", "secret", "source repository"} { // an archive goes before its bus
 		for _, t := range found {
 			if t.Kind != kind {
 				continue
@@ -57,6 +58,8 @@ func (a *Account) remove(ctx context.Context, t Thing) (err error) {
 		_, err = events.DeleteEventBus(ctx, &eventbridge.DeleteEventBusInput{Name: &t.Name})
 	case "log group":
 		_, err = cloudwatchlogs.NewFromConfig(a.Config).DeleteLogGroup(ctx, &cloudwatchlogs.DeleteLogGroupInput{LogGroupName: &t.Name})
+	case "source repository":
+		_, err = codecommit.NewFromConfig(a.Config).DeleteRepository(ctx, &codecommit.DeleteRepositoryInput{RepositoryName: &t.Name})
 	case "secret":
 		_, err = secretsmanager.NewFromConfig(a.Config).DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: &t.Name, ForceDeleteWithoutRecovery: aws.Bool(true)})
 	}

@@ -79,19 +79,19 @@ func free(name string, state State, found []Thing) error {
 // acts as whoever deploys.
 func Permissions() []string {
 	return strings.Fields(`
-		autoscaling:CreateAutoScalingGroup autoscaling:DeleteAutoScalingGroup autoscaling:DescribeAutoScalingGroups autoscaling:SetInstanceProtection autoscaling:UpdateAutoScalingGroup
-		cloudformation:CreateChangeSet cloudformation:DeleteChangeSet cloudformation:DeleteStack cloudformation:DescribeChangeSet cloudformation:DescribeStackEvents cloudformation:DescribeStacks cloudformation:ExecuteChangeSet cloudformation:ListChangeSets cloudformation:ListStackResources cloudformation:ListStacks
+		autoscaling:CreateAutoScalingGroup autoscaling:DeleteAutoScalingGroup autoscaling:DeleteScheduledAction autoscaling:DeleteWarmPool autoscaling:DescribeAutoScalingGroups autoscaling:DescribeScalingActivities autoscaling:PutScheduledUpdateGroupAction autoscaling:PutWarmPool autoscaling:SetInstanceProtection autoscaling:UpdateAutoScalingGroup
+		cloudformation:CreateChangeSet cloudformation:DeleteChangeSet cloudformation:DeleteStack cloudformation:DescribeChangeSet cloudformation:DescribeStackEvents cloudformation:DescribeStacks cloudformation:DescribeType cloudformation:ExecuteChangeSet cloudformation:ListChangeSets cloudformation:ListStackResources cloudformation:ListStacks
 		cloudwatch:DeleteAlarms cloudwatch:DeleteDashboards cloudwatch:DescribeAlarms cloudwatch:PutDashboard cloudwatch:PutMetricAlarm
 		codebuild:BatchGetBuilds codebuild:BatchGetProjects codebuild:CreateProject codebuild:DeleteProject codebuild:ListBuildsForProject codebuild:StartBuild codebuild:StopBuild codebuild:UpdateProject
 		codecommit:CreateCommit codecommit:CreateRepository codecommit:DeleteRepository codecommit:GetBranch codecommit:GetCommit codecommit:GetFolder codecommit:GetRepository
-		dynamodb:BatchGetItem dynamodb:CreateTable dynamodb:DeleteTable dynamodb:DescribeTable dynamodb:GetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateTimeToLive
+		dynamodb:BatchGetItem dynamodb:CreateTable dynamodb:DeleteTable dynamodb:DescribeTable dynamodb:GetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateContinuousBackups dynamodb:UpdateTable dynamodb:UpdateTimeToLive
 		ec2:CreateLaunchTemplate ec2:CreateSecurityGroup ec2:DeleteLaunchTemplate ec2:DeleteSecurityGroup ec2:DescribeInstances ec2:DescribeNetworkInterfaces ec2:DescribeRouteTables ec2:DescribeSecurityGroups ec2:DescribeSubnets ec2:DescribeVpcs ec2:RunInstances
 		ecr:BatchDeleteImage ecr:CreateRepository ecr:DeleteRepository ecr:DescribeImages ecr:DescribeRepositories ecr:PutLifecyclePolicy
-		ecs:CreateCapacityProvider ecs:CreateCluster ecs:DeleteCapacityProvider ecs:DeleteCluster ecs:DeleteTaskDefinitions ecs:DeregisterTaskDefinition ecs:DescribeClusters ecs:DescribeTaskDefinition ecs:ListTaskDefinitionFamilies ecs:ListTaskDefinitions ecs:ListTasks ecs:PutClusterCapacityProviders ecs:RegisterTaskDefinition ecs:StopTask
-		events:CancelReplay events:CreateArchive events:CreateEventBus events:DeleteArchive events:DeleteEventBus events:DeleteRule events:DescribeArchive events:DescribeEventBus events:DescribeReplay events:DisableRule events:ListReplays events:ListRules events:PutRule events:PutTargets events:RemoveTargets
-		iam:AttachRolePolicy iam:CreateInstanceProfile iam:CreateRole iam:DeleteInstanceProfile iam:DeleteRole iam:DeleteRolePolicy iam:PassRole iam:PutRolePolicy
+		ecs:CreateCapacityProvider ecs:CreateCluster ecs:DeleteCapacityProvider ecs:DeleteCluster ecs:DeleteTaskDefinitions ecs:DeregisterTaskDefinition ecs:DescribeClusters ecs:DescribeTaskDefinition ecs:DescribeTasks ecs:ListTaskDefinitionFamilies ecs:ListTaskDefinitions ecs:ListTasks ecs:PutClusterCapacityProviders ecs:RegisterTaskDefinition ecs:StopTask
+		events:CancelReplay events:CreateArchive events:CreateEventBus events:DeleteArchive events:DeleteEventBus events:DeleteRule events:DescribeArchive events:DescribeEventBus events:DescribeReplay events:DisableRule events:EnableRule events:ListReplays events:ListRules events:ListTargetsByRule events:PutRule events:PutTargets events:RemoveTargets
+		iam:AttachRolePolicy iam:CreateInstanceProfile iam:CreateRole iam:DeleteInstanceProfile iam:DeleteRole iam:DeleteRolePolicy iam:PassRole iam:PutRolePermissionsBoundary iam:PutRolePolicy
 		lambda:AddPermission lambda:CreateFunction lambda:CreateFunctionUrlConfig lambda:DeleteFunction lambda:GetFunctionConfiguration lambda:UpdateFunctionCode lambda:UpdateFunctionConfiguration
-		logs:CreateLogGroup logs:DeleteLogGroup logs:DescribeLogGroups logs:FilterLogEvents logs:GetLogEvents logs:PutResourcePolicy logs:PutRetentionPolicy
+		logs:CreateLogGroup logs:DeleteLogGroup logs:DescribeLogGroups logs:DescribeResourcePolicies logs:FilterLogEvents logs:GetLogEvents logs:PutResourcePolicy logs:PutRetentionPolicy
 		s3:CreateBucket s3:DeleteBucket s3:DeleteObject s3:DeleteObjectVersion s3:GetObject s3:ListBucket s3:ListBucketVersions s3:PutBucketPublicAccessBlock s3:PutBucketVersioning s3:PutEncryptionConfiguration s3:PutLifecycleConfiguration s3:PutObject
 		schemas:CreateDiscoverer schemas:DeleteDiscoverer schemas:DeleteSchema schemas:ListDiscoverers schemas:ListSchemas
 		secretsmanager:CreateSecret secretsmanager:DeleteSecret secretsmanager:GetSecretValue secretsmanager:ListSecrets secretsmanager:PutSecretValue

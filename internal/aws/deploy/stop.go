@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	eventtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
 	"github.com/mayfly-ci/mayfly/internal/aws/refusal"
 )
@@ -23,6 +24,20 @@ import (
 
 // Resources returns the physical ids of the stack's resources of a type.
 func (s *Stack) Resources(ctx context.Context, kind string) (ids []string, err error) {
+	all, err := s.inventory(ctx)
+	for _, r := range all {
+		if r.kind == kind {
+			ids = append(ids, r.physical)
+		}
+	}
+	return ids, err
+}
+
+// A part is a resource that the stack has.
+type part struct{ kind, logical, physical string }
+
+// inventory returns the resources that the stack has now; none where it is not there.
+func (s *Stack) inventory(ctx context.Context) (all []part, err error) {
 	for pages := cloudformation.NewListStackResourcesPaginator(s.api, &cloudformation.ListStackResourcesInput{StackName: &s.Name}); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
 		if isNoStack(err) {
@@ -31,32 +46,30 @@ func (s *Stack) Resources(ctx context.Context, kind string) (ids []string, err e
 			return nil, fmt.Errorf("resources of stack %s: %w", s.Name, err)
 		}
 		for _, r := range page.StackResourceSummaries {
-			if aws.ToString(r.ResourceType) == kind && r.PhysicalResourceId != nil && r.ResourceStatus != types.ResourceStatusDeleteComplete {
-				ids = append(ids, *r.PhysicalResourceId)
+			if r.PhysicalResourceId != nil && r.ResourceStatus != types.ResourceStatusDeleteComplete {
+				all = append(all, part{aws.ToString(r.ResourceType), aws.ToString(r.LogicalResourceId), *r.PhysicalResourceId})
 			}
 		}
 	}
-	return ids, nil
+	return all, nil
 }
 
 // DisableRules turns off all rules of the stack, on its own bus and on the default one,
 // so that nothing starts any more.
 func DisableRules(ctx context.Context, a *Account, stack string) error {
 	api := eventbridge.NewFromConfig(a.Config)
-	out, err := api.ListRules(ctx, &eventbridge.ListRulesInput{EventBusName: &stack, Limit: aws.Int32(100)})
-	if err != nil && !notThere(err) {
-		return fmt.Errorf("rules of bus %s: %w", stack, err)
-	}
 	rules := map[string]string{} // their buses
-	for _, name := range []string{"-tasks", "-builds", "-sweep", "-release"} {
+	for _, name := range []string{"-tasks", "-builds", "-pushes", "-sweep", "-release"} {
 		rules[stack+name] = "default"
 	}
-	if out != nil {
-		for _, r := range out.Rules {
-			if r.ManagedBy == nil { // not the archive's and the discoverer's own
-				rules[aws.ToString(r.Name)] = stack
-			}
+	err := eachRule(ctx, api, stack, func(r eventtypes.Rule) error {
+		if r.ManagedBy == nil { // not the archive's and the discoverer's own
+			rules[aws.ToString(r.Name)] = stack
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	for rule, bus := range rules {
 		if _, err := api.DisableRule(ctx, &eventbridge.DisableRuleInput{EventBusName: &bus, Name: &rule}); err != nil && !notThere(err) {
@@ -64,6 +77,26 @@ func DisableRules(ctx context.Context, a *Account, stack string) error {
 		}
 	}
 	return nil
+}
+
+// eachRule calls f with each rule of a bus; never, where there is no such bus.
+func eachRule(ctx context.Context, api *eventbridge.Client, bus string, f func(eventtypes.Rule) error) error {
+	for next := (*string)(nil); ; {
+		page, err := api.ListRules(ctx, &eventbridge.ListRulesInput{EventBusName: &bus, NextToken: next})
+		if notThere(err) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("rules of bus %s: %w", bus, err)
+		}
+		for _, rule := range page.Rules {
+			if err := f(rule); err != nil {
+				return err
+			}
+		}
+		if next = page.NextToken; next == nil {
+			return nil
+		}
+	}
 }
 
 // StopTasks stops all tasks of the stack's cluster, and returns how many there were.

@@ -37,7 +37,7 @@ const StackTag = "mayfly:stack"
 type Thing struct {
 	Kind string `json:"kind"`
 	Name string `json:"name"`
-	Data bool   `json:"data"` // it is kept with the data: bus, archive and logs
+	Data bool   `json:"data"` // it is kept with the data: bus, archive, logs and the image's source
 }
 
 func (t Thing) String() string { return t.Kind + " " + t.Name }
@@ -180,17 +180,16 @@ func (a *Account) eventThings(name string) []search {
 }
 
 func (a *Account) imageThings(name string) []search {
-	images, git, builds := ecr.NewFromConfig(a.Config), codecommit.NewFromConfig(a.Config), codebuild.NewFromConfig(a.Config)
+	images, builds := ecr.NewFromConfig(a.Config), codebuild.NewFromConfig(a.Config)
 	return []search{
 		{"image repository", false, func(ctx context.Context) ([]string, error) {
 			repository := name + "-runner"
 			_, err := images.DescribeRepositories(ctx, &ecr.DescribeRepositoriesInput{RepositoryNames: []string{repository}})
 			return some(err == nil, repository), err
 		}},
-		{"source repository", false, func(ctx context.Context) ([]string, error) {
-			repository := name + "-image"
-			_, err := git.GetRepository(ctx, &codecommit.GetRepositoryInput{RepositoryName: &repository})
-			return some(err == nil, repository), err
+		{"source repository", true, func(ctx context.Context) ([]string, error) {
+			repository, err := a.HasSource(ctx, name)
+			return some(repository != "", repository), err
 		}},
 		{"build project", false, func(ctx context.Context) (names []string, err error) {
 			out, err := builds.BatchGetProjects(ctx, &codebuild.BatchGetProjectsInput{Names: []string{name + "-build-amd64", name + "-build-arm64"}})
@@ -332,3 +331,13 @@ func (a *Account) partition() string {
 // IsGone reports whether err says that what was asked for is not there, such as the table
 // of a stack that is being deleted.
 func IsGone(err error) bool { return err != nil && notThere(err) }
+
+// HasSource returns the name of the source repository of a stack, if it is there.
+func (a *Account) HasSource(ctx context.Context, stack string) (string, error) {
+	repository := stack + "-image"
+	_, err := codecommit.NewFromConfig(a.Config).GetRepository(ctx, &codecommit.GetRepositoryInput{RepositoryName: &repository})
+	if notThere(err) {
+		return "", nil
+	}
+	return repository, err
+}

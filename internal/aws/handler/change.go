@@ -19,7 +19,8 @@ type change struct {
 	LastStatus        string              `json:"lastStatus"`
 	StopCode          string              `json:"stopCode"`
 	StoppedReason     string              `json:"stoppedReason"`
-	Overrides         *types.TaskOverride `json:"overrides"` // field names as in the event, except for case
+	Host              string              `json:"containerInstanceArn"` // "" while it waits for one
+	Overrides         *types.TaskOverride `json:"overrides"`            // whose fields are called as in the event, but for case
 	Containers        []struct {
 		Name     string `json:"name"`
 		ExitCode *int   `json:"exitCode"`
@@ -41,7 +42,7 @@ func (c change) input(runner ledger.RunnerName, task string) ledger.Input {
 	case "RUNNING":
 		return ledger.Started{Runner: runner, Container: task, Image: c.image()}
 	case "STOPPED":
-		return ledger.Gone{Runner: runner, Container: task, Image: c.image(), ExitCode: c.code(), Reason: c.reason(), Outside: c.outside()}
+		return ledger.Gone{Runner: runner, Container: task, Image: c.image(), ExitCode: c.code(), Reason: c.reason(), Outside: c.outside(), Unplaced: c.unplaced()}
 	}
 	return nil
 }
@@ -88,7 +89,15 @@ func (c change) outside() bool {
 	return true
 }
 
-// code returns the exit code of the runner's container; 0 if there is none.
+// unplaced reports whether the task ended before there was a host for it, as one does that ECS gave up: a further
+// one would wait in vain, too.
+//
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/cluster-capacity-providers.html
+func (c change) unplaced() bool {
+	return c.Host == "" && types.TaskStopCode(c.StopCode) == types.TaskStopCodeTaskFailedToStart
+}
+
+// code is the exit code of the runner's container; 0 when it had none.
 func (c change) code() int {
 	for _, one := range c.Containers {
 		if one.Name == contract.ContainerName && one.ExitCode != nil {

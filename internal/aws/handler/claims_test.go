@@ -136,7 +136,7 @@ func open(t *testing.T) *site {
 func (s *site) queue(t *testing.T, job int) {
 	t.Helper()
 	detail := fmt.Sprintf(`{"action":"queued","workflow_job":{"id":%d,"run_attempt":1,"labels":["linux"]},"repository":{"full_name":"acme/web"},"mayfly":{"pool":"small"}}`, job)
-	if _, err := s.claims.Pipeline.Observe(t.Context(), event.Event{Time: s.now, Detail: json.RawMessage(detail)}); err != nil {
+	if err := s.claims.Pipeline.Observe(t.Context(), []event.Event{{Time: s.now, Detail: json.RawMessage(detail)}})[0]; err != nil {
 		t.Fatal(err)
 	}
 }

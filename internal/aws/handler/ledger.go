@@ -18,17 +18,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
-// StartedByRule reports whether the runner that in requires needs no event: the job's queued event
-// matched the pool's rule, which starts a task for it, unless its status says that it waits for an
-// approval. The same holds for a redelivery of that event.
-func StartedByRule(in ledger.Input, e ledger.Effect) bool {
-	seen, told := in.(ledger.JobSeen)
-	want, wanted := e.(ledger.WantRunner)
-	return told && !seen.Asked && wanted && want.First && seen.Job.Action == event.ActionQueued && seen.Job.State() == event.ActionQueued &&
-		want.Job == ledger.KeyOf(seen.Job) && want.Pool == seen.Job.Routing.Pool
-}
-
-// typeTaskState is the detail type of ECS's task events.
+// typeTaskState is the detail type of what ECS says of its tasks.
 //
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html
 const typeTaskState = "ECS Task State Change"
@@ -43,73 +33,97 @@ type Ledger struct {
 	Log      *slog.Logger
 }
 
-// Handle takes one event.
-func (l *Ledger) Handle(ctx context.Context, e event.Event) error {
-	err := l.handle(ctx, e)
+// Handle takes events, those of jobs in one turn of the ledger and then those of tasks, which are of jobs, in
+// another. errs[i] is what became of list[i]: an event that cannot be taken keeps no other from being taken.
+func (l *Ledger) Handle(ctx context.Context, list []event.Event) (errs []error) {
+	errs = make([]error, len(list))
+	kinds := map[string][]int{}
+	for i, e := range list {
+		kinds[e.DetailType] = append(kinds[e.DetailType], i)
+		if e.DetailType != event.TypeWorkflowJob && e.DetailType != typeTaskState {
+			errs[i] = fmt.Errorf("detail type %q: %w: want %q or %q", e.DetailType, pipeline.ErrNotProcessable, event.TypeWorkflowJob, typeTaskState)
+		}
+	}
+	take := func(kind string, handle func(context.Context, []event.Event) []error) {
+		var some []event.Event
+		for _, i := range kinds[kind] {
+			some = append(some, list[i])
+		}
+		for n, err := range handle(ctx, some) {
+			errs[kinds[kind][n]] = err
+		}
+	}
+	take(event.TypeWorkflowJob, l.Pipeline.Observe)
+	take(typeTaskState, l.tasks)
+	for i, err := range errs {
+		l.note(list[i], err)
+	}
+	return errs
+}
+
+// note logs what became of e.
+func (l *Ledger) note(e event.Event, err error) {
 	switch {
 	case errors.Is(err, ledger.ErrNotFound): // a task's event that overtook its job's: Lambda retries it
 		l.Log.Warn("event too early", "event", e.ID, "type", e.DetailType, "err", err)
 	case err != nil:
 		l.Log.Error("event not taken", "event", e.ID, "type", e.DetailType, "err", err)
 	}
-	return err
 }
 
-func (l *Ledger) handle(ctx context.Context, e event.Event) error {
-	switch e.DetailType {
-	case event.TypeWorkflowJob:
-		result, err := l.Pipeline.Observe(ctx, e)
-		if err == nil && result.More {
-			err = tick(ctx, l.Pipeline.Ledger)
+// A step is what an event of ECS means for the runner that a task stands for.
+type step struct {
+	of      int // which event
+	task    Task
+	in      ledger.Input // nil where it means nothing
+	stopped bool
+}
+
+// tasks tells the ledger how far tasks have come.
+func (l *Ledger) tasks(ctx context.Context, list []event.Event) (errs []error) {
+	errs = make([]error, len(list))
+	var steps []step
+	var ins []ledger.Input
+	for i, e := range list {
+		s, err := l.step(ctx, e)
+		if s.of, errs[i] = i, err; err == nil && s.in != nil {
+			steps, ins = append(steps, s), append(ins, s.in)
 		}
-		return err
-	case typeTaskState:
-		return l.task(ctx, e)
 	}
-	return fmt.Errorf("detail type %q: %w: want %q or %q", e.DetailType, pipeline.ErrNotProcessable, event.TypeWorkflowJob, typeTaskState)
-}
-
-// tick applies a Tick, repeatedly while more is left to do.
-func tick(ctx context.Context, store ledger.Store) error {
-	for more := true; more; {
-		result, err := store.Apply(ctx, ledger.Tick{})
-		if err != nil {
-			return err
+	results, err := l.Pipeline.Ledger.ApplyAll(ctx, ins)
+	for n, s := range steps {
+		switch {
+		case n >= len(results):
+			errs[s.of] = err
+		case s.stopped:
+			errs[s.of] = l.tell(ctx, s.task, results[n].Runner)
 		}
-		more = result.More
 	}
-	return nil
+	return errs
 }
 
-// task reports the progress of a task to the ledger.
-func (l *Ledger) task(ctx context.Context, e event.Event) error {
+// step reads what e says of a task.
+func (l *Ledger) step(ctx context.Context, e event.Event) (s step, err error) {
 	var c change
 	if err := json.Unmarshal(e.Detail, &c); err != nil {
-		return fmt.Errorf("detail of %q: %w: %w", e.DetailType, pipeline.ErrNotProcessable, err)
+		return s, fmt.Errorf("detail of %q: %w: %w", e.DetailType, pipeline.ErrNotProcessable, err)
 	}
-	task, err := l.Tasks.read(types.Task{TaskArn: &c.TaskARN, TaskDefinitionArn: &c.TaskDefinitionARN, Overrides: c.Overrides})
+	s.task, err = l.Tasks.read(types.Task{TaskArn: &c.TaskARN, TaskDefinitionArn: &c.TaskDefinitionARN, Overrides: c.Overrides})
 	if other := (foreign{}); errors.As(err, &other) {
-		l.Log.Debug("a task of others", "task", task.ID, "err", err)
-		return nil
+		l.Log.Debug("a task of others", "task", s.task.ID, "err", err)
+		return s, nil
 	} else if err != nil {
-		return fmt.Errorf("task %s: %w: %w", c.TaskARN, pipeline.ErrNotProcessable, err)
+		return s, fmt.Errorf("task %s: %w: %w", c.TaskARN, pipeline.ErrNotProcessable, err)
 	}
-	runner, _, err := task.runner(ctx, l.Pipeline.Ledger, l.Now())
+	runner, _, err := s.task.runner(ctx, l.Pipeline.Ledger, l.Now())
 	if err != nil {
-		return fmt.Errorf("task %s: job %s: %w", task.ID, task.Job, err)
+		return s, fmt.Errorf("task %s: job %s: %w", s.task.ID, s.task.Job, err)
 	}
-	if away, err := l.turnedAway(ctx, c, runner, task.ID); away || err != nil {
-		return err
+	if away, err := l.turnedAway(ctx, c, runner, s.task.ID); away || err != nil || runner == "" {
+		return s, err
 	}
-	in := c.input(runner, task.ID)
-	if in == nil || runner == "" {
-		return nil
-	}
-	result, err := l.Pipeline.Ledger.Apply(ctx, in)
-	if err != nil || c.LastStatus != "STOPPED" {
-		return err
-	}
-	return l.tell(ctx, task, result.Runner)
+	s.in, s.stopped = c.input(runner, s.task.ID), c.LastStatus == "STOPPED"
+	return s, nil
 }
 
 // turnedAway reports whether c is the end of a task whose claim was refused and that no runner is

@@ -10,7 +10,6 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
 	"github.com/mayfly-ci/mayfly/internal/aws/contract"
-	"github.com/mayfly-ci/mayfly/internal/aws/handler"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
@@ -22,12 +21,12 @@ func TestJobAndItsTask(t *testing.T) {
 	s := newStage(t)
 	tell := func(e event.Event) {
 		t.Helper()
-		s.must(s.ledger.Handle(t.Context(), e))
+		s.must(s.told(e))
 	}
 	tell(s.aboutJob(1, "queued"))
 	name := s.first(1)
-	if got := s.wanted(); got != nil {
-		t.Errorf("wanted by an event: %v: want none, since the pool's rule has started a task", got)
+	if got := s.wanted(); len(got) != 1 || got[0] != name {
+		t.Errorf("wanted by an event: %v: want %s, which nothing else starts", got, name)
 	}
 	is := func(want ledger.RunnerState) ledger.Runner {
 		t.Helper()
@@ -78,8 +77,8 @@ func (s *stage) minute() event.Event {
 // TestTaskThatNeverRan: what ECS says of it is the reason, and the job gets another.
 func TestTaskThatNeverRan(t *testing.T) {
 	s := newStage(t)
-	s.must(s.ledger.Handle(t.Context(), s.aboutJob(1, "queued")))
-	s.must(s.ledger.Handle(t.Context(), s.aboutTask("a", "STOPPED", "ci-small", env("acme/web/1/1"),
+	s.must(s.told(s.aboutJob(1, "queued")))
+	s.must(s.told(s.aboutTask("a", "STOPPED", "ci-small", env("acme/web/1/1"),
 		`,"stopCode":"TaskFailedToStart","stoppedReason":"CannotPullContainerError: no such image"`)))
 	if r := s.runner(s.first(1)); r.Reason != "CannotPullContainerError: no such image" {
 		t.Errorf("reason %q", r.Reason)
@@ -88,8 +87,8 @@ func TestTaskThatNeverRan(t *testing.T) {
 
 func TestVersionRefused(t *testing.T) {
 	s := newStage(t)
-	s.must(s.ledger.Handle(t.Context(), s.aboutJob(1, "queued")))
-	s.must(s.ledger.Handle(t.Context(), s.aboutTask("a", "STOPPED", "ci-small", env("acme/web/1/1"),
+	s.must(s.told(s.aboutJob(1, "queued")))
+	s.must(s.told(s.aboutTask("a", "STOPPED", "ci-small", env("acme/web/1/1"),
 		`,"stopCode":"EssentialContainerExited","containers":[{"name":"runner","exitCode":7,"imageDigest":"sha256:00"}]`)))
 	want := fmt.Sprintf(`{"pool":"small","task":"a","runner":%q,"image":"sha256:00"}`, s.first(1))
 	if len(s.published) != 1 || s.published[0].DetailType != contract.TypeVersionRefused || string(s.published[0].Detail) != want {
@@ -146,14 +145,14 @@ func TestStartFailed(t *testing.T) {
 	} {
 		id++
 		s.published = nil
-		s.must(s.ledger.Handle(t.Context(), s.aboutJob(id, "queued")))
+		s.must(s.told(s.aboutJob(id, "queued")))
 		end := s.aboutTask(fmt.Sprint("t", id), "STOPPED", "ci-small", env(fmt.Sprintf("acme/web/%d/1", id)), test.rest)
-		s.must(s.ledger.Handle(t.Context(), end))
+		s.must(s.told(end))
 		r := s.runner(s.first(id))
 		if well, known := r.Outcome(); well || known != test.blamed || r.Image != "sha256:00" {
 			t.Errorf("%s: image %s, blamed %t: want %t of sha256:00", what, r.Image, known, test.blamed)
 		}
-		s.must(s.ledger.Handle(t.Context(), end)) // Lambda gives it again when the event could not be put
+		s.must(s.told(end)) // Lambda gives it again when the event could not be put
 		want := 0
 		if test.blamed {
 			want = 2
@@ -173,10 +172,10 @@ func TestStartFailed(t *testing.T) {
 // and the end of a task that a runner is not bound to nothing at all.
 func TestStartThatWentWell(t *testing.T) {
 	s := newStage(t)
-	s.must(s.ledger.Handle(t.Context(), s.aboutJob(1, "queued")))
+	s.must(s.told(s.aboutJob(1, "queued")))
 	name := s.first(1)
 	about := func(task, status, rest string) {
-		s.must(s.ledger.Handle(t.Context(), s.aboutTask(task, status, "ci-small", env("acme/web/1/1"), rest)))
+		s.must(s.told(s.aboutTask(task, status, "ci-small", env("acme/web/1/1"), rest)))
 	}
 	about("a", "RUNNING", `,"containers":[{"name":"runner","image":"ghcr.io/acme/runner:1"}]`)
 	if r := s.runner(name); r.Image != "ghcr.io/acme/runner:1" {
@@ -197,8 +196,8 @@ func TestStartThatWentWell(t *testing.T) {
 // sweep, and the end of its task tells of it all the same.
 func TestStartThatHangs(t *testing.T) {
 	s := newStage(t)
-	s.must(s.ledger.Handle(t.Context(), s.aboutJob(1, "queued")))
-	s.must(s.ledger.Handle(t.Context(), s.aboutTask("a", "RUNNING", "ci-small", env("acme/web/1/1"), stopped("", "", -1, ""))))
+	s.must(s.told(s.aboutJob(1, "queued")))
+	s.must(s.told(s.aboutTask("a", "RUNNING", "ci-small", env("acme/web/1/1"), stopped("", "", -1, ""))))
 	name := s.first(1)
 	s.now = s.now.Add(10 * time.Minute)
 	result, err := s.store.Apply(t.Context(), ledger.Tick{})
@@ -211,7 +210,7 @@ func TestStartThatHangs(t *testing.T) {
 	if r := s.runner(name); r.State != ledger.RunnerGone || len(s.published) > 0 {
 		t.Fatalf("runner is %s, published %v: want it gone, and nothing told yet", r.State, s.published)
 	}
-	s.must(s.ledger.Handle(t.Context(), s.aboutTask("a", "STOPPED", "ci-small", env("acme/web/1/1"), stopped("UserInitiated", "no runner of the ledger needs it", 137, ""))))
+	s.must(s.told(s.aboutTask("a", "STOPPED", "ci-small", env("acme/web/1/1"), stopped("UserInitiated", "no runner of the ledger needs it", 137, ""))))
 	if len(s.published) != 1 || s.published[0].DetailType != contract.TypeStartFailed || !strings.Contains(string(s.published[0].Detail), "did not claim within 2m0s of its start") {
 		t.Errorf("published %+v: want one event of a start that failed", s.published)
 	}
@@ -240,40 +239,9 @@ func TestEventsOfNoUse(t *testing.T) {
 		"a task before its job":           {s.aboutTask("a", "RUNNING", "ci-small", env("acme/web/9/1"), ""), "not in the ledger"},
 		"a task of a runner that is gone": {s.aboutTask("a", "RUNNING", "ci-small", map[string]string{"MAYFLY_JOB": "acme/web/9/1", "MAYFLY_RUNNER": "old"}, ""), ""},
 	} {
-		err := s.ledger.Handle(t.Context(), test.event)
+		err := s.told(test.event)
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v: want %q", name, err, test.want)
-		}
-	}
-}
-
-// TestStartedByRule says which runners need an event of their own.
-func TestStartedByRule(t *testing.T) {
-	key := ledger.NewJobKey("acme/web", 1, 1)
-	seen := func(action, routed string) ledger.JobSeen {
-		w := event.WorkflowJob{Action: action, Repository: "acme/web", ID: 1, Attempt: 1}
-		w.Routing.Pool = routed
-		return ledger.JobSeen{Job: w}
-	}
-	want := ledger.WantRunner{Job: key, Pool: "small", First: true}
-	further, other := want, want
-	further.First, other.Job.ID = false, 2
-	for name, test := range map[string]struct {
-		in   ledger.Input
-		e    ledger.Effect
-		want bool
-	}{
-		"the job's own event":     {seen("queued", "small"), want, true},
-		"a further runner":        {seen("queued", "small"), further, false},
-		"another job's runner":    {seen("queued", "small"), other, false},
-		"an event of another":     {seen("in_progress", "small"), want, false},
-		"routed elsewhere":        {seen("queued", "large"), want, false},
-		"routed nowhere":          {seen("queued", ""), want, false},
-		"asked for again":         {ledger.Tick{}, want, false},
-		"another kind of request": {seen("queued", "small"), ledger.CheckJob{Job: key}, false},
-	} {
-		if got := handler.StartedByRule(test.in, test.e); got != test.want {
-			t.Errorf("%s: %t: want %t", name, got, test.want)
 		}
 	}
 }
@@ -281,8 +249,8 @@ func TestStartedByRule(t *testing.T) {
 // TestCallsOfTheLedgerFunction: it needs what the stack's role gives it.
 func TestCallsOfTheLedgerFunction(t *testing.T) {
 	s := newStage(t)
-	s.must(s.ledger.Handle(t.Context(), s.aboutJob(1, "queued")))
-	s.must(s.ledger.Handle(t.Context(), s.aboutTask("a", "STOPPED", "ci-small", env("acme/web/1/1"), "")))
+	s.must(s.told(s.aboutJob(1, "queued")))
+	s.must(s.told(s.aboutTask("a", "STOPPED", "ci-small", env("acme/web/1/1"), "")))
 	s.needs("ledger", contract.HandlerLedger)
 }
 

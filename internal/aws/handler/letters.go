@@ -118,7 +118,7 @@ func (s *Sweep) settle(ctx context.Context, l deadLetter) error {
 		return s.notStarted(ctx, l)
 	case l.DetailType == event.TypeWorkflowJob, l.DetailType == typeTaskState:
 		books := &Ledger{Pipeline: s.Pipeline, Tasks: s.Tasks, Publish: s.Publish, Now: s.Now, Log: s.Log}
-		err := books.handle(ctx, l.Event)
+		err := books.Handle(ctx, []event.Event{l.Event})[0]
 		if errors.Is(err, pipeline.ErrNotProcessable) {
 			err = fmt.Errorf("%w: %w", errKeep, err)
 		}
@@ -146,7 +146,7 @@ func (s *Sweep) notStarted(ctx context.Context, l deadLetter) error {
 	if err != nil || list[0].State != ledger.RunnerWanted {
 		return err
 	}
-	return s.Pipeline.Gone(ctx, ledger.Gone{Runner: name, Reason: "not started: " + l.why, Outside: true})
+	return s.Pipeline.Gone(ctx, ledger.Gone{Runner: name, Reason: "not started: " + l.why, Outside: true, Unplaced: true})
 }
 
 // task returns the task that a rule would have started for the event of l.

@@ -25,7 +25,7 @@ func TestMetrics(t *testing.T) {
 	minute()
 	begin := s.now
 	for id, action := range map[int64]string{1: "queued", 2: "queued", 3: "in_progress", 4: "completed"} {
-		s.must(s.ledger.Handle(t.Context(), s.aboutJob(id, action)))
+		s.must(s.told(s.aboutJob(id, action)))
 	}
 	s.now = begin.Add(90 * time.Second)
 	minute()

@@ -117,7 +117,7 @@ func (f *foundry) books() *handler.Ledger {
 	limits := ledger.Limits{Pools: pool.Set{pool.Pool{Name: "small", Labels: []string{"linux"}}.WithDefaults()}}
 	log := slog.New(slog.NewTextHandler(f.Output(), nil))
 	store := dynamo.New(dynamodb.NewFromConfig(f.config), dynamo.Config{
-		Table: "ledger", Limits: limits, Handled: handler.StartedByRule, Log: log, Now: f.clock,
+		Table: "ledger", Limits: limits, Log: log, Now: f.clock,
 		Emit: func(context.Context, []ledger.Effect) error { return nil },
 	})
 	return &handler.Ledger{
@@ -542,9 +542,9 @@ func (f *foundry) launched(books *handler.Ledger, first int64, how string) {
 	for i, one := range how {
 		id, from := first+int64(i), fmt.Sprintf(`,"containers":[{"name":"runner","image":"%s@%s","exitCode":1}]`, imageURI, digests["amd64"])
 		about := func(status, rest string) {
-			s.must(books.Handle(f.Context(), s.aboutTask(fmt.Sprint("t", id), status, "ci-small", env(fmt.Sprintf("acme/web/%d/1", id)), from+rest)))
+			s.must(books.Handle(f.Context(), []event.Event{s.aboutTask(fmt.Sprint("t", id), status, "ci-small", env(fmt.Sprintf("acme/web/%d/1", id)), from+rest)})[0])
 		}
-		s.must(books.Handle(f.Context(), s.aboutJob(id, "queued")))
+		s.must(books.Handle(f.Context(), []event.Event{s.aboutJob(id, "queued")})[0])
 		about("RUNNING", "")
 		name, _, err := ledger.FirstRunner(f.Context(), books.Pipeline.Ledger, ledger.NewJobKey("acme/web", id, 1), s.now)
 		s.must(err)
@@ -557,7 +557,7 @@ func (f *foundry) launched(books *handler.Ledger, first int64, how string) {
 			s.must(err)
 		}
 		about("STOPPED", `,"stopCode":"EssentialContainerExited"`)
-		s.must(books.Handle(f.Context(), s.aboutJob(id, "completed")))
+		s.must(books.Handle(f.Context(), []event.Event{s.aboutJob(id, "completed")})[0])
 		for len(f.told) > 0 {
 			e := f.told[0]
 			f.told = f.told[1:]

@@ -53,10 +53,10 @@ func newStage(t *testing.T) *stage {
 	s.makeCloud()
 	forge := s.openGitHub()
 	limits := ledger.Limits{Pools: pool.Set{pool.Pool{Name: "small", Labels: []string{"linux"}, Max: 2}.WithDefaults()}, Launch: time.Hour, Claimed: time.Hour}
-	open := func(function string, told func(ledger.Input, ledger.Effect) bool) (pipeline.Config, *handler.Tasks, aws.Config, *dynamo.Ledger) {
+	open := func(function string) (pipeline.Config, *handler.Tasks, aws.Config, *dynamo.Ledger) {
 		config := s.calls[function].Watch(s.cloud.Config)
 		store := dynamo.New(dynamodb.NewFromConfig(config), dynamo.Config{
-			Table: "ledger", Limits: limits, Handled: told, Log: slog.New(slog.DiscardHandler), Now: s.clock,
+			Table: "ledger", Limits: limits, Log: slog.New(slog.DiscardHandler), Now: s.clock,
 			Emit: func(_ context.Context, effects []ledger.Effect) error {
 				s.effects = append(s.effects, effects...)
 				return nil
@@ -66,11 +66,11 @@ func newStage(t *testing.T) *stage {
 		return joined, handler.NewTasks(ecs.NewFromConfig(config), "ci", "ci"), config, store
 	}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	joined, tasks, _, _ := open("ledger", handler.StartedByRule)
+	joined, tasks, _, _ := open("ledger")
 	joined.Forge = nil // GitHub is not the ledger function's business
 	s.ledger = &handler.Ledger{Pipeline: pipeline.New(joined), Tasks: tasks, Publish: s.publish, Now: s.clock, Log: log}
-	joined, tasks, config, store := open("sweep", nil)
-	joined.Vanish = handler.Vanish(store, tasks)
+	joined, tasks, config, store := open("sweep")
+	joined.Vanish, joined.Memo = handler.Vanish(store, tasks), store.Memo()
 	s.store = store
 	s.sweep = &handler.Sweep{
 		Pipeline: pipeline.New(joined), Flush: store.Flush, Tasks: tasks, Publish: s.publish, Now: s.clock, Log: log,
@@ -80,6 +80,11 @@ func newStage(t *testing.T) *stage {
 }
 
 func (s *stage) clock() time.Time { return s.now }
+
+// told gives the ledger function one event.
+func (s *stage) told(e event.Event) error {
+	return s.ledger.Handle(s.Context(), []event.Event{e})[0]
+}
 
 func (s *stage) publish(_ context.Context, events ...event.Event) error {
 	s.published = append(s.published, events...)

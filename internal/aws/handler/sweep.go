@@ -31,12 +31,16 @@ type Sweep struct {
 	stray time.Time // when orphaned registrations were last looked for; a function runs one call at a time, which owns it
 }
 
-const (
-	// firstLook is how far back a new process looks for failed deliveries.
-	firstLook = time.Hour
-	// comparing is the interval in minutes of asking for GitHub's own list of jobs.
-	comparing = int(pipeline.SweepEvery / time.Minute)
-)
+// firstLook is how far back a new process looks for failed deliveries.
+const firstLook = time.Hour
+
+// HandleAll takes events, one after another. errs[i] is what became of list[i].
+func (s *Sweep) HandleAll(ctx context.Context, list []event.Event) (errs []error) {
+	for _, e := range list {
+		errs = append(errs, s.Handle(ctx, e))
+	}
+	return errs
+}
 
 // Handle takes one event.
 func (s *Sweep) Handle(ctx context.Context, e event.Event) error {
@@ -76,22 +80,44 @@ func (s *Sweep) sweep(ctx context.Context, at time.Time) error {
 		}
 	}
 	do("dead letters", s.returnLetters)
-	do("time passing", func(ctx context.Context) error { return tick(ctx, s.Pipeline.Ledger) })
+	do("time passing", s.Pipeline.Tick)
 	do("effects that were left", s.Flush)
 	do("comparing tasks with the ledger", s.compareTasks)
 	do("metrics", s.measure)
-	do("looking for failed deliveries", func(ctx context.Context) error { return s.Pipeline.Redeliver(ctx, firstLook) })
-	if at.Minute()%comparing == 0 {
-		do("looking for registrations that are left", s.removeRegistrations)
-		do("comparing jobs with GitHub", s.Pipeline.CompareJobs) // up to a hundred calls, which may use up the function's time
+	do("the credential", s.Pipeline.CheckCredential)
+	if at.Minute()%int(s.Pipeline.Forge.Pace().Jobs/time.Minute) == 0 {
+		// Jobs first: they are what counts, and the list of deliveries may be long. A hundred calls may take all the time there is.
+		do("comparing jobs with GitHub", leaving(forRest, s.Pipeline.CompareJobs))
+		do("looking for registrations that are left", leaving(forEnd, s.removeRegistrations))
 	}
+	do("looking for failed deliveries", leaving(forEnd, func(ctx context.Context) error { return s.Pipeline.Redeliver(ctx, firstLook) }))
 	return faults
 }
 
-// removeRegistrations removes registrations orphaned since the last search but one.
+// How much of its time a sweep has left for what comes after comparing jobs, and for its own end: what a deadline ends is
+// said and kept, while a function that Lambda ends has done nothing.
+const (
+	forRest = 15 * time.Second
+	forEnd  = 3 * time.Second
+)
+
+// leaving returns f with a deadline that leaves some time until the one that there is.
+func leaving(time time.Duration, f func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		deadline, bounded := ctx.Deadline()
+		if !bounded {
+			return f(ctx)
+		}
+		ctx, cancel := context.WithDeadline(ctx, deadline.Add(-time))
+		defer cancel()
+		return f(ctx)
+	}
+}
+
+// removeRegistrations removes registrations that runners have left since the last look but one.
 func (s *Sweep) removeRegistrations(ctx context.Context) error {
 	now := s.Now()
-	since := s.stray.Add(-2 * pipeline.SweepEvery)
+	since := s.stray.Add(-2 * s.Pipeline.Forge.Pace().Jobs)
 	if s.stray.IsZero() {
 		since = now.Add(-pipeline.RegistrationsBack)
 	}

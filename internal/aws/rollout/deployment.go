@@ -28,6 +28,7 @@ type Deployment struct {
 	NoStack     bool                  // something else makes and changes the stack, such as Terraform
 	Programs    string                // folder with the programs for AWS, ARCH/NAME; "" for those embedded or built from the tree
 	Unpermitted bool                  // go on although permissions seem to be missing
+	Losses      []string              // logical ids of resources whose data an update may lose
 	ByHand      func(m github.Manual) // hears what a person must enter at GitHub, where it has no call for the webhook
 
 	Parameters map[string]string // of the template; made by Prepare
@@ -61,7 +62,12 @@ func (d *Deployment) Check(ctx context.Context) (err error) {
 	case err != nil:
 		return err
 	}
-	return d.checkHook(ctx)
+	for _, check := range []func(context.Context) error{d.checkRegion, d.checkSource, d.checkHook} {
+		if err := check(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Prepare makes the artifacts for the bucket, and the parameters that name them.
@@ -69,6 +75,11 @@ func (d *Deployment) Prepare(ctx context.Context) error {
 	d.note("preparing the programs")
 	d.Parameters = d.configured()
 	d.Parameters[deploy.ArtifactBucket] = d.bucket().Name
+	logs, err := d.Account.LogPolicy(ctx, d.Stack.Name)
+	if err != nil {
+		return err
+	}
+	d.Parameters[deploy.LogPolicy] = logs
 	if err := d.addFunctions(ctx); err != nil {
 		return err
 	}
@@ -158,7 +169,7 @@ func (d *Deployment) keep(ctx context.Context) error {
 // handlerSettings are what the functions need of the configuration.
 func (d *Deployment) handlerSettings() contract.Settings {
 	return contract.Settings{
-		Pools: d.PoolSet(), Events: d.Webhook.Events, MaxBody: int64(d.Webhook.MaxBody),
+		Pools: d.PoolSet(), Hosts: d.StackHosts(), Events: d.Webhook.Events, MaxBody: int64(d.Webhook.MaxBody),
 		GitHub:    contract.GitHub{URL: d.GitHub.URL, CA: string(d.CA), AppID: d.GitHub.App.ID},
 		RunnersAt: d.GitHub.RunnersAt, HookAt: d.Webhook.At,
 		Image: contract.Image{Watch: d.Config.Image.Watch, Keep: d.Config.Image.Keep, Feed: d.Config.Image.Feed},
@@ -216,24 +227,10 @@ func (d *Deployment) BringUp(ctx context.Context) error {
 	return d.installHook(ctx)
 }
 
-// apply makes the stack match the parameters.
-func (d *Deployment) apply(ctx context.Context) error {
-	d.note("stack %s in %s", d.Stack.Name, d.Account.Region())
-	state, changes, err := d.Stack.Apply(ctx, d.wanted())
-	if err != nil {
-		return err
-	}
-	if len(changes) == 0 {
-		d.note("  its resources are up to date")
-	}
-	d.state = state
-	return nil
-}
-
 func (d *Deployment) wanted() deploy.Wanted {
 	return deploy.Wanted{
 		Template: d.template.Body, URL: d.bucket().URL(d.templateArtifact().Key), Parameters: d.Parameters,
-		Tags: map[string]string{deploy.StackTag: d.Stack.Name},
+		Tags: d.tags(),
 	}
 }
 

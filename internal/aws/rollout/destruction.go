@@ -234,12 +234,15 @@ func (d *Destruction) keepData(ctx context.Context) error {
 	maps.DeleteFunc(parameters, func(name, _ string) bool { return strings.HasPrefix(name, "HostImage") }) // AWS looks them up
 	parameters[deploy.RulesState] = deploy.RulesOff                                                        // AWS refuses an update that changes no resource
 	_, _, err = d.Stack.Apply(ctx, deploy.Wanted{
-		Template: template.Body, URL: bucket.URL(a.Key), Parameters: parameters, Tags: map[string]string{deploy.StackTag: d.Stack.Name},
-	})
+		Template: template.Body, URL: bucket.URL(a.Key), Parameters: parameters, Tags: d.tags(),
+	}, func([]deploy.Change) error { return nil }) // all of it goes
 	return err
 }
 
 func (d *Destruction) deleteStack(ctx context.Context) error {
+	if err := deploy.UnprotectTable(ctx, d.Account, d.Stack.Name); err != nil {
+		return err
+	}
 	if err := deploy.EmptyImages(ctx, d.Account, d.Stack.Name); err != nil {
 		return err
 	}

@@ -67,7 +67,9 @@ func (s *Site) Running(ctx context.Context) (deploy.State, error) {
 }
 
 // Limits are those by which the stack's ledger decides.
-func (s *Site) Limits() ledger.Limits { return contract.Limits(s.PoolSet(), s.GitHub.RunnersAt) }
+func (s *Site) Limits() ledger.Limits {
+	return contract.Limits(s.PoolSet(), s.GitHub.RunnersAt, s.StackHosts())
+}
 
 // Catalog is the image catalog of the stack for one architecture.
 func (s *Site) Catalog(state deploy.State, architecture string) *catalog.Catalog {
@@ -107,7 +109,7 @@ func (s *Site) bucket() *deploy.Bucket {
 // configured are the template's parameters that the configuration sets.
 func (s *Site) configured() map[string]string {
 	return map[string]string{
-		"SourceKind": s.AWS.Source, "VpcId": s.AWS.VPC, "SubnetIds": strings.Join(s.AWS.Subnets, ","),
+		"VpcId": s.AWS.VPC, "SubnetIds": strings.Join(s.AWS.Subnets, ","),
 		"RetentionDays": strconv.Itoa(s.AWS.RetentionDays), "AlarmEmail": s.AWS.Email,
 	}
 }

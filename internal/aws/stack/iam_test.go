@@ -30,7 +30,11 @@ func TestRolesAreWhatHandlersCall(t *testing.T) {
 			if s.FunctionsInVPC {
 				maps.Copy(given, awstest.GivenInVPC(handler))
 			}
+			if s.Source == "s3" {
+				calls = slices.DeleteFunc(slices.Clone(calls), func(c string) bool { return strings.HasPrefix(c, "codecommit:") })
+			}
 			want := slices.Sorted(slices.Values(slices.Concat(calls, slices.Collect(maps.Keys(given)))))
+			want = slices.Compact(want) // the sweep takes up dead letters itself, as Lambda polls its queue
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%s: role of %s (-called +granted):\n%s", name, handler, diff)
 			}
@@ -45,7 +49,7 @@ func TestRolesOfTheOthers(t *testing.T) {
 	for role, want := range map[string][]string{
 		"TaskRole":       claims,
 		"PoolBigArmRole": claims,
-		"LaunchRole":     {"ecs:RunTask", "iam:PassRole"},
+		"LaunchRole":     {"ecs:RunTask", "ecs:TagResource", "iam:PassRole"},
 		"ExecutionRole":  {"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetAuthorizationToken", "ecr:GetDownloadUrlForLayer", "logs:CreateLogStream", "logs:PutLogEvents"},
 		"HostRole": {
 			"ecs:DeregisterContainerInstance", "ecs:DiscoverPollEndpoint", "ecs:Poll", "ecs:RegisterContainerInstance", "ecs:StartTelemetrySession",

@@ -46,6 +46,7 @@ func Lint(body []byte) (Faults, error) {
 		"AWS::EventSchemas::Discoverer":      {(*linter).source},
 		"AWS::Lambda::Url":                   {(*linter).url},
 		"AWS::Lambda::Permission":            {(*linter).permission},
+		"AWS::Lambda::EventSourceMapping":    {(*linter).poller},
 		"AWS::Lambda::Function":              {(*linter).letters, (*linter).network},
 		"AWS::IAM::Role":                     {(*linter).trust, (*linter).role},
 		"AWS::IAM::Policy":                   {(*linter).policy},
@@ -66,6 +67,7 @@ func Lint(body []byte) (Faults, error) {
 	}
 	l.parameters()
 	l.mappings()
+	l.quotas()
 	slices.SortFunc(l.faults, func(a, b Fault) int { return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Message, b.Message)) })
 	return slices.Compact(l.faults), nil
 }

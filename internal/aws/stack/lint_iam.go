@@ -17,11 +17,15 @@ func everywhere() map[string]string {
 		"ecs:DescribeTaskDefinition":        "",
 		"ecs:DiscoverPollEndpoint":          "",
 		"ecs:ListTaskDefinitionFamilies":    "",
-		"ecs:RegisterTaskDefinition":        "", // https://github.com/aws/containers-roadmap/issues/929
 		"ecs:ListTasks":                     "ecs:cluster",
 		"ecs:Poll":                          "ecs:cluster",
 		"ecs:StartTelemetrySession":         "ecs:cluster",
 		"ecs:UpdateContainerInstancesState": "ecs:cluster",
+		"ssm:UpdateInstanceInformation":     "", // its resource is the host itself, which has no name before it runs
+		"ssmmessages:CreateControlChannel":  "",
+		"ssmmessages:CreateDataChannel":     "",
+		"ssmmessages:OpenControlChannel":    "",
+		"ssmmessages:OpenDataChannel":       "",
 	}
 }
 

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -85,14 +86,25 @@ func (l *linter) mayBeSent(rule, queue string) bool {
 			continue
 		}
 		for _, s := range statementsOf(r.properties["PolicyDocument"]) {
-			for _, source := range list(at(s.conditions, "ArnEquals")["aws:SourceArn"]) {
-				if referred(where(source)) == rule && slices.Contains(s.actions, any("sqs:SendMessage")) {
+			for _, source := range append(list(at(s.conditions, "ArnEquals")["aws:SourceArn"]), list(at(s.conditions, "ArnLike")["aws:SourceArn"])...) {
+				is := referred(where(source)) == rule || covers(subOf(source), l.ruleARN(rule))
+				if is && slices.Contains(s.actions, any("sqs:SendMessage")) {
 					return true
 				}
 			}
 		}
 	}
 	return false
+}
+
+// ruleARN returns a rule's ARN as a Sub would say it.
+func (l *linter) ruleARN(rule string) string {
+	p := l.resources[rule].properties
+	name := cmp.Or(subOf(p["Name"]), "${AWS::StackName}-"+rule)
+	if p["EventBusName"] != nil {
+		name = "${AWS::StackName}/" + name // the bus has the stack's name
+	}
+	return "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/" + name
 }
 
 // secret finds values and names that CloudFormation would hold on to.

@@ -100,20 +100,34 @@ func (l *linter) launch(id string, target tree, matches *pattern.Pattern) {
 
 // mayRun finds what a rule's role lacks to run a task.
 func (l *linter) mayRun(id, role string, arn any) {
-	may := func(action, resource string) bool {
-		return slices.ContainsFunc(l.statements(role), func(s statement) bool {
-			return slices.Contains(s.actions, any(action)) && slices.ContainsFunc(s.resources, func(r any) bool { return cmp.Or(referred(r), subOf(r)) == resource })
-		})
-	}
-	if !may("ecs:RunTask", cmp.Or(referred(arn), subOf(arn))) {
+	if !l.may(role, "ecs:RunTask", referred(arn), subOf(arn)) {
 		l.fault(id, "%s may not run the task", role)
 	}
 	task, _ := l.taskOf(arn)
 	for _, key := range []string{"TaskRoleArn", "ExecutionRoleArn"} {
-		if passed := referred(task[key]); passed != "" && !may("iam:PassRole", passed) {
+		if passed := referred(task[key]); passed != "" && !l.may(role, "iam:PassRole", passed, l.roleARN(passed)) {
 			l.fault(id, "%s may not pass %s to the task", role, passed)
 		}
 	}
+}
+
+// may reports whether role has action on a resource: by its logical id, or by one of the ARNs that a
+// Sub of the template would give.
+func (l *linter) may(role, action, resource string, arns ...string) bool {
+	return slices.ContainsFunc(l.statements(role), func(s statement) bool {
+		return slices.Contains(s.actions, any(action)) && slices.ContainsFunc(s.resources, func(r any) bool {
+			if id := referred(r); id != "" {
+				return id == resource
+			}
+			return covers(subOf(r), arns...)
+		})
+	})
+}
+
+// roleARN returns the ARN of a role that AWS names, as a Sub would say it.
+func (l *linter) roleARN(role string) string {
+	path := cmp.Or(text(l.resources[role].properties["Path"]), "/")
+	return "arn:${AWS::Partition}:iam::${AWS::AccountId}:role" + path + "${AWS::StackName}-" + role + "-ABCDEFGHIJKL"
 }
 
 // overrides finds overrides for containers that the task has not.

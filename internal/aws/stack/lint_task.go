@@ -1,5 +1,10 @@
 package stack
 
+import (
+	"slices"
+	"strings"
+)
+
 // task judges the containers of a task definition.
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters_ec2.html
 func (l *linter) task(id string, p tree) {
@@ -30,6 +35,13 @@ func (l *linter) task(id string, p tree) {
 		if c["Memory"] == nil && c["MemoryReservation"] == nil && p["Memory"] == nil {
 			l.fault(id, "container %s has no memory: want Memory or MemoryReservation", name)
 		}
+		for _, m := range trees(at(c, "LinuxParameters")["Tmpfs"]) {
+			for _, option := range list(m["MountOptions"]) {
+				if !slices.Contains(tmpfsOptions(), text(option)) {
+					l.fault(id, "container %s: tmpfs option %v: ECS has none of that name, and no values", name, option)
+				}
+			}
+		}
 		if c["Secrets"] != nil {
 			l.fault(id, "container %s is given secrets, which its job could read", name)
 			if p["ExecutionRoleArn"] == nil {
@@ -59,4 +71,12 @@ func names(value any) map[string]bool {
 		all[text(t["Name"])] = true
 	}
 	return all
+}
+
+// tmpfsOptions are those that ECS documents: "mode" is one, and "mode=1777" is not. Docker's own mode is 1777.
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Tmpfs.html
+func tmpfsOptions() []string {
+	return strings.Fields(`defaults ro rw suid nosuid dev nodev exec noexec sync async dirsync remount mand nomand atime noatime diratime nodiratime
+		bind rbind unbindable runbindable private rprivate shared rshared slave rslave relatime norelatime strictatime nostrictatime
+		mode uid gid nr_inodes nr_blocks mpol`)
 }

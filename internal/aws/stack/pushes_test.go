@@ -21,9 +21,13 @@ func TestPushesThatAreBuilt(t *testing.T) {
 		t.Fatal(err)
 	}
 	resources := tree["Resources"].(map[string]any)
-	for _, id := range []string{"Source", "PushesRule", "PushesPermission"} {
-		if got := resources[id].(map[string]any)["Condition"]; got != "FromCodeCommit" {
-			t.Errorf("%s has the condition %v: want FromCodeCommit", id, got)
+	inS3, err := stack.Resources(render(t, settings(t, "source: s3", small)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, kind := range inS3 {
+		if _, there := resources[id]; strings.HasPrefix(kind, "AWS::CodeCommit::") || strings.HasPrefix(id, "Pushes") || !there {
+			t.Errorf("%s, a %s: a region without CodeCommit refuses it, even under a condition", id, kind)
 		}
 	}
 	text, err := json.Marshal(resources["PushesRule"].(map[string]any)["Properties"].(map[string]any)["EventPattern"])

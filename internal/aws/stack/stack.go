@@ -2,8 +2,8 @@
 // mayfly.yaml ([Render]), and held against what is known to go wrong with such
 // templates and what no other tool sees ([Lint]).
 //
-// template.yaml is the template, in the order of the way of a job; pool.yaml and
-// hosts.yaml are its parts for each pool and for each architecture. The package needs
+// template.yaml is the template, in the order of the way of a job; pool.yaml, hosts.yaml
+// and build.yaml are its parts for each pool, group of hosts and architecture. The package needs
 // no SDK and does no I/O, so that a template can be made, read and judged where there
 // is no AWS; aws/deploy brings it up.
 package stack
@@ -77,7 +77,7 @@ type Template struct {
 	Inline bool   // it is small enough for a request; otherwise it goes through S3
 }
 
-//go:embed template.yaml pool.yaml hosts.yaml parts.yaml
+//go:embed template.yaml pool.yaml hosts.yaml build.yaml queues.yaml parts.yaml
 var files embed.FS
 
 // Render makes the template of s: the same bytes of the same settings. What is wrong

@@ -48,11 +48,24 @@ const (
 // inVPC has the functions that call GitHub in a VPC.
 const inVPC = "vpc: vpc-0123456789abcdef0, subnets: [subnet-0123456789abcdef0, subnet-0123456789abcdef1], public_addresses: false, functions_in_vpc: true, vpc_endpoints: true"
 
+// enterprise has what an organization prescribes, and own has pools with hosts of their own.
+const (
+	enterprise = inVPC + ", security_groups: [sg-0123456789abcdef0], tags: {team: 'ci: x', cost-center: \"42\"}, permissions_boundary: 'arn:aws:iam::123456789012:policy/org/boundary', role_path: /org/ci/, " +
+		"alarm_quiet_hours: 0, hosts: {max: 40, step: 5, session_manager: true, renew_days: 7, schedule: [{cron: 0 8 * * 1-5, min: 3, time_zone: Europe/Berlin}, {cron: 0 19 * * *, min: 0}]}"
+	own = "- {name: gpu, labels: [gpu], aws: {exec: true, hosts: {vcpus: 4, memory: 16GiB, gpus: 1, max: 3, spot: true}}}\n" +
+		"- {name: large, labels: [large], cpus: 8, memory: 30GiB, aws: {hosts: {types: [c7i.4xlarge], disk: 200GiB, min: 1, image: /org/ami, user_data: \"mount -a\\necho ${HOME}\"}}}\n"
+)
+
 // kinds are configurations that differ in what their templates have.
 func kinds(t testing.TB) map[string]stack.Settings {
 	kept := settings(t, "", small)
 	kept.KeepData = true
+	gov := settings(t, "region: us-gov-west-1, schemas: false, archive: false", small)
 	return map[string]stack.Settings{
+		"GovCloud":         gov,
+		"arm64, spot":      settings(t, "hosts: {spot: true, on_demand_base: 1, arm64_types: [m7g.xlarge, m6g.xlarge]}", "- {name: arm, labels: [arm64], aws: {architecture: arm64}}\n"),
+		"enterprise":       settings(t, enterprise, mixed+own),
+		"stopped hosts":    settings(t, "zones: 1, hosts: {amd64_types: [m7i.large], arm64_types: [m7g.large], warm: 2, image: ami-0123456789abcdef0}", small),
 		"one pool":         settings(t, "", small),
 		"many pools":       settings(t, "stack: ci, alarm_email: ops@example.com, hosts: {spot: true, on_demand_base: 2, min: 1}", mixed),
 		"existing subnets": settings(t, "vpc: vpc-0123456789abcdef0, subnets: [subnet-0123456789abcdef0, subnet-0123456789abcdef1], public_addresses: false", small),
@@ -145,7 +158,7 @@ func TestResources(t *testing.T) {
 		t.Fatal(err)
 	}
 	for id, want := range map[string]string{
-		"Bus": "AWS::Events::EventBus", "PoolSmallQueued": "AWS::Events::Rule", "PoolBigArmRole": "AWS::IAM::Role", "PoolOwnImageTask": "AWS::ECS::TaskDefinition",
+		"Bus": "AWS::Events::EventBus", "PoolSmallWanted": "AWS::Events::Rule", "PoolBigArmRole": "AWS::IAM::Role", "PoolOwnImageTask": "AWS::ECS::TaskDefinition",
 		"HostAmd64Group": "AWS::AutoScaling::AutoScalingGroup", "HostArm64CapacityProvider": "AWS::ECS::CapacityProvider", "BuildArm64": "AWS::CodeBuild::Project",
 	} {
 		if got[id] != want {
@@ -161,6 +174,34 @@ func TestResources(t *testing.T) {
 
 // TestCloudFormationLint: cfn-lint, AWS's own judge of templates, finds nothing.
 func TestCloudFormationLint(t *testing.T) {
+	var names []string
+	all := kinds(t)
+	for name := range all {
+		if !testing.Short() || name == "enterprise" { // it takes a second and a half for each
+			names = append(names, name)
+		}
+	}
+	if out := cfnLint(t, "eu-west-1", all, names...); out != "" {
+		t.Errorf("cfn-lint:\n%s", out)
+	}
+}
+
+// TestGovCloud: of what the template needs, GovCloud lacks the functions' addresses alone. Mayfly asks
+// the region before it makes anything.
+func TestGovCloud(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts cfn-lint")
+	}
+	for line := range strings.Lines(cfnLint(t, "us-gov-west-1", kinds(t), "GovCloud")) {
+		if !strings.HasSuffix(strings.TrimSpace(line), "E3006:Resource type 'AWS::Lambda::Url' does not exist in 'us-gov-west-1'") {
+			t.Errorf("cfn-lint: %s", line)
+		}
+	}
+}
+
+// cfnLint returns what cfn-lint finds in templates, in a region.
+func cfnLint(t *testing.T, region string, all map[string]stack.Settings, names ...string) string {
+	t.Helper()
 	program, err := exec.LookPath("cfn-lint")
 	if err != nil {
 		if os.Getenv("CI") == "true" {
@@ -169,23 +210,21 @@ func TestCloudFormationLint(t *testing.T) {
 		t.Skip("SKIPPED, NOT TESTED: cfn-lint is not installed: pip install cfn-lint")
 	}
 	dir := t.TempDir()
-	arguments := []string{"--regions", "eu-west-1", "--"}
-	for name, s := range kinds(t) {
-		if testing.Short() && name != "many pools" { // it takes a second and a half for each
-			continue
-		}
+	arguments := []string{"--regions", region, "--format", "parseable", "--"}
+	for _, name := range names {
 		path := filepath.Join(dir, strings.ReplaceAll(name, " ", "-")+".yaml")
-		if err := os.WriteFile(path, render(t, s), 0o600); err != nil {
+		if err := os.WriteFile(path, render(t, all[name]), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		arguments = append(arguments, path)
 	}
-	if out, err := exec.Command(program, arguments...).CombinedOutput(); err != nil {
-		t.Errorf("cfn-lint: %v\n%s", err, out)
+	out, err := exec.Command(program, arguments...).CombinedOutput()
+	if err != nil && len(out) == 0 {
+		t.Fatal(err)
 	}
+	return string(out)
 }
 
-// TestKeepData: what is kept is the bus with its archive, and every log group.
 // TestImageOfConfiguration: what the configuration says of the image reaches its builds.
 func TestImageOfConfiguration(t *testing.T) {
 	const base = "registry.example.com/debian@sha256:00"
@@ -200,11 +239,13 @@ func TestImageOfConfiguration(t *testing.T) {
 	}
 }
 
+// TestKeepData: what is kept is the bus with its archive, and every log group; without being asked
+// for, the source only.
 func TestKeepData(t *testing.T) {
 	kept := settings(t, "", small)
 	kept.KeepData = true
-	if plain := render(t, settings(t, "", small)); bytes.Contains(plain, []byte("DeletionPolicy")) {
-		t.Error("something is kept that nobody asked for")
+	if n := bytes.Count(render(t, settings(t, "", small)), []byte("DeletionPolicy: Retain")); n != 1 {
+		t.Errorf("%d resources are kept that nobody asked for: want the source alone", n)
 	}
 	body := string(render(t, kept))
 	types, err := stack.Resources([]byte(body))
@@ -214,7 +255,7 @@ func TestKeepData(t *testing.T) {
 	for id, kind := range types {
 		_, rest, _ := strings.Cut(body, "\n  "+id+":")
 		resource, _, _ := strings.Cut(rest, "\n    Properties:")
-		want := kind == "AWS::Events::EventBus" || kind == "AWS::Events::Archive" || kind == "AWS::Logs::LogGroup"
+		want := kind == "AWS::CodeCommit::Repository" || kind == "AWS::Events::EventBus" || kind == "AWS::Events::Archive" || kind == "AWS::Logs::LogGroup"
 		if got := strings.Contains(resource, "\n    DeletionPolicy: Retain\n    UpdateReplacePolicy: Retain"); got != want {
 			t.Errorf("%s, a %s: kept %t", id, kind, got)
 		}

@@ -21,19 +21,28 @@ type view struct {
 	KeepData      bool
 	Pools         []poolView
 	Hosts         []hostsView
+	Builds        []buildView
 	Roles         []string // logical ids of all roles of tasks
 	ForeignImages []string // ARNs of repositories that pools' own images are in
 	Alarms        []alarm
 	OwnSubnets    []string
+	SubnetBlocks  []string // their addresses
 	Endpoints     []endpoint
 	FunctionPorts []string // to which functions in the VPC have a way out
+	Queues        []queue
+
+	Memory                      int // MiB of each function that works on the ledger
+	LedgerTimeout, SweepTimeout int // seconds
 }
 
 // A poolView is what pool.yaml sees.
 type poolView struct {
 	Pool
+	Site            config.Organization
 	ID, Suffix      string // PoolSmall; Amd64
+	HostsID         string // of the hosts that it runs on
 	Role            string // logical id
+	OwnRole         bool   // the role is this pool's
 	Agent           string
 	CPUArchitecture string // as ECS calls it
 	CPUUnits        int    // 1024 to a processor
@@ -42,27 +51,15 @@ type poolView struct {
 	SharedMiB       int64 // of /dev/shm
 }
 
-// A hostsView is what hosts.yaml sees.
-type hostsView struct {
-	config.Hosts
-	ID, Architecture      string // Amd64, amd64
-	Types                 []string
-	ImageParameter        string // name of the SSM parameter with the id of the machine image
-	BuildType, BuildImage string
-	Image                 config.Image
-	PIDs                  int   // of a task: as many as the pool with the most
-	DiskGiB               int64 // of a host
-	PublicIPs             bool
-	OwnSubnets            []string
-}
-
 // An endpoint is a VPC endpoint of an AWS service.
 type endpoint struct{ ID, Service string }
 
 func viewOf(s Settings) view {
-	v := view{AWS: s.AWS, KeepData: s.KeepData, Roles: []string{"TaskRole"}, OwnSubnets: []string{"A", "B"}, Alarms: alarms()}
+	v := view{AWS: s.AWS, KeepData: s.KeepData, Roles: []string{"TaskRole"}, OwnSubnets: []string{"A", "B", "C"}[:s.Zones], SubnetBlocks: blocks(s.CIDR, s.Zones),
+		Queues: queues(), Memory: ledgerMemory, LedgerTimeout: ledgerTimeout, SweepTimeout: sweepTimeout}
 	for _, p := range s.Pools {
 		pv := poolViewOf(p)
+		pv.Site = s.Organization
 		v.Pools = append(v.Pools, pv)
 		if pv.Role != "TaskRole" {
 			v.Roles = append(v.Roles, pv.Role)
@@ -71,11 +68,8 @@ func viewOf(s Settings) view {
 			v.ForeignImages = append(v.ForeignImages, arn)
 		}
 	}
-	for _, architecture := range s.Architectures() {
-		h := hostsOf(s, architecture)
-		h.OwnSubnets = v.OwnSubnets
-		v.Hosts = append(v.Hosts, h)
-	}
+	v.Hosts, v.Builds = hostsOf(s, v.OwnSubnets), buildsOf(s)
+	v.Alarms = alarms(s, v.Hosts, v.Builds)
 	v.FunctionPorts = []string{"443"}
 	if s.GitHubPort != "" && s.GitHubPort != "443" {
 		v.FunctionPorts = append(v.FunctionPorts, s.GitHubPort)
@@ -110,7 +104,7 @@ func (s Settings) Architectures() (all []string) {
 
 func poolViewOf(p Pool) poolView {
 	v := poolView{
-		Pool: p, ID: poolID(p.Name), Suffix: Suffix(p.Architecture), Role: "TaskRole", Agent: contract.AgentPath,
+		Pool: p, ID: poolID(p.Name), Suffix: Suffix(p.Architecture), HostsID: Suffix(p.Architecture), Role: "TaskRole", Agent: contract.AgentPath,
 		CPUArchitecture: map[string]string{config.AMD64: "X86_64", config.ARM64: "ARM64"}[p.Architecture],
 		CPUUnits:        int(math.Round(p.Resources.CPUs * 1024)),
 		MemoryMiB:       p.Resources.Memory >> 20,
@@ -118,7 +112,10 @@ func poolViewOf(p Pool) poolView {
 		SharedMiB:       max(p.Setup.SharedMemory>>20, 1),
 	}
 	v.Setup.Ulimits = withFiles(p.Setup.Ulimits)
-	if len(p.Policies) > 0 {
+	if p.PoolOnAWS.Hosts.Own() {
+		v.HostsID = v.ID
+	}
+	if v.OwnRole = len(p.Policies) > 0 || p.Exec; v.OwnRole {
 		v.Role = v.ID + "Role"
 	}
 	return v
@@ -129,26 +126,6 @@ func withFiles(limits map[string]pool.Ulimit) map[string]pool.Ulimit {
 	all := map[string]pool.Ulimit{"nofile": {Soft: pool.DefaultFiles, Hard: pool.DefaultFiles}}
 	maps.Copy(all, limits)
 	return all
-}
-
-// hostsOf returns the hosts of an architecture.
-func hostsOf(s Settings, architecture string) hostsView {
-	h := hostsView{
-		Hosts: s.Hosts, ID: Suffix(architecture), Architecture: architecture, Types: s.Hosts.Types(architecture),
-		DiskGiB: int64(s.Hosts.Disk >> 30), PublicIPs: s.PublicIPs, Image: s.Image,
-		ImageParameter: "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id",
-		BuildType:      "LINUX_CONTAINER", BuildImage: "aws/codebuild/amazonlinux-x86_64-standard:5.0",
-	}
-	if architecture == config.ARM64 {
-		h.ImageParameter = "/aws/service/ecs/optimized-ami/amazon-linux-2023/arm64/recommended/image_id"
-		h.BuildType, h.BuildImage = "ARM_CONTAINER", "aws/codebuild/amazonlinux-aarch64-standard:3.0"
-	}
-	for _, p := range s.Pools {
-		if p.Architecture == architecture {
-			h.PIDs = max(h.PIDs, p.PIDs)
-		}
-	}
-	return h
 }
 
 // poolID begins the logical ids of what a pool has: PoolBigArm for big-arm. Logical

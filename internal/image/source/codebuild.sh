@@ -11,7 +11,7 @@
 #   ARCHIVES_URI     s3://BUCKET/PREFIX with archives of actions/runner as runner-SHA256.tar.gz, asked before DOWNLOADS; may be empty
 #   DOWNLOADS        where archives are, in folders such as v2.336.0; by default GitHub's releases
 #   SOURCE_REVISION  of this source; by default what git calls its tree
-#   BASE, DOCKER, PACKAGES   as in the Dockerfile; by default its own
+#   BASE, DOCKER, PACKAGES   as in the Dockerfile; by default its own, whose base is pulled from Amazon's public registry first
 set -euo pipefail
 
 name=mayfly-runner:build # until it is pushed
@@ -56,17 +56,35 @@ fetch_runner() {
 		fail "$url is not to be had: mayfly image build --agent-archive FILE takes it from a file"
 }
 
+# base pulls the image to build on and says where it was. Docker Hub refuses anonymous pulls (429) where
+# many ask from one address, as CodeBuild's projects do; Amazon's public registry has the same images.
+# https://docs.docker.com/docker-hub/usage/pulls/ https://gallery.ecr.aws/docker/library/debian
+base() {
+	local own place
+	[ -z "${BASE:-}" ] || { echo "$BASE" && return; }
+	own=$(sed -n 's/^ARG BASE=//p' Dockerfile)
+	for place in "${own/#docker.io\//public.ecr.aws/docker/}" "$own"; do
+		if docker pull --quiet "$place" >&2; then
+			echo "$place"
+			return
+		fi
+	done
+	fail "$own is not to be had, here or at public.ecr.aws: image.base names another"
+}
+
 build() {
-	local args=(
+	local from args
+	from=$(base)
+	args=(
+		--build-arg "BASE=$from"
 		--build-arg "RUNNER_VERSION=$RUNNER_VERSION"
 		--build-arg "RUNNER_SHA256=$RUNNER_SHA256"
 		--build-arg "SOURCE_REVISION=$(revision)"
 		--build-arg "BUILD_TIME=$(date -u +%Y-%m-%dT%H:%M:%SZ)"
 	)
-	[ -z "${BASE:-}" ] || args+=(--build-arg "BASE=$BASE")
 	[ -z "${PACKAGES:-}" ] || args+=(--build-arg "PACKAGES=$PACKAGES")
 	[ -z "${DOCKER:-}" ] || args+=(--build-arg "DOCKER=$DOCKER")
-	docker build --pull --tag "$name" "${args[@]}" .
+	docker build --tag "$name" "${args[@]}" .
 }
 
 # canary runs a job on a runner from the image, against a simulated GitHub.

@@ -83,6 +83,14 @@ func (k *cache) write(found map[string]row, result ledger.Result) write {
 	return w
 }
 
+// partitionOf returns the partition of the row called name, which is in k or in found; "" if it is in neither.
+func (k *cache) partitionOf(name string, found map[string]row) string {
+	if r, open := k.rows[name]; open {
+		return r.partition
+	}
+	return found[name].partition
+}
+
 // sequence returns the position in lists of a version's i-th row. A version has far fewer than 1000
 // rows: a transaction takes 100 items.
 func sequence(version uint64, i int) uint64 { return version*1000 + uint64(i) }

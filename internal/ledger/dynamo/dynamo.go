@@ -38,10 +38,6 @@ type Config struct {
 	// process.
 	Emit func(ctx context.Context, effects []ledger.Effect) error
 
-	// Handled reports whether something else carries out an effect of an input already, so that it
-	// is not sent. Nil means never.
-	Handled func(in ledger.Input, e ledger.Effect) bool
-
 	Log  *slog.Logger
 	Now  func() time.Time // the clock; time.Now if nil
 	Keep time.Duration    // how long settled jobs and gone runners are kept; 0 means [ledger.DefaultKeep]
@@ -107,22 +103,11 @@ const (
 
 // Apply implements [ledger.Store].
 func (l *Ledger) Apply(ctx context.Context, in ledger.Input) (ledger.Result, error) {
-	release, err := l.lock(ctx)
+	results, err := l.ApplyAll(ctx, []ledger.Input{in})
 	if err != nil {
 		return ledger.Result{}, err
 	}
-	defer release()
-	var result ledger.Result
-	var w write
-	err = retry(ctx, func() error {
-		result, w, err = l.apply(ctx, in)
-		return err
-	})
-	if err != nil {
-		return ledger.Result{}, fmt.Errorf("ledger: applying %T: %w", in, err)
-	}
-	l.sendEffects(ctx, w)
-	return result, nil
+	return results[0], nil
 }
 
 // retry calls f until it meets no conflict.
@@ -140,58 +125,6 @@ func retry(ctx context.Context, f func() error) error {
 		}
 	}
 	return fmt.Errorf("%w, %d times", errConflict, attempts)
-}
-
-// apply applies in to the newest version, and returns what was written, if anything.
-func (l *Ledger) apply(ctx context.Context, in ledger.Input) (ledger.Result, write, error) {
-	if err := l.refresh(ctx); err != nil {
-		return ledger.Result{}, write{}, err
-	}
-	state := l.cache.state(l.config.Limits)
-	found, err := l.load(ctx, state, in)
-	if err != nil {
-		return ledger.Result{}, write{}, err
-	}
-	// The state includes the uncommitted changes from here on: if the commit fails, it is dropped.
-	defer state.Compact()
-	now := l.config.Now()
-	result := state.Apply(in, now)
-	if !result.Changed() && len(result.Effects) == 0 {
-		return result, write{}, nil
-	}
-	w := l.cache.write(found, result)
-	w.effects, w.now = l.toSend(in, result.Effects), now
-	if err := l.commit(ctx, w); err != nil {
-		l.cache.built = nil
-		l.unsent = true // the transaction may have taken place all the same
-		return ledger.Result{}, write{}, err
-	}
-	l.cache.advance(w)
-	return result, w, nil
-}
-
-// load adds to state the rows that in names and that are not open, and returns them as stored.
-func (l *Ledger) load(ctx context.Context, state *ledger.State, in ledger.Input) (found map[string]row, err error) {
-	jobs, runners := state.Missing(in)
-	var names []string
-	for _, key := range jobs {
-		names = append(names, jobName(key))
-	}
-	for _, name := range runners {
-		names = append(names, runnerName(name))
-	}
-	if found, err = l.readFinished(ctx, names); err != nil {
-		return nil, err
-	}
-	if _, sweep := in.(ledger.Tick); sweep && !l.checked {
-		if err := l.readUnroutable(ctx, found); err != nil {
-			return nil, err
-		}
-	}
-	for _, r := range found {
-		r.loadInto(state)
-	}
-	return found, nil
 }
 
 // readFinished returns the rows called names that are not open. A row may be in one of several
@@ -238,16 +171,6 @@ func (l *Ledger) readUnroutable(ctx context.Context, found map[string]row) error
 	})
 	l.checked = err == nil
 	return err
-}
-
-// toSend returns the effects that nobody else carries out.
-func (l *Ledger) toSend(in ledger.Input, effects []ledger.Effect) (list []ledger.Effect) {
-	for _, e := range effects {
-		if l.config.Handled == nil || !l.config.Handled(in, e) {
-			list = append(list, e)
-		}
-	}
-	return list
 }
 
 var _ ledger.Store = (*Ledger)(nil)

@@ -11,6 +11,7 @@ package dynamo
 //	runner#NAME	          the same             a gone runner
 //	log	                  version              the names of the rows that this version wrote
 //	outbox	               version              effects of this version, until they are sent
+//	memo	                 name                 a text of the functions, such as how far the sweep has read deliveries
 //
 // The indexes contain jobs and runners of all partitions, in the order of their first write.
 const (
@@ -44,6 +45,7 @@ const (
 	partUnroutable = "unroutable"
 	partLog        = "log"
 	partOutbox     = "outbox"
+	partMemo       = "memo"
 	sortHead       = "head"
 	prefixJob      = "job#"
 	prefixRunner   = "runner#"

@@ -203,28 +203,6 @@ func TestDeathBeforeSending(t *testing.T) {
 	}
 }
 
-// TestSomebodyElseSends: an effect that comes about anyway is neither sent nor kept.
-func TestSomebodyElseSends(t *testing.T) {
-	b := newBench(t)
-	s := b.open(func(c *dynamo.Config) {
-		c.Handled = func(in ledger.Input, e ledger.Effect) bool {
-			_, seen := in.(ledger.JobSeen)
-			return seen
-		}
-	})
-	result := b.apply(s, job(1, event.ActionQueued))
-	name := result.Effects[0].(ledger.WantRunner).Runner
-	b.apply(s, ledger.Gone{Runner: name, ExitCode: 1})
-	b.after(time.Minute)
-	b.apply(s, ledger.Tick{})
-	if err := s.Flush(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]ledger.RunnerName{name[:len(name)-1] + "2"}, b.wanted()); diff != "" {
-		t.Errorf("sent (-want +got):\n%s", diff)
-	}
-}
-
 // TestRoomForManyAtOnce: a hundred jobs wait for a pool that then has room for all of
 // them. No transaction takes so many, so they are admitted turn by turn.
 func TestRoomForManyAtOnce(t *testing.T) {

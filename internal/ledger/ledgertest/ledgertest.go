@@ -51,6 +51,8 @@ func Test(t *testing.T, open Open) {
 		"lists by image, of what came out":   testImages,
 		"gives copies":                       testSnapshot,
 		"keeps warm runners":                 testWarm,
+		"applies many inputs at once":        testBatch,
+		"keeps what it says of a batch":      testBatchFault,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(t, open) })

@@ -99,8 +99,45 @@ func (m *Memory) read() *ledger.State {
 
 // Apply implements [ledger.Store].
 func (m *Memory) Apply(ctx context.Context, in ledger.Input) (ledger.Result, error) {
+	results, err := m.ApplyAll(ctx, []ledger.Input{in})
+	if err != nil {
+		return ledger.Result{}, err
+	}
+	return results[0], nil
+}
+
+// ApplyAll implements [ledger.Store].
+func (m *Memory) ApplyAll(_ context.Context, ins []ledger.Input) (results []ledger.Result, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	defer func() {
+		if err != nil {
+			results, m.state = nil, m.read()
+		}
+	}()
+	now := m.config.Now()
+	for _, in := range ins {
+		m.load(in)
+		results = append(results, m.state.Apply(in, now))
+	}
+	all := ledger.Merge(results)
+	if len(all.Effects) > 0 {
+		if err := m.config.Emit(all.Effects); err != nil {
+			return nil, err
+		}
+	}
+	commit := func() error { m.keep(all); return nil }
+	if m.config.Commit != nil {
+		err = m.config.Commit(commit)
+	} else {
+		err = commit()
+	}
+	m.state.Compact()
+	return results, err
+}
+
+// load gives the state what in is about and it does not have.
+func (m *Memory) load(in ledger.Input) {
 	keys, names := m.state.Missing(in)
 	for _, key := range keys {
 		m.state.Load(get[ledger.Job](&m.kept.jobs, key.String()), nil)
@@ -108,24 +145,6 @@ func (m *Memory) Apply(ctx context.Context, in ledger.Input) (ledger.Result, err
 	for _, name := range names {
 		m.state.Load(nil, get[ledger.Runner](&m.kept.runners, string(name)))
 	}
-	result := m.state.Apply(in, m.config.Now())
-	if len(result.Effects) > 0 {
-		if err := m.config.Emit(result.Effects); err != nil {
-			m.state = m.read()
-			return ledger.Result{}, err
-		}
-	}
-	commit := func() error { m.keep(result); return nil }
-	if m.config.Commit != nil {
-		if err := m.config.Commit(commit); err != nil {
-			m.state = m.read()
-			return ledger.Result{}, err
-		}
-	} else if err := commit(); err != nil {
-		return ledger.Result{}, err
-	}
-	m.state.Compact()
-	return result, nil
 }
 
 func (m *Memory) keep(result ledger.Result) {

@@ -121,50 +121,72 @@ func (l *Ledger) begin(tx *disk.Tx) error {
 func (l *Ledger) Instance() string { return l.instance }
 
 // Apply implements [ledger.Store].
-func (l *Ledger) Apply(ctx context.Context, in ledger.Input) (result ledger.Result, err error) {
+func (l *Ledger) Apply(ctx context.Context, in ledger.Input) (ledger.Result, error) {
+	results, err := l.ApplyAll(ctx, []ledger.Input{in})
+	if err != nil {
+		return ledger.Result{}, err
+	}
+	return results[0], nil
+}
+
+// ApplyAll implements [ledger.Store]. All inputs are in one transaction: their results are all or none.
+func (l *Ledger) ApplyAll(ctx context.Context, ins []ledger.Input) (results []ledger.Result, err error) {
+	if len(ins) == 0 {
+		return nil, nil
+	}
 	err = l.db.Write(ctx, func(tx *disk.Tx) error {
-		result, err = l.apply(tx, in)
+		results, err = l.apply(tx, ins)
 		return err
 	})
 	if err != nil {
-		return ledger.Result{}, fmt.Errorf("ledger: applying %T: %w", in, err)
+		return nil, fmt.Errorf("ledger: applying %T: %w", ins[0], err)
 	}
-	return result, nil
+	return results, nil
 }
 
-// apply applies in inside tx. After an error the state is read again.
-func (l *Ledger) apply(tx *disk.Tx, in ledger.Input) (result ledger.Result, err error) {
+// apply applies ins inside tx. After an error the state is read again.
+func (l *Ledger) apply(tx *disk.Tx, ins []ledger.Input) (results []ledger.Result, err error) {
 	defer func() {
 		if err != nil {
 			l.state, l.tx = nil, nil
 		}
 	}()
 	if err := l.syncState(tx); err != nil {
-		return ledger.Result{}, err
-	}
-	if err := l.load(tx, in); err != nil {
-		return ledger.Result{}, err
+		return nil, err
 	}
 	now, mark := l.config.Clock.Read()
 	if err := l.followClock(tx, now, mark); err != nil {
-		return ledger.Result{}, err
+		return nil, err
 	}
 	if err := l.publishLimits(tx); err != nil {
-		return ledger.Result{}, err
+		return nil, err
 	}
-	result = l.state.Apply(in, now)
-	if err := l.store(tx, in, result, now); err != nil {
-		return ledger.Result{}, err
+	sweep := false
+	for _, in := range ins {
+		if err := l.load(tx, in); err != nil {
+			return nil, err
+		}
+		results = append(results, l.state.Apply(in, now))
+		if _, tick := in.(ledger.Tick); tick {
+			sweep = true
+		}
+	}
+	if err := l.store(tx, ledger.Merge(results), now); err != nil {
+		return nil, err
+	}
+	if sweep {
+		if err := l.prune(tx, now); err != nil {
+			return nil, err
+		}
 	}
 	l.state.Compact()
-	return result, nil
+	return results, nil
 }
 
 // followClock moves deadlines if the clock was stepped, and stores its mark together with them.
 func (l *Ledger) followClock(tx *disk.Tx, now time.Time, mark clock.Mark) error {
 	if by := l.mark.Step(mark); by != 0 {
-		in := ledger.Stepped{By: by}
-		if err := l.store(tx, in, l.state.Apply(in, now), now); err != nil {
+		if err := l.store(tx, l.state.Apply(ledger.Stepped{By: by}, now), now); err != nil {
 			return err
 		}
 	}
@@ -257,7 +279,7 @@ func (l *Ledger) putAside(tx *disk.Tx, state *ledger.State, bad []broken) error 
 }
 
 // store writes the changes and emits the effects.
-func (l *Ledger) store(tx *disk.Tx, in ledger.Input, result ledger.Result, now time.Time) error {
+func (l *Ledger) store(tx *disk.Tx, result ledger.Result, now time.Time) error {
 	for _, j := range result.Jobs {
 		if err := keepJob(tx, j, now); err != nil {
 			return err
@@ -265,11 +287,6 @@ func (l *Ledger) store(tx *disk.Tx, in ledger.Input, result ledger.Result, now t
 	}
 	for _, r := range result.Runners {
 		if err := keepRunner(tx, r, now); err != nil {
-			return err
-		}
-	}
-	if _, sweep := in.(ledger.Tick); sweep {
-		if err := l.prune(tx, now); err != nil {
 			return err
 		}
 	}

@@ -19,7 +19,7 @@ import (
 
 // services are those of which the stack or whoever deploys it needs permissions.
 var services = strings.Fields(`autoscaling cloudformation cloudwatch codebuild codecommit dynamodb ec2 ecr ecs events iam
-	lambda logs s3 schemas secretsmanager sns sqs ssm sts`)
+	kms lambda logs s3 schemas secretsmanager sns sqs ssm ssmmessages sts`)
 
 func main() {
 	if len(os.Args) != 2 {
