@@ -140,6 +140,9 @@ func (c *demoCmd) pools() pool.Set {
 func (c *demoCmd) play(ctx context.Context, screen *cli.Screen, s *rehearsal.Rehearsal) (demoSummary, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.Within, fmt.Errorf("the demo took longer than %v", c.Within))
 	defer cancel()
+	if err := s.Sim.AddCheckout(); err != nil {
+		return demoSummary{}, err
+	}
 	changes := s.Sim.Subscribe()
 	defer changes.Close()
 	files, err := filesOf(c.source())

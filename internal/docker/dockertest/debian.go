@@ -24,6 +24,7 @@ import (
 type Debian struct {
 	Packages []string
 	Hooks    []string          // shell commands after these are installed, with the root folder in $1
+	Links    map[string]string // symbolic links that are added; mmdebstrap empties /run
 	Programs map[string]string // programs of this host that are added, by their path in the image
 	Command  []string          // that a registry's image runs
 	Changes  []string          // of the image's configuration, as in a Dockerfile: USER runner
@@ -44,9 +45,9 @@ func Runner(setUp ...string) Debian {
 			`chroot "$1" useradd --create-home --uid 1001 --shell /bin/bash runner`,
 			`echo runner:100000:65536 | tee "$1/etc/subuid" > "$1/etc/subgid"`,
 			`echo 'runner ALL=(ALL) NOPASSWD: ALL' > "$1/etc/sudoers.d/runner"`,
-			`ln -s /var/lib/mayfly/docker.sock "$1/run/docker.sock"`,
 			`install -d -m 1777 "$1/usr/share/GitHubActionsService"`,
 		}, setUp...),
+		Links:   map[string]string{"/run/docker.sock": "/var/lib/mayfly/docker.sock"},
 		Changes: []string{"USER runner", "ENV HOME=/home/runner", "ENV USER=runner", "ENV LANG=C.UTF-8", "WORKDIR /home/runner"},
 	}
 }
@@ -82,7 +83,7 @@ func (d Debian) Load(t testing.TB, socket, ref string) {
 	}
 }
 
-// withPrograms adds d's programs to an archive, for everybody, behind its last file.
+// withPrograms adds d's programs and links to an archive, for everybody, behind its last file.
 func (d Debian) withPrograms(root io.ReadSeeker) (io.Reader, error) {
 	end, in := int64(0), tar.NewReader(root)
 	for {
@@ -114,6 +115,12 @@ func (d Debian) withPrograms(root io.ReadSeeker) (io.Reader, error) {
 			return nil, err
 		}
 		if _, err := out.Write(program); err != nil {
+			return nil, err
+		}
+	}
+	for inside, to := range d.Links {
+		header := &tar.Header{Typeflag: tar.TypeSymlink, Name: strings.TrimPrefix(inside, "/"), Linkname: to, Mode: 0o777}
+		if err := out.WriteHeader(header); err != nil {
 			return nil, err
 		}
 	}

@@ -14,8 +14,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -308,17 +306,10 @@ func (l *Launcher) Purge(ctx context.Context) error {
 	for _, c := range all {
 		errs = append(errs, l.remove(ctx, c.Runner))
 	}
-	errs = append(errs, l.removeNetwork(ctx), l.sweepDisks(ctx, time.Now().Add(2*halfMade)), removeIfThere(filepath.Join(l.config.Folder, "tun")))
+	errs = append(errs, l.removeNetwork(ctx), l.sweepDisks(ctx, time.Now().Add(2*halfMade)), l.removeShared())
 	left, err := l.List(ctx)
 	if err != nil || len(left) > 0 {
 		errs = append(errs, fmt.Errorf("%d containers are left: %v", len(left), left), err)
 	}
 	return errors.Join(errs...)
-}
-
-func removeIfThere(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return nil
 }

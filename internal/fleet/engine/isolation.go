@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -45,7 +46,9 @@ func (l *Launcher) isolate(ctx context.Context, host *container.HostConfig, spec
 	case i.NeedsUserNamespace():
 		if l.podman {
 			host.UsernsMode = container.UsernsMode(fmt.Sprintf("auto:size=%d", ids))
-			showSys(host)
+			if err := l.showSys(host); err != nil {
+				return err
+			}
 		}
 		host.CapAdd = slices.Clone(forRoot)
 	case i.Privileges == pool.HostRoot:
@@ -59,13 +62,43 @@ func (l *Launcher) isolate(ctx context.Context, host *container.HostConfig, spec
 	return nil
 }
 
-// showSys gives a container on the host's network /sys as it is, read-only: nobody may mount it anew in a
-// user namespace to which the network does not belong. Podman does so itself, but not with auto.
+// showSys gives a container on the host's network the host's sysfs: nobody may mount it in a user namespace to
+// which the network does not belong. Podman gives the host's /sys itself, but not with auto. A mount of
+// ours has no other mounts below, as the host's has: the kernel would have all of them shown, and an engine inside
+// takes the host's control groups for its own.
 // https://github.com/containers/podman/blob/v4.3.1/pkg/specgen/generate/oci.go
-func showSys(host *container.HostConfig) {
-	if host.NetworkMode.IsHost() {
-		host.Binds = append(host.Binds, "/sys:/sys:ro,rbind")
+func (l *Launcher) showSys(host *container.HostConfig) error {
+	if !host.NetworkMode.IsHost() {
+		return nil
 	}
+	l.network.Lock()
+	defer l.network.Unlock()
+	if !isMounted(l.sysfs()) {
+		if err := os.MkdirAll(l.sysfs(), 0o755); err != nil {
+			return err
+		}
+		if err := unix.Mount("sysfs", l.sysfs(), "sysfs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+			return fmt.Errorf("mounting sysfs for a user namespace on the host's network: %w", err)
+		}
+	}
+	host.Binds = append(host.Binds, l.sysfs()+":/sys:ro,rbind")
+	return nil
+}
+
+func (l *Launcher) sysfs() string { return filepath.Join(l.config.Folder, "sys") }
+
+// removeShared removes what runners of [Launcher.isolate] share.
+func (l *Launcher) removeShared() error {
+	var errs []error
+	if isMounted(l.sysfs()) {
+		errs = append(errs, unix.Unmount(l.sysfs(), unix.MNT_DETACH))
+	}
+	for _, path := range []string{l.sysfs(), filepath.Join(l.config.Folder, "tun")} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // engineInside makes room for an engine in a container, each option for a reason. SYS_ADMIN counts in the
@@ -189,8 +222,13 @@ func (l *Launcher) tap() (string, error) {
 		return usual, nil
 	}
 	ours := l.config.Folder + "/tun"
-	if _, err := os.Stat(ours); err == nil {
+	switch info, err := os.Stat(ours); {
+	case err == nil && info.Mode()&os.ModeCharDevice != 0:
 		return ours, nil
+	case err == nil: // Podman makes a folder of what is not there
+		if err := os.RemoveAll(ours); err != nil {
+			return "", err
+		}
 	}
 	if err := os.MkdirAll(l.config.Folder, 0o700); err != nil {
 		return "", err
