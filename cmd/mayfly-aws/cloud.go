@@ -6,6 +6,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/rollout"
+	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/inspect"
 	"github.com/mayfly-ci/mayfly/internal/inspect/stack"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
@@ -45,6 +46,9 @@ func (onAWS) Open(ctx context.Context, all *tool.Globals, r tool.Reading, _ *slo
 
 // Limits implements [tool.Platform].
 func (onAWS) Limits(s tool.Setup) ledger.Limits {
+	if s.Platform != config.PlatformAWS { // a configuration to compare the stack's with
+		return s.Limits
+	}
 	return contract.Limits(s.PoolSet(), s.GitHub.RunnersAt, s.StackHosts())
 }
 

@@ -37,7 +37,7 @@ func TestReplayOnAWS(t *testing.T) {
 	w.cloud.PutLog(t, "/aws/events/ci", lines...)
 	for flags, want := range map[string]map[string]int{
 		"":               {"mine": 2},
-		"--launch":       {"mine": 2, "jobs": 1, "queued-small": 1},
+		"--launch":       {"mine": 2, "jobs": 1},
 		"--rule mine":    {"mine": 2},
 		"--to " + ago(1): {},
 	} {
@@ -47,7 +47,7 @@ func TestReplayOnAWS(t *testing.T) {
 		}
 	}
 	w.replayErrors(t)
-	for _, args := range []string{"--name chat --rule mine", "--launch --name real --rule jobs --rule queued-small", "--launch"} {
+	for _, args := range []string{"--name chat --rule mine", "--launch --name real --rule jobs --rule wanted-small", "--launch"} {
 		out, errs, code := w.run(t, nil, append(strings.Fields("replay --from 1h"), strings.Fields(args)...)...)
 		if w.must(t, out, errs, code); !strings.Contains(out, " has begun") || !strings.Contains(errs, "may not be in the archive yet") {
 			t.Errorf("%s: %s%s", args, out, errs)
@@ -57,7 +57,7 @@ func TestReplayOnAWS(t *testing.T) {
 	if r := w.replays.Asked("chat"); r.EventSourceArn != at+":archive/ci" || !slices.Equal(r.Destination.FilterArns, []string{at + ":rule/ci/mine"}) || r.EventEndTime-r.EventStartTime < 3600 || r.EventEndTime-r.EventStartTime > 7200 {
 		t.Errorf("asked for %+v: want an hour of the archive to one rule", r)
 	}
-	if r := w.replays.Asked("launch-real"); !slices.Equal(r.Destination.FilterArns, []string{at + ":rule/ci/jobs", at + ":rule/ci/queued-small"}) {
+	if r := w.replays.Asked("launch-real"); !slices.Equal(r.Destination.FilterArns, []string{at + ":rule/ci/jobs", at + ":rule/ci/wanted-small"}) {
 		t.Errorf("asked for %+v: want two rules", r)
 	}
 	w.replays.Complete("chat")

@@ -19,6 +19,7 @@ import (
 func TestWhatIfOnAWS(t *testing.T) {
 	w := newCloudWorld(t)
 	yaml := strings.Replace(w.cloudYAML(), "labels: [self-hosted, small]", "labels: [linux], cpus: 100, max: %d", 1)
+	yaml = strings.Replace(yaml, "aws: {", "aws: {hosts: {amd64_types: [m7i.48xlarge]}, ", 1)
 	yaml = strings.Replace(yaml, `  - {name: own, labels: [self-hosted, own], image: "ghcr.io/acme/runner:1"}`, "", 1)
 	other := filepath.Join(w.dir, "other.yaml")
 	w.write(t, w.config(), fmt.Sprintf(yaml, 1))

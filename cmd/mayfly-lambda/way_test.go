@@ -73,8 +73,8 @@ func TestWay(t *testing.T) {
 	w.replayLaunches(queued)
 	w.jobWent(job.ID, task)
 	w.noPool(g)
-	if wanted := w.bus.events("Runner Wanted"); len(wanted) > 0 {
-		t.Errorf("the ledger wanted %s: want none, since the rule starts a job's first runner", wanted)
+	if wanted := w.bus.events("Runner Wanted"); len(wanted) != 1 {
+		t.Errorf("the ledger wanted %s: want one runner, which the rule starts", wanted)
 	}
 	if left := w.sim.Runners(); len(left) > 0 {
 		t.Errorf("GitHub has %+v: want no runner left", left)
@@ -129,16 +129,15 @@ func TestLostDelivery(t *testing.T) {
 	w.mayCall()
 }
 
-// TestFullPool has three jobs come to a pool that has one runner at a time: the rule
-// starts a task for each, and the ledger has those come again for which there was no room.
+// TestFullPool has three jobs come to a pool that has one runner at a time: the ledger wants a runner for each when there is room.
 func TestFullPool(t *testing.T) {
 	w := newWorld(t, ", max: 1")
 	w.push(matrix("1, 2, 3"))
 	w.completed(3)
 	w.settle()
 	w.ranOnce(3)
-	if wanted := w.bus.events("Runner Wanted"); len(wanted) != 2 {
-		t.Errorf("the ledger wanted %d runners, want 2: the rule has started one", len(wanted))
+	if wanted := w.bus.events("Runner Wanted"); len(wanted) != 3 {
+		t.Errorf("the ledger wanted %d runners, want one for each job", len(wanted))
 	}
 	w.sweep() // which finds nothing to do
 	w.settle()

@@ -155,6 +155,9 @@ func (w *Watch) Run(ctx context.Context) error {
 	defer tick.Stop()
 	defer look.Stop()
 	if err := w.tell(ctx, image.Restarted{}); err != nil {
+		if ctx.Err() != nil { // stopped while it started
+			return nil
+		}
 		return err
 	}
 	if err := w.Look(ctx); err != nil && ctx.Err() == nil {
