@@ -61,13 +61,14 @@ func TestWay(t *testing.T) {
 	queued := w.bus.events("workflow_job")[0]
 
 	w.othersClaim(task)
-	w.again(queued, agent.ExitRefused) // a doubled event: a container more, and no registration
+	wanted := w.bus.events("Runner Wanted")[0]
+	w.again(wanted, agent.ExitRefused) // a doubled event: a container more, and no registration
 	close(g.open)
 	w.completed(1)
 	w.settle()
 
 	w.jobWent(job.ID, task)
-	w.again(queued, agent.ExitRefused) // an event that was delivered late
+	w.again(wanted, agent.ExitRefused) // an event that was delivered late
 	w.settle()
 	w.nothingStarts(queued)
 	w.replayLaunches(queued)
@@ -320,12 +321,10 @@ func (w *world) replayed(event json.RawMessage, name string) json.RawMessage {
 	return event
 }
 
-// replayLaunches replays the event of a job that is over with --launch: it comes to the pool's rule, whose
-// task is turned away, and to the ledger, which starts nothing for it.
+// replayLaunches replays the event of a job that is over with --launch: it comes to the ledger, which starts nothing for it.
 func (w *world) replayLaunches(queued json.RawMessage) {
 	w.t.Helper()
 	event := w.replayed(queued, contract.LaunchPrefix+"again")
-	w.again(event, agent.ExitRefused)
 	told := 0
 	for _, to := range w.bus.match("ci", event) {
 		if to.rule.family == "" && w.bus.send[to.rule.arn] != nil {

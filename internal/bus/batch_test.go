@@ -53,10 +53,9 @@ func TestBatch(t *testing.T) {
 		if diff := cmp.Diff([]string{"jobs useless after 1: permanent error: no such luck"}, w.dead()); diff != "" {
 			t.Errorf("dead letters (-want +got):\n%s", diff)
 		}
-		calls = nil
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if diff := cmp.Diff([][]string{{"fails"}}, calls); diff != "" {
+		if diff := cmp.Diff([][]string{{"fails"}}, calls[1:]); diff != "" {
 			t.Errorf("calls after the pause (-want +got):\n%s", diff)
 		}
 		if n := w.pending(); n != 0 {
