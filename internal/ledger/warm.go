@@ -236,11 +236,16 @@ func (t *tx) newWarmName(pool string) RunnerName {
 	if ms := t.now.UnixMilli(); ms != t.warmNamed.at {
 		t.warmNamed = namedAt{at: ms}
 	}
-	t.warmNamed.count++
-	rest := fmt.Sprintf("-w%s-%d", strconv.FormatInt(t.warmNamed.at, 36), t.warmNamed.count)
-	kind := strings.Map(plain, strings.ToLower(pool))
-	kind = kind[:min(len(kind), max(0, maxName-len(t.instance)-1-len(rest)))]
-	return RunnerName(t.instance + "-" + kind + rest)
+	for {
+		t.warmNamed.count++
+		rest := fmt.Sprintf("-w%s-%d", strconv.FormatInt(t.warmNamed.at, 36), t.warmNamed.count)
+		kind := strings.Map(plain, strings.ToLower(pool))
+		kind = kind[:min(len(kind), max(0, maxName-len(t.instance)-1-len(rest)))]
+		name := RunnerName(t.instance + "-" + kind + rest)
+		if _, taken := t.State.runners[name]; !taken {
+			return name
+		}
+	}
 }
 
 // namedAt is when warm runners got their last names, in milliseconds since 1970, and how many did.
