@@ -209,23 +209,29 @@ func (s *Rehearsal) installHook(ctx context.Context, c Config) error {
 	return err
 }
 
-// Settle waits until no runner is left, of this machine or at the simulator.
+// Settle waits until no runner is left, of this machine or at the simulator, and the ledger has heard how all jobs ended: it takes
+// events that come together in batches, so it can be behind.
 func (s *Rehearsal) Settle(ctx context.Context) error {
 	for {
 		state, err := s.Ledger().Snapshot(ctx)
 		if err != nil {
 			return err
 		}
-		live := 0
+		live, open := 0, 0
 		for range state.Runners() {
 			live++
 		}
-		if live == 0 && len(s.Sim.Runners()) == 0 {
+		for j := range state.Jobs() {
+			if !j.Settled() {
+				open++
+			}
+		}
+		if live == 0 && open == 0 && len(s.Sim.Runners()) == 0 {
 			return s.Settled(ctx)
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for %d runners to leave: %w", live, context.Cause(ctx))
+			return fmt.Errorf("waiting for %d runners to leave, and for the ends of %d jobs: %w", live, open, context.Cause(ctx))
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
