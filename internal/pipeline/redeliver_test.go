@@ -40,7 +40,7 @@ func (s *site) answering(t *testing.T, code *int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Forge.PingWebhook(t.Context(), at, hook); err != nil {
+	if err := s.Forge.(*github.Client).PingWebhook(t.Context(), at, hook); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.sim.WaitDelivered(t.Context()); err != nil {
