@@ -105,7 +105,7 @@
 // aws/rollout creates and removes the stack, with aws/deploy and aws/build.
 //
 // mayfly links nothing of AWS: it starts cmd/mayfly-aws, with the same arguments, for
-// deploy, destroy and every command about a stack. Its deploy.go and destroy.go are the two
+// deploy, destroy and every command about a stack. Its deploy.go, destroy.go and doctor.go are the
 // commands, cloud.go finds the stack; image.go, imagefrom.go and replay.go do on AWS what the
 // commands about images and replays ask for.
 //

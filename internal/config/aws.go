@@ -35,7 +35,7 @@ type AWS struct {
 	QuietHours     int      `yaml:"alarm_quiet_hours" default:"72" min:"0" doc:"Raise an alarm after so many hours without a delivery from GitHub: 1 to 168, or 0 for no such alarm."`
 	Archive        bool     `yaml:"archive" default:"true" doc:"Keep events in an EventBridge archive, from which mayfly replay repeats them."`
 	Schemas        bool     `yaml:"schemas" default:"true" doc:"Discover schemas of events. Some regions have no schema discovery; mayfly deploy says so."`
-	Reserved       Reserved `yaml:"reserved_concurrency" doc:"How many calls of a function run at once whatever else the account's functions do, and at most. Lambda keeps 100 of the account's limit for functions without; see docs/aws.md."`
+	Reserved       Reserved `yaml:"reserved_concurrency" doc:"How many calls of a function can always run at once, and at most. See docs/aws.md."`
 	Organization
 	Hosts Hosts `yaml:"hosts" doc:"The EC2 instances for runners, for each architecture that a pool uses."`
 }

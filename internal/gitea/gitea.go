@@ -72,10 +72,10 @@ var _ forge.Forge = (*Client)(nil)
 func New(c Config) (*Client, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("Gitea's address %q: want one such as https://git.example.com", c.URL)
+		return nil, fmt.Errorf("address %q of Gitea: want one such as https://git.example.com", c.URL)
 	}
 	if c.Token.IsZero() {
-		return nil, errors.New("Gitea credential: no token: want one")
+		return nil, errors.New("credential of Gitea: no token: want one")
 	}
 	if c.Timeout == 0 {
 		c.Timeout = defaultTimeout
@@ -105,7 +105,7 @@ func newTransport(ca []byte) (*http.Transport, error) {
 		return nil, fmt.Errorf("reading the system's certificates: %w", err)
 	}
 	if !roots.AppendCertsFromPEM(ca) {
-		return nil, errors.New("Gitea's CA: no certificate in it: want PEM, from -----BEGIN CERTIFICATE----- on")
+		return nil, errors.New("CA of Gitea: no certificate in it: want PEM, from -----BEGIN CERTIFICATE----- on")
 	}
 	t.TLSClientConfig = &tls.Config{RootCAs: roots}
 	return t, nil

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	gh "github.com/google/go-github/v88/github"
-
 	"github.com/mayfly-ci/mayfly/internal/forge"
 )
 
@@ -17,7 +16,7 @@ import (
 // three days and never sends one again by itself. since is by this machine's clock, which GitHub's last answer
 // is held against: one that is ahead by hours would else see no delivery as late enough.
 //
-// With [ErrSpent], which [WithCalls] leads to, they are those of the pages that were read, the newest.
+// With [forge.ErrSpent], which [WithCalls] leads to, they are those of the pages that were read, the newest.
 //
 // All attempts are read, not only those that failed: one that was redelivered
 // with success is no failure any more.

@@ -45,9 +45,8 @@ func (s warmStory) does(in ledger.Input) string {
 			switch e := e.(type) {
 			case ledger.WantRunner:
 				words = append(words, "+"+kind(e.Job))
-				for _, in := range []ledger.Input{ledger.Starting{Runner: e.Runner, Image: "sha256:a"}, ledger.Started{Runner: e.Runner}, ledger.Claim{Runner: e.Runner}, ledger.Registered{Runner: e.Runner, GitHubID: 9}, ledger.Idle{Runner: e.Runner}} {
-					todo = append(todo, in)
-				}
+				todo = append(todo, ledger.Starting{Runner: e.Runner, Image: "sha256:a"}, ledger.Started{Runner: e.Runner}, ledger.Claim{Runner: e.Runner},
+					ledger.Registered{Runner: e.Runner, GitHubID: 9}, ledger.Idle{Runner: e.Runner})
 			case ledger.RemoveRunner:
 				r, _ := s.state.Runner(e.Runner)
 				words = append(words, "-"+kind(r.MadeFor))

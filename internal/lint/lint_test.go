@@ -25,14 +25,14 @@ var pools = pool.Set{
 
 // TestField holds the workflows of people against two pools. What comes out was checked by hand, line by line.
 func TestField(t *testing.T) {
-	files, err := lint.Read("testdata/field")
+	files, err := lint.Read("../github/workflow/testdata/field")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got strings.Builder
 	for _, f := range lint.Check(lint.Config{Pools: pools}, files...) {
 		f.File = filepath.Base(f.File)
-		got.WriteString(strings.ReplaceAll(f.String(), "testdata/field/", "") + "\n")
+		got.WriteString(strings.ReplaceAll(f.String(), "../github/workflow/testdata/field/", "") + "\n")
 	}
 	const golden = "testdata/field.txt"
 	if *update {
@@ -196,7 +196,7 @@ func TestSARIF(t *testing.T) {
 }
 
 func FuzzCheck(f *testing.F) {
-	files, err := lint.Read("testdata/field")
+	files, err := lint.Read("../github/workflow/testdata/field")
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
 	"github.com/mayfly-ci/mayfly/internal/aws/deploy"
@@ -46,7 +47,7 @@ func TestStackComesChangesAndGoes(t *testing.T) {
 	}
 	state, changes := apply(deploy.Wanted{Template: []byte(small)})
 	want := []deploy.Change{{Action: "Add", Resource: "Letters", Type: "AWS::SQS::Queue"}}
-	if diff := cmp.Diff(want, changes); diff != "" || state.Status != "CREATE_COMPLETE" {
+	if diff := cmp.Diff(want, changes, cmpopts.IgnoreUnexported(deploy.Change{})); diff != "" || state.Status != "CREATE_COMPLETE" {
 		t.Errorf("created: %+v, changes (-want +got):\n%s", state, diff)
 	}
 	if !slices.Contains(*told, "ci CREATE_COMPLETE") {

@@ -110,7 +110,7 @@ func (f *lambdaFunction) compute(ctx context.Context, d time.Duration) error {
 
 var (
 	errThrottled = errors.New("TooManyRequestsException")
-	errTimedOut  = errors.New("Task timed out")
+	errTimedOut  = errors.New("task timed out")
 )
 
 // acquire returns an environment to run a call in: nil in env for a new one.
@@ -218,7 +218,7 @@ func (f *lambdaFunction) event(payload []byte) {
 		failures, begun := 0, time.Now()
 		for pause := throttleFirstPause; ; {
 			_, err := f.invoke(payload)
-			wait := asyncErrorPause << max(failures, 0)
+			var wait time.Duration
 			switch {
 			case err == nil || f.ctx.Err() != nil:
 				return

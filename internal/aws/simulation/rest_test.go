@@ -44,15 +44,14 @@ func (a reply) response(req *http.Request) *http.Response {
 // A limit is what GitHub grants an installation of the App, or the App itself.
 // https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
 type limit struct {
-	hour     time.Time // when the one that counts began
-	used     int       // in it
-	minute   time.Time
-	points   map[string]int // in that minute, by endpoint
-	atOnce   int
-	five     time.Time // when the five minutes began of which registrations count
-	joined   int
-	until    time.Time // calls are refused before
-	refusals int
+	hour   time.Time // when the one that counts began
+	used   int       // in it
+	minute time.Time
+	points map[string]int // in that minute, by endpoint
+	atOnce int
+	five   time.Time // when the five minutes began of which registrations count
+	joined int
+	until  time.Time // calls are refused before
 }
 
 var numbers = regexp.MustCompile(`/\d+`)

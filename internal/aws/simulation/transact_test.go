@@ -93,7 +93,7 @@ func (t *table) writeOne(ctx context.Context, w write) (any, error) {
 	case !known:
 		t.faultLocked("the condition %q is not simulated", c.ConditionExpression)
 		fallthrough
-	case !ok && t.broken != "conditions are not checked":
+	case !ok:
 		return nil, &refusal{status: 400, code: "ConditionalCheckFailedException", message: "The conditional request failed"}
 	}
 	t.set(key, it)
@@ -185,7 +185,7 @@ func (t *table) check(list []write) (reasons []any) {
 		if !known {
 			t.faultLocked("the condition %q is not simulated", c.ConditionExpression)
 		}
-		if !ok && t.broken != "conditions are not checked" {
+		if !ok {
 			code, no = "ConditionalCheckFailed", true
 			t.tally.overtaken++
 		}

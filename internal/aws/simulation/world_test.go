@@ -39,7 +39,6 @@ type scenario struct {
 
 	account int                     // concurrency; 0 is AWS's default
 	plant   func(*awstest.Deployed) // changes the template: a fault
-	broken  string                  // names a fault that is none of the template's
 }
 
 // A world is a stack, AWS around it, and GitHub.

@@ -16,6 +16,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -170,13 +171,20 @@ func (l *Launcher) inspect(ctx context.Context, runner string) (container.Inspec
 func (l *Launcher) inspectTaken(ctx context.Context, runner string, err error) (container.InspectResponse, error) {
 	for try := 1; ; try++ {
 		there, inspectErr := l.inspect(ctx, runner)
-		if !errdefs.IsConflict(err) || !errors.Is(inspectErr, errNotThere) || try == tries {
+		if !isTaken(err) || !errors.Is(inspectErr, errNotThere) || try == tries {
 			return there, inspectErr
 		}
 		if err := pause(ctx); err != nil {
 			return there, err
 		}
 	}
+}
+
+// isTaken reports whether err says that a container has the name. Podman's storage takes it before Podman does, and its error
+// is one of the server (500) then.
+// https://github.com/containers/storage/blob/main/errors.go (ErrDuplicateName)
+func isTaken(err error) bool {
+	return errdefs.IsConflict(err) || strings.Contains(err.Error(), "name is already in use")
 }
 
 // Wait implements [fleet.Launcher]. It goes on while the engine restarts.

@@ -45,6 +45,7 @@ func (l *Launcher) isolate(ctx context.Context, host *container.HostConfig, spec
 	case i.NeedsUserNamespace():
 		if l.podman {
 			host.UsernsMode = container.UsernsMode(fmt.Sprintf("auto:size=%d", ids))
+			showSys(host)
 		}
 		host.CapAdd = slices.Clone(forRoot)
 	case i.Privileges == pool.HostRoot:
@@ -56,6 +57,15 @@ func (l *Launcher) isolate(ctx context.Context, host *container.HostConfig, spec
 		return l.engineInside(ctx, host, spec)
 	}
 	return nil
+}
+
+// showSys gives a container on the host's network /sys as it is, read-only: nobody may mount it anew in a
+// user namespace to which the network does not belong. Podman does so itself, but not with auto.
+// https://github.com/containers/podman/blob/v4.3.1/pkg/specgen/generate/oci.go
+func showSys(host *container.HostConfig) {
+	if host.NetworkMode.IsHost() {
+		host.Binds = append(host.Binds, "/sys:/sys:ro,rbind")
+	}
 }
 
 // engineInside makes room for an engine in a container, each option for a reason. SYS_ADMIN counts in the

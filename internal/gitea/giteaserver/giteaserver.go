@@ -107,7 +107,7 @@ func (s *Server) makeAdmin(gitea func(args ...string) *exec.Cmd) error {
 
 // ready waits until it answers.
 func (s *Server) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, startWithin, fmt.Errorf("Gitea did not answer within %v", startWithin))
+	ctx, cancel := context.WithTimeoutCause(ctx, startWithin, fmt.Errorf("no answer of Gitea within %v", startWithin))
 	defer cancel()
 	for {
 		if err := s.Call(ctx, http.MethodGet, "version", nil, nil); err == nil {
@@ -116,7 +116,7 @@ func (s *Server) ready(ctx context.Context) error {
 		select {
 		case err := <-s.ended:
 			s.ended <- err
-			return fmt.Errorf("Gitea ended: %w", errors.Join(err, errors.New(s.tail())))
+			return fmt.Errorf("the end of Gitea: %w", errors.Join(err, errors.New(s.tail())))
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-time.After(50 * time.Millisecond):

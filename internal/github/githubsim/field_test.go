@@ -77,7 +77,7 @@ func TestField(t *testing.T) {
 			w.repository(githubsim.Repository{
 				Name: "boostorg/web", Protected: []string{"production"}, Variables: map[string]string{"POOL": `["self-hosted","linux","big"]`},
 			})
-			text, err := os.ReadFile(filepath.Join("workflow/testdata/field", file+".yml"))
+			text, err := os.ReadFile(filepath.Join("../workflow/testdata/field", file+".yml"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -101,7 +101,7 @@ func TestField(t *testing.T) {
 // TestFieldOutputsAsLabels goes on with 04-fromjson-owner.yml.
 func TestFieldOutputsAsLabels(t *testing.T) {
 	w := newWorld(t)
-	text, err := os.ReadFile("workflow/testdata/field/04-fromjson-owner.yml")
+	text, err := os.ReadFile("../workflow/testdata/field/04-fromjson-owner.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestFieldOutputsAsLabels(t *testing.T) {
 
 // TestFieldIsWhole: a new file has its line in TestField.
 func TestFieldIsWhole(t *testing.T) {
-	files, err := filepath.Glob("workflow/testdata/field/*.yml")
+	files, err := filepath.Glob("../workflow/testdata/field/*.yml")
 	if err != nil || len(files) != 19 {
 		t.Errorf("%d files, %v: want those of TestField", len(files), err)
 	}

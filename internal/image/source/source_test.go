@@ -183,15 +183,15 @@ func TestCodebuild(t *testing.T) {
 		},
 		"base of Amazon's": {
 			map[string]string{"git": "echo 0123456789abcdef", "docker": pushes}, []string{"build"},
-			[]string{"docker pull --quiet public.ecr.aws/docker/library/debian@sha256:", "--build-arg BASE=public.ecr.aws/docker/library/debian@sha256:"}, false,
+			[]string{"docker pull --quiet public.ecr.aws/docker/library/ubuntu@sha256:", "--build-arg BASE=public.ecr.aws/docker/library/ubuntu@sha256:"}, false,
 		},
 		"base of Docker's, where Amazon's is away": {
 			map[string]string{"git": "echo 0123456789abcdef", "docker": `case "$*" in *pull*public.ecr.aws*) exit 1 ;; esac`}, []string{"build"},
-			[]string{"docker pull --quiet docker.io/library/debian@sha256:", "--build-arg BASE=docker.io/library/debian@sha256:"}, false,
+			[]string{"docker pull --quiet docker.io/library/ubuntu@sha256:", "--build-arg BASE=docker.io/library/ubuntu@sha256:"}, false,
 		},
 		"no base": {
 			map[string]string{"git": "echo 0123456789abcdef", "docker": `[ "$1" != pull ]`}, []string{"build"},
-			[]string{"docker.io/library/debian@sha256:", "is not to be had, here or at public.ecr.aws: image.base names another"}, true,
+			[]string{"docker.io/library/ubuntu@sha256:", "is not to be had, here or at public.ecr.aws: image.base names another"}, true,
 		},
 		"digest unknown": {map[string]string{}, []string{"push"}, []string{"its digest is not known"}, true},
 		"wrong use":      {nil, []string{"deploy"}, []string{"usage: bash codebuild.sh fetch|build|canary|push"}, true},

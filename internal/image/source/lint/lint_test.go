@@ -45,7 +45,7 @@ func TestFaultsAreFound(t *testing.T) {
 		{"@sha256:", ":trixie-slim-", "pinned"},
 		{"USER runner\nARG", "ARG", "root"},
 		{" --no-install-recommends", "", "--no-install-recommends"},
-		{"      rm -rf /var/lib/apt/lists/*; \\\n    fi; \\\n    id", "    fi; \\\n    id", "apt/lists"},
+		{"      rm -rf /var/lib/apt/lists/*; \\\n    fi; \\\n    if [ -e", "    fi; \\\n    if [ -e", "apt/lists"},
 		{"RUN set -eu; \\\n    is=", "RUN is=", "set -eu"},
 		{"COPY mayfly-agent", "ADD https://example.com/mayfly-agent", "ADD"},
 	} {
