@@ -16,7 +16,6 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/image/watch"
-	"github.com/mayfly-ci/mayfly/internal/inspect"
 	"github.com/mayfly-ci/mayfly/internal/tool"
 )
 
@@ -40,14 +39,14 @@ type images struct {
 }
 
 // List implements [tool.Images].
-func (i images) List(ctx context.Context) (all []inspect.StoredImage, err error) {
+func (i images) List(ctx context.Context) (all []image.Stored, err error) {
 	c, state, err := openStack(ctx, i.Globals)
 	if err != nil {
 		return nil, err
 	}
 	list, err := c.Images(state).List(ctx)
 	for _, i := range list {
-		all = append(all, inspect.StoredImage{
+		all = append(all, image.Stored{
 			Digest: i.Digest, Tag: i.Tag, Version: i.Version, Revision: i.Revision, Architecture: i.Architecture, Built: i.Pushed, Bytes: i.Bytes,
 		})
 	}

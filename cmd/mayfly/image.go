@@ -11,7 +11,6 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	imagesource "github.com/mayfly-ci/mayfly/internal/image/source"
-	"github.com/mayfly-ci/mayfly/internal/inspect"
 	"github.com/mayfly-ci/mayfly/internal/machine"
 	"github.com/mayfly-ci/mayfly/internal/tool"
 )
@@ -63,7 +62,7 @@ type images struct {
 }
 
 // List implements [tool.Images].
-func (i images) List(ctx context.Context) (list []inspect.StoredImage, err error) {
+func (i images) List(ctx context.Context) (list []image.Stored, err error) {
 	settings, err := readImageSettings(i.Config)
 	if err != nil {
 		return nil, err
@@ -75,7 +74,7 @@ func (i images) List(ctx context.Context) (list []inspect.StoredImage, err error
 	defer func() { err = errors.Join(err, close()) }()
 	found, err := b.List(ctx)
 	for _, one := range found {
-		list = append(list, inspect.StoredImage(one))
+		list = append(list, one)
 	}
 	return list, err
 }

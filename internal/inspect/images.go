@@ -30,20 +30,6 @@ type Runway struct {
 	End  time.Time `json:"end"`
 }
 
-// A StoredImage is an image in the engine of this machine, or in the stack's repository.
-type StoredImage struct {
-	Digest       string    `json:"digest"`   // sha256:…, what launches use
-	Tag          string    `json:"tag"`      // what people and the engine know it by
-	Version      string    `json:"version"`  // of the runner in it
-	SHA256       string    `json:"sha256"`   // of the runner's archive
-	Revision     string    `json:"revision"` // of its source
-	Base         string    `json:"base"`     // image that it is built on
-	Docker       bool      `json:"docker"`   // it has Docker's command line
-	Architecture string    `json:"architecture"`
-	Built        time.Time `json:"built"`
-	Bytes        int64     `json:"bytes"` // on disk, with what it shares with others
-}
-
 // ReadImages reads the images, with how runners from each started.
 func (s *Source) ReadImages(ctx context.Context, now time.Time) (*Images, error) {
 	catalog, err := s.Images(ctx)

@@ -11,7 +11,6 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/image/archive"
 	"github.com/mayfly-ci/mayfly/internal/image/release"
-	"github.com/mayfly-ci/mayfly/internal/inspect"
 )
 
 // ImageBuild is `mayfly image build`.
@@ -51,7 +50,7 @@ func (c *imageListCmd) Run(ctx context.Context, all *Globals, screen *cli.Screen
 			fmt.Sprintf("%d MB", i.Bytes/1e6), i.Tag))
 	}
 	return Listing{
-		JSON: append([]inspect.StoredImage{}, images...), Rows: rows, Head: []string{"IMAGE", "RUNNER", "SOURCE", "BUILT", "SIZE", "TAG"},
+		JSON: append([]image.Stored{}, images...), Rows: rows, Head: []string{"IMAGE", "RUNNER", "SOURCE", "BUILT", "SIZE", "TAG"},
 	}.print(screen, c.JSON)
 }
 

@@ -47,7 +47,7 @@ type Replays interface {
 
 // Images builds images and changes which one is current.
 type Images interface {
-	List(ctx context.Context) ([]inspect.StoredImage, error)
+	List(ctx context.Context) ([]image.Stored, error)
 	Build(ctx context.Context, c *ImageBuild) error
 
 	// Order has whoever keeps the catalog carry out o, and returns the digest of the image that

@@ -19,6 +19,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/mayfly-ci/mayfly/internal/docker"
+	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/image/source"
 )
 
@@ -51,18 +52,7 @@ func New(ctx context.Context, socket string) (*Builder, error) {
 func (b *Builder) Close() error { return b.api.Close() }
 
 // An Image is one of a runner, in the engine's store.
-type Image struct {
-	Digest       string    `json:"digest"`   // sha256:…, what launches use
-	Tag          string    `json:"tag"`      // what people and the engine know it by
-	Version      string    `json:"version"`  // of the runner in it
-	SHA256       string    `json:"sha256"`   // of the runner's archive
-	Revision     string    `json:"revision"` // of its source
-	Base         string    `json:"base"`     // image that it is built on
-	Docker       bool      `json:"docker"`   // it has Docker's command line
-	Architecture string    `json:"architecture"`
-	Built        time.Time `json:"built"`
-	Bytes        int64     `json:"bytes"` // on disk, with what it shares with others
-}
+type Image = image.Stored
 
 // Inspect returns the image with a digest or a tag. [errdefs.ErrNotFound] when it is
 // not there; an error, too, when it is none of a runner.

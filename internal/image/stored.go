@@ -1,0 +1,17 @@
+package image
+
+import "time"
+
+// A Stored is an image of a runner where images are kept: in the engine of a machine, or in a stack's repository.
+type Stored struct {
+	Digest       string    `json:"digest"`   // sha256:…, what launches use
+	Tag          string    `json:"tag"`      // what people and the engine know it by
+	Version      string    `json:"version"`  // of the runner in it
+	SHA256       string    `json:"sha256"`   // of the runner's archive
+	Revision     string    `json:"revision"` // of its source
+	Base         string    `json:"base"`     // image that it is built on
+	Docker       bool      `json:"docker"`   // it has Docker's command line
+	Architecture string    `json:"architecture"`
+	Built        time.Time `json:"built"`
+	Bytes        int64     `json:"bytes"` // on disk, with what it shares with others
+}
