@@ -73,10 +73,7 @@ func (i images) List(ctx context.Context) (list []image.Stored, err error) {
 	}
 	defer func() { err = errors.Join(err, close()) }()
 	found, err := b.List(ctx)
-	for _, one := range found {
-		list = append(list, one)
-	}
-	return list, err
+	return found, err
 }
 
 // Order implements [tool.Images].
