@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/clock"
 )
 
 // A priority says who goes first when GitHub's limits are near.
@@ -32,6 +34,9 @@ const (
 	// headStart is how much longer than the rest housekeeping waits after a rate
 	// limit.
 	headStart = 5 * time.Second
+
+	// longestLimit bounds what an answer can ask for: limits are counted by the hour.
+	longestLimit = time.Hour + time.Minute
 )
 
 // A budget is what GitHub grants one credential. While a limit holds, calls are
@@ -39,18 +44,19 @@ const (
 // it worse. It is safe for concurrent use.
 type budget struct {
 	slots [2]chan struct{}
+	clock clock.Clock
 
 	mu    sync.Mutex
-	until [2]time.Time // no calls before, by priority; under mu
+	until [2]time.Duration // no calls before, by priority, on the steady clock: the wall clock may be set meanwhile; under mu
 }
 
-func newBudget() *budget {
-	return &budget{slots: [2]chan struct{}{make(chan struct{}, urgentSlots), make(chan struct{}, housekeepingSlots)}}
+func newBudget(c clock.Clock) *budget {
+	return &budget{slots: [2]chan struct{}{make(chan struct{}, urgentSlots), make(chan struct{}, housekeepingSlots)}, clock: c}
 }
 
 // enter waits for a slot, as long as ctx allows, and returns a func to give it
 // back; or a *RateLimited.
-func (b *budget) enter(ctx context.Context, p priority, now func() time.Time) (leave func(), err error) {
+func (b *budget) enter(ctx context.Context, p priority) (leave func(), err error) {
 	select {
 	case b.slots[p] <- struct{}{}:
 	case <-ctx.Done():
@@ -60,9 +66,9 @@ func (b *budget) enter(ctx context.Context, p priority, now func() time.Time) (l
 	b.mu.Lock()
 	until := b.until[p]
 	b.mu.Unlock()
-	if now().Before(until) {
+	if wait := until - b.clock.Steady(); wait > 0 {
 		leave()
-		return nil, &RateLimited{Until: until}
+		return nil, &RateLimited{Until: b.clock.Now().Add(wait)}
 	}
 	return leave, nil
 }
@@ -75,10 +81,10 @@ func (b *budget) limited(until time.Time) {
 
 // observe reads what an answer says of the hourly limit. Limits of single
 // resources, such as that of App manifests, are not the credential's.
-func (b *budget) observe(h http.Header, now time.Time) {
+func (b *budget) observe(h http.Header) {
 	left, errLeft := strconv.Atoi(h.Get("X-Ratelimit-Remaining"))
 	limit, errLimit := strconv.Atoi(h.Get("X-Ratelimit-Limit"))
-	reset, ok := resetTime(h, now)
+	reset, ok := resetTime(h, b.clock.Now())
 	resource := h.Get("X-Ratelimit-Resource")
 	if errLeft != nil || errLimit != nil || !ok || resource != "" && resource != "core" {
 		return
@@ -94,7 +100,5 @@ func (b *budget) observe(h http.Header, now time.Time) {
 func (b *budget) hold(p priority, until time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if until.After(b.until[p]) {
-		b.until[p] = until
-	}
+	b.until[p] = max(b.until[p], b.clock.Steady()+min(until.Sub(b.clock.Now()), longestLimit))
 }

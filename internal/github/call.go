@@ -116,7 +116,7 @@ func (c *Client) pause(ctx context.Context, try int) bool {
 
 // attempt makes the call r once.
 func (c *Client) attempt(ctx context.Context, cred *credential, r request) (*gh.Response, *Error) {
-	leave, err := cred.budget.enter(ctx, r.priority, c.config.Now)
+	leave, err := cred.budget.enter(ctx, r.priority)
 	if err != nil {
 		return nil, &Error{Doing: r.doing, Kind: err}
 	}
@@ -152,7 +152,7 @@ func (c *Client) attempt(ctx context.Context, cred *credential, r request) (*gh.
 
 // observe reads what the header of an answer says of GitHub's limits and of its clock.
 func (c *Client) observe(cred *credential, h http.Header) {
-	cred.budget.observe(h, c.config.Now())
+	cred.budget.observe(h)
 	c.clock.observe(h)
 }
 
@@ -178,7 +178,7 @@ func httpResponse(res *gh.Response) *http.Response {
 // one err, which is of the network or of a broken body.
 func (c *Client) failed(ctx context.Context, cred *credential, r request, res *http.Response, err error, sent bool) *Error {
 	if res != nil {
-		e := answerError(r, res, c.config.Now())
+		e := answerError(r, res, c.config.Clock.Now())
 		c.observe(cred, res.Header)
 		var limit *RateLimited
 		if errors.As(e, &limit) {

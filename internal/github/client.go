@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/clock"
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
@@ -37,7 +38,7 @@ type Config struct {
 	Timeout   time.Duration     // of one attempt of a call, with reading its answer; 0 means 20 s
 	Backoff   time.Duration     // before the first of at most three retries, doubled each time; 0 means 250 ms
 	Log       *slog.Logger      // nil: no log
-	Now       func() time.Time  // nil: time.Now
+	Clock     clock.Clock       // zero: the machine's
 	Jitter    func() float64    // in [0, 1); nil: math/rand
 }
 
@@ -63,7 +64,7 @@ type Client struct {
 	key       *rsa.PrivateKey // of the App; nil with a token
 	main      *credential     // the token, or the App itself
 	installed installations
-	clock     clock
+	clock     correctedClock
 }
 
 // New returns a Client. It makes no call.
@@ -77,7 +78,7 @@ func New(c Config) (*Client, error) {
 		return nil, err
 	}
 	client := &Client{config: withDefaults(c), at: at, transport: transport}
-	client.clock.local = client.config.Now
+	client.clock.local = client.config.Clock.Now
 	switch {
 	case c.App != nil && !c.Token.IsZero():
 		return nil, errors.New("GitHub credential: both an App and a token: want one")
@@ -104,8 +105,8 @@ func withDefaults(c Config) Config {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	if c.Now == nil {
-		c.Now = time.Now
+	if c.Clock.Now == nil {
+		c.Clock = clock.System()
 	}
 	if c.Jitter == nil {
 		c.Jitter = rand.Float64

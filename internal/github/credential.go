@@ -29,7 +29,7 @@ func (c *Client) credential(t http.RoundTripper) (*credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &credential{github: client, budget: newBudget(), refreshing: make(chan struct{}, 1)}, nil
+	return &credential{github: client, budget: newBudget(c.config.Clock), refreshing: make(chan struct{}, 1)}, nil
 }
 
 // appTransport signs requests as the App. Each caller gets one of its own:
