@@ -86,7 +86,8 @@ func (s *State) Load(jobs []Job, runners []Runner) {
 }
 
 // Missing returns the jobs and runners that in names and the state does not have. The store loads
-// those it has before it applies in.
+// those it has before it applies in: jobs by their [JobKey.Number], because a settled one may be
+// stored under an earlier name of its repository.
 func (s *State) Missing(in Input) (jobs []JobKey, runners []RunnerName) {
 	key, name := in.about()
 	r, ok := s.runners[name]
