@@ -11,7 +11,7 @@ import (
 const (
 	day     = 24 * time.Hour
 	maxWait = 4 * time.Hour // that a job is in the queue: what GitHub and the machine are away for, and more
-	calmed  = 3 * time.Hour // after the day, in which nothing goes wrong any more
+	calmed  = 7 * time.Hour // after the day, in which nothing goes wrong any more: about a job that waits for an approval, GitHub is asked each six hours
 )
 
 // A happening is one thing that befalls a world.
