@@ -112,7 +112,7 @@ type Permit struct {
 	Job        string    // text form, for the log
 	Scope      string    // where to register: a repository, an organization or an enterprise, as [Forge] reads it
 	Labels     []string  // exactly those of the job
-	Group      int64     // id of the runner group
+	Group      string    // name or id of the runner group; "" is the default one
 	IdleLimit  time.Duration
 	TotalLimit time.Duration
 }

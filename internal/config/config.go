@@ -174,7 +174,7 @@ type Pool struct {
 	Mounts       []Mount       `yaml:"mounts" doc:"Files, folders or volumes that all jobs of the pool see."`
 	DNS          []string      `yaml:"dns" doc:"Addresses of name servers. By default those of the engine. Not in the sandbox."`
 	Hooks        Hooks         `yaml:"hooks" doc:"Scripts of this machine that GitHub's runner runs around each job. Not on AWS, where they belong into the image."`
-	RunnerGroup  int64         `yaml:"runner_group" min:"1" default:"1" doc:"The id of the GitHub runner group. 1 is the default group."`
+	RunnerGroup  string        `yaml:"runner_group" default:"1" doc:"The GitHub runner group, by name or id. 1 is the default group, and the only one if runners_at is repository."`
 	IdleLimit    time.Duration `yaml:"idle_limit" default:"5m" doc:"A runner that gets no job for this long exits."`
 	TotalLimit   time.Duration `yaml:"total_limit" default:"6h30m" doc:"A job that runs for longer is stopped with its runner. GitHub cancels a job after its timeout-minutes, 360 by default: keep this above."`
 	AWS          PoolOnAWS     `yaml:"aws" doc:"Settings that apply on AWS only."`
@@ -244,7 +244,7 @@ func (c *Config) PoolSet() pool.Set {
 			Resources: pool.Resources{CPUs: p.CPUs, Memory: int64(p.Memory)}, PIDs: p.PIDs,
 			Image: p.Image, Command: p.Command, Network: pool.Network(p.Network), ReadOnlyRoot: p.ReadOnlyRoot,
 			Isolation:      p.isolation(c.Mirror),
-			OfOrganization: c.RunnersAt() == "organization", RunnerGroup: p.RunnerGroup, IdleLimit: p.IdleLimit, TotalLimit: p.TotalLimit,
+			OfOrganization: c.RunnersAt() == "organization", RunnerGroup: pool.Group(p.RunnerGroup), IdleLimit: p.IdleLimit, TotalLimit: p.TotalLimit,
 			Warm:  c.warm(p),
 			Setup: c.setup(p),
 		}

@@ -91,6 +91,7 @@ func TestFaults(t *testing.T) {
 		{"url with a path", "{token: env:T}", `{token: env:T, url: "https://github.com/acme"}`, `1:29: reading github: url "https://github.com/acme": want the address`},
 		{"webhook url", "webhook: {", `webhook: {url: "https://u:p@h/webhook", `, `2:16: reading webhook: url "https://u:p@h/webhook": want an address`},
 		{"webhook at", "webhook: {", `webhook: {at: acme/web/x, `, `2:15: reading webhook: at "acme/web/x": want app, an organization, OWNER/REPOSITORY or enterprises/SLUG`},
+		{"group of a repository", "labels: [linux]", "labels: [linux], runner_group: builds", `4:50: reading pool "small": runner_group "builds": only organizations and enterprises have runner groups; set github.runners_at`},
 		{"runners at", "{token: env:T}", "{token: env:T, runners_at: acme}", `1:36: reading github: runners_at "acme": want repository, organization or enterprises/SLUG`},
 		{"short archive", "github:", "archive: {keep: 71h}\ngithub:", `1:17: reading archive: keep 71h0m0s: want 72h0m0s or more, as long as GitHub redelivers`},
 		{"archive without a unit", "github:", "archive: {keep: 96}\ngithub:", `1:17: reading archive: keep "96": want a number of more than 0 and a unit, such as 30s, 5m, 6h or 2d`},

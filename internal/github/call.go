@@ -30,7 +30,7 @@ type request struct {
 	into     any    // what the answer's JSON goes into; nil: nothing
 	priority priority
 	needs    string        // permission, for hints
-	group    int64         // runner group, for hints
+	group    string        // runner group, for hints
 	kinds    map[int]error // statuses that mean something else here
 	plain    bool          // the answer is text, into is a *string, and may be on another host
 }

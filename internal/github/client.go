@@ -64,6 +64,7 @@ type Client struct {
 	key       *rsa.PrivateKey // of the App; nil with a token
 	main      *credential     // the token, or the App itself
 	installed installations
+	groups    groups
 	clock     correctedClock
 }
 
