@@ -58,6 +58,7 @@ const jit = "c3BlbnQgd2hlbiB0aGUgam9iIGVuZHM="
 // that do as the test says.
 type side struct {
 	permit  claim.Permit
+	ca      string                  // for the grant
 	leaving []error                 // answers to PhaseLeaving, in turn; then nil
 	answer  func(attempt int) error // of the forge
 	seen    func(claim.Report)      // called for each report
@@ -141,7 +142,7 @@ func open(t *testing.T, dir string, s *side) (string, *claim.SocketServer) {
 	if s.gone == nil {
 		s.gone = make(chan claim.Report, 2)
 	}
-	desk, err := claim.New(claim.Config{Dir: dir, Ledger: s, Forge: s, Log: slog.New(slog.DiscardHandler)})
+	desk, err := claim.New(claim.Config{Dir: dir, Ledger: s, Forge: s, CA: s.ca, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,6 +56,7 @@ type Grant struct {
 	Program    string        `json:"program,omitempty"`  // that the configuration is for, as the agent knows it; "" is GitHub's runner
 	IdleLimit  time.Duration `json:"idle_limit"`         // nanoseconds; 0 means none
 	TotalLimit time.Duration `json:"total_limit"`        // nanoseconds; 0 means none
+	CA         string        `json:"ca,omitempty"`       // certificates in PEM that the runner trusts besides those of its image
 }
 
 // A Refusal is the answer to a refused claim: the runner leaves.

@@ -43,7 +43,7 @@ func (m *Machine) tryAtForge(ctx context.Context, candidate image.Image) (err er
 	}
 	name := "canary-" + strings.ToLower(rand.Text()[:10])
 	c := &soloClaim{permit: claim.Permit{Job: "canary", Scope: m.config.Image.Canary, Labels: []string{name}, TotalLimit: forgeCanaryWithin}}
-	sockets, err := claim.New(claim.Config{Dir: filepath.Join(m.config.State, "canary"), Ledger: c, Forge: m.pipeline.ClaimForge(), Log: m.config.Log})
+	sockets, err := claim.New(claim.Config{Dir: filepath.Join(m.config.State, "canary"), Ledger: c, Forge: m.pipeline.ClaimForge(), CA: m.config.CA, Log: m.config.Log})
 	if err != nil {
 		return err
 	}

@@ -49,6 +49,7 @@ type Config struct {
 	Enterprise string         // where runners register at ledger.LevelEnterprise: enterprises/SLUG
 	HookAt     string         // owner of the webhook that the sweep checks; "" for none
 	HookURL    string         // address of that webhook
+	CA         string         // certificates in PEM that runners trust besides those of their image
 	Launcher   Launch
 	Image      ImageConfig   // for built images; none are built if watch is off
 	Limits     ledger.Limits // pools, and what all runners together may use of the host
@@ -119,7 +120,7 @@ func (m *Machine) open(ctx context.Context) (err error) {
 		return err
 	}
 	if m.sockets, err = claim.New(claim.Config{
-		Dir: filepath.Join(m.config.State, "claims"), Ledger: m.pipeline.ClaimLedger(""), Forge: m.pipeline.ClaimForge(), Log: m.config.Log,
+		Dir: filepath.Join(m.config.State, "claims"), Ledger: m.pipeline.ClaimLedger(""), Forge: m.pipeline.ClaimForge(), CA: m.config.CA, Log: m.config.Log,
 	}); err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ func openClaims(ctx context.Context, p *environment) (any, error) {
 	return function.Serve(&handler.Claims{
 		Pipeline: pipeline.New(config),
 		Tasks:    p.tasks(),
+		CA:       p.Settings.GitHub.CA,
 		Roles:    strings.Split(p.Getenv(contract.EnvTaskRoles), ","),
 		Now:      time.Now, Log: p.Log,
 	}), nil

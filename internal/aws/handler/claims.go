@@ -22,6 +22,7 @@ import (
 type Claims struct {
 	Pipeline *pipeline.Pipeline
 	Tasks    *Tasks
+	CA       string   // certificates in PEM that runners trust besides those of their image
 	Roles    []string // unique ids (AROA…) of the roles that may claim
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -36,7 +37,7 @@ func (c *Claims) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	claim.Handler(claim.Config{
-		Ledger: c.Pipeline.ClaimLedger(task.ID), Forge: c.Pipeline.ClaimForge(), Log: c.Log.With("task", task.ID),
+		Ledger: c.Pipeline.ClaimLedger(task.ID), Forge: c.Pipeline.ClaimForge(), CA: c.CA, Log: c.Log.With("task", task.ID),
 	}, string(runner)).ServeHTTP(w, r)
 }
 
