@@ -13,7 +13,9 @@ type Group string
 const DefaultGroup Group = "1"
 
 // Default reports whether g is the default group.
-func (g Group) Default() bool { return g == "" || g == DefaultGroup || strings.EqualFold(string(g), "Default") }
+func (g Group) Default() bool {
+	return g == "" || g == DefaultGroup || strings.EqualFold(string(g), "Default")
+}
 
 // Is reports whether g is the group that a workflow calls name, which may have org/ or enterprise/ in front. Of an id nobody knows.
 // https://docs.github.com/en/actions/how-tos/manage-runners/self-hosted-runners/use-in-a-workflow#using-groups-to-control-where-jobs-are-run
