@@ -83,7 +83,7 @@ func TestCA(t *testing.T) {
 		write(t, filepath.Join(dir, name), content)
 	}
 	for name, want := range map[string]string{
-		"good": "", "several": "", "key": "no certificate in it", "empty": "no certificate in it", "large": "at most 65536 bytes", "gone": "no such file", ".": "want a file",
+		"good": "", "several": "", "key": "the file has no certificate", "empty": "the file has no certificate", "large": "at most 65536 bytes", "gone": "no such file", ".": "want a file",
 	} {
 		c, err := config.Parse(path, []byte("github: {ca_file: "+name+", token: env:T}\nwebhook: {secrets: [env:S]}\npools: [{name: a, labels: [a]}]\n"))
 		if err != nil {

@@ -10,16 +10,17 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/clock"
 )
 
-// A priority says who goes first when GitHub's limits are near.
+// A priority decides which calls go first when GitHub's limits are near.
 type priority int
 
 const (
-	urgent       priority = iota // what starts a job
-	housekeeping                 // all else
+	urgent       priority = iota // calls that start a job
+	housekeeping                 // all others
 )
 
-// GitHub allows 100 requests at a time for an App's installation. The two kinds
-// have slots of their own, so that what starts a job never waits for the rest.
+// GitHub allows 100 concurrent requests for an App's installation. Each priority has
+// separate slots, so that starting a job never waits for housekeeping. Together they stay
+// below the limit.
 // https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits
 const (
 	urgentSlots       = 72
@@ -27,21 +28,21 @@ const (
 )
 
 const (
-	// reserve is the part of the hourly limit, one in so many, that is kept for
-	// starting jobs: housekeeping stops when no more is left.
+	// One call in reserve of the hourly limit is kept for starting jobs: housekeeping
+	// stops when no more than these are left.
 	reserve = 10
 
-	// headStart is how much longer than the rest housekeeping waits after a rate
-	// limit.
+	// headStart is how much longer housekeeping waits after a rate limit, so that
+	// jobs that waited start first.
 	headStart = 5 * time.Second
 
 	// longestLimit bounds what an answer can ask for: limits are counted by the hour.
 	longestLimit = time.Hour + time.Minute
 )
 
-// A budget is what GitHub grants one credential. While a limit holds, calls are
-// refused here, at once, with a [RateLimited]: to ask GitHub all the same makes
-// it worse. It is safe for concurrent use.
+// A budget is the rate limit of one credential. While a limit holds, calls fail here at
+// once with a [RateLimited], because GitHub may ban a client that goes on calling. It is safe for concurrent use.
+// https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api#handle-rate-limit-errors-appropriately
 type budget struct {
 	slots [2]chan struct{}
 	clock clock.Clock
@@ -73,7 +74,7 @@ func (b *budget) enter(ctx context.Context, p priority) (leave func(), err error
 	return leave, nil
 }
 
-// limited notes a rate limit that GitHub answered with.
+// limited records a rate limit that GitHub answered with.
 func (b *budget) limited(until time.Time) {
 	b.hold(urgent, until)
 	b.hold(housekeeping, until.Add(headStart))
