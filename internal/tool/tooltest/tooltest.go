@@ -59,9 +59,15 @@ func Mayfly(t testing.TB, args ...string) (stdout, stderr string, code int) {
 }
 
 // JSON runs the tool and reads the JSON it prints.
-func JSON[T any](t testing.TB, args ...string) (v T) {
+func JSON[T any](t testing.TB, args ...string) T {
 	t.Helper()
-	out, errs, code := Mayfly(t, args...)
+	return JSONIn[T](t, nil, args...)
+}
+
+// JSONIn is JSON with env besides the test's environment.
+func JSONIn[T any](t testing.TB, env []string, args ...string) (v T) {
+	t.Helper()
+	out, errs, code := Run(t, env, args...)
 	if code != 0 {
 		t.Fatalf("mayfly %v: exit code %d\n%s%s", args, code, out, errs)
 	}
