@@ -67,7 +67,7 @@ forge: $(FORGE)/gitea-runner $(FORGE)/gitea
 
 test-forge: forge ## build a real Gitea and its runner, and run jobs of it
 	@scripts/setup test
-	MAYFLY_FORGE=must $(GO) test -v -count=1 -timeout 20m ./internal/forgetest
+	MAYFLY_FORGE=figures $(GO) test -v -count=1 -timeout 20m ./internal/forgetest
 
 simulate: ## a thousand days of virtual time, each with its own trouble
 	MAYFLY_SEEDS=1000 $(STATIC) $(GO) test -timeout 60m -v -run 'TestSimulation|TestBrokenRules' ./internal/simulation
