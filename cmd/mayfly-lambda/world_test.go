@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -36,6 +35,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/image/hosttools"
 	"github.com/mayfly-ci/mayfly/internal/ledger/dynamo"
+	"github.com/mayfly-ci/mayfly/internal/programtest"
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
@@ -124,10 +124,8 @@ pools:
 func buildAll(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	build := exec.Command("go", "build", "-trimpath", "-tags", "lambda.norpc", "-o", dir, "../mayfly-webhook", "../mayfly-lambda", "../mayfly-agent", "../mayfly-minirunner")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the programs: %v\n%s", err, out)
+	if err := programtest.BuildForLambda(dir, "mayfly-webhook", "mayfly-lambda", "mayfly-agent", "mayfly-minirunner"); err != nil {
+		t.Fatal(err)
 	}
 	return dir
 }

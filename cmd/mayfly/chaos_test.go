@@ -33,6 +33,7 @@ type chaos struct {
 // TestChaos kills mayfly up again and again while jobs run, and runners with it; deliveries are lost, doubled, late and
 // in disorder, and GitHub refuses calls and loses answers. Every job ends once, and nothing is left.
 func TestChaos(t *testing.T) {
+	t.Parallel()
 	tooltest.Need(t, "bwrap")
 	c := chaos{jobs: 120, kills: 40, runners: 8, within: 4 * time.Minute}
 	if testing.Short() {
@@ -46,6 +47,7 @@ func TestChaos(t *testing.T) {
 
 // TestChaosInEngine is TestChaos with containers of an engine, which is restarted, too. It takes long: make chaos.
 func TestChaosInEngine(t *testing.T) {
+	t.Parallel()
 	if !thorough() {
 		t.Skip("it takes minutes: make chaos runs it")
 	}
@@ -185,6 +187,7 @@ func seed(t *testing.T) uint64 {
 
 // TestSecondUp starts mayfly up a second time with the same state folder.
 func TestSecondUp(t *testing.T) {
+	t.Parallel()
 	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{})
 	w.serve(t)
