@@ -3,7 +3,6 @@ package entry
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/function"
@@ -21,6 +20,6 @@ func openClaims(ctx context.Context, p *environment) (any, error) {
 		Pipeline: pipeline.New(config),
 		Tasks:    p.tasks(),
 		Roles:    strings.Split(p.Getenv(contract.EnvTaskRoles), ","),
-		Now:      time.Now, Log: p.Log,
+		Log:      p.Log,
 	}), nil
 }

@@ -36,8 +36,8 @@ func TestPlantedFaults(t *testing.T) {
 		{"tmpfs option with a value", "MountOptions: [rw,", "MountOptions: [rw, mode=1777,", "PoolOwnImageTask: container runner: tmpfs option mode=1777: ECS has none of that name"},
 
 		// Rules.
-		{"override for an unknown container", `{"name": "runner", "environment": [{"name": "MAYFLY_JOB", "value": "<job>"}, {"name": "MAYFLY_RUNNER", "value": "<runner>"}]}`, `{"name": "agent", "environment": []}`, `PoolSmallWanted: overrides of container "agent", which the task has not: it has [runner]`},
-		{"variable that is not in the map", `"value": "<job>"`, `"value": "<jobs>"`, `PoolSmallWanted: input: template: variable "jobs"`},
+		{"override for an unknown container", `{"name": "runner", "environment": [{"name": "MAYFLY_RUNNER", "value": "<runner>"}]}`, `{"name": "agent", "environment": []}`, `PoolSmallWanted: overrides of container "agent", which the task has not: it has [runner]`},
+		{"variable that is not in the map", `"value": "<runner>"`, `"value": "<runners>"`, `PoolSmallWanted: input: template: variable "runners"`},
 		{"broken JSON in an input", `"value": "<runner>"}]}]}'`, `"value": "<runner>"}]}'`, `PoolSmallWanted: input: template:`},
 		{"pattern value that is no list", "detail: { pool: [small]", "detail: { pool: small", `PoolSmallWanted: pattern: line 1`},
 		{"unknown operator", "replay-name: [{ exists: false }, { prefix: launch- }], detail: { pool: [small]", "replay-name: [{ exist: false }], detail: { pool: [small]", `PoolSmallWanted: pattern: line 1, column`},

@@ -48,7 +48,7 @@ func TestNamesInTasks(t *testing.T) {
 	body := string(render(t, settings(t, "", small)))
 	for _, want := range []string{
 		"- Name: " + contract.ContainerName + "\n",
-		fmt.Sprintf(`{"name": %q, "environment": [{"name": %q, "value": "<job>"}, {"name": %q, "value": "<runner>"}]}`, contract.ContainerName, contract.EnvJob, contract.EnvRunner),
+		fmt.Sprintf(`{"name": %q, "environment": [{"name": %q, "value": "<runner>"}]}`, contract.ContainerName, contract.EnvRunner),
 		fmt.Sprintf("EntryPoint: [%q]\n", contract.AgentPath),
 		fmt.Sprintf("detail-type: [%s], replay-name: [{ exists: false }] }", contract.TypeDeliveryQuarantined),
 		fmt.Sprintf("detail-type: [%s, %s, %s]", contract.TypeVersionRefused, contract.TypeStartFailed, contract.TypeRunwayKnown),
