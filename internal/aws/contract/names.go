@@ -9,6 +9,9 @@ const (
 	HandlerRelease = "release" // every hour: new versions of the runner
 )
 
+// Queues are the stack's queues, by what follows the stack's name in theirs.
+var Queues = []string{"dead-letters", "quarantine", "ledger", "effects", "images"}
+
 // The environment of a function. Each has only what it uses.
 const (
 	EnvHandler       = "MAYFLY_HANDLER"

@@ -217,7 +217,7 @@ func (f *foundry) hour() {
 
 func (f *foundry) handle(e event.Event) {
 	f.Helper()
-	if err := f.Handle(f.Context(), e); err != nil {
+	if err := f.HandleAll(f.Context(), []event.Event{e})[0]; err != nil {
 		f.Fatal(err)
 	}
 	f.ends()

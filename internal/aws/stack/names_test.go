@@ -43,6 +43,17 @@ func TestEnvironmentOfFunctions(t *testing.T) {
 	}
 }
 
+// TestQueues: destroying a stack looks for each queue that it has.
+func TestQueues(t *testing.T) {
+	var got []string
+	for _, m := range regexp.MustCompile(`QueueName: !Sub "\$\{AWS::StackName\}-([a-z-]+)"`).FindAllStringSubmatch(string(render(t, settings(t, "", mixed))), -1) {
+		got = append(got, m[1])
+	}
+	if diff := cmp.Diff(slices.Sorted(slices.Values(contract.Queues)), slices.Sorted(slices.Values(got))); diff != "" {
+		t.Errorf("queues (-looked for +made):\n%s", diff)
+	}
+}
+
 // TestNamesInTasks: rules and tasks say things as agent and claim function know them.
 func TestNamesInTasks(t *testing.T) {
 	body := string(render(t, settings(t, "", small)))
