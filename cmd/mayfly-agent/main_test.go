@@ -165,7 +165,7 @@ func start(t *testing.T, socket, script string, flags ...string) (*exec.Cmd, fun
 	args := append([]string{"--socket", socket, "--grace", "300ms"}, flags...)
 	cmd := exec.Command(program, append(args, "--", "bash", "-c", script)...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "FROM_IMAGE=yes", "ACTIONS_RUNNER_INPUT_TOKEN=of-somebody",
-		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/of-somebody", "MAYFLY_JOB=of-somebody", "AWS_REGION=eu-west-1"}
+		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/of-somebody", "MAYFLY_RUNNER=of-somebody", "AWS_REGION=eu-west-1"}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Start(); err != nil {

@@ -35,7 +35,7 @@ func TestFaults(t *testing.T) {
 		{"small number", "labels: [linux]", "labels: [linux], pids: 1", `4:42: reading pool "small": pids "1": want 16 or more`},
 		{"fraction", "labels: [linux]", "labels: [linux], max: 1.5", `4:41: reading pool "small": max "1.5": want a whole number`},
 		{"variable", "labels: [linux]", "labels: [linux], env: {1A: x}", `reading pool "small": env "1A": want letters, digits and _`},
-		{"our variable", "labels: [linux]", "labels: [linux], env: {MAYFLY_JOB: x}", `env "MAYFLY_JOB": it is set by mayfly or AWS`},
+		{"our variable", "labels: [linux]", "labels: [linux], env: {MAYFLY_RUNNER: x}", `env "MAYFLY_RUNNER": it is set by mayfly or AWS`},
 		{"name server", "labels: [linux]", "labels: [linux], dns: [one.one]", `dns "one.one": want an address, such as 10.0.0.2`},
 		{"relative target", "labels: [linux]", "labels: [linux], mounts: [{source: /a, target: b}]", `mounts: target "b": want an absolute path below /`},
 		{"hiding target", "labels: [linux]", "labels: [linux], mounts: [{source: /a, target: /run}]", `reading pool "small": mounts: target "/run" would hide what the runner needs: choose`},

@@ -22,9 +22,8 @@ type Effect interface {
 type WantRunner struct {
 	Runner RunnerName `json:"runner"`
 	Pool   string     `json:"pool"`
-	Job    JobKey     `json:"job"`             // the job it is made for
-	Labels string     `json:"labels"`          // the text of a [LabelSet]
-	First  bool       `json:"first,omitempty"` // whether it is the job's first runner
+	Job    JobKey     `json:"job"`    // the job it is made for
+	Labels string     `json:"labels"` // the text of a [LabelSet]
 	Scope
 }
 

@@ -3,7 +3,6 @@ package entry
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/function"
@@ -22,6 +21,6 @@ func openClaims(ctx context.Context, p *environment) (any, error) {
 		Tasks:    p.tasks(),
 		CA:       p.Settings.GitHub.CA,
 		Roles:    strings.Split(p.Getenv(contract.EnvTaskRoles), ","),
-		Now:      time.Now, Log: p.Log,
+		Log:      p.Log,
 	}), nil
 }

@@ -79,6 +79,14 @@ const (
 	typePush       = "CodeCommit Repository State Change" // https://docs.aws.amazon.com/codecommit/latest/userguide/monitoring-events.html
 )
 
+// HandleAll takes events, one after another. errs[i] is what became of list[i].
+func (r *Release) HandleAll(ctx context.Context, list []event.Event) (errs []error) {
+	for _, e := range list {
+		errs = append(errs, r.Handle(ctx, e))
+	}
+	return errs
+}
+
 // Handle processes one event: the hourly schedule, a push of the source, the end of a build, a
 // runner that did not start, or that GitHub refused, or the date from when it will.
 func (r *Release) Handle(ctx context.Context, e event.Event) error {

@@ -14,8 +14,9 @@ type queue struct {
 
 // Timeouts of functions that are called by a queue, in seconds.
 const (
-	ledgerTimeout = 30
-	sweepTimeout  = 55 // the next one comes after a minute
+	ledgerTimeout  = 30
+	sweepTimeout   = 55 // the next one comes after a minute
+	releaseTimeout = 60
 )
 
 // ledgerMemory is the memory, in MiB, of each function that works on the ledger, and so its share of a processor: at
@@ -25,7 +26,11 @@ const (
 const ledgerMemory = 1024
 
 // queues are those of a stack.
-func queues() []queue {
+func queues(s Settings) []queue {
+	images := []string{"BuildsRule", "ImageNewsRule"}
+	if s.Source == "codecommit" {
+		images = append(images, "PushesRule")
+	}
 	return []queue{
 		{
 			ID: "Ledger", Function: "Ledger", Rules: []string{"JobsRule", "TasksRule"},
@@ -35,6 +40,11 @@ func queues() []queue {
 			// What is asked here takes a call of GitHub's API each. The ledger asks again for what failed.
 			ID: "Effects", Function: "Sweep", Rules: []string{"EffectsRule"},
 			Batch: 10, Visibility: 6 * sweepTimeout, Receives: 3,
+		},
+		{
+			// Of a faulty image there is an event for each runner that it fails.
+			ID: "Images", Function: "Release", Rules: images,
+			Batch: 10, Visibility: 6 * releaseTimeout, Receives: 3,
 		},
 	}
 }

@@ -309,7 +309,7 @@ func life(t *testing.T, open Open, step int, fault func(func() error) error) (mo
 }
 
 func nameless(j ledger.Job, r ledger.Runner) moment {
-	j.RunnerName, j.First, j.History, r.Name, r.History = "", "", nil, "", nil
+	j.RunnerName, j.History, r.Name, r.History = "", nil, "", nil
 	return moment{j, r}
 }
 
