@@ -78,6 +78,7 @@ func (c chaos) befall(t *testing.T, config worldConfig) {
 			killed += w.killRunner(t, random)
 		}
 		if i*c.engines/c.kills != (i+1)*c.engines/c.kills {
+			w.serving(t) // one that starts while there is no engine says so and ends
 			w.engineDown(t)
 			w.engineUp(t)
 		}

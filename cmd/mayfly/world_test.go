@@ -197,6 +197,12 @@ func (p *upProcess) follow(out interface{ Read([]byte) (int, error) }) {
 func (w *world) serve(t *testing.T) {
 	t.Helper()
 	w.start(t)
+	w.serving(t)
+}
+
+// serving waits until the mayfly up that was started serves.
+func (w *world) serving(t *testing.T) {
+	t.Helper()
 	select {
 	case <-w.up.serving:
 	case <-w.up.ended:
