@@ -256,7 +256,7 @@ func workflow(jobs int, script string) string {
 	for i := range jobs {
 		fmt.Fprintf(&legs, "%d, ", i+1)
 	}
-	return fmt.Sprintf("on: push\njobs:\n  job:\n    runs-on: %s\n    strategy: {matrix: {n: [%s]}}\n    steps:\n      - run: |\n          %s\n",
+	return fmt.Sprintf("on: push\njobs:\n  job:\n    runs-on: %s\n    strategy: {fail-fast: false, matrix: {n: [%s]}}\n    steps:\n      - run: |\n          %s\n",
 		worldLabel, strings.TrimSuffix(legs.String(), ", "), strings.ReplaceAll(script, "\n", "\n          "))
 }
 
