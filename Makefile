@@ -75,12 +75,13 @@ simulate: ## a thousand days of virtual time, each with its own trouble
 chaos: ## kill Mayfly, its runners and their engine while hundreds of jobs run
 	MAYFLY_CHAOS=long $(GO) test -timeout 10m -v -run TestChaos ./cmd/mayfly
 
-lint: ## gofmt, vet, staticcheck, and the Dockerfile of runners
+lint: ## gofmt, vet, staticcheck, the Dockerfile of runners, alert rules and Grafana's board
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 	  [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted"; exit 1; }
 	$(STATIC) $(GO) vet ./...
 	$(STATIC) $(GO) tool staticcheck ./...
 	cd internal/image/source/lint && $(GO) test ./...
+	cd deploy/lint && $(GO) test ./...
 
 bench: build ## intake, launch, sleeping jobs, and start of the webhook on AWS, beside their baselines
 	bin/mayfly-bench intake

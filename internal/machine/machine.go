@@ -34,6 +34,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/ledger/sqlite"
+	"github.com/mayfly-ci/mayfly/internal/machine/metrics"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
 )
@@ -72,6 +73,7 @@ type Machine struct {
 	db       *disk.DB
 	bus      *bus.Bus
 	ledger   observedStore
+	flow     *metrics.Flow
 	pipeline *pipeline.Pipeline
 	fleet    *fleet.Fleet
 	launcher Launcher
@@ -96,7 +98,7 @@ const DatabaseName = "mayfly.db"
 
 // newMachine returns a machine of which nothing is open.
 func newMachine(s Config) *Machine {
-	m := &Machine{config: s, poolsChanged: make(chan struct{}, 1)}
+	m := &Machine{config: s, flow: metrics.NewFlow(), poolsChanged: make(chan struct{}, 1)}
 	m.limits.Store(&s.Limits)
 	m.pipeline = pipeline.New(pipeline.Config{
 		Limits: func() ledger.Limits { return *m.limits.Load() }, Enterprise: m.config.Enterprise,
