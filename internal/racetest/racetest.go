@@ -16,6 +16,14 @@ func Fewer[T any](all, few T) T {
 	return all
 }
 
+// Skip skips a test under the race detector: one that computes for long, in one goroutine.
+func Skip(t *testing.T) {
+	t.Helper()
+	if enabled {
+		t.Skip("make test runs it without the race detector")
+	}
+}
+
 // Main runs the tests of a package, with a tenth of the checks of each property under the race
 // detector. It returns the exit code.
 func Main(m *testing.M) int {

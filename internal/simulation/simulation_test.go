@@ -127,22 +127,20 @@ func TestRepeats(t *testing.T) {
 
 // TestBrokenRules breaks one rule of Mayfly at a time: some day of a few must show it.
 func TestBrokenRules(t *testing.T) {
-	if racetest.Fewer(false, true) {
-		t.Skip("the race detector makes it slow, and it is run without")
-	}
+	racetest.Skip(t)
 	for broken, first := range map[string]uint64{ // the day that showed it last, which is tried first
-		"claims are granted without the ledger": 1,
+		"claims are granted without the ledger":   1,
 		"runners have the labels of another pool": 1,
-		"idle runners leave without asking": 9,
-		"the pool's max is ignored": 2,
-		"containers go before GitHub is asked": 7,
-		"containers are not removed": 1,
-		"the end of a job is not heard": 1,
-		"the clock is not watched": 8,
-		"nothing is tried again": 2,
-		"nothing is kept": 1,
-		"nobody looks for what no delivery told": 1,
-		"the status of a job does not count": 1,
+		"idle runners leave without asking":       9,
+		"the pool's max is ignored":               2,
+		"containers go before GitHub is asked":    7,
+		"containers are not removed":              1,
+		"the end of a job is not heard":           1,
+		"the clock is not watched":                8,
+		"nothing is tried again":                  2,
+		"nothing is kept":                         1,
+		"nobody looks for what no delivery told":  1,
+		"the status of a job does not count":      1,
 	} {
 		t.Run(broken, func(t *testing.T) {
 			t.Parallel()
