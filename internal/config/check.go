@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
 // minKeep is how long GitHub may redeliver an event. Its id must be known for as long, or the
@@ -124,6 +125,13 @@ func (c *Config) checkGitHub(d *decoder) {
 		d.faultAt("github.token", "reading github: token and app are both set: set only one of them")
 	case !app && !token:
 		d.faultAt("github", "reading github: neither app nor token is set: set one of them")
+	}
+	if g.RunnersAt == "repository" {
+		for i, p := range c.Pools {
+			if !pool.Group(p.RunnerGroup).Default() {
+				d.faultAt(fmt.Sprintf("pools[%d].runner_group", i), "reading pool %q: runner_group %q: only organizations and enterprises have runner groups; set github.runners_at", p.Name, p.RunnerGroup)
+			}
+		}
 	}
 	level, slug, _ := strings.Cut(g.RunnersAt, "/")
 	if !(g.RunnersAt == "repository" || g.RunnersAt == "organization" || level == "enterprises" && isOwner(slug)) {

@@ -48,6 +48,7 @@ type Config struct {
 	Host     Capacity `yaml:"host" doc:"The capacity that all runners share. By default the whole machine."`
 	Archive  Archive  `yaml:"archive" doc:"How many events to keep, for replays and lists. On AWS, aws.retention_days sets this."`
 	Proxy    Proxy    `yaml:"proxy" doc:"The HTTP proxy for runners, their jobs and the build of the image. Mayfly itself uses the one in its own environment, HTTPS_PROXY."`
+	CAFile   string   `yaml:"ca_file" doc:"A PEM file with CA certificates that mayfly, runners and their jobs trust besides the system's, such as those of a proxy that inspects TLS. Those of github.ca_file or gitea.ca_file are trusted too."`
 	Metrics  Metrics  `yaml:"metrics" doc:"Metrics for Prometheus."`
 	Rules    []Rule   `yaml:"rules" doc:"Your own rules on the event bus, in addition to mayfly's."`
 	Pools    []Pool   `yaml:"pools" required:"yes" doc:"The kinds of runner. A job gets its runner from the first pool that has all its labels and allows its repository."`
@@ -61,7 +62,7 @@ type GitHub struct {
 	URL       string    `yaml:"url" default:"https://github.com" doc:"github.com, an Enterprise Server (https://ghe.example.com), an enterprise with data residency (https://acme.ghe.com), or a simulator (http://127.0.0.1:8090)."`
 	App       App       `yaml:"app" doc:"The GitHub App to call the API as. Either this or token."`
 	Token     SecretRef `yaml:"token" doc:"A personal access token to call the API with. Either this or app."`
-	CAFile    string    `yaml:"ca_file" doc:"A PEM file with extra CA certificates to trust, for an Enterprise Server. The runner image needs them too; see docs/image.md."`
+	CAFile    string    `yaml:"ca_file" doc:"A PEM file with extra CA certificates to trust, for an Enterprise Server. Runners and their jobs trust them, too."`
 	RunnersAt string    `yaml:"runners_at" default:"repository" doc:"The level at which runners are registered: repository, organization, or enterprises/SLUG."`
 }
 
@@ -174,7 +175,7 @@ type Pool struct {
 	Mounts       []Mount       `yaml:"mounts" doc:"Files, folders or volumes that all jobs of the pool see."`
 	DNS          []string      `yaml:"dns" doc:"Addresses of name servers. By default those of the engine. Not in the sandbox."`
 	Hooks        Hooks         `yaml:"hooks" doc:"Scripts of this machine that GitHub's runner runs around each job. Not on AWS, where they belong into the image."`
-	RunnerGroup  int64         `yaml:"runner_group" min:"1" default:"1" doc:"The id of the GitHub runner group. 1 is the default group."`
+	RunnerGroup  string        `yaml:"runner_group" default:"1" doc:"The GitHub runner group, by name or id. 1 is the default group, and the only one if runners_at is repository."`
 	IdleLimit    time.Duration `yaml:"idle_limit" default:"5m" doc:"A runner that gets no job for this long exits."`
 	TotalLimit   time.Duration `yaml:"total_limit" default:"6h30m" doc:"A job that runs for longer is stopped with its runner. GitHub cancels a job after its timeout-minutes, 360 by default: keep this above."`
 	AWS          PoolOnAWS     `yaml:"aws" doc:"Settings that apply on AWS only."`
@@ -244,7 +245,7 @@ func (c *Config) PoolSet() pool.Set {
 			Resources: pool.Resources{CPUs: p.CPUs, Memory: int64(p.Memory)}, PIDs: p.PIDs,
 			Image: p.Image, Command: p.Command, Network: pool.Network(p.Network), ReadOnlyRoot: p.ReadOnlyRoot,
 			Isolation:      p.isolation(c.Mirror),
-			OfOrganization: c.RunnersAt() == "organization", RunnerGroup: p.RunnerGroup, IdleLimit: p.IdleLimit, TotalLimit: p.TotalLimit,
+			OfOrganization: c.RunnersAt() == "organization", RunnerGroup: pool.Group(p.RunnerGroup), IdleLimit: p.IdleLimit, TotalLimit: p.TotalLimit,
 			Warm:  c.warm(p),
 			Setup: c.setup(p),
 		}

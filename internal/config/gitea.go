@@ -18,7 +18,7 @@ const (
 type Gitea struct {
 	URL       string    `yaml:"url" required:"yes" doc:"The address of Gitea, such as https://git.example.com. Mayfly and its runners must reach it."`
 	Token     SecretRef `yaml:"token" required:"yes" doc:"An access token of a user who owns the organizations or repositories; docs/gitea.md lists its scopes."`
-	CAFile    string    `yaml:"ca_file" doc:"A PEM file with extra CA certificates to trust. The runner image needs them too."`
+	CAFile    string    `yaml:"ca_file" doc:"A PEM file with extra CA certificates to trust. Runners and their jobs trust them, too."`
 	RunnersAt string    `yaml:"runners_at" default:"repository" enum:"repository|organization" doc:"The level at which runners are registered."`
 }
 

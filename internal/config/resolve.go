@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -60,21 +61,24 @@ func (r *resolver) faults() error {
 	return nil
 }
 
-// CA returns the certificates of the forge's ca_file, in PEM, or nil if ca_file is not set.
-// The error is [Faults].
-func (c *Config) CA() ([]byte, error) {
+// CA returns the certificates of ca_file and of the forge's ca_file, in PEM; nil when neither is
+// in the configuration. The error is [Faults].
+func (c *Config) CA() (all []byte, err error) {
 	f := c.connection()
-	if f.caFile == "" {
-		return nil, nil
+	for _, file := range []struct{ key, path string }{{f.key + ".ca_file", f.caFile}, {"ca_file", c.CAFile}} {
+		if file.path == "" {
+			continue
+		}
+		text, err := readSmall(c.Abs(file.path))
+		if err == nil && !x509.NewCertPool().AppendCertsFromPEM(text) {
+			err = errors.New("the file has no certificate: want PEM, starting with -----BEGIN CERTIFICATE-----")
+		}
+		if err != nil {
+			return nil, c.FaultAt(file.key, "%s %s: %v", file.key, file.path, err)
+		}
+		all = append(append(all, bytes.TrimSpace(text)...), '\n')
 	}
-	text, err := readSmall(c.Abs(f.caFile))
-	if err == nil && !x509.NewCertPool().AppendCertsFromPEM(text) {
-		err = errors.New("the file has no certificate: want PEM, starting with -----BEGIN CERTIFICATE-----")
-	}
-	if err != nil {
-		return nil, c.FaultAt(f.key+".ca_file", "%s.ca_file %s: %v", f.key, f.caFile, err)
-	}
-	return text, nil
+	return all, nil
 }
 
 type resolver struct {

@@ -46,19 +46,19 @@ func (s appSigner) RoundTrip(req *http.Request) (*http.Response, error) {
 	return s.next.RoundTrip(req)
 }
 
-// A clock is this machine's clock, corrected by the Date of GitHub's answers.
-type clock struct {
+// A correctedClock is this machine's, corrected by what GitHub says of the time.
+type correctedClock struct {
 	local func() time.Time
 	skew  atomic.Int64 // see ahead
 }
 
-// ahead returns how far this machine's clock was ahead of GitHub's at the last answer.
-func (c *clock) ahead() time.Duration { return time.Duration(c.skew.Load()) }
+// ahead is how far this machine's clock is ahead of GitHub's, by its last answer.
+func (c *correctedClock) ahead() time.Duration { return time.Duration(c.skew.Load()) }
 
-func (c *clock) now() time.Time { return c.local().Add(-c.ahead()) }
+func (c *correctedClock) now() time.Time { return c.local().Add(-c.ahead()) }
 
-// observe corrects the clock by the header of an answer.
-func (c *clock) observe(h http.Header) {
+// observe takes the time from the header of an answer, if it tells.
+func (c *correctedClock) observe(h http.Header) {
 	if h.Get("Date") != "" {
 		c.skew.Store(int64(skew(h, c.local())))
 	}

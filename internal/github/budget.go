@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/clock"
 )
 
 // A priority decides which calls go first when GitHub's limits are near.
@@ -33,6 +35,9 @@ const (
 	// headStart is how much longer housekeeping waits after a rate limit, so that
 	// jobs that waited start first.
 	headStart = 5 * time.Second
+
+	// longestLimit bounds what an answer can ask for: limits are counted by the hour.
+	longestLimit = time.Hour + time.Minute
 )
 
 // A budget is the rate limit of one credential. While a limit holds, calls fail here at
@@ -40,19 +45,19 @@ const (
 // https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api#handle-rate-limit-errors-appropriately
 type budget struct {
 	slots [2]chan struct{}
+	clock clock.Clock
 
 	mu    sync.Mutex
-	until [2]time.Time // no calls before this time, by priority; guarded by mu
+	until [2]time.Duration // no calls before, by priority, on the steady clock: the wall clock may be set meanwhile; under mu
 }
 
-func newBudget() *budget {
-	return &budget{slots: [2]chan struct{}{make(chan struct{}, urgentSlots), make(chan struct{}, housekeepingSlots)}}
+func newBudget(c clock.Clock) *budget {
+	return &budget{slots: [2]chan struct{}{make(chan struct{}, urgentSlots), make(chan struct{}, housekeepingSlots)}, clock: c}
 }
 
-// enter waits for a slot until ctx ends, and returns a func that gives it back. The error is
-// ctx's, or a *RateLimited. The limit is checked after the wait, because a call that held a
-// slot meanwhile may have hit one.
-func (b *budget) enter(ctx context.Context, p priority, now func() time.Time) (leave func(), err error) {
+// enter waits for a slot, as long as ctx allows, and returns a func to give it
+// back; or a *RateLimited.
+func (b *budget) enter(ctx context.Context, p priority) (leave func(), err error) {
 	select {
 	case b.slots[p] <- struct{}{}:
 	case <-ctx.Done():
@@ -62,9 +67,9 @@ func (b *budget) enter(ctx context.Context, p priority, now func() time.Time) (l
 	b.mu.Lock()
 	until := b.until[p]
 	b.mu.Unlock()
-	if now().Before(until) {
+	if wait := until - b.clock.Steady(); wait > 0 {
 		leave()
-		return nil, &RateLimited{Until: until}
+		return nil, &RateLimited{Until: b.clock.Now().Add(wait)}
 	}
 	return leave, nil
 }
@@ -75,12 +80,12 @@ func (b *budget) limited(until time.Time) {
 	b.hold(housekeeping, until.Add(headStart))
 }
 
-// observe reads the hourly limit from the header of an answer. Limits of single resources,
-// such as App manifests, do not limit other calls and are ignored.
-func (b *budget) observe(h http.Header, now time.Time) {
+// observe reads what an answer says of the hourly limit. Limits of single
+// resources, such as that of App manifests, are not the credential's.
+func (b *budget) observe(h http.Header) {
 	left, errLeft := strconv.Atoi(h.Get("X-Ratelimit-Remaining"))
 	limit, errLimit := strconv.Atoi(h.Get("X-Ratelimit-Limit"))
-	reset, ok := resetTime(h, now)
+	reset, ok := resetTime(h, b.clock.Now())
 	resource := h.Get("X-Ratelimit-Resource")
 	if errLeft != nil || errLimit != nil || !ok || resource != "" && resource != "core" {
 		return
@@ -96,7 +101,5 @@ func (b *budget) observe(h http.Header, now time.Time) {
 func (b *budget) hold(p priority, until time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if until.After(b.until[p]) {
-		b.until[p] = until
-	}
+	b.until[p] = max(b.until[p], b.clock.Steady()+min(until.Sub(b.clock.Now()), longestLimit))
 }

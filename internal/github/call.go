@@ -29,9 +29,9 @@ type request struct {
 	into     any    // where the answer's JSON is decoded to; nil: nowhere
 	priority priority
 	needs    string        // permission, for hints
-	group    int64         // runner group, for hints
-	kinds    map[int]error // statuses with a special meaning for this call
-	plain    bool          // the answer is text, which may be on another host; into is a *string
+	group    string        // runner group, for hints
+	kinds    map[int]error // statuses that mean something else here
+	plain    bool          // the answer is text, into is a *string, and may be on another host
 }
 
 // retries is how often a call is repeated if that is safe.
@@ -116,7 +116,7 @@ func (c *Client) pause(ctx context.Context, try int) bool {
 
 // attempt makes the call r once.
 func (c *Client) attempt(ctx context.Context, cred *credential, r request) (http.Header, *Error) {
-	leave, err := cred.budget.enter(ctx, r.priority, c.config.Now)
+	leave, err := cred.budget.enter(ctx, r.priority)
 	if err != nil {
 		return nil, &Error{Doing: r.doing, Kind: err}
 	}
@@ -150,7 +150,7 @@ func (c *Client) attempt(ctx context.Context, cred *credential, r request) (http
 
 // observe reads GitHub's limits and clock from the header of an answer.
 func (c *Client) observe(cred *credential, h http.Header) {
-	cred.budget.observe(h, c.config.Now())
+	cred.budget.observe(h)
 	c.clock.observe(h)
 }
 
@@ -170,7 +170,7 @@ func tokenRequest(r request) request {
 // that a call with an effect may have had it ([Error.Lost]).
 func (c *Client) failed(ctx context.Context, cred *credential, r request, res *http.Response, err error, sent bool) *Error {
 	if res != nil {
-		e := answerError(r, res, c.config.Now())
+		e := answerError(r, res, c.config.Clock.Now())
 		c.observe(cred, res.Header)
 		var limit *RateLimited
 		if errors.As(e, &limit) {

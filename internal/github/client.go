@@ -21,6 +21,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/clock"
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
@@ -40,7 +41,7 @@ type Config struct {
 	Timeout   time.Duration     // for one attempt of a call, including reading the answer; 0 means 20 s
 	Backoff   time.Duration     // pause before the first of at most three retries, doubled each time; 0 means 250 ms
 	Log       *slog.Logger      // nil: no log
-	Now       func() time.Time  // nil: time.Now
+	Clock     clock.Clock       // zero: the machine's
 	Jitter    func() float64    // in [0, 1); nil: math/rand
 }
 
@@ -66,7 +67,8 @@ type Client struct {
 	key       *rsa.PrivateKey // of the App; nil with a token
 	main      *credential     // the token, or the App itself
 	installed installations
-	clock     clock
+	groups    groups
+	clock     correctedClock
 }
 
 // New returns a Client. It makes no call.
@@ -80,14 +82,14 @@ func New(c Config) (*Client, error) {
 		return nil, err
 	}
 	client := &Client{config: withDefaults(c), at: at, transport: transport}
-	client.clock.local = client.config.Now
+	client.clock.local = client.config.Clock.Now
 	switch {
 	case c.App != nil && !c.Token.IsZero():
 		return nil, errors.New("GitHub credential: both an App and a token: want only one of them")
 	case c.App != nil:
 		err = client.actAs(*c.App)
 	case !c.Token.IsZero():
-		client.main = newCredential(bearer{client.transport, c.Token})
+		client.main = client.credential(bearer{client.transport, c.Token})
 	default:
 		err = errors.New("GitHub credential: neither an App nor a token: want one of them")
 	}
@@ -107,8 +109,8 @@ func withDefaults(c Config) Config {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	if c.Now == nil {
-		c.Now = time.Now
+	if c.Clock.Now == nil {
+		c.Clock = clock.System()
 	}
 	if c.Jitter == nil {
 		c.Jitter = rand.Float64
@@ -126,7 +128,7 @@ func (c *Client) actAs(a App) error {
 		return fmt.Errorf("GitHub App private key: %w", err)
 	}
 	c.key = key
-	c.main = newCredential(c.appTransport())
+	c.main = c.credential(c.appTransport())
 	return nil
 }
 

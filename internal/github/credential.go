@@ -20,9 +20,10 @@ type credential struct {
 	refreshing   chan struct{}             // a lock, with one slot: its holder requests a new token
 }
 
-// newCredential returns a credential whose requests go through t.
-func newCredential(t http.RoundTripper) *credential {
-	return &credential{http: &http.Client{Transport: t, CheckRedirect: sameHost}, budget: newBudget(), refreshing: make(chan struct{}, 1)}
+// credential returns a credential whose requests go through t.
+func (c *Client) credential(t http.RoundTripper) *credential {
+	client := &http.Client{Transport: t, CheckRedirect: sameHost}
+	return &credential{http: client, budget: newBudget(c.config.Clock), refreshing: make(chan struct{}, 1)}
 }
 
 // appTransport returns a transport that signs requests as the App. It must not be shared,
@@ -38,7 +39,7 @@ func (c *Client) appTransport() *ghinstallation.AppsTransport {
 func (c *Client) installationCredential(id int64) *credential {
 	t := ghinstallation.NewFromAppsTransport(c.appTransport(), id)
 	t.InstallationTokenOptions = &gh.InstallationTokenOptions{} // all granted permissions; nil would be sent as "null"
-	cred := newCredential(t)
+	cred := c.credential(t)
 	cred.installation = t
 	return cred
 }

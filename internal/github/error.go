@@ -124,8 +124,8 @@ func hint(e *Error, r request) string {
 			return r.scope.String() + " has moved or has a new name: use that"
 		}
 		h := fmt.Sprintf("check that %s is there and that the App is installed on it; the call needs %s", r.scope, r.needs)
-		if r.group != 0 {
-			h += fmt.Sprintf("; or runner group %d does not exist or is not open to it", r.group)
+		if r.group != "" {
+			h += fmt.Sprintf("; or runner group %s does not exist or is not open to it", r.group)
 		}
 		return h
 	case ErrConflict:

@@ -16,10 +16,11 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
-// Register registers a runner for one job with a single POST, at the highest priority. Besides
-// the usual errors it returns ErrConflict if a runner of that name exists, perhaps from an
-// earlier attempt whose answer was lost (see [Client.ForgetRunner]), and ErrLost if this attempt
-// may have registered one.
+// Register registers a runner for one job, by one POST and nothing else, except
+// that a group's name is looked up once. It goes before all other calls. Errors to expect besides the usual: ErrConflict,
+// when a runner of that name is there, also from an attempt of one's own whose
+// answer was lost ([Client.ForgetRunner] helps); ErrLost, when there may be one
+// now.
 // https://docs.github.com/en/rest/actions/self-hosted-runners#create-configuration-for-a-just-in-time-runner-for-a-repository
 func (c *Client) Register(ctx context.Context, s Scope, j JITRequest) (JIT, error) {
 	path, err := runnersPath(s)
@@ -29,7 +30,11 @@ func (c *Client) Register(ctx context.Context, s Scope, j JITRequest) (JIT, erro
 	if j.Name == "" || len(j.Labels) == 0 || len(j.Labels) > 100 {
 		return JIT{}, fmt.Errorf("registering runner %q with %d labels: want a name and 1 to 100 labels", j.Name, len(j.Labels))
 	}
-	body := gh.GenerateJITConfigRequest{Name: j.Name, RunnerGroupID: max(j.Group, 1), Labels: j.Labels}
+	group, err := c.groups.id(ctx, c, s, j.Group)
+	if err != nil {
+		return JIT{}, err
+	}
+	body := gh.GenerateJITConfigRequest{Name: j.Name, RunnerGroupID: group, Labels: j.Labels}
 	if j.WorkFolder != "" {
 		body.WorkFolder = &j.WorkFolder
 	}
@@ -37,9 +42,10 @@ func (c *Client) Register(ctx context.Context, s Scope, j JITRequest) (JIT, erro
 	r := request{
 		doing: fmt.Sprintf("registering runner %q at %s", j.Name, s), scope: s,
 		method: http.MethodPost, path: path + "/generate-jitconfig", body: body, into: &answer,
-		priority: urgent, needs: runnerPermission(s), group: body.RunnerGroupID,
+		priority: urgent, needs: runnerPermission(s), group: cmp.Or(j.Group, "1"),
 	}
 	if _, err := c.do(ctx, r); err != nil {
+		c.groups.forget(s, j.Group)
 		return JIT{}, err
 	}
 	if answer.GetEncodedJITConfig() == "" || answer.Runner.GetID() == 0 {

@@ -50,7 +50,7 @@ func (c *Client) JITTicket(ctx context.Context, s Scope, j JITRequest) (Ticket, 
 	}
 	return Ticket{
 		Scope: s, URL: c.at.web + webPage(s), Kind: TicketJIT, Secret: jit.Config,
-		Runner: j.Name, RunnerID: jit.RunnerID, Expires: c.config.Now().Add(jitLife),
+		Runner: j.Name, RunnerID: jit.RunnerID, Expires: c.config.Clock.Now().Add(jitLife),
 	}, nil
 }
 

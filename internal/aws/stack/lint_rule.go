@@ -43,8 +43,8 @@ func (l *linter) rule(id string, p tree) {
 
 func (l *linter) target(id string, target tree) {
 	arn := target["Arn"]
-	if _, isFunction := l.of(arn, "AWS::Lambda::Function"); isFunction && !l.mayInvoke(id, referred(arn)) {
-		l.fault(id, "no permission lets this rule call %s", referred(arn))
+	if _, isFunction := l.of(arn, "AWS::Lambda::Function"); isFunction {
+		l.call(id, referred(arn))
 	}
 	if _, isQueue := l.of(arn, "AWS::SQS::Queue"); isQueue && !l.mayBeSent(id, referred(arn)) {
 		l.fault(id, "the policy of %s does not let this rule send there", referred(arn))
@@ -67,7 +67,17 @@ func (l *linter) target(id string, target tree) {
 	}
 }
 
-// launch checks a target that starts tasks. matches is nil if the pattern could not be read.
+// call judges a rule that calls a function itself, which Lambda does as often at once as there are events.
+func (l *linter) call(id, function string) {
+	if l.resources[id].properties["ScheduleExpression"] == nil {
+		l.fault(id, "events call %s without a queue: a burst would take the account's concurrency", function)
+	}
+	if !l.mayInvoke(id, function) {
+		l.fault(id, "no permission lets this rule call %s", function)
+	}
+}
+
+// launch judges a target that starts tasks. matches is nil when it could not be read.
 func (l *linter) launch(id string, target tree, matches *pattern.Pattern) {
 	ecs := at(target, "EcsParameters")
 	switch strategy := ecs["CapacityProviderStrategy"]; {

@@ -14,8 +14,9 @@ type queue struct {
 
 // Timeouts of functions with a queue, in seconds.
 const (
-	ledgerTimeout = 30
-	sweepTimeout  = 55 // below a minute, when the next sweep starts
+	ledgerTimeout  = 30
+	sweepTimeout   = 55 // the next one comes after a minute
+	releaseTimeout = 60
 )
 
 // ledgerMemory is the memory, in MiB, of each function that works on the ledger. Lambda assigns processors in
@@ -25,8 +26,12 @@ const (
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 const ledgerMemory = 1024
 
-// queues returns the queues of a stack.
-func queues() []queue {
+// queues are those of a stack.
+func queues(s Settings) []queue {
+	images := []string{"BuildsRule", "ImageNewsRule"}
+	if s.Source == "codecommit" {
+		images = append(images, "PushesRule")
+	}
 	return []queue{
 		{
 			ID: "Ledger", Function: "Ledger", Rules: []string{"JobsRule", "TasksRule"},
@@ -36,6 +41,11 @@ func queues() []queue {
 			// Small batches, because each message costs a call of GitHub's API. The ledger repeats a failed request.
 			ID: "Effects", Function: "Sweep", Rules: []string{"EffectsRule"},
 			Batch: 10, Visibility: 6 * sweepTimeout, Receives: 3,
+		},
+		{
+			// Of a faulty image there is an event for each runner that it fails.
+			ID: "Images", Function: "Release", Rules: images,
+			Batch: 10, Visibility: 6 * releaseTimeout, Receives: 3,
 		},
 	}
 }

@@ -31,8 +31,8 @@ type view struct {
 	FunctionPorts []string // the ports to which functions in the VPC can connect
 	Queues        []queue
 
-	Memory                      int // MiB of each function that works on the ledger
-	LedgerTimeout, SweepTimeout int // seconds
+	Memory                                      int // MiB of each function that works on the ledger
+	LedgerTimeout, SweepTimeout, ReleaseTimeout int // seconds
 }
 
 // A poolView is the data of pool.yaml.
@@ -56,7 +56,7 @@ type endpoint struct{ ID, Service string }
 
 func viewOf(s Settings) view {
 	v := view{AWS: s.AWS, KeepData: s.KeepData, Roles: []string{"TaskRole"}, OwnSubnets: []string{"A", "B", "C"}[:s.Zones], SubnetBlocks: blocks(s.CIDR, s.Zones),
-		Queues: queues(), Memory: ledgerMemory, LedgerTimeout: ledgerTimeout, SweepTimeout: sweepTimeout}
+		Queues: queues(s), Memory: ledgerMemory, LedgerTimeout: ledgerTimeout, SweepTimeout: sweepTimeout, ReleaseTimeout: releaseTimeout}
 	for _, p := range s.Pools {
 		pv := poolViewOf(p)
 		pv.Site = s.Organization

@@ -38,7 +38,11 @@ type Config struct {
 	// Look returns the images that have containers, and those of known that no longer exist.
 	Look func(ctx context.Context, known []image.Digest) (used, gone []image.Digest, err error)
 
-	// Alarm reports an alarm to people, in addition to the log; nil if the store does.
+	// Working returns the runner from an image that claimed last, of those that were given a job, and
+	// when it claimed; "" if there is none.
+	Working func(ctx context.Context, digest image.Digest) (runner string, claimed time.Time, err error)
+
+	// Alarm tells people of an alarm, besides the log; nil where the store does.
 	Alarm func(ctx context.Context, a image.Alarm) error
 
 	Log *slog.Logger
@@ -205,7 +209,23 @@ func (w *Watch) Look(ctx context.Context) error {
 			return err
 		}
 	}
-	return w.tell(ctx, image.InUse{Digests: used})
+	if err := w.tell(ctx, image.InUse{Digests: used}); err != nil {
+		return err
+	}
+	return w.askWorking(ctx, c)
+}
+
+// askWorking ends the refusal of the current image when one of its runners works all the same.
+func (w *Watch) askWorking(ctx context.Context, c *image.Catalog) error {
+	current, some := c.Current()
+	if !some || !c.Refused() {
+		return nil
+	}
+	runner, claimed, err := w.config.Working(ctx, current.Digest)
+	if err != nil || runner == "" || !claimed.After(c.Refusal.Last) {
+		return err
+	}
+	return w.tell(ctx, image.Accepted{Digest: current.Digest, Runner: runner, Claimed: claimed})
 }
 
 // Do carries out an effect and reports its outcome to the catalog. An error means that the outcome
