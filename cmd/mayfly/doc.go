@@ -47,10 +47,9 @@
 //
 // # 5. claim
 //
-// claim.Desk opens a unix socket for each runner, in a private folder that is mounted
-// into its container. Over it a runner gets one JIT configuration, once, after the
-// ledger has durably granted it. Package pipeline joins the desk to the ledger and to
-// GitHub.
+// claim.SocketServer opens a unix socket for each runner, in a private folder that is
+// mounted into its container. Over it a runner gets one JIT configuration, once, after the
+// ledger has durably granted it. Package pipeline joins it to the ledger and to GitHub.
 //
 // # 6. agent
 //
