@@ -21,5 +21,5 @@ func FirstRunner(ctx context.Context, s Store, key JobKey, now time.Time) (name 
 	if err != nil {
 		return "", "", err
 	}
-	return "", state.Why(jobs[0], now), nil
+	return "", state.Why(jobs[0], now).Text, nil
 }
