@@ -49,6 +49,7 @@ type Config struct {
 	Archive  Archive  `yaml:"archive" doc:"How many events to keep, for replays and lists. On AWS, aws.retention_days sets this."`
 	Proxy    Proxy    `yaml:"proxy" doc:"The HTTP proxy for runners, their jobs and the build of the image. Mayfly itself uses the one in its own environment, HTTPS_PROXY."`
 	Metrics  Metrics  `yaml:"metrics" doc:"Metrics for Prometheus."`
+	Page     Page     `yaml:"page" doc:"The page that shows what runs, what waits and why; see docs/page.md. mayfly page serves it for a stack."`
 	Rules    []Rule   `yaml:"rules" doc:"Your own rules on the event bus, in addition to mayfly's."`
 	Pools    []Pool   `yaml:"pools" required:"yes" doc:"The kinds of runner. A job gets its runner from the first pool that has all its labels and allows its repository."`
 

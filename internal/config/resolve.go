@@ -18,6 +18,7 @@ type Secrets struct {
 	Token   secret.Secret   // zero with an App
 	Webhook []secret.Secret // in the order of the file
 	Rules   []secret.Secret // in the order of the file; zero for a rule without one
+	Page    secret.Secret   // to log in to the page with; zero without one
 }
 
 // maxSecret is more than any key or token has, or the certificates of a CA.
@@ -34,7 +35,15 @@ func (c *Config) Resolve(lookup func(name string) (string, bool)) (Secrets, erro
 	for i, rule := range c.Rules {
 		s.Rules = append(s.Rules, r.get(fmt.Sprintf("rules[%d].secret", i), rule.Secret))
 	}
+	s.Page = secret.New(r.pageToken())
 	return s, r.faults()
+}
+
+// ResolvePage gets the page's token alone.
+func (c *Config) ResolvePage(lookup func(name string) (string, bool)) (secret.Secret, error) {
+	r := resolver{config: c, lookup: lookup, found: Faults{}}
+	token := secret.New(r.pageToken())
+	return token, r.faults()
 }
 
 // ResolveForge is Resolve for who only calls the forge.

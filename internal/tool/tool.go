@@ -48,6 +48,7 @@ type Lists struct {
 	Status     statusCmd     `cmd:"" help:"Show what is running, what is waiting and why."`
 	Jobs       jobsCmd       `cmd:"" help:"List jobs, or show one job's history and why it waits."`
 	Runners    runnersCmd    `cmd:"" help:"List runners, or show one runner's history."`
+	Page       pageCmd       `cmd:"" help:"Serve the page that shows all this to a browser, for this machine or a stack."`
 	Events     eventsCmd     `cmd:"" help:"List events on the bus."`
 	Schema     schemaCmd     `cmd:"" help:"List, show, compare and export the discovered schemas of events."`
 	Replay     replayCmd     `cmd:"" help:"Start, list or cancel replays of archived events."`
