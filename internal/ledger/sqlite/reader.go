@@ -183,11 +183,11 @@ func searchIndex(q ledger.JobQuery) string {
 
 // search adds the conditions of q that are about a job's own words.
 func (s *selection) search(q ledger.JobQuery) {
-	switch {
-	case strings.HasSuffix(q.Repository, "/"):
-		s.where("substr(repository, 1, ?) = ?", utf8.RuneCountInString(q.Repository), q.Repository)
-	case q.Repository != "":
-		s.where("repository = ?", q.Repository)
+	switch repository := ledger.Lower(q.Repository); {
+	case strings.HasSuffix(repository, "/"):
+		s.where("substr(repository, 1, ?) = ?", utf8.RuneCountInString(repository), repository)
+	case repository != "":
+		s.where("repository = ?", repository)
 	}
 	if q.Pool != "" {
 		s.where("pool = ?", q.Pool)

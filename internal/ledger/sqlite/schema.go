@@ -49,14 +49,15 @@ var schema = []string{
 	`CREATE INDEX ledger_jobs_state ON ledger_jobs (state, seq)`,
 
 	// For lists that are filtered. The index has all that filters look at, in the order of lists, so that a filter that few of
-	// many jobs pass reads no bodies. Searched is in lower case.
+	// many jobs pass reads no bodies. Repository and searched are in lower case,
+	// created in milliseconds since 1970 by GitHub's clock.
 	`ALTER TABLE ledger_jobs ADD COLUMN repository TEXT NOT NULL DEFAULT ''`,
 	`ALTER TABLE ledger_jobs ADD COLUMN pool TEXT NOT NULL DEFAULT ''`,
 	`ALTER TABLE ledger_jobs ADD COLUMN conclusion TEXT NOT NULL DEFAULT ''`,
 	`ALTER TABLE ledger_jobs ADD COLUMN searched TEXT NOT NULL DEFAULT ''`,
-	`ALTER TABLE ledger_jobs ADD COLUMN created INTEGER NOT NULL DEFAULT 0 -- by GitHub's clock, in milliseconds since 1970`,
+	`ALTER TABLE ledger_jobs ADD COLUMN created INTEGER NOT NULL DEFAULT 0`,
 	`UPDATE ledger_jobs SET
-		repository = coalesce(json_extract(CAST(body AS TEXT), '$.scope.repository'), ''),
+		repository = lower(coalesce(json_extract(CAST(body AS TEXT), '$.scope.repository'), '')),
 		pool = coalesce(json_extract(CAST(body AS TEXT), '$.pool'), ''),
 		conclusion = coalesce(json_extract(CAST(body AS TEXT), '$.conclusion'), ''),
 		searched = lower(coalesce(json_extract(CAST(body AS TEXT), '$.name'), '') || char(10) ||
