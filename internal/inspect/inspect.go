@@ -29,6 +29,7 @@ type Source struct {
 	Images     func(context.Context) (*image.Catalog, error) // of the images that runners start from
 	Health     func(context.Context) (Health, error)
 	Hook       Hook
+	Numbered   bool          // events have the numbers of their publishing, by which lists go on
 	Logs       Logs          // nil where runners print elsewhere
 	LogsAt     string        // where that is, for people
 	Pause      time.Duration // between looks at what comes

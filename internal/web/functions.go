@@ -7,15 +7,17 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/inspect"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
 // functions are what templates can call.
 func functions() template.FuncMap {
 	return template.FuncMap{
 		"asset": assetURL, "duration": lasting, "since": since, "stamp": stamp, "iso": iso, "tone": toneOf, "jobtone": jobTone, "jobword": jobWord,
-		"runnertone": runnerTone, "plural": plural, "atmost": inspect.AtMost, "dash": orDash, "mark": mark, "bar": barOf, "places": places, "printable": printable, "join": strings.Join,
+		"runnertone": runnerTone, "plural": plural, "atmost": inspect.AtMost, "dash": orDash, "mark": mark, "bar": barOf, "jobmark": jobMark, "imagemark": imageMark, "promotable": promotable, "runnermark": runnerMark, "wait": waitOf, "took": tookOf, "after": afterOf, "short": short, "memory": memoryOf, "places": places, "printable": printable, "plain": plain, "json": indented, "join": strings.Join,
 	}
 }
 
@@ -148,7 +150,9 @@ func mark(s inspect.State, word string) status {
 type place struct{ Name, Href string }
 
 func places() []place {
-	return []place{{"Overview", "/"}}
+	return []place{
+		{"Overview", "/"}, {"Jobs", "/jobs"}, {"Pools", "/pools"}, {"Runners", "/runners"}, {"Events", "/events"}, {"Image", "/image"}, {"Given up", "/letters"},
+	}
 }
 
 // A bar shows how a pool's runners are used.
@@ -184,3 +188,66 @@ func barOf(p inspect.Pool) bar {
 	}
 	return b
 }
+
+func jobMark(j ledger.Job) status { return status{jobTone(j), jobWord(j)} }
+
+func runnerMark(s ledger.RunnerState) status { return status{runnerTone(s), string(s)} }
+
+// waitOf is how long a job waited for its runner, or has waited so far.
+func waitOf(j ledger.Job, now time.Time) string {
+	switch {
+	case j.Queued.IsZero():
+		return "–"
+	case !j.Started.IsZero():
+		return cli.Duration(max(0, j.Started.Sub(j.Queued)))
+	case j.State == ledger.JobCompleted:
+		return "–"
+	}
+	return since(now, j.Queued)
+}
+
+// tookOf is how long a job ran, or has run so far.
+func tookOf(j ledger.Job, now time.Time) string {
+	switch {
+	case j.Started.IsZero():
+		return "–"
+	case !j.Completed.IsZero():
+		return cli.Duration(max(0, j.Completed.Sub(j.Started)))
+	}
+	return since(now, j.Started)
+}
+
+// afterOf is how long after the step before it step i of a history came; "" for the first.
+func afterOf(history []ledger.Step, i int) string {
+	if i == 0 {
+		return ""
+	}
+	return "+" + cli.Duration(history[i].At.Sub(history[i-1].At))
+}
+
+// short is an image as people write it.
+func short(digest string) string { return orDash(image.Digest(digest).Short()) }
+
+func memoryOf(m pool.MemoryUse) string {
+	if m.Peak <= 0 {
+		return ""
+	}
+	return pool.Size(m.Peak) + " of " + pool.Size(m.Limit)
+}
+
+func imageMark(s image.State) status {
+	switch s {
+	case image.StateCurrent, image.StateGood:
+		return status{toneOK, string(s)}
+	case image.StateFailed:
+		return status{toneBad, string(s)}
+	case image.StateCanary:
+		return status{toneMove, string(s)}
+	case image.StateBuilt:
+		return status{toneWait, string(s)}
+	}
+	return status{toneIdle, string(s)}
+}
+
+// promotable reports whether an image in state s can become current.
+func promotable(s image.State) bool { return s == image.StateGood }

@@ -31,6 +31,7 @@ func (p *Page) stream(w http.ResponseWriter, r *http.Request, v viewer) {
 	for {
 		begun := time.Now()
 		made := p.look(r, v)
+		made.Live = true
 		if made.Code >= http.StatusBadRequest && r.Context().Err() != nil {
 			return
 		}
@@ -90,6 +91,14 @@ func (s eventStream) send(data []byte) error {
 	}
 	_, err := io.WriteString(s.w, "\n")
 	return errors.Join(err, s.control.Flush())
+}
+
+// named is send for an event of another name.
+func (s eventStream) named(name string, data []byte) error {
+	if _, err := fmt.Fprintf(s.w, "event: %s\n", name); err != nil {
+		return err
+	}
+	return s.send(data)
 }
 
 // beat sends a comment, which shows that the connection lives.

@@ -49,6 +49,7 @@ type Page struct {
 	mu     sync.Mutex
 	source *inspect.Source // nil until the first request; guarded by mu
 	recent recent
+	use    lastUse
 }
 
 // maxLive is how many live pages there may be at once: each is rendered again and again.
@@ -74,6 +75,23 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.guard.Serve
 // routes has every address of the page.
 func (p *Page) routes() {
 	p.mux.Handle("GET /{$}", p.show(p.overview))
+	p.mux.Handle("GET /jobs", p.show(p.jobs))
+	p.mux.Handle("GET /jobs/{key...}", p.show(p.job))
+	p.mux.Handle("GET /pools", p.show(p.pools))
+	p.mux.Handle("GET /runners", p.show(p.runners))
+	p.mux.Handle("GET /runners/{name}", p.show(p.runner))
+	p.mux.HandleFunc("GET /runners/{name}/output", p.output)
+	p.mux.Handle("GET /events", p.show(p.events))
+	p.mux.Handle("GET /events/{id}", p.show(p.event))
+	p.mux.Handle("GET /schemas/{name...}", p.show(p.schema))
+	p.mux.Handle("GET /letters", p.show(p.letters))
+	p.mux.Handle("GET /image", p.show(p.images))
+	p.mux.Handle("POST /image/promote", p.acting(p.promote))
+	p.mux.Handle("POST /image/rollback", p.acting(p.rollback))
+	p.mux.Handle("POST /letters/retry", p.acting(p.retryLetters))
+	p.mux.Handle("POST /letters/drop", p.acting(p.dropLetters))
+	p.mux.Handle("POST /quarantine/release", p.acting(p.releaseHeld))
+	p.mux.Handle("POST /quarantine/drop", p.acting(p.dropHeld))
 	p.mux.HandleFunc("GET /assets/{name}", serveAsset)
 	p.mux.HandleFunc("GET /login", p.login)
 	p.mux.HandleFunc("POST /login", p.enter)

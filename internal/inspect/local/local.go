@@ -66,7 +66,7 @@ func New(db *disk.DB, path string, order Order) *inspect.Source {
 		Logs: func(ctx context.Context, runner string, lines int, follow bool, out io.Writer) error {
 			return machine.Logs(ctx, filepath.Dir(path), machine.LogOrder{Runner: runner, LogQuery: fleet.LogQuery{Lines: lines, Follow: follow}}, out)
 		},
-		Pause: followEvery, Close: db.Close,
+		Numbered: true, Pause: followEvery, Close: db.Close,
 	}
 }
 
