@@ -11,7 +11,6 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/inspect"
-	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
 // eventsCmd is `mayfly events`.
