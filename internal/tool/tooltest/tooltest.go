@@ -48,6 +48,26 @@ func Main(m *testing.M, programs ...string) int {
 	return m.Run()
 }
 
+// Beside builds programs of cmd/ beside the test's own, where a rehearsal looks for them, and runs the
+// tests; it returns the exit code.
+func Beside(m *testing.M, programs ...string) int {
+	self, err := os.Executable()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	build := exec.Command("go", "build", "-trimpath", "-o", filepath.Dir(self))
+	for _, name := range programs {
+		build.Args = append(build.Args, "github.com/mayfly-ci/mayfly/cmd/"+name)
+	}
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building the programs: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
 // Folder is where the programs are.
 func Folder() string { return folder }
 
