@@ -288,3 +288,19 @@ func (v *visitor) login(t testing.TB) (form string) {
 	}
 	return m[1]
 }
+
+// fillOne makes one more job.
+func (w *world) fillOne(t testing.TB, i int) {
+	t.Helper()
+	if err := w.DB.Write(t.Context(), func(tx *disk.Tx) error { return insert(tx, i, i+1, 0, 0, time.Now().UTC()) }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// serve serves a page for the test, and returns its address.
+func serve(t testing.TB, page *web.Page) string {
+	t.Helper()
+	s := httptest.NewServer(page)
+	t.Cleanup(func() { s.CloseClientConnections(); s.Close(); page.Close() })
+	return s.URL
+}
