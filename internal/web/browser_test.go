@@ -181,7 +181,7 @@ func TestBrowser(t *testing.T) {
 		"events": "/events", "event": "/events/event-2", "letters": "/letters", "image": "/image", "login": "/login", "none": "/jobs?q=nothing",
 	}
 	paper := map[string]string{}
-	for _, s := range []screen{{"light", 1280, 900, "light"}, {"dark", 1280, 900, "dark"}, {"phone", 390, 844, "light"}} {
+	for _, s := range []screen{{"light", 1280, 1250, "light"}, {"dark", 1280, 1250, "dark"}, {"phone", 390, 1000, "light"}} {
 		for name, path := range pages {
 			where := name + " " + s.name
 			b.do(t, s.set())
@@ -220,7 +220,7 @@ func (b *browser) picture(t *testing.T, name string) {
 	if dir == "" {
 		return
 	}
-	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -99,7 +99,10 @@ func since(now, t time.Time) string {
 	if t.IsZero() {
 		return "–"
 	}
-	return cli.Duration(now.Sub(t).Truncate(time.Second))
+	if ago := now.Sub(t); ago >= time.Minute {
+		return cli.Duration(ago)
+	}
+	return fmt.Sprintf("%.0fs", max(0, now.Sub(t).Seconds()))
 }
 
 // stamp prints a time by the clock of mayfly's machine, without the day if it is today.

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/inspect"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
@@ -95,7 +94,7 @@ func summary(v *inspect.Status, now time.Time) string {
 	}
 	text := fmt.Sprintf("%s, %s", jobsRun(running), waits(waiting))
 	if oldest := v.Waiting[0]; !oldest.Queued.IsZero() {
-		text += ", the longest for " + cli.Duration(now.Sub(oldest.Queued).Truncate(time.Second))
+		text += ", the longest for " + since(now, oldest.Queued)
 	}
 	return text + "."
 }
@@ -258,7 +257,7 @@ func currentStation(v *inspect.Status, now time.Time) station {
 	s := station{Name: "Current", Href: "/image", Count: "none", Unit: "runners wait", State: health(v, inspect.CheckImage)}
 	if c := v.Images.Current; c != nil {
 		s.Count, s.Unit = string(c.Version), c.Digest.Short()
-		s.Note = "accepted by the forge without an end"
+		s.Note = "no end is known"
 		if w := v.Images.Runway; w != nil {
 			s.Note = "refused " + image.Days(w.End.Sub(now))
 		}
