@@ -116,7 +116,8 @@
 //
 //   - reload.go changes limits and rules while it runs.
 //   - sweep.go corrects what no delivery reported.
-//   - health.go answers probes, metrics.go serves Prometheus.
+//   - health.go answers probes, metrics.go serves Prometheus. Package metrics has a table of
+//     what is read, and a flow of what is counted; the folder deploy has alerts and a board.
 //   - takedown.go removes all that it made.
 //
 // Commands that change the database ask the machine: asking.go is their side,

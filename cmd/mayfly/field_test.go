@@ -47,6 +47,7 @@ func in(state ledger.JobState) func(ledger.Job) bool {
 
 // TestFieldInputs sends what came in from the field through the real handler, bus and ledger, and asks the real commands.
 func TestFieldInputs(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, worldConfig{})
 	w.edit(t, "labels: ["+worldLabel+"]", "labels: [self-hosted, linux, small, "+worldLabel+"]")
 	w.serve(t)

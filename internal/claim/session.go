@@ -16,6 +16,7 @@ type session struct {
 	runner string
 	ledger Ledger
 	forge  Forge
+	ca     string
 	log    *sparing
 
 	mu      sync.Mutex // held for a whole claim: claims are decided one by one
@@ -33,7 +34,7 @@ type session struct {
 func Handler(c Config, runner string) http.Handler { return newSession(c, runner).handler() }
 
 func newSession(c Config, runner string) *session {
-	return &session{runner: runner, ledger: c.Ledger, forge: c.Forge, log: &sparing{Logger: c.Log.With("runner", runner)}}
+	return &session{runner: runner, ledger: c.Ledger, forge: c.Forge, ca: c.CA, log: &sparing{Logger: c.Log.With("runner", runner)}}
 }
 
 func (s *session) handler() http.Handler {
@@ -77,6 +78,7 @@ func (s *session) claim(ctx context.Context) (Grant, error) {
 		Program:    registration.Program,
 		IdleLimit:  s.permit.IdleLimit,
 		TotalLimit: s.permit.TotalLimit,
+		CA:         s.ca,
 	}, nil
 }
 

@@ -93,15 +93,14 @@ type Job struct {
 	Started   time.Time `json:"started,omitzero"`   // zero if it never ran
 	Completed time.Time `json:"completed,omitzero"` // zero until it completed
 
-	First       RunnerName `json:"first,omitempty"`        // the first runner made for it
-	Runners     int        `json:"runners"`                // how many runners were made for it
-	Failures    int        `json:"failures,omitempty"`     // of them, how many ended without running a job
-	LastFailure string     `json:"last_failure,omitempty"` // why the last of those did
-	Ignored     int        `json:"ignored,omitempty"`      // of them, how many listened but were given no job by GitHub
-	Refused     int        `json:"refused,omitempty"`      // of them, how many GitHub refused to register
-	Unplaced    int        `json:"unplaced,omitempty"`     // of them, how many found no host with room
-	NotBefore   time.Time  `json:"not_before,omitzero"`    // make no further runner before this
-	PutOff      time.Time  `json:"put_off,omitzero"`       // GitHub, which limits calls, registers none of its installation's runners before this
+	Runners     int       `json:"runners"`                // how many runners were made for it
+	Failures    int       `json:"failures,omitempty"`     // of them, how many ended without running a job
+	LastFailure string    `json:"last_failure,omitempty"` // why the last of those did
+	Ignored     int       `json:"ignored,omitempty"`      // of them, how many listened but were given no job by GitHub
+	Refused     int       `json:"refused,omitempty"`      // of them, how many GitHub refused to register
+	Unplaced    int       `json:"unplaced,omitempty"`     // of them, how many found no host with room
+	NotBefore   time.Time `json:"not_before,omitzero"`    // make no further runner before this
+	PutOff      time.Time `json:"put_off,omitzero"`       // GitHub, which limits calls, registers none of its installation's runners before this
 
 	// Unauthorized means that GitHub refused the credential when its last runner was to be registered: when
 	// the credential is accepted again, the next runner is made at once.

@@ -231,8 +231,8 @@ func (l *linter) judge(at Finding, w want, possibly bool) {
 		if len(fits) > 1 {
 			say(Note, RuleSeveral, "", "labels %s fit pools %s: %s comes first in the configuration and takes it", shown, strings.Join(fits, ", "), fits[0])
 		}
-		if w.group != "" {
-			say(Warning, RuleGroup, "set runner_group of pool "+fits[0]+" to that group",
+		if p, _ := l.Pools.Find(fits[0]); w.group != "" && !p.RunnerGroup.Is(w.group) {
+			say(Warning, RuleGroup, "set runner_group of pool "+fits[0]+" to "+w.group,
 				"runner group %q: GitHub gives the job a runner of pool %s only if the pool registers its runners in that group", w.group, fits[0])
 		}
 		at.Level, at.Rule, at.Fix, at.Message = "", "", "", ""

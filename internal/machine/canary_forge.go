@@ -42,8 +42,8 @@ func (m *Machine) tryAtForge(ctx context.Context, candidate image.Image) (err er
 		return fmt.Errorf("canary in %s: %s has no call to start it", m.config.Image.Canary, m.pipeline.Forge.Name())
 	}
 	name := "canary-" + strings.ToLower(rand.Text()[:10])
-	c := &soloClaim{permit: claim.Permit{Job: "canary", Scope: m.config.Image.Canary, Labels: []string{name}, Group: 1, TotalLimit: forgeCanaryWithin}}
-	sockets, err := claim.New(claim.Config{Dir: filepath.Join(m.config.State, "canary"), Ledger: c, Forge: m.pipeline.ClaimForge(), Log: m.config.Log})
+	c := &soloClaim{permit: claim.Permit{Job: "canary", Scope: m.config.Image.Canary, Labels: []string{name}, TotalLimit: forgeCanaryWithin}}
+	sockets, err := claim.New(claim.Config{Dir: filepath.Join(m.config.State, "canary"), Ledger: c, Forge: m.pipeline.ClaimForge(), CA: m.config.CA, Log: m.config.Log})
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func (p claimLedger) Claim(ctx context.Context, runner string) (claim.Permit, er
 		return claim.Permit{}, &claim.Refused{Reason: err.Error()}
 	}
 	return claim.Permit{
-		Granted: r.Claimed, Job: r.MadeFor.String(), Scope: scope.String(), Labels: r.Labels.Labels(), Group: pool.RunnerGroup,
+		Granted: r.Claimed, Job: r.MadeFor.String(), Scope: scope.String(), Labels: r.Labels.Labels(), Group: string(pool.RunnerGroup),
 		IdleLimit: pool.IdleLimit, TotalLimit: pool.TotalLimit,
 	}, nil
 }

@@ -27,15 +27,23 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/machine"
 	"github.com/mayfly-ci/mayfly/internal/pool"
+	"github.com/mayfly-ci/mayfly/internal/programtest"
 	"github.com/mayfly-ci/mayfly/internal/secret"
-	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 	"github.com/mayfly-ci/mayfly/internal/web"
 )
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 // testMain builds what a rehearsal finds beside its program.
-func testMain(m *testing.M) int { return tooltest.Beside(m, "mayfly-agent", "mayfly-minirunner") }
+func testMain(m *testing.M) int {
+	return programtest.Main(m, func(string) error {
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		return programtest.Build(filepath.Dir(self), "mayfly-agent", "mayfly-minirunner")
+	})
+}
 
 const token = "the-token-of-the-tests"
 
@@ -161,7 +169,7 @@ func made(i, n int, now time.Time) (ledger.Job, ledger.Runner) {
 	j.Started = later(400 * time.Millisecond)
 	j.Completed = later(time.Duration(5+i%50) * time.Second)
 	r.Since, r.Done, r.Runs = later(500*time.Millisecond), j.Completed, j.Key
-	j.RunnerName, j.First, r.Since = r.Name, r.Name, at
+	j.RunnerName, r.Since = r.Name, at
 	r.History = append(r.History, ledger.Step{At: j.Started, What: "busy"}, ledger.Step{At: at, What: "gone", Note: "done"})
 	j.History = []ledger.Step{{At: j.Queued, What: "queued", Note: "pool " + j.Pool}, {At: j.Started, What: "running", Note: string(r.Name)}, {At: j.Completed, What: "completed", Note: "success"}}
 	switch left := n - i; {

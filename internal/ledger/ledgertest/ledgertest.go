@@ -42,6 +42,7 @@ func Test(t *testing.T, open Open) {
 	tests := map[string]func(*testing.T, Open){
 		"keeps what it said":                 testReopening,
 		"loads finished ones when named":     testFinished,
+		"knows a job by its number":          testRenamed,
 		"loses no effect":                    testEmit,
 		"is sound after a commit that fails": testCommit,
 		"knows why a claim is refused":       testRefusal,
@@ -308,7 +309,7 @@ func life(t *testing.T, open Open, step int, fault func(func() error) error) (mo
 }
 
 func nameless(j ledger.Job, r ledger.Runner) moment {
-	j.RunnerName, j.First, j.History, r.Name, r.History = "", "", nil, "", nil
+	j.RunnerName, j.History, r.Name, r.History = "", nil, "", nil
 	return moment{j, r}
 }
 
