@@ -137,6 +137,9 @@
 // health.go the list of what needs a person. inspect/local reads the machine's database,
 // inspect/stack the stack.
 //
+// web.Page shows the same to a browser: web.go has its addresses, page.go renders, live.go sends what
+// changes, access.go decides who may act and guard.go keeps other sites out. tool/page.go serves it.
+//
 // internal/tool is the command line that mayfly and mayfly-aws share: tool.go runs a command,
 // platform.go says in what the two programs differ, setup.go reads the configuration and its
 // secrets, aws.go has the flags of deploy and destroy, text.go, files.go and hook.go what
