@@ -133,12 +133,12 @@
 // # The commands
 //
 // inspect.Source is what there is to read of a Mayfly: inspect.go has its interfaces,
-// jobs.go, status.go, images.go and schemas.go the views that commands and pages show, and
+// jobs.go, status.go, pools.go, gist.go, images.go and schemas.go the views that commands and pages show, and
 // health.go the list of what needs a person. inspect/local reads the machine's database,
 // inspect/stack the stack.
 //
-// web.Page shows the same to a browser: web.go has its addresses, page.go renders, live.go sends what
-// changes, access.go decides who may act and guard.go keeps other sites out. tool/page.go serves it.
+// Package web shows the same to a browser: a web.Page is HTML from the server, which stays current by
+// server-sent events; its package comment says where what is.
 //
 // internal/tool is the command line that mayfly and mayfly-aws share: tool.go runs a command,
 // platform.go says in what the two programs differ, setup.go reads the configuration and its
