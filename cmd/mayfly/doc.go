@@ -10,7 +10,8 @@
 // An event.Event is what flows, in EventBridge's envelope; event.WorkflowJob is the
 // payload that all decisions depend on. A pool.Pool is a named kind of runner, and
 // pool.Set.Route finds the one that a job fits. A secret.Secret hides itself wherever
-// it is printed. None of the three does I/O.
+// it is printed. A why.Answer says why a job waits: why.Cause is the closed set of causes,
+// each with its fix. None of the four does I/O.
 //
 // # 1. webhook
 //
@@ -47,10 +48,9 @@
 //
 // # 5. claim
 //
-// claim.Desk opens a unix socket for each runner, in a private folder that is mounted
-// into its container. Over it a runner gets one JIT configuration, once, after the
-// ledger has durably granted it. Package pipeline joins the desk to the ledger and to
-// GitHub.
+// claim.SocketServer opens a unix socket for each runner, in a private folder that is
+// mounted into its container. Over it a runner gets one JIT configuration, once, after the
+// ledger has durably granted it. Package pipeline joins it to the ledger and to GitHub.
 //
 // # 6. agent
 //
@@ -142,7 +142,7 @@
 //
 // internal/tool is the command line that mayfly and mayfly-aws share: tool.go runs a command,
 // platform.go says in what the two programs differ, setup.go reads the configuration and its
-// secrets, aws.go has the flags of deploy and destroy, text.go, files.go and hook.go what
+// secrets, page.go serves the page, aws.go has the flags of deploy and destroy, text.go, files.go and hook.go what
 // several commands print and read.
 //
 //   - jobs.go (with runners), status.go, events.go and dlq.go list and change what their

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/bradleyfalzon/ghinstallation/v2"
-	gh "github.com/google/go-github/v88/github"
 
 	"github.com/mayfly-ci/mayfly/internal/forge"
 )
@@ -40,7 +39,7 @@ const retries = 3
 
 // do makes the call r with the credential for its scope. If GitHub rejects an installation, do
 // looks it up again and repeats the call once: the App may have been reinstalled.
-func (c *Client) do(ctx context.Context, r request) (*gh.Response, error) {
+func (c *Client) do(ctx context.Context, r request) (http.Header, error) {
 	if r.scope.Kind == nowhere {
 		return nil, fmt.Errorf("%s: scope is empty: want a repository, an organisation or an enterprise", r.doing)
 	}
@@ -67,7 +66,7 @@ func callerError(ctx context.Context, r request, err error) error {
 
 // doAs makes the call r with cred, and repeats it where that is safe. A call that failed only
 // because of this machine's clock is repeated once, at once and besides the retries.
-func (c *Client) doAs(ctx context.Context, cred *credential, r request) (*gh.Response, error) {
+func (c *Client) doAs(ctx context.Context, cred *credential, r request) (http.Header, error) {
 	if !forge.Spend(ctx) {
 		return nil, &Error{Doing: r.doing, Kind: forge.ErrSpent}
 	}
@@ -116,7 +115,7 @@ func (c *Client) pause(ctx context.Context, try int) bool {
 }
 
 // attempt makes the call r once.
-func (c *Client) attempt(ctx context.Context, cred *credential, r request) (*gh.Response, *Error) {
+func (c *Client) attempt(ctx context.Context, cred *credential, r request) (http.Header, *Error) {
 	leave, err := cred.budget.enter(ctx, r.priority)
 	if err != nil {
 		return nil, &Error{Doing: r.doing, Kind: err}
@@ -129,26 +128,24 @@ func (c *Client) attempt(ctx context.Context, cred *credential, r request) (*gh.
 	}
 	var sent atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
-	req, err := cred.github.NewRequest(ctx, r.method, r.path, r.body)
+	req, err := c.newRequest(ctx, r)
 	if err != nil {
 		return nil, &Error{Doing: r.doing, Kind: ErrUnprocessable, Message: err.Error()}
 	}
-	res, err := cred.github.BareDo(req)
+	res, err := cred.http.Do(req)
 	if at := elsewhere(r, res); at != "" {
+		res.Body.Close()
 		res, err = c.fetch(ctx, at)
 	}
-	if res == nil || res.StatusCode/100 != 2 {
-		return nil, c.failed(ctx, cred, r, httpResponse(res), err, sent.Load())
+	if err != nil || res.StatusCode/100 != 2 {
+		return nil, c.failed(ctx, cred, r, res, err, sent.Load())
 	}
 	defer res.Body.Close()
 	c.observe(cred, res.Header)
-	if err != nil { // a 202, for which go-github returns an error and has read the body
-		return res, nil
-	}
 	if err := decode(res.Body, r.into); err != nil {
 		return nil, c.failed(ctx, cred, r, nil, err, true)
 	}
-	return res, nil
+	return res.Header, nil
 }
 
 // observe reads GitHub's limits and clock from the header of an answer.
@@ -166,13 +163,6 @@ func tokenRequest(r request) request {
 		method: http.MethodGet, needs: "to be installed there",
 		kinds: map[int]error{http.StatusNotFound: ErrUnauthorized}, // the App was uninstalled
 	}
-}
-
-func httpResponse(res *gh.Response) *http.Response {
-	if res == nil {
-		return nil
-	}
-	return res.Response
 }
 
 // failed turns a failed attempt into an Error. res is the answer, or nil if there was none or its
@@ -218,7 +208,7 @@ func networkMessage(err error) string {
 }
 
 // elsewhere returns the address of r's answer if GitHub redirects to another host, else "".
-func elsewhere(r request, res *gh.Response) string {
+func elsewhere(r request, res *http.Response) string {
 	if !r.plain || res == nil || res.StatusCode != http.StatusFound {
 		return ""
 	}
@@ -227,16 +217,12 @@ func elsewhere(r request, res *gh.Response) string {
 
 // fetch gets an answer from another host, without a credential: the address itself is signed,
 // and the credential must not leave GitHub.
-func (c *Client) fetch(ctx context.Context, address string) (*gh.Response, error) {
+func (c *Client) fetch(ctx context.Context, address string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, err
 	}
-	res, err := c.transport.RoundTrip(req)
-	if err != nil {
-		return nil, err
-	}
-	return &gh.Response{Response: res}, nil
+	return c.transport.RoundTrip(req)
 }
 
 // decode reads all of body, so that the connection can be used again.
@@ -265,7 +251,7 @@ const pageSize = 100
 const maxPages = 10_000
 
 // list reads the pages of r, each of type P, and passes them to take until it returns false.
-func list[P any](ctx context.Context, do func(context.Context, request) (*gh.Response, error), r request, take func(P) (more bool)) error {
+func list[P any](ctx context.Context, do func(context.Context, request) (http.Header, error), r request, take func(P) (more bool)) error {
 	u, err := url.Parse(r.path)
 	if err != nil {
 		return err
@@ -276,15 +262,16 @@ func list[P any](ctx context.Context, do func(context.Context, request) (*gh.Res
 		u.RawQuery = query.Encode()
 		var page P
 		r.path, r.into = u.String(), &page
-		res, err := do(ctx, r)
+		header, err := do(ctx, r)
 		if err != nil {
 			return err
 		}
+		next := link(header, "next")
 		switch more := take(page); {
-		case more && res.Cursor != "":
-			query.Set("cursor", res.Cursor)
-		case more && res.NextPage != 0:
-			query.Set("page", strconv.Itoa(res.NextPage))
+		case more && next.Has("cursor"):
+			query.Set("cursor", next.Get("cursor"))
+		case more && next.Has("page"):
+			query.Set("page", next.Get("page"))
 		default:
 			return nil
 		}

@@ -1,8 +1,11 @@
 // Package github is the part of GitHub's REST API that Mayfly uses: registering
-// and removing runners, reading jobs, webhooks and their deliveries. It is built on
-// go-github and ghinstallation, and adds what a scaler needs: one request per runner,
-// all pages of every list, rate limits with priority for starting jobs, and errors
-// that say whether a request may have had its effect.
+// and removing runners, reading jobs, webhooks and their deliveries, with what a scaler
+// needs: one request per runner, all pages of every list, rate limits with priority for
+// starting jobs, and errors that say whether a request may have had its effect.
+//
+// The API's types are go-github's, and ghinstallation gets an App's tokens. The package
+// makes its own requests (wire.go): budget, retries, errors and decoding are its own, so
+// that of go-github's client only a dozen lines would be used, which add 3 MB to the program.
 //
 // A [Client] acts as a GitHub App or with a token; a [Scope] says where. Package
 // githubsim is the other side in tests. Package openapi checks both against GitHub's
@@ -86,7 +89,7 @@ func New(c Config) (*Client, error) {
 	case c.App != nil:
 		err = client.actAs(*c.App)
 	case !c.Token.IsZero():
-		client.main, err = client.credential(bearer{client.transport, c.Token})
+		client.main = client.credential(bearer{client.transport, c.Token})
 	default:
 		err = errors.New("GitHub credential: neither an App nor a token: want one of them")
 	}
@@ -125,8 +128,8 @@ func (c *Client) actAs(a App) error {
 		return fmt.Errorf("GitHub App private key: %w", err)
 	}
 	c.key = key
-	c.main, err = c.credential(c.appTransport())
-	return err
+	c.main = c.credential(c.appTransport())
+	return nil
 }
 
 // Web returns GitHub's address for a browser, without a trailing slash.

@@ -14,22 +14,16 @@ import (
 // A credential is a client that authenticates in one way, with the rate limit that GitHub
 // counts for it.
 type credential struct {
-	github       *gh.Client
+	http         *http.Client
 	budget       *budget
 	installation *ghinstallation.Transport // nil unless it is an installation of the App
 	refreshing   chan struct{}             // a lock, with one slot: its holder requests a new token
 }
 
-// credential returns a credential whose requests go through t. go-github's own check of rate
-// limits is off, because the budget distinguishes priorities.
-func (c *Client) credential(t http.RoundTripper) (*credential, error) {
-	client, err := gh.NewClient(
-		gh.WithHTTPClient(&http.Client{Transport: t, CheckRedirect: sameHost}),
-		gh.WithURLs(&c.at.api, nil), gh.WithUserAgent("mayfly"), gh.WithDisableRateLimitCheck())
-	if err != nil {
-		return nil, err
-	}
-	return &credential{github: client, budget: newBudget(c.config.Clock), refreshing: make(chan struct{}, 1)}, nil
+// credential returns a credential whose requests go through t.
+func (c *Client) credential(t http.RoundTripper) *credential {
+	client := &http.Client{Transport: t, CheckRedirect: sameHost}
+	return &credential{http: client, budget: newBudget(c.config.Clock), refreshing: make(chan struct{}, 1)}
 }
 
 // appTransport returns a transport that signs requests as the App. It must not be shared,
@@ -42,15 +36,12 @@ func (c *Client) appTransport() *ghinstallation.AppsTransport {
 }
 
 // installationCredential returns a credential that acts as installation id of the App.
-func (c *Client) installationCredential(id int64) (*credential, error) {
+func (c *Client) installationCredential(id int64) *credential {
 	t := ghinstallation.NewFromAppsTransport(c.appTransport(), id)
 	t.InstallationTokenOptions = &gh.InstallationTokenOptions{} // all granted permissions; nil would be sent as "null"
-	cred, err := c.credential(t)
-	if err != nil {
-		return nil, err
-	}
+	cred := c.credential(t)
 	cred.installation = t
-	return cred, nil
+	return cred
 }
 
 // id returns the id of the installation, or 0.
@@ -134,8 +125,8 @@ func (c *Client) acting(ctx context.Context, s Scope) (*credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	in.cred, err = c.installationCredential(id)
-	return in.cred, err
+	in.cred = c.installationCredential(id)
+	return in.cred, nil
 }
 
 // ownerKey returns the key of s in installations. If the configuration names an installation,
@@ -198,7 +189,7 @@ func (c *Client) findEnterprise(ctx context.Context, s Scope) (id int64, err err
 		doing: "finding the App's installation on " + s.String(), scope: s,
 		method: http.MethodGet, path: "app/installations", priority: urgent, needs: "to be installed there",
 	}
-	asApp := func(ctx context.Context, r request) (*gh.Response, error) { return c.doAs(ctx, c.main, r) }
+	asApp := func(ctx context.Context, r request) (http.Header, error) { return c.doAs(ctx, c.main, r) }
 	err = list(ctx, asApp, r, func(p page) bool {
 		for _, in := range p {
 			if strings.EqualFold(in.Account.Slug, s.Owner) {

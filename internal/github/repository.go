@@ -9,8 +9,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-
-	gh "github.com/google/go-github/v88/github"
 )
 
 // Repositories returns some of the repositories of a webhook's place, such as an organization or the App: up to a hundred that were
@@ -68,7 +66,7 @@ func (c *Client) ofInstallations(ctx context.Context, turn int) (all []Repositor
 		if err != nil {
 			return all, errors.Join(faults, err)
 		}
-		as := func(ctx context.Context, r request) (*gh.Response, error) { return c.doAs(ctx, cred, r) }
+		as := func(ctx context.Context, r request) (http.Header, error) { return c.doAs(ctx, cred, r) }
 		some, err := c.some(ctx, as, owner, "installation/repositories", unsorted, turn)
 		all, faults = append(all, some...), errors.Join(faults, err)
 	}
@@ -84,15 +82,14 @@ func (c *Client) actingAs(ctx context.Context, owner Scope, installation int64) 
 		return nil, ctx.Err()
 	}
 	defer func() { <-in.finding }()
-	var err error
 	if in.cred == nil {
-		in.cred, err = c.installationCredential(installation)
+		in.cred = c.installationCredential(installation)
 	}
-	return in.cred, err
+	return in.cred, nil
 }
 
 // some reads the first pages of the list at path, and one of the later pages, chosen by turn.
-func (c *Client) some(ctx context.Context, do func(context.Context, request) (*gh.Response, error), at Scope, path string, first, turn int) ([]Repository, error) {
+func (c *Client) some(ctx context.Context, do func(context.Context, request) (http.Header, error), at Scope, path string, first, turn int) ([]Repository, error) {
 	u, err := url.Parse(path)
 	if err != nil {
 		return nil, err
@@ -105,7 +102,7 @@ func (c *Client) some(ctx context.Context, do func(context.Context, request) (*g
 			query.Set("page", strconv.Itoa(n))
 		}
 		var page repositoryPage
-		res, err := do(ctx, request{
+		header, err := do(ctx, request{
 			doing: "listing the repositories of " + at.String(), scope: at, method: http.MethodGet, path: u.Path + "?" + query.Encode(),
 			into: &page, priority: housekeeping, needs: reposPermission,
 		})
@@ -113,7 +110,8 @@ func (c *Client) some(ctx context.Context, do func(context.Context, request) (*g
 			return 0, err
 		}
 		all = append(all, page.active()...)
-		return res.LastPage, nil
+		last, _ = strconv.Atoi(link(header, "last").Get("page")) // 0 on the last page, whose header names none
+		return last, nil
 	}
 	last, err := read(1)
 	for n := 2; n <= min(first, last) && err == nil; n++ {

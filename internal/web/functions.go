@@ -16,7 +16,7 @@ import (
 // functions are what templates can call.
 func functions() template.FuncMap {
 	return template.FuncMap{
-		"asset": assetURL, "duration": lasting, "since": since, "stamp": stamp, "iso": iso, "tone": toneOf, "jobtone": jobTone, "jobword": jobWord,
+		"asset": assetURL, "duration": lasting, "seconds": seconds, "since": since, "stamp": stamp, "iso": iso, "tone": toneOf, "jobtone": jobTone, "jobword": jobWord,
 		"runnertone": runnerTone, "plural": plural, "atmost": inspect.AtMost, "dash": orDash, "mark": mark, "bar": barOf, "jobmark": jobMark, "imagemark": imageMark, "promotable": promotable, "runnermark": runnerMark, "wait": waitOf, "took": tookOf, "after": afterOf, "short": short, "memory": memoryOf, "places": places, "printable": printable, "plain": plain, "json": indented, "join": strings.Join,
 	}
 }
@@ -93,6 +93,9 @@ func lasting(d time.Duration) string {
 	}
 	return cli.Duration(d)
 }
+
+// seconds is lasting for a number of seconds.
+func seconds(n float64) string { return lasting(time.Duration(n * float64(time.Second))) }
 
 // since prints how long ago t was, in whole seconds.
 func since(now, t time.Time) string {

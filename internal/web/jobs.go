@@ -145,6 +145,7 @@ func with(path string, v url.Values, key, value string) string {
 // A jobStory is what a job's page shows.
 type jobStory struct {
 	inspect.Job
+	Story   *inspect.Story
 	Fall    waterfall
 	Runners []ledger.Runner // made for it, or that ran it
 	Now     time.Time
@@ -163,6 +164,10 @@ func (p *Page) job(r *request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
+	story, err := r.Why(r.Context(), key, r.now)
+	if err != nil {
+		return view{}, err
+	}
 	j := jobs[0]
 	if own := func(o ledger.Runner) bool { return o.Name == j.RunnerName }; j.RunnerName != "" && !slices.ContainsFunc(runners, own) {
 		other, err := r.Ledger.Runners(r.Context(), ledger.RunnerQuery{Name: j.RunnerName})
@@ -173,6 +178,6 @@ func (p *Page) job(r *request) (view, error) {
 	}
 	return view{
 		Name: "job", Title: j.Name, Place: "/jobs", Live: true,
-		Data: jobStory{j, fallOf(j.Job, runners, r.now), runners, r.now},
+		Data: jobStory{j, story, fallOf(j.Job, runners, r.now), runners, r.now},
 	}, nil
 }
