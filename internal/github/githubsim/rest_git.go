@@ -126,7 +126,7 @@ func refShape(c call, repo *repository, ref, sha string) object {
 // branchRef is what a ref may be called here: git allows more.
 var branchRef = regexp.MustCompile(`^refs/heads/[A-Za-z0-9][A-Za-z0-9._/-]{0,200}$`)
 
-// createRef makes a branch, which is a push as any other.
+// createRef creates a branch, which counts as a push.
 func (s *Sim) createRef(w http.ResponseWriter, r *http.Request) {
 	var in struct{ Ref, SHA string }
 	var commit git.Commit
