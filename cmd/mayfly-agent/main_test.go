@@ -79,7 +79,7 @@ func (s *side) Claim(context.Context, string) (claim.Permit, error) {
 	return s.permit, nil
 }
 
-func (s *side) PutOff(context.Context, string, claim.Permit, time.Duration) error { return nil }
+func (s *side) PutOff(context.Context, string, claim.Permit, *claim.Later) error { return nil }
 
 func (s *side) Registered(context.Context, string, int64) error { return nil }
 

@@ -10,7 +10,8 @@
 // An event.Event is what flows, in EventBridge's envelope; event.WorkflowJob is the
 // payload that all decisions depend on. A pool.Pool is a named kind of runner, and
 // pool.Set.Route finds the one that a job fits. A secret.Secret hides itself wherever
-// it is printed. None of the three does I/O.
+// it is printed. A why.Answer says why a job waits: why.Cause is the closed set of causes,
+// each with its fix. None of the four does I/O.
 //
 // # 1. webhook
 //

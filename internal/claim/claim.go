@@ -127,11 +127,11 @@ type Ledger interface {
 	// [Ledger.Registered] are both correct.
 	Claim(ctx context.Context, runner string) (Permit, error)
 
-	// PutOff returns grant p: the caller stopped without a registration, and the forge accepts none
-	// before after has passed. After that the runner may be granted its claim again. PutOff changes
+	// PutOff returns grant p: the caller stopped without a registration, for the reason of later, and
+	// the forge accepts none before later.After has passed. After that the runner may be granted its claim again. PutOff changes
 	// nothing if p is not the runner's last grant, or after Registered. If it fails, the grant
 	// still expires by itself.
-	PutOff(ctx context.Context, runner string, p Permit, after time.Duration) error
+	PutOff(ctx context.Context, runner string, p Permit, later *Later) error
 
 	// Registered records the id under which the forge knows runner. The runner gets its
 	// configuration only after Registered returned nil, and so is durable; from then on Claim must

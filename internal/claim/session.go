@@ -93,7 +93,7 @@ func (s *session) register(ctx context.Context) (Registration, error) {
 	}
 	made, err := s.make(ctx)
 	if later := (*Later)(nil); errors.As(err, &later) {
-		if kept := s.ledger.PutOff(ctx, s.runner, *s.permit, later.After); kept != nil {
+		if kept := s.ledger.PutOff(ctx, s.runner, *s.permit, later); kept != nil {
 			s.log.warn("the grant of a claim that is put off was not given back: it ends by itself", "err", kept)
 		}
 	}
@@ -113,7 +113,10 @@ func (s *session) make(ctx context.Context) (Registration, error) {
 	if err := s.forge.Forget(ctx, *s.permit, s.runner); err != nil {
 		return Registration{}, err
 	}
-	return s.forge.Register(ctx, *s.permit, s.runner)
+	if made, err = s.forge.Register(ctx, *s.permit, s.runner); errors.Is(err, ErrTaken) {
+		return Registration{}, &Later{Err: err} // somebody else's, which was not there to be removed
+	}
+	return made, err
 }
 
 func (s *session) serveReport(w http.ResponseWriter, r *http.Request) {

@@ -12,6 +12,7 @@ func (s *State) Apply(in Input, now time.Time) Result {
 	t := &tx{State: s, now: now.UTC().Truncate(time.Millisecond)}
 	in.apply(t)
 	t.plan()
+	t.recordHolds()
 	_, name := in.about()
 	t.result.Runner = s.runners[name]
 	for i, key := range t.jobs.keys {

@@ -224,8 +224,8 @@ func (l *linter) judge(at Finding, w want, possibly bool) {
 	case len(fits) == 0 && pool.Hosted(w.labels):
 		say(Note, RuleHosted, "", "labels %s: GitHub's own runners take it", shown)
 	case len(fits) == 0:
-		say(Error, RuleNoPool, "add the labels to a pool of mayfly.yaml, or ask for a pool's labels",
-			"labels %s: %s", shown, l.Pools.Unfit(l.event(w.labels)))
+		_, unfit := l.Pools.Unfit(l.event(w.labels))
+		say(Error, RuleNoPool, "add the labels to a pool of mayfly.yaml, or ask for a pool's labels", "labels %s: %s", shown, unfit)
 	default:
 		say(Note, RulePool, "", "labels %s: pool %s takes it", shown, fits[0])
 		if len(fits) > 1 {

@@ -137,7 +137,7 @@ func (c *soloClaim) Claim(context.Context, string) (claim.Permit, error) {
 }
 
 // PutOff implements claim.Ledger: who may claim may do so again.
-func (c *soloClaim) PutOff(context.Context, string, claim.Permit, time.Duration) error { return nil }
+func (c *soloClaim) PutOff(context.Context, string, claim.Permit, *claim.Later) error { return nil }
 
 // Registered implements claim.Ledger.
 func (c *soloClaim) Registered(context.Context, string, int64) error {
