@@ -134,8 +134,9 @@
 //
 // inspect.Source is what there is to read of a Mayfly: inspect.go has its interfaces,
 // jobs.go, status.go, images.go and schemas.go the views that commands and pages show, and
-// health.go the list of what needs a person. inspect/local reads the machine's database,
-// inspect/stack the stack.
+// health.go the list of what needs a person. story.go answers why a job is where it is, from
+// the state in scene.go; inquiry.go has what the forge says of a job that the ledger does not
+// know. inspect/local reads the machine's database, inspect/stack the stack.
 //
 // internal/tool is the command line that mayfly and mayfly-aws share: tool.go runs a command,
 // platform.go says in what the two programs differ, setup.go reads the configuration and its
