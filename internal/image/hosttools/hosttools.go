@@ -136,7 +136,7 @@ func (t *tree) image() (v1.Image, error) {
 		r, w := io.Pipe()
 		go func() { w.CloseWithError(t.write(w)) }()
 		return r, nil
-	}, tarball.WithCompressionLevel(gzip.BestSpeed)) // it goes no further than the engine next door
+	}, tarball.WithCompressionLevel(gzip.NoCompression)) // it goes no further than the engine next door
 	if err != nil {
 		return nil, fmt.Errorf("packing the image: %w", err)
 	}
