@@ -58,6 +58,7 @@ const jit = "c3BlbnQgd2hlbiB0aGUgam9iIGVuZHM="
 // that do as the test says.
 type side struct {
 	permit  claim.Permit
+	ca      string                  // for the grant
 	leaving []error                 // answers to PhaseLeaving, in turn; then nil
 	answer  func(attempt int) error // of the forge
 	seen    func(claim.Report)      // called for each report
@@ -78,7 +79,7 @@ func (s *side) Claim(context.Context, string) (claim.Permit, error) {
 	return s.permit, nil
 }
 
-func (s *side) PutOff(context.Context, string, claim.Permit, time.Duration) error { return nil }
+func (s *side) PutOff(context.Context, string, claim.Permit, *claim.Later) error { return nil }
 
 func (s *side) Registered(context.Context, string, int64) error { return nil }
 
@@ -141,7 +142,7 @@ func open(t *testing.T, dir string, s *side) (string, *claim.SocketServer) {
 	if s.gone == nil {
 		s.gone = make(chan claim.Report, 2)
 	}
-	desk, err := claim.New(claim.Config{Dir: dir, Ledger: s, Forge: s, Log: slog.New(slog.DiscardHandler)})
+	desk, err := claim.New(claim.Config{Dir: dir, Ledger: s, Forge: s, CA: s.ca, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +165,7 @@ func start(t *testing.T, socket, script string, flags ...string) (*exec.Cmd, fun
 	args := append([]string{"--socket", socket, "--grace", "300ms"}, flags...)
 	cmd := exec.Command(program, append(args, "--", "bash", "-c", script)...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "FROM_IMAGE=yes", "ACTIONS_RUNNER_INPUT_TOKEN=of-somebody",
-		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/of-somebody", "MAYFLY_JOB=of-somebody", "AWS_REGION=eu-west-1"}
+		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/of-somebody", "MAYFLY_RUNNER=of-somebody", "AWS_REGION=eu-west-1"}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Start(); err != nil {

@@ -62,7 +62,7 @@ func TestOneJobOverURL(t *testing.T) {
 	cmd := exec.Command(program, "--url", url, "--", "bash", "-c", listening+running+completed+"env")
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "AWS_REGION=" + awstest.Region,
-		"AWS_CONTAINER_CREDENTIALS_FULL_URI=" + endpoint.URL + "/role", "MAYFLY_JOB=acme/web/1/1",
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI=" + endpoint.URL + "/role", "MAYFLY_RUNNER=ci-small-1-1-1",
 	}
 	out, err := cmd.Output()
 	if err != nil {

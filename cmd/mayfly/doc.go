@@ -10,7 +10,8 @@
 // An event.Event is what flows, in EventBridge's envelope; event.WorkflowJob is the
 // payload that all decisions depend on. A pool.Pool is a named kind of runner, and
 // pool.Set.Route finds the one that a job fits. A secret.Secret hides itself wherever
-// it is printed. None of the three does I/O.
+// it is printed. A why.Answer says why a job waits: why.Cause is the closed set of causes,
+// each with its fix. None of the four does I/O.
 //
 // # 1. webhook
 //
@@ -47,10 +48,9 @@
 //
 // # 5. claim
 //
-// claim.Desk opens a unix socket for each runner, in a private folder that is mounted
-// into its container. Over it a runner gets one JIT configuration, once, after the
-// ledger has durably granted it. Package pipeline joins the desk to the ledger and to
-// GitHub.
+// claim.SocketServer opens a unix socket for each runner, in a private folder that is
+// mounted into its container. Over it a runner gets one JIT configuration, once, after the
+// ledger has durably granted it. Package pipeline joins it to the ledger and to GitHub.
 //
 // # 6. agent
 //
@@ -116,7 +116,8 @@
 //
 //   - reload.go changes limits and rules while it runs.
 //   - sweep.go corrects what no delivery reported.
-//   - health.go answers probes, metrics.go serves Prometheus.
+//   - health.go answers probes, metrics.go serves Prometheus. Package metrics has a table of
+//     what is read, and a flow of what is counted; the folder deploy has alerts and a board.
 //   - takedown.go removes all that it made.
 //
 // Commands that change the database ask the machine: asking.go is their side,

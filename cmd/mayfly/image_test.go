@@ -90,7 +90,7 @@ func TestImageRefused(t *testing.T) {
 	}{
 		"wrong checksum":  {[]string{"--agent-archive", tooltest.Standin(t, tooltest.StandinVersion), "--sha256", strings.Repeat("0", 64)}, 1, []string{"wrong checksum", "want 000", "no image was built"}},
 		"wrong version":   {[]string{"--agent-archive", tooltest.Standin(t, tooltest.StandinVersion), "--runner-version", "2.998.0"}, 1, []string{"RUN set -eu", "version is 2.999.0", "mayfly image eject"}},
-		"another archive": {[]string{"--agent-archive", other}, 1, []string{"run.sh is not in it", "releases"}},
+		"another archive": {[]string{"--agent-archive", other}, 1, []string{"it does not contain run.sh", "releases"}},
 		"bad version":     {[]string{"--runner-version", "latest"}, 2, []string{"want three numbers"}},
 		"no such base":    {[]string{"--agent-archive", tooltest.Standin(t, tooltest.StandinVersion), "--base", "localhost/no-such-base:latest"}, 1, []string{"localhost/no-such-base"}},
 	} {

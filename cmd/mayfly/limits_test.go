@@ -30,7 +30,7 @@ func TestLimitsInForce(t *testing.T) {
 	var v inspect.Status
 	whys := func() (all string) {
 		for _, j := range v.Waiting {
-			all += j.Why + "\n"
+			all += j.Text + "\n"
 		}
 		return all
 	}

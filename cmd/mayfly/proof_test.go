@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -59,26 +58,10 @@ func (w *world) said() string {
 	return w.up.said()
 }
 
-// noBranch fails t if the test's branch is there, or a run of it goes on.
+// noBranch fails t if the test's branch exists, or if a run of it goes on.
 func (w *world) noBranch(t *testing.T) {
 	t.Helper()
-	forge, err := github.New(github.Config{URL: w.simURL, Token: secret.New(w.token)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if has, err := forge.HasBranch(t.Context(), worldRepository, "try"); err != nil || has {
-		t.Errorf("the branch is there: %v, %v", has, err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	over := func([]githubsim.Job) bool { // a job that runs is cancelled by its runner
-		return !slices.ContainsFunc(w.sim.Runs(), func(r githubsim.Run) bool {
-			return r.Ref == "refs/heads/try" && r.Status != githubsim.StatusCompleted
-		})
-	}
-	if err := w.sim.Wait(ctx, over); err != nil {
-		t.Errorf("a run goes on: %+v", w.sim.Runs())
-	}
+	tooltest.NoBranch(t, github.Config{URL: w.simURL, Token: secret.New(w.token)}, w.sim, worldRepository, "try")
 }
 
 func TestProof(t *testing.T) {

@@ -197,6 +197,12 @@ func (p *upProcess) follow(out interface{ Read([]byte) (int, error) }) {
 func (w *world) serve(t *testing.T) {
 	t.Helper()
 	w.start(t)
+	w.serving(t)
+}
+
+// serving waits until the mayfly up that was started serves.
+func (w *world) serving(t *testing.T) {
+	t.Helper()
 	select {
 	case <-w.up.serving:
 	case <-w.up.ended:
@@ -250,7 +256,7 @@ func workflow(jobs int, script string) string {
 	for i := range jobs {
 		fmt.Fprintf(&legs, "%d, ", i+1)
 	}
-	return fmt.Sprintf("on: push\njobs:\n  job:\n    runs-on: %s\n    strategy: {matrix: {n: [%s]}}\n    steps:\n      - run: |\n          %s\n",
+	return fmt.Sprintf("on: push\njobs:\n  job:\n    runs-on: %s\n    strategy: {fail-fast: false, matrix: {n: [%s]}}\n    steps:\n      - run: |\n          %s\n",
 		worldLabel, strings.TrimSuffix(legs.String(), ", "), strings.ReplaceAll(script, "\n", "\n          "))
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/inspect"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/pool"
+	"github.com/mayfly-ci/mayfly/internal/why"
 )
 
 // jobsCmd is `mayfly jobs`.
@@ -60,7 +61,7 @@ func (c *jobsCmd) Run(ctx context.Context, all *Globals, screen *cli.Screen, log
 func listJobs(screen *cli.Screen, jobs []inspect.Job) {
 	var rows [][]cli.Cell
 	for _, j := range jobs {
-		row := cli.Text(j.Key.String(), j.Name, OrDash(j.Pool), string(j.State), j.Why)
+		row := cli.Text(j.Key.String(), j.Name, OrDash(j.Pool), string(j.State), j.Text)
 		row[3].Colour = jobColour(j.Job)
 		if j.State == ledger.JobCompleted {
 			row[3].Text = j.Conclusion
@@ -72,10 +73,14 @@ func listJobs(screen *cli.Screen, jobs []inspect.Job) {
 
 // tellJob prints a job's story: each step it took, when, and where it stands.
 func tellJob(screen *cli.Screen, j inspect.Job) {
+	fix := j.Fix
+	if j.Cause.Kind() == why.OnItsWay {
+		fix = ""
+	}
 	facts := [][2]string{
 		{"job", j.Key.String()}, {"name", j.Name}, {"workflow", j.Workflow}, {"labels", j.Labels.String()},
 		{"pool", j.Pool}, {"state", string(j.State)}, {"result", j.Conclusion}, {"runner", string(j.RunnerName)},
-		{"page", j.URL}, {"why", j.Why}, {"memory", tellMemory(j.Memory)},
+		{"page", j.URL}, {"why", j.Text}, {"fix", fix}, {"memory", tellMemory(j.Memory)},
 	}
 	tell(screen, facts, j.History)
 }
