@@ -68,6 +68,17 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// TestWaterfallOfWait: the time of a job that waits is its own, not that of a runner that is gone.
+func TestWaterfallOfWait(t *testing.T) {
+	w := open(t, here())
+	w.fill(t, 60, 0)
+	code, text := w.visitor(t).get(t, "/jobs/widgets/app/1059/1")
+	has(t, "a waiting job", code, http.StatusOK, text, "held", "so far", "was not needed")
+	if strings.Contains(text, ">listening<") {
+		t.Error("a runner that is gone listens")
+	}
+}
+
 // TestJobPages goes through all jobs page by page, and meets each once, the newest first.
 func TestJobPages(t *testing.T) {
 	w := open(t, here())
