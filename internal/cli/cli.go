@@ -81,6 +81,13 @@ func Usage(err error, format string, args ...any) error {
 // WithCode gives err an exit code.
 func WithCode(err error, code int) error { return &Fault{Err: err, Code: code} }
 
+// errSaid is the error of a command that has printed all there is to say.
+var errSaid = errors.New("said already")
+
+// Quiet returns an error that is not printed, for its exit code alone: the result that a command has printed
+// says the rest.
+func Quiet(code int) error { return WithCode(errSaid, code) }
+
 func (f *Fault) Error() string { return f.Err.Error() }
 func (f *Fault) Unwrap() error { return f.Err }
 
@@ -114,9 +121,12 @@ func NewScreen(out, err *os.File, noColour bool) *Screen {
 	}
 }
 
-// Fail prints err, with the hint of the outermost [Fault] that has one, and returns
+// Fail prints err, unless it is [Quiet], with the hint of the outermost [Fault] that has one, and returns
 // the exit code.
 func (s *Screen) Fail(err error) int {
+	if errors.Is(err, errSaid) {
+		return Code(err)
+	}
 	fmt.Fprintf(s.Err, "%s %s\n", s.Paint(Red, "error:"), indented(err.Error(), "       "))
 	if hint := hintOf(err); hint != "" {
 		fmt.Fprintf(s.Err, "%s %s\n", s.Paint(Blue, "hint:"), indented(hint, "      "))

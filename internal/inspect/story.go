@@ -104,7 +104,7 @@ func (c scene) story(j ledger.Job, runners []ledger.Runner) *Story {
 
 // named are the names that steps of the ledger's histories have here; "" for those that another step tells.
 var named = map[string]string{
-	"queued": StepHeard, "running": StepRunning, "completed": StepDone, "claimed": "",
+	"queued": StepHeard, "running": StepRunning, "completed": StepDone, "claimed": "", "runner failed": "",
 	"runner/wanted": "", "runner/claimed": StepClaimed, "runner/idle": StepListening, "runner/busy": StepChosen, "runner/gone": StepRemoved,
 }
 

@@ -267,7 +267,7 @@ func (in Gone) apply(t *tx) {
 	if r, ok := t.live(in.Runner); ok && !t.otherContainer(r, in.Container) {
 		r.ExitCode, r.Outside, r.Image = in.ExitCode, in.Outside, cmp.Or(in.Image, r.Image)
 		r.Unplaced = in.Unplaced
-		if in.Blame.Cause != "" {
+		if r.Blame.Cause == "" { // what failed it before tells more than how it ended
 			r.Blame = in.Blame
 		}
 		if in.Memory != (pool.MemoryUse{}) {

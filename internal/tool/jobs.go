@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
@@ -174,12 +173,7 @@ func tellRunner(screen *cli.Screen, r ledger.Runner) {
 		facts[5][1] = ""
 	}
 	tell(screen, facts, r.History)
-	if r.Output != "" {
-		fmt.Fprintf(screen.Out, "\n%s\n", screen.Paint(cli.Grey, "it printed last:"))
-		for line := range strings.SplitSeq(r.Output, "\n") {
-			fmt.Fprintln(screen.Out, "  "+cli.Printable(line))
-		}
-	}
+	tellOutput(screen, r.Output)
 }
 
 // tellMemory says what a runner had of memory; "" where nobody counted.
