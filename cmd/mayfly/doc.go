@@ -136,11 +136,11 @@
 // jobs.go, status.go, pools.go, gist.go, images.go and schemas.go the views that commands and pages show, and
 // health.go the list of what needs a person. story.go joins the answer about one job
 // with its steps: scene.go is what has a say in it, and inquiry.go asks the forge about a
-// job that nobody told of. Package why has all causes, each with its fix. inspect/local reads the machine's database,
-// inspect/stack the stack.
+// job that nobody told of. Package why has all causes, each with its fix. inspect/local
+// reads the machine's database, inspect/stack the stack.
 //
-// Package web shows the same to a browser: a web.Page is HTML from the server, which stays current by
-// server-sent events; its package comment says where what is.
+// Package web shows the same to a browser: a web.Page is HTML from the server, which
+// stays current by server-sent events; its package comment says where what is.
 //
 // internal/tool is the command line that mayfly and mayfly-aws share: tool.go runs a command,
 // platform.go says in what the two programs differ, setup.go reads the configuration and its
