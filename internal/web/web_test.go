@@ -33,7 +33,7 @@ func TestPages(t *testing.T) {
 	_, current := w.images(t)
 	v := w.visitor(t)
 	for path, parts := range map[string][]string{
-		"/":                                {"3 jobs run, 3 wait", `href="/jobs/`, "mayfly up is running", "1 dead letters", "Launcher", "2.336.0"},
+		"/":                                {"3 jobs run, 3 wait", `href="/jobs/`, "mayfly up is running", "1 dead letter", "Launcher", "2.336.0"},
 		"/jobs":                            {"unit tests", "acme/infra", "failure", `rel="next"`},
 		"/jobs?state=failure":              {"failure"},
 		"/jobs?q=LINT&repository=acme/web": {"lint"},
