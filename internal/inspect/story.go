@@ -95,7 +95,7 @@ func (c scene) story(j ledger.Job, runners []ledger.Runner) *Story {
 		case r.Name == j.RunnerName && t.Cause == why.Gone:
 			t.Text += ": its runner ended: " + r.Reason
 		}
-		if r.Output != "" && (r.Name == j.Failed.Runner || r.Name == j.RunnerName) {
+		if r.Output != "" && (j.Failed != nil && r.Name == j.Failed.Runner || r.Name == j.RunnerName) {
 			t.Output = r.Output
 		}
 	}

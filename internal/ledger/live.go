@@ -399,7 +399,7 @@ func reason(r Runner, why string) string {
 // failure makes the job wait longer for the next runner, so that a persistent fault does not spin.
 func (t *tx) fail(j Job, r Runner) {
 	j.Failures++
-	j.LastFailure, j.Failed = r.Reason, Failure{r.Name, t.blame(r)}
+	j.LastFailure, j.Failed = r.Reason, &Failure{r.Name, t.blame(r)}
 	if r.Deferred != "" {
 		j.LastFailure = clean(r.Reason + "; " + r.Deferred)
 	}

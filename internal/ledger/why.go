@@ -70,7 +70,7 @@ func (s *State) whyRunning(j Job, now time.Time) why.Answer {
 // blamed returns a with the cause of j's last failure, if j waits for what may fail the same way.
 func (s *State) blamed(j Job, a why.Answer) why.Answer {
 	waits := a.Cause == why.BackOff || a.Cause == why.Wanted || a.Cause == why.Starting || a.Cause == why.Claimed
-	if j.Failed.Runner == "" || !waits {
+	if j.Failed == nil || !waits {
 		return a
 	}
 	b := s.answer(j, j.Failed.Cause, "%s", a.Text).Advised(j.Failed.Fix)
