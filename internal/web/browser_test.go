@@ -292,12 +292,13 @@ func TestBrowserRehearsal(t *testing.T) {
 	b.open(t, server+"/runners")
 	b.until(t, `document.getElementById('live').textContent === 'live'`)
 	workflow, err := json.Marshal(map[string]any{"on": "push", "jobs": map[string]any{"hello": map[string]any{
-		"runs-on": []string{"linux", "small"}, "steps": []map[string]string{{"run": "for i in $(seq 400); do echo tick $i; sleep 0.1; [ ! -e $HOME/stop ] || exit 0; done"}},
+		"runs-on": []string{"linux", "small"}, "steps": []map[string]string{{"run": "for i in $(seq 9999); do echo tick $i; sleep 0.1; done"}},
 	}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Sim.Push(githubsim.Push{Repository: "acme/web", Files: map[string]string{".github/workflows/ci.yml": string(workflow)}}); err != nil {
+	runs, err := s.Sim.Push(githubsim.Push{Repository: "acme/web", Files: map[string]string{".github/workflows/ci.yml": string(workflow)}})
+	if err != nil {
 		t.Fatal(err)
 	}
 	b.until(t, `document.querySelector('main').textContent.includes('busy')`)
@@ -309,6 +310,9 @@ func TestBrowserRehearsal(t *testing.T) {
 	b.picture(t, "rehearsal")
 	if page := ask[string](t, b, `document.title`); !strings.HasPrefix(page, "Overview") {
 		t.Errorf("the title is %q", page)
+	}
+	if err := s.Sim.CancelRun(runs[0].ID); err != nil {
+		t.Fatal(err)
 	}
 	b.until(t, `document.querySelector('.lead').textContent.includes('No job runs')`)
 	b.quiet(t, "overview")

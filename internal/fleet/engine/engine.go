@@ -118,11 +118,34 @@ func (l *Launcher) createAndRun(ctx context.Context, spec fleet.Spec) error {
 			return fmt.Errorf("making the container: %w", err)
 		}
 	}
-	if _, err := l.api.ContainerStart(ctx, spec.Runner, client.ContainerStartOptions{}); err != nil {
+	if err := l.startCreated(ctx, spec.Runner); err != nil {
 		clean := context.WithoutCancel(ctx)
 		return errors.Join(fmt.Errorf("starting the container: %w", err), l.removeUnlessRunning(clean, spec.Runner))
 	}
 	return nil
+}
+
+// Podman refuses to start a container that somebody else is just starting; once that is done, it says that it runs.
+// https://github.com/containers/podman/blob/v4.3.1/libpod/container_internal.go (prepareToStart)
+const (
+	betweenStates = "container state improper"
+	startTries    = 50
+	startPause    = 100 * time.Millisecond
+)
+
+// startCreated starts a container. One that runs already is no error.
+func (l *Launcher) startCreated(ctx context.Context, runner string) (err error) {
+	for range startTries {
+		if _, err = l.api.ContainerStart(ctx, runner, client.ContainerStartOptions{}); err == nil || !strings.Contains(err.Error(), betweenStates) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(startPause):
+		}
+	}
+	return err
 }
 
 func (l *Launcher) pullAndCreate(ctx context.Context, options client.ContainerCreateOptions) error {
