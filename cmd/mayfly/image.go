@@ -10,6 +10,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/image"
+	"github.com/mayfly-ci/mayfly/internal/image/archive"
 	imagesource "github.com/mayfly-ci/mayfly/internal/image/source"
 	"github.com/mayfly-ci/mayfly/internal/machine"
 	"github.com/mayfly-ci/mayfly/internal/tool"
@@ -48,7 +49,7 @@ func readImageSettings(path string) (machine.ImageConfig, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && filepath.Base(path) == config.FileName:
 		cache, err := os.UserCacheDir()
-		return machine.ImageConfig{Sockets: engineSockets(), State: filepath.Join(cache, "mayfly")}, err
+		return machine.ImageConfig{Product: archive.Actions, Sockets: engineSockets(), State: filepath.Join(cache, "mayfly")}, err
 	case err != nil:
 		return machine.ImageConfig{}, err
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// CheckRelease asks feed for the newest release of GitHub's runner, and GitHub for when it will
-// refuse the current version, and returns the inputs for the image catalog.
+// CheckRelease asks feed for the newest release of the forge's runner, and the forge for when it will
+// refuse the current version, where it does, and returns the inputs for the image catalog.
 func (p *Pipeline) CheckRelease(ctx context.Context, feed release.Feed, e image.CheckRelease) []image.Input {
 	answer, err := feed.Latest(ctx, e.ETag)
 	if err != nil {

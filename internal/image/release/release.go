@@ -1,5 +1,5 @@
-// Package release reads what GitHub says of the releases of its runner: the newest one,
-// with the checksums of its archives.
+// Package release reads what the makers of a runner say of its releases: the newest one,
+// with the checksums of its files. Gitea's API has the form of GitHub's.
 //
 // It asks without a credential, because an Enterprise Server's is none at github.com, and
 // so has 60 requests an hour for all that ask from its address. Once an hour, with a
@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/forge"
 	"github.com/mayfly-ci/mayfly/internal/image"
 )
 
@@ -21,11 +22,12 @@ import (
 // what two places say of one archive differs.
 var ErrChecksums = errors.New("checksums of the release")
 
-// platforms are those that images are built for: GOARCH, and GitHub's name.
-var platforms = map[string]string{"amd64": "linux-x64", "arm64": "linux-arm64"}
+// platforms are those that images are built for, as in GOARCH.
+var platforms = map[string]bool{"amd64": true, "arm64": true}
 
 // A listing is a release as the API tells of it.
 // https://docs.github.com/en/rest/releases/releases#get-the-latest-release
+// https://gitea.com/api/swagger#/repository/repoGetLatestRelease
 type listing struct {
 	Tag        string    `json:"tag_name"`
 	Body       string    `json:"body"`
@@ -38,20 +40,20 @@ type listing struct {
 	} `json:"assets"`
 }
 
-// Parse reads a release as the API tells of it. Its checksums stand in comments of its
-// notes and beside its archives; where both are there they must agree.
-func Parse(data []byte) (image.Release, error) {
+// Parse reads a release of p as the API tells of it. Its checksums stand in comments of its
+// notes and beside its archives; where both are there they must agree. With SumBeside it has none.
+func Parse(p forge.Product, data []byte) (image.Release, error) {
 	var l listing
 	if err := json.Unmarshal(data, &l); err != nil {
 		return image.Release{}, fmt.Errorf("reading a release: %w", err)
 	}
-	r, err := l.release()
-	if err != nil {
-		return image.Release{}, err
+	r, err := l.release(p)
+	if err != nil || p.SumBeside {
+		return r, err
 	}
 	r.SHA256 = map[string]string{}
-	for arch, platform := range platforms {
-		sum, err := l.checksum(r.Version, platform)
+	for arch := range platforms {
+		sum, err := l.checksum(p, r.Version, arch)
 		if err != nil {
 			return image.Release{}, fmt.Errorf("release %s: %w", r.Version, err)
 		}
@@ -66,7 +68,7 @@ func Parse(data []byte) (image.Release, error) {
 }
 
 // release is what l says without its checksums.
-func (l listing) release() (image.Release, error) {
+func (l listing) release(p forge.Product) (image.Release, error) {
 	v, err := image.ParseVersion(l.Tag)
 	switch {
 	case err != nil:
@@ -74,13 +76,13 @@ func (l listing) release() (image.Release, error) {
 	case l.Draft || l.Prerelease:
 		return image.Release{}, fmt.Errorf("reading a release: %s is a draft or a prerelease", v)
 	}
-	return image.Release{Version: v, Published: l.Published}, nil
+	return image.Release{Version: v, Published: l.Published, Lasting: p.Lasting}, nil
 }
 
-// checksum returns the SHA-256 of the archive for platform; empty when nobody says it.
-func (l listing) checksum(v image.Version, platform string) (string, error) {
-	noted := fromNotes(l.Body, platform)
-	name := fmt.Sprintf("actions-runner-%s-%s.tar.gz", platform, v)
+// checksum returns the SHA-256 of the archive for a processor; empty when nobody says it.
+func (l listing) checksum(p forge.Product, v image.Version, arch string) (string, error) {
+	noted := fromNotes(l.Body, p.Platforms[arch])
+	name := p.File(string(v), arch)
 	for _, a := range l.Assets {
 		digest, ok := strings.CutPrefix(a.Digest, "sha256:")
 		switch {

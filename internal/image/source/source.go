@@ -3,8 +3,8 @@
 // person who wants another image writes them out ([Source.Eject]), changes them, and has
 // them read from there ([Open]).
 //
-// Mayfly's agent and the archive of GitHub's runner are not among them: whoever builds
-// puts these beside them, under the names [AgentFile] and [ArchiveFile].
+// Mayfly's agent and the forge's runner are not among them: whoever builds puts these
+// beside them, under the names [AgentFile], and [ArchiveFile] or [ProgramFile].
 package source
 
 import (
@@ -27,6 +27,7 @@ const (
 
 	AgentFile   = "mayfly-agent"          // put there for the build
 	ArchiveFile = "actions-runner.tar.gz" // put there for the build
+	ProgramFile = "runner-program"        // in its place, for a runner that is one program
 )
 
 // Build arguments of the Dockerfile.
@@ -35,7 +36,8 @@ const (
 	ArgPackages = "PACKAGES"        // more packages of the base's, separated by spaces
 	ArgDocker   = "DOCKER"          // yes adds Docker's command line and buildx
 	ArgVersion  = "RUNNER_VERSION"  // such as 2.336.0; required
-	ArgSHA256   = "RUNNER_SHA256"   // of the archive, in hex; required
+	ArgSHA256   = "RUNNER_SHA256"   // of the archive or program, in hex; required
+	ArgFile     = "RUNNER_FILE"     // [ArchiveFile], which is the default, or [ProgramFile]
 	ArgRevision = "SOURCE_REVISION" // [Source.Revision]
 	ArgTime     = "BUILD_TIME"      // RFC 3339
 	ArgBuild    = "BUILD"           // a name of its own for each build
@@ -124,7 +126,7 @@ func (s Source) Walk(do func(name string, content io.Reader, info fs.FileInfo) e
 			return nil
 		case !d.Type().IsRegular():
 			return fmt.Errorf("%s: want files and folders only", name)
-		case slices.Contains([]string{AgentFile, ArchiveFile}, name):
+		case slices.Contains([]string{AgentFile, ArchiveFile, ProgramFile}, name):
 			return nil // left by a build by hand
 		}
 		f, err := s.FS.Open(name)
