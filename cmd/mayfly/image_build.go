@@ -51,7 +51,7 @@ func (i images) Build(ctx context.Context, c *tool.ImageBuild) (err error) {
 	if err != nil {
 		return explainBuild(err)
 	}
-	if err := i.enter(ctx, settings, files, built); err != nil {
+	if err := i.enter(ctx, settings.ImageConfig, files, built); err != nil {
 		return err
 	}
 	if c.JSON {
@@ -84,7 +84,7 @@ func override(c *tool.ImageBuild, i *config.Image) {
 }
 
 // runner returns the forge's runner: the file that was given, or a download.
-func (i images) runner(ctx context.Context, c *tool.ImageBuild, s machine.ImageConfig) (archive.File, error) {
+func (i images) runner(ctx context.Context, c *tool.ImageBuild, s imageSettings) (archive.File, error) {
 	if c.Version != "" {
 		if _, err := image.ParseVersion(c.Version); err != nil {
 			return archive.File{}, cli.Usage(err, "%s lists them", s.Product.Page)
@@ -107,7 +107,7 @@ func (i images) runner(ctx context.Context, c *tool.ImageBuild, s machine.ImageC
 }
 
 // choose returns the release that was named, with its checksum, or the newest.
-func choose(ctx context.Context, c *tool.ImageBuild, s machine.ImageConfig) (version, sum string, err error) {
+func choose(ctx context.Context, c *tool.ImageBuild, s imageSettings) (version, sum string, err error) {
 	if c.Version != "" && c.SHA256 != "" {
 		return c.Version, c.SHA256, nil
 	}
