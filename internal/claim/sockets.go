@@ -20,6 +20,7 @@ type Config struct {
 	Dir    string // of a SocketServer: folder of the claim folders; created if missing, readable only by its owner
 	Ledger Ledger
 	Forge  Forge
+	CA     string // certificates in PEM, for every [Grant]
 	Log    *slog.Logger
 }
 

@@ -78,7 +78,7 @@ type Registry interface {
 type Registration struct {
 	Name       string
 	Labels     []string // 1 to 100; the runner serves jobs that have these
-	Group      int64    // id of the runner group, where the forge has groups; 0 is its default
+	Group      string   // name or id of the runner group, where the forge has groups; "" is its default
 	WorkFolder string   // "" leaves it to the runner
 }
 

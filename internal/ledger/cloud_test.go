@@ -1,7 +1,6 @@
 package ledger_test
 
 import (
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -9,7 +8,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/mayfly-ci/mayfly/internal/ledger"
-	"github.com/mayfly-ci/mayfly/internal/ledger/ledgertest"
 )
 
 // Here containers have ids of their own, and several may be started for one runner: as
@@ -204,42 +202,6 @@ func TestContainersOfTheirOwn(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) { test.tell(tell(t, test.limits)) })
 	}
-}
-
-// TestFirstRunner: what a container hears that was started for a job, before the ledger
-// had a runner for it.
-func TestFirstRunner(t *testing.T) {
-	l := twoPools()
-	l.Pools[0].Max = 1
-	now := start
-	store := ledgertest.NewMemory(&ledgertest.Kept{}, ledgertest.Config{
-		Limits: l, Now: func() time.Time { return now }, Emit: func([]ledger.Effect) error { return nil },
-	})
-	tell := func(in ledger.Input) {
-		t.Helper()
-		if _, err := store.Apply(t.Context(), in); err != nil {
-			t.Fatal(err)
-		}
-	}
-	is := func(id int64, want ledger.RunnerName, wantWhy string, wantErr error) {
-		t.Helper()
-		name, why, err := ledger.FirstRunner(t.Context(), store, ledger.NewJobKey("acme/web", id, 1), now)
-		if name != want || why != wantWhy || !errors.Is(err, wantErr) {
-			t.Errorf("first runner of job %d: %q, %q, %v: want %q, %q, %v", id, name, why, err, want, wantWhy, wantErr)
-		}
-	}
-	is(1, "", "", ledger.ErrNotFound)
-	tell(queued(1))
-	tell(queued(2))
-	is(1, "mem-small-1-1-1", "", nil)
-	is(2, "", "pool small is full: 1 of 1", nil)
-	tell(ledger.Gone{Runner: "mem-small-1-1-1", ExitCode: 1})
-	now = now.Add(time.Minute)
-	tell(ledger.Tick{})
-	is(1, "mem-small-1-1-1", "", nil) // though another has taken its place
-	tell(queued(3))
-	tell(done(3))
-	is(3, "", "completed: without a conclusion", nil)
 }
 
 // TestOneContainerClaims: whatever comes in whatever order, of a runner's containers one is

@@ -22,9 +22,8 @@ type Effect interface {
 type WantRunner struct {
 	Runner RunnerName `json:"runner"`
 	Pool   string     `json:"pool"`
-	Job    JobKey     `json:"job"`             // the job it is made for
-	Labels string     `json:"labels"`          // the text of a [LabelSet]
-	First  bool       `json:"first,omitempty"` // whether it is the job's first runner
+	Job    JobKey     `json:"job"`    // the job it is made for
+	Labels string     `json:"labels"` // the text of a [LabelSet]
 	Scope
 }
 
@@ -84,6 +83,7 @@ type Result struct {
 	Jobs    []Job    // the jobs that changed, in their new state
 	Runners []Runner // the runners that changed, in their new state
 	Effects []Effect
+	Moves   []Move // of the changed jobs and runners, those that are in another state than before
 
 	// More reports that Limits.Changes left work undone: apply a Tick to continue.
 	More bool
@@ -95,6 +95,13 @@ type Result struct {
 	RetryAfter time.Duration // when a refused claim may be granted; 0 for never
 
 	Runner Runner // the runner that the input names, in its new state; zero if unknown
+}
+
+// A Move is a job or a runner that an input took to another state. The other of the two is zero.
+type Move struct {
+	Job    Job
+	Runner Runner
+	From   string // its state before; "" for a new one
 }
 
 // Changed reports whether there are changes to store.

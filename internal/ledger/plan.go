@@ -196,7 +196,6 @@ func (t *tx) addRunner(j Job) {
 		Name: t.newRunnerName(&j), Pool: j.Pool, Labels: j.Labels, MadeFor: j.Key, Scope: j.Scope,
 		Made: t.now, Requested: t.now,
 	}
-	j.First = cmp.Or(j.First, r.Name)
 	t.transition(&r, RunnerWanted, "for job "+j.Key.String())
 	j.History = remember(j.History, t.now, "runner wanted", string(r.Name))
 	t.setJob(j)
@@ -206,10 +205,7 @@ func (t *tx) addRunner(j Job) {
 
 // requestStart emits the request to start r.
 func (t *tx) requestStart(r Runner) {
-	t.emit(WantRunner{
-		Runner: r.Name, Pool: r.Pool, Job: r.MadeFor, Labels: string(r.Labels), Scope: r.Scope,
-		First: t.State.jobs[r.MadeFor].First == r.Name,
-	})
+	t.emit(WantRunner{Runner: r.Name, Pool: r.Pool, Job: r.MadeFor, Labels: string(r.Labels), Scope: r.Scope})
 }
 
 const maxName = 64 // GitHub's limit for a runner's name

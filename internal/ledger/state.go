@@ -85,8 +85,23 @@ func (s *State) Load(jobs []Job, runners []Runner) {
 	}
 }
 
+// Drop removes jobs and runners that the store no longer has. Those that s does not have are no fault.
+func (s *State) Drop(jobs []JobKey, runners []RunnerName) {
+	for _, key := range jobs {
+		if _, ok := s.jobs[key]; ok {
+			s.dropJob(key)
+		}
+	}
+	for _, name := range runners {
+		if _, ok := s.runners[name]; ok {
+			s.dropRunner(name)
+		}
+	}
+}
+
 // Missing returns the jobs and runners that in names and the state does not have. The store loads
-// those it has before it applies in.
+// those it has before it applies in: jobs by their [JobKey.Number], because a settled one may be
+// stored under an earlier name of its repository.
 func (s *State) Missing(in Input) (jobs []JobKey, runners []RunnerName) {
 	key, name := in.about()
 	r, ok := s.runners[name]

@@ -36,7 +36,8 @@ func Given(handler string) map[string]string {
 	case contract.HandlerSweep, contract.HandlerRelease:
 		given["sqs:SendMessage"] = "Lambda sends what the function failed on to the dead letters, as the function"
 	}
-	if handler == contract.HandlerLedger || handler == contract.HandlerSweep {
+	switch handler {
+	case contract.HandlerLedger, contract.HandlerSweep, contract.HandlerRelease:
 		for _, action := range []string{"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"} {
 			given[action] = "Lambda polls the function's queue as the function"
 		}

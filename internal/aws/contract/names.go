@@ -9,6 +9,9 @@ const (
 	HandlerRelease = "release" // every hour: new versions of the runner
 )
 
+// Queues are the stack's queues, by what follows the stack's name in theirs.
+var Queues = []string{"dead-letters", "quarantine", "ledger", "effects", "images"}
+
 // The environment of a function. Each has only what it uses.
 const (
 	EnvHandler       = "MAYFLY_HANDLER"
@@ -26,13 +29,10 @@ const (
 	EnvTaskRoles     = "MAYFLY_TASK_ROLES"     // unique ids (AROA…) of the roles that may claim, joined by commas
 )
 
-// The environment of a task: what the rule that started it says it is for. It is
-// given as an override, so that ecs:DescribeTasks and the events of the task's state tell it,
+// EnvRunner is the environment of a task: the name of the runner that it was started for. The rule
+// gives it as an override, so that ecs:DescribeTasks and the events of the task's state tell it,
 // too. It is no proof of anything.
-const (
-	EnvJob    = "MAYFLY_JOB"    // key of the job, such as acme/web/123/1
-	EnvRunner = "MAYFLY_RUNNER" // name of the runner; absent for the first runner of a job
-)
+const EnvRunner = "MAYFLY_RUNNER"
 
 // A task's container and its first process.
 const (

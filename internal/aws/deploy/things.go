@@ -26,6 +26,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/ec2"
 	"github.com/mayfly-ci/mayfly/internal/aws/refusal"
 )
@@ -282,7 +283,7 @@ func (a *Account) otherThings(name string) []search {
 		}},
 		{"log group", true, func(ctx context.Context) ([]string, error) { return a.logGroups(ctx, name) }},
 	}
-	for _, q := range []string{"dead-letters", "quarantine"} {
+	for _, q := range contract.Queues {
 		searches = append(searches, search{"queue", false, func(ctx context.Context) ([]string, error) {
 			queue := name + "-" + q
 			_, err := queues.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &queue})

@@ -3,7 +3,6 @@ package entry
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/function"
@@ -20,7 +19,8 @@ func openClaims(ctx context.Context, p *environment) (any, error) {
 	return function.Serve(&handler.Claims{
 		Pipeline: pipeline.New(config),
 		Tasks:    p.tasks(),
+		CA:       p.Settings.GitHub.CA,
 		Roles:    strings.Split(p.Getenv(contract.EnvTaskRoles), ","),
-		Now:      time.Now, Log: p.Log,
+		Log:      p.Log,
 	}), nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/eventbus"
+	"github.com/mayfly-ci/mayfly/internal/aws/function"
 	"github.com/mayfly-ci/mayfly/internal/aws/handler"
 	"github.com/mayfly-ci/mayfly/internal/image/archive"
 	"github.com/mayfly-ci/mayfly/internal/image/release"
@@ -34,7 +35,7 @@ func openRelease(_ context.Context, p *environment) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.Handle, nil
+	return function.Events(r.HandleAll, p.Log), nil
 }
 
 // byArchitecture reads amd64=NAME,arm64=NAME.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/aws/function"
 	"github.com/mayfly-ci/mayfly/internal/aws/handler"
+	clocks "github.com/mayfly-ci/mayfly/internal/clock"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
@@ -44,9 +45,8 @@ type site struct {
 
 // A task is what ECS tells of one.
 type task struct {
-	family  string
-	env     map[string]string
-	started time.Time
+	family string
+	env    map[string]string
 }
 
 // id makes a task's id of one digit.
@@ -77,9 +77,6 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		"taskDefinitionArn": "arn:aws:ecs:eu-west-1:123456789012:task-definition/" + t.family + ":3",
 		"overrides":         map[string]any{"containerOverrides": []any{map[string]any{"name": "runner", "environment": env}}},
 	}
-	if !t.started.IsZero() {
-		answer["startedAt"] = float64(t.started.UnixMilli()) / 1e3
-	}
 	json.NewEncoder(w).Encode(map[string]any{"tasks": []any{answer}})
 }
 
@@ -106,7 +103,7 @@ func open(t *testing.T) *site {
 		t.Fatal(err)
 	}
 	clock := func() time.Time { return s.now }
-	forge, err := github.New(github.Config{URL: hub.URL, Token: token, Backoff: time.Millisecond, Now: clock})
+	forge, err := github.New(github.Config{URL: hub.URL, Token: token, Backoff: time.Millisecond, Clock: clocks.Of(clock)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,25 +124,24 @@ func open(t *testing.T) *site {
 			}),
 		}),
 		Tasks: handler.NewTasks(ecs.NewFromConfig(function.Config(func(name string) string { return env[name] })), "ci", "ci"),
-		Roles: []string{"AROAONE", "AROATWO"}, Now: func() time.Time { return s.now }, Log: slog.New(slog.DiscardHandler),
+		Roles: []string{"AROAONE", "AROATWO"}, Log: slog.New(slog.DiscardHandler),
 	}
 	return s
 }
 
-// queue has a job queued.
-func (s *site) queue(t *testing.T, job int) {
+// queue has a job queued, and returns the runner that the ledger wants for it.
+func (s *site) queue(t *testing.T, job int) ledger.RunnerName {
 	t.Helper()
 	detail := fmt.Sprintf(`{"action":"queued","workflow_job":{"id":%d,"run_attempt":1,"labels":["linux"]},"repository":{"full_name":"acme/web"},"mayfly":{"pool":"small"}}`, job)
 	if err := s.claims.Pipeline.Observe(t.Context(), []event.Event{{Time: s.now, Detail: json.RawMessage(detail)}})[0]; err != nil {
 		t.Fatal(err)
 	}
+	return s.effects[len(s.effects)-1].(ledger.WantRunner).Runner
 }
 
-// run has a task started for a job, as the rule of the pool does.
-func (s *site) run(digit, job string) { s.runFor(digit, map[string]string{"MAYFLY_JOB": job}) }
-
-func (s *site) runFor(digit string, env map[string]string) {
-	s.tasks[id(digit)] = task{"ci-small", env, s.now}
+// run has a task started for a runner, as the rule of the pool does.
+func (s *site) run(digit string, runner ledger.RunnerName) {
+	s.tasks[id(digit)] = task{"ci-small", env(runner)}
 }
 
 // call makes a call as a session of a role, and returns its status and body.
@@ -173,16 +169,13 @@ func (s *site) answer(t *testing.T, user, path, body string) events.LambdaFuncti
 
 func TestClaimByTask(t *testing.T) {
 	s := open(t)
-	s.queue(t, 7)
-	s.queue(t, 8) // for which there is no room: the pool has one runner
-	s.run("1", "acme/web/7/1")
-	s.run("2", "acme/web/7/1") // of a doubled event
-	s.run("3", "acme/web/8/1")
-	s.run("4", "acme/web/9/1")
-	s.runFor("5", nil)
-	s.tasks[id("6")] = task{"other-small", map[string]string{"MAYFLY_JOB": "acme/web/7/1"}, s.now}
-	s.tasks[id("7")] = task{"ci-large", map[string]string{"MAYFLY_JOB": "acme/web/7/1"}, s.now}
-	s.runFor("8", map[string]string{"MAYFLY_JOB": "acme/web/7/1", "MAYFLY_RUNNER": "nobody"})
+	runner := s.queue(t, 7)
+	s.run("1", runner)
+	s.run("2", runner) // of a doubled event
+	s.tasks[id("5")] = task{"ci-small", nil}
+	s.tasks[id("6")] = task{"other-small", env(runner)}
+	s.tasks[id("7")] = task{"ci-large", env(runner)}
+	s.run("8", "nobody")
 	for _, step := range []struct {
 		who, path, body string
 		status          int
@@ -193,12 +186,10 @@ func TestClaimByTask(t *testing.T) {
 		{"AROAONE:somebody", "/claim", "", 403, "is no task of this stack"},
 		{"AIDAUSER", "/claim", "", 403, "is no task of this stack"},
 		{"AROAONE:" + id("0"), "/claim", "", 403, "is none of the cluster ci"},
-		{"AROAONE:" + id("5"), "/claim", "", 403, `job \"\": want owner/name/id/attempt`},
+		{"AROAONE:" + id("5"), "/claim", "", 403, "MAYFLY_RUNNER is not set"},
 		{"AROAONE:" + id("6"), "/claim", "", 403, "its family other-small is none of the stack ci"},
 		{"AROAONE:" + id("7"), "/claim", "", 403, "is of the pool small, and task"},
 		{"AROAONE:" + id("8"), "/claim", "", 403, "runner nobody is not in the ledger"},
-		{"AROAONE:" + id("3"), "/claim", "", 403, "pool small is full"},
-		{"AROAONE:" + id("4"), "/claim", "", 503, "not now"},
 		{"AROAONE:" + id("1"), "/report", `{"phase":"idle"}`, 403, "is another task"},
 		{"AROAONE:" + id("1"), "/claim", "", 200, "encoded_jit_config"},
 		{"AROAONE:" + id("1"), "/claim", "", 403, "has claimed before"},
@@ -215,20 +206,8 @@ func TestClaimByTask(t *testing.T) {
 	if runners := s.sim.Runners(); len(runners) != 1 {
 		t.Errorf("GitHub has the runners %+v, want one", runners)
 	}
-	if want := 9; s.asked != want { // nobody of another role, and each task once
+	if want := 7; s.asked != want { // nobody of another role, and each task once
 		t.Errorf("ECS was asked %d times, want %d", s.asked, want)
-	}
-}
-
-// TestNamedRunner has a task that was started for a runner of which the ledger said
-// that it is wanted.
-func TestNamedRunner(t *testing.T) {
-	s := open(t)
-	s.queue(t, 7)
-	want := s.effects[0].(ledger.WantRunner)
-	s.runFor("1", map[string]string{"MAYFLY_JOB": want.Job.String(), "MAYFLY_RUNNER": string(want.Runner)})
-	if status, answer := s.call(t, "AROAONE:"+id("1"), "/claim", ""); status != 200 || !strings.Contains(answer, string(want.Runner)) {
-		t.Errorf("%d %s", status, answer)
 	}
 }
 
@@ -248,8 +227,7 @@ func TestRateLimitedClaim(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t)
-			s.queue(t, 7)
-			s.run("1", "acme/web/7/1")
+			s.run("1", s.queue(t, 7))
 			limit := fault.Rule{Method: "POST", Path: "/repos/*/*/actions/runners/generate-jitconfig", Status: 429, RetryAfter: 7, Count: 1}
 			if _, err := s.sim.Faults().Add(limit); err != nil {
 				t.Fatal(err)
@@ -279,34 +257,6 @@ func TestRateLimitedClaim(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestJobNotSeen has tasks come before their job's event reached the ledger.
-func TestJobNotSeen(t *testing.T) {
-	s := open(t)
-	if _, err := s.sim.Push(githubsim.Push{Repository: "acme/web", Files: map[string]string{
-		".github/workflows/one.yml": "on: push\njobs:\n  one:\n    runs-on: linux\n    steps:\n      - run: 'true'\n",
-	}}); err != nil {
-		t.Fatal(err)
-	}
-	job := s.sim.Jobs()[0]
-	s.run("1", fmt.Sprintf("acme/web/%d/1", job.ID))
-	s.run("2", "acme/web/999999/1")
-	starting := s.tasks[id("1")]
-	starting.started = time.Time{}
-	s.tasks[id("1")] = starting
-	claim := func(digit string, want int, say string) {
-		t.Helper()
-		if status, answer := s.call(t, "AROAONE:"+id(digit), "/claim", ""); status != want || !strings.Contains(answer, say) {
-			t.Errorf("claim by %s: %d %s, want %d %s", digit, status, answer, want, say)
-		}
-	}
-	claim("1", 503, "")
-	s.run("1", fmt.Sprintf("acme/web/%d/1", job.ID))
-	claim("1", 503, "")
-	s.now = s.now.Add(11 * time.Second)
-	claim("1", 200, "encoded_jit_config") // GitHub was asked
-	claim("2", 403, "neither the ledger nor GitHub knows job")
 }
 
 // TestECSAway has an ECS that is out of reach.

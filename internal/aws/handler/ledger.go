@@ -10,7 +10,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
-	"github.com/mayfly-ci/mayfly/internal/agent"
 	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/image"
@@ -63,10 +62,7 @@ func (l *Ledger) Handle(ctx context.Context, list []event.Event) (errs []error) 
 
 // note logs what became of e.
 func (l *Ledger) note(e event.Event, err error) {
-	switch {
-	case errors.Is(err, ledger.ErrNotFound): // a task's event that overtook its job's: Lambda retries it
-		l.Log.Warn("event too early", "event", e.ID, "type", e.DetailType, "err", err)
-	case err != nil:
+	if err != nil {
 		l.Log.Error("event not taken", "event", e.ID, "type", e.DetailType, "err", err)
 	}
 }
@@ -85,7 +81,7 @@ func (l *Ledger) tasks(ctx context.Context, list []event.Event) (errs []error) {
 	var steps []step
 	var ins []ledger.Input
 	for i, e := range list {
-		s, err := l.step(ctx, e)
+		s, err := l.step(e)
 		if s.of, errs[i] = i, err; err == nil && s.in != nil {
 			steps, ins = append(steps, s), append(ins, s.in)
 		}
@@ -103,7 +99,7 @@ func (l *Ledger) tasks(ctx context.Context, list []event.Event) (errs []error) {
 }
 
 // step reads what e says of a task.
-func (l *Ledger) step(ctx context.Context, e event.Event) (s step, err error) {
+func (l *Ledger) step(e event.Event) (s step, err error) {
 	var c change
 	if err := json.Unmarshal(e.Detail, &c); err != nil {
 		return s, fmt.Errorf("detail of %q: %w: %w", e.DetailType, pipeline.ErrNotProcessable, err)
@@ -115,29 +111,8 @@ func (l *Ledger) step(ctx context.Context, e event.Event) (s step, err error) {
 	} else if err != nil {
 		return s, fmt.Errorf("task %s: %w: %w", c.TaskARN, pipeline.ErrNotProcessable, err)
 	}
-	runner, _, err := s.task.runner(ctx, l.Pipeline.Ledger, l.Now())
-	if err != nil {
-		return s, fmt.Errorf("task %s: job %s: %w", s.task.ID, s.task.Job, err)
-	}
-	if away, err := l.turnedAway(ctx, c, runner, s.task.ID); away || err != nil || runner == "" {
-		return s, err
-	}
-	s.in, s.stopped = c.input(runner, s.task.ID), c.LastStatus == "STOPPED"
+	s.in, s.stopped = c.input(s.task.Runner, s.task.ID), c.LastStatus == "STOPPED"
 	return s, nil
-}
-
-// turnedAway reports whether c is the end of a task whose claim was refused and that no runner is
-// bound to. It says nothing about the runner: another task is on its way for one that was made
-// since, for example when there was room again.
-func (l *Ledger) turnedAway(ctx context.Context, c change, runner ledger.RunnerName, task string) (bool, error) {
-	if c.LastStatus != "STOPPED" || c.code() != agent.ExitRefused || runner == "" {
-		return false, nil
-	}
-	list, err := l.Pipeline.Ledger.Runners(ctx, ledger.RunnerQuery{Name: runner})
-	if errors.Is(err, ledger.ErrNotFound) {
-		return true, nil
-	}
-	return err == nil && list[0].Container != task, err
 }
 
 // A news is the detail of an event about what the end of a runner means for its image.

@@ -14,7 +14,10 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-func env(job string) map[string]string { return map[string]string{"MAYFLY_JOB": job} }
+// env is what the rule of a pool gives a task.
+func env(runner ledger.RunnerName) map[string]string {
+	return map[string]string{contract.EnvRunner: string(runner)}
+}
 
 // TestJobAndItsTask takes one job to its end, by the events that GitHub and ECS send.
 func TestJobAndItsTask(t *testing.T) {
@@ -38,12 +41,11 @@ func TestJobAndItsTask(t *testing.T) {
 	}
 	task := func(id, status, more string) {
 		t.Helper()
-		tell(s.aboutTask(id, status, "ci-small", env("acme/web/1/1"), more))
+		tell(s.aboutTask(id, status, "ci-small", env(name), more))
 	}
 	task("a", "PROVISIONING", "")
 	is(ledger.RunnerStarting)
-	task("b", "PROVISIONING", "")                                                                                 // of a doubled event
-	task("c", "STOPPED", `,"stopCode":"EssentialContainerExited","containers":[{"name":"runner","exitCode":77}]`) // refused before there was a runner
+	task("b", "PROVISIONING", "") // of a doubled event
 	is(ledger.RunnerStarting)
 	task("a", "RUNNING", "")
 	if r := is(ledger.RunnerStarting); r.Started.IsZero() {
@@ -78,7 +80,7 @@ func (s *stage) minute() event.Event {
 func TestTaskThatNeverRan(t *testing.T) {
 	s := newStage(t)
 	s.must(s.told(s.aboutJob(1, "queued")))
-	s.must(s.told(s.aboutTask("a", "STOPPED", "ci-small", env("acme/web/1/1"),
+	s.must(s.told(s.aboutTask("a", "STOPPED", "ci-small", env(s.first(1)),
 		`,"stopCode":"TaskFailedToStart","stoppedReason":"CannotPullContainerError: no such image"`)))
 	if r := s.runner(s.first(1)); r.Reason != "CannotPullContainerError: no such image" {
 		t.Errorf("reason %q", r.Reason)
@@ -88,7 +90,7 @@ func TestTaskThatNeverRan(t *testing.T) {
 func TestVersionRefused(t *testing.T) {
 	s := newStage(t)
 	s.must(s.told(s.aboutJob(1, "queued")))
-	s.must(s.told(s.aboutTask("a", "STOPPED", "ci-small", env("acme/web/1/1"),
+	s.must(s.told(s.aboutTask("a", "STOPPED", "ci-small", env(s.first(1)),
 		`,"stopCode":"EssentialContainerExited","containers":[{"name":"runner","exitCode":7,"imageDigest":"sha256:00"}]`)))
 	want := fmt.Sprintf(`{"pool":"small","task":"a","runner":%q,"image":"sha256:00"}`, s.first(1))
 	if len(s.published) != 1 || s.published[0].DetailType != contract.TypeVersionRefused || string(s.published[0].Detail) != want {
@@ -146,7 +148,7 @@ func TestStartFailed(t *testing.T) {
 		id++
 		s.published = nil
 		s.must(s.told(s.aboutJob(id, "queued")))
-		end := s.aboutTask(fmt.Sprint("t", id), "STOPPED", "ci-small", env(fmt.Sprintf("acme/web/%d/1", id)), test.rest)
+		end := s.aboutTask(fmt.Sprint("t", id), "STOPPED", "ci-small", env(s.first(id)), test.rest)
 		s.must(s.told(end))
 		r := s.runner(s.first(id))
 		if well, known := r.Outcome(); well || known != test.blamed || r.Image != "sha256:00" {
@@ -175,7 +177,7 @@ func TestStartThatWentWell(t *testing.T) {
 	s.must(s.told(s.aboutJob(1, "queued")))
 	name := s.first(1)
 	about := func(task, status, rest string) {
-		s.must(s.told(s.aboutTask(task, status, "ci-small", env("acme/web/1/1"), rest)))
+		s.must(s.told(s.aboutTask(task, status, "ci-small", env(name), rest)))
 	}
 	about("a", "RUNNING", `,"containers":[{"name":"runner","image":"ghcr.io/acme/runner:1"}]`)
 	if r := s.runner(name); r.Image != "ghcr.io/acme/runner:1" {
@@ -197,8 +199,8 @@ func TestStartThatWentWell(t *testing.T) {
 func TestStartThatHangs(t *testing.T) {
 	s := newStage(t)
 	s.must(s.told(s.aboutJob(1, "queued")))
-	s.must(s.told(s.aboutTask("a", "RUNNING", "ci-small", env("acme/web/1/1"), stopped("", "", -1, ""))))
 	name := s.first(1)
+	s.must(s.told(s.aboutTask("a", "RUNNING", "ci-small", env(name), stopped("", "", -1, ""))))
 	s.now = s.now.Add(10 * time.Minute)
 	result, err := s.store.Apply(t.Context(), ledger.Tick{})
 	s.must(err)
@@ -210,7 +212,7 @@ func TestStartThatHangs(t *testing.T) {
 	if r := s.runner(name); r.State != ledger.RunnerGone || len(s.published) > 0 {
 		t.Fatalf("runner is %s, published %v: want it gone, and nothing told yet", r.State, s.published)
 	}
-	s.must(s.told(s.aboutTask("a", "STOPPED", "ci-small", env("acme/web/1/1"), stopped("UserInitiated", "no runner of the ledger needs it", 137, ""))))
+	s.must(s.told(s.aboutTask("a", "STOPPED", "ci-small", env(name), stopped("UserInitiated", "no runner of the ledger needs it", 137, ""))))
 	if len(s.published) != 1 || s.published[0].DetailType != contract.TypeStartFailed || !strings.Contains(string(s.published[0].Detail), "did not claim within 2m0s of its start") {
 		t.Errorf("published %+v: want one event of a start that failed", s.published)
 	}
@@ -233,11 +235,10 @@ func TestEventsOfNoUse(t *testing.T) {
 	}{
 		"a job without its fields":        {job, "not processable"},
 		"another type":                    {other, `detail type "push": not processable`},
-		"a task without a job":            {task, "not processable: job"},
+		"a task without a runner":         {task, "not processable: MAYFLY_RUNNER is not set"},
 		"a task of another shape":         {broken, "not processable"},
 		"a task of others":                {s.aboutTask("a", "RUNNING", "another", nil, ""), ""},
-		"a task before its job":           {s.aboutTask("a", "RUNNING", "ci-small", env("acme/web/9/1"), ""), "not in the ledger"},
-		"a task of a runner that is gone": {s.aboutTask("a", "RUNNING", "ci-small", map[string]string{"MAYFLY_JOB": "acme/web/9/1", "MAYFLY_RUNNER": "old"}, ""), ""},
+		"a task of a runner that is gone": {s.aboutTask("a", "RUNNING", "ci-small", env("old"), ""), ""},
 	} {
 		err := s.told(test.event)
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
@@ -250,7 +251,7 @@ func TestEventsOfNoUse(t *testing.T) {
 func TestCallsOfTheLedgerFunction(t *testing.T) {
 	s := newStage(t)
 	s.must(s.told(s.aboutJob(1, "queued")))
-	s.must(s.told(s.aboutTask("a", "STOPPED", "ci-small", env("acme/web/1/1"), "")))
+	s.must(s.told(s.aboutTask("a", "STOPPED", "ci-small", env(s.first(1)), "")))
 	s.needs("ledger", contract.HandlerLedger)
 }
 

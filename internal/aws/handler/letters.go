@@ -134,27 +134,15 @@ func (s *Sweep) settle(ctx context.Context, l deadLetter) error {
 
 // notStarted reports to the ledger that a runner will get no task, unless it has one.
 func (s *Sweep) notStarted(ctx context.Context, l deadLetter) error {
-	task, err := l.task()
-	if err != nil {
-		return fmt.Errorf("%w: %w", errKeep, err)
+	want, err := pipeline.EffectOf[ledger.WantRunner](l.Event)
+	if err != nil || want.Runner == "" {
+		return errors.Join(errKeep, err)
 	}
-	name, _, err := task.runner(ctx, s.Pipeline.Ledger, s.Now())
-	if err != nil || name == "" {
+	list, err := s.Pipeline.Ledger.Runners(ctx, ledger.RunnerQuery{Name: want.Runner})
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil
+	} else if err != nil || list[0].State != ledger.RunnerWanted {
 		return err
 	}
-	list, err := s.Pipeline.Ledger.Runners(ctx, ledger.RunnerQuery{Name: name})
-	if err != nil || list[0].State != ledger.RunnerWanted {
-		return err
-	}
-	return s.Pipeline.Gone(ctx, ledger.Gone{Runner: name, Reason: "not started: " + l.why, Outside: true, Unplaced: true})
-}
-
-// task returns the task that a rule would have started for the event of l.
-func (l deadLetter) task() (Task, error) {
-	if l.DetailType == event.TypeRunnerWanted {
-		want, err := pipeline.EffectOf[ledger.WantRunner](l.Event)
-		return Task{Job: want.Job, Runner: want.Runner}, err
-	}
-	job, err := event.ParseWorkflowJob(l.Detail)
-	return Task{Job: ledger.KeyOf(job)}, err
+	return s.Pipeline.Gone(ctx, ledger.Gone{Runner: want.Runner, Reason: "not started: " + l.why, Outside: true, Unplaced: true})
 }

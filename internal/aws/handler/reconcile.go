@@ -29,13 +29,11 @@ func (s *Sweep) compareTasks(ctx context.Context) error {
 	coming := map[ledger.RunnerName]bool{} // runners that a task represents
 	for _, task := range tasks {
 		there[task.ID] = true
-		name, needed, err := s.needed(ctx, state, task)
-		coming[name] = true
-		if err == nil && !needed && asOf.Sub(task.Created) > young {
-			s.Log.Info("stopping a task that no runner needs", "task", task.ID, "job", task.Job, "runner", name)
-			err = s.Tasks.Stop(ctx, task.ID, "no runner of the ledger needs it")
+		coming[task.Runner] = true
+		if !needed(state, task) && asOf.Sub(task.Created) > young {
+			s.Log.Info("stopping a task that no runner needs", "task", task.ID, "runner", task.Runner)
+			faults = errors.Join(faults, s.Tasks.Stop(ctx, task.ID, "no runner of the ledger needs it"))
 		}
-		faults = errors.Join(faults, err)
 	}
 	for r := range state.Runners() {
 		if lost(r, asOf, there, coming) {
@@ -46,28 +44,11 @@ func (s *Sweep) compareTasks(ctx context.Context) error {
 	return faults
 }
 
-// needed returns which runner task represents, and whether that runner may still need it: it does unless it
-// is gone or bound to another task. While the job has no runner, it may get one as long as it is open.
-func (s *Sweep) needed(ctx context.Context, state *ledger.State, task Task) (ledger.RunnerName, bool, error) {
-	if j, open := state.Job(task.Job); open && task.Runner == "" {
-		// The state answers, so that a sweep does not query the ledger for each of its tasks. A later
-		// answer could also name a runner that the state, read before, does not have.
-		if j.First == "" {
-			return "", true, nil
-		}
-		task.Runner = j.First
-	}
-	name, _, err := task.runner(ctx, s.Pipeline.Ledger, s.Now())
-	switch {
-	case errors.Is(err, ledger.ErrNotFound): // its claim asks GitHub for the job
-		return "", true, nil
-	case err != nil:
-		return "", true, err
-	case name == "":
-		return "", false, nil
-	}
-	r, ok := state.Runner(name)
-	return name, ok && r.Live() && (r.Container == "" || r.Container == task.ID), nil
+// needed reports whether the runner of task may still need it: it does unless it is gone or bound
+// to another task.
+func needed(state *ledger.State, task Task) bool {
+	r, ok := state.Runner(task.Runner)
+	return ok && r.Live() && (r.Container == "" || r.Container == task.ID)
 }
 
 // lost reports whether r had a task well before asOf that did not exist then.

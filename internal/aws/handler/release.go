@@ -66,7 +66,7 @@ func NewRelease(c ReleaseConfig) (*Release, error) {
 			p.source = build.NewRepository(c.AWS, c.Source)
 		}
 		p.watch = watch.New(watch.Config{
-			Store: p.store, Check: p.check, Build: p.build, Try: p.try, Promote: p.promote, Remove: p.remove, Look: p.listImages, Alarm: p.alarm, Log: c.Log,
+			Store: p.store, Check: p.check, Build: p.build, Try: p.try, Promote: p.promote, Remove: p.remove, Look: p.listImages, Working: p.working, Alarm: p.alarm, Log: c.Log,
 		})
 		r.pipelines[arch] = p
 	}
@@ -78,6 +78,14 @@ const (
 	typeBuildState = "CodeBuild Build State Change"       // https://docs.aws.amazon.com/codebuild/latest/userguide/sample-build-notifications.html
 	typePush       = "CodeCommit Repository State Change" // https://docs.aws.amazon.com/codecommit/latest/userguide/monitoring-events.html
 )
+
+// HandleAll takes events, one after another. errs[i] is what became of list[i].
+func (r *Release) HandleAll(ctx context.Context, list []event.Event) (errs []error) {
+	for _, e := range list {
+		errs = append(errs, r.Handle(ctx, e))
+	}
+	return errs
+}
 
 // Handle processes one event: the hourly schedule, a push of the source, the end of a build, a
 // runner that did not start, or that GitHub refused, or the date from when it will.

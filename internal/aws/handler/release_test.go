@@ -218,7 +218,7 @@ func (f *foundry) hour() {
 
 func (f *foundry) handle(e event.Event) {
 	f.Helper()
-	if err := f.Handle(f.Context(), e); err != nil {
+	if err := f.HandleAll(f.Context(), []event.Event{e})[0]; err != nil {
 		f.Fatal(err)
 	}
 	f.ends()
@@ -542,13 +542,14 @@ func (f *foundry) launched(books *handler.Ledger, first int64, how string) {
 	s := &stage{T: f.T, now: f.clock()} // for its events
 	for i, one := range how {
 		id, from := first+int64(i), fmt.Sprintf(`,"containers":[{"name":"runner","image":"%s@%s","exitCode":1}]`, imageURI, digests["amd64"])
-		about := func(status, rest string) {
-			s.must(books.Handle(f.Context(), []event.Event{s.aboutTask(fmt.Sprint("t", id), status, "ci-small", env(fmt.Sprintf("acme/web/%d/1", id)), from+rest)})[0])
-		}
 		s.must(books.Handle(f.Context(), []event.Event{s.aboutJob(id, "queued")})[0])
-		about("RUNNING", "")
-		name, _, err := ledger.FirstRunner(f.Context(), books.Pipeline.Ledger, ledger.NewJobKey("acme/web", id, 1), s.now)
+		list, err := books.Pipeline.Ledger.Runners(f.Context(), ledger.RunnerQuery{Job: ledger.NewJobKey("acme/web", id, 1)})
 		s.must(err)
+		name := list[0].Name
+		about := func(status, rest string) {
+			s.must(books.Handle(f.Context(), []event.Event{s.aboutTask(fmt.Sprint("t", id), status, "ci-small", env(name), from+rest)})[0])
+		}
+		about("RUNNING", "")
 		inputs := []ledger.Input{ledger.Claim{Runner: name, Container: fmt.Sprint("t", id)}, ledger.Idle{Runner: name}}
 		if one == 'x' {
 			inputs = inputs[:1]

@@ -92,7 +92,7 @@ func TestRunnerUnwanted(t *testing.T) {
 	for _, gone := range []bool{false, true} {
 		s := newStage(t)
 		name := s.queued(1)
-		task := s.run("ci-small", 1, env("acme/web/1/1"))[0]
+		task := s.run("ci-small", 1, env(name))[0]
 		container := task
 		if gone {
 			container = "0123456789abcdef0123456789abcdef"
@@ -150,12 +150,21 @@ func (s *stage) left() string {
 
 var notPlaced = []string{"TARGET_ARN", "arn:aws:ecs:eu-west-1:123456789012:cluster/ci", "ERROR_CODE", "ECS.RESOURCE", "ERROR_MESSAGE", "provisioning limit"}
 
-// TestTaskNotStarted: what ECS would not start is wanted anew, whichever rule asked for it,
-// and later each time.
+// wants is the event that asks for a runner.
+func (s *stage) wants(name ledger.RunnerName) event.Event {
+	s.Helper()
+	e, err := pipeline.EventOf(ledger.WantRunner{Runner: name, Job: ledger.NewJobKey("acme/web", 1, 1)}, s.now)
+	s.must(err)
+	e.ID = "e"
+	return e
+}
+
+// TestTaskNotStarted: what ECS would not start is wanted anew, later each time. One that the ledger
+// does not know needs nothing.
 func TestTaskNotStarted(t *testing.T) {
 	s := newStage(t)
 	name := s.queued(1)
-	s.letter(s.aboutJob(1, "queued"), notPlaced...)
+	s.letter(s.wants(name), notPlaced...)
 	s.minuteLater()
 	if r := s.runner(name); r.State != ledger.RunnerGone || r.Reason != "not started: ECS.RESOURCE: provisioning limit" {
 		t.Errorf("runner is %s: %s", r.State, r.Reason)
@@ -165,10 +174,8 @@ func TestTaskNotStarted(t *testing.T) {
 	if len(second) != 1 {
 		t.Fatalf("wanted: %v: want one more", second)
 	}
-	e, err := pipeline.EventOf(ledger.WantRunner{Runner: second[0], Job: ledger.NewJobKey("acme/web", 1, 1)}, s.now)
-	s.must(err)
-	e.ID = "e"
-	s.letter(e, notPlaced...)
+	s.letter(s.wants(second[0]), notPlaced...)
+	s.letter(s.wants("nobody"), notPlaced...)
 	s.minuteLater()
 	s.minuteLater()
 	s.minuteLater() // the second time without a place is two minutes
@@ -186,8 +193,8 @@ func TestTaskNotStarted(t *testing.T) {
 func TestTaskStartedAllTheSame(t *testing.T) {
 	s := newStage(t)
 	name := s.queued(1)
-	s.apply(ledger.Claim{Runner: name, Container: s.run("ci-small", 1, env("acme/web/1/1"))[0]})
-	s.letter(s.aboutJob(1, "queued"), notPlaced...)
+	s.apply(ledger.Claim{Runner: name, Container: s.run("ci-small", 1, env(name))[0]})
+	s.letter(s.wants(name), notPlaced...)
 	s.minuteLater()
 	if r := s.runner(name); r.State != ledger.RunnerClaimed || s.left() != "0+0" {
 		t.Errorf("runner is %s, letters left: %s: want claimed, and none", r.State, s.left())
@@ -200,7 +207,7 @@ func TestLettersOfFunctions(t *testing.T) {
 	s.letter(s.aboutJob(1, "queued"), "ErrorCode", "200", "ErrorMessage", "others wrote first, 40 times")
 	s.minuteLater()
 	name := s.first(1)
-	s.letter(s.aboutTask("a", "STOPPED", "ci-small", env("acme/web/1/1"), ""))
+	s.letter(s.aboutTask("a", "STOPPED", "ci-small", env(name), ""))
 	news := []string{contract.TypeVersionRefused, contract.TypeStartFailed}
 	for _, kind := range news {
 		s.letter(event.Event{ID: "e", Source: event.SourceMayfly, DetailType: kind, Time: s.now, Detail: []byte(`{}`)})
@@ -233,8 +240,7 @@ func TestLettersThatStay(t *testing.T) {
 	build := s.minute()
 	build.DetailType = "CodeBuild Build State Change"
 	s.letter(build)
-	s.queued(1)
-	s.letter(s.aboutJob(1, "queued"), notPlaced...)
+	s.letter(s.wants(s.queued(1)), notPlaced...)
 	client := sqs.NewFromConfig(s.cloud.Config)
 	for range 10 {
 		_, err := client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &s.queue, MaxNumberOfMessages: 10})
@@ -249,19 +255,17 @@ func TestLettersThatStay(t *testing.T) {
 // TestStrays holds tasks against runners.
 func TestStrays(t *testing.T) {
 	s := newStage(t)
-	waits, claimed := s.queued(1), s.queued(2)
-	s.must(s.told(s.aboutJob(3, "queued"))) // the pool is full
-	s.must(s.told(s.aboutJob(4, "queued")))
+	over := s.queued(4)
 	s.must(s.told(s.aboutJob(4, "completed")))
+	waits, claimed := s.queued(1), s.queued(2)
 	task := map[string]string{
-		"of a runner that waits for its claim": s.run("ci-small", 1, env("acme/web/1/1"))[0],
-		"of a doubled event, before the claim": s.run("ci-small", 1, env("acme/web/1/1"))[0],
-		"that has claimed":                     s.run("ci-small", 1, env("acme/web/2/1"))[0],
-		"too late for the claim":               s.run("ci-small", 1, env("acme/web/2/1"))[0],
-		"of a job that has no room":            s.run("ci-small", 1, env("acme/web/3/1"))[0],
-		"of a job that is over":                s.run("ci-small", 1, env("acme/web/4/1"))[0],
-		"of a job that is not known yet":       s.run("ci-small", 1, env("acme/web/5/1"))[0],
-		"of a runner that nobody knows":        s.run("ci-small", 1, map[string]string{"MAYFLY_JOB": "acme/web/1/1", "MAYFLY_RUNNER": "old"})[0],
+		"of a runner that waits for its claim": s.run("ci-small", 1, env(waits))[0],
+		"of a doubled event, before the claim": s.run("ci-small", 1, env(waits))[0],
+		"that has claimed":                     s.run("ci-small", 1, env(claimed))[0],
+		"too late for the claim":               s.run("ci-small", 1, env(claimed))[0],
+		"of a job that is over":                s.run("ci-small", 1, env(over))[0],
+		"of a runner that nobody knows":        s.run("ci-small", 1, env("old"))[0],
+		"of a runner of another stack":         s.run("ci-small", 1, nil)[0],
 		"of somebody else":                     s.run("another", 1, nil)[0],
 	}
 	s.apply(ledger.Claim{Runner: claimed, Container: task["that has claimed"]})
@@ -288,11 +292,11 @@ func TestStrays(t *testing.T) {
 // TestStraysBeyondOnePage: a list is read to its end.
 func TestStraysBeyondOnePage(t *testing.T) {
 	s := newStage(t)
-	s.must(s.told(s.aboutJob(1, "queued")))
+	name := s.queued(1)
 	s.must(s.told(s.aboutJob(1, "completed")))
 	var ids []string
 	for range 11 {
-		ids = append(ids, s.run("ci-small", 10, env("acme/web/1/1"))...)
+		ids = append(ids, s.run("ci-small", 10, env(name))...)
 	}
 	s.minuteLater()
 	for _, id := range ids {

@@ -20,24 +20,12 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// A Task is a task of the stack's cluster, and what it was started for.
+// A Task is a task of the stack's cluster.
 type Task struct {
 	ID      string
 	Pool    string            // from its family
-	Job     ledger.JobKey     // the job it was started for
-	Runner  ledger.RunnerName // the runner it represents; "" for the first runner of Job
+	Runner  ledger.RunnerName // the runner it was started for
 	Created time.Time         // when it was requested
-	Started time.Time         // when its container ran; zero if unknown yet
-}
-
-// runner returns the runner that t represents: the one it was started for, or the first of its job. While
-// none was made for the job, name is empty and why says what the job waits for. The error is
-// [ledger.ErrNotFound] while the ledger does not know the job.
-func (t Task) runner(ctx context.Context, store ledger.Store, now time.Time) (name ledger.RunnerName, why string, err error) {
-	if t.Runner != "" {
-		return t.Runner, "", nil
-	}
-	return ledger.FirstRunner(ctx, store, t.Job, now)
 }
 
 // Tasks finds tasks of one cluster. What a task was started for never changes, so it is cached. It
@@ -83,20 +71,18 @@ func (t *Tasks) Find(ctx context.Context, id string) (Task, error) {
 	if len(t.known) >= remember {
 		clear(t.known)
 	}
-	if !task.Started.IsZero() {
-		t.known[id] = task
-	}
+	t.known[id] = task
 	return task, nil
 }
 
 // family matches the family in the ARN of a task definition.
 var family = regexp.MustCompile(`:task-definition/([^:]+):\d+$`)
 
-// read decodes ECS's description of a task: the pool is in the name of its family, the rest in the
-// overrides that it was started with.
+// read decodes ECS's description of a task: the pool is in the name of its family, the runner in
+// the overrides that it was started with.
 func (t *Tasks) read(d types.Task) (task Task, err error) {
 	arn := aws.ToString(d.TaskArn)
-	task = Task{ID: arn[strings.LastIndex(arn, "/")+1:], Created: aws.ToTime(d.CreatedAt), Started: aws.ToTime(d.StartedAt)}
+	task = Task{ID: arn[strings.LastIndex(arn, "/")+1:], Created: aws.ToTime(d.CreatedAt)}
 	name := family.FindStringSubmatch(aws.ToString(d.TaskDefinitionArn))
 	if name == nil {
 		return Task{}, fmt.Errorf("task definition %q: want the ARN of one", aws.ToString(d.TaskDefinitionArn))
@@ -106,9 +92,9 @@ func (t *Tasks) read(d types.Task) (task Task, err error) {
 		return Task{}, foreign{name[1], t.stack}
 	}
 	task.Pool = pool
-	env := environment(d.Overrides)
-	task.Runner = ledger.RunnerName(env[contract.EnvRunner])
-	task.Job, err = ledger.ParseJobKey(env[contract.EnvJob])
+	if task.Runner = ledger.RunnerName(environment(d.Overrides)[contract.EnvRunner]); task.Runner == "" {
+		err = fmt.Errorf("%s is not set: no rule of the stack started it", contract.EnvRunner)
+	}
 	return task, err
 }
 

@@ -36,8 +36,8 @@ func TestPlantedFaults(t *testing.T) {
 		{"tmpfs option with a value", "MountOptions: [rw,", "MountOptions: [rw, mode=1777,", "PoolOwnImageTask: container runner: tmpfs option mode=1777: ECS has none of that name"},
 
 		// Rules.
-		{"override for an unknown container", `{"name": "runner", "environment": [{"name": "MAYFLY_JOB", "value": "<job>"}, {"name": "MAYFLY_RUNNER", "value": "<runner>"}]}`, `{"name": "agent", "environment": []}`, `PoolSmallWanted: overrides of container "agent", which the task has not: it has [runner]`},
-		{"variable that is not in the map", `"value": "<job>"`, `"value": "<jobs>"`, `PoolSmallWanted: input: template: variable "jobs"`},
+		{"override for an unknown container", `{"name": "runner", "environment": [{"name": "MAYFLY_RUNNER", "value": "<runner>"}]}`, `{"name": "agent", "environment": []}`, `PoolSmallWanted: overrides of container "agent", which the task has not: it has [runner]`},
+		{"variable that is not in the map", `"value": "<runner>"`, `"value": "<runners>"`, `PoolSmallWanted: input: template: variable "runners"`},
 		{"broken JSON in an input", `"value": "<runner>"}]}]}'`, `"value": "<runner>"}]}'`, `PoolSmallWanted: input: template:`},
 		{"pattern value that is no list", "detail: { pool: [small]", "detail: { pool: small", `PoolSmallWanted: pattern: line 1`},
 		{"unknown operator", "replay-name: [{ exists: false }, { prefix: launch- }], detail: { pool: [small]", "replay-name: [{ exist: false }], detail: { pool: [small]", `PoolSmallWanted: pattern: line 1, column`},
@@ -56,7 +56,8 @@ func TestPlantedFaults(t *testing.T) {
 		{"AWS's events on a bus of its own", "      EventPattern: { source: [aws.ecs]", "      EventBusName: !Ref Bus\n      EventPattern: { source: [aws.ecs]", "TasksRule: source aws.ecs on a bus of one's own"},
 		{"log group as target with :*", "log-group:${EventsLog}", "log-group:${EventsLog}:*", "EventsRule: target arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${EventsLog}:*: a log group as a target is named without :*"},
 		{"log group's ARN as target", `Arn: !Sub "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${EventsLog}"`, "Arn: !GetAtt EventsLog.Arn", "EventsRule: target EventsLog.Arn ends in :*"},
-		{"rule that may not call", "SourceArn: !GetAtt BuildsRule.Arn", "SourceArn: !GetAtt EffectsRule.Arn", "BuildsRule: no permission lets this rule call ReleaseFunction"},
+		{"rule that may not call", "SourceArn: !GetAtt ReleaseSchedule.Arn", "SourceArn: !GetAtt EffectsRule.Arn", "ReleaseSchedule: no permission lets this rule call ReleaseFunction"},
+		{"events without a queue", "Arn: !GetAtt ImagesQueue.Arn,", "Arn: !GetAtt ReleaseFunction.Arn,", "PushesRule: events call ReleaseFunction without a queue"},
 		{"rule that may not send its dead letters", "rule/${AWS::StackName}/*", "rule/other/*", "PoolSmallWanted: dead letters: the policy of DeadLetters does not let this rule send there"},
 		{"rule that may not send to its queue", `"aws:SourceArn": !GetAtt QuarantineRule.Arn`, `"aws:SourceArn": !GetAtt JobsRule.Arn`, "QuarantineRule: the policy of Quarantine does not let this rule send there"},
 		{"rule of the default bus that may not", "rule/${AWS::StackName}-*", "rule/${AWS::StackName}-b*", "PushesRule: dead letters: the policy of DeadLetters does not let this rule send there"},
@@ -107,7 +108,7 @@ func TestPlantedFaults(t *testing.T) {
 		{"URL permission without its type", "      FunctionUrlAuthType: NONE\n", "", "WebhookUrlPermission: a permission on a function URL without FunctionUrlAuthType"},
 		{"one permission of two", "  WebhookInvokePermission:\n    Type: AWS::Lambda::Permission\n    Properties:\n      Action: lambda:InvokeFunction\n", "  WebhookInvokePermission:\n    Type: AWS::Lambda::Permission\n    Properties:\n      Action: lambda:GetFunction\n", "WebhookUrl: nobody may call it: want a permission lambda:InvokeFunction"},
 		{"open past the URL", "      InvokedViaFunctionUrl: true\n", "", "WebhookInvokePermission: everyone may invoke the function past its URL"},
-		{"rules of every account", ", SourceArn: !GetAtt BuildsRule.Arn", "", "BuildsPermission: the rules of every account may invoke the function"},
+		{"rules of every account", ", SourceArn: !GetAtt ReleaseSchedule.Arn", "", "ReleaseSchedulePermission: the rules of every account may invoke the function"},
 		{"open claim", "AuthType: AWS_IAM }", "AuthType: NONE }", "ClaimUrl: nobody may call it"},
 
 		// Roles.

@@ -43,12 +43,23 @@ func TestEnvironmentOfFunctions(t *testing.T) {
 	}
 }
 
+// TestQueues: destroying a stack looks for each queue that it has.
+func TestQueues(t *testing.T) {
+	var got []string
+	for _, m := range regexp.MustCompile(`QueueName: !Sub "\$\{AWS::StackName\}-([a-z-]+)"`).FindAllStringSubmatch(string(render(t, settings(t, "", mixed))), -1) {
+		got = append(got, m[1])
+	}
+	if diff := cmp.Diff(slices.Sorted(slices.Values(contract.Queues)), slices.Sorted(slices.Values(got))); diff != "" {
+		t.Errorf("queues (-looked for +made):\n%s", diff)
+	}
+}
+
 // TestNamesInTasks: rules and tasks say things as agent and claim function know them.
 func TestNamesInTasks(t *testing.T) {
 	body := string(render(t, settings(t, "", small)))
 	for _, want := range []string{
 		"- Name: " + contract.ContainerName + "\n",
-		fmt.Sprintf(`{"name": %q, "environment": [{"name": %q, "value": "<job>"}, {"name": %q, "value": "<runner>"}]}`, contract.ContainerName, contract.EnvJob, contract.EnvRunner),
+		fmt.Sprintf(`{"name": %q, "environment": [{"name": %q, "value": "<runner>"}]}`, contract.ContainerName, contract.EnvRunner),
 		fmt.Sprintf("EntryPoint: [%q]\n", contract.AgentPath),
 		fmt.Sprintf("detail-type: [%s], replay-name: [{ exists: false }] }", contract.TypeDeliveryQuarantined),
 		fmt.Sprintf("detail-type: [%s, %s, %s]", contract.TypeVersionRefused, contract.TypeStartFailed, contract.TypeRunwayKnown),

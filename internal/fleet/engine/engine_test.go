@@ -75,6 +75,7 @@ func (s subject) open(t testing.TB, socket string) *Launcher {
 }
 
 func TestEngine(t *testing.T) {
+	t.Parallel()
 	dockertest.Each(t, func(t *testing.T, socket string) {
 		s := on(t, socket)
 		t.Run("contract", func(t *testing.T) { fleettest.Run(t, s.Subject) })

@@ -1,5 +1,5 @@
-// Package archive has the file of a runner as its releases bring it: its checksum, what is
-// in it, and its download. What it is called and where it is, a [forge.Product] says.
+// Package archive handles the file of a runner, as its releases have it: checksum, content and
+// download. A [forge.Product] has its name and address.
 package archive
 
 import (
@@ -20,7 +20,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/forge"
 )
 
-// Errors of an archive that no image is built from.
+// Reasons why no image is built from an archive.
 var (
 	ErrChecksum = errors.New("wrong checksum")
 	ErrContent  = errors.New("not a release of the runner")
@@ -38,8 +38,7 @@ var Actions = forge.Product{
 	Programs:  []string{"run.sh", "bin/Runner.Listener"},
 }
 
-// A File is one of a release on this host, an archive or the program itself, whose checksum and
-// contents have been looked at.
+// A File is an archive or a program on this host whose checksum and content were checked.
 type File struct {
 	Path    string
 	Version string // such as 2.336.0
@@ -47,9 +46,9 @@ type File struct {
 	Program bool   // it is the runner itself, no archive
 }
 
-// Open looks at a file of p that is to run on arch. An empty version is taken from the
-// file's name; an empty sum is that of the file, as it is. What is wrong with the
-// file is [ErrChecksum], [ErrContent] or [ErrVersion], with the values.
+// Open checks a file of p for arch. If version is empty, it is taken from the file's name; if sum
+// is empty, any checksum is accepted. The error is [ErrChecksum], [ErrContent] or [ErrVersion],
+// with the values.
 func Open(p forge.Product, file, arch, version, sum string) (File, error) {
 	f := File{Path: file, Version: version, SHA256: strings.ToLower(sum), Program: len(p.Programs) == 0}
 	if named, of, ok := p.ReadName(file); ok {
@@ -74,7 +73,7 @@ func Open(p forge.Product, file, arch, version, sum string) (File, error) {
 	return f, nil
 }
 
-// look returns the checksum of file, and what is wrong with its content.
+// look returns the checksum of file, and an error about its content.
 func look(p forge.Product, file string) (sum string, content, err error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -89,7 +88,7 @@ func look(p forge.Product, file string) (sum string, content, err error) {
 	return hex.EncodeToString(hash.Sum(nil)), content, nil
 }
 
-// checkContent reads a file far enough to see that it is a runner, or that one is in it.
+// checkContent reads a file until it has seen the files of a runner.
 func checkContent(p forge.Product, r io.Reader) error {
 	if len(p.Programs) == 0 {
 		return checkProgram(r)
@@ -102,7 +101,7 @@ func checkContent(p forge.Product, r io.Reader) error {
 	for entries := tar.NewReader(unzipped); len(missing) > 0; {
 		h, err := entries.Next()
 		if errors.Is(err, io.EOF) {
-			return fmt.Errorf("%w: %s is not in it", ErrContent, missing[0])
+			return fmt.Errorf("%w: it does not contain %s", ErrContent, missing[0])
 		} else if err != nil {
 			return fmt.Errorf("%w: %w", ErrContent, err)
 		}

@@ -17,17 +17,17 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/image"
 )
 
-// A Feed asks for releases. Its methods may be called from several goroutines.
+// A Feed looks up releases. Its methods are safe for concurrent use.
 type Feed struct {
 	Product   forge.Product     // whose releases
 	URL       string            // of the API, or of a mirror of it; the product's own if empty
-	Downloads string            // where its files are, which may have checksums beside them; the product's own place if empty
-	Transport http.RoundTripper // nil for the usual one
-	Timeout   time.Duration     // of a request with its answer; 0 means 20 s
+	Downloads string            // of its files, which may have checksums beside them; the product's own if empty
+	Transport http.RoundTripper // nil for http.DefaultTransport
+	Timeout   time.Duration     // of a request, including its answer; 0 means 20 s
 	Now       func() time.Time  // nil for time.Now
 }
 
-// Limited says that the feed takes no requests from this address before Until.
+// Limited means that the feed refuses requests from this address until a time.
 // https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
 type Limited struct{ Until time.Time }
 
@@ -35,9 +35,9 @@ func (e *Limited) Error() string {
 	return "rate limit of the releases feed: no requests before " + e.Until.UTC().Format(time.RFC3339)
 }
 
-// Latest asks for the newest release. When it is the one that etag stands for, the
-// answer is [image.Unchanged]; of another, [image.Released]. An error is [*Limited], or
-// wraps [ErrChecksums], or says that there was no answer.
+// Latest looks up the newest release. It returns [image.Unchanged] if that is the one of etag, else
+// [image.Released]. The error is [*Limited], wraps [ErrChecksums], or means that there was no
+// answer.
 func (f Feed) Latest(ctx context.Context, etag string) (image.Input, error) {
 	data, header, err := f.get(ctx, f.api("/latest"), etag)
 	if errors.Is(err, errUnchanged) {
@@ -55,9 +55,9 @@ func (f Feed) Latest(ctx context.Context, etag string) (image.Input, error) {
 	return image.Released{Release: r, ETag: header.Get("ETag")}, nil
 }
 
-// Earlier asks for the releases of the last months, without their checksums: how long a
-// version lasts depends on when the next one was published. Of a product that lasts there is
-// nothing to know.
+// Earlier looks up the releases of the last months, without checksums. Their dates tell how long
+// GitHub accepts a version: until 30 days after the next one was published. It returns none for a
+// product that is lasting.
 func (f Feed) Earlier(ctx context.Context) ([]image.Release, error) {
 	if f.Product.Lasting {
 		return nil, nil
@@ -72,7 +72,7 @@ func (f Feed) Earlier(ctx context.Context) ([]image.Release, error) {
 	}
 	var all []image.Release
 	for _, l := range list {
-		if r, err := l.release(f.Product); err == nil { // a draft, or a tag of another kind, is none
+		if r, err := l.release(f.Product); err == nil { // skip drafts and tags of other kinds
 			all = append(all, r)
 		}
 	}
@@ -125,7 +125,7 @@ func (f Feed) get(ctx context.Context, at, etag string) ([]byte, http.Header, er
 	if err != nil {
 		var u *url.Error
 		if errors.As(err, &u) {
-			err = u.Err // the address is in what the caller says
+			err = u.Err // callers add the address
 		}
 		return nil, nil, fmt.Errorf("%s: %w", req.URL.Host, err)
 	}
@@ -142,15 +142,15 @@ func (f Feed) get(ctx context.Context, at, etag string) ([]byte, http.Header, er
 	return data, res.Header, err
 }
 
-// Bounds of how long a limit may last, whatever the answer says, and how long it does
-// when the answer says nothing.
+// Bounds of a limit's duration, whatever the answer says, and its duration if the answer says
+// nothing.
 const (
 	longestLimit = 2 * time.Hour
 	usualLimit   = 15 * time.Minute
 )
 
-// limited reads how long a refusal lasts: Retry-After, or the end of the hour when none
-// of its requests is left.
+// limited reads how long a refusal lasts: Retry-After, or until the end of the hour if no request
+// of that hour is left.
 func (f Feed) limited(res *http.Response) error {
 	now := time.Now
 	if f.Now != nil {

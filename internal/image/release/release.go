@@ -1,9 +1,9 @@
-// Package release reads what the makers of a runner say of its releases: the newest one,
-// with the checksums of its files. Gitea's API has the form of GitHub's.
+// Package release looks up the releases of a forge's runner: the newest one, with the checksums
+// of its files. Gitea's API has the form of GitHub's.
 //
-// It asks without a credential, because an Enterprise Server's is none at github.com, and
-// so has 60 requests an hour for all that ask from its address. Once an hour, with a
-// conditional request, is far below; what is known stays when there is no answer.
+// It sends no credential, because one of an Enterprise Server is not valid at github.com. Without
+// one GitHub allows 60 requests an hour from an address. A conditional request once an hour is
+// far below that. If there is no answer, what is known stays.
 package release
 
 import (
@@ -18,14 +18,14 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/image"
 )
 
-// ErrChecksums says that a release cannot be believed: its checksums are missing, or
-// what two places say of one archive differs.
+// ErrChecksums means that a release cannot be trusted: its checksums are missing, or those of two
+// sources differ.
 var ErrChecksums = errors.New("checksums of the release")
 
 // platforms are those that images are built for, as in GOARCH.
 var platforms = map[string]bool{"amd64": true, "arm64": true}
 
-// A listing is a release as the API tells of it.
+// A listing is a release in the API's form.
 // https://docs.github.com/en/rest/releases/releases#get-the-latest-release
 // https://gitea.com/api/swagger#/repository/repoGetLatestRelease
 type listing struct {
@@ -36,12 +36,12 @@ type listing struct {
 	Published  time.Time `json:"published_at"`
 	Assets     []struct {
 		Name   string `json:"name"`
-		Digest string `json:"digest"` // sha256:…; empty for old ones
+		Digest string `json:"digest"` // sha256:…; empty for old releases
 	} `json:"assets"`
 }
 
-// Parse reads a release of p as the API tells of it. Its checksums stand in comments of its
-// notes and beside its archives; where both are there they must agree. With SumBeside it has none.
+// Parse reads a release of p in the API's form. Checksums are in comments of the release notes, and in the
+// digests of the files. If both are present they must agree. With SumBeside there are none.
 func Parse(p forge.Product, data []byte) (image.Release, error) {
 	var l listing
 	if err := json.Unmarshal(data, &l); err != nil {
@@ -67,7 +67,7 @@ func Parse(p forge.Product, data []byte) (image.Release, error) {
 	return r, nil
 }
 
-// release is what l says without its checksums.
+// release returns l without checksums.
 func (l listing) release(p forge.Product) (image.Release, error) {
 	v, err := image.ParseVersion(l.Tag)
 	switch {
@@ -79,7 +79,7 @@ func (l listing) release(p forge.Product) (image.Release, error) {
 	return image.Release{Version: v, Published: l.Published, Lasting: p.Lasting}, nil
 }
 
-// checksum returns the SHA-256 of the archive for a processor; empty when nobody says it.
+// checksum returns the SHA-256 of the file for an architecture, or "" if no source has it.
 func (l listing) checksum(p forge.Product, v image.Version, arch string) (string, error) {
 	noted := fromNotes(l.Body, p.Platforms[arch])
 	name := p.File(string(v), arch)
@@ -100,7 +100,7 @@ func (l listing) checksum(p forge.Product, v image.Version, arch string) (string
 
 var sum = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// notes has the checksums in release notes, which are put there by machine:
+// notes matches the checksums in release notes, which are generated:
 // https://github.com/actions/runner/blob/main/releaseNote.md
 var notes = regexp.MustCompile(`<!-- BEGIN SHA ([a-z0-9-]+) -->\s*([0-9a-f]{64})\s*<!-- END SHA ([a-z0-9-]+) -->`)
 

@@ -67,6 +67,7 @@ func New(db *disk.DB, path string, order Order) *inspect.Source {
 
 func health(ctx context.Context, db *disk.DB, path string) (h inspect.Health, err error) {
 	h.Words = "mayfly up is not running: this is what the last run left"
+	h.Fix = "mayfly up starts it"
 	if h.Running = disk.InUse(path); h.Running {
 		h.Words = "mayfly up is running"
 		h.Parts = partsOf(ctx, filepath.Dir(path))
@@ -96,7 +97,7 @@ func partsOf(ctx context.Context, state string) (parts []inspect.Check) {
 		case p.Since.IsZero():
 			state = inspect.StateUnknown
 		}
-		parts = append(parts, inspect.Check{Name: p.Name, State: state, Detail: p.Name + ": " + p.State, Fix: p.Fix})
+		parts = append(parts, inspect.Check{Name: p.Name, State: state, Detail: p.Name + ": " + p.State, Fix: p.Fix, Cause: p.Cause})
 	}
 	for _, t := range s.Troubles {
 		parts = append(parts, inspect.Check{Name: "runners", State: inspect.StateWarning, Detail: t.Message, Fix: t.Hint})

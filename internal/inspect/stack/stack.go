@@ -53,6 +53,7 @@ func health(ctx context.Context, site *rollout.Site, state deploy.State, held *v
 	}
 	quarantined, err := held.Count(ctx)
 	return inspect.Health{
+		Fix:     "mayfly deploy says what to do about it",
 		Running: on && strings.HasSuffix(state.Status, "_COMPLETE"), Quarantined: quarantined,
 		Words: fmt.Sprintf("stack %s in %s: %s, %s", site.Stack.Name, site.Account.Region(), state.Status, rules),
 	}, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
@@ -62,14 +63,31 @@ func (l *Ledger) apply(ctx context.Context, ins []ledger.Input) ([]ledger.Result
 	w := l.cache.write(found, all)
 	w.effects, w.now = all.Effects, now
 	if err := l.commit(ctx, w); err != nil {
-		l.cache.built = nil
+		l.cache.undo(found, w)
 		if !errors.Is(err, errConflict) {
 			l.unsent = true // it may have been kept all the same
 		}
 		return nil, write{}, err
 	}
-	l.cache.advance(w)
+	l.cache.advance(w.head, w.after)
 	return results, w, nil
+}
+
+// undo has the state in memory be as before w, which was not kept, and before found was loaded.
+func (k *cache) undo(found map[string]row, w write) {
+	for _, r := range found {
+		if r.fault != nil {
+			k.built = nil
+		}
+	}
+	k.show(maps.Keys(found))
+	k.show(func(yield func(string) bool) {
+		for _, r := range w.after {
+			if !yield(r.name) {
+				return
+			}
+		}
+	})
 }
 
 // leastLeft is how many changes an input may come to before it asks whether there is room for more: one that

@@ -3,6 +3,7 @@ package dynamo
 import (
 	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"strings"
 	"time"
@@ -77,10 +78,23 @@ func (k *cache) write(found map[string]row, result ledger.Result) write {
 			w.before[r.name], r.seq = old, old.seq
 		}
 	}
-	rows := maps.Clone(k.rows)
-	w.put(rows)
-	w.head.sum = sum(rows)
+	w.head.sum = k.sumWith(w.after)
 	return w
+}
+
+// sumWith returns the sum of the open rows once those of fresh, which have different names, have replaced
+// theirs.
+func (k *cache) sumWith(fresh []row) uint64 {
+	total := k.head.sum
+	for _, r := range fresh {
+		if old, open := k.rows[r.name]; open {
+			total -= old.digest()
+		}
+		if r.partition == partOpen {
+			total += r.digest()
+		}
+	}
+	return total
 }
 
 // partitionOf returns the partition of the row called name, which is in k or in found; "" if it is in neither.
@@ -95,19 +109,44 @@ func (k *cache) partitionOf(name string, found map[string]row) string {
 // rows: a transaction takes 100 items.
 func sequence(version uint64, i int) uint64 { return version*1000 + uint64(i) }
 
-// put updates rows, the open rows of the previous version, to those of w.
-func (w write) put(rows map[string]row) {
-	for _, r := range w.after {
-		if delete(rows, r.name); r.partition == partOpen {
-			rows[r.name] = r
+// advance updates k to the version of h, in which the rows of fresh have replaced theirs. The state
+// that was built does not follow: see show.
+func (k *cache) advance(h head, fresh []row) {
+	for _, r := range fresh {
+		if delete(k.rows, r.name); r.partition == partOpen {
+			k.rows[r.name] = r
+		}
+	}
+	k.head = h
+}
+
+// show has the state in memory follow the rows called names, as k has them now. That takes as long as
+// they are many, where building it anew takes as long as everything open.
+func (k *cache) show(names iter.Seq[string]) {
+	for name := range names {
+		r, open := k.rows[name]
+		switch {
+		case k.built == nil:
+			return
+		case r.fault != nil || !open && !drop(k.built, name):
+			k.built = nil // it has set aside what could not be read
+		case open:
+			r.loadInto(k.built)
 		}
 	}
 }
 
-// advance updates k to the version that w wrote. The state in memory has its changes already.
-func (k *cache) advance(w write) {
-	w.put(k.rows)
-	k.head = w.head
+// drop removes from s what the row called name is about, and reports whether its name says that.
+func drop(s *ledger.State, name string) bool {
+	if runner, ok := strings.CutPrefix(name, prefixRunner); ok {
+		s.Drop(nil, []ledger.RunnerName{ledger.RunnerName(runner)})
+		return true
+	}
+	key, err := ledger.ParseJobKey(strings.TrimPrefix(name, prefixJob))
+	if err == nil {
+		s.Drop([]ledger.JobKey{key}, nil)
+	}
+	return err == nil
 }
 
 // refresh updates the cache to the newest version.
@@ -125,7 +164,6 @@ func (l *Ledger) refresh(ctx context.Context) error {
 	if now == l.cache.head {
 		return nil
 	}
-	l.cache.built = nil
 	if ok, err := l.catchUp(ctx, now); ok || err != nil {
 		return err
 	}
@@ -179,16 +217,21 @@ func (l *Ledger) catchUp(ctx context.Context, now head) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	rows := maps.Clone(l.cache.rows)
+	var changed []row
+	faulty := false
 	for name := range names {
-		if delete(rows, name); fresh[name].name != "" {
-			rows[name] = fresh[name]
-		}
+		r := fresh[name]
+		r.name = name // those that are not open any longer have no more than that
+		changed, faulty = append(changed, r), faulty || l.cache.rows[name].fault != nil
 	}
-	if now.sum != sum(rows) { // another process has written meanwhile
+	if now.sum != l.cache.sumWith(changed) { // another process has written meanwhile
 		return false, nil
 	}
-	l.cache = cache{head: now, rows: rows}
+	if faulty {
+		l.cache.built = nil
+	}
+	l.cache.advance(now, changed)
+	l.cache.show(maps.Keys(names))
 	return true, nil
 }
 

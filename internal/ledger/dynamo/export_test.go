@@ -17,7 +17,7 @@ func (l *Ledger) Keep(ctx context.Context, result ledger.Result) error {
 	if err := l.commit(ctx, w); err != nil {
 		return err
 	}
-	l.cache.advance(w)
+	l.cache.advance(w.head, w.after)
 	return nil
 }
 

@@ -60,7 +60,7 @@ type row struct {
 	fault     error // why it cannot be read; nil if it can
 }
 
-func jobName(key ledger.JobKey) string         { return prefixJob + key.String() }
+func jobName(key ledger.JobKey) string         { return prefixJob + key.Number() }
 func runnerName(name ledger.RunnerName) string { return prefixRunner + string(name) }
 
 // jobRow and runnerRow decide in which partition a job or runner is stored: open ones together, so
@@ -153,10 +153,15 @@ func headOf(it item) head {
 // exactly those of the head's version. Addition makes the order of rows irrelevant.
 func sum(rows map[string]row) (total uint64) {
 	for _, r := range rows {
-		h := fnv.New64a()
-		_, _ = io.WriteString(h, r.name) // a hash never fails
-		_, _ = fmt.Fprintf(h, "@%d", r.version)
-		total += h.Sum64()
+		total += r.digest()
 	}
 	return total
+}
+
+// digest is what r, if it is open, adds to the sum.
+func (r row) digest() uint64 {
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, r.name) // a hash never fails
+	_, _ = fmt.Fprintf(h, "@%d", r.version)
+	return h.Sum64()
 }

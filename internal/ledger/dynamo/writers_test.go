@@ -203,6 +203,26 @@ func TestDeathBeforeSending(t *testing.T) {
 	}
 }
 
+// TestLostToAnother: a store whose commit lost to another's has kept nothing. It sends its own effects when it has
+// committed, and leaves those of the other, who is about to send them.
+func TestLostToAnother(t *testing.T) {
+	b := newBench(t)
+	slow := b.open(func(c *dynamo.Config) {
+		c.Emit = func(context.Context, []ledger.Effect) error { return errors.New("not yet") }
+	})
+	commits := 0
+	s := b.with(dynamodb.NewFromConfig(onCommit(b.cloud.Config, func(commit func() error) error {
+		if commits++; commits == 1 {
+			b.apply(slow, job(2, event.ActionQueued))
+		}
+		return commit()
+	})))
+	own := b.apply(s, job(1, event.ActionQueued)).Effects[0].(ledger.WantRunner).Runner
+	if got := b.wanted(); commits != 2 || !slices.Equal(got, []ledger.RunnerName{own}) {
+		t.Errorf("%d commits, wanted %v: want two, and %s alone", commits, got, own)
+	}
+}
+
 // TestRoomForManyAtOnce: a hundred jobs wait for a pool that then has room for all of
 // them. No transaction takes so many, so they are admitted turn by turn.
 func TestRoomForManyAtOnce(t *testing.T) {

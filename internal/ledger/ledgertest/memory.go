@@ -140,7 +140,7 @@ func (m *Memory) ApplyAll(_ context.Context, ins []ledger.Input) (results []ledg
 func (m *Memory) load(in ledger.Input) {
 	keys, names := m.state.Missing(in)
 	for _, key := range keys {
-		m.state.Load(get[ledger.Job](&m.kept.jobs, key.String()), nil)
+		m.state.Load(list(&m.kept.jobs, "", 1, func(j ledger.Job) bool { return j.Key.Number() == key.Number() }), nil)
 	}
 	for _, name := range names {
 		m.state.Load(nil, get[ledger.Runner](&m.kept.runners, string(name)))

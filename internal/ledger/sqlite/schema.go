@@ -47,4 +47,10 @@ var schema = []string{
 
 	// For those that fit no pool: metrics ask for them again and again, and all others are many.
 	`CREATE INDEX ledger_jobs_state ON ledger_jobs (state, seq)`,
+
+	// For the jobs of a repository that has another name now.
+	`CREATE INDEX ledger_jobs_number ON ledger_jobs (` + number + `)`,
 }
+
+// number is what follows the second slash of a job's key ([ledger.JobKey.Number]).
+const number = `substr(key, instr(key, '/') + instr(substr(key, instr(key, '/') + 1), '/') + 1)`

@@ -240,7 +240,7 @@ func (l *Ledger) read(tx *disk.Tx) (*ledger.State, error) {
 func (l *Ledger) load(tx *disk.Tx, in ledger.Input) error {
 	keys, names := l.state.Missing(in)
 	for _, key := range keys {
-		jobs, err := find[ledger.Job](l, tx, l.state, "ledger_jobs", `key = ?`, key.String())
+		jobs, err := find[ledger.Job](l, tx, l.state, "ledger_jobs", number+` = ?`, key.Number())
 		if err != nil {
 			return err
 		}
