@@ -133,15 +133,18 @@
 // # The commands
 //
 // inspect.Source is what there is to read of a Mayfly: inspect.go has its interfaces,
-// jobs.go, status.go, images.go and schemas.go the views that commands and pages show, and
+// jobs.go, status.go, pools.go, gist.go, images.go and schemas.go the views that commands and pages show, and
 // health.go the list of what needs a person. story.go joins the answer about one job
 // with its steps: scene.go is what has a say in it, and inquiry.go asks the forge about a
-// job that nobody told of. Package why has all causes, each with its fix. inspect/local reads the machine's database,
-// inspect/stack the stack.
+// job that nobody told of. Package why has all causes, each with its fix. inspect/local
+// reads the machine's database, inspect/stack the stack.
+//
+// Package web shows the same to a browser: a web.Page is HTML from the server, which
+// stays current by server-sent events; its package comment says where what is.
 //
 // internal/tool is the command line that mayfly and mayfly-aws share: tool.go runs a command,
 // platform.go says in what the two programs differ, setup.go reads the configuration and its
-// secrets, aws.go has the flags of deploy and destroy, text.go, files.go and hook.go what
+// secrets, page.go serves the page, aws.go has the flags of deploy and destroy, text.go, files.go and hook.go what
 // several commands print and read.
 //
 //   - why.go explains one job; jobs.go (with runners), status.go, events.go and dlq.go list and change what their
