@@ -62,7 +62,7 @@ $(FORGE)/gitea: $(GITEA)/go.mod $(GITEA)/go.sum
 
 $(FORGE)/gitea-runner: $(RUNNER)/go.mod $(RUNNER)/go.sum
 	@mkdir -p $(@D)
-	cd $(RUNNER) && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/$@ gitea.com/gitea/runner
+	cd $(RUNNER) && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X gitea.com/gitea/runner/internal/pkg/ver.version=$(shell sed -n 's/^require gitea.com.gitea.runner //p' $(RUNNER)/go.mod)' -o $(CURDIR)/$@ gitea.com/gitea/runner
 
 forge: $(FORGE)/gitea-runner $(FORGE)/gitea
 

@@ -364,7 +364,7 @@ func TestImageOfStackFromFile(t *testing.T) {
 	if env := w.builds.Last(); env["RUNNER_VERSION"] != tooltest.StandinVersion || env["RUNNER_SHA256"] != sum {
 		t.Errorf("built with %v, want runner %s, %s", env, tooltest.StandinVersion, sum)
 	}
-	other := filepath.Join(t.TempDir(), archive.Name(tooltest.StandinVersion, "arm64"))
+	other := filepath.Join(t.TempDir(), archive.Actions.File(tooltest.StandinVersion, "arm64"))
 	if err := os.WriteFile(other, content, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/image"
+	"github.com/mayfly-ci/mayfly/internal/image/archive"
 	imagesource "github.com/mayfly-ci/mayfly/internal/image/source"
 	"github.com/mayfly-ci/mayfly/internal/machine"
 	"github.com/mayfly-ci/mayfly/internal/tool"
@@ -19,7 +20,7 @@ import (
 type imageCmd struct {
 	Eject imageEjectCmd `cmd:"" help:"Write out the image's source, to change it."`
 
-	Canary imageCanaryCmd `cmd:"" help:"Run a canary job on a runner from an image, against a simulated GitHub."`
+	Canary imageCanaryCmd `cmd:"" help:"Run a canary job on a runner from an image, against a stand-in of the forge."`
 	tool.ImageCommands
 }
 
@@ -42,17 +43,24 @@ func (c *imageEjectCmd) Run(screen *cli.Screen) error {
 	return nil
 }
 
+// imageSettings are those of images, for runners of a forge that [config.Config.Forge] can name.
+type imageSettings struct {
+	machine.ImageConfig
+	forge string
+}
+
 // readImageSettings reads the configuration; where there is none, the defaults do.
-func readImageSettings(path string) (machine.ImageConfig, error) {
+func readImageSettings(path string) (imageSettings, error) {
 	s, err := readPart(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && filepath.Base(path) == config.FileName:
 		cache, err := os.UserCacheDir()
-		return machine.ImageConfig{Sockets: engineSockets(), State: filepath.Join(cache, "mayfly")}, err
+		defaults := machine.ImageConfig{Product: archive.Actions, Sockets: engineSockets(), State: filepath.Join(cache, "mayfly")}
+		return imageSettings{ImageConfig: defaults}, err
 	case err != nil:
-		return machine.ImageConfig{}, err
+		return imageSettings{}, err
 	}
-	return s.image(), nil
+	return imageSettings{s.image(), s.Config.Forge}, nil
 }
 
 // images are those of this machine's engine, and the catalog in its database.

@@ -51,7 +51,7 @@ func (i images) Build(ctx context.Context, c *tool.ImageBuild) (err error) {
 	if err != nil {
 		return explainBuild(err)
 	}
-	if err := i.enter(ctx, settings, files, built); err != nil {
+	if err := i.enter(ctx, settings.ImageConfig, files, built); err != nil {
 		return err
 	}
 	if c.JSON {
@@ -83,16 +83,16 @@ func override(c *tool.ImageBuild, i *config.Image) {
 	i.Docker = i.Docker || c.Docker
 }
 
-// runner returns the archive of GitHub's runner: the file that was given, or a download.
-func (i images) runner(ctx context.Context, c *tool.ImageBuild, s machine.ImageConfig) (archive.File, error) {
+// runner returns the forge's runner: the file that was given, or a download.
+func (i images) runner(ctx context.Context, c *tool.ImageBuild, s imageSettings) (archive.File, error) {
 	if c.Version != "" {
 		if _, err := image.ParseVersion(c.Version); err != nil {
-			return archive.File{}, cli.Usage(err, "https://github.com/actions/runner/releases lists them")
+			return archive.File{}, cli.Usage(err, "%s lists them", s.Product.Page)
 		}
 	}
 	if c.Archive != "" {
-		f, err := archive.Open(c.Archive, runtime.GOARCH, c.Version, c.SHA256)
-		return f, tool.ExplainArchive(err)
+		f, err := archive.Open(s.Product, c.Archive, runtime.GOARCH, c.Version, c.SHA256)
+		return f, tool.ExplainArchive(s.Product, err)
 	}
 	version, sum, err := choose(ctx, c, s)
 	if err != nil {
@@ -103,20 +103,20 @@ func (i images) runner(ctx context.Context, c *tool.ImageBuild, s machine.ImageC
 	f, err := s.Fetcher(func(got, total int64) {
 		progress.Set("fetching runner %s: %d of %d MB", version, got>>20, total>>20)
 	}).Fetch(ctx, runtime.GOARCH, version, sum)
-	return f, tool.ExplainArchive(err)
+	return f, tool.ExplainArchive(s.Product, err)
 }
 
 // choose returns the release that was named, with its checksum, or the newest.
-func choose(ctx context.Context, c *tool.ImageBuild, s machine.ImageConfig) (version, sum string, err error) {
+func choose(ctx context.Context, c *tool.ImageBuild, s imageSettings) (version, sum string, err error) {
 	if c.Version != "" && c.SHA256 != "" {
 		return c.Version, c.SHA256, nil
 	}
-	newest, err := tool.NewestRunner(ctx, s.Feed)
+	newest, err := tool.NewestRunner(ctx, s.Feed())
 	if err != nil {
 		return "", "", err
 	}
 	if c.Version != "" && c.Version != string(newest.Version) {
-		return "", "", cli.Usage(fmt.Errorf("runner %s is not the newest, which is %s: want its --sha256", c.Version, newest.Version), archive.ReleasesHint)
+		return "", "", cli.Usage(fmt.Errorf("runner %s is not the newest, which is %s: want its --sha256", c.Version, newest.Version), "%s", archive.ReleasesHint(s.Product))
 	}
 	return string(newest.Version), cmp.Or(c.SHA256, newest.SHA256[runtime.GOARCH]), nil
 }

@@ -28,7 +28,7 @@ func TestCanaryOfBrokenImage(t *testing.T) {
 // brokenArchive packs a runner that says its version and does nothing else.
 func brokenArchive(t *testing.T) string {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), archive.Name(tooltest.StandinVersion, runtime.GOARCH))
+	file := filepath.Join(t.TempDir(), archive.Actions.File(tooltest.StandinVersion, runtime.GOARCH))
 	const pack = `mkdir -p "$1/bin"
 printf '#!/bin/sh\nexec "$(dirname "$0")/bin/Runner.Listener" run\n' >"$1/run.sh"
 printf '#!/bin/sh\n[ "$1" = --version ] && echo %s && exit\necho "cannot find a runtime"; exit 1\n' "$3" >"$1/bin/Runner.Listener"

@@ -79,7 +79,7 @@ func testImage(t *testing.T, socket string) {
 func TestImageRefused(t *testing.T) {
 	t.Parallel()
 	b, base := imageStore(t)
-	other := filepath.Join(t.TempDir(), archive.Name(tooltest.StandinVersion, runtime.GOARCH))
+	other := filepath.Join(t.TempDir(), archive.Actions.File(tooltest.StandinVersion, runtime.GOARCH))
 	if out, err := exec.Command("tar", "-czf", other, "image_test.go").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -123,7 +123,7 @@ func TestNewestIsBuilt(t *testing.T) {
 	if built.Version != tooltest.StandinVersion {
 		t.Errorf("built %+v, want the newest", built)
 	}
-	if _, err := os.Stat(filepath.Join(w.state(), "archives", archive.Name(tooltest.StandinVersion, runtime.GOARCH))); err != nil {
+	if _, err := os.Stat(filepath.Join(w.state(), "archives", archive.Actions.File(tooltest.StandinVersion, runtime.GOARCH))); err != nil {
 		t.Errorf("its archive is not kept: %v", err)
 	}
 	for _, c := range []struct {

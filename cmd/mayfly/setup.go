@@ -9,6 +9,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/docker"
+	"github.com/mayfly-ci/mayfly/internal/forges"
 	"github.com/mayfly-ci/mayfly/internal/machine"
 	"github.com/mayfly-ci/mayfly/internal/tool"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
@@ -55,7 +56,7 @@ func (s *setup) settings() (machine.Config, error) {
 
 // image are the settings of images that are built here.
 func (s *setup) image() machine.ImageConfig {
-	settings := machine.ImageConfig{Image: s.Image, Sockets: s.sockets(), State: s.State, Proxy: s.Proxy.Env()}
+	settings := machine.ImageConfig{Image: s.Image, Product: forges.Product(s.Config), Sockets: s.sockets(), State: s.State, Proxy: s.Proxy.Env()}
 	if settings.Source != "" {
 		settings.Source = s.Abs(settings.Source)
 	}

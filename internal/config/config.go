@@ -100,10 +100,10 @@ type Image struct {
 	Packages []string `yaml:"packages" doc:"More packages of the base's distribution to install, such as [libpq-dev, postgresql-client]."`
 	Docker   bool     `yaml:"docker" default:"false" doc:"Add Docker's command line, buildx, compose and Podman, which pools with docker: engine need."`
 
-	Watch     bool   `yaml:"watch" default:"true" doc:"Build an image of each new release of GitHub's runner, test it with a canary job, and start runners from it if that passes. Applies to pools without an image."`
+	Watch     bool   `yaml:"watch" default:"true" doc:"Build an image of each new release of the forge's runner, test it with a canary job, and start runners from it if that passes. Applies to pools without an image."`
 	Keep      int    `yaml:"keep" min:"1" default:"3" doc:"How many good images to keep for mayfly image rollback, including the current one."`
-	Feed      string `yaml:"feed" default:"https://api.github.com" doc:"Where to look up releases of the runner: GitHub's API or a mirror of it."`
-	Downloads string `yaml:"downloads" default:"https://github.com/actions/runner/releases/download" doc:"Where to download the runner from. Archives are in folders such as v2.336.0."`
+	Feed      string `yaml:"feed" doc:"Where to look up releases of the runner, in place of https://api.github.com or, for Gitea's, https://gitea.com/api/v1: a mirror of that."`
+	Downloads string `yaml:"downloads" doc:"Where to download the runner from, in place of https://github.com/actions/runner/releases/download or, for Gitea's, https://dl.gitea.com/gitea-runner. Files are in folders as there: v2.336.0, or 3.3.2."`
 	Canary    string `yaml:"canary_repository" doc:"One of your repositories, with the workflow mayfly-canary.yml from docs/image.md: a new image must run it, too, before it is used."`
 }
 

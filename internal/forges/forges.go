@@ -7,6 +7,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/forge"
 	"github.com/mayfly-ci/mayfly/internal/gitea"
 	"github.com/mayfly-ci/mayfly/internal/github"
+	"github.com/mayfly-ci/mayfly/internal/image/archive"
 )
 
 // Open returns the forge of c, as which s has the credential. ca are the certificates of
@@ -16,6 +17,14 @@ func Open(c *config.Config, s config.Secrets, ca []byte) (forge.Forge, error) {
 		return gitea.New(gitea.Config{URL: c.Gitea.URL, Token: s.Token, CA: ca})
 	}
 	return github.New(GitHub(c, s, ca))
+}
+
+// Product is the runner of the forge of c.
+func Product(c *config.Config) forge.Product {
+	if c.Forge == config.ForgeGitea {
+		return gitea.Product
+	}
+	return archive.Actions
 }
 
 // GitHub is how to reach the GitHub of c, for what there is at GitHub alone. For another

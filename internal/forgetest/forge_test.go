@@ -13,9 +13,13 @@ import (
 func TestForge(t *testing.T) {
 	t.Parallel()
 	b := find(t)
-	for _, kind := range []string{"sandbox", "engine"} {
-		t.Run(kind, func(t *testing.T) { t.Parallel(); judge(t, open(t, b, kind)) })
-	}
+	t.Run("sandbox", func(t *testing.T) { t.Parallel(); judge(t, open(t, b, "sandbox")) })
+	t.Run("engine", func(t *testing.T) {
+		t.Parallel()
+		w := open(t, b, "engine")
+		t.Run("image", func(t *testing.T) { testImage(t, w) })
+		judge(t, w)
+	})
 }
 
 // judge takes jobs the whole way, in the order of what may go wrong.

@@ -18,9 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/docker/dockertest"
 	"github.com/mayfly-ci/mayfly/internal/gitea/giteaserver"
-	"github.com/mayfly-ci/mayfly/internal/image/hosttools"
 	"github.com/mayfly-ci/mayfly/internal/programtest"
 )
 
@@ -106,17 +104,15 @@ func open(t *testing.T, b built, kind string) *world {
 // A launcher is what the configuration says of what runs runners: keys of its own, and those of the pool.
 type launcher struct{ keys, pool string }
 
-// launcherOf sets up what runs runners. An engine gets an image of this machine's programs and the runner.
+// launcherOf sets up what runs runners.
 func launcherOf(t *testing.T, b built, kind string) launcher {
 	t.Helper()
 	if kind == "sandbox" {
-		return launcher{keys: fmt.Sprintf("launcher: sandbox\nsandbox: {programs: {%q: %s}}", b.runner, runnerInside)}
+		return launcher{
+			keys: fmt.Sprintf("launcher: sandbox\nsandbox: {programs: {%q: %s}}\nimage: {watch: false}", b.runner, runnerInside), pool: fmt.Sprintf(", command: [%s]", runnerInside),
+		}
 	}
-	socket, image := dockertest.Serve(t), hosttools.NewName("forge")
-	dockertest.Load(t, socket, image, hosttools.Config{
-		Tools: hosttools.Tools(), Trees: hosttools.Trees(), Files: map[string]string{runnerInside: b.runner},
-	})
-	return launcher{fmt.Sprintf("launcher: engine\nengine: {socket: %q}", socket), fmt.Sprintf(", image: %q", image)}
+	return imageOf(t, b)
 }
 
 func (w *world) configure(t *testing.T, runs launcher) {
@@ -132,10 +128,9 @@ listen: %s
 state: state
 %s
 host: {cpus: 64, memory: 64GiB}
-image: {watch: false}
 pools:
-- {name: small, labels: [self-hosted, linux, Small], cpus: 0.5, memory: 512MiB, network: host, command: [%s], idle_limit: 1m%s}
-`, w.URL, organization, w.listen, w.listen, runs.keys, runnerInside, runs.pool)
+- {name: small, labels: [self-hosted, linux, Small], cpus: 0.5, memory: 512MiB, network: host, idle_limit: 1m%s}
+`, w.URL, organization, w.listen, w.listen, runs.keys, runs.pool)
 	must(t, os.WriteFile(filepath.Join(w.folder, "mayfly.yaml"), []byte(text), 0o600))
 }
 

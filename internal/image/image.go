@@ -33,11 +33,12 @@ func (d Digest) Short() string {
 	return hex[:most]
 }
 
-// A Release is a release of GitHub's runner.
+// A Release is a release of a forge's runner.
 type Release struct {
 	Version   Version           `json:"version"`
 	SHA256    map[string]string `json:"sha256,omitempty"` // hex checksums of the Linux archives by architecture, as in GOARCH: amd64, arm64
 	Published time.Time         `json:"published,omitzero"`
+	Lasting   bool              `json:"lasting,omitempty"` // the forge takes runners of any age
 }
 
 // A State is how far an image has come.

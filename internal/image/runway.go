@@ -10,13 +10,14 @@ import (
 const grace = 30 * 24 * time.Hour
 
 // End returns when GitHub refuses version v: the date that it gave, or else 30 days after the
-// release that followed v. It is zero if neither is known: nothing newer has been published.
+// release that followed v. It is zero if neither is known: nothing newer has been published, or
+// the forge takes runners of any age.
 func (c *Catalog) End(v Version) time.Time {
 	if end, ok := c.Ends[v]; ok {
 		return end
 	}
 	for _, r := range c.Releases {
-		if r.Version.Compare(v) > 0 && !r.Published.IsZero() {
+		if r.Version.Compare(v) > 0 && !r.Published.IsZero() && !r.Lasting {
 			return r.Published.Add(grace)
 		}
 	}

@@ -33,7 +33,7 @@ type images struct {
 
 // openCatalog opens the catalog in the machine's database, and reads which image is current.
 func (m *Machine) openCatalog(ctx context.Context) (err error) {
-	i := &images{m: m, feed: release.Feed{URL: m.config.Image.Feed}}
+	i := &images{m: m, feed: m.config.Image.Feed()}
 	every := time.Hour - time.Duration(rand.Text()[0]%16)*30*time.Second // spreads the requests of all machines in the world
 	i.store, err = imagesqlite.Open(ctx, m.db, imagesqlite.Config{
 		Settings: func() image.Settings {

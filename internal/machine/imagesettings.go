@@ -1,7 +1,6 @@
 package machine
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -15,13 +14,16 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/config"
+	"github.com/mayfly-ci/mayfly/internal/forge"
 	"github.com/mayfly-ci/mayfly/internal/image/archive"
+	"github.com/mayfly-ci/mayfly/internal/image/release"
 	imagesource "github.com/mayfly-ci/mayfly/internal/image/source"
 )
 
 // An ImageConfig is what an image is built from, besides a release of the runner.
 type ImageConfig struct {
 	config.Image
+	Product forge.Product // the runner that is in it
 	Sockets []string
 	State   string            // folder of mayfly's files
 	Proxy   map[string]string // variables that name the proxy
@@ -30,10 +32,15 @@ type ImageConfig struct {
 // Open returns the source of images.
 func (s ImageConfig) Open() (imagesource.Source, error) { return imagesource.Open(s.Source) }
 
-// Fetcher returns what downloads archives of GitHub's runner into the state folder, and reports to
+// Feed returns the feed of the runner's releases.
+func (s ImageConfig) Feed() release.Feed {
+	return release.Feed{Product: s.Product, URL: s.Image.Feed, Downloads: s.Downloads}
+}
+
+// Fetcher returns what downloads the runner into the state folder, and reports to
 // progress unless that is nil.
 func (s ImageConfig) Fetcher(progress func(got, total int64)) archive.Fetcher {
-	return archive.Fetcher{Base: cmp.Or(s.Downloads, archive.Downloads), Dir: filepath.Join(s.State, "archives"), Progress: progress}
+	return archive.Fetcher{Product: s.Product, Base: s.Downloads, Dir: filepath.Join(s.State, "archives"), Progress: progress}
 }
 
 // Revision identifies what an image is built from besides the runner: the files, and what the

@@ -13,8 +13,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// CheckRelease asks feed for the newest release of GitHub's runner, and GitHub for when it will
-// refuse the current version, and returns the inputs for the image catalog.
+// CheckRelease asks feed for the newest release of the forge's runner, and the forge for when it will
+// refuse the current version, where it does, and returns the inputs for the image catalog.
 func (p *Pipeline) CheckRelease(ctx context.Context, feed release.Feed, e image.CheckRelease) []image.Input {
 	answer, err := feed.Latest(ctx, e.ETag)
 	if err != nil {
@@ -54,7 +54,7 @@ func (p *Pipeline) RunnerEnd(ctx context.Context, v image.Version) (end image.De
 	}
 	at, err := dates.RunnerEnd(ctx, scope, string(v))
 	if err != nil {
-		p.Log.Debug("until when GitHub takes a runner", "version", string(v), "err", err)
+		p.Log.Debug("until when the forge takes a runner", "version", string(v), "err", err)
 		return image.Deprecated{}, false
 	}
 	return image.Deprecated{Version: v, At: at}, true

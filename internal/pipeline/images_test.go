@@ -11,6 +11,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/image"
+	"github.com/mayfly-ci/mayfly/internal/image/archive"
 	"github.com/mayfly-ci/mayfly/internal/image/release"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
@@ -162,7 +163,7 @@ func TestCheckRelease(t *testing.T) {
 	s.HookAt = "acme/web"
 	server := httptest.NewServer(s.sim)
 	defer server.Close()
-	feed := release.Feed{URL: server.URL + "/api/v3"}
+	feed := release.Feed{Product: archive.Actions, URL: server.URL + "/api/v3"}
 	s.sim.PublishRunner(githubsim.RunnerRelease{Version: "2.337.0", Archives: map[string][]byte{"linux-x64": []byte("x")}})
 	end := time.Now().Add(48 * time.Hour).UTC().Truncate(time.Second)
 	s.sim.DeprecateRunner("2.336.0", time.Time{}, end)

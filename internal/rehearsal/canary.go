@@ -20,38 +20,24 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// A canary is a whole Mayfly of its own against a simulated GitHub, with one job: a
+// A canary is a whole Mayfly of its own against a stand-in of the forge, with one job: a
 // delivery, a claim, a runner from the image under trial that registers, runs the job,
-// reports and leaves. The simulator makes GitHub's checks of the runner's protocol.
-const (
-	canaryRepository = "mayfly/canary"
-	canaryLabel      = "canary"
-	canaryWithin     = 5 * time.Minute // a slow disk may take one of them to unpack an image
-	canaryWorkflow   = `on: push
-jobs:
-  canary:
-    runs-on: [self-hosted, ` + canaryLabel + `]
-    steps:
-      - run: |
-          set -eu
-          echo "canary in $PWD as $(id -un)"
-          echo sings > canary.txt
-          test "$(cat canary.txt)" = sings
-`
-)
+// reports and leaves. The stand-in makes the forge's checks of the runner's protocol.
+const canaryWithin = 5 * time.Minute // a slow disk may take one of them to unpack an image
 
 // Canary say what to try, and where.
 type Canary struct {
-	Image   string // digest or name of an image that the engine has
+	Image   string                // digest or name of an image that the engine has
+	Stage   func() (Stage, error) // opens what it plays on; nil for a simulated GitHub
 	Within  time.Duration
 	Sockets []string // where the engine may answer
 	Log     *slog.Logger
 }
 
-// TryWith returns a machine's Try, which logs to log.
-func TryWith(log *slog.Logger) func(context.Context, image.Image, string) error {
+// TryWith returns a machine's Try, which plays on stage and logs to log.
+func TryWith(stage func() (Stage, error), log *slog.Logger) func(context.Context, image.Image, string) error {
 	return func(ctx context.Context, candidate image.Image, socket string) error {
-		return Try(ctx, Canary{Image: string(candidate.Digest), Within: canaryWithin, Sockets: []string{socket}, Log: log})
+		return Try(ctx, Canary{Image: string(candidate.Digest), Stage: stage, Within: canaryWithin, Sockets: []string{socket}, Log: log})
 	}
 }
 
@@ -65,10 +51,16 @@ func Try(ctx context.Context, c Canary) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(state)) }()
+	var stage Stage
+	if c.Stage != nil {
+		if stage, err = c.Stage(); err != nil {
+			return err
+		}
+	}
 	said := &lastLines{}
 	s, err := Open(ctx, Config{
 		Launcher: machine.Engine, Sockets: c.Sockets, Image: c.Image, State: state, Listen: "127.0.0.1:0",
-		Repository: canaryRepository, Pools: canaryPool(), Log: c.Log, Wrap: said.listen,
+		Stage: stage, Repository: CanaryRepository, Pools: canaryPool(), Log: c.Log, Wrap: said.listen,
 		Progress: func(string, ...any) {},
 	})
 	if err != nil {
@@ -84,36 +76,20 @@ func Try(ctx context.Context, c Canary) (err error) {
 // canaryPool is a pool for one small job.
 func canaryPool() pool.Set {
 	return pool.Set{{
-		Name: canaryLabel, Labels: []string{"self-hosted", canaryLabel}, Max: 1, PIDs: 512,
+		Name: CanaryLabel, Labels: []string{"self-hosted", CanaryLabel}, Max: 1, PIDs: 512,
 		Resources: pool.Resources{CPUs: 1, Memory: 1 << 30},
 	}}
 }
 
-// sing pushes the canary's job and follows it to its end, and to that of its runner.
+// sing has the canary's job run, and follows it to the end of its runner.
 func (s *Rehearsal) sing(ctx context.Context) error {
-	changes := s.Sim.Subscribe()
-	defer changes.Close()
-	_, err := s.Sim.Push(githubsim.Push{
-		Repository: canaryRepository, Message: "a canary", Files: map[string]string{".github/workflows/canary.yml": canaryWorkflow},
-	})
-	if err != nil {
-		return err
-	}
 	watched, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	go s.stopIfFailing(watched, stop)
-	for {
-		change, ok := changes.Next(watched)
-		switch {
-		case !ok:
-			return context.Cause(watched)
-		case change.Job == nil || change.Job.Status != githubsim.StatusCompleted:
-		case change.Job.Conclusion != "success":
-			return fmt.Errorf("the canary job ended with %s: %s", change.Job.Conclusion, LastLine(s.Sim, change.Job.ID))
-		default:
-			return s.left(ctx)
-		}
+	if err := s.stage.Sing(watched); err != nil {
+		return err
 	}
+	return s.left(ctx)
 }
 
 // canaryFailures is how many runners of a canary may fail: the second shows that it was

@@ -1,5 +1,6 @@
-// Package rehearsal is a whole Mayfly against a GitHub of its own, in one process: what the demo, the
-// canary of an image and the benchmarks play on. The mini runner stands in for GitHub's runner, but in a
+// Package rehearsal is a whole Mayfly against a forge of its own, in one process: what the demo, the
+// canary of an image and the benchmarks play on. The forge is a simulated GitHub, unless a canary
+// brings another [Stage]. The mini runner stands in for GitHub's runner, but in a
 // canary, which runs the runner of its image.
 package rehearsal
 
@@ -19,12 +20,10 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/docker"
 	"github.com/mayfly-ci/mayfly/internal/fleet"
-	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/image/hosttools"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/machine"
-	"github.com/mayfly-ci/mayfly/internal/pipeline"
 	"github.com/mayfly-ci/mayfly/internal/pool"
 	"github.com/mayfly-ci/mayfly/internal/secret"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
@@ -34,8 +33,9 @@ import (
 // demo and the launch benchmark run on. The mini runner stands in for GitHub's.
 type Rehearsal struct {
 	*machine.Machine
-	Sim        *githubsim.Sim
+	Sim        *githubsim.Sim // nil on a stage of another kind
 	SimURL     string
+	stage      Stage
 	token      secret.Secret // for the simulator's API and for pushing to it
 	listener   net.Listener  // for deliveries
 	Repository string
@@ -52,7 +52,8 @@ type Config struct {
 	State      string        // folder for everything
 	Listen     string        // for deliveries
 	Secret     secret.Secret // of deliveries; made up when zero
-	Repository string        // made in the simulator, with a webhook to this machine
+	Stage      Stage         // what it plays on, closed with it; nil for a simulated GitHub
+	Repository string        // there, with a webhook to this machine
 	Pools      pool.Set      // with labels and resources; the rest is filled in
 	Wrap       func(machine.Launcher) machine.Launcher
 	Progress   func(format string, args ...any) // told what takes a while
@@ -75,13 +76,15 @@ func Open(ctx context.Context, c Config) (s *Rehearsal, err error) {
 	if c.Secret.IsZero() {
 		c.Secret = secret.New(rand.Text())
 	}
-	if err := s.serveSim(ctx, c); err != nil {
-		return s, err
+	if s.stage = c.Stage; s.stage == nil {
+		if err := s.serveSim(ctx, c); err != nil {
+			return s, err
+		}
 	}
 	if s.listener, err = net.Listen("tcp", c.Listen); err != nil {
 		return s, err
 	}
-	at, err := github.New(github.Config{URL: s.SimURL, Token: s.token})
+	at, err := s.stage.Forge()
 	if err != nil {
 		return s, err
 	}
@@ -96,7 +99,7 @@ func Open(ctx context.Context, c Config) (s *Rehearsal, err error) {
 	if err := s.openMachine(ctx, c, settings); err != nil {
 		return s, err
 	}
-	if err := s.installHook(ctx, c); err != nil {
+	if err := s.stage.Hook(ctx, s.HookURL(), c.Secret); err != nil {
 		return s, err
 	}
 	s.served = make(chan error, 1)
@@ -117,6 +120,7 @@ func (s *Rehearsal) serveSim(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	s.SimURL = "http://" + l.Addr().String()
+	s.stage = &simulated{Sim: s.Sim, url: s.SimURL, token: s.token, repository: c.Repository}
 	go s.Sim.Serve(ctx, l)
 	return s.Sim.CreateRepository(githubsim.Repository{Name: c.Repository})
 }
@@ -197,19 +201,7 @@ func loadTools(ctx context.Context, store *docker.Images, ref string, c hosttool
 
 func (s *Rehearsal) HookURL() string { return "http://" + s.listener.Addr().String() + "/webhook" }
 
-// installHook makes the webhook as mayfly webhook install does.
-func (s *Rehearsal) installHook(ctx context.Context, c Config) error {
-	scope, err := github.ParseScope(c.Repository)
-	if err != nil {
-		return err
-	}
-	_, err = pipeline.InstallHook(ctx, s.Forge(), scope, github.HookConfig{
-		URL: s.HookURL(), Secret: c.Secret, Events: webhook.DefaultEvents(),
-	})
-	return err
-}
-
-// Settle waits until no runner is left, of this machine or at the simulator, and the ledger has heard how all jobs ended: it takes
+// Settle waits until no runner is left, of this machine or on its stage, and the ledger has heard how all jobs ended: it takes
 // events that come together in batches, so it can be behind.
 func (s *Rehearsal) Settle(ctx context.Context) error {
 	for {
@@ -226,7 +218,7 @@ func (s *Rehearsal) Settle(ctx context.Context) error {
 				open++
 			}
 		}
-		if live == 0 && open == 0 && len(s.Sim.Runners()) == 0 {
+		if live == 0 && open == 0 && s.stage.Registered() == 0 {
 			return s.Settled(ctx)
 		}
 		select {
@@ -245,7 +237,7 @@ type leftover struct {
 // Inventory counts what is left, by listing it.
 func (s *Rehearsal) Inventory(ctx context.Context) (l leftover, err error) {
 	containers, claims, err := s.Left(ctx)
-	return leftover{Containers: containers, Registrations: len(s.Sim.Runners()), Claims: claims}, err
+	return leftover{Containers: containers, Registrations: s.stage.Registered(), Claims: claims}, err
 }
 
 // Close stops what runs, removes what the launcher made, and closes the rest.
@@ -259,8 +251,8 @@ func (s *Rehearsal) Close() (err error) {
 		}
 		err = errors.Join(err, s.purge(ctx), s.Machine.Close())
 	}
-	if s.Sim != nil {
-		err = errors.Join(err, s.Sim.Close())
+	if s.stage != nil {
+		err = errors.Join(err, s.stage.Close())
 	}
 	return err
 }

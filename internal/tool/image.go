@@ -14,9 +14,9 @@ import (
 
 // ImageCommands are those of images that both programs have.
 type ImageCommands struct {
-	Build    ImageBuild       `cmd:"" help:"Build an image from a release of GitHub's runner."`
+	Build    ImageBuild       `cmd:"" help:"Build an image from a release of the forge's runner."`
 	List     imageListCmd     `cmd:"" help:"List the images that were built."`
-	Status   imageStatusCmd   `cmd:"" help:"Which image is current, what comes next, and how long GitHub takes its runner."`
+	Status   imageStatusCmd   `cmd:"" help:"Which image is current, what comes next, and how long the forge takes its runner."`
 	Promote  imagePromoteCmd  `cmd:"" help:"Have runners start from an image."`
 	Rollback imageRollbackCmd `cmd:"" help:"Go back to the image that was current before."`
 }
@@ -82,6 +82,9 @@ func currentLine(v *inspect.Images) string {
 		return "none: runners of pools without an image of their own wait"
 	}
 	line := fmt.Sprintf("%s, runner %s, since %s", v.Current.Digest.Short(), v.Current.Version, Stamp(v.Current.Since))
+	if v.Runway == nil && v.Release.Lasting {
+		return line + "; the forge takes runners of any age"
+	}
 	if v.Runway == nil {
 		return line + "; no newer release, so no end is known"
 	}

@@ -68,7 +68,7 @@ func Run(args []string, p Program, commands any, globals *Globals) int {
 	screen := cli.NewScreen(os.Stdout, os.Stderr, os.Getenv("NO_COLOR") != "")
 	parser, err := kong.New(commands,
 		kong.Name("mayfly"),
-		kong.Description(p.Description+"\n\nExit codes: 0 done; 1 failed; 2 wrong use or configuration; 3 in use by another; 4 GitHub refused or was out of reach; 5 AWS refused or was out of reach."),
+		kong.Description(p.Description+"\n\nExit codes: 0 done; 1 failed; 2 wrong use or configuration; 3 in use by another; 4 the forge refused or was out of reach; 5 AWS refused or was out of reach."),
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)),

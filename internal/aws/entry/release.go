@@ -11,6 +11,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/aws/eventbus"
 	"github.com/mayfly-ci/mayfly/internal/aws/function"
 	"github.com/mayfly-ci/mayfly/internal/aws/handler"
+	"github.com/mayfly-ci/mayfly/internal/image/archive"
 	"github.com/mayfly-ci/mayfly/internal/image/release"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 	"github.com/mayfly-ci/mayfly/internal/pool"
@@ -24,7 +25,7 @@ func openRelease(_ context.Context, p *environment) (any, error) {
 	}
 	r, err := handler.NewRelease(handler.ReleaseConfig{
 		AWS: p.AWS, Stack: p.Getenv(contract.EnvStack), Table: p.Getenv(contract.EnvTable), Projects: projects, Repository: p.Getenv(contract.EnvRepository),
-		Source: p.Getenv(contract.EnvSource), Feed: release.Feed{URL: p.Settings.Image.Feed}, Keep: p.Settings.Image.Keep,
+		Source: p.Getenv(contract.EnvSource), Feed: release.Feed{Product: archive.Actions, URL: p.Settings.Image.Feed}, Keep: p.Settings.Image.Keep,
 		Off:      !p.Settings.Image.Watch || !slices.ContainsFunc(p.Settings.Pools, func(o pool.Pool) bool { return o.Image == "" }),
 		Runners:  p.ledger(),
 		Pipeline: pipeline.New(pipeline.Config{Limits: p.limits, Log: p.Log}),

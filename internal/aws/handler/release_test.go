@@ -31,6 +31,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/fault"
 	"github.com/mayfly-ci/mayfly/internal/image"
+	"github.com/mayfly-ci/mayfly/internal/image/archive"
 	"github.com/mayfly-ci/mayfly/internal/image/release"
 	"github.com/mayfly-ci/mayfly/internal/image/source"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
@@ -92,7 +93,7 @@ func newFoundry(t *testing.T, edit ...func(*handler.ReleaseConfig)) *foundry {
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	c := handler.ReleaseConfig{
 		AWS: f.front.Config, Stack: "ci", Table: "ledger", Projects: map[string]string{"amd64": "ci-build"}, Repository: imageURI, Source: "ci-image",
-		Feed:     release.Feed{URL: hub.URL + "/api/v3", Now: f.clock},
+		Feed:     release.Feed{Product: archive.Actions, URL: hub.URL + "/api/v3", Now: f.clock},
 		Pipeline: pipeline.New(pipeline.Config{Limits: func() ledger.Limits { return ledger.Limits{} }, Log: log}),
 		Publish: func(_ context.Context, events ...event.Event) error {
 			f.published = append(f.published, events...)

@@ -173,7 +173,7 @@ func (s *Site) BuildImages(ctx context.Context, state deploy.State, from ImageFr
 // It waits for a build of something else that is running.
 func (s *Site) build(ctx context.Context, state deploy.State, r image.Release, from kept, arch string) (string, error) {
 	if r.SHA256[arch] == "" {
-		return "", cli.Hint(fmt.Errorf("runner %s: no archive for %s", r.Version, arch), archive.ReleasesHint)
+		return "", cli.Hint(fmt.Errorf("runner %s: no archive for %s", r.Version, arch), "%s", archive.ReleasesHint(archive.Actions))
 	}
 	p := build.NewProject(s.Account.Config, state.Outputs["BuildName"+stack.Suffix(arch)])
 	p.Look = s.Stack.Look

@@ -7,7 +7,7 @@ import "github.com/mayfly-ci/mayfly/internal/image/hosttools"
 func Base() hosttools.Config {
 	c := hosttools.Config{Tools: append(hosttools.Tools(), "jq", "zstd"), Trees: hosttools.Trees(), Files: map[string]string{}}
 	for _, name := range []string{
-		"wget", "unzip", "zip", "bzip2", "rsync", "file", "gpg", "ssh", "sudo", "python3", "make", "gcc", "g++", "lsb_release", "locale-gen",
+		"wget", "unzip", "zip", "bzip2", "rsync", "file", "gpg", "ssh", "sudo", "python3", "make", "gcc", "g++", "lsb_release", "locale-gen", "node",
 	} {
 		c.Files["/usr/local/bin/"+name] = "/bin/true"
 	}

@@ -70,7 +70,7 @@ func TestOpen(t *testing.T) {
 		{"nothing", name, nil, "", "", ErrContent},
 	} {
 		file := write(t, c.name, c.content)
-		f, err := Open(file, "amd64", c.version, c.sum)
+		f, err := Open(Actions, file, "amd64", c.version, c.sum)
 		switch {
 		case !errors.Is(err, c.want):
 			t.Errorf("%s: %v, want %v", c.what, err, c.want)
@@ -89,7 +89,7 @@ func FuzzContent(f *testing.F) {
 	f.Add(good)
 	f.Add(good[:len(good)/2])
 	f.Fuzz(func(t *testing.T, content []byte) {
-		if err := checkContent(bytes.NewReader(content)); err != nil && !errors.Is(err, ErrContent) {
+		if err := checkContent(Actions, bytes.NewReader(content)); err != nil && !errors.Is(err, ErrContent) {
 			t.Errorf("%v, want ErrContent", err)
 		}
 	})
@@ -106,7 +106,7 @@ type downloads struct {
 
 func (d *downloads) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.asked++
-	if r.URL.Path != "/v2.336.0/"+Name("2.336.0", runtime.GOARCH) {
+	if r.URL.Path != "/"+Actions.Path("2.336.0", runtime.GOARCH) {
 		http.NotFound(w, r)
 		return
 	}
@@ -122,7 +122,7 @@ func (d *downloads) fetcher(t *testing.T) Fetcher {
 	t.Helper()
 	server := httptest.NewServer(d)
 	t.Cleanup(server.Close)
-	return Fetcher{Base: server.URL, Dir: filepath.Join(t.TempDir(), "archives"), Pause: func(_ context.Context, p time.Duration) error {
+	return Fetcher{Product: Actions, Base: server.URL, Dir: filepath.Join(t.TempDir(), "archives"), Pause: func(_ context.Context, p time.Duration) error {
 		d.waited = append(d.waited, p)
 		return nil
 	}}
@@ -198,7 +198,7 @@ func TestName(t *testing.T) {
 	for arch, want := range map[string]string{
 		"amd64": "actions-runner-linux-x64-2.336.0.tar.gz", "arm64": "actions-runner-linux-arm64-2.336.0.tar.gz", "riscv64": "",
 	} {
-		if got := Name("2.336.0", arch); got != want {
+		if got := Actions.File("2.336.0", arch); got != want {
 			t.Errorf("%s: %q, want %q", arch, got, want)
 		}
 	}

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,18 +12,19 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/forge"
 )
 
-// Downloads is the address of GitHub's archives of all versions.
-const Downloads = "https://github.com/actions/runner/releases/download"
+// ReleasesHint tells a person where to find versions and checksums of a runner.
+func ReleasesHint(p forge.Product) string {
+	return p.Page + " has versions and checksums, for --runner-version and --sha256; on this machine --agent-archive builds from a file"
+}
 
-// ReleasesHint tells a person where to find versions and checksums of GitHub's runner.
-const ReleasesHint = "https://github.com/actions/runner/releases has versions and checksums, for --runner-version and --sha256; " +
-	"on this machine --agent-archive builds from a file"
-
-// A Fetcher downloads archives into a folder, and reuses those that are there.
+// A Fetcher downloads files of releases into a folder, and reuses those that are there.
 type Fetcher struct {
-	Base     string                                     // such as [Downloads]
+	Product  forge.Product
+	Base     string                                     // where they are; "" for the product's own address
 	Dir      string                                     // the folder for archives; created if needed
 	Client   *http.Client                               // nil for http.DefaultClient
 	Progress func(got, total int64)                     // called now and then; total is -1 if unknown; may be nil
@@ -59,28 +61,28 @@ func (e *Refused) passing() bool {
 // repeats a request that was not answered or was refused temporarily; if that lasts, the error
 // is a [*Refused].
 func (f Fetcher) Fetch(ctx context.Context, arch, version, sum string) (File, error) {
-	name := Name(version, arch)
+	name := f.Product.File(version, arch)
 	switch {
 	case name == "":
-		return File{}, fmt.Errorf("runner for %s: GitHub has none", arch)
+		return File{}, fmt.Errorf("%s for %s: there is none", f.Product.Name, arch)
 	case sum == "":
 		return File{}, fmt.Errorf("archive %s: %w: none was given to compare with", name, ErrChecksum)
 	}
 	target := filepath.Join(f.Dir, name)
-	if kept, err := Open(target, arch, version, sum); err == nil {
+	if kept, err := Open(f.Product, target, arch, version, sum); err == nil {
 		return kept, nil
 	}
 	if err := os.MkdirAll(f.Dir, 0o755); err != nil {
 		return File{}, err
 	}
-	url := f.Base + "/v" + version + "/" + name
+	url := cmp.Or(f.Base, f.Product.Downloads) + "/" + f.Product.Path(version, arch)
 	for try := 1; ; try++ {
 		err := f.download(ctx, url, target, func(file string) error {
-			_, err := Open(file, arch, version, sum)
+			_, err := Open(f.Product, file, arch, version, sum)
 			return err
 		})
 		if err == nil {
-			return Open(target, arch, version, sum)
+			return Open(f.Product, target, arch, version, sum)
 		}
 		pause, again := pauseAfter(err, try)
 		if !again || ctx.Err() != nil {

@@ -26,7 +26,7 @@ import (
 type Request struct {
 	Source source.Source
 	Agent  string       // mayfly-agent on this host
-	Runner archive.File // GitHub's runner
+	Runner archive.File // the forge's runner
 	Base   string       // image to build on; "" for the default in the Dockerfile
 
 	Packages []string          // more packages of the base's distribution
@@ -58,11 +58,19 @@ func (b *Builder) Build(ctx context.Context, r Request) (Image, error) {
 	return i, nil
 }
 
+// runnerFile returns the name of the runner in the build's context.
+func (r Request) runnerFile() string {
+	if r.Runner.Program {
+		return source.ProgramFile
+	}
+	return source.ArchiveFile
+}
+
 // arguments returns the build arguments for the Dockerfile.
 func arguments(r Request, build string, now time.Time) map[string]*string {
 	args := map[string]string{
 		source.ArgVersion: r.Runner.Version, source.ArgSHA256: r.Runner.SHA256,
-		source.ArgRevision: r.Source.Revision, source.ArgTime: now.Format(time.RFC3339), source.ArgBuild: build,
+		source.ArgFile: r.runnerFile(), source.ArgRevision: r.Source.Revision, source.ArgTime: now.Format(time.RFC3339), source.ArgBuild: build,
 	}
 	if r.Base != "" {
 		args[source.ArgBase] = r.Base
@@ -102,13 +110,13 @@ func (b *Builder) send(ctx context.Context, r Request, options client.ImageBuild
 	return log.follow(answer.Body)
 }
 
-// pack writes the files of the source, the agent and the runner's archive.
+// pack writes the files of the source, the agent and the runner.
 func pack(w io.Writer, r Request) error {
 	out := tar.NewWriter(w)
 	err := r.Source.Walk(func(name string, content io.Reader, info fs.FileInfo) error {
 		return add(out, name, content, info.Size(), info.Mode()&0o111 != 0)
 	})
-	if err := errors.Join(err, addFile(out, source.AgentFile, r.Agent, true), addFile(out, source.ArchiveFile, r.Runner.Path, false)); err != nil {
+	if err := errors.Join(err, addFile(out, source.AgentFile, r.Agent, true), addFile(out, r.runnerFile(), r.Runner.Path, false)); err != nil {
 		return err
 	}
 	return out.Close()

@@ -55,7 +55,7 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-func standin() string { return filepath.Join(programs, archive.Name(version, runtime.GOARCH)) }
+func standin() string { return filepath.Join(programs, archive.Actions.File(version, runtime.GOARCH)) }
 
 // A workshop is a builder on a Podman of the test's own, with an image to build on
 // that is made of this machine's tools.
@@ -98,7 +98,7 @@ func open(t *testing.T) workshop {
 // request is for an image of what is there.
 func (w workshop) request(t *testing.T) Request {
 	t.Helper()
-	runner, err := archive.Open(standin(), runtime.GOARCH, "", "")
+	runner, err := archive.Open(archive.Actions, standin(), runtime.GOARCH, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -333,7 +333,7 @@ func needy(t *testing.T) archive.File {
 	if out, err := pack.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	f, err := archive.Open(file, runtime.GOARCH, version, "")
+	f, err := archive.Open(archive.Actions, file, runtime.GOARCH, version, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,15 +13,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/forge"
 	"github.com/mayfly-ci/mayfly/internal/image"
 )
 
-// GitHub is the address of the feed.
-const GitHub = "https://api.github.com"
-
 // A Feed looks up releases. Its methods are safe for concurrent use.
 type Feed struct {
-	URL       string            // of the API, or of a mirror of it; [GitHub] if empty
+	Product   forge.Product     // whose releases
+	URL       string            // of the API, or of a mirror of it; the product's own if empty
+	Downloads string            // of its files, which may have checksums beside them; the product's own if empty
 	Transport http.RoundTripper // nil for http.DefaultTransport
 	Timeout   time.Duration     // of a request, including its answer; 0 means 20 s
 	Now       func() time.Time  // nil for time.Now
@@ -39,13 +39,16 @@ func (e *Limited) Error() string {
 // [image.Released]. The error is [*Limited], wraps [ErrChecksums], or means that there was no
 // answer.
 func (f Feed) Latest(ctx context.Context, etag string) (image.Input, error) {
-	data, header, err := f.get(ctx, "/repos/actions/runner/releases/latest", etag)
+	data, header, err := f.get(ctx, f.api("/latest"), etag)
 	if errors.Is(err, errUnchanged) {
 		return image.Unchanged{}, nil
 	} else if err != nil {
 		return nil, fmt.Errorf("asking for the newest release: %w", err)
 	}
-	r, err := Parse(data)
+	r, err := Parse(f.Product, data)
+	if err == nil && f.Product.SumBeside {
+		r.SHA256, err = f.sumsBeside(ctx, r.Version)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -53,9 +56,13 @@ func (f Feed) Latest(ctx context.Context, etag string) (image.Input, error) {
 }
 
 // Earlier looks up the releases of the last months, without checksums. Their dates tell how long
-// GitHub accepts a version: until 30 days after the next one was published.
+// GitHub accepts a version: until 30 days after the next one was published. It returns none for a
+// product that is lasting.
 func (f Feed) Earlier(ctx context.Context) ([]image.Release, error) {
-	data, _, err := f.get(ctx, "/repos/actions/runner/releases?per_page=30", "")
+	if f.Product.Lasting {
+		return nil, nil
+	}
+	data, _, err := f.get(ctx, f.api("?per_page=30"), "")
 	if err != nil {
 		return nil, fmt.Errorf("asking for earlier releases: %w", err)
 	}
@@ -65,11 +72,34 @@ func (f Feed) Earlier(ctx context.Context) ([]image.Release, error) {
 	}
 	var all []image.Release
 	for _, l := range list {
-		if r, err := l.release(); err == nil { // skip drafts and tags of other kinds
+		if r, err := l.release(f.Product); err == nil { // skip drafts and tags of other kinds
 			all = append(all, r)
 		}
 	}
 	return all, nil
+}
+
+// api is the address of the product's releases.
+func (f Feed) api(rest string) string {
+	return strings.TrimSuffix(cmp.Or(f.URL, f.Product.Feed), "/") + f.Product.Releases + rest
+}
+
+// sumsBeside reads the checksums of the files of a version, which are in files beside them.
+func (f Feed) sumsBeside(ctx context.Context, v image.Version) (map[string]string, error) {
+	sums := map[string]string{}
+	for arch := range platforms {
+		at := strings.TrimSuffix(cmp.Or(f.Downloads, f.Product.Downloads), "/") + "/" + f.Product.Path(string(v), arch) + ".sha256"
+		data, _, err := f.get(ctx, at, "")
+		if err != nil {
+			return nil, fmt.Errorf("asking for the checksum of release %s: %w", v, err)
+		}
+		of, _, _ := strings.Cut(string(data), " ") // as sha256sum prints it
+		if !sum.MatchString(strings.TrimSpace(of)) {
+			return nil, fmt.Errorf("release %s: %w: %s: %.80q is no SHA-256", v, ErrChecksums, at, data)
+		}
+		sums[arch] = strings.TrimSpace(of)
+	}
+	return sums, nil
 }
 
 var errUnchanged = errors.New("unchanged")
@@ -78,14 +108,14 @@ var errUnchanged = errors.New("unchanged")
 const maxAnswer = 8 << 20
 
 // get makes one request.
-func (f Feed) get(ctx context.Context, path, etag string) ([]byte, http.Header, error) {
+func (f Feed) get(ctx context.Context, at, etag string) ([]byte, http.Header, error) {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(f.Timeout, 20*time.Second))
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(cmp.Or(f.URL, GitHub), "/")+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
 	if err != nil {
 		return nil, nil, err
 	}
-	req.Header.Set("Accept", "application/vnd.github+json")
+	req.Header.Set("Accept", "application/vnd.github+json") // which others do not mind
 	req.Header.Set("X-GitHub-Api-Version", "2022-11-28")
 	req.Header.Set("User-Agent", "mayfly")
 	if etag != "" {

@@ -1,5 +1,5 @@
-// Package release looks up the releases of GitHub's runner: the newest one, with the checksums
-// of its archives.
+// Package release looks up the releases of a forge's runner: the newest one, with the checksums
+// of its files. Gitea's API has the form of GitHub's.
 //
 // It sends no credential, because one of an Enterprise Server is not valid at github.com. Without
 // one GitHub allows 60 requests an hour from an address. A conditional request once an hour is
@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/forge"
 	"github.com/mayfly-ci/mayfly/internal/image"
 )
 
@@ -21,11 +22,12 @@ import (
 // sources differ.
 var ErrChecksums = errors.New("checksums of the release")
 
-// platforms maps the architectures that images are built for, as in GOARCH, to GitHub's names.
-var platforms = map[string]string{"amd64": "linux-x64", "arm64": "linux-arm64"}
+// platforms are those that images are built for, as in GOARCH.
+var platforms = map[string]bool{"amd64": true, "arm64": true}
 
 // A listing is a release in the API's form.
 // https://docs.github.com/en/rest/releases/releases#get-the-latest-release
+// https://gitea.com/api/swagger#/repository/repoGetLatestRelease
 type listing struct {
 	Tag        string    `json:"tag_name"`
 	Body       string    `json:"body"`
@@ -38,20 +40,20 @@ type listing struct {
 	} `json:"assets"`
 }
 
-// Parse reads a release in the API's form. Checksums are in comments of the release notes, and in the
-// digests of the files. If both are present they must agree.
-func Parse(data []byte) (image.Release, error) {
+// Parse reads a release of p in the API's form. Checksums are in comments of the release notes, and in the
+// digests of the files. If both are present they must agree. With SumBeside there are none.
+func Parse(p forge.Product, data []byte) (image.Release, error) {
 	var l listing
 	if err := json.Unmarshal(data, &l); err != nil {
 		return image.Release{}, fmt.Errorf("reading a release: %w", err)
 	}
-	r, err := l.release()
-	if err != nil {
-		return image.Release{}, err
+	r, err := l.release(p)
+	if err != nil || p.SumBeside {
+		return r, err
 	}
 	r.SHA256 = map[string]string{}
-	for arch, platform := range platforms {
-		sum, err := l.checksum(r.Version, platform)
+	for arch := range platforms {
+		sum, err := l.checksum(p, r.Version, arch)
 		if err != nil {
 			return image.Release{}, fmt.Errorf("release %s: %w", r.Version, err)
 		}
@@ -66,7 +68,7 @@ func Parse(data []byte) (image.Release, error) {
 }
 
 // release returns l without checksums.
-func (l listing) release() (image.Release, error) {
+func (l listing) release(p forge.Product) (image.Release, error) {
 	v, err := image.ParseVersion(l.Tag)
 	switch {
 	case err != nil:
@@ -74,13 +76,13 @@ func (l listing) release() (image.Release, error) {
 	case l.Draft || l.Prerelease:
 		return image.Release{}, fmt.Errorf("reading a release: %s is a draft or a prerelease", v)
 	}
-	return image.Release{Version: v, Published: l.Published}, nil
+	return image.Release{Version: v, Published: l.Published, Lasting: p.Lasting}, nil
 }
 
-// checksum returns the SHA-256 of the archive for platform, or "" if no source has it.
-func (l listing) checksum(v image.Version, platform string) (string, error) {
-	noted := fromNotes(l.Body, platform)
-	name := fmt.Sprintf("actions-runner-%s-%s.tar.gz", platform, v)
+// checksum returns the SHA-256 of the file for an architecture, or "" if no source has it.
+func (l listing) checksum(p forge.Product, v image.Version, arch string) (string, error) {
+	noted := fromNotes(l.Body, p.Platforms[arch])
+	name := p.File(string(v), arch)
 	for _, a := range l.Assets {
 		digest, ok := strings.CutPrefix(a.Digest, "sha256:")
 		switch {

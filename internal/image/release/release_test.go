@@ -14,6 +14,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/image"
+	"github.com/mayfly-ci/mayfly/internal/image/archive"
 	"github.com/mayfly-ci/mayfly/internal/image/release"
 )
 
@@ -44,7 +45,7 @@ func TestParse(t *testing.T) {
 		{"notes of one, digest of the other", body(noted("linux-arm64", bs), "sha256:"+as), map[string]string{"amd64": as, "arm64": bs}},
 		{"without externals is another archive", body(noted("linux-x64_noexternals", bs)+noted("linux-x64", as), ""), map[string]string{"amd64": as}},
 	} {
-		r, err := release.Parse([]byte(c.body))
+		r, err := release.Parse(archive.Actions, []byte(c.body))
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
@@ -69,7 +70,7 @@ func TestParseFaults(t *testing.T) {
 		{"no digest", body("", "sha256:zz"), "is no SHA-256", true},
 		{"marks that do not match", body("<!-- BEGIN SHA linux-x64 -->"+as+"<!-- END SHA linux-arm64 -->", ""), "neither", true},
 	} {
-		_, err := release.Parse([]byte(c.body))
+		_, err := release.Parse(archive.Actions, []byte(c.body))
 		if err == nil || !strings.Contains(err.Error(), c.want) || errors.Is(err, release.ErrChecksums) != c.checksums {
 			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
 		}
@@ -82,7 +83,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(body(noted("linux-arm64", as), ""))
 	f.Add(`{"tag_name": "v1.2.3", "assets": null, "published_at": null}`)
 	f.Fuzz(func(t *testing.T, data string) {
-		r, err := release.Parse([]byte(data))
+		r, err := release.Parse(archive.Actions, []byte(data))
 		if err != nil {
 			return
 		}
@@ -111,7 +112,7 @@ func simulate(t *testing.T, c githubsim.Config) (*githubsim.Sim, release.Feed) {
 	server := httptest.NewServer(sim)
 	t.Cleanup(func() { server.Close(); sim.Close() })
 	sim.PublishRunner(githubsim.RunnerRelease{Version: "2.337.0", Archives: map[string][]byte{"linux-x64": []byte("x64"), "linux-arm64": []byte("arm64")}})
-	return sim, release.Feed{URL: server.URL + "/api/v3", Now: c.Now}
+	return sim, release.Feed{Product: archive.Actions, URL: server.URL + "/api/v3", Now: c.Now}
 }
 
 func TestLatest(t *testing.T) {
@@ -184,7 +185,7 @@ func TestRefusals(t *testing.T) {
 				w.WriteHeader(c.status)
 			}))
 			defer server.Close()
-			_, err := release.Feed{URL: server.URL, Now: func() time.Time { return published }}.Latest(t.Context(), "")
+			_, err := release.Feed{Product: archive.Actions, URL: server.URL, Now: func() time.Time { return published }}.Latest(t.Context(), "")
 			var limited *release.Limited
 			switch {
 			case err == nil:
@@ -201,12 +202,12 @@ func TestRefusals(t *testing.T) {
 func TestDown(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
-	if _, err := (release.Feed{URL: server.URL}).Latest(t.Context(), ""); err == nil {
+	if _, err := (release.Feed{Product: archive.Actions, URL: server.URL}).Latest(t.Context(), ""); err == nil {
 		t.Error("no error")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := (release.Feed{URL: server.URL}).Latest(ctx, ""); !errors.Is(err, context.Canceled) {
+	if _, err := (release.Feed{Product: archive.Actions, URL: server.URL}).Latest(ctx, ""); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -2,8 +2,8 @@
 // in AWS CodeBuild. They are embedded in the program. To change the image, a person writes them
 // to a folder ([Source.Eject]), edits them, and configures that folder ([Open]).
 //
-// Mayfly's agent and the archive of GitHub's runner are not part of the source: a build adds them
-// as [AgentFile] and [ArchiveFile].
+// Mayfly's agent and the forge's runner are not part of the source: a build adds them as
+// [AgentFile], and [ArchiveFile] or [ProgramFile].
 package source
 
 import (
@@ -26,6 +26,7 @@ const (
 
 	AgentFile   = "mayfly-agent"          // added by a build
 	ArchiveFile = "actions-runner.tar.gz" // added by a build
+	ProgramFile = "runner-program"        // in its place, for a runner that is one program
 )
 
 // Build arguments of the Dockerfile.
@@ -34,7 +35,8 @@ const (
 	ArgPackages = "PACKAGES"        // more packages of the base's distribution, separated by spaces
 	ArgDocker   = "DOCKER"          // yes adds Docker's command line and buildx
 	ArgVersion  = "RUNNER_VERSION"  // such as 2.336.0; required
-	ArgSHA256   = "RUNNER_SHA256"   // of the archive, in hex; required
+	ArgSHA256   = "RUNNER_SHA256"   // of the archive or program, in hex; required
+	ArgFile     = "RUNNER_FILE"     // [ArchiveFile], which is the default, or [ProgramFile]
 	ArgRevision = "SOURCE_REVISION" // [Source.Revision]
 	ArgTime     = "BUILD_TIME"      // RFC 3339
 	ArgBuild    = "BUILD"           // a unique name for each build
@@ -122,7 +124,7 @@ func (s Source) Walk(do func(name string, content io.Reader, info fs.FileInfo) e
 			return nil
 		case !d.Type().IsRegular():
 			return fmt.Errorf("%s: want files and folders only", name)
-		case slices.Contains([]string{AgentFile, ArchiveFile}, name):
+		case slices.Contains([]string{AgentFile, ArchiveFile, ProgramFile}, name):
 			return nil // left by a manual build
 		}
 		f, err := s.FS.Open(name)

@@ -15,7 +15,7 @@ func TestEjectedIsTheSameSource(t *testing.T) {
 	if err := Embedded().Eject(dir, false); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{AgentFile, ArchiveFile, ".git/HEAD"} { // no part of it
+	for _, name := range []string{AgentFile, ArchiveFile, ProgramFile, ".git/HEAD"} { // no part of it
 		if err := put(filepath.Join(dir, name), []byte("x")); err != nil {
 			t.Fatal(err)
 		}

@@ -117,7 +117,7 @@ func (h *host) apply(in image.Input) image.Result {
 }
 
 func (h *host) check(ctx context.Context, e image.CheckRelease) []image.Input {
-	answer, err := release.Feed{URL: "http://github.test/api/v3", Transport: h}.Latest(ctx, e.ETag)
+	answer, err := release.Feed{Product: archive.Actions, URL: "http://github.test/api/v3", Transport: h}.Latest(ctx, e.ETag)
 	var limited *release.Limited
 	switch {
 	case errors.As(err, &limited):
@@ -132,7 +132,7 @@ func (h *host) check(ctx context.Context, e image.CheckRelease) []image.Input {
 func (h *host) build(ctx context.Context, e image.BuildImage) (image.Digest, error) {
 	h.change(func() { h.built = append(h.built, time.Now()) })
 	version := string(e.Release.Version)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://github.test/actions/runner/releases/download/v"+version+"/"+archive.Name(version, "amd64"), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://github.test/actions/runner/releases/download/v"+version+"/"+archive.Actions.File(version, "amd64"), nil)
 	if err != nil {
 		return "", err
 	}

@@ -123,7 +123,7 @@ const StandinVersion = "2.999.0"
 // built it.
 func Standin(t *testing.T, version string) string {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), archive.Name(version, runtime.GOARCH))
+	file := filepath.Join(t.TempDir(), archive.Actions.File(version, runtime.GOARCH))
 	if out, err := exec.Command("../../scripts/standin-archive", Binary("mayfly-minirunner"), version, file).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

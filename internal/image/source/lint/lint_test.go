@@ -41,12 +41,12 @@ func TestFaultsAreFound(t *testing.T) {
 		{"FROM ${BASE} AS runner", "FROM ${BASE} AS Runner", "StageNameCasing"},
 		{"USER runner\n", "USER runner\nMAINTAINER me\n", "MaintainerDeprecated"},
 		{`recommends "$@"`, `recommends $@`, "SC2068"},
-		{`"${RUNNER_SHA256:?want the SHA-256 of actions-runner.tar.gz}  /tmp`, `"$RUNNER_SHA265  /tmp`, "SC2154"},
+		{`"${RUNNER_SHA256:?want the SHA-256 of $RUNNER_FILE}  /tmp`, `"$RUNNER_SHA265  /tmp`, "SC2154"},
 		{"@sha256:", ":trixie-slim-", "pinned"},
 		{"USER runner\nARG", "ARG", "root"},
 		{" --no-install-recommends", "", "--no-install-recommends"},
 		{"      rm -rf /var/lib/apt/lists/*; \\\n    fi; \\\n    if [ -e", "    fi; \\\n    if [ -e", "apt/lists"},
-		{"RUN set -eu; \\\n    is=", "RUN is=", "set -eu"},
+		{"RUN set -eu; \\\n    if [ \"$RUNNER_FILE\" = runner-program ]; then is=", "RUN if [ \"$RUNNER_FILE\" = runner-program ]; then is=", "set -eu"},
 		{"COPY mayfly-agent", "ADD https://example.com/mayfly-agent", "ADD"},
 	} {
 		planted := strings.Replace(string(text), c.old, c.new, 1)
