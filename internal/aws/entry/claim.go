@@ -3,8 +3,10 @@ package entry
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/aws/contract"
+	"github.com/mayfly-ci/mayfly/internal/aws/eventbus"
 	"github.com/mayfly-ci/mayfly/internal/aws/function"
 	"github.com/mayfly-ci/mayfly/internal/aws/handler"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
@@ -20,6 +22,6 @@ func openClaims(ctx context.Context, p *environment) (any, error) {
 		Pipeline: pipeline.New(config),
 		Tasks:    p.tasks(),
 		Roles:    strings.Split(p.Getenv(contract.EnvTaskRoles), ","),
-		Log:      p.Log,
+		Publish:  eventbus.New(p.AWS, p.Getenv(contract.EnvBus)).Put, Now: time.Now, Log: p.Log,
 	}), nil
 }

@@ -97,7 +97,7 @@ var errConflict = errors.New("others wrote first")
 // has. If the last one fails, Lambda retries the event later.
 const (
 	attempts   = 50
-	firstPause = 10 * time.Millisecond
+	firstPause = 40 * time.Millisecond
 	maxPause   = time.Second
 )
 
