@@ -58,6 +58,7 @@ const jit = "c3BlbnQgd2hlbiB0aGUgam9iIGVuZHM="
 // that do as the test says.
 type side struct {
 	permit  claim.Permit
+	ca      string                  // for the grant
 	leaving []error                 // answers to PhaseLeaving, in turn; then nil
 	answer  func(attempt int) error // of the forge
 	seen    func(claim.Report)      // called for each report
@@ -78,7 +79,7 @@ func (s *side) Claim(context.Context, string) (claim.Permit, error) {
 	return s.permit, nil
 }
 
-func (s *side) PutOff(context.Context, string, claim.Permit, time.Duration) error { return nil }
+func (s *side) PutOff(context.Context, string, claim.Permit, *claim.Later) error { return nil }
 
 func (s *side) Registered(context.Context, string, int64) error { return nil }
 
@@ -120,8 +121,8 @@ func (s *side) last(t *testing.T) claim.Report {
 	select {
 	case r := <-s.gone:
 		return r
-	case <-time.After(10 * time.Second):
-		t.Fatalf("no report of the end in 10 s, only %v", s.phases())
+	case <-time.After(time.Minute):
+		t.Fatalf("no report of the end in a minute, only %v", s.phases())
 		return claim.Report{}
 	}
 }
@@ -141,7 +142,7 @@ func open(t *testing.T, dir string, s *side) (string, *claim.SocketServer) {
 	if s.gone == nil {
 		s.gone = make(chan claim.Report, 2)
 	}
-	desk, err := claim.New(claim.Config{Dir: dir, Ledger: s, Forge: s, Log: slog.New(slog.DiscardHandler)})
+	desk, err := claim.New(claim.Config{Dir: dir, Ledger: s, Forge: s, CA: s.ca, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,6 +191,7 @@ const (
 )
 
 func TestOneJob(t *testing.T) {
+	t.Parallel()
 	s := &side{}
 	socket, _ := open(t, t.TempDir(), s)
 	_, wait := start(t, socket, listening+running+completed+`env; echo to stderr >&2`)
@@ -218,6 +220,7 @@ func TestOneJob(t *testing.T) {
 }
 
 func TestPhasesInOrder(t *testing.T) {
+	t.Parallel()
 	s := &side{}
 	dir := t.TempDir()
 	// The runner goes on only when its phase was taken.
@@ -235,6 +238,7 @@ func TestPhasesInOrder(t *testing.T) {
 }
 
 func TestExitCodes(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		script string
 		want   claim.Report
@@ -254,6 +258,7 @@ func TestExitCodes(t *testing.T) {
 		{"kill -KILL $$", claim.Report{ExitCode: 137, Reason: "killed by SIGKILL"}},
 	} {
 		t.Run(test.script, func(t *testing.T) {
+			t.Parallel()
 			s := &side{}
 			socket, _ := open(t, t.TempDir(), s)
 			_, wait := start(t, socket, test.script)
@@ -273,6 +278,7 @@ func TestExitCodes(t *testing.T) {
 }
 
 func TestClaimRefused(t *testing.T) {
+	t.Parallel()
 	s := &side{claimed: true}
 	socket, _ := open(t, t.TempDir(), s)
 	_, wait := start(t, socket, "echo started")
@@ -287,6 +293,7 @@ func TestClaimRefused(t *testing.T) {
 }
 
 func TestNoSuchProgram(t *testing.T) {
+	t.Parallel()
 	for runner, code := range map[string]int{
 		"/nowhere/run.sh": agent.ExitNotFound, "no-such-runner": agent.ExitNotFound, "/dev/null": agent.ExitNotStarted,
 	} {
@@ -306,6 +313,7 @@ func TestNoSuchProgram(t *testing.T) {
 // TestSocketAway has Mayfly away when the agent starts, putting it off at first,
 // and away again when the runner ends.
 func TestSocketAway(t *testing.T) {
+	t.Parallel()
 	s := &side{gone: make(chan claim.Report, 2), answer: func(attempt int) error {
 		if attempt < 3 {
 			return &claim.Later{After: time.Millisecond, Err: errors.New("rate limit")}
@@ -347,6 +355,7 @@ func waitFor(t *testing.T, path string) {
 }
 
 func TestUnreachable(t *testing.T) {
+	t.Parallel()
 	_, wait := start(t, filepath.Join(t.TempDir(), "none.sock"), "", "--claim-within", "200ms")
 	if end := wait(); end.code != agent.ExitUnreachable {
 		t.Errorf("exit code %d, want %d: %s", end.code, agent.ExitUnreachable, end.stderr)
@@ -357,6 +366,7 @@ func TestUnreachable(t *testing.T) {
 const enough = time.Second
 
 func TestIdleLimit(t *testing.T) {
+	t.Parallel()
 	s := &side{permit: claim.Permit{IdleLimit: enough}, leaving: []error{errors.New("away"), claim.ErrBusy}}
 	socket, _ := open(t, t.TempDir(), s)
 	_, wait := start(t, socket, `trap 'exit 0' TERM;`+listening+`sleep 60 & wait`)
@@ -374,6 +384,7 @@ func TestIdleLimit(t *testing.T) {
 }
 
 func TestBusyRunnerHasNoIdleLimit(t *testing.T) {
+	t.Parallel()
 	s := &side{permit: claim.Permit{IdleLimit: enough}}
 	socket, _ := open(t, t.TempDir(), s)
 	_, wait := start(t, socket, running+`sleep 2; exit 9`)
@@ -387,6 +398,7 @@ func TestBusyRunnerHasNoIdleLimit(t *testing.T) {
 
 // TestSevenOfNoRunner: the code by which GitHub's runner says that it is too old means nothing of another program.
 func TestSevenOfNoRunner(t *testing.T) {
+	t.Parallel()
 	for script, want := range map[string]int{
 		"echo hello; exit 7": agent.ExitForeign, listening + "exit 7": agent.ExitDeprecated,
 		`echo "An error occurred: too old"; exit 7`: agent.ExitDeprecated,
@@ -402,6 +414,7 @@ func TestSevenOfNoRunner(t *testing.T) {
 
 // TestTotalLimitIsOfJob: a runner that waits for half its limit has all of it for its job.
 func TestTotalLimitIsOfJob(t *testing.T) {
+	t.Parallel()
 	s := &side{permit: claim.Permit{TotalLimit: 3 * enough}}
 	socket, _ := open(t, t.TempDir(), s)
 	_, wait := start(t, socket, listening+`sleep 2;`+running+`sleep 2;`+completed)
@@ -414,6 +427,7 @@ func TestTotalLimitIsOfJob(t *testing.T) {
 }
 
 func TestTotalLimitKills(t *testing.T) {
+	t.Parallel()
 	s := &side{permit: claim.Permit{TotalLimit: enough}}
 	socket, _ := open(t, t.TempDir(), s)
 	_, wait := start(t, socket, `trap '' TERM;`+running+`while :; do sleep 60; done`)
@@ -427,6 +441,7 @@ func TestTotalLimitKills(t *testing.T) {
 }
 
 func TestSignalIsForwarded(t *testing.T) {
+	t.Parallel()
 	s := &side{}
 	dir := t.TempDir()
 	socket, _ := open(t, dir, s)
@@ -445,6 +460,7 @@ func TestSignalIsForwarded(t *testing.T) {
 // TestNothingIsLeft looks where a job would: for the configuration, and for what
 // the runner left running.
 func TestNothingIsLeft(t *testing.T) {
+	t.Parallel()
 	s := &side{}
 	dir := t.TempDir()
 	socket, _ := open(t, dir, s)
@@ -467,6 +483,7 @@ func TestNothingIsLeft(t *testing.T) {
 // TestFirstProcess runs the agent as the first process of a container: orphans
 // become its children, and it reaps them.
 func TestFirstProcess(t *testing.T) {
+	t.Parallel()
 	namespace := []string{"--user", "--map-root-user", "--pid", "--fork", "--mount-proc"}
 	if out, err := exec.Command("unshare", append(namespace, "true")...).CombinedOutput(); err != nil {
 		t.Skipf("no process namespace to be had here: %v %s", err, out)
@@ -475,7 +492,7 @@ func TestFirstProcess(t *testing.T) {
 	socket, _ := open(t, t.TempDir(), s)
 	script := `pid=$(sh -c 'sleep 0.02 & echo $!'); while [ -e /proc/$pid ]; do sleep 0.01; done; echo reaped by $PPID`
 	args := append(namespace, program, "--socket", socket, "--", "bash", "-c", script)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "unshare", args...).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "reaped by 1\n") {
@@ -484,6 +501,7 @@ func TestFirstProcess(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
+	t.Parallel()
 	for args, code := range map[string]int{"": agent.ExitUsage, "--": agent.ExitUsage, "--wrong": agent.ExitUsage, "--help": 0, "--version": 0} {
 		cmd := exec.Command(program, strings.Fields(args)...)
 		out, _ := cmd.CombinedOutput()

@@ -18,6 +18,7 @@ const updating = `echo "Runner will exit shortly for update, should be back onli
 
 // TestUpdateIsNotIdle has a runner update itself for longer than its idle limit, and get a job then.
 func TestUpdateIsNotIdle(t *testing.T) {
+	t.Parallel()
 	s := &side{permit: claim.Permit{IdleLimit: enough}}
 	dir := t.TempDir()
 	restarted := false
@@ -44,6 +45,7 @@ func TestUpdateIsNotIdle(t *testing.T) {
 
 // TestIdleLimitAfterUpdate counts idleness from the runner's return on.
 func TestIdleLimitAfterUpdate(t *testing.T) {
+	t.Parallel()
 	s := &side{permit: claim.Permit{IdleLimit: enough}}
 	socket, _ := open(t, t.TempDir(), s)
 	_, wait := start(t, socket, `trap 'exit 0' TERM;`+listening+updating+listening+`sleep 60 & wait`)
@@ -56,6 +58,7 @@ func TestIdleLimitAfterUpdate(t *testing.T) {
 // TestRestartsWithoutEnd ends a runner that comes again and again and gets nowhere, as one
 // does that cannot read its job.
 func TestRestartsWithoutEnd(t *testing.T) {
+	t.Parallel()
 	s := &side{}
 	socket, _ := open(t, t.TempDir(), s)
 	_, wait := start(t, socket, `trap 'exit 0' TERM; while :; do `+listening+
@@ -68,6 +71,7 @@ func TestRestartsWithoutEnd(t *testing.T) {
 
 // TestOutputIsBounded has a runner print without end: the log gets head and tail.
 func TestOutputIsBounded(t *testing.T) {
+	t.Parallel()
 	s := &side{}
 	socket, _ := open(t, t.TempDir(), s)
 	_, wait := start(t, socket, `echo first; yes x | head -c 100000 >&2; yes 0123456789012345678901234567890 | head -c 200000000; echo; echo last; exit 1`)
@@ -89,6 +93,7 @@ func TestOutputIsBounded(t *testing.T) {
 // TestLogIsOutOfReach tries to write to the container's log past the bounds. Root may see
 // everything, so the agent is nobody.
 func TestLogIsOutOfReach(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("NOT TESTED HERE: starts the agent as another user, for which it must be root")
 	}
@@ -130,6 +135,7 @@ func copyProgram(to string) error {
 // TestStubbornStep gives a runner the 12 s that GitHub's own takes for a step which ignores
 // SIGINT and SIGTERM (7.5 s and 2.5 s, ProcessInvoker.cs, and then the upload).
 func TestStubbornStep(t *testing.T) {
+	t.Parallel()
 	s := &side{}
 	dir := t.TempDir()
 	socket, _ := open(t, dir, s)
@@ -152,6 +158,7 @@ func TestStubbornStep(t *testing.T) {
 // SIGINT ignored. GitHub's runner, whose run.sh turns SIGTERM into SIGINT, would go on for
 // ever if that was passed on.
 func TestSignalsOfRunner(t *testing.T) {
+	t.Parallel()
 	s := &side{}
 	socket, _ := open(t, t.TempDir(), s)
 	cmd := exec.Command("bash", "-c", `trap '' INT QUIT HUP; exec "$0" --socket "$1" -- bash -c 'grep SigIgn /proc/self/status; env'`, program, socket)

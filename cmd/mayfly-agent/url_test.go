@@ -48,6 +48,7 @@ func function(t *testing.T, keys aws.Credentials, s *side, front ...int) *httpte
 
 // TestOneJobOverURL is a job whose runner claims as a task on AWS does.
 func TestOneJobOverURL(t *testing.T) {
+	t.Parallel()
 	keys := aws.Credentials{AccessKeyID: "ASIAX", SecretAccessKey: "hunter2", SessionToken: "session=="}
 	endpoint := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		json.NewEncoder(w).Encode(map[string]string{
@@ -81,6 +82,7 @@ func TestOneJobOverURL(t *testing.T) {
 }
 
 func TestURLWithoutRole(t *testing.T) {
+	t.Parallel()
 	cmd := exec.Command(program, "--url", "https://abc.lambda-url.eu-west-1.on.aws/", "--", "true")
 	cmd.Env = []string{}
 	out, _ := cmd.CombinedOutput()

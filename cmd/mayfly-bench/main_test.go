@@ -3,33 +3,22 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/mayfly-ci/mayfly/internal/programtest"
 )
 
 // binaries is the folder of the real programs, built for these tests.
 var binaries string
 
-func TestMain(m *testing.M) { os.Exit(testMain(m)) }
-
-func testMain(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "mayfly-bench-test-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	build := exec.Command("go", "build", "-trimpath", "-o", dir, ".", "../mayfly-agent", "../mayfly-minirunner")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building the programs: %v\n%s", err, out)
-		return 1
-	}
-	binaries = dir
-	return m.Run()
+func TestMain(m *testing.M) {
+	os.Exit(programtest.Main(m, func(dir string) error {
+		binaries = dir
+		return programtest.Build(dir, "mayfly-bench", "mayfly-agent", "mayfly-minirunner")
+	}))
 }
 
 // figures runs the program and reads the JSON that it prints.

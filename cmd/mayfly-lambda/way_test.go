@@ -50,6 +50,7 @@ jobs:
 // TestWay takes a job the whole way that it has on AWS, and lets others try to go
 // it, too.
 func TestWay(t *testing.T) {
+	t.Parallel()
 	w, g := newWorld(t, ""), newGate(t)
 	w.push(g.workflow("small"))
 	select {
@@ -110,6 +111,7 @@ func (w *world) mayCall() {
 // TestLostDelivery has a delivery come when the bus is out of reach: GitHub is told
 // so, and the sweep has it sent again.
 func TestLostDelivery(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	w.calls["WebhookFunction"].SetLose(func(call string) awstest.Loss {
 		if call == "events:PutEvents" {
@@ -132,6 +134,7 @@ func TestLostDelivery(t *testing.T) {
 
 // TestFullPool has three jobs come to a pool that has one runner at a time: the ledger wants a runner for each when there is room.
 func TestFullPool(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, ", max: 1")
 	w.push(matrix("1, 2, 3"))
 	w.completed(3)

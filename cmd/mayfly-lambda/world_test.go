@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -36,6 +35,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/image/hosttools"
 	"github.com/mayfly-ci/mayfly/internal/ledger/dynamo"
+	"github.com/mayfly-ci/mayfly/internal/programtest"
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
@@ -43,9 +43,6 @@ const (
 	repository = "acme/web"
 	runnerPath = "/opt/runner/mayfly-minirunner"
 )
-
-// testImage is what this process starts runners from.
-var testImage = hosttools.NewName("lambda-test")
 
 // A world is the whole stack on the loopback. What is real: the functions' programs,
 // the agent, the runner's stand-in, containers, signatures, and all of the template that is
@@ -58,6 +55,7 @@ var testImage = hosttools.NewName("lambda-test")
 // GitHub is githubsim. IAM policies, retries, dead letters and scaling are not here.
 type world struct {
 	t      *testing.T
+	image  string // what runners start from
 	stack  *awstest.Deployed
 	bus    *eventBridge
 	ecs    *elasticContainers
@@ -79,10 +77,10 @@ func newWorld(t *testing.T, pool string) *world {
 	}
 	socket := dockertest.Serve(t)
 	cloud := awstest.Start(t)
-	w := &world{t: t, hooks: secret.New("It's a Secret to Everybody"), calls: map[string]*awstest.Front{}}
+	w := &world{t: t, image: hosttools.NewName("lambda-test"), hooks: secret.New("It's a Secret to Everybody"), calls: map[string]*awstest.Front{}}
 	programs := buildAll(t)
 	hub := w.openHub()
-	yaml := mayflyYAML(hub, pool)
+	yaml := w.mayflyYAML(hub, pool)
 	w.stack = awstest.Deploy(t, yaml)
 	hook, claims := &runtimeapi.URL{}, &runtimeapi.URL{}
 	w.hook, w.claims = serve(t, hook), serve(t, claims)
@@ -109,14 +107,14 @@ func newWorld(t *testing.T, pool string) *world {
 }
 
 // mayflyYAML is what a person wrote.
-func mayflyYAML(hub, pool string) string {
+func (w *world) mayflyYAML(hub, pool string) string {
 	return `
 platform: aws
 github: {url: "` + hub + `", app: {id: 1234, private_key: "env:KEY"}}
 webhook: {secrets: ["env:SECRET"], at: ` + repository + `}
 aws: {region: ` + awstest.Region + `, stack: ci}
 pools:
-  - {name: small, labels: [self-hosted, small], image: "` + testImage + `", command: ["` + runnerPath + `"], memory: 512MiB, cpus: 0.5` + pool + `}
+  - {name: small, labels: [self-hosted, small], image: "` + w.image + `", command: ["` + runnerPath + `"], memory: 512MiB, cpus: 0.5` + pool + `}
 `
 }
 
@@ -124,10 +122,8 @@ pools:
 func buildAll(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	build := exec.Command("go", "build", "-trimpath", "-tags", "lambda.norpc", "-o", dir, "../mayfly-webhook", "../mayfly-lambda", "../mayfly-agent", "../mayfly-minirunner")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the programs: %v\n%s", err, out)
+	if err := programtest.BuildForLambda(dir, "mayfly-webhook", "mayfly-lambda", "mayfly-agent", "mayfly-minirunner"); err != nil {
+		t.Fatal(err)
 	}
 	return dir
 }
@@ -199,7 +195,7 @@ func (w *world) openECS(socket, programs string) {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { api.Close() })
-	dockertest.Load(w.t, socket, testImage, hosttools.Config{Tools: hosttools.Tools(), Files: map[string]string{
+	dockertest.Load(w.t, socket, w.image, hosttools.Config{Tools: hosttools.Tools(), Files: map[string]string{
 		contract.AgentPath: filepath.Join(programs, "mayfly-agent"), runnerPath: filepath.Join(programs, "mayfly-minirunner"),
 	}})
 	w.ecs = newECS(w.stack, api, w.bus)

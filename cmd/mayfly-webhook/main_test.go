@@ -10,7 +10,6 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,6 +23,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/hook"
 	"github.com/mayfly-ci/mayfly/internal/pool"
+	"github.com/mayfly-ci/mayfly/internal/programtest"
 )
 
 // A site is the function as it is deployed, with the AWS that it reaches.
@@ -86,13 +86,11 @@ func newSite(t *testing.T, env ...string) *site {
 // build builds the program with its settings beside it, as in its zip.
 func build(t *testing.T) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "bootstrap")
-	cmd := exec.Command("go", "build", "-trimpath", "-tags", "lambda.norpc", "-o", program, ".")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building the function: %v\n%s", err, out)
+	dir := t.TempDir()
+	if err := programtest.BuildForLambda(dir, "mayfly-webhook"); err != nil {
+		t.Fatal(err)
 	}
-	file, err := os.Create(filepath.Join(filepath.Dir(program), contract.SettingsFile))
+	file, err := os.Create(filepath.Join(dir, contract.SettingsFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +102,7 @@ func build(t *testing.T) string {
 	if err := settings.Write(file); err != nil {
 		t.Fatal(err)
 	}
-	return program
+	return filepath.Join(dir, "mayfly-webhook")
 }
 
 // deliver sends a delivery to the Function URL.

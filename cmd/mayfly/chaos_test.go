@@ -33,6 +33,7 @@ type chaos struct {
 // TestChaos kills mayfly up again and again while jobs run, and runners with it; deliveries are lost, doubled, late and
 // in disorder, and GitHub refuses calls and loses answers. Every job ends once, and nothing is left.
 func TestChaos(t *testing.T) {
+	t.Parallel()
 	tooltest.Need(t, "bwrap")
 	c := chaos{jobs: 120, kills: 40, runners: 8, within: 4 * time.Minute}
 	if testing.Short() {
@@ -46,6 +47,7 @@ func TestChaos(t *testing.T) {
 
 // TestChaosInEngine is TestChaos with containers of an engine, which is restarted, too. It takes long: make chaos.
 func TestChaosInEngine(t *testing.T) {
+	t.Parallel()
 	if !thorough() {
 		t.Skip("it takes minutes: make chaos runs it")
 	}
@@ -67,7 +69,7 @@ func (c chaos) befall(t *testing.T, config worldConfig) {
 	w.trouble(t)
 	begun, killed := time.Now(), 0
 	w.start(t)
-	w.push(t, map[string]string{".github/workflows/many.yml": workflow(c.jobs, "true")})
+	w.push(t, workflows(c.jobs))
 	for i := range c.kills {
 		// The moments are spread over the run by its progress, whatever the machine's speed.
 		w.completed(t, i*c.jobs*9/10/(c.kills+1), 2*time.Minute)
@@ -76,6 +78,7 @@ func (c chaos) befall(t *testing.T, config worldConfig) {
 			killed += w.killRunner(t, random)
 		}
 		if i*c.engines/c.kills != (i+1)*c.engines/c.kills {
+			w.serving(t) // one that starts while there is no engine says so and ends
 			w.engineDown(t)
 			w.engineUp(t)
 		}
@@ -91,6 +94,18 @@ func (c chaos) befall(t *testing.T, config worldConfig) {
 	w.nothingLeft(t, 3*time.Minute) // a lost word on a job's end is asked for again each minute
 	t.Logf("%d jobs, %d kills and %d of runners in %v, %d runners made", c.jobs, c.kills, killed, took, len(w.runners(t, "--all")))
 	w.up.stop(t)
+}
+
+// workflows have so many jobs together: a matrix has 256 at most.
+// https://docs.github.com/en/actions/reference/limits
+func workflows(jobs int) map[string]string {
+	files := map[string]string{}
+	for jobs > 0 {
+		some := min(jobs, 200)
+		files[fmt.Sprintf(".github/workflows/many%d.yml", len(files)+1)] = workflow(some, "true")
+		jobs -= some
+	}
+	return files
 }
 
 // trouble has deliveries and calls go wrong.
@@ -173,6 +188,7 @@ func seed(t *testing.T) uint64 {
 
 // TestSecondUp starts mayfly up a second time with the same state folder.
 func TestSecondUp(t *testing.T) {
+	t.Parallel()
 	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{})
 	w.serve(t)

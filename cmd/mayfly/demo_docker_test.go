@@ -19,8 +19,8 @@ import (
 // TestDemoDocker runs workflows with sudo, docker build and run, services, a job container, a composite
 // and a Docker action in the demo, on Podman, without a registry outside.
 func TestDemoDocker(t *testing.T) {
+	t.Parallel()
 	socket := dockertest.Serve(t)
-	t.Setenv("DOCKER_HOST", "unix://"+socket)
 	if err := engine.Check(t.Context(), socket, pool.Isolation{Docker: pool.Docker{Engine: true}}); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)
@@ -34,7 +34,7 @@ func TestDemoDocker(t *testing.T) {
 	services := dockertest.Debian{Packages: []string{"redis-server"}, Command: []string{"redis-server", "--protected-mode", "no"}}
 	mirror := dockertest.Hub(t, map[string]dockertest.Debian{"redis:7": services, "tools:1": services})
 	mounts := mountsOf(t)
-	got := tooltest.JSON[demoSummary](t, "demo", "--json", "--launcher", machine.Engine, "--image", image, "--docker", "--docker-mirror", mirror,
+	got := tooltest.JSONIn[demoSummary](t, atEngine(socket), "demo", "--json", "--launcher", machine.Engine, "--image", image, "--docker", "--docker-mirror", mirror,
 		"--folder", "testdata/docker", "--within", "15m")
 	got.QueuedToStarted, got.RunnersStarted = rehearsal.Quantiles{}, 0
 	if diff := cmp.Diff(demoSummary{Jobs: 5, AsExpected: 5}, got); diff != "" {

@@ -28,18 +28,19 @@ import (
 
 // TestDemo runs the main job as a person does, on both launchers and both engines.
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	t.Run("sandbox", func(t *testing.T) {
 		tooltest.Need(t, "bwrap")
-		testDemo(t, machine.Sandbox)
+		testDemo(t, nil, machine.Sandbox)
 	})
-	dockertest.Each(t, func(t *testing.T, socket string) {
-		t.Setenv("DOCKER_HOST", "unix://"+socket)
-		testDemo(t, machine.Engine)
-	})
+	dockertest.Each(t, func(t *testing.T, socket string) { testDemo(t, atEngine(socket), machine.Engine) })
 }
 
-func testDemo(t *testing.T, launcher string) {
-	got := tooltest.JSON[demoSummary](t, "demo", "--json", "--launcher", launcher)
+// atEngine is the environment of a tool that finds the engine on socket.
+func atEngine(socket string) []string { return []string{"DOCKER_HOST=unix://" + socket} }
+
+func testDemo(t *testing.T, env []string, launcher string) {
+	got := tooltest.JSONIn[demoSummary](t, env, "demo", "--json", "--launcher", launcher)
 	if got.QueuedToStarted.P50 <= 0 || got.QueuedToStarted.P99 < got.QueuedToStarted.P50 {
 		t.Errorf("queued to started: %+v", got.QueuedToStarted)
 	}
@@ -54,14 +55,16 @@ func testDemo(t *testing.T, launcher string) {
 
 // TestDemosSideBySide ends one demo while another goes on on the same engine.
 func TestDemosSideBySide(t *testing.T) {
-	t.Setenv("DOCKER_HOST", "unix://"+dockertest.Serve(t))
-	stays := keepDemo(t, machine.Engine, giteaSecret)
-	testDemo(t, machine.Engine)
+	t.Parallel()
+	env := atEngine(dockertest.Serve(t))
+	stays := keepDemo(t, env, machine.Engine)
+	testDemo(t, env, machine.Engine)
 	stays.pushAgain(t)
 }
 
 // TestDemoSaysLastLines: the table has what a job's steps printed last, not what a runner ends every log with.
 func TestDemoSaysLastLines(t *testing.T) {
+	t.Parallel()
 	tooltest.Need(t, "bwrap")
 	out, errs, code := tooltest.Mayfly(t, "demo", "--launcher", machine.Sandbox)
 	if code != 0 || !strings.Contains(out, "41 tests passed") || !strings.Contains(out, "Process completed with exit code 3.") {
@@ -83,7 +86,7 @@ var (
 
 // keepDemo starts one and stops it when the test is over. It returns when the
 // sample's jobs are done.
-func keepDemo(t *testing.T, launcher, secret string) (d keptDemo) {
+func keepDemo(t *testing.T, env []string, launcher string) (d keptDemo) {
 	t.Helper()
 	if launcher == machine.Sandbox {
 		tooltest.Need(t, "bwrap")
@@ -95,7 +98,7 @@ func keepDemo(t *testing.T, launcher, secret string) (d keptDemo) {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	d.state = filepath.Join(dir, "mayfly")
 	cmd := exec.Command(tooltest.Binary("mayfly"), "demo", "--keep", "--launcher", launcher, "--listen", "127.0.0.1:0", "--state", dir)
-	cmd.Env = append(os.Environ(), "MAYFLY_WEBHOOK_SECRET="+secret)
+	cmd.Env = append(append(os.Environ(), "MAYFLY_WEBHOOK_SECRET="+giteaSecret), env...)
 	errs, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -198,10 +201,18 @@ func (d keptDemo) post(t *testing.T, header http.Header, body []byte) int {
 	return answer.StatusCode
 }
 
-// TestReplay posts what a real forge sent, in order: the jobs come out as they
+// TestKeptDemo does with a demo that stays up what a person can.
+func TestKeptDemo(t *testing.T) {
+	t.Parallel()
+	d := keepDemo(t, nil, machine.Sandbox)
+	t.Run("push", d.pushAgain) // first: it counts jobs, and those of others do not end
+	t.Run("captures", d.takesCaptures)
+	t.Run("GitHub's examples", d.takesExamples)
+}
+
+// takesCaptures posts what a real forge sent, in order: the jobs come out as they
 // were; one byte changed is refused; sent twice changes nothing.
-func TestReplay(t *testing.T) {
-	d := keepDemo(t, machine.Sandbox, giteaSecret)
+func (d keptDemo) takesCaptures(t *testing.T) {
 	want := map[string]listedJob{}
 	for _, c := range captures(t) {
 		changed := bytes.Clone(c.body)
@@ -276,9 +287,8 @@ func (d keptDemo) waitForJobs(t *testing.T, want map[string]listedJob) map[strin
 	}
 }
 
-// TestGitHubExamples posts the payloads that GitHub's own examples show, signed.
-func TestGitHubExamples(t *testing.T) {
-	d := keepDemo(t, machine.Sandbox, giteaSecret)
+// takesExamples posts the payloads that GitHub's own examples show, signed.
+func (d keptDemo) takesExamples(t *testing.T) {
 	files, err := filepath.Glob("../../testdata/webhooks/github/*.json")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no examples: %v", err)
@@ -303,9 +313,6 @@ func TestGitHubExamples(t *testing.T) {
 		}
 	}
 }
-
-// TestGitPush pushes to the demo's simulator with git, which starts further jobs.
-func TestGitPush(t *testing.T) { keepDemo(t, machine.Sandbox, giteaSecret).pushAgain(t) }
 
 // pushAgain pushes to the demo's simulator with git, and waits until the sample's jobs
 // have run once more.

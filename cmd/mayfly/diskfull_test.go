@@ -18,12 +18,14 @@ import (
 // state is on. While it does, deliveries are refused; once it has ended, all is as before, also
 // when mayfly up was started anew in between.
 func TestDiskFull(t *testing.T) {
+	t.Parallel()
 	tooltest.Need(t, "bwrap")
 	if os.Geteuid() != 0 {
 		tooltest.Lacking(t, "a small disk of its own is root's to mount")
 	}
 	for name, restart := range map[string]bool{"served on": false, "restarted": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, worldConfig{})
 			w.onSmallDisk(t)
 			w.serve(t)

@@ -103,9 +103,7 @@ func serveStore(t *testing.T, file, state string, run bool) *machine.StandIn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("NO_TOKEN", "x")
-	t.Setenv("NO_SECRET", "x")
-	if err := s.ResolveSecrets(); err != nil {
+	if s.Secrets, err = s.Resolve(func(string) (string, bool) { return "x", true }); err != nil {
 		t.Fatal(err)
 	}
 	in, err := machine.OpenStandIn(t.Context(), machine.Config{State: state, Limits: s.Limits, Outside: s.outside(), Log: slog.New(slog.DiscardHandler)})
@@ -140,9 +138,11 @@ func deadIDs(t *testing.T, file string) (ids []string) {
 }
 
 func TestDLQ(t *testing.T) {
+	t.Parallel()
 	for _, beside := range []bool{false, true} {
 		name := map[bool]string{false: "by itself", true: "beside mayfly up"}[beside]
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			file, state := writeConfig(t, smallConfig)
 			bury(t, state, "pings", "a", "b", "c")
 			var m *machine.StandIn
@@ -182,6 +182,7 @@ func TestDLQ(t *testing.T) {
 
 // TestControlSocket looks at who may use it, and at what strangers send.
 func TestControlSocket(t *testing.T) {
+	t.Parallel()
 	file, state := writeConfig(t, smallConfig)
 	serveStore(t, file, state, false)
 	info, err := os.Stat(filepath.Join(state, machine.ControlName))
@@ -200,6 +201,7 @@ func TestControlSocket(t *testing.T) {
 
 // TestControlSilent asks where the database is in use and nobody takes orders.
 func TestControlSilent(t *testing.T) {
+	t.Parallel()
 	file, state := writeConfig(t, smallConfig)
 	db := leftBehind(t, state)
 	defer db.Close()

@@ -10,7 +10,8 @@
 // An event.Event is what flows, in EventBridge's envelope; event.WorkflowJob is the
 // payload that all decisions depend on. A pool.Pool is a named kind of runner, and
 // pool.Set.Route finds the one that a job fits. A secret.Secret hides itself wherever
-// it is printed. None of the three does I/O.
+// it is printed. A why.Answer says why a job waits: why.Cause is the closed set of causes,
+// each with its fix. None of the four does I/O.
 //
 // # 1. webhook
 //
@@ -47,10 +48,9 @@
 //
 // # 5. claim
 //
-// claim.Desk opens a unix socket for each runner, in a private folder that is mounted
-// into its container. Over it a runner gets one JIT configuration, once, after the
-// ledger has durably granted it. Package pipeline joins the desk to the ledger and to
-// GitHub.
+// claim.SocketServer opens a unix socket for each runner, in a private folder that is
+// mounted into its container. Over it a runner gets one JIT configuration, once, after the
+// ledger has durably granted it. Package pipeline joins it to the ledger and to GitHub.
 //
 // # 6. agent
 //
@@ -116,7 +116,8 @@
 //
 //   - reload.go changes limits and rules while it runs.
 //   - sweep.go corrects what no delivery reported.
-//   - health.go answers probes, metrics.go serves Prometheus.
+//   - health.go answers probes, metrics.go serves Prometheus. Package metrics has a table of
+//     what is read, and a flow of what is counted; the folder deploy has alerts and a board.
 //   - takedown.go removes all that it made.
 //
 // Commands that change the database ask the machine: asking.go is their side,
@@ -132,16 +133,21 @@
 // # The commands
 //
 // inspect.Source is what there is to read of a Mayfly: inspect.go has its interfaces,
-// jobs.go, status.go, images.go and schemas.go the views that commands and pages show, and
-// health.go the list of what needs a person. inspect/local reads the machine's database,
-// inspect/stack the stack.
+// jobs.go, status.go, pools.go, gist.go, images.go and schemas.go the views that commands and pages show, and
+// health.go the list of what needs a person. story.go joins the answer about one job
+// with its steps: scene.go is what has a say in it, and inquiry.go asks the forge about a
+// job that nobody told of. Package why has all causes, each with its fix. inspect/local
+// reads the machine's database, inspect/stack the stack.
+//
+// Package web shows the same to a browser: a web.Page is HTML from the server, which
+// stays current by server-sent events; its package comment says where what is.
 //
 // internal/tool is the command line that mayfly and mayfly-aws share: tool.go runs a command,
 // platform.go says in what the two programs differ, setup.go reads the configuration and its
-// secrets, aws.go has the flags of deploy and destroy, text.go, files.go and hook.go what
+// secrets, page.go serves the page, aws.go has the flags of deploy and destroy, text.go, files.go and hook.go what
 // several commands print and read.
 //
-//   - jobs.go (with runners), status.go, events.go and dlq.go list and change what their
+//   - why.go explains one job; jobs.go (with runners), status.go, events.go and dlq.go list and change what their
 //     names say; schema.go and drift.go the shapes of events.
 //   - quarantine.go releases deliveries; replay.go delivers events again, and whatif.go
 //     compares two configurations.

@@ -22,24 +22,19 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/tool/tooltest"
 )
 
-// downArgs are a mayfly down of w.
-func (w *world) downArgs(more ...string) []string {
-	return append([]string{"down", "--yes", "--config", w.config()}, more...)
-}
-
 // down runs mayfly down with the credentials of w.
 func (w *world) down(t *testing.T, more ...string) (out, errs string, code int) {
 	t.Helper()
-	t.Setenv("GITHUB_TOKEN", w.token)
-	t.Setenv("MAYFLY_WEBHOOK_SECRET", w.secret)
-	return tooltest.Mayfly(t, w.downArgs(more...)...)
+	return w.mayfly(t, append([]string{"down", "--yes"}, more...)...)
 }
 
 // TestDown takes down a mayfly up that runs two jobs, one of which would go on for long, in sandbox
 // and engine: the short one ends well, and of the rest nothing is left.
 func TestDown(t *testing.T) {
+	t.Parallel()
 	for launcher, place := range map[string]func(*testing.T) worldConfig{"sandbox": inSandbox, "engine": inEngine} {
 		t.Run(launcher, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, place(t))
 			w.serve(t)
 			w.push(t, map[string]string{".github/workflows/long.yml": workflow(1, "sleep 600")})
@@ -120,6 +115,7 @@ func inPodman(t *testing.T, launcher, instance string) (list []string) {
 
 // TestDownKeeps leaves what is not mayfly's, and says so; and runs where nothing runs.
 func TestDownKeeps(t *testing.T) {
+	t.Parallel()
 	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{})
 	w.serve(t)
@@ -145,6 +141,7 @@ func TestDownKeeps(t *testing.T) {
 // TestDownOfKilledRunner takes down a machine whose runner was killed with its job: GitHub keeps its registration
 // until it notices, which is told, and what finds it again stays.
 func TestDownOfKilledRunner(t *testing.T) {
+	t.Parallel()
 	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{})
 	w.serve(t)
@@ -189,10 +186,9 @@ func killGroups(t *testing.T, instance string) {
 
 // TestDownAsks does nothing unless somebody agrees.
 func TestDownAsks(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, worldConfig{})
-	t.Setenv("GITHUB_TOKEN", w.token)
-	t.Setenv("MAYFLY_WEBHOOK_SECRET", w.secret)
-	_, errs, code := tooltest.Mayfly(t, "down", "--config", w.config())
+	_, errs, code := w.mayfly(t, "down")
 	if code != cli.ExitUsage || !strings.Contains(errs, "nothing was removed") {
 		t.Errorf("exit code %d\n%s", code, errs)
 	}

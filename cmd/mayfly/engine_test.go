@@ -16,6 +16,7 @@ import (
 // TestCrashBeforeStart kills mayfly up when it has made a container and not started it.
 // The next one does not wait for a claim of that.
 func TestCrashBeforeStart(t *testing.T) {
+	t.Parallel()
 	dockertest.Each(t, func(t *testing.T, socket string) {
 		c, relay := onEngine(t, socket), dockertest.NewRelay(t, socket)
 		c.launcher = strings.ReplaceAll(c.launcher, socket, relay.Socket)
@@ -44,6 +45,7 @@ func TestCrashBeforeStart(t *testing.T) {
 // TestEngineRestarted loses Podman's service while runners are busy: one ends meanwhile,
 // one after it is back.
 func TestEngineRestarted(t *testing.T) {
+	t.Parallel()
 	c := inEngine(t)
 	w := newWorld(t, c)
 	w.serve(t)
@@ -61,6 +63,7 @@ func TestEngineRestarted(t *testing.T) {
 // TestEngineIsTold: what a person should know of the engine is told at the start, by
 // config check and by status.
 func TestEngineIsTold(t *testing.T) {
+	t.Parallel()
 	socket := dockertest.Serve(t)
 	c, relay := onEngine(t, socket), dockertest.NewRelay(t, socket)
 	relay.Replace("/libpod/info", `{"host": {"cgroupControllers": ["memory", "pids"]}}`)

@@ -36,8 +36,10 @@ func eventsFile(t *testing.T, events ...string) string {
 }
 
 func TestEventPut(t *testing.T) {
+	t.Parallel()
 	for name, beside := range map[string]bool{"by itself": false, "beside mayfly up": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			file, state := writeConfig(t, smallConfig)
 			bury(t, state, "pings")
 			if beside {
@@ -66,6 +68,7 @@ func TestEventPut(t *testing.T) {
 
 // TestFollow reads what follows beside a process that publishes.
 func TestFollow(t *testing.T) {
+	t.Parallel()
 	file, state := writeConfig(t, smallConfig)
 	m := serveStore(t, file, state, false)
 	pattern := filepath.Join(t.TempDir(), "pattern.json")

@@ -22,6 +22,7 @@ import (
 // TestEventsPage tries what docs/events.md shows: its rules, all of them in one
 // configuration, with real payloads, and its commands that change something.
 func TestEventsPage(t *testing.T) {
+	t.Parallel()
 	page, err := os.ReadFile("../../docs/events.md")
 	if err != nil {
 		t.Fatal(err)

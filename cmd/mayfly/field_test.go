@@ -47,6 +47,7 @@ func in(state ledger.JobState) func(ledger.Job) bool {
 
 // TestFieldInputs sends what came in from the field through the real handler, bus and ledger, and asks the real commands.
 func TestFieldInputs(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, worldConfig{})
 	w.edit(t, "labels: ["+worldLabel+"]", "labels: [self-hosted, linux, small, "+worldLabel+"]")
 	w.serve(t)
@@ -61,7 +62,7 @@ func TestFieldInputs(t *testing.T) {
 	w.job(t, 900001, func(j ledger.Job) bool { return j.Runners == 1 })
 
 	send(fieldInput(t, "comma-label"))
-	if j := w.job(t, 910002, in(ledger.JobUnroutable)); !strings.Contains(j.Why, `no pool takes label "a,b,c", d, e: `) || len(j.Labels.Labels()) != 3 {
+	if j := w.job(t, 910002, in(ledger.JobUnroutable)); !strings.Contains(j.Text, `no pool takes label "a,b,c", d, e: `) || len(j.Labels.Labels()) != 3 {
 		t.Errorf("one label with commas: %+v: want it told as one", j)
 	}
 	for i, label := range []string{"ubuntu-latest", "windows-2022", "macos-14", "ubuntu-24.04-arm", ""} {

@@ -13,6 +13,7 @@ import (
 // TestDatabaseOfAnEarlierVersion has the commands that read come to a database that no
 // mayfly up of this version has opened: beside one of an earlier version that runs, and after it.
 func TestDatabaseOfAnEarlierVersion(t *testing.T) {
+	t.Parallel()
 	file, state := writeConfig(t, smallConfig)
 	db, err := disk.Open(filepath.Join(state, machine.DatabaseName), disk.Options{})
 	if err != nil {

@@ -53,6 +53,7 @@ func (p probed) part(name string) probedPart {
 
 // TestProbes asks a real mayfly up, with a credential that GitHub takes and with another.
 func TestProbes(t *testing.T) {
+	t.Parallel()
 	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{})
 	ready := func(want int, part, state string) {
@@ -86,9 +87,8 @@ func TestProbes(t *testing.T) {
 
 // TestStateThatIsNoUse: the error of a state folder that cannot be used ends with a way on.
 func TestStateThatIsNoUse(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, worldConfig{})
-	t.Setenv("GITHUB_TOKEN", w.token)
-	t.Setenv("MAYFLY_WEBHOOK_SECRET", w.secret)
 	if err := os.MkdirAll(w.state(), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -96,16 +96,16 @@ func TestStateThatIsNoUse(t *testing.T) {
 	if err := os.WriteFile(database, bytes.Repeat([]byte("no database "), 1000), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{{"up"}, {"status"}} {
-		_, errs, code := tooltest.Mayfly(t, append(args, "--config", w.config())...)
+	for _, args := range []string{"up", "status"} {
+		_, errs, code := w.mayfly(t, args)
 		if code != 1 || !strings.Contains(errs, "database is damaged") || !strings.Contains(errs, "hint: put mayfly.db aside") {
-			t.Errorf("mayfly %v with a damaged database: exit code %d\n%s", args, code, errs)
+			t.Errorf("mayfly %s with a damaged database: exit code %d\n%s", args, code, errs)
 		}
 	}
 	if err := errors.Join(os.RemoveAll(w.state()), os.WriteFile(w.state(), nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	_, errs, code := tooltest.Mayfly(t, "up", "--config", w.config())
+	_, errs, code := w.mayfly(t, "up")
 	if code != 1 || !strings.Contains(errs, "hint: ") || !strings.Contains(errs, "state:") {
 		t.Errorf("mayfly up with a file in place of the folder: exit code %d\n%s", code, errs)
 	}

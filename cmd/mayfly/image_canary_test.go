@@ -15,6 +15,7 @@ import (
 
 // TestCanaryOfBrokenImage: the reason is told, with what the runner printed last.
 func TestCanaryOfBrokenImage(t *testing.T) {
+	t.Parallel()
 	b, base := imageStore(t)
 	broken := tooltest.JSON[engine.Image](t, "image", "build", "--agent-archive", brokenArchive(t), "--base", base, "--json")
 	t.Cleanup(func() { b.Remove(context.Background(), broken.Digest) })

@@ -41,12 +41,12 @@ func imageStoreAt(t *testing.T, socket string) (_ *engine.Builder, base string) 
 
 // TestImage builds an image without GitHub and without a registry, and has the demo
 // run its jobs in it, and the canary its own; on both engines.
-func TestImage(t *testing.T) { dockertest.Each(t, testImage) }
+func TestImage(t *testing.T) { t.Parallel(); dockertest.Each(t, testImage) }
 
 func testImage(t *testing.T, socket string) {
-	t.Setenv("DOCKER_HOST", "unix://"+socket)
+	env := atEngine(socket)
 	b, base := imageStoreAt(t, socket)
-	built := tooltest.JSON[engine.Image](t, "image", "build", "--agent-archive", tooltest.Standin(t, tooltest.StandinVersion), "--base", base, "--json")
+	built := tooltest.JSONIn[engine.Image](t, env, "image", "build", "--agent-archive", tooltest.Standin(t, tooltest.StandinVersion), "--base", base, "--json")
 	t.Cleanup(func() {
 		if err := b.Remove(context.Background(), built.Digest); err != nil {
 			t.Error(err)
@@ -56,18 +56,18 @@ func testImage(t *testing.T, socket string) {
 		t.Errorf("built %+v", built)
 	}
 	listed := false
-	for _, i := range tooltest.JSON[[]engine.Image](t, "image", "list", "--json") {
+	for _, i := range tooltest.JSONIn[[]engine.Image](t, env, "image", "list", "--json") {
 		listed = listed || i == built
 	}
 	if !listed {
 		t.Errorf("mayfly image list lacks %s", built.Digest)
 	}
-	got := tooltest.JSON[demoSummary](t, "demo", "--json", "--launcher", "engine", "--image", built.Digest)
+	got := tooltest.JSONIn[demoSummary](t, env, "demo", "--json", "--launcher", "engine", "--image", built.Digest)
 	got.QueuedToStarted, got.RunnersStarted = rehearsal.Quantiles{}, 0
 	if diff := cmp.Diff(demoSummary{Jobs: 6, AsExpected: 6}, got); diff != "" {
 		t.Error(diff)
 	}
-	if out, errs, code := tooltest.Mayfly(t, "image", "canary", built.Digest); code != 0 || !strings.Contains(out, "ran the canary job and left") {
+	if out, errs, code := tooltest.Run(t, env, "image", "canary", built.Digest); code != 0 || !strings.Contains(out, "ran the canary job and left") {
 		t.Errorf("canary: exit code %d\n%s%s", code, out, errs)
 	}
 	if there, err := b.Has(t.Context(), built.Digest); err != nil || !there {
@@ -77,6 +77,7 @@ func testImage(t *testing.T, socket string) {
 
 // TestImageRefused: nothing is built from what is not what it is said to be.
 func TestImageRefused(t *testing.T) {
+	t.Parallel()
 	b, base := imageStore(t)
 	other := filepath.Join(t.TempDir(), archive.Name(tooltest.StandinVersion, runtime.GOARCH))
 	if out, err := exec.Command("tar", "-czf", other, "image_test.go").CombinedOutput(); err != nil {
@@ -89,7 +90,7 @@ func TestImageRefused(t *testing.T) {
 	}{
 		"wrong checksum":  {[]string{"--agent-archive", tooltest.Standin(t, tooltest.StandinVersion), "--sha256", strings.Repeat("0", 64)}, 1, []string{"wrong checksum", "want 000", "no image was built"}},
 		"wrong version":   {[]string{"--agent-archive", tooltest.Standin(t, tooltest.StandinVersion), "--runner-version", "2.998.0"}, 1, []string{"RUN set -eu", "version is 2.999.0", "mayfly image eject"}},
-		"another archive": {[]string{"--agent-archive", other}, 1, []string{"run.sh is not in it", "releases"}},
+		"another archive": {[]string{"--agent-archive", other}, 1, []string{"it does not contain run.sh", "releases"}},
 		"bad version":     {[]string{"--runner-version", "latest"}, 2, []string{"want three numbers"}},
 		"no such base":    {[]string{"--agent-archive", tooltest.Standin(t, tooltest.StandinVersion), "--base", "localhost/no-such-base:latest"}, 1, []string{"localhost/no-such-base"}},
 	} {
@@ -114,6 +115,7 @@ func TestImageRefused(t *testing.T) {
 // TestNewestIsBuilt: without a version it is the newest release of the feed, checked
 // against its checksums.
 func TestNewestIsBuilt(t *testing.T) {
+	t.Parallel()
 	w := imageWorld(t, "watch: true")
 	w.release(t, "2.998.0")
 	w.release(t, tooltest.StandinVersion)

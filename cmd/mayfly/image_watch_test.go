@@ -92,6 +92,7 @@ func (w *world) release(t *testing.T, version string) {
 // refuses the first, which the next runner finds out: the new one is built at once, and
 // the job runs in that.
 func TestImageWatch(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("two builds and their canaries take a minute")
 	}
@@ -153,6 +154,7 @@ func TestImageWatch(t *testing.T) {
 // TestImageSourceChanges: SIGHUP has a folder that has changed built at once. None of its
 // versions can be, which is the fastest way to see that it was tried.
 func TestImageSourceChanges(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	change := func(dockerfile string) (revision string) {
 		t.Helper()
@@ -182,6 +184,7 @@ func TestImageSourceChanges(t *testing.T) {
 // TestImageBuiltByHand is for those whom no release reaches: an image built of a file, of
 // which the catalog is told, and which a person has runners start from.
 func TestImageBuiltByHand(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("a build takes half a minute")
 	}
@@ -206,6 +209,7 @@ func TestImageBuiltByHand(t *testing.T) {
 // TestImagePromotedBeforeUp: what was built before anything has run can be promoted, and
 // runners start from it although nobody watches images.
 func TestImagePromotedBeforeUp(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("a build takes half a minute")
 	}

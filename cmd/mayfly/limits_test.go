@@ -16,6 +16,7 @@ import (
 // TestLimitsInForce asks a state folder alone, without a configuration, what limits its mayfly up
 // decides by: at its start, after SIGHUP, and when nobody has written them.
 func TestLimitsInForce(t *testing.T) {
+	t.Parallel()
 	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{pool: "max: 1", command: "/bin/sleep, 1000"})
 	w.serve(t)
@@ -29,7 +30,7 @@ func TestLimitsInForce(t *testing.T) {
 	var v inspect.Status
 	whys := func() (all string) {
 		for _, j := range v.Waiting {
-			all += j.Why + "\n"
+			all += j.Text + "\n"
 		}
 		return all
 	}

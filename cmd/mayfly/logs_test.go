@@ -9,6 +9,7 @@ import (
 
 // TestLogs reads what a live runner prints, and what is said of none.
 func TestLogs(t *testing.T) {
+	t.Parallel()
 	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{command: `bash, -c, "echo hello from the runner; exec sleep 1000"`})
 	logs := func(runner string) (string, string, int) {

@@ -55,6 +55,7 @@ func (w *world) scrape(t *testing.T) map[string]string {
 
 // TestMetrics has one of each happen to a real mayfly up, and scrapes.
 func TestMetrics(t *testing.T) {
+	t.Parallel()
 	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{})
 	rest := "metrics: {listen: \"127.0.0.1:0\"}\nrules: [{name: broken, pattern: {detail-type: [ping]}, target: command, command: [sh, -c, exit 65]}]\n"
@@ -119,6 +120,7 @@ func TestMetrics(t *testing.T) {
 
 // TestMetricsAddressInUse has something else listen there.
 func TestMetricsAddressInUse(t *testing.T) {
+	t.Parallel()
 	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{})
 	rest := fmt.Sprintf("metrics: {listen: %q}\n", strings.TrimPrefix(w.simURL, "http://"))

@@ -33,11 +33,13 @@ func officialWorld(t *testing.T, c worldConfig, inside string) *world {
 // TestOfficialRunner runs jobs on GitHub's run.sh: as documented, and as data/field's
 // sandbox-official.yaml does.
 func TestOfficialRunner(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct{ inside, command string }{
 		"as documented":   {pool.Home, pool.Home + "/run.sh"},
 		"copied by a job": {"/opt/actions-runner", `bash, -c, "cp -r /opt/actions-runner/. /home/runner/ && exec /home/runner/run.sh"`},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := officialWorld(t, worldConfig{command: c.command}, c.inside)
 			w.serve(t)
 			w.push(t, map[string]string{".github/workflows/x.yml": workflow(3, "true")})
@@ -51,6 +53,7 @@ func TestOfficialRunner(t *testing.T) {
 
 // TestOfficialRunnerUpdatesItself has the runner leave and come again before it gets its job.
 func TestOfficialRunnerUpdatesItself(t *testing.T) {
+	t.Parallel()
 	w := officialWorld(t, worldConfig{command: "env, MAYFLY_TEST_UPDATE=1, " + pool.Home + "/run.sh"}, pool.Home)
 	w.serve(t)
 	w.push(t, map[string]string{".github/workflows/x.yml": workflow(1, "true")})
@@ -74,8 +77,10 @@ const hungry = "head -c 900m /dev/zero | tail | wc -c"
 
 // TestOutOfMemory tells of the kernel's kills on runner and job, although the job went well.
 func TestOutOfMemory(t *testing.T) {
+	t.Parallel()
 	for launcher, place := range map[string]func(*testing.T) worldConfig{"sandbox": inSandbox, "engine": inEngine} {
 		t.Run(launcher, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, place(t))
 			w.serve(t)
 			w.push(t, map[string]string{".github/workflows/x.yml": workflow(1, hungry)})
@@ -105,6 +110,7 @@ func TestOutOfMemory(t *testing.T) {
 
 // TestCrashIsTold has a runner crash before it has a job: why and what it printed are told.
 func TestCrashIsTold(t *testing.T) {
+	t.Parallel()
 	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{command: `bash, -c, "echo 'An error occurred: no good'; kill -SEGV $$"`})
 	w.serve(t)

@@ -9,14 +9,13 @@ import (
 
 // TestPing has GitHub ping a real mayfly up, with the webhook's secret and with another.
 func TestPing(t *testing.T) {
+	t.Parallel()
 	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{})
-	t.Setenv("GITHUB_TOKEN", w.token)
-	t.Setenv("MAYFLY_WEBHOOK_SECRET", w.secret)
 	w.serve(t)
 	ping := func(code int, want ...string) {
 		t.Helper()
-		out, errs, got := tooltest.Mayfly(t, "webhook", "ping", "--config", w.config())
+		out, errs, got := w.mayfly(t, "webhook", "ping")
 		for _, text := range want {
 			if got != code || !strings.Contains(out+errs, text) {
 				t.Errorf("mayfly webhook ping: exit code %d, want %d and %q\n%s%s", got, code, text, out, errs)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -34,15 +33,13 @@ func proofWorld(t *testing.T, c worldConfig) *world {
 	tooltest.Need(t, "bwrap")
 	w := newWorld(t, c)
 	w.push(t, map[string]string{"README": "hello", ".github/workflows/other.yml": "on: {push: {branches: [main]}}\njobs: {a: {runs-on: elsewhere, steps: [{run: 'true'}]}}\n"})
-	t.Setenv("GITHUB_TOKEN", w.token)
-	t.Setenv("MAYFLY_WEBHOOK_SECRET", w.secret)
 	return w
 }
 
 // proves runs mayfly test and returns what it says, which is removed in any case.
 func (w *world) proves(t *testing.T, want int, args ...string) (v proof.Report, errs string) {
 	t.Helper()
-	out, errs, code := tooltest.Mayfly(t, append([]string{"-c", w.config(), "test", worldRepository, "--json", "--branch", "try"}, args...)...)
+	out, errs, code := w.mayfly(t, append([]string{"test", worldRepository, "--json", "--branch", "try"}, args...)...)
 	if code != want {
 		t.Fatalf("exit code %d, want %d\n%s%s%s", code, want, out, errs, w.said())
 	}
@@ -61,29 +58,14 @@ func (w *world) said() string {
 	return w.up.said()
 }
 
-// noBranch fails t if the test's branch is there, or a run of it goes on.
+// noBranch fails t if the test's branch exists, or if a run of it goes on.
 func (w *world) noBranch(t *testing.T) {
 	t.Helper()
-	forge, err := github.New(github.Config{URL: w.simURL, Token: secret.New(w.token)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if has, err := forge.HasBranch(t.Context(), worldRepository, "try"); err != nil || has {
-		t.Errorf("the branch is there: %v, %v", has, err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	over := func([]githubsim.Job) bool { // a job that runs is cancelled by its runner
-		return !slices.ContainsFunc(w.sim.Runs(), func(r githubsim.Run) bool {
-			return r.Ref == "refs/heads/try" && r.Status != githubsim.StatusCompleted
-		})
-	}
-	if err := w.sim.Wait(ctx, over); err != nil {
-		t.Errorf("a run goes on: %+v", w.sim.Runs())
-	}
+	tooltest.NoBranch(t, github.Config{URL: w.simURL, Token: secret.New(w.token)}, w.sim, worldRepository, "try")
 }
 
 func TestProof(t *testing.T) {
+	t.Parallel()
 	w := proofWorld(t, worldConfig{pool: twoPools})
 	w.serve(t)
 	v, errs := w.proves(t, 0)
@@ -105,7 +87,7 @@ func TestProof(t *testing.T) {
 		t.Errorf("left:\n%s", left)
 	}
 
-	out, errs, code := tooltest.Mayfly(t, "-c", w.config(), "test", worldRepository, "--pools", "large")
+	out, errs, code := w.mayfly(t, "test", worldRepository, "--pools", "large")
 	for _, line := range []string{"LISTENING", "pool large", "after that", "3 jobs, each in a container of its own"} {
 		if code != 0 || !strings.Contains(out, line) || strings.Contains(out, "pool small") {
 			t.Errorf("exit code %d, no %q in\n%s%s", code, line, out, errs)
@@ -116,6 +98,7 @@ func TestProof(t *testing.T) {
 
 // TestProofBroken breaks one link after another.
 func TestProofBroken(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		config worldConfig
 		breaks func(t *testing.T, w *world)
@@ -129,7 +112,7 @@ func TestProofBroken(t *testing.T) {
 		}},
 		"no webhook": {link: "delivery", says: []string{"acme/web has no webhook that sends to", "hint: mayfly webhook install"}, breaks: func(t *testing.T, w *world) {
 			w.serve(t)
-			if out, errs, code := tooltest.Mayfly(t, "-c", w.config(), "webhook", "remove"); code != 0 {
+			if out, errs, code := w.mayfly(t, "webhook", "remove"); code != 0 {
 				t.Fatal(out, errs)
 			}
 		}},
@@ -160,6 +143,7 @@ func TestProofBroken(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := proofWorld(t, test.config)
 			test.breaks(t, w)
 			v, errs := w.proves(t, 1, append([]string{"--patience", "2s"}, test.args...)...)
@@ -192,12 +176,14 @@ func (w *world) edit(t *testing.T, old, new string) {
 
 // TestProofStopped stops a test as Ctrl-C does, while its jobs wait.
 func TestProofStopped(t *testing.T) {
+	t.Parallel()
 	w := proofWorld(t, worldConfig{})
 	w.serve(t)
 	w.up.stop(t)
 	changes := w.sim.Subscribe()
 	defer changes.Close()
 	cmd := exec.Command(tooltest.Binary("mayfly"), "-c", w.config(), "test", worldRepository, "--branch", "try")
+	cmd.Env = append(os.Environ(), w.env()...)
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	if err := cmd.Start(); err != nil {
@@ -224,6 +210,7 @@ func TestProofStopped(t *testing.T) {
 
 // TestProofRefused has what GitHub or a person got wrong before anything is pushed.
 func TestProofRefused(t *testing.T) {
+	t.Parallel()
 	w := proofWorld(t, worldConfig{pool: "repositories: [acme/*]"})
 	w.serve(t)
 	for args, want := range map[string]struct {
@@ -237,7 +224,7 @@ func TestProofRefused(t *testing.T) {
 		"test acme/web --branch a..b":      {2, "want letters"},
 		"test acme/web --branch main":      {2, "is there already"},
 	} {
-		if out, errs, code := tooltest.Mayfly(t, append([]string{"-c", w.config()}, strings.Fields(args)...)...); code != want.code || !strings.Contains(errs, want.says) {
+		if out, errs, code := w.mayfly(t, strings.Fields(args)...); code != want.code || !strings.Contains(errs, want.says) {
 			t.Errorf("%s: exit code %d, want %d and %q\n%s%s", args, code, want.code, want.says, out, errs)
 		}
 	}

@@ -28,6 +28,7 @@ func heldIDs(t *testing.T, file string) (ids []string) {
 
 // TestQuarantine releases and drops what an earlier version, say, could not route.
 func TestQuarantine(t *testing.T) {
+	t.Parallel()
 	file, state := writeConfig(t, smallConfig)
 	m := serveStore(t, file, state, true)
 	for id, detail := range map[string]string{"fit": fitJob, "odd": oddJob} {
@@ -73,6 +74,7 @@ func TestQuarantine(t *testing.T) {
 // TestDriftedDelivery has a real mayfly up meet deliveries that lack what routing needs:
 // each is kept, no runner is made for it, and the next job has its own.
 func TestDriftedDelivery(t *testing.T) {
+	t.Parallel()
 	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{})
 	w.serve(t)

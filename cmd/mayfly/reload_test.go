@@ -80,6 +80,7 @@ func (w *world) says(t *testing.T, said string, n int) {
 // TestReload changes pools and rules of a running mayfly up. What a rule sends is the
 // request that an endpoint gets, over a socket, signed.
 func TestReload(t *testing.T) {
+	t.Parallel()
 	tooltest.Need(t, "bwrap")
 	type request struct{ path, body, signature string }
 	requests := make(chan request, 10)

@@ -40,6 +40,7 @@ func replayOf(t *testing.T, file, name string) eventlog.Replay {
 }
 
 func TestReplayCommands(t *testing.T) {
+	t.Parallel()
 	file, state := writeConfig(t, smallConfig)
 	m := serveStore(t, file, state, true)
 	publishPings(t, m, "a", "b", "c")
@@ -104,6 +105,7 @@ func TestReplayCommands(t *testing.T) {
 // TestReplayWaits begins replays where no mayfly up runs: one is cancelled, the other is
 // delivered by the next.
 func TestReplayWaits(t *testing.T) {
+	t.Parallel()
 	file, state := writeConfig(t, smallConfig)
 	bury(t, state, "pings", "a", "b")
 	for _, name := range []string{"go", "stay"} {
@@ -126,6 +128,7 @@ func TestReplayWaits(t *testing.T) {
 // TestReplayStartsNoRunner replays all that made two jobs run. Without --launch nothing of
 // it comes to mayfly's own rules; with it the ledger knows that the jobs are over.
 func TestReplayStartsNoRunner(t *testing.T) {
+	t.Parallel()
 	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{})
 	w.serve(t)

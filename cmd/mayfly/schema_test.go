@@ -18,6 +18,7 @@ import (
 
 // TestSchema discovers the schema of real payloads and has the commands tell of it.
 func TestSchema(t *testing.T) {
+	t.Parallel()
 	const name = "github.com@Workflow_job"
 	file, state := writeConfig(t, smallConfig)
 	m := serveStore(t, file, state, false)

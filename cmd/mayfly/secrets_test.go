@@ -29,17 +29,21 @@ import (
 // another runner's, while another runner is there. Mayfly is at GitHub once by a token,
 // once as an App.
 func TestSecrets(t *testing.T) {
+	t.Parallel()
 	for launcher, place := range map[string]func(*testing.T) worldConfig{"sandbox": inSandbox, "engine": inEngine} {
 		t.Run(launcher, func(t *testing.T) {
+			t.Parallel()
 			c := place(t)
 			c.token, c.secret = "ghp_"+rand.Text(), "whsec_"+rand.Text()
-			t.Run("token", func(t *testing.T) { testThief(t, c) })
+			t.Run("token", func(t *testing.T) { t.Parallel(); testThief(t, c) })
 			t.Run("app", func(t *testing.T) {
+				t.Parallel()
 				key, err := rsa.GenerateKey(rand.Reader, 2048)
 				if err != nil {
 					t.Fatal(err)
 				}
 				block := &pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}
+				c := c
 				c.app, c.key = &githubsim.App{ID: 1234, Slug: "mayfly", Key: &key.PublicKey}, string(pem.EncodeToMemory(block))
 				testThief(t, c)
 			})

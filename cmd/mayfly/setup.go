@@ -45,7 +45,7 @@ func (s *setup) settings() (machine.Config, error) {
 	return machine.Config{
 		State: s.State, Archive: s.Archive, Metrics: s.Metrics, Limits: s.Limits, Outside: s.outside(),
 		Webhook: webhook.Config{Secrets: s.Secrets.Webhook, MaxBody: int64(s.Webhook.MaxBody), Events: s.Webhook.Events},
-		Forge:   at, Enterprise: s.RunnersAt(), HookAt: s.Webhook.At, HookURL: s.Webhook.URL,
+		Forge:   at, Enterprise: s.RunnersAt(), HookAt: s.Webhook.At, HookURL: s.Webhook.URL, CA: string(s.Certificates),
 		Launcher: machine.Launch{
 			Kind: s.Launcher, Sockets: s.sockets(), Named: s.Engine.Socket != "", Programs: s.SandboxPrograms(), Agent: agent,
 		},

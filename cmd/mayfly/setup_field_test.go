@@ -15,8 +15,10 @@ var limits = []string{
 
 // TestLimitsOfField has a job print the shared memory and the limits that its pool configures.
 func TestLimitsOfField(t *testing.T) {
+	t.Parallel()
 	for launcher, place := range map[string]func(*testing.T) worldConfig{"sandbox": inSandbox, "engine": inEngine} {
 		t.Run(launcher, func(t *testing.T) {
+			t.Parallel()
 			c := place(t)
 			c.pool += "\n    shm: 150MiB\n    ulimits: {nofile: 9000 12000}"
 			w := newWorld(t, c)

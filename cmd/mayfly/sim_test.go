@@ -43,6 +43,7 @@ func startSim(t *testing.T, args ...string) string {
 
 // TestSimHintsWork runs each command that the simulator prints, as it is printed.
 func TestSimHintsWork(t *testing.T) {
+	t.Parallel()
 	text, dir := startSim(t), t.TempDir()
 	path := filepath.Dir(tooltest.Binary("mayfly")) + string(os.PathListSeparator) + os.Getenv("PATH")
 	var outputs []string
@@ -89,10 +90,10 @@ func TestSimListensHere(t *testing.T) {
 
 // TestTokenNeedsOnlyGitHub: neither a webhook nor pools, nor the secrets of others.
 func TestTokenNeedsOnlyGitHub(t *testing.T) {
+	t.Parallel()
 	text, dir := startSim(t, "--token", "ghp_x"), t.TempDir()
 	_, url, _ := strings.Cut(text, `url: "`)
 	url, _, _ = strings.Cut(url, `"`)
-	t.Setenv("GITHUB_TOKEN", "ghp_x")
 	for content, code := range map[string]int{
 		"github: {url: " + url + ", token: env:GITHUB_TOKEN}":                                                      0,
 		"github: {url: " + url + ", token: env:GITHUB_TOKEN}\nwebhook: {secrets: [env:MAYFLY_NO_SUCH_VARIABLE]}\n": 0,
@@ -104,7 +105,7 @@ func TestTokenNeedsOnlyGitHub(t *testing.T) {
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		out, errs, got := tooltest.Mayfly(t, "-c", file, "token", "acme/web")
+		out, errs, got := tooltest.Run(t, []string{"GITHUB_TOKEN=ghp_x"}, "-c", file, "token", "acme/web")
 		if got != code || code == 0 && !(strings.Contains(out, "config.sh") && strings.Contains(errs, "drops port")) || code != 0 && !strings.Contains(errs, "hint:") {
 			t.Errorf("%s\nexit code %d, want %d\n%s%s", content, got, code, out, errs)
 		}

@@ -55,6 +55,7 @@ func wantHarmless(t *testing.T, what, text string) {
 // TestTextFromOutside sends names and labels that are made to deceive, or huge, through a real
 // mayfly up, and looks at all that a person reads of them. JSON has them as they came.
 func TestTextFromOutside(t *testing.T) {
+	t.Parallel()
 	tooltest.Need(t, "bwrap")
 	w := newWorld(t, worldConfig{})
 	w.serve(t)

@@ -18,7 +18,7 @@ type tokenCmd struct {
 	JIT    bool     `help:"A JIT configuration for one runner and one job, in place of a registration token." name:"jit"`
 	Name   string   `help:"Name of the runner, with --jit." placeholder:"NAME"`
 	Labels []string `help:"Labels of the runner, with --jit." placeholder:"LABEL"`
-	Group  int64    `help:"Id of the runner group, with --jit." default:"1"`
+	Group  string   `help:"Runner group by name or id, with --jit." default:"Default"`
 	JSON   bool     `help:"Print JSON, with the secret in it."`
 }
 

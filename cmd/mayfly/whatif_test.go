@@ -25,6 +25,7 @@ pools: [{name: small, labels: [linux], max: %d}]
 // TestWhatIf compares one runner at once with two, in figures computed by hand (see the test of
 // ledger/whatif).
 func TestWhatIf(t *testing.T) {
+	t.Parallel()
 	file, state := writeConfig(t, fmt.Sprintf(whatIfConfig, 1))
 	other := filepath.Join(filepath.Dir(file), "other.yaml")
 	pattern := filepath.Join(filepath.Dir(file), "pattern.json")

@@ -99,15 +99,29 @@ func (w *world) serveSim(t *testing.T) {
 	t.Cleanup(w.changes.Close)
 }
 
-// freeAddress returns an address that nobody listens on.
+// freeAddress returns an address that nobody listens on, and that nobody else comes by: tests run
+// side by side, and each has an IP address of its own.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	var ip [3]byte
+	rand.Read(ip[:])
+	l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", ip[0], ip[1], 1+ip[2]%254))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
 	return l.Addr().String()
+}
+
+// env has the credentials of w, for processes.
+func (w *world) env() []string {
+	return []string{"GITHUB_TOKEN=" + w.token, "MAYFLY_WEBHOOK_SECRET=" + w.secret}
+}
+
+// mayfly runs the tool with the configuration and the credentials of w.
+func (w *world) mayfly(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	return tooltest.Run(t, w.env(), append([]string{"--config", w.config()}, args...)...)
 }
 
 func (w *world) config() string  { return filepath.Join(w.dir, "mayfly.yaml") }
@@ -152,7 +166,7 @@ type upProcess struct {
 func (w *world) start(t *testing.T) {
 	t.Helper()
 	p := &upProcess{cmd: exec.Command(tooltest.Binary("mayfly"), "up", "--config", w.config()), serving: make(chan struct{}), ended: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), "GITHUB_TOKEN="+w.token, "MAYFLY_WEBHOOK_SECRET="+w.secret)
+	p.cmd.Env = append(os.Environ(), w.env()...)
 	out, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -183,6 +197,12 @@ func (p *upProcess) follow(out interface{ Read([]byte) (int, error) }) {
 func (w *world) serve(t *testing.T) {
 	t.Helper()
 	w.start(t)
+	w.serving(t)
+}
+
+// serving waits until the mayfly up that was started serves.
+func (w *world) serving(t *testing.T) {
+	t.Helper()
 	select {
 	case <-w.up.serving:
 	case <-w.up.ended:
@@ -236,7 +256,7 @@ func workflow(jobs int, script string) string {
 	for i := range jobs {
 		fmt.Fprintf(&legs, "%d, ", i+1)
 	}
-	return fmt.Sprintf("on: push\njobs:\n  job:\n    runs-on: %s\n    strategy: {matrix: {n: [%s]}}\n    steps:\n      - run: |\n          %s\n",
+	return fmt.Sprintf("on: push\njobs:\n  job:\n    runs-on: %s\n    strategy: {fail-fast: false, matrix: {n: [%s]}}\n    steps:\n      - run: |\n          %s\n",
 		worldLabel, strings.TrimSuffix(legs.String(), ", "), strings.ReplaceAll(script, "\n", "\n          "))
 }
 

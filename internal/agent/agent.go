@@ -69,6 +69,9 @@ func Run(ctx context.Context, c Config) int {
 	if err != nil {
 		return leave(ctx, c, client, err)
 	}
+	if err := c.trust(grant.CA); err != nil {
+		return leave(ctx, c, client, err)
+	}
 	p, err := startRunner(c, grant)
 	if err != nil {
 		return leave(ctx, c, client, err)

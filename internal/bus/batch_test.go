@@ -3,6 +3,8 @@ package bus_test
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,14 +22,18 @@ func TestBatch(t *testing.T) {
 		w := newWorld(t)
 		w.config.Rules[0].Target = "together"
 		w.config.Rules[0].Backoff = bus.Backoff{First: time.Second}
-		var calls [][]string
+		var mu sync.Mutex
+		var calls [][]string // under mu
+		called := func() [][]string { mu.Lock(); defer mu.Unlock(); return slices.Clone(calls) }
 		failed := map[string]bool{}
 		w.config.Batches = map[string]bus.Batch{"together": func(_ context.Context, events []event.Event) (errs []error) {
 			var ids []string
 			for _, e := range events {
 				ids = append(ids, e.ID)
 			}
+			mu.Lock()
 			calls = append(calls, ids)
+			mu.Unlock()
 			for _, e := range events {
 				var err error
 				switch {
@@ -47,7 +53,7 @@ func TestBatch(t *testing.T) {
 		w.publish("a", "fails", "useless", "b")
 		w.run()
 		synctest.Wait()
-		if diff := cmp.Diff([][]string{{"a", "fails", "useless", "b"}}, calls); diff != "" {
+		if diff := cmp.Diff([][]string{{"a", "fails", "useless", "b"}}, called()); diff != "" {
 			t.Errorf("calls (-want +got):\n%s", diff)
 		}
 		if diff := cmp.Diff([]string{"jobs useless after 1: permanent error: no such luck"}, w.dead()); diff != "" {
@@ -55,7 +61,7 @@ func TestBatch(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if diff := cmp.Diff([][]string{{"fails"}}, calls[1:]); diff != "" {
+		if diff := cmp.Diff([][]string{{"fails"}}, called()[1:]); diff != "" {
 			t.Errorf("calls after the pause (-want +got):\n%s", diff)
 		}
 		if n := w.pending(); n != 0 {

@@ -56,6 +56,7 @@ type Grant struct {
 	Program    string        `json:"program,omitempty"`  // that the configuration is for, as the agent knows it; "" is GitHub's runner
 	IdleLimit  time.Duration `json:"idle_limit"`         // nanoseconds; 0 means none
 	TotalLimit time.Duration `json:"total_limit"`        // nanoseconds; 0 means none
+	CA         string        `json:"ca,omitempty"`       // certificates in PEM that the runner trusts besides those of its image
 }
 
 // A Refusal is the answer to a refused claim: the runner leaves.
@@ -112,7 +113,7 @@ type Permit struct {
 	Job        string    // text form, for the log
 	Scope      string    // where to register: a repository, an organization or an enterprise, as [Forge] reads it
 	Labels     []string  // exactly those of the job
-	Group      int64     // id of the runner group
+	Group      string    // name or id of the runner group; "" is the default one
 	IdleLimit  time.Duration
 	TotalLimit time.Duration
 }
@@ -126,11 +127,11 @@ type Ledger interface {
 	// [Ledger.Registered] are both correct.
 	Claim(ctx context.Context, runner string) (Permit, error)
 
-	// PutOff returns grant p: the caller stopped without a registration, and the forge accepts none
-	// before after has passed. After that the runner may be granted its claim again. PutOff changes
+	// PutOff returns grant p: the caller stopped without a registration, for the reason of later, and
+	// the forge accepts none before later.After has passed. After that the runner may be granted its claim again. PutOff changes
 	// nothing if p is not the runner's last grant, or after Registered. If it fails, the grant
 	// still expires by itself.
-	PutOff(ctx context.Context, runner string, p Permit, after time.Duration) error
+	PutOff(ctx context.Context, runner string, p Permit, later *Later) error
 
 	// Registered records the id under which the forge knows runner. The runner gets its
 	// configuration only after Registered returned nil, and so is durable; from then on Claim must

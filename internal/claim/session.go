@@ -16,6 +16,7 @@ type session struct {
 	runner string
 	ledger Ledger
 	forge  Forge
+	ca     string
 	log    *sparing
 
 	mu      sync.Mutex // held for a whole claim: claims are decided one by one
@@ -33,7 +34,7 @@ type session struct {
 func Handler(c Config, runner string) http.Handler { return newSession(c, runner).handler() }
 
 func newSession(c Config, runner string) *session {
-	return &session{runner: runner, ledger: c.Ledger, forge: c.Forge, log: &sparing{Logger: c.Log.With("runner", runner)}}
+	return &session{runner: runner, ledger: c.Ledger, forge: c.Forge, ca: c.CA, log: &sparing{Logger: c.Log.With("runner", runner)}}
 }
 
 func (s *session) handler() http.Handler {
@@ -77,6 +78,7 @@ func (s *session) claim(ctx context.Context) (Grant, error) {
 		Program:    registration.Program,
 		IdleLimit:  s.permit.IdleLimit,
 		TotalLimit: s.permit.TotalLimit,
+		CA:         s.ca,
 	}, nil
 }
 
@@ -91,7 +93,7 @@ func (s *session) register(ctx context.Context) (Registration, error) {
 	}
 	made, err := s.make(ctx)
 	if later := (*Later)(nil); errors.As(err, &later) {
-		if kept := s.ledger.PutOff(ctx, s.runner, *s.permit, later.After); kept != nil {
+		if kept := s.ledger.PutOff(ctx, s.runner, *s.permit, later); kept != nil {
 			s.log.warn("the grant of a claim that is put off was not given back: it ends by itself", "err", kept)
 		}
 	}
@@ -111,7 +113,10 @@ func (s *session) make(ctx context.Context) (Registration, error) {
 	if err := s.forge.Forget(ctx, *s.permit, s.runner); err != nil {
 		return Registration{}, err
 	}
-	return s.forge.Register(ctx, *s.permit, s.runner)
+	if made, err = s.forge.Register(ctx, *s.permit, s.runner); errors.Is(err, ErrTaken) {
+		return Registration{}, &Later{Err: err} // somebody else's, which was not there to be removed
+	}
+	return made, err
 }
 
 func (s *session) serveReport(w http.ResponseWriter, r *http.Request) {

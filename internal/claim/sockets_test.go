@@ -48,13 +48,13 @@ func (b *book) Claim(_ context.Context, runner string) (claim.Permit, error) {
 	if b.registered[runner] != 0 {
 		return claim.Permit{}, &claim.Refused{Reason: "claimed already"}
 	}
-	return claim.Permit{Job: "acme/web/1/1", Scope: "acme/web", Labels: []string{"small"}, Group: 1, IdleLimit: time.Minute}, nil
+	return claim.Permit{Job: "acme/web/1/1", Scope: "acme/web", Labels: []string{"small"}, IdleLimit: time.Minute}, nil
 }
 
-func (b *book) PutOff(_ context.Context, _ string, p claim.Permit, after time.Duration) error {
+func (b *book) PutOff(_ context.Context, _ string, p claim.Permit, later *claim.Later) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.putOff = append(b.putOff, after)
+	b.putOff = append(b.putOff, later.After)
 	return b.putOffErr
 }
 

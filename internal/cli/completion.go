@@ -8,15 +8,15 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// CompletionCmd is the command that prints a shell's completion script. Its place
-// in a kong command line is a field:
+// CompletionCmd is the command that prints a shell's completion script. Add it to a kong
+// command line as a field:
 //
 //	Completion cli.CompletionCmd `cmd:"" help:"Print the completion script of a shell."`
 type CompletionCmd struct {
 	Shell string `arg:"" help:"bash, zsh or fish." enum:"bash,zsh,fish"`
 }
 
-// Help says how to use what is printed.
+// Help explains how to use the script.
 func (CompletionCmd) Help() string {
 	return `For this session:
   bash    source <(mayfly completion bash)
@@ -30,9 +30,8 @@ func (c CompletionCmd) Run(s *Screen, parser *kong.Kong) error {
 	return WriteCompletion(s.Out, parser.Model, c.Shell)
 }
 
-// WriteCompletion writes the script by which shell (bash, zsh or fish) completes
-// the commands, flags and values of model. Where the script knows nothing, the
-// shell completes file names.
+// WriteCompletion writes a script with which shell (bash, zsh or fish) completes the
+// commands, flags and values of model. Anything else completes as a file name.
 func WriteCompletion(w io.Writer, model *kong.Application, shell string) error {
 	write, ok := map[string]func(string, []spot) string{"bash": bash, "zsh": zsh, "fish": fish}[shell]
 	if !ok {
@@ -42,21 +41,21 @@ func WriteCompletion(w io.Writer, model *kong.Application, shell string) error {
 	return err
 }
 
-// A spot is a place in the command line: after a command, and what may follow.
+// A spot is a place in the command line, after a command, and the words that may follow there.
 type spot struct {
 	path  string // the words so far, such as "config check"; "" after the program's name
 	words []word
 }
 
-// A word can be written at a spot.
+// A word is one completion at a spot.
 type word struct {
 	text, help string
 	command    bool
 	value      bool     // a flag that takes one
-	values     []string // the values there are, if they are known
+	values     []string // the flag's possible values, if they are known
 }
 
-// spots lists the places below node.
+// spots lists node and all spots below it.
 func spots(node *kong.Node, path string) []spot {
 	here := spot{path: path}
 	var below []spot
@@ -98,7 +97,7 @@ func firstLine(help string) string {
 	return line
 }
 
-// takers are the flags that take a value, each behind the commands before it.
+// takers returns the flags that take a value, each as "COMMANDS --flag".
 func takers(list []spot) (all []string) {
 	for _, s := range list {
 		for _, w := range s.words {
@@ -110,7 +109,7 @@ func takers(list []spot) (all []string) {
 	return all
 }
 
-// paths are the spots below the program's name.
+// paths returns the commands of all spots but the first, the program itself.
 func paths(list []spot) (all []string) {
 	for _, s := range list[1:] {
 		all = append(all, s.path)
@@ -127,9 +126,9 @@ func alternatives(words []string, separator string) string {
 	return strings.Join(quoted, separator)
 }
 
-// walk is the part of a script for bash and zsh that finds out where in the
-// command line the cursor is: it leaves the commands so far in at, and something in
-// skip when a flag before the cursor wants its value. Such a value is no command.
+// walk returns the part of a script for bash and zsh that locates the cursor: it sets at to
+// the commands so far, and skip if the word before the cursor is a flag that takes a value.
+// Values are skipped, because one may look like a command.
 func walk(list []spot) string {
 	return fmt.Sprintf(`  local at= skip= word
   for word in "${before[@]}"; do
@@ -144,7 +143,7 @@ func walk(list []spot) string {
 `, alternatives(takers(list), "|"), alternatives(paths(list), "|"))
 }
 
-// values is the part that completes the value of the flag before the cursor.
+// values returns the part that completes the value of the flag before the cursor.
 func values(list []spot, offer func(values []string) string) string {
 	var b strings.Builder
 	b.WriteString("  case \"$skip:$at $previous\" in\n")
@@ -251,6 +250,6 @@ end
 	return b.String()
 }
 
-// quote quotes for all three shells. A quote inside is what fish and the others
-// do not agree on: the help has none that matters.
+// quote quotes s for all three shells. fish escapes a quote inside quotes differently from
+// the others, so an apostrophe in a help text becomes a typographic one.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "’") + "'" }

@@ -10,13 +10,14 @@ import (
 	"unicode/utf8"
 )
 
-// maxShown is how much of a text from outside is shown, in characters: GitHub's own names are
-// shorter, and a label may have 10 MB.
+// maxShown is how many characters of a text from outside are shown. GitHub's own names are
+// shorter, but a label may have 10 MB.
 const maxShown = 1000
 
-// Printable returns text on one line, without characters that move the cursor, turn the direction of what
-// follows or are not to be seen, and cut when it is long. These may come from a repository: names
-// of branches, jobs and labels. They are shown as Go and JSON write them, a line end as \n.
+// Printable returns text as one line, truncated if it is long, with control characters, changes
+// of text direction and invisible characters escaped as in JSON (a line end as \n). Names of
+// branches, jobs and labels come from repositories and may contain any of these, to make a
+// terminal show something that is not there.
 func Printable(text string) string {
 	if n := len(text); n > maxShown && utf8.RuneCountInString(text) > maxShown {
 		return printable(fmt.Sprintf("%.*s", maxShown, text)) + fmt.Sprintf("… (%d bytes)", n)
@@ -39,16 +40,16 @@ func printable(text string) string {
 	return b.String()
 }
 
-// hidden reports whether r is no character that is seen: a control character, one for the direction of
-// text (U+202E, U+2066), one without width (U+200B), the end of a line (U+2028), a space of another width. Some
-// that Unicode has among letters, marks and symbols are not seen, either.
+// hidden reports whether r is invisible or changes how its neighbours look: control characters, text
+// direction (U+202E, U+2066), zero width (U+200B), line separators (U+2028), spaces of other widths. Unicode
+// also classifies some invisible characters as letters, marks and symbols.
 func hidden(r rune) bool {
-	const emoji, braille = '\ufe0f', '\u2800' // how an emoji is shown; six dots that are not there
+	const emoji, braille = '\ufe0f', '\u2800' // selects an emoji's coloured form; a Braille pattern without dots
 	return !unicode.IsPrint(r) || r == braille ||
 		r != emoji && unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
-// escape writes r as JSON does, so that JSON stays the same JSON.
+// escape writes r as JSON does, so that escaped JSON still has the same value.
 func escape(r rune) string {
 	switch r {
 	case '\n':
@@ -64,9 +65,9 @@ func escape(r rune) string {
 	return fmt.Sprintf(`\u%04x`, r)
 }
 
-// A plain writes what is printed, and as [escape] says what is hidden in it: the last
-// line of defence, for what did not go through [Printable]. Lines and tabs are what they are, and
-// so is what this package sends to a terminal. Each Write has whole characters.
+// A plain is a writer that escapes hidden characters. It is the last line of defence, for text
+// that did not go through [Printable]. It passes line ends, tabs and this package's own terminal
+// sequences. A character must not be split between two Writes.
 type plain struct {
 	w        io.Writer
 	terminal bool
@@ -96,11 +97,11 @@ func (p plain) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// eraseLine has the line on a terminal begin anew.
+// eraseLine clears the terminal's current line.
 const eraseLine = "\r\x1b[K"
 
-// ownSequence returns the length of what text begins with of this package's own: a colour of
-// [Screen.Paint], or eraseLine.
+// ownSequence returns the length of the terminal sequence of this package that text begins with: a
+// colour of [Screen.Paint], or eraseLine. It is 0 for any other sequence, which is escaped.
 func ownSequence(text []byte) int {
 	if bytes.HasPrefix(text, []byte(eraseLine)) {
 		return len(eraseLine)

@@ -5,24 +5,24 @@ import (
 	"time"
 )
 
-// quietFor is how far apart the lines of a [Progress] are where lines cannot
+// quietFor is the least time between two lines of a [Progress] where lines cannot
 // rewrite themselves, as in the log of a CI job.
 const quietFor = 5 * time.Second
 
-// A Progress tells how long work stands: on a terminal in one line that rewrites
-// itself, elsewhere in a line now and then. It is for one goroutine.
+// A Progress shows the state of long work: on a terminal in one line that rewrites itself,
+// elsewhere in a line every few seconds. It is not safe for concurrent use.
 type Progress struct {
 	screen *Screen
 	now    func() time.Time
-	last   time.Time // when a line was printed that stays
-	open   bool      // a line is on the terminal that the next one replaces
+	last   time.Time // when the last permanent line was printed
+	open   bool      // whether the terminal shows a line that the next one replaces
 }
 
-// Progress begins to tell of long work; end it with [Progress.End]. now is the
-// clock, such as [time.Now].
+// Progress starts to show the state of long work, until [Progress.End]. now is the clock,
+// such as [time.Now].
 func (s *Screen) Progress(now func() time.Time) *Progress { return &Progress{screen: s, now: now} }
 
-// Set says how the work stands.
+// Set shows a new state.
 func (p *Progress) Set(format string, args ...any) {
 	text := Printable(fmt.Sprintf(format, args...))
 	switch now := p.now(); {
@@ -35,7 +35,7 @@ func (p *Progress) Set(format string, args ...any) {
 	}
 }
 
-// End clears the line; what came of the work is for the caller to say.
+// End clears the line. The caller reports the result.
 func (p *Progress) End() {
 	if p.open {
 		fmt.Fprint(p.screen.Err, eraseLine)

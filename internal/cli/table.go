@@ -10,13 +10,13 @@ import (
 // A Colour of text on a terminal.
 type Colour int
 
-// The colours, by what they say.
+// The colours, by meaning.
 const (
 	Plain  Colour = 0
 	Red    Colour = 31 // wrong
-	Green  Colour = 32 // as it should be
-	Yellow Colour = 33 // under way
-	Blue   Colour = 34 // for attention
+	Green  Colour = 32 // good
+	Yellow Colour = 33 // in progress
+	Blue   Colour = 34 // needs attention
 	Grey   Colour = 90 // less important
 )
 
@@ -44,7 +44,7 @@ func Text(words ...string) []Cell {
 }
 
 // Table prints rows under head with aligned columns, two spaces apart. Cells may come
-// from a repository: what they show is [Printable].
+// from a repository, so they are made [Printable].
 func (s *Screen) Table(head []string, rows [][]Cell) {
 	width := make([]int, len(head))
 	for i, h := range head {
@@ -76,7 +76,7 @@ func (s *Screen) row(row []Cell, width []int) {
 	fmt.Fprintln(s.Out, strings.TrimRight(line.String(), " "))
 }
 
-// Count says how many there are of what is called one, with an s for other numbers than 1.
+// Count returns n and the noun, with an s unless n is 1.
 func Count(n int, one string) string {
 	if n != 1 {
 		one += "s"
@@ -84,7 +84,7 @@ func Count(n int, one string) string {
 	return fmt.Sprintf("%d %s", n, one)
 }
 
-// Duration prints d in the two figures that matter: 812ms, 4.2s, 3m07s, 5h12m, 2d3h.
+// Duration formats d in its two largest units: 812ms, 4.2s, 3m07s, 5h12m, 2d3h.
 func Duration(d time.Duration) string {
 	switch {
 	case d < 0:

@@ -19,8 +19,8 @@ const (
 	ARM64 = "arm64"
 )
 
-// AWS says what the stack on AWS is to be. Credentials are never here: they are found
-// as AWS's own tools find them.
+// AWS describes the stack on AWS. Credentials are never here: they are found the way AWS's
+// own tools find them.
 type AWS struct {
 	Region         string   `yaml:"region" doc:"The region, such as eu-central-1. By default AWS_REGION or the profile's region."`
 	Stack          string   `yaml:"stack" default:"mayfly" doc:"The stack's name, and the prefix of all its resources: a-z, 0-9 and single dashes, at most 20 characters."`
@@ -40,7 +40,7 @@ type AWS struct {
 	Hosts Hosts `yaml:"hosts" doc:"The EC2 instances for runners, for each architecture that a pool uses."`
 }
 
-// Reserved is the reserved concurrency of functions: 0 for none.
+// Reserved is the reserved concurrency of functions; 0 reserves nothing.
 //
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
 type Reserved struct {
@@ -48,13 +48,13 @@ type Reserved struct {
 	Claim   int `yaml:"claim" min:"0" default:"0" doc:"Of the claim function, which runners call as they start and end. A call is a few hundred milliseconds, as long as GitHub takes."`
 }
 
-// maxStackName leaves room for what is added to it: S3 allows 63 characters for
-// STACK-artifacts-ACCOUNT-REGION.
+// maxStackName leaves room for the longest name derived from it: S3 allows 63 characters
+// for STACK-artifacts-ACCOUNT-REGION.
 const maxStackName = 20
 
-// CheckStackName says what is wrong with the name of a stack. CloudFormation would
-// take more than the names that the stack's parts may have: ECR wants lower case and
-// single dashes, and a capacity provider must not begin with aws, ecs or fargate.
+// CheckStackName reports what is wrong with the name of a stack. CloudFormation allows more
+// than the services whose resources are named after the stack: ECR requires lower case and
+// single dashes, and the name of a capacity provider must not begin with aws, ecs or fargate.
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateCapacityProvider.html
 func CheckStackName(name string) error {
 	if !regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`).MatchString(name) || len(name) > maxStackName {
@@ -62,14 +62,14 @@ func CheckStackName(name string) error {
 	}
 	for _, taken := range []string{"aws", "ecs", "fargate"} {
 		if strings.HasPrefix(name, taken) {
-			return fmt.Errorf("stack name %q: it begins with %s, which ECS keeps to itself: want another beginning", name, taken)
+			return fmt.Errorf("stack name %q: ECS reserves names that begin with %s: choose another one", name, taken)
 		}
 	}
 	return nil
 }
 
-// CheckAWS returns what is wrong with the file if it is to be brought up on AWS,
-// whatever platform it names; nil when nothing is.
+// CheckAWS checks the file for a deployment to AWS, whatever platform it names. It returns
+// nil if nothing is wrong.
 func (c *Config) CheckAWS() Faults {
 	d := &decoder{file: c.path, positions: c.positions}
 	c.checkAWS(d)
@@ -101,13 +101,13 @@ func (c *Config) checkAWS(d *decoder) {
 	}
 }
 
-// retentions are the days that a log group can keep its events, as far as anyone
-// needs. https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+// retentions are the retention periods of a log group, in days, up to a year.
+// https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 func retentions() []int { return []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365} }
 
 func (a AWS) checkNetwork(d *decoder) {
 	if (a.VPC == "") != (len(a.Subnets) == 0) {
-		d.faultAt("aws", "reading aws: one of vpc and subnets without the other: want both, or neither for a VPC of the stack's own")
+		d.faultAt("aws", "reading aws: vpc and subnets belong together: set both, or neither for a VPC that the stack creates")
 	}
 	if a.VPC != "" && !regexp.MustCompile(`^vpc-[0-9a-f]{8,17}$`).MatchString(a.VPC) {
 		d.faultAt("aws.vpc", "reading aws: vpc %q: want an id such as vpc-0123456789abcdef0", a.VPC)
@@ -118,33 +118,33 @@ func (a AWS) checkNetwork(d *decoder) {
 		}
 	}
 	if a.VPC == "" && !a.PublicIPs {
-		d.faultAt("aws.public_addresses", "reading aws: public_addresses false without vpc: the stack's own VPC has no other way out")
+		d.faultAt("aws.public_addresses", "reading aws: public_addresses false without vpc: the VPC that the stack creates has no other route to the internet")
 	}
 	// https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc-internet.html
 	switch {
 	case a.FunctionsInVPC && a.VPC == "":
-		d.faultAt("aws.functions_in_vpc", "reading aws: functions_in_vpc without vpc: the stack's own VPC has public subnets only, in which a function has no public address and no way out: want vpc and subnets that have a NAT gateway")
+		d.faultAt("aws.functions_in_vpc", "reading aws: functions_in_vpc without vpc: the VPC that the stack creates has only public subnets, where a function has no public address and so no route to the internet: set vpc, and subnets with a NAT gateway")
 	case a.FunctionsInVPC && a.PublicIPs:
-		d.faultAt("aws.functions_in_vpc", "reading aws: functions_in_vpc with public_addresses: subnets where hosts need these have no way out for a function: want public_addresses: false, and subnets that have a NAT gateway")
+		d.faultAt("aws.functions_in_vpc", "reading aws: functions_in_vpc with public_addresses: in subnets where hosts need public addresses a function has no route to the internet: set public_addresses: false, and subnets with a NAT gateway")
 	}
 }
 
-// checkAWS finds what ECS has not, or what would undo a promise there.
+// checkAWS finds settings of a pool that ECS does not support, or that would break a promise there.
 func (p Pool) checkAWS(d *decoder, at string) {
 	in := fmt.Sprintf("reading pool %q: ", p.Name)
 	switch p.Network {
 	case "host":
-		d.faultAt(at+".network", "%snetwork host: on AWS a job would have its host's credentials: want own", in)
+		d.faultAt(at+".network", "%snetwork host is not supported on AWS, because jobs would get their host's credentials: want own", in)
 	case "none":
-		d.faultAt(at+".network", "%snetwork none: on AWS a runner claims over the network: want own", in)
+		d.faultAt(at+".network", "%snetwork none is not supported on AWS, because runners claim over the network: want own", in)
 	}
 	p.checkIsolationOnAWS(d, at)
 	// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters_ec2.html
 	if p.CPUs < 0.125 || p.CPUs > 192 {
-		d.faultAt(at+".cpus", "%scpus %v: ECS has 0.125 to 192", in, p.CPUs)
+		d.faultAt(at+".cpus", "%scpus %v: want 0.125 to 192, the limits of ECS", in, p.CPUs)
 	}
 	if p.Memory < 4<<20 || p.Memory%(1<<20) != 0 {
-		d.faultAt(at+".memory", "%smemory %v: ECS counts in MiB: want whole ones", in, p.Memory)
+		d.faultAt(at+".memory", "%smemory %v: want a whole number of MiB, the unit of ECS, and at least 4MiB", in, p.Memory)
 	}
 	p.checkSetupOnAWS(d, at)
 	for i, arn := range p.AWS.Policies {
@@ -153,7 +153,7 @@ func (p Pool) checkAWS(d *decoder, at string) {
 		}
 	}
 	if p.AWS.Exec && p.ReadOnlyRoot {
-		d.faultAt(at+".aws.exec", "%sexec with read_only_root: ECS Exec writes to the container's root: want one of them", in)
+		d.faultAt(at+".aws.exec", "%sexec with read_only_root: ECS Exec writes to the container's root: set only one of them", in)
 	}
 	p.AWS.Hosts.check(d, at+".aws.hosts", in, p.AWS.Architecture)
 }

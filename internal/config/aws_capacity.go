@@ -7,9 +7,9 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// StackHosts returns the hosts that a stack starts for its pools, by architecture and for pools with hosts of their own: how
-// many at most, and what the smallest of their types has for tasks, with which ECS plans. A type whose size its name does not
-// tell bounds nothing.
+// StackHosts returns the hosts that a stack can start: one group for each architecture, and one for each pool with its own
+// hosts. Each has its maximum, and the capacity of its smallest instance type, because ECS plans with that. A group with a
+// type whose size does not follow from its name is left out, so it sets no limit.
 func (c *Config) StackHosts() (all []pool.Hosts) {
 	for _, architecture := range []string{AMD64, ARM64} {
 		h := pool.Hosts{Max: c.AWS.Hosts.Max, Each: smallest(c.AWS.Hosts.Types(architecture))}
@@ -30,11 +30,11 @@ func (c *Config) StackHosts() (all []pool.Hosts) {
 	return all
 }
 
-// eachHost returns what a host of the pool's own has for tasks.
+// eachHost returns the capacity for tasks of one of the pool's own hosts.
 func (p Pool) eachHost() pool.Resources {
 	own := p.AWS.Hosts
 	switch {
-	case own.GPUs > 0: // of which a host has enough for one runner at least
+	case own.GPUs > 0: // a host has GPUs for at least one runner; more is not known
 		return pool.Resources{CPUs: p.CPUs, Memory: int64(p.Memory)}
 	case own.VCPUs > 0:
 		return pool.Resources{CPUs: float64(own.VCPUs), Memory: int64(forHost * float64(own.Memory))}
@@ -42,7 +42,7 @@ func (p Pool) eachHost() pool.Resources {
 	return smallest(own.Types)
 }
 
-// smallest returns what hosts of each of these types have for tasks; zero if that is not known of all.
+// smallest returns the least capacity of these instance types, or zero if that of any is unknown.
 func smallest(types []string) (least pool.Resources) {
 	var sizes []pool.Resources
 	for _, name := range types {
@@ -63,7 +63,7 @@ func smallest(types []string) (least pool.Resources) {
 	})
 }
 
-// forTasks returns what a host of an instance type has for tasks; false if its name does not tell.
+// forTasks returns the capacity for tasks of an instance type, and whether its name tells it.
 func forTasks(name string) (pool.Resources, bool) {
 	size, known := sizeOf(name)
 	return pool.Resources{CPUs: size.CPUs, Memory: int64(forHost * float64(size.Memory))}, known

@@ -25,13 +25,13 @@ type Hosts struct {
 	Machine
 }
 
-// A Machine is what starts on a host before ECS does. It can be the same for all hosts, or one pool's.
+// A Machine is what a host boots. It is set for all hosts, or for those of one pool.
 type Machine struct {
 	Image    string `yaml:"image" doc:"The machine image of hosts, with Docker and the ECS agent: an id such as ami-0123456789abcdef0, or the name of an SSM parameter that has one. By default AWS's newest for ECS on Amazon Linux 2023."`
 	UserData string `yaml:"user_data" doc:"Lines of bash that a host runs as root at each boot, before Docker starts."`
 }
 
-// Hours set the least number of hosts from a time on.
+// Hours set a new minimum of hosts at recurring times.
 type Hours struct {
 	Cron string `yaml:"cron" required:"yes" doc:"When, as in cron: minute, hour, day, month, weekday, such as 0 8 * * 1-5."`
 	Zone string `yaml:"time_zone" default:"UTC" doc:"The time zone of cron, such as Europe/Berlin."`
@@ -46,7 +46,7 @@ func (h Hosts) Types(architecture string) []string {
 	return h.AMD64Types
 }
 
-// PoolOnAWS is what a pool has on AWS only.
+// PoolOnAWS has the settings of a pool that apply on AWS only.
 type PoolOnAWS struct {
 	Architecture string   `yaml:"architecture" default:"amd64" enum:"amd64|arm64" doc:"The processor architecture of the pool's hosts."`
 	Policies     []string `yaml:"policies" doc:"ARNs of IAM policies for the pool's jobs. By default jobs may do nothing on AWS."`
@@ -54,7 +54,7 @@ type PoolOnAWS struct {
 	Hosts        OwnHosts `yaml:"hosts" doc:"Hosts for this pool alone, if types or vcpus are set. By default the pool shares aws.hosts."`
 }
 
-// OwnHosts are hosts of one pool.
+// OwnHosts are hosts for one pool only.
 type OwnHosts struct {
 	Types  []string `yaml:"types" doc:"Instance types, preferred ones first, such as g6.xlarge. Use one size: ECS plans with the smallest."`
 	VCPUs  int      `yaml:"vcpus" min:"0" default:"0" doc:"In place of types: any current instance type with at least so many processors."`
@@ -68,10 +68,10 @@ type OwnHosts struct {
 	Machine
 }
 
-// Own reports whether a pool has hosts of its own.
+// Own reports whether the pool has its own hosts.
 func (o OwnHosts) Own() bool { return len(o.Types) > 0 || o.VCPUs > 0 }
 
-// leastDisk is what the image of an ECS host takes.
+// leastDisk is the size of the machine image of an ECS host.
 const leastDisk = 30 << 30
 
 func (h Hosts) check(d *decoder) {
@@ -132,7 +132,7 @@ func (m Machine) check(d *decoder, at, in string) {
 	}
 }
 
-// check judges hosts of a pool's own.
+// check finds mistakes in a pool's own hosts.
 func (o OwnHosts) check(d *decoder, at, in, architecture string) {
 	switch {
 	case !o.Own():

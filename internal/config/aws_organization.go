@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// An Organization is what an organization prescribes for all that runs in its accounts.
+// An Organization has what a company requires of everything in its AWS accounts.
 type Organization struct {
 	Tags           map[string]string `yaml:"tags" doc:"Tags for everything that is created, tasks, hosts and their disks included, such as {team: ci}."`
 	Boundary       string            `yaml:"permissions_boundary" doc:"The ARN of an IAM policy that bounds every role."`
@@ -44,7 +44,7 @@ func (a AWS) checkOrganization(d *decoder) {
 		d.faultAt("aws.zones", "reading aws: zones %d: want 1 to 3", a.Zones)
 	}
 	if len(a.SecurityGroups) > 0 && a.VPC == "" {
-		d.faultAt("aws.security_groups", "reading aws: security_groups without vpc: groups belong to a VPC, and the stack's own has none yet: want vpc and subnets")
+		d.faultAt("aws.security_groups", "reading aws: security_groups without vpc: a group belongs to a VPC, and the one that the stack creates does not exist yet: set vpc and subnets")
 	}
 	for i, g := range a.SecurityGroups {
 		if !regexp.MustCompile(`^sg-[0-9a-f]{8,17}$`).MatchString(g) || slices.Contains(a.SecurityGroups[:i], g) {

@@ -8,11 +8,11 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// instanceType takes a type apart: m7g.xlarge is family m, 7, attributes g, size xlarge.
+// instanceType splits the name of a type: m7g.xlarge is family m, generation 7, attributes g, size xlarge.
 var instanceType = regexp.MustCompile(`^([a-z]+)(\d+)([a-z-]*)\.(\d*)([a-z]+)(-\d+xl)?$`)
 
-// architectureOf tells the architecture of an instance type by its name, in which
-// a g after the number stands for Graviton.
+// architectureOf returns the architecture of an instance type, and whether its name tells it.
+// A g after the generation means Graviton, which is arm64.
 // https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
 func architectureOf(name string) (string, bool) {
 	m := instanceType.FindStringSubmatch(name)
@@ -25,8 +25,8 @@ func architectureOf(name string) (string, bool) {
 	return AMD64, true
 }
 
-// sizeOf tells what an instance type of the common families has, by its name: c has
-// 2 GiB for each processor, m has 4 and r has 8.
+// sizeOf returns the size of an instance type of the common families, derived from its name:
+// c has 2 GiB for each processor, m has 4 and r has 8.
 func sizeOf(name string) (pool.Resources, bool) {
 	m := instanceType.FindStringSubmatch(name)
 	if m == nil {

@@ -11,15 +11,17 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// minKeep is how long ids of events must be known.
+// minKeep is how long GitHub may redeliver an event. Its id must be known for as long, or the
+// redelivered event would count as new.
 const minKeep = 72 * time.Hour
 
-// check finds what is wrong although each value is well-formed.
+// check finds mistakes that are not malformed values: combinations, and rules that the tags cannot express.
 func (c *Config) check(d *decoder) {
 	if len(d.positions) < 2 {
-		return // nothing was read, and that is said
+		return // the file was not parsed, and that fault is reported
 	}
 	c.checkForge(d)
 	if d.has("webhook") {
@@ -29,11 +31,12 @@ func (c *Config) check(d *decoder) {
 		d.faultAt("listen", "listen %v", err)
 	}
 	c.checkMetrics(d)
+	c.checkPage(d)
 	c.checkImage(d)
 	c.checkMirror(d)
 	c.checkSandbox(d)
 	c.checkProxy(d)
-	if keep := c.Archive.Keep; keep > 0 && keep < minKeep { // 0 is a fault that is said
+	if keep := c.Archive.Keep; keep > 0 && keep < minKeep { // 0 means that a fault is reported already
 		d.faultAt("archive.keep", "reading archive: keep %v: want %v or more, as long as GitHub redelivers", c.Archive.Keep, minKeep)
 	}
 	names := map[string]bool{}
@@ -84,7 +87,7 @@ func (c *Config) checkMetrics(d *decoder) {
 	case CheckListen(at) != nil:
 		d.faultAt("metrics.listen", "reading metrics: listen %v", CheckListen(at))
 	case at == c.Listen:
-		d.faultAt("metrics.listen", "reading metrics: listen %q: deliveries have that address: want another port, such as 127.0.0.1:9464", at)
+		d.faultAt("metrics.listen", "reading metrics: listen %q is the address for deliveries: choose another port, such as 127.0.0.1:9464", at)
 	}
 }
 
@@ -120,9 +123,16 @@ func (c *Config) checkGitHub(d *decoder) {
 	}
 	switch app, token := d.has("github.app"), d.has("github.token"); {
 	case app && token:
-		d.faultAt("github.token", "reading github: token beside app: want one of them")
+		d.faultAt("github.token", "reading github: token and app are both set: set only one of them")
 	case !app && !token:
-		d.faultAt("github", "reading github: neither app nor token: want one of them")
+		d.faultAt("github", "reading github: neither app nor token is set: set one of them")
+	}
+	if g.RunnersAt == "repository" {
+		for i, p := range c.Pools {
+			if !pool.Group(p.RunnerGroup).Default() {
+				d.faultAt(fmt.Sprintf("pools[%d].runner_group", i), "reading pool %q: runner_group %q: only organizations and enterprises have runner groups; set github.runners_at", p.Name, p.RunnerGroup)
+			}
+		}
 	}
 	level, slug, _ := strings.Cut(g.RunnersAt, "/")
 	if !(g.RunnersAt == "repository" || g.RunnersAt == "organization" || level == "enterprises" && isOwner(slug)) {
@@ -139,10 +149,10 @@ func (c *Config) checkWebhook(d *decoder) {
 		d.faultAt("webhook.url", "reading webhook: url %q: want an address, such as https://mayfly.example.com/webhook", w.URL)
 	}
 	if d.has("webhook.events") && !slices.Contains(w.Events, "workflow_job") {
-		d.faultAt("webhook.events", "reading webhook: events %s without workflow_job: no job would get a runner: want it among them", strings.Join(w.Events, ", "))
+		d.faultAt("webhook.events", "reading webhook: events %s: without workflow_job no job would get a runner: add it", strings.Join(w.Events, ", "))
 	}
 	if n := len(w.Secrets); d.has("webhook.secrets") && (n == 0 || n > 2) {
-		d.faultAt("webhook.secrets", "reading webhook: %d secrets: want one, or two while one replaces the other", n)
+		d.faultAt("webhook.secrets", "reading webhook: %d secrets: want one, or two during a rotation", n)
 	}
 }
 
@@ -169,26 +179,26 @@ func isWord(r rune) bool {
 	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
 }
 
-// checkName finds a name that is malformed, or that another of its kind has.
+// checkName finds a name that is malformed or already in seen, and adds it.
 func (d *decoder) checkName(at, kind, name string, seen map[string]bool) {
 	switch {
-	case name == "": // said already
+	case name == "": // reported already
 	case !regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`).MatchString(name):
 		d.faultAt(at+".name", "%s name %q: want a-z, 0-9 and dashes between them, 32 at most", kind, name)
 	case seen[name]:
-		d.faultAt(at+".name", "%s name %q: another %s has it already", kind, name, kind)
+		d.faultAt(at+".name", "duplicate %s name %q", kind, name)
 	}
 	seen[name] = true
 }
 
-// checkRule finds a target without what it needs, or with what another needs.
+// checkRule finds settings that the rule's target needs and does not have, or that only another target has.
 func (d *decoder) checkRule(at string, r Rule) {
 	in := fmt.Sprintf("reading rule %q: ", r.Name)
 	for _, of := range []struct{ key, target string }{
 		{"url", "http"}, {"secret", "http"}, {"command", "command"}, {"timeout", "http command"}, {"input", "http command"},
 	} {
 		if d.has(at+"."+of.key) && !strings.Contains(of.target, r.Target) {
-			d.faultAt(at+"."+of.key, "%s%s beside target %s: want it with %s only", in, of.key, r.Target, strings.ReplaceAll(of.target, " ", " and "))
+			d.faultAt(at+"."+of.key, "%s%s is not for target %s, only for %s", in, of.key, r.Target, strings.ReplaceAll(of.target, " ", " and "))
 		}
 	}
 	u, err := url.Parse(r.URL)
@@ -202,11 +212,11 @@ func (d *decoder) checkRule(at string, r Rule) {
 		d.faultAt(at+".input", "%sinput: %v", in, err)
 	}
 	if mayflyRule(r.Name) {
-		d.faultAt(at+".name", "%sname %q: mayfly has a rule of that name", in, r.Name)
+		d.faultAt(at+".name", "%sname %q: mayfly has a rule with that name: choose another one", in, r.Name)
 	}
 }
 
-// redacted returns an address without its password; "" when it is none.
+// redacted returns u without its password; "" for nil.
 func redacted(u *url.URL) string {
 	if u == nil {
 		return ""
@@ -214,7 +224,7 @@ func redacted(u *url.URL) string {
 	return u.Redacted()
 }
 
-// mayflyRule reports whether a name is that of one of mayfly's own rules.
+// mayflyRule reports whether one of mayfly's own rules has this name.
 func mayflyRule(name string) bool {
 	return slices.Contains(event.OwnRules(), name)
 }

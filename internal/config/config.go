@@ -1,18 +1,18 @@
 // Package config reads mayfly.yaml into a [Config].
 //
-// The structs of this file, and those of aws.go, are the one description of the format. Their tags give
-// the reader (decode.go), the JSON Schema for editors ([JSONSchema]) and the
-// reference page ([Reference]), so that these cannot differ:
+// The structs of this file, and those of aws.go, are the only description of the format. The
+// reader (decode.go), the JSON Schema for editors ([JSONSchema]) and the reference page
+// ([Reference]) all use their tags, so that these cannot differ:
 //
 //	yaml      the key
-//	doc       what it is for, in a sentence or two
-//	default   the value where none is written, as it would be written
-//	enum      the values there are, separated by "|"
+//	doc       its purpose, in a sentence or two
+//	default   the default value, in the syntax of the file
+//	enum      the allowed values, separated by "|"
 //	min       the smallest number
-//	required  that it must be there
+//	required  marks keys that must be set
 //
-// Faults carry file, line and column, and all of a file are found at once. Secrets
-// are never in the file: it says where they are, and [Config.Resolve] gets them.
+// Faults have file, line and column, and all faults of a file are found at once. Secrets
+// are never in the file: it refers to them, and [Config.Resolve] reads them.
 package config
 
 import (
@@ -26,11 +26,11 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// FileName is what the file is called unless a person says otherwise.
+// FileName is the default name of the file.
 const FileName = "mayfly.yaml"
 
-// A Config is what mayfly.yaml says, with defaults filled in. It is a value to
-// read: nothing in it changes once it was read.
+// A Config is the content of mayfly.yaml, with defaults filled in. It must not be changed
+// after it was read, so that it can be shared between goroutines.
 type Config struct {
 	Forge    string   `yaml:"forge" default:"github" enum:"github|gitea" doc:"Where jobs come from. The section of that name is required."`
 	GitHub   GitHub   `yaml:"github" doc:"The GitHub that jobs come from, and the credential for its API: an App or a token."`
@@ -48,20 +48,22 @@ type Config struct {
 	Host     Capacity `yaml:"host" doc:"The capacity that all runners share. By default the whole machine."`
 	Archive  Archive  `yaml:"archive" doc:"How many events to keep, for replays and lists. On AWS, aws.retention_days sets this."`
 	Proxy    Proxy    `yaml:"proxy" doc:"The HTTP proxy for runners, their jobs and the build of the image. Mayfly itself uses the one in its own environment, HTTPS_PROXY."`
+	CAFile   string   `yaml:"ca_file" doc:"A PEM file with CA certificates that mayfly, runners and their jobs trust besides the system's, such as those of a proxy that inspects TLS. Those of github.ca_file or gitea.ca_file are trusted too."`
 	Metrics  Metrics  `yaml:"metrics" doc:"Metrics for Prometheus."`
+	Page     Page     `yaml:"page" doc:"The page that shows what runs, what waits and why; see docs/page.md. mayfly page serves it for a stack."`
 	Rules    []Rule   `yaml:"rules" doc:"Your own rules on the event bus, in addition to mayfly's."`
 	Pools    []Pool   `yaml:"pools" required:"yes" doc:"The kinds of runner. A job gets its runner from the first pool that has all its labels and allows its repository."`
 
-	path      string              // of the file, for faults and for what is relative to it
-	positions map[string]position // where values stand, by path such as pools[0].memory
+	path      string              // of the file, for faults and relative paths
+	positions map[string]position // of values in the file, by path such as pools[0].memory
 }
 
-// GitHub says where jobs come from.
+// GitHub is the GitHub that jobs come from, and how to authenticate to it.
 type GitHub struct {
 	URL       string    `yaml:"url" default:"https://github.com" doc:"github.com, an Enterprise Server (https://ghe.example.com), an enterprise with data residency (https://acme.ghe.com), or a simulator (http://127.0.0.1:8090)."`
 	App       App       `yaml:"app" doc:"The GitHub App to call the API as. Either this or token."`
 	Token     SecretRef `yaml:"token" doc:"A personal access token to call the API with. Either this or app."`
-	CAFile    string    `yaml:"ca_file" doc:"A PEM file with extra CA certificates to trust, for an Enterprise Server. The runner image needs them too; see docs/image.md."`
+	CAFile    string    `yaml:"ca_file" doc:"A PEM file with extra CA certificates to trust, for an Enterprise Server. Runners and their jobs trust them, too."`
 	RunnersAt string    `yaml:"runners_at" default:"repository" doc:"The level at which runners are registered: repository, organization, or enterprises/SLUG."`
 }
 
@@ -71,7 +73,7 @@ type App struct {
 	PrivateKey SecretRef `yaml:"private_key" required:"yes" doc:"The App's private key, in PEM form."`
 }
 
-// Webhook is where deliveries come from and what is taken of them.
+// Webhook describes the webhook and which of its deliveries are accepted.
 type Webhook struct {
 	At      string      `yaml:"at" doc:"The owner of the webhook: app, an organization (acme), a repository (acme/web), or enterprises/SLUG. mayfly webhook install creates it there, and the sweep looks there for failed deliveries."`
 	URL     string      `yaml:"url" doc:"The URL at which GitHub reaches mayfly, ending in /webhook. On AWS the stack provides it."`
@@ -85,13 +87,13 @@ type Engine struct {
 	Socket string `yaml:"socket" doc:"The API socket, such as /run/podman/podman.sock. If set, an engine must answer there. By default DOCKER_HOST, or the first of the usual paths that answers."`
 }
 
-// Sandbox is what sandboxes have besides the machine's /usr.
+// Sandbox lists what sandboxes contain besides the machine's /usr.
 type Sandbox struct {
 	Runner   string            `yaml:"runner" doc:"The folder of this machine where GitHub's runner is unpacked, such as /opt/actions-runner. Each runner gets it as its own at /home/runner, where it can write and update itself."`
 	Programs map[string]string `yaml:"programs" doc:"More files or folders of this machine to mount: path here, path inside. They are read-only unless they are below /home/runner."`
 }
 
-// Image is the image of runners that mayfly builds.
+// Image describes the runner image that mayfly builds.
 type Image struct {
 	Source   string   `yaml:"source" doc:"The folder with the Dockerfile, as written by mayfly image eject. By default the source built into mayfly."`
 	Base     string   `yaml:"base" doc:"The image to build on, preferably with its digest. By default the one in the Dockerfile."`
@@ -105,19 +107,19 @@ type Image struct {
 	Canary    string `yaml:"canary_repository" doc:"One of your repositories, with the workflow mayfly-canary.yml from docs/image.md: a new image must run it, too, before it is used."`
 }
 
-// Capacity is a number of processors and an amount of memory; zero means all there is.
+// Capacity is a number of processors and an amount of memory; zero means all that the machine has.
 type Capacity struct {
 	CPUs   float64 `yaml:"cpus" min:"0.1" doc:"Processors."`
 	Memory Bytes   `yaml:"memory" doc:"Memory."`
 }
 
-// Archive is how much of the events is kept.
+// Archive says how long events are kept.
 type Archive struct {
 	Keep    time.Duration `yaml:"keep" default:"96h" doc:"How long to keep an event and remember its id. At least 72h, because GitHub redelivers for that long."`
 	MaxSize Bytes         `yaml:"max_size" doc:"How much space the details of events may take. Beyond it, the oldest events lose their details and cannot be replayed; lists still show them, and their ids are remembered. By default there is no limit."`
 }
 
-// Metrics is where figures can be read.
+// Metrics is the endpoint for Prometheus.
 type Metrics struct {
 	Listen string `yaml:"listen" doc:"Address and port of /metrics, such as 127.0.0.1:9464. By default there are no metrics. Anyone who reaches it sees the names of pools and rules."`
 }
@@ -142,7 +144,7 @@ type Input struct {
 	Template string            `yaml:"template" doc:"JSON with variables, such as '{\"text\": \"<job> failed\"}'."`
 }
 
-// Transformer compiles the input; nil when there is none.
+// Transformer compiles the input. It returns nil if the rule has none.
 func (in Input) Transformer() (*transform.Transformer, error) {
 	if in.Template == "" && len(in.Paths) == 0 {
 		return nil, nil
@@ -174,7 +176,7 @@ type Pool struct {
 	Mounts       []Mount       `yaml:"mounts" doc:"Files, folders or volumes that all jobs of the pool see."`
 	DNS          []string      `yaml:"dns" doc:"Addresses of name servers. By default those of the engine. Not in the sandbox."`
 	Hooks        Hooks         `yaml:"hooks" doc:"Scripts of this machine that GitHub's runner runs around each job. Not on AWS, where they belong into the image."`
-	RunnerGroup  int64         `yaml:"runner_group" min:"1" default:"1" doc:"The id of the GitHub runner group. 1 is the default group."`
+	RunnerGroup  string        `yaml:"runner_group" default:"1" doc:"The GitHub runner group, by name or id. 1 is the default group, and the only one if runners_at is repository."`
 	IdleLimit    time.Duration `yaml:"idle_limit" default:"5m" doc:"A runner that gets no job for this long exits."`
 	TotalLimit   time.Duration `yaml:"total_limit" default:"6h30m" doc:"A job that runs for longer is stopped with its runner. GitHub cancels a job after its timeout-minutes, 360 by default: keep this above."`
 	AWS          PoolOnAWS     `yaml:"aws" doc:"Settings that apply on AWS only."`
@@ -183,7 +185,7 @@ type Pool struct {
 // Env are environment variables.
 type Env map[string]string
 
-// Mount is what containers of a pool see of this machine.
+// Mount is a part of this machine, or a volume, that containers of a pool see.
 type Mount struct {
 	Source   string `yaml:"source" required:"yes" doc:"A file or folder of this machine, as a path with a slash in it, or the name of a volume of the engine."`
 	Target   string `yaml:"target" required:"yes" doc:"The absolute path inside. In the sandbox not below /usr."`
@@ -203,11 +205,11 @@ type Proxy struct {
 	Except []string `yaml:"except" doc:"Hosts and domains to reach without it, such as .example.com."`
 }
 
-// Read reads the file at path. What is wrong with its contents is [Faults].
+// Read reads the file at path. Mistakes in its contents are returned as [Faults].
 func Read(path string) (*Config, error) { return readFile(path, sections()) }
 
-// ReadPart is Read for who needs some sections only, such as github: the others may be
-// missing. What is there must be right all the same.
+// ReadPart is Read for commands that need only some sections, such as github. Other sections
+// may be missing, but those in the file must still be correct.
 func ReadPart(path string, sections ...string) (*Config, error) { return readFile(path, sections) }
 
 func readFile(path string, need []string) (*Config, error) {
@@ -218,7 +220,7 @@ func readFile(path string, need []string) (*Config, error) {
 	return parsePart(path, src, need)
 }
 
-// sections gives the keys of a Config.
+// sections returns the top-level keys.
 func sections() []string { return keysOf(fieldsOf(reflect.TypeFor[Config]())) }
 
 // Parse reads src, the contents of the file at path. The error is [Faults].
@@ -244,7 +246,7 @@ func (c *Config) PoolSet() pool.Set {
 			Resources: pool.Resources{CPUs: p.CPUs, Memory: int64(p.Memory)}, PIDs: p.PIDs,
 			Image: p.Image, Command: p.Command, Network: pool.Network(p.Network), ReadOnlyRoot: p.ReadOnlyRoot,
 			Isolation:      p.isolation(c.Mirror),
-			OfOrganization: c.RunnersAt() == "organization", RunnerGroup: p.RunnerGroup, IdleLimit: p.IdleLimit, TotalLimit: p.TotalLimit,
+			OfOrganization: c.RunnersAt() == "organization", RunnerGroup: pool.Group(p.RunnerGroup), IdleLimit: p.IdleLimit, TotalLimit: p.TotalLimit,
 			Warm:  c.warm(p),
 			Setup: c.setup(p),
 		}
@@ -252,7 +254,7 @@ func (c *Config) PoolSet() pool.Set {
 	return set
 }
 
-// Resources returns the capacity, with what is not said taken from machine.
+// Resources returns the capacity; a figure that is not set is the machine's.
 func (h Capacity) Resources(machine pool.Resources) pool.Resources {
 	if h.CPUs != 0 {
 		machine.CPUs = h.CPUs

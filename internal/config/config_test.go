@@ -70,7 +70,7 @@ pools:
     mounts: [{source: ./tools/, target: /opt/tools/}, {source: maven, target: /home/runner/.m2, writable: true}]
     dns: [10.0.0.2]
     hooks: {started: started.sh}
-    runner_group: 7
+    runner_group: Big machines
     idle_limit: 90s
     total_limit: 1h30m
 `
@@ -116,6 +116,7 @@ func TestParse(t *testing.T) {
 		Host:    config.Capacity{CPUs: 7.5, Memory: 32 << 30},
 		Archive: config.Archive{Keep: 100 * time.Hour, MaxSize: 2 << 30},
 		Metrics: config.Metrics{Listen: "127.0.0.1:9464"},
+		Page:    config.Page{Listen: "127.0.0.1:8081"},
 		Proxy:   config.Proxy{URL: "http://proxy:3128", Except: []string{".example.com"}},
 		AWS: config.AWS{
 			Region: "eu-west-1", Stack: "ci", Source: "s3", VPC: "vpc-01234567", Subnets: []string{"subnet-01234567"}, FunctionsInVPC: true, Endpoints: true,
@@ -138,7 +139,7 @@ func TestParse(t *testing.T) {
 		{
 			Name: "small", Labels: []string{"self-hosted", "linux", "x64"},
 			Resources: pool.Resources{CPUs: 2, Memory: 4 << 30}, PIDs: 4096, Command: []string{"/home/runner/run.sh"},
-			Network: pool.NetworkOwn, RunnerGroup: 1, IdleLimit: 5 * time.Minute, TotalLimit: 390 * time.Minute,
+			Network: pool.NetworkOwn, RunnerGroup: "1", IdleLimit: 5 * time.Minute, TotalLimit: 390 * time.Minute,
 			Isolation: pool.Isolation{Privileges: pool.Strict},
 			Setup:     pool.Setup{SharedMemory: 2 << 30, Env: proxyEnv(nil)},
 		},
@@ -146,7 +147,7 @@ func TestParse(t *testing.T) {
 			Name: "big", Labels: []string{"self-hosted", "linux", "x64", "big"}, Repositories: []string{"acme/*"}, Max: 10,
 			Resources: pool.Resources{CPUs: 4, Memory: 3 << 29}, PIDs: 100, Image: "registry.example.com/runner@sha256:00",
 			Command: []string{"/runner", "--once"}, Network: pool.NetworkNone, ReadOnlyRoot: true,
-			RunnerGroup: 7, IdleLimit: 90 * time.Second, TotalLimit: 90 * time.Minute,
+			RunnerGroup: "Big machines", IdleLimit: 90 * time.Second, TotalLimit: 90 * time.Minute,
 			Isolation: pool.Isolation{Privileges: pool.Sudo, Runtime: "runsc", Docker: pool.Docker{Engine: true, Disk: 5 << 30, Mirror: "https://mirror.example.com"}},
 			Setup: pool.Setup{
 				SharedMemory: 300 << 20, DNS: []string{"10.0.0.2"},

@@ -18,25 +18,27 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event/pattern"
 )
 
-// maxFile is more than any configuration needs.
+// maxFile is larger than any sensible configuration.
 const maxFile = 1 << 20
 
-// A decoder fills a struct from YAML and goes on after a fault.
+// A decoder fills a struct from YAML. It goes on after a fault, so that a person sees all
+// mistakes in one run; a section with a fault is treated as missing, so that one mistake is
+// not reported twice.
 type decoder struct {
 	file      string
 	faults    Faults
 	positions map[string]position
-	need      []string // sections that must be there if they are required
+	need      []string // top-level sections to check for presence, see ReadPart
 }
 
-// decode reads src into c; of its sections those of need must be there.
+// decode reads src into c. Of the required sections only those in need must be present.
 func decode(file string, src []byte, c *Config, need []string) *decoder {
 	d := &decoder{file: file, positions: map[string]position{"": {1, 1}}, need: need}
 	if len(src) > maxFile {
 		d.faults = Faults{{File: file, Message: fmt.Sprintf("%d bytes: want at most %d", len(src), maxFile)}}
 		return d
 	}
-	src = bytes.TrimPrefix(src, []byte("\ufeff")) // some editors begin a file with it
+	src = bytes.TrimPrefix(src, []byte("\ufeff")) // some editors write a byte order mark
 	root, err := parse(src)
 	if err != nil {
 		d.syntax(err)
@@ -44,14 +46,14 @@ func decode(file string, src []byte, c *Config, need []string) *decoder {
 		return d
 	}
 	if odd := oddNode(root); odd != nil {
-		d.fault(odd, "%s: anchors, aliases, tags and merges are not read: want the value itself", odd.Type())
+		d.fault(odd, "%s: anchors, aliases, tags and merges are not supported: write the value itself", odd.Type())
 		return d
 	}
 	d.section(root, reflect.ValueOf(c).Elem(), location{})
 	return d
 }
 
-// parse returns the one document of src, nil when it is empty.
+// parse returns the only document of src, or nil if src is empty.
 func parse(src []byte) (ast.Node, error) {
 	file, err := parser.ParseBytes(src, 0)
 	if err != nil {
@@ -62,7 +64,7 @@ func parse(src []byte) (ast.Node, error) {
 		switch {
 		case doc.Body == nil:
 		case root != nil:
-			return nil, &yaml.SyntaxError{Message: "a second document: want one", Token: doc.Body.GetToken()}
+			return nil, &yaml.SyntaxError{Message: "a second YAML document: want only one", Token: doc.Body.GetToken()}
 		default:
 			root = doc.Body
 		}
@@ -70,7 +72,7 @@ func parse(src []byte) (ast.Node, error) {
 	return root, nil
 }
 
-// syntax notes what the YAML parser found.
+// syntax records a fault that the YAML parser found.
 func (d *decoder) syntax(err error) {
 	fault := Fault{File: d.file, Line: 1, Column: 1, Message: err.Error()}
 	var at yaml.Error
@@ -83,21 +85,21 @@ func (d *decoder) syntax(err error) {
 	d.faults = append(d.faults, fault)
 }
 
-// tab says in place of what the parser found, which tells nothing of it, that a line is
-// indented with a tab.
+// tab replaces the parser's fault if a line is indented with a tab, because the parser's
+// message does not mention tabs.
 func (d *decoder) tab(src []byte) {
 	for i, line := range strings.Split(string(src), "\n") {
 		indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
 		if column := strings.IndexByte(indent, '\t'); column >= 0 && strings.TrimSpace(line) != "" {
-			d.faults = Faults{{d.file, i + 1, column + 1, "a tab before the first word: want spaces, YAML has no other indentation"}}
+			d.faults = Faults{{d.file, i + 1, column + 1, "a tab in the indentation: YAML allows only spaces"}}
 			return
 		}
 	}
 }
 
-// oddNode returns the first node whose value stands elsewhere or is not what it
-// looks like, nil if there is none. Such things have no place in a file of this
-// size, and what a fault of theirs is about is hard to tell.
+// oddNode returns the first anchor, alias, tag or merge key, or nil. Their values stand
+// elsewhere in the file, so that a fault's position would mislead; a file of this size does
+// not need them.
 func oddNode(root ast.Node) ast.Node {
 	var found oddFinder
 	if root != nil {
@@ -126,7 +128,7 @@ type location struct {
 	title string // pool "small"
 }
 
-// in starts a fault about what is at p.
+// in returns the beginning of a fault about p.
 func (p location) in() string {
 	if p.title == "" {
 		return ""
@@ -146,7 +148,7 @@ func (d *decoder) fault(n ast.Node, format string, args ...any) {
 	d.faults = append(d.faults, Fault{d.file, at.line, at.column, fmt.Sprintf(format, args...)})
 }
 
-// faultAt notes a fault of the value at path, or of the nearest that is there.
+// faultAt records a fault at the position of path, or of the nearest enclosing part in the file.
 func (d *decoder) faultAt(path, format string, args ...any) {
 	at, ok := d.positions[path]
 	for !ok {
@@ -158,7 +160,7 @@ func (d *decoder) faultAt(path, format string, args ...any) {
 
 func positionOf(n ast.Node) position {
 	t := n.GetToken()
-	if m, ok := n.(ast.MapNode); ok { // its own token is the first colon, or the brace
+	if m, ok := n.(ast.MapNode); ok { // a map's own token is its first colon or its brace
 		if it := m.MapRange(); it.Next() {
 			t = it.Key().GetToken()
 		}
@@ -169,12 +171,12 @@ func positionOf(n ast.Node) position {
 	return position{t.Position.Line, t.Position.Column}
 }
 
-// section reads a mapping into a struct. n is nil when there is none: then the
-// struct gets its defaults.
+// section reads a mapping into a struct. If n is nil, the struct gets its defaults, and
+// its required keys are not missed unless it is the file itself.
 func (d *decoder) section(n ast.Node, v reflect.Value, at location) {
 	pairs, ok := d.mapping(n, at)
 	if !ok {
-		delete(d.positions, at.path) // as if it were not there: one fault is enough
+		delete(d.positions, at.path) // check then ignores the section: one fault is enough
 		return
 	}
 	fields := fieldsOf(v.Type())
@@ -193,7 +195,7 @@ func (d *decoder) section(n ast.Node, v reflect.Value, at location) {
 	}
 }
 
-// field reads the value of one key, nil when there is none.
+// field reads the value of one key. n is nil if the key is missing.
 func (d *decoder) field(n ast.Node, v reflect.Value, f field, at location) {
 	here := location{path: at.key(f.key), title: at.key(f.key)}
 	if n != nil {
@@ -219,7 +221,7 @@ func (d *decoder) field(n ast.Node, v reflect.Value, f field, at location) {
 	}
 }
 
-// isShort reports whether n is a single value that stands for a section.
+// isShort reports whether n is a single value that stands for a whole section.
 func isShort(n ast.Node, t reflect.Type) bool {
 	_, isMap := n.(ast.MapNode)
 	_, isText := textOf(n)
@@ -247,7 +249,7 @@ func (d *decoder) list(n ast.Node, v reflect.Value, f field, at location) {
 	v.Set(list)
 }
 
-// titleOf names an item of a list by its name, or by its number.
+// titleOf returns a title for an item of a list: by its name if it has one, else by its number.
 func (d *decoder) titleOf(n ast.Node, key string, i int) string {
 	one := strings.TrimSuffix(key, "s")
 	if m, ok := n.(ast.MapNode); ok {
@@ -260,7 +262,7 @@ func (d *decoder) titleOf(n ast.Node, key string, i int) string {
 	return fmt.Sprintf("%s %d", one, i+1)
 }
 
-// table reads a mapping of texts.
+// table reads a mapping into a map of scalars.
 func (d *decoder) table(n ast.Node, v reflect.Value, f field, at location) {
 	pairs, _ := d.mapping(n, location{path: at.key(f.key), title: at.key(f.key)})
 	table := reflect.MakeMap(v.Type())
@@ -282,11 +284,11 @@ func (d *decoder) scalar(n ast.Node, v reflect.Value, f field, at location, name
 	}
 	shown := " " + strconv.Quote(text)
 	if v.Type() == reflect.TypeFor[SecretRef]() {
-		shown = "" // it may be the secret itself
+		shown = "" // never print it: somebody may have put the secret itself here
 	}
 	switch {
 	case !set(v, text) && v.Kind() == reflect.Int64 && isClientID(text):
-		d.fault(n, "%s%s%s: this is the App's client id: want its App ID, a number, which stands above it on the same page", at.in(), name, shown)
+		d.fault(n, "%s%s%s: this is the App's client id: want its App ID, a number, shown above it on the same page", at.in(), name, shown)
 	case !set(v, text):
 		d.fault(n, "%s%s%s: want %s", at.in(), name, shown, k.want)
 	case len(f.enum) > 0 && !slices.Contains(f.enum, text):
@@ -302,10 +304,10 @@ func isClientID(text string) bool {
 	return regexp.MustCompile(`^Iv[0-9][0-9A-Za-z.]{10,}$`).MatchString(text)
 }
 
-// envelope is what an event has besides its detail, and what combines patterns.
+// envelope lists the keys of an event, and $or, which combines patterns.
 var envelope = []string{"version", "id", "source", "detail-type", "account", "time", "region", "resources", "detail", "replay-name", "$or"}
 
-// keysOf returns the keys of a mapping, and where they stand; nothing of another node.
+// keysOf returns the keys of a mapping with their nodes; none if n is not a mapping.
 func (d *decoder) keysOf(n ast.Node) map[string]ast.Node {
 	keys := map[string]ast.Node{}
 	if m, ok := n.(ast.MapNode); ok {
@@ -331,21 +333,21 @@ func (d *decoder) pattern(n ast.Node, v reflect.Value, at location) {
 	}
 	for key, of := range d.keysOf(n) {
 		if !slices.Contains(envelope, key) {
-			d.fault(of, "%spattern key %q: no event has it: %s", at.in(), key, meant(key, envelope))
+			d.fault(of, "%spattern key %q: no event has this key: %s", at.in(), key, meant(key, envelope))
 			return
 		}
 	}
 	p, err := pattern.Parse(src)
 	var wrong *pattern.SyntaxError
-	if errors.As(err, &wrong) { // its line and column are those of src
+	if errors.As(err, &wrong) { // its line and column refer to src, not to the file: only its path helps
 		d.fault(n, "%spattern %s: %s: want %s", at.in(), wrong.Path, wrong.Reason, wrong.Want)
 		return
 	}
 	v.Set(reflect.ValueOf(p))
 }
 
-// mapping returns the pairs of a mapping by key, and whether n is one; nothing is
-// an empty one.
+// mapping returns the pairs of a mapping by key, and whether n is a mapping. A missing or
+// null node counts as an empty one.
 func (d *decoder) mapping(n ast.Node, at location) (map[string]*ast.MappingValueNode, bool) {
 	if n == nil || n.Type() == ast.NullType {
 		return nil, true
@@ -362,7 +364,7 @@ func (d *decoder) mapping(n ast.Node, at location) (map[string]*ast.MappingValue
 	return pairs, true
 }
 
-// valueOf returns the value of pair, nil when there is no pair or it is empty.
+// valueOf returns the value of pair, or nil if pair is nil or its value is null.
 func valueOf(pair *ast.MappingValueNode) ast.Node {
 	if pair == nil || pair.Value == nil || pair.Value.Type() == ast.NullType {
 		return nil
@@ -370,7 +372,7 @@ func valueOf(pair *ast.MappingValueNode) ast.Node {
 	return pair.Value
 }
 
-// textOf returns a scalar as it is written.
+// textOf returns a scalar as it stands in the file, and whether n is one.
 func textOf(n ast.Node) (string, bool) {
 	switch n := n.(type) {
 	case *ast.StringNode:
@@ -389,9 +391,9 @@ func textOf(n ast.Node) (string, bool) {
 	return "", false
 }
 
-// colonText puts together again what the lexer of go-yaml 1.19 takes apart: in a
-// list inside braces, {secrets: [env:NAME]}, it sees a mapping of env to NAME,
-// although to YAML a colon is part of the text unless a space follows.
+// colonText rejoins a text that go-yaml 1.19 splits: in a list inside braces, such as
+// {secrets: [env:NAME]}, its lexer sees a mapping of env to NAME, although in YAML a colon
+// belongs to the text unless a space follows.
 func colonText(n *ast.MappingValueNode) (string, bool) {
 	value, ok := textOf(n.Value)
 	colon, first := n.Start.Position, positionOf(n.Value)

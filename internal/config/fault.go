@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// A Fault is something wrong, or questionable, in the file.
+// A Fault is a mistake in the file, or something questionable.
 type Fault struct {
 	File    string `json:"file"`
-	Line    int    `json:"line"`   // from 1; 0 when it is about the file as a whole
+	Line    int    `json:"line"`   // from 1; 0 if it is about the file as a whole
 	Column  int    `json:"column"` // from 1
 	Message string `json:"message"`
 }
 
-// Error returns file:line:column: message, the form that editors follow.
+// Error returns file:line:column: message, the form that editors can jump to.
 func (f Fault) Error() string {
 	if f.Line == 0 {
 		return f.File + ": " + f.Message
@@ -23,7 +23,7 @@ func (f Fault) Error() string {
 	return fmt.Sprintf("%s:%d:%d: %s", f.File, f.Line, f.Column, f.Message)
 }
 
-// Faults are all that was found, in the order of the file.
+// Faults are all faults of a file, in its order.
 type Faults []Fault
 
 // Error returns a line for each fault.
@@ -43,8 +43,8 @@ func (f Faults) sorted() Faults {
 // A position is a place in the file, from 1.
 type position struct{ line, column int }
 
-// meant returns what is to be said of word, which is none of known: the one it is
-// near to, or all.
+// meant returns advice about word, which is not in known: the most similar known word if it is
+// close, else all of them.
 func meant(word string, known []string) string {
 	best, least := "", 3
 	for _, k := range known {
@@ -65,7 +65,7 @@ func oneOf(words []string) string {
 	return strings.Join(words, "")
 }
 
-// distance is how many letters must be put in, left out or changed to make b of a.
+// distance is the Levenshtein distance of a and b: how many letters to insert, delete or replace.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

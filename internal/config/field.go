@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// A field is one key of a section, as the tags of its struct say.
+// A field is one key of a section, as described by the tags of its struct.
 type field struct {
 	key      string
 	index    []int
@@ -19,7 +19,7 @@ type field struct {
 	enum     []string
 	min      string
 	required bool
-	short    bool // its value may stand for the whole section
+	short    bool // whether its value may stand for the whole section
 }
 
 // fieldsOf returns the keys of a section in the order of its struct.
@@ -41,7 +41,7 @@ func fieldsOf(t reflect.Type) (list []field) {
 	return list
 }
 
-// setDefault sets v, which the file does not mention.
+// setDefault sets v to its default.
 func (f field) setDefault(v reflect.Value) {
 	if f.standard == "" {
 		return
@@ -58,7 +58,7 @@ func (f field) setDefault(v reflect.Value) {
 	v.Set(list)
 }
 
-// defaults returns the default of a list.
+// defaults returns the items of a list's default.
 func (f field) defaults() []string { return strings.Split(f.standard, ", ") }
 
 func hasKey(fields []field, key string) bool {
@@ -77,7 +77,7 @@ func keysOf(fields []field) []string {
 func less(v reflect.Value, limit string) bool {
 	least, err := strconv.ParseFloat(limit, 64)
 	if err != nil {
-		panic(err) // of a tag
+		panic(err) // a mistake in a tag, not in the file
 	}
 	if v.CanInt() {
 		return float64(v.Int()) < least
@@ -91,7 +91,7 @@ func lowerFirst(s string) string {
 	return strings.TrimSuffix(s, ".")
 }
 
-// shortOf returns the key whose value may stand for the whole section; nil if there is none.
+// shortOf returns the field whose value may stand for the whole section, or nil.
 func shortOf(t reflect.Type) *field {
 	for _, f := range fieldsOf(t) {
 		if f.short {

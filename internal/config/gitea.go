@@ -14,11 +14,11 @@ const (
 	ForgeGitea  = "gitea"
 )
 
-// Gitea says where jobs come from that are Gitea's.
+// Gitea is the Gitea that jobs come from.
 type Gitea struct {
 	URL       string    `yaml:"url" required:"yes" doc:"The address of Gitea, such as https://git.example.com. Mayfly and its runners must reach it."`
 	Token     SecretRef `yaml:"token" required:"yes" doc:"An access token of a user who owns the organizations or repositories; docs/gitea.md lists its scopes."`
-	CAFile    string    `yaml:"ca_file" doc:"A PEM file with extra CA certificates to trust. The runner image needs them too."`
+	CAFile    string    `yaml:"ca_file" doc:"A PEM file with extra CA certificates to trust. Runners and their jobs trust them, too."`
 	RunnersAt string    `yaml:"runners_at" default:"repository" enum:"repository|organization" doc:"The level at which runners are registered."`
 }
 
@@ -31,7 +31,7 @@ func (c *Config) RunnersAt() string {
 	return c.GitHub.RunnersAt
 }
 
-// About is what decisions and answers need to know of the forge.
+// About returns how the forge differs from others, for decisions and answers.
 func (c *Config) About() forge.About {
 	if c.Forge == ForgeGitea {
 		return forge.About{Name: "Gitea", NoHosted: true}
@@ -39,7 +39,7 @@ func (c *Config) About() forge.About {
 	return forge.About{}
 }
 
-// connection is what the sections of all forges have: where it is and how to reach it.
+// connection has what the sections of all forges have in common: how to reach the forge.
 type connection struct {
 	key    string // of the section
 	url    string
@@ -54,14 +54,14 @@ func (c *Config) connection() connection {
 	return connection{ForgeGitHub, c.GitHub.URL, c.GitHub.Token, c.GitHub.CAFile}
 }
 
-// namesForge reports whether v is a Config whose forge has the section key; its forge is
-// read before its sections are.
+// namesForge reports whether v is a Config whose forge has the section key. It relies on
+// forge being the first field, so that it is read before the sections are.
 func namesForge(v reflect.Value, key string) bool {
 	c, ok := v.Addr().Interface().(*Config)
 	return ok && c.Forge == key
 }
 
-// checkForge finds what is wrong with the forge that is meant.
+// checkForge finds mistakes in the section of the chosen forge.
 func (c *Config) checkForge(d *decoder) {
 	if d.has(ForgeGitHub) {
 		c.checkGitHub(d)
@@ -76,9 +76,9 @@ func (c *Config) checkGitea(d *decoder) {
 		d.faultAt("gitea.url", "reading gitea: url %q: want the address of Gitea, such as https://git.example.com", c.Gitea.URL)
 	}
 	if c.Platform == PlatformAWS {
-		d.faultAt("forge", "forge gitea: platform aws is for GitHub only: want platform: machine")
+		d.faultAt("forge", "forge gitea is not supported on AWS: set platform: machine")
 	}
 	if at := c.Webhook.At; at == "app" || strings.HasPrefix(at, "enterprises/") {
-		d.faultAt("webhook.at", "reading webhook: at %q: Gitea has no such place: want an organization or OWNER/REPOSITORY", at)
+		d.faultAt("webhook.at", "reading webhook: at %q is not supported with Gitea: want an organization or OWNER/REPOSITORY", at)
 	}
 }

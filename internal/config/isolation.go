@@ -8,10 +8,10 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// dockerEngine is the word for an engine for each runner.
+// dockerEngine is the value of docker that gives each runner its own engine.
 const dockerEngine = "engine"
 
-// isolation returns what parts a runner of p from its host.
+// isolation returns how a runner of p is isolated from its host.
 func (p Pool) isolation(mirror string) pool.Isolation {
 	i := pool.Isolation{Privileges: pool.Privileges(p.Privileges), Runtime: p.Runtime}
 	if p.Docker == dockerEngine {
@@ -20,10 +20,10 @@ func (p Pool) isolation(mirror string) pool.Isolation {
 	return i
 }
 
-// leastDockerDisk is less than any image of use takes.
+// leastDockerDisk is less than any useful image needs.
 const leastDockerDisk = 256 << 20
 
-// runtimeName is how engines name runtimes: in containers.conf and daemon.json it is a key.
+// runtimeName is the form of a runtime's name, which is a key in containers.conf and daemon.json.
 var runtimeName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 
 func (d *decoder) checkIsolation(at string, p Pool) {
@@ -42,7 +42,7 @@ func (d *decoder) checkIsolation(at string, p Pool) {
 	}
 }
 
-// checkMirror finds a mirror that no engine can use: each takes its host, and https or http.
+// checkMirror finds a mirror that engines cannot use: they take only a host, and https or http.
 func (c *Config) checkMirror(d *decoder) {
 	u, err := url.Parse(c.Mirror)
 	if c.Mirror != "" && (err != nil || !isWeb(u) || u.User != nil || u.RawQuery != "") {
@@ -50,33 +50,33 @@ func (c *Config) checkMirror(d *decoder) {
 	}
 }
 
-// checkIsolationOnAWS refuses what needs a user namespace: tasks of ECS have none, and share their hosts.
+// checkIsolationOnAWS finds settings that need a user namespace: ECS tasks have none, and share their hosts.
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters_ec2.html
 func (p Pool) checkIsolationOnAWS(d *decoder, at string) {
 	in := fmt.Sprintf("reading pool %q: ", p.Name)
 	if p.Privileges != string(pool.Strict) {
-		d.faultAt(at+".privileges", "%sprivileges %s: on AWS runners share their hosts without user namespaces, where root in one is root over all: want strict", in, p.Privileges)
+		d.faultAt(at+".privileges", "%sprivileges %s is not supported on AWS: runners share their hosts without user namespaces, so root in one is root over all: want strict", in, p.Privileges)
 	}
 	if p.Docker != "none" {
-		d.faultAt(at+".docker", "%sdocker %s: on AWS an ECS task cannot have the user namespace that it needs: want none, or a pool on a machine", in, p.Docker)
+		d.faultAt(at+".docker", "%sdocker %s is not supported on AWS, because an ECS task cannot have the user namespace that it needs: want none", in, p.Docker)
 	}
 	if p.Runtime != "" {
-		d.faultAt(at+".runtime", "%sruntime %q: an ECS task cannot choose its runtime: leave it out", in, p.Runtime)
+		d.faultAt(at+".runtime", "%sruntime %q is not supported on AWS, because an ECS task cannot choose its runtime: remove it", in, p.Runtime)
 	}
 }
 
-// isolation warns of what weakens the wall between jobs and their host.
+// isolation warns of settings that weaken the isolation of jobs from their host.
 func (l *linter) isolation(i int) {
 	p, at := l.config.Pools[i], fmt.Sprintf("pools[%d]", i)
 	if p.Privileges == string(pool.HostRoot) {
-		l.warn(at+".privileges", "pool %q: privileges host-root: a job that escapes from its container is root on this machine: want sudo", p.Name)
+		l.warn(at+".privileges", "pool %q: privileges host-root: a job that escapes from its container is root on this machine: use sudo", p.Name)
 	}
 	if l.config.Launcher == "sandbox" {
 		for key, given := range map[string]bool{
 			"privileges": p.Privileges != string(pool.Strict), "runtime": p.Runtime != "", "docker": p.Docker != "none",
 		} {
 			if given {
-				l.warn(at+"."+key, "pool %q never gets a runner: %s is not for the sandbox: want launcher: engine", p.Name, key)
+				l.warn(at+"."+key, "pool %q never gets a runner: the sandbox does not support %s: set launcher: engine", p.Name, key)
 			}
 		}
 	}

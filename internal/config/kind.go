@@ -11,11 +11,11 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// Bytes is an amount of memory or data, written with a unit: 4GiB, 512MiB, 1.5GB. As in Kubernetes,
-// 4Gi is 4GiB and 4G is 4GB.
+// Bytes is an amount of memory or data, written with a unit: 4GiB, 512MiB, 1.5GB. The units of
+// Kubernetes are accepted too: 4Gi is 4GiB and 4G is 4GB.
 type Bytes int64
 
-// units of [Bytes], the larger first of each kind. KiB is 1024 bytes, KB is 1000.
+// units are those of [Bytes], in each family the largest first. KiB is 1024 bytes, KB is 1000.
 func units() []unit {
 	return []unit{
 		{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10},
@@ -28,8 +28,8 @@ type unit struct {
 	size int64
 }
 
-// String returns b with the largest unit that leaves a whole number of four digits at most; where there
-// is no such unit, to a tenth of the largest that it has one of.
+// String returns b in the largest unit that gives a whole number of at most four digits. If no unit
+// does, it rounds to a tenth of the largest unit that b reaches.
 func (b Bytes) String() string {
 	for _, u := range units() {
 		if whole := int64(b) / u.size; b != 0 && int64(b)%u.size == 0 && whole < 10_000 {
@@ -44,7 +44,7 @@ func (b Bytes) String() string {
 	return strconv.FormatInt(int64(b), 10)
 }
 
-// parseBytes reads a positive amount; a number alone says nothing.
+// parseBytes reads a positive amount. The unit is required, because a bare number is ambiguous.
 func parseBytes(text string) (Bytes, bool) {
 	for _, u := range units() {
 		number, found := cutSuffixFold(text, u.name)
@@ -64,7 +64,7 @@ func parseBytes(text string) (Bytes, bool) {
 	return 0, false
 }
 
-// parseDuration is [time.ParseDuration], with days of 24 hours before the rest.
+// parseDuration is [time.ParseDuration] with days of 24 hours, which come first, such as 1d12h.
 func parseDuration(text string) (time.Duration, error) {
 	days, rest, some := strings.Cut(text, "d")
 	if !some {
@@ -89,9 +89,9 @@ func cutSuffixFold(s, suffix string) (string, bool) {
 	return s, false
 }
 
-// A SecretRef says where a secret is: env:NAME, a variable of mayfly's environment,
-// or file:PATH, a file, relative to the folder of mayfly.yaml. It is no secret
-// itself. The zero value refers to nothing.
+// A SecretRef refers to a secret: env:NAME is a variable of mayfly's environment, file:PATH
+// a file, relative to the folder of mayfly.yaml. It is not secret itself. The zero value
+// refers to nothing.
 type SecretRef string
 
 // parseReference reads a reference.
@@ -100,12 +100,12 @@ func parseReference(text string) (SecretRef, bool) {
 	return SecretRef(text), (kind == "env" || kind == "file") && what != "" && strings.TrimSpace(what) == what
 }
 
-// A kind is how the values of one Go type are written.
+// A kind describes how values of a Go type are written in the file.
 type kind struct {
 	name string // for people
-	want string // what a fault asks for
-	json string // type in a JSON Schema
-	form string // regular expression in a JSON Schema; may be empty
+	want string // the allowed form, for faults
+	json string // type in JSON Schema
+	form string // regular expression in JSON Schema; may be empty
 }
 
 // kindOf returns the kind of a scalar type.
@@ -131,7 +131,7 @@ func kindOf(t reflect.Type) kind {
 	return kind{"text", "a text", "string", ""}
 }
 
-// set reads text into v, a scalar, and reports whether it is of v's kind.
+// set parses text into v, a scalar, and reports whether it is valid.
 func set(v reflect.Value, text string) bool {
 	var err error
 	ok := true

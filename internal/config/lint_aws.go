@@ -6,29 +6,29 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// aws warns of what costs or waits without need.
+// aws warns of settings that have no effect, or make jobs wait needlessly.
 func (l *linter) aws() {
 	h := l.config.AWS.Hosts
 	if h.OnDemandBase > 0 && !h.Spot {
 		l.warn("aws.hosts.on_demand_base", "aws.hosts: on_demand_base %d without spot: all hosts are on-demand", h.OnDemandBase)
 	}
 	if l.config.AWS.VPC != "" && len(l.config.AWS.Subnets) == 1 {
-		l.warn("aws.subnets", "aws: one subnet: no host starts while its availability zone has none to give: want two")
+		l.warn("aws.subnets", "aws: only one subnet: no host starts while its availability zone has no capacity: use two or more")
 	}
 	if l.config.Image.Canary != "" {
-		l.warn("image.canary_repository", "image.canary_repository: on AWS the canary is the one in the build, and none runs in %s", l.config.Image.Canary)
+		l.warn("image.canary_repository", "image.canary_repository has no effect on AWS: the canary runs as part of the build, not in %s", l.config.Image.Canary)
 	}
 	for i := range l.config.Pools {
 		l.fitsHost(i)
 	}
 }
 
-// forHost is the part of a host's memory that ECS gives to tasks: what the machine, its
-// kernel and the ECS agent take is between 3 and 7 % on hosts of 8 GiB and more.
+// forHost is the share of a host's memory that tasks get. The kernel and the ECS agent take
+// between 3 and 7 % on hosts of 8 GiB and more.
 const forHost = 0.93
 
-// fitsHost warns of a pool whose runners ECS never starts a host for, because the smallest
-// instance type is too small for them.
+// fitsHost warns of a pool that never gets a host: ECS plans with the smallest instance type, and
+// that is too small for its runners.
 func (l *linter) fitsHost(i int) {
 	p := l.config.Pools[i]
 	types, at := l.config.AWS.Hosts.Types(p.AWS.Architecture), "aws.hosts."+p.AWS.Architecture+"_types"
@@ -39,7 +39,7 @@ func (l *linter) fitsHost(i int) {
 		usable, known := forTasks(name)
 		if known && !(pool.Resources{CPUs: p.CPUs, Memory: int64(p.Memory)}).Fits(usable) {
 			l.warn(fmt.Sprintf("%s[%d]", at, j),
-				"pool %q never gets a runner: cpus %v and memory %v are more than a %s has for tasks, %v and %v", p.Name, p.CPUs, p.Memory, name, usable.CPUs, Bytes(usable.Memory>>20<<20))
+				"pool %q never gets a runner: cpus %v and memory %v do not fit on a %s, which has %v and %v for tasks", p.Name, p.CPUs, p.Memory, name, usable.CPUs, Bytes(usable.Memory>>20<<20))
 			return
 		}
 	}

@@ -52,7 +52,7 @@ func writeSection(b *strings.Builder, title, doc string, t reflect.Type) {
 	}
 }
 
-// kindName says how the value of f is written.
+// kindName returns how the value of f is written, for the table.
 func (f field) kindName() string {
 	switch {
 	case len(f.enum) > 0:

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -12,19 +13,20 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
-// Secrets are what the references of a Config stand for.
+// Secrets are the values that the references of a Config refer to.
 type Secrets struct {
 	AppKey  secret.Secret   // of GitHub, PEM; zero without an App
 	Token   secret.Secret   // zero with an App
 	Webhook []secret.Secret // in the order of the file
 	Rules   []secret.Secret // in the order of the file; zero for a rule without one
+	Page    secret.Secret   // to log in to the page with; zero without one
 }
 
-// maxSecret is more than any key or token has, or the certificates of a CA.
+// maxSecret is larger than any key, token or CA certificate.
 const maxSecret = 64 << 10
 
-// Resolve gets the secrets: from variables, with lookup, such as [os.LookupEnv],
-// and from files. The error is [Faults], and says nothing of what a secret is.
+// Resolve reads the secrets from variables, with lookup, such as [os.LookupEnv], and from
+// files. The error is [Faults], and never contains a secret.
 func (c *Config) Resolve(lookup func(name string) (string, bool)) (Secrets, error) {
 	r := resolver{config: c, lookup: lookup, found: Faults{}}
 	s := r.forge()
@@ -34,10 +36,18 @@ func (c *Config) Resolve(lookup func(name string) (string, bool)) (Secrets, erro
 	for i, rule := range c.Rules {
 		s.Rules = append(s.Rules, r.get(fmt.Sprintf("rules[%d].secret", i), rule.Secret))
 	}
+	s.Page = secret.New(r.pageToken())
 	return s, r.faults()
 }
 
-// ResolveForge is Resolve for who only calls the forge.
+// ResolvePage gets the page's token alone.
+func (c *Config) ResolvePage(lookup func(name string) (string, bool)) (secret.Secret, error) {
+	r := resolver{config: c, lookup: lookup, found: Faults{}}
+	token := secret.New(r.pageToken())
+	return token, r.faults()
+}
+
+// ResolveForge is Resolve for commands that only call the forge.
 func (c *Config) ResolveForge(lookup func(name string) (string, bool)) (Secrets, error) {
 	r := resolver{config: c, lookup: lookup, found: Faults{}}
 	s := r.forge()
@@ -52,7 +62,7 @@ func (r *resolver) forge() Secrets {
 	}
 }
 
-// faults gives what was found as an error, nil when nothing was.
+// faults returns the faults as an error, nil if there are none: empty Faults in an error are not a nil error.
 func (r *resolver) faults() error {
 	if len(r.found) > 0 {
 		return r.found.sorted()
@@ -60,21 +70,24 @@ func (r *resolver) faults() error {
 	return nil
 }
 
-// CA returns the certificates of the forge's ca_file, in PEM; nil when there is no such file
+// CA returns the certificates of ca_file and of the forge's ca_file, in PEM; nil when neither is
 // in the configuration. The error is [Faults].
-func (c *Config) CA() ([]byte, error) {
+func (c *Config) CA() (all []byte, err error) {
 	f := c.connection()
-	if f.caFile == "" {
-		return nil, nil
+	for _, file := range []struct{ key, path string }{{f.key + ".ca_file", f.caFile}, {"ca_file", c.CAFile}} {
+		if file.path == "" {
+			continue
+		}
+		text, err := readSmall(c.Abs(file.path))
+		if err == nil && !x509.NewCertPool().AppendCertsFromPEM(text) {
+			err = errors.New("the file has no certificate: want PEM, starting with -----BEGIN CERTIFICATE-----")
+		}
+		if err != nil {
+			return nil, c.FaultAt(file.key, "%s %s: %v", file.key, file.path, err)
+		}
+		all = append(append(all, bytes.TrimSpace(text)...), '\n')
 	}
-	text, err := readSmall(c.Abs(f.caFile))
-	if err == nil && !x509.NewCertPool().AppendCertsFromPEM(text) {
-		err = errors.New("no certificate in it: want PEM, from -----BEGIN CERTIFICATE----- on")
-	}
-	if err != nil {
-		return nil, c.FaultAt(f.key+".ca_file", "%s.ca_file %s: %v", f.key, f.caFile, err)
-	}
-	return text, nil
+	return all, nil
 }
 
 type resolver struct {
@@ -91,7 +104,7 @@ func (r *resolver) get(path string, ref SecretRef) secret.Secret {
 	case "env":
 		value, _ = r.lookup(what)
 		if value == "" {
-			err = errors.New("the variable is not set: want it in mayfly's environment")
+			err = errors.New("the variable is not set in mayfly's environment")
 		}
 	case "file":
 		value, err = readSecret(r.config.Abs(what))
@@ -104,17 +117,17 @@ func (r *resolver) get(path string, ref SecretRef) secret.Secret {
 	return secret.New(value)
 }
 
-// readSecret reads a file without the line end that editors put there.
+// readSecret reads a file, without the line end that editors add.
 func readSecret(path string) (string, error) {
 	content, err := readSmall(path)
 	value := strings.TrimRight(string(content), "\r\n")
 	if err == nil && value == "" {
-		err = errors.New("the file is empty: want the secret in it")
+		err = errors.New("the file is empty: put the secret there")
 	}
 	return value, err
 }
 
-// readSmall reads a file that is no larger than what mayfly.yaml may refer to.
+// readSmall reads a regular file of at most maxSecret bytes, so that a wrong path, such as a device, cannot block or fill memory.
 func readSmall(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err == nil && (!info.Mode().IsRegular() || info.Size() > maxSecret) {
@@ -124,14 +137,13 @@ func readSmall(path string) ([]byte, error) {
 	if err == nil {
 		content, err = os.ReadFile(path)
 	}
-	if why := (*fs.PathError)(nil); errors.As(err, &why) { // the path is said already
+	if why := (*fs.PathError)(nil); errors.As(err, &why) { // callers name the path
 		err = why.Err
 	}
 	return content, err
 }
 
-// Abs returns path, taken from the folder of the file that c was read from unless
-// it is absolute.
+// Abs returns path as an absolute one; a relative path starts at the folder of mayfly.yaml.
 func (c *Config) Abs(path string) string {
 	if filepath.IsAbs(path) {
 		return path

@@ -83,7 +83,7 @@ func TestCA(t *testing.T) {
 		write(t, filepath.Join(dir, name), content)
 	}
 	for name, want := range map[string]string{
-		"good": "", "several": "", "key": "no certificate in it", "empty": "no certificate in it", "large": "at most 65536 bytes", "gone": "no such file", ".": "want a file",
+		"good": "", "several": "", "key": "the file has no certificate", "empty": "the file has no certificate", "large": "at most 65536 bytes", "gone": "no such file", ".": "want a file",
 	} {
 		c, err := config.Parse(path, []byte("github: {ca_file: "+name+", token: env:T}\nwebhook: {secrets: [env:S]}\npools: [{name: a, labels: [a]}]\n"))
 		if err != nil {
@@ -96,6 +96,17 @@ func TestCA(t *testing.T) {
 		case want != "" && (err == nil || !strings.HasPrefix(err.Error(), path+":1:19: github.ca_file "+name) || !strings.Contains(err.Error(), want)):
 			t.Errorf("%s: %v, want %s", name, err, want)
 		}
+	}
+	both := "ca_file: good\ngithub: {ca_file: good, token: env:T}\nwebhook: {secrets: [env:S]}\npools: [{name: a, labels: [a]}]\n"
+	if c, err := config.Parse(path, []byte(both)); err != nil {
+		t.Error(err)
+	} else if got, err := c.CA(); err != nil || string(got) != certificate+certificate {
+		t.Errorf("both: %q, %v", got, err)
+	}
+	if c, err := config.Parse(path, []byte(strings.Replace(both, "ca_file: good", "ca_file: gone", 1))); err != nil {
+		t.Error(err)
+	} else if _, err := c.CA(); err == nil || !strings.HasPrefix(err.Error(), path+":1:10: ca_file gone: no such file") {
+		t.Errorf("one that is gone: %v", err)
 	}
 	if got, err := parse(t, good).CA(); got != nil || err != nil {
 		t.Errorf("without ca_file: %q, %v", got, err)

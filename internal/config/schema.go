@@ -10,8 +10,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// A schema is the part of JSON Schema, draft 7, that mayfly.yaml needs. Editors
-// know that draft best.
+// A schema is the part of JSON Schema that mayfly.yaml needs. It is draft 7, which editors
+// support best.
 type schema struct {
 	Draft       string            `json:"$schema,omitempty"`
 	Title       string            `json:"title,omitempty"`
@@ -19,7 +19,7 @@ type schema struct {
 	Type        any               `json:"type,omitempty"`
 	Properties  map[string]schema `json:"properties,omitempty"`
 	Required    []string          `json:"required,omitempty"`
-	Others      any               `json:"additionalProperties,omitempty"` // false, or their schema
+	Others      any               `json:"additionalProperties,omitempty"` // false or a schema
 	Items       *schema           `json:"items,omitempty"`
 	Enum        []string          `json:"enum,omitempty"`
 	Pattern     string            `json:"pattern,omitempty"`
@@ -37,7 +37,7 @@ func JSONSchema() []byte {
 	s.Draft, s.Title = "http://json-schema.org/draft-07/schema#", FileName
 	out, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
-		panic(err) // of a tag: the schema has no input
+		panic(err) // a mistake in a tag: the schema depends on nothing else
 	}
 	return append(out, '\n')
 }
@@ -54,8 +54,8 @@ func schemaOf(t reflect.Type) schema {
 	return s
 }
 
-// schema returns the schema of the value of one key. What is not required may be
-// left empty, which YAML reads as null.
+// schema returns the schema of the value of one key. A key that is not required may be left
+// empty, which YAML reads as null.
 func (f field) schema() (s schema) {
 	switch {
 	case f.typ == reflect.TypeFor[*pattern.Pattern]():

@@ -15,13 +15,14 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// Ulimits are limits of processes by name.
+// Ulimits are limits for each process, by name.
 type Ulimits map[string]pool.Ulimit
 
-// hookFolder is where hooks are in containers.
+// hookFolder is where containers have the hooks.
 const hookFolder = "/opt/mayfly/hooks"
 
-// setup returns what containers of p have.
+// setup returns the setup of p's containers. p.Env comes last, so that a person's own
+// variables win.
 func (c *Config) setup(p Pool) pool.Setup {
 	s := pool.Setup{SharedMemory: int64(p.SharedMemory), Ulimits: p.Ulimits, DNS: p.DNS}.WithDefaults(int64(p.Memory))
 	env := c.Proxy.Env()
@@ -45,7 +46,7 @@ func (c *Config) setup(p Pool) pool.Setup {
 	return s
 }
 
-// source is a mount's, with a path made absolute.
+// source returns a mount's source: an absolute path, or the name of a volume, which has no slash.
 func (c *Config) source(name string) string {
 	if strings.Contains(name, "/") {
 		return filepath.Clean(c.Abs(name))
@@ -53,8 +54,8 @@ func (c *Config) source(name string) string {
 	return name
 }
 
-// Env are the variables by which programs find the proxy. Some know the lower case only, some
-// the upper: curl refuses HTTP_PROXY, and GitHub's runner reads either.
+// Env returns the variables that tell programs about the proxy. Some programs read only the lower
+// case, some only the upper: curl ignores HTTP_PROXY, and GitHub's runner reads either.
 // https://github.com/actions/runner/blob/main/src/Runner.Sdk/RunnerWebProxy.cs
 func (x Proxy) Env() map[string]string {
 	env := map[string]string{}
@@ -68,7 +69,7 @@ func (x Proxy) Env() map[string]string {
 	return env
 }
 
-// SandboxPrograms returns what is mounted into sandboxes, GitHub's runner among it: absolute path here → path inside.
+// SandboxPrograms returns what to mount into sandboxes, including GitHub's runner: absolute path here → path inside.
 func (c *Config) SandboxPrograms() map[string]string {
 	all := map[string]string{}
 	for host, inside := range c.Sandbox.Programs {
@@ -80,19 +81,19 @@ func (c *Config) SandboxPrograms() map[string]string {
 	return all
 }
 
-// checkSandbox finds two programs for one place.
+// checkSandbox finds programs that would be mounted over GitHub's runner.
 func (c *Config) checkSandbox(d *decoder) {
 	if c.Sandbox.Runner == "" {
 		return
 	}
 	for host, inside := range c.Sandbox.Programs {
 		if path.Clean(inside) == pool.Home || c.Abs(host) == c.Abs(c.Sandbox.Runner) {
-			d.faultAt("sandbox.programs", "reading sandbox: programs %q: %q beside runner, which is mounted at %s: remove one of them", host, inside, pool.Home)
+			d.faultAt("sandbox.programs", "reading sandbox: programs %q: %q conflicts with runner, which is mounted at %s: remove one of them", host, inside, pool.Home)
 		}
 	}
 }
 
-// unfit says why a variable cannot be set for runners; "" when it can.
+// unfit returns why runners cannot get a variable of this name, or "".
 func unfit(name string) string {
 	switch {
 	case !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`).MatchString(name):
@@ -103,7 +104,7 @@ func unfit(name string) string {
 	return ""
 }
 
-// checkMounts finds mounts that hide what a runner needs, or that give a job this machine.
+// checkMounts finds mounts that hide what a runner needs, or that would let a job take over this machine.
 func (c *Config) checkMounts(d *decoder, at string, p Pool) {
 	in := fmt.Sprintf("reading pool %q: ", p.Name)
 	for i, m := range p.Mounts {
@@ -112,25 +113,25 @@ func (c *Config) checkMounts(d *decoder, at string, p Pool) {
 		case !path.IsAbs(m.Target) || target == "/":
 			d.faultAt(here+".target", "%smounts: target %q: want an absolute path below /", in, m.Target)
 		case slices.ContainsFunc([]string{"/proc", "/sys", "/dev", "/run/mayfly", "/opt/mayfly"}, func(own string) bool { return below(target, own) || below(own, target) }):
-			d.faultAt(here+".target", "%smounts: target %q: it would hide what the runner needs: want another path, such as /opt/tools", in, m.Target)
+			d.faultAt(here+".target", "%smounts: target %q would hide what the runner needs: choose another path, such as /opt/tools", in, m.Target)
 		case !path.IsAbs(source):
 			if !regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`).MatchString(source) {
 				d.faultAt(here+".source", "%smounts: source %q: want a path with a slash in it, or the name of a volume", in, m.Source)
 			}
 		case slices.ContainsFunc(c.sockets(), func(socket string) bool { return below(socket, source) }):
-			d.faultAt(here+".source", "%smounts: source %q: it has the container engine's socket, and a job with that is root on this machine: want another folder", in, m.Source)
+			d.faultAt(here+".source", "%smounts: source %q contains the container engine's socket, which makes a job root on this machine: choose another folder", in, m.Source)
 		case below(c.Abs(c.State), source) || below(source, c.Abs(c.State)):
-			d.faultAt(here+".source", "%smounts: source %q: it has mayfly's state, the claims of other runners among it: want another folder", in, m.Source)
+			d.faultAt(here+".source", "%smounts: source %q contains mayfly's state, including the claims of other runners: choose another folder", in, m.Source)
 		}
 	}
 	for key, script := range map[string]string{"started": p.Hooks.Started, "completed": p.Hooks.Completed} {
 		if script != "" && path.Ext(script) != ".sh" {
-			d.faultAt(at+".hooks."+key, "%shooks: %s %q: GitHub's runner takes scripts whose names end in .sh", in, key, script)
+			d.faultAt(at+".hooks."+key, "%shooks: %s %q: GitHub's runner requires a name that ends in .sh", in, key, script)
 		}
 	}
 }
 
-// sockets are where an engine may listen.
+// sockets returns the paths where an engine may listen.
 func (c *Config) sockets() []string {
 	usual := []string{"/run/docker.sock", "/var/run/docker.sock", "/run/podman/podman.sock", "/var/run/podman/podman.sock"}
 	if c.Engine.Socket != "" {
@@ -139,32 +140,32 @@ func (c *Config) sockets() []string {
 	return usual
 }
 
-// checkProxy finds an address that is none, or that gives a password away.
+// checkProxy finds an invalid address, and one that would show a password to jobs.
 func (c *Config) checkProxy(d *decoder) {
 	u, err := url.Parse(c.Proxy.URL)
 	switch {
 	case c.Proxy.URL == "" && len(c.Proxy.Except) > 0:
-		d.faultAt("proxy", "reading proxy: except without url: want url, such as http://proxy.example.com:3128")
+		d.faultAt("proxy", "reading proxy: except without url: set url, such as http://proxy.example.com:3128")
 	case c.Proxy.URL == "":
 	case err == nil && u.User != nil:
-		d.faultAt("proxy.url", "reading proxy: url: it has credentials, which every job could read: want a proxy that knows this machine by its address")
+		d.faultAt("proxy.url", "reading proxy: url has credentials, which every job could read: use a proxy that admits this machine by its address")
 	case err != nil || !isWeb(u):
 		d.faultAt("proxy.url", "reading proxy: url %q: want an address, such as http://proxy.example.com:3128", c.Proxy.URL)
 	}
 }
 
-// checkSetupOnAWS finds what ECS hosts, which come and go, do not have.
+// checkSetupOnAWS finds settings that need files of a host: ECS hosts come and go, and have none.
 func (p Pool) checkSetupOnAWS(d *decoder, at string) {
 	in := fmt.Sprintf("reading pool %q: ", p.Name)
 	if len(p.Mounts) > 0 {
-		d.faultAt(at+".mounts", "%smounts: hosts on AWS come and go, and have nothing of yours to mount: put files into the image (docs/image.md)", in)
+		d.faultAt(at+".mounts", "%smounts are not supported on AWS, where hosts come and go without your files: put files into the image (docs/image.md)", in)
 	}
 	if p.Hooks != (Hooks{}) {
-		d.faultAt(at+".hooks", "%shooks: hosts on AWS do not have these files: put the scripts into the image, and set ACTIONS_RUNNER_HOOK_JOB_STARTED and ACTIONS_RUNNER_HOOK_JOB_COMPLETED in env", in)
+		d.faultAt(at+".hooks", "%shooks are not supported on AWS, where hosts do not have your files: put the scripts into the image, and set ACTIONS_RUNNER_HOOK_JOB_STARTED and ACTIONS_RUNNER_HOOK_JOB_COMPLETED in env", in)
 	}
 }
 
-// parseUlimit reads one limit, which is both, or the soft and the hard one.
+// parseUlimit reads one value, which sets both limits, or a soft and a hard one.
 func parseUlimit(text string) (u pool.Ulimit, ok bool) {
 	words := strings.Fields(text)
 	if len(words) != 1 && len(words) != 2 {
@@ -184,7 +185,7 @@ func parseLimit(word string) (int64, bool) {
 	return n, err == nil && n >= 0
 }
 
-// checkSetup finds what no container can have.
+// checkSetup finds settings that no container can have.
 func (d *decoder) checkSetup(at string, p Pool) {
 	in := fmt.Sprintf("reading pool %q: ", p.Name)
 	for name := range p.Ulimits {
@@ -203,6 +204,6 @@ func (d *decoder) checkSetup(at string, p Pool) {
 		}
 	}
 	if p.SharedMemory > p.Memory {
-		d.faultAt(at+".shm", "%sshm %v is more than memory, %v, as which it counts", in, p.SharedMemory, p.Memory)
+		d.faultAt(at+".shm", "%sshm %v is more than memory %v, which includes it", in, p.SharedMemory, p.Memory)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// Warm says which runners of a pool listen before there is a job.
+// Warm describes the runners of a pool that listen before there is a job.
 type Warm struct {
 	Runners  int          `yaml:"runners" min:"0" default:"0" short:"yes" doc:"How many runners listen before there is a job, at each place. warm: 2 is short for warm: {runners: 2}."`
 	At       []string     `yaml:"at" doc:"The repositories or, with runners_at: organization, the organizations where they are registered. By default the one of webhook.at."`
@@ -30,7 +30,7 @@ func (w Warm) most() int {
 	return n
 }
 
-// warm returns what p's section means.
+// warm returns p's warm runners for the ledger.
 func (c *Config) warm(p Pool) pool.Warm {
 	if p.Warm.most() == 0 {
 		return pool.Warm{}
@@ -43,7 +43,9 @@ func (c *Config) warm(p Pool) pool.Warm {
 	return w
 }
 
-// warmPlaces returns where the runners of w are registered; none where nothing says so.
+// warmPlaces returns where the runners of w are registered: at, or the place of the webhook if it
+// is of the level of runners_at. The place of an enterprise is "", because there is only one. It
+// returns nil if nothing names a place.
 func (c *Config) warmPlaces(w Warm) []string {
 	at := c.Webhook.At
 	switch {
@@ -60,7 +62,7 @@ func (c *Config) warmPlaces(w Warm) []string {
 func (g GitHub) ofRepository() bool { return g.RunnersAt == "repository" }
 func (g GitHub) ofEnterprise() bool { return strings.HasPrefix(g.RunnersAt, "enterprises/") }
 
-// checkWarm finds what is wrong with warm runners of the pool at at.
+// checkWarm finds mistakes in the warm runners of the pool whose path is at.
 func (c *Config) checkWarm(d *decoder, at string, p Pool) {
 	for i, s := range p.Warm.Schedule {
 		if _, err := pool.ParseWindow(s.At, s.Zone, s.Runners); err != nil && s.At != "" {
@@ -74,14 +76,14 @@ func (c *Config) checkWarm(d *decoder, at string, p Pool) {
 		if !c.GitHub.ofEnterprise() && (!isPlace(place) || strings.Contains(place, "/") != c.GitHub.ofRepository()) {
 			d.faultAt(fmt.Sprintf("%s.warm.at[%d]", at, i), "reading pool %q: warm.at %q: want %s, as runners_at is %s", p.Name, place, c.GitHub.placeWord(), c.GitHub.RunnersAt)
 		} else if served := (pool.Pool{Repositories: p.Repositories}); c.GitHub.ofRepository() && !served.Allows(place) {
-			d.faultAt(fmt.Sprintf("%s.warm.at[%d]", at, i), "reading pool %q: warm.at %q: the pool does not serve this repository: want one of repositories", p.Name, place)
+			d.faultAt(fmt.Sprintf("%s.warm.at[%d]", at, i), "reading pool %q: warm.at %q: the pool does not serve this repository: want one that its repositories allow", p.Name, place)
 		}
 	}
 	switch {
 	case c.Platform == PlatformAWS:
-		d.faultAt(at+".warm", "reading pool %q: warm: not on AWS: want aws.hosts.min, which keeps hosts ready", p.Name)
+		d.faultAt(at+".warm", "reading pool %q: warm is not supported on AWS: use aws.hosts.min, which keeps hosts ready", p.Name)
 	case d.has("github") && len(c.warmPlaces(p.Warm)) == 0:
-		d.faultAt(at+".warm", "reading pool %q: warm without at: want %s", p.Name, c.GitHub.placeWord())
+		d.faultAt(at+".warm", "reading pool %q: warm without at: set %s", p.Name, c.GitHub.placeWord())
 	}
 }
 
@@ -92,7 +94,7 @@ func (g GitHub) placeWord() string {
 	return "organizations, such as at: [acme]"
 }
 
-// warm warns of warm runners that there is no room for.
+// warm warns of warm runners that do not fit, or whose settings have no effect.
 func (l *linter) warm(i int) {
 	p := l.config.Pools[i]
 	n, at := p.Warm.most(), fmt.Sprintf("pools[%d].warm", i)

@@ -1,7 +1,6 @@
-// Package docker reaches this host's container engine, Docker or Podman, through
-// Docker's API on a unix socket: finds the socket, dials it, and serves Podman's API
-// where Podman is installed but serves none. What is done with the engine is of the
-// packages that dial: fleet/engine and image/engine.
+// Package docker connects to this host's container engine, Docker or Podman, through Docker's
+// API on a unix socket. It finds the socket, dials it, and starts Podman's API service where
+// Podman is installed without one. Packages fleet/engine and image/engine use the engine.
 // https://docs.docker.com/reference/api/engine/
 package docker
 
@@ -18,15 +17,15 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// ErrNoEngine says that no engine answers, or that there is none to serve.
+// ErrNoEngine means that no engine answers, or that none is installed.
 var ErrNoEngine = errors.New("no container engine answers")
 
 // pingTimeout is how long an engine may take to answer a ping.
 const pingTimeout = 5 * time.Second
 
-// Find returns the first of sockets that an engine answers on, in the form that
-// [Dial] takes. Candidates are paths or unix:// addresses; empty ones are passed
-// over. [ErrNoEngine] when none answers, with each one's reason.
+// Find returns the first of sockets on which an engine answers, in the form that [Dial] takes.
+// Candidates are paths or unix:// addresses; empty ones are skipped. If none answers, the error
+// is [ErrNoEngine] with the reason of each.
 func Find(ctx context.Context, sockets ...string) (string, error) {
 	var errs []error
 	for _, s := range sockets {
@@ -56,7 +55,7 @@ func Sockets(dockerHost, runtimeDir string) []string {
 	return append(all, "/var/run/docker.sock")
 }
 
-// Dial returns a client of the engine on socket; it connects when it is used.
+// Dial returns a client of the engine on socket. It connects on first use.
 func Dial(socket string) (*client.Client, error) {
 	if strings.Contains(path(socket), "://") {
 		// A remote engine could not mount a claim folder of this host.
@@ -71,7 +70,7 @@ func Dial(socket string) (*client.Client, error) {
 // path returns the path of a socket in either form.
 func path(socket string) string { return strings.TrimPrefix(socket, "unix://") }
 
-// transport goes to a unix socket, whatever the address.
+// transport connects to a unix socket whatever the requested address.
 func transport(path string) *http.Transport {
 	return &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -82,7 +81,7 @@ func transport(path string) *http.Transport {
 	}
 }
 
-// Ping returns the version of the API that engine and client agree on.
+// Ping returns the API version that engine and client agree on.
 func Ping(ctx context.Context, api *client.Client) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
@@ -92,13 +91,13 @@ func Ping(ctx context.Context, api *client.Client) (string, error) {
 	return api.ClientVersion(), nil
 }
 
-// IsPodman tells the two engines apart by the name of a part of theirs.
+// IsPodman reports whether the engine is Podman, by the name of one of its components.
 func IsPodman(ctx context.Context, api *client.Client) (bool, error) {
 	version, err := podmanVersion(ctx, api)
 	return version != "", err
 }
 
-// podmanVersion returns the version of Podman's own API; "" with Docker.
+// podmanVersion returns the version of Podman's own API, or "" for Docker.
 func podmanVersion(ctx context.Context, api *client.Client) (string, error) {
 	version, err := api.ServerVersion(ctx, client.ServerVersionOptions{})
 	if err != nil {

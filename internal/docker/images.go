@@ -14,7 +14,7 @@ import (
 // Images is the image store of an engine.
 type Images struct {
 	api   *client.Client
-	pulls sync.Mutex // held while an image is pulled: once for all who want it
+	pulls sync.Mutex // held during a pull, so that concurrent requests for an image pull it once
 }
 
 // NewImages returns the image store of the engine behind api.
@@ -31,8 +31,8 @@ func (i *Images) Has(ctx context.Context, image string) (bool, error) {
 	return true, nil
 }
 
-// Pull gets image from its registry unless the engine has it. It tells of each
-// step; pulls wait for each other, so that what many want comes once.
+// Pull gets image from its registry unless the engine has it. It calls progress for each step.
+// Pulls run one at a time, so that an image that many request is pulled once.
 func (i *Images) Pull(ctx context.Context, image string, progress func(image, step string)) error {
 	i.pulls.Lock()
 	defer i.pulls.Unlock()
@@ -42,8 +42,8 @@ func (i *Images) Pull(ctx context.Context, image string, progress func(image, st
 	return i.pull(ctx, image, progress)
 }
 
-// Renew gets image from its registry, whether the engine has one of that name or not.
-// What the name stood for before is removed, unless something still uses it.
+// Renew gets image from its registry even if the engine has one of that name. The image that
+// had the name before is removed, unless something still uses it.
 func (i *Images) Renew(ctx context.Context, image string, progress func(image, step string)) error {
 	i.pulls.Lock()
 	defer i.pulls.Unlock()
@@ -55,7 +55,7 @@ func (i *Images) Renew(ctx context.Context, image string, progress func(image, s
 		return err
 	}
 	if old, err := i.api.ImageInspect(ctx, before.ID); err != nil || len(old.RepoTags) > 0 {
-		return nil // the same as before, under another name as well, or gone already
+		return nil // unchanged, or still in use under another name, or gone already
 	}
 	_, err = i.api.ImageRemove(ctx, before.ID, client.ImageRemoveOptions{PruneChildren: true})
 	if err != nil && !errdefs.IsConflict(err) && !errdefs.IsNotFound(err) {
@@ -78,7 +78,7 @@ func (i *Images) pull(ctx context.Context, image string, progress func(image, st
 		if err != nil {
 			return fmt.Errorf("pulling image %s: %w", image, err)
 		}
-		if message.Status != "" && message.Status != last { // not one line per kilobyte
+		if message.Status != "" && message.Status != last { // the engine repeats a status as bytes arrive
 			progress(image, message.Status)
 			last = message.Status
 		}
@@ -99,7 +99,7 @@ func (i *Images) Load(ctx context.Context, archive io.Reader) error {
 	return nil
 }
 
-// RemoveImage removes image; nil when it is not there.
+// RemoveImage removes image. It returns nil if the engine does not have it.
 func (i *Images) RemoveImage(ctx context.Context, image string) error {
 	_, err := i.api.ImageRemove(ctx, image, client.ImageRemoveOptions{Force: true})
 	if err != nil && !errdefs.IsNotFound(err) {

@@ -10,15 +10,15 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// Limits that an engine may be unable to hold a container to.
+// Limits that an engine may be unable to enforce.
 const (
 	LimitCPUs   = "cpus"
 	LimitMemory = "memory"
 	LimitPIDs   = "pids"
 )
 
-// Unheld returns the limits that the engine on socket takes and does not hold, or
-// refuses: it lacks the control groups for them. Engines start containers all the same.
+// Unheld returns the limits that the engine on socket cannot enforce, because it has no control
+// groups for them. Some engines then start containers without these limits, others refuse them.
 func Unheld(ctx context.Context, socket string) ([]string, error) {
 	api, err := Dial(socket)
 	if err != nil {
@@ -55,9 +55,9 @@ func unheldByDocker(ctx context.Context, api *client.Client) (unheld []string, e
 	return unheld, nil
 }
 
-// unheldByPodman asks for the control groups that Podman has. Docker's call has them
-// wrong: it tells of those of the host, although a rootless Podman may have none of them
-// (none at all with version 1, and with version 2 those that are delegated to its user).
+// unheldByPodman asks Podman's own API for its control groups. Its answer to Docker's call is
+// wrong: it lists those of the host, although a rootless Podman has none with version 1, and
+// with version 2 only those that are delegated to its user.
 // https://docs.podman.io/en/latest/_static/api.html#tag/system/operation/SystemInfoLibpod
 func unheldByPodman(ctx context.Context, socket, version string) ([]string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://podman/v"+version+"/libpod/info", nil)
@@ -85,7 +85,7 @@ func unheldByPodman(ctx context.Context, socket, version string) ([]string, erro
 	return lacking(about.Host.Controllers), nil
 }
 
-// lacking returns the limits for which controllers lack one.
+// lacking returns the limits whose controller is not in controllers.
 func lacking(controllers []string) (unheld []string) {
 	for _, limit := range []struct{ name, controller string }{{LimitCPUs, "cpu"}, {LimitMemory, "memory"}, {LimitPIDs, "pids"}} {
 		if !slices.Contains(controllers, limit.controller) {

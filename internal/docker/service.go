@@ -13,17 +13,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Service is Podman's API, served on a socket of ours where Podman is installed
-// but serves none. Containers do not depend on it and outlive it.
+// A Service is Podman's API service, which Mayfly starts where Podman is installed without one.
+// Containers do not depend on it and outlive it.
 type Service struct {
 	Socket string
-	cmd    *exec.Cmd // nil when it was served already
+	cmd    *exec.Cmd // nil if the service ran already
 	ended  chan struct{}
 }
 
-// Serve starts `podman system service` on socket and returns when it answers. A
-// service that answers there already, such as one of a process that was killed, is
-// used as it is. [ErrNoEngine] when Podman is not installed.
+// Serve starts `podman system service` on socket and returns when it answers. If a service
+// answers there already, for example one of a Mayfly that was killed, Serve uses it. The error
+// is [ErrNoEngine] if Podman is not installed.
 func Serve(ctx context.Context, socket string) (*Service, error) {
 	if _, err := Find(ctx, socket); err == nil {
 		return &Service{Socket: socket}, nil
@@ -40,8 +40,8 @@ func Serve(ctx context.Context, socket string) (*Service, error) {
 	}
 	s := &Service{Socket: socket, ended: make(chan struct{})}
 	s.cmd = exec.Command(podman, append(Flags(), "system", "service", "--time=0", "unix://"+socket)...)
-	s.cmd.Dir = filepath.Dir(socket)                        // where conmon leaves a file of a container that ran out of memory
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is ours to handle
+	s.cmd.Dir = filepath.Dir(socket)                        // conmon writes a file here if a container runs out of memory
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C reaches only this process, which closes the service itself
 	if err := s.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting podman: %w", err)
 	}
@@ -55,7 +55,7 @@ func Serve(ctx context.Context, socket string) (*Service, error) {
 	return s, nil
 }
 
-// ready blocks until the service answers, which takes it some 70 ms.
+// ready blocks until the service answers, which takes some 70 ms.
 func (s *Service) ready(ctx context.Context) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -94,9 +94,8 @@ func (s *Service) Close() error {
 	return nil
 }
 
-// Flags returns the arguments that every podman command wants on this host: crun,
-// the usual runtime, refuses hosts whose control groups are not all of version 2,
-// where runc, if it is there, does the work.
+// Flags returns arguments that every podman command needs on this host: crun, the usual runtime,
+// refuses hosts whose control groups are not all of version 2. There runc is used, if installed.
 func Flags() []string {
 	var fs unix.Statfs_t
 	unified := unix.Statfs("/sys/fs/cgroup", &fs) == nil && fs.Type == unix.CGROUP2_SUPER_MAGIC

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// MaxSaid is how many bytes a sentence has at most that is answered, logged or kept and may repeat
-// what came from outside: a label may have as many bytes as a body.
+// MaxSaid bounds, in bytes, a message that is sent, logged or stored and may quote text from outside:
+// a single label may fill a whole request body.
 const MaxSaid = 500
 
-// Clip returns text, or as much of it as makes most bytes with how long it was, so that clipping
-// twice is clipping once.
+// Clip returns text, or a part of it followed by its length, together at most most bytes. Clipping a
+// clipped text again does not change it.
 func Clip(text string, most int) string {
 	if len(text) <= most {
 		return text

@@ -43,8 +43,8 @@ type Event struct {
 	ReplayName string
 }
 
-// Say returns an event of Mayfly's own at now: of that detail type, with about, encoded as a JSON
-// object, as its detail. The caller sets its ID, unless the bus does.
+// Say returns an event from Mayfly itself, sent at now, with about, encoded as a JSON object, as its
+// detail. The caller sets the ID, unless the bus does.
 func Say(detailType string, about any, now time.Time) (Event, error) {
 	detail, err := json.Marshal(about)
 	if err != nil {

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// FlatLabels gives labels as one text that [ParseLabels] reads: joined by commas, with what is
-// not plain in a label escaped as in URLs, so that a label with a comma stays one. There is
-// no quote and no backslash in it: EventBridge puts it into a template's text as it is.
+// FlatLabels returns labels as one string that [ParseLabels] reads: joined by commas, with special
+// characters escaped as in URLs, so that a label with a comma stays one label. The result has no
+// quotes and backslashes, because EventBridge inserts it into a JSON string without escaping.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html
 func FlatLabels(labels []string) string {
 	flat := make([]string, len(labels))
@@ -19,7 +19,7 @@ func FlatLabels(labels []string) string {
 	return strings.Join(flat, ",")
 }
 
-// noLetters stands for the empty label, which would be no label at all.
+// noLetters stands for an empty label, which would otherwise disappear.
 const noLetters = "%"
 
 func escape(label string) string {
@@ -37,11 +37,11 @@ func escape(label string) string {
 	return b.String()
 }
 
-// escaped reports whether c means something in the flat text, in JSON or in a template.
+// escaped reports whether c has a meaning in the flat text, in JSON or in a template.
 func escaped(c byte) bool { return c < ' ' || c == 0x7f || strings.IndexByte(`%,"\<>`, c) >= 0 }
 
-// ParseLabels reads what [FlatLabels] gave; nil for "". A text of an earlier version, which
-// escaped nothing, gives its labels, too.
+// ParseLabels returns the labels in the result of [FlatLabels], nil for "". It also reads strings of
+// earlier versions, which escaped nothing.
 func ParseLabels(flat string) []string {
 	if flat == "" {
 		return nil
@@ -57,14 +57,14 @@ func ParseLabels(flat string) []string {
 	return labels
 }
 
-// How much of labels a person is shown: they come from outside.
+// How much of labels people see, because labels come from outside.
 const (
 	shownLabels = 20
 	shownLetter = 100 // bytes of a label
 )
 
-// ShowLabels gives labels for a person: quoted where they are not plain, so that "Small " is told
-// from Small, and cut where they are long.
+// ShowLabels formats labels for people: quoted if they are not plain, so that "Small " differs from
+// Small, and shortened if they are long.
 func ShowLabels(labels []string) string {
 	var shown []string
 	for i, l := range labels {

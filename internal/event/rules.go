@@ -1,6 +1,6 @@
 package event
 
-// Names of Mayfly's own rules on a machine's bus, which no rule of the configuration may have.
+// Names of Mayfly's own rules on a machine's bus. Configured rules must have other names.
 const (
 	RuleJobs   = "jobs"
 	RuleLaunch = "launch"
@@ -8,5 +8,5 @@ const (
 	RuleCheck  = "check"
 )
 
-// OwnRules are those names, in the order of the rules.
+// OwnRules returns these names, in the order of the rules.
 func OwnRules() []string { return []string{RuleJobs, RuleLaunch, RuleRemove, RuleCheck} }

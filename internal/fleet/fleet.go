@@ -57,7 +57,7 @@ type Spec struct {
 	Setup        pool.Setup     // the same
 }
 
-// SpecOf returns what all runners of p have in common. Runner, Job, Image and ClaimDir are each one's own.
+// SpecOf returns what all runners of p have in common. Runner, Job, Image and ClaimDir differ for each.
 func SpecOf(p pool.Pool) Spec {
 	return Spec{
 		Pool: p.Name, Command: p.Command, Resources: p.Resources, PIDs: p.PIDs, Network: p.Network,
@@ -67,13 +67,14 @@ func SpecOf(p pool.Pool) Spec {
 
 // A LogQuery says what of a container's output to read.
 type LogQuery struct {
-	Lines  int  `json:"lines"`  // the last, at most; what launchers keep is about a megabyte
-	Follow bool `json:"follow"` // and what comes, until the container has ended
+	Lines  int  `json:"lines"`  // at most so many of the last lines; launchers keep about a megabyte
+	Follow bool `json:"follow"` // also new output, until the container ends
 }
 
-// A LogReader is a launcher that has the output of its containers until they are removed.
+// A LogReader is a launcher that keeps the output of its containers until they are removed.
 type LogReader interface {
-	// Logs writes the output of runner's container to out, as it comes. [ErrNotFound] when there is none.
+	// Logs writes the output of runner's container to out, as it arrives. The error is [ErrNotFound]
+	// if there is no such container.
 	Logs(ctx context.Context, runner string, q LogQuery, out io.Writer) error
 }
 
@@ -86,13 +87,16 @@ var (
 	ErrFull        = errors.New("no room on the disk")
 )
 
-// names matches names that are safe as a folder, a control group and a container.
-var names = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
+// names matches names that are safe as a folder, a control group and a container, at most maxName
+// bytes long.
+var names = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
+
+const maxName = 64
 
 // Check returns the fault of s that concerns every launcher.
 func (s Spec) Check() error {
 	switch {
-	case !names.MatchString(s.Runner):
+	case len(s.Runner) > maxName || !names.MatchString(s.Runner):
 		return fmt.Errorf("runner name %q: want 1 to 64 of a-z, 0-9 and -", s.Runner)
 	case len(s.Command) == 0:
 		return fmt.Errorf("runner %s: command is empty: want the runner's program", s.Runner)

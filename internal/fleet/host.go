@@ -14,9 +14,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// Host returns what this machine can give to runners: its processors and memory,
-// or less where a control group limits this process. Nothing is kept back for the
-// machine itself.
+// Host returns what this machine can give to runners: its processors and memory, or less
+// if a control group limits this process. It keeps nothing back for the machine itself.
 func Host() (pool.Resources, error) {
 	f, err := os.Open("/proc/meminfo")
 	if err != nil {

@@ -1,6 +1,6 @@
 package fleet
 
-// A Refusal says that a launcher cannot give a pool's runners what it asks for. It is an [ErrUnsupported].
+// A Refusal is the reason why a launcher cannot start runners with a pool's settings. It is an [ErrUnsupported].
 type Refusal struct {
 	Key  string // of the setting in mayfly.yaml, below the pool, such as network
 	Hint string // what to do about it
@@ -10,5 +10,5 @@ type Refusal struct {
 // Error implements error.
 func (r *Refusal) Error() string { return r.Key + " " + r.Err.Error() }
 
-// Unwrap gives what r is.
+// Unwrap returns ErrUnsupported and the reason.
 func (r *Refusal) Unwrap() []error { return []error{ErrUnsupported, r.Err} }

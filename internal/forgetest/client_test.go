@@ -17,6 +17,7 @@ import (
 
 // TestDemo runs the demo as a person does.
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	b := find(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()

@@ -21,6 +21,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/docker/dockertest"
 	"github.com/mayfly-ci/mayfly/internal/gitea/giteaserver"
 	"github.com/mayfly-ci/mayfly/internal/image/hosttools"
+	"github.com/mayfly-ci/mayfly/internal/programtest"
 )
 
 const (
@@ -36,25 +37,11 @@ type built struct{ gitea, static, runner, bin string }
 var folder string
 
 func TestMain(m *testing.M) {
-	var err error
-	if folder, err = os.MkdirTemp("", "forgetest-"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	os.RemoveAll(folder)
-	os.Exit(code)
+	os.Exit(programtest.Main(m, func(dir string) error { folder = dir; return nil }))
 }
 
 // buildMayfly builds it once.
-var buildMayfly = sync.OnceValue(func() error {
-	build := exec.Command("go", "build", "-trimpath", "-o", folder+"/", "../../cmd/mayfly", "../../cmd/mayfly-agent")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building mayfly: %w: %s", err, out)
-	}
-	return nil
-})
+var buildMayfly = sync.OnceValue(func() error { return programtest.Build(folder, "mayfly", "mayfly-agent") })
 
 // find returns what was built, or skips the test, and says so.
 func find(t *testing.T) built {
@@ -64,7 +51,7 @@ func find(t *testing.T) built {
 	b := built{filepath.Join(at, "gitea"), filepath.Join(at, "static"), filepath.Join(at, "gitea-runner"), folder}
 	for _, file := range []string{b.gitea, b.static, b.runner} {
 		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-			if os.Getenv("MAYFLY_FORGE") == "must" {
+			if os.Getenv("MAYFLY_FORGE") != "" {
 				t.Fatalf("%v: make forge builds it", err)
 			}
 			t.Skipf("NOT TESTED against a real Gitea: %v: make test-forge builds it, and takes minutes", err)

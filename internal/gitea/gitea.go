@@ -105,7 +105,7 @@ func newTransport(ca []byte) (*http.Transport, error) {
 		return nil, fmt.Errorf("reading the system's certificates: %w", err)
 	}
 	if !roots.AppendCertsFromPEM(ca) {
-		return nil, errors.New("CA of Gitea: no certificate in it: want PEM, from -----BEGIN CERTIFICATE----- on")
+		return nil, errors.New("CA of Gitea: no certificate found: want PEM, starting with -----BEGIN CERTIFICATE-----")
 	}
 	t.TLSClientConfig = &tls.Config{RootCAs: roots}
 	return t, nil

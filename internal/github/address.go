@@ -7,20 +7,20 @@ import (
 	"strings"
 )
 
-// An address is one GitHub: where people and where programs find it.
+// An address is that of one GitHub, for people and for programs.
 type address struct {
-	web string // without a slash at the end
-	api string // with one
+	web string // without a trailing slash
+	api string // with a trailing slash
 }
 
-// parseAddress finds the API from the address that people know:
+// parseAddress derives the API's address from the one for a browser:
 //
 //	https://github.com (or "")  https://api.github.com/
 //	https://acme.ghe.com        https://api.acme.ghe.com/
 //	https://github.acme.example https://github.acme.example/api/v3/
 //	http://127.0.0.1:8080       http://127.0.0.1:8080/api/v3/
 //
-// The last is githubsim; plain HTTP is for loopback only, since tokens pass.
+// The last one is githubsim. Plain HTTP is allowed only for loopback, because requests carry tokens.
 // https://docs.github.com/en/rest/using-the-rest-api/getting-started-with-the-rest-api
 func parseAddress(raw string) (address, error) {
 	if raw == "" {
@@ -33,7 +33,7 @@ func parseAddress(raw string) (address, error) {
 	host := strings.ToLower(u.Host)
 	switch {
 	case u.Scheme == "http" && !isLoopback(u.Hostname()), u.Scheme != "http" && u.Scheme != "https":
-		return address{}, fmt.Errorf("GitHub address %q: want https, because tokens pass; http is for loopback only", raw)
+		return address{}, fmt.Errorf("GitHub address %q: want https, because requests carry tokens; http is allowed only for loopback", raw)
 	case host == "github.com" || host == "www.github.com":
 		return address{"https://github.com", "https://api.github.com/"}, nil
 	case strings.HasPrefix(host, "api.") && (host == "api.github.com" || strings.HasSuffix(host, ".ghe.com")):

@@ -11,28 +11,29 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// GitHub advises to issue an App's token a minute in the past, for clocks that differ, and takes none that
-// lives longer than ten minutes. Half of that leaves the same room at the other end.
+// GitHub advises to date an App's token a minute back, in case clocks differ, and rejects a token that
+// is valid for more than ten minutes. Five minutes leave room for a clock that is off the other way.
 // https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app#about-json-web-tokens-jwts
 const (
 	issuedBefore = time.Minute
 	expiresAfter = 5 * time.Minute
 )
 
-// An appSigner signs what ghinstallation asks as the App: that has a clock of its own, and room
-// of 30 seconds only. What goes with an installation's token passes as it is.
+// An appSigner signs ghinstallation's requests as the App, by GitHub's clock. ghinstallation signs by
+// this machine's clock, with a tolerance of only 30 seconds. Requests with an installation's token
+// pass unchanged.
 type appSigner struct {
 	next http.RoundTripper
 	app  int64
 	key  *rsa.PrivateKey
-	now  func() time.Time // by GitHub's clock, as far as it is known
+	now  func() time.Time // by GitHub's clock, as far as known
 }
 
 func (s appSigner) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !strings.HasPrefix(req.Header.Get("Authorization"), "Bearer ") {
 		return s.next.RoundTrip(req)
 	}
-	now := s.now().Truncate(time.Second) // GitHub wants whole seconds
+	now := s.now().Truncate(time.Second) // GitHub requires whole seconds
 	signed, err := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.RegisteredClaims{
 		IssuedAt: jwt.NewNumericDate(now.Add(-issuedBefore)), ExpiresAt: jwt.NewNumericDate(now.Add(expiresAfter)),
 		Issuer: strconv.FormatInt(s.app, 10),
@@ -45,19 +46,19 @@ func (s appSigner) RoundTrip(req *http.Request) (*http.Response, error) {
 	return s.next.RoundTrip(req)
 }
 
-// A clock is this machine's, corrected by what GitHub says of the time.
-type clock struct {
+// A correctedClock is this machine's, corrected by what GitHub says of the time.
+type correctedClock struct {
 	local func() time.Time
 	skew  atomic.Int64 // see ahead
 }
 
 // ahead is how far this machine's clock is ahead of GitHub's, by its last answer.
-func (c *clock) ahead() time.Duration { return time.Duration(c.skew.Load()) }
+func (c *correctedClock) ahead() time.Duration { return time.Duration(c.skew.Load()) }
 
-func (c *clock) now() time.Time { return c.local().Add(-c.ahead()) }
+func (c *correctedClock) now() time.Time { return c.local().Add(-c.ahead()) }
 
 // observe takes the time from the header of an answer, if it tells.
-func (c *clock) observe(h http.Header) {
+func (c *correctedClock) observe(h http.Header) {
 	if h.Get("Date") != "" {
 		c.skew.Store(int64(skew(h, c.local())))
 	}

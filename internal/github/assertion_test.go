@@ -10,6 +10,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/mayfly-ci/mayfly/internal/clock"
 	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/github/openapi"
 )
@@ -45,6 +46,11 @@ func byTheClock(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
+// fast has a client's clock be ahead of the machine's.
+func fast(by time.Duration) func(*github.Config) {
+	return func(c *github.Config) { c.Clock = clock.Of(func() time.Time { return time.Now().Add(by) }) }
+}
+
 // TestClocksDiffer has a machine whose clock is not GitHub's: by a minute either way nobody notices; by more, the first
 // call is made twice.
 func TestClocksDiffer(t *testing.T) {
@@ -61,7 +67,7 @@ func TestClocksDiffer(t *testing.T) {
 				"POST /app/installations/5/access_tokens": byTheClock(token("ghs_5")),
 				jitRoute: bearing(t, "ghs_5", registered),
 			})
-			client := s.client(t, asApp, func(g *github.Config) { g.Now = func() time.Time { return time.Now().Add(c.ahead) } })
+			client := s.client(t, asApp, fast(c.ahead))
 			if _, err := client.Register(t.Context(), scope(t, "acme/web"), jitRequest(1)); err != nil {
 				t.Fatal(err)
 			}
@@ -86,7 +92,7 @@ func TestClockDiffersForSeveral(t *testing.T) {
 		}
 		answer(w, r)
 	}})
-	client := s.client(t, asApp, func(g *github.Config) { g.Now = func() time.Time { return time.Now().Add(time.Hour) } })
+	client := s.client(t, asApp, fast(time.Hour))
 	errs := make(chan error, calls)
 	for range calls {
 		go func() { errs <- client.Check(t.Context()) }()
@@ -105,7 +111,7 @@ func TestRefusedForGood(t *testing.T) {
 			w.Header().Set("Date", time.Now().UTC().Format(http.TimeFormat))
 			refuse(401, "A JSON web token could not be decoded")(w, r)
 		}})
-		client := s.client(t, asApp, func(g *github.Config) { g.Now = func() time.Time { return time.Now().Add(ahead) } })
+		client := s.client(t, asApp, fast(ahead))
 		if err := client.Check(t.Context()); err == nil || len(s.seen()) != calls {
 			t.Errorf("clock ahead by %v: %v after %d calls, want an error after %d", ahead, err, len(s.seen()), calls)
 		}

@@ -11,15 +11,14 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/forge"
 )
 
-// contentPermission is what it takes to push a workflow. Without the second half GitHub
-// answers 404.
+// contentPermission is the permission to push a workflow. Without "Workflows" GitHub answers 404.
 const contentPermission = `repository permissions "Contents" and "Workflows" (read and write); for a token, scopes repo and workflow`
 
-// CreateBranch makes a branch of repository with one commit on it that holds files and
-// has no parent, so that nothing else of the repository is there to be run; no git is
-// needed. It returns the commit, with an error, too, if the branch may be there.
-// [ErrConflict] when the repository is empty, which has no database to write to;
-// [ErrUnprocessable] when the branch exists.
+// CreateBranch creates a branch of repository whose only commit contains files and has no
+// parent, so that nothing else of the repository can run. It uses the API, not git. It
+// returns the commit, also with an error if the branch may exist. The error is
+// [ErrConflict] for an empty repository, to which GitHub cannot write objects, and
+// [ErrUnprocessable] if the branch exists.
 // https://docs.github.com/en/rest/git/trees, /commits, /refs
 func (c *Client) CreateBranch(ctx context.Context, repository, branch, message string, files map[string]string) (sha string, err error) {
 	s, err := forge.ParseRepository(repository)
@@ -43,7 +42,7 @@ func (c *Client) CreateBranch(ctx context.Context, repository, branch, message s
 	return commit, err
 }
 
-// writeGit makes an object or a ref and returns the id of the former.
+// writeGit creates a git object or a ref, and returns the id of an object.
 func (c *Client) writeGit(ctx context.Context, s Scope, branch, what string, body any) (sha string, err error) {
 	var answer struct{ SHA string }
 	_, err = c.do(ctx, request{
@@ -54,7 +53,7 @@ func (c *Client) writeGit(ctx context.Context, s Scope, branch, what string, bod
 	return answer.SHA, err
 }
 
-// HasBranch reports whether repository has a branch of that name.
+// HasBranch reports whether repository has the branch.
 // https://docs.github.com/en/rest/git/refs#get-a-reference
 func (c *Client) HasBranch(ctx context.Context, repository, branch string) (bool, error) {
 	s, err := forge.ParseRepository(repository)
@@ -71,7 +70,7 @@ func (c *Client) HasBranch(ctx context.Context, repository, branch string) (bool
 	return err == nil, err
 }
 
-// RemoveBranch removes a branch; nil when there is none.
+// RemoveBranch removes a branch. It returns nil if the branch does not exist.
 // https://docs.github.com/en/rest/git/refs#delete-a-reference
 func (c *Client) RemoveBranch(ctx context.Context, repository, branch string) error {
 	s, err := forge.ParseRepository(repository)

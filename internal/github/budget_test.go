@@ -3,6 +3,7 @@ package github_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"sync"
@@ -71,7 +72,7 @@ func TestRateLimits(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := serve(t, map[string]http.HandlerFunc{jitRoute: inTurn(tt.answer, registered), runnersRoute: noRunners})
 			clock := newClock()
-			c := s.client(t, func(c *github.Config) { c.Now = clock.Now })
+			c := s.client(t, clock.of)
 			jit := func() error { _, err := c.Register(t.Context(), scope(t, "acme/web"), jitRequest(1)); return err }
 			list := func() error { _, err := c.Runners(t.Context(), scope(t, "acme/web")); return err }
 
@@ -97,6 +98,48 @@ func TestRateLimits(t *testing.T) {
 	}
 }
 
+// TestLimitsOutliveClockSteps: a limit lasts as long as GitHub said, wherever the wall clock is set meanwhile. (Simulation, seed 783: a
+// clock set back by four hours kept every runner from being registered for as long.)
+func TestLimitsOutliveClockSteps(t *testing.T) {
+	start := newClock().Now()
+	for name, answer := range map[string]http.HandlerFunc{
+		"secondary": dated(start, refuse(403, "secondary", "Retry-After", "1200")),
+		"primary":   left(0, 5000, start.Add(20*time.Minute), dated(start, refuse(403, "API rate limit exceeded"))),
+	} {
+		for _, by := range []time.Duration{-4 * time.Hour, 4 * time.Hour} {
+			t.Run(fmt.Sprintf("%s, set by %v", name, by), func(t *testing.T) {
+				s := serve(t, map[string]http.HandlerFunc{jitRoute: inTurn(answer, registered)})
+				clock := newClock()
+				c := s.client(t, clock.of)
+				register := func() error { _, err := c.Register(t.Context(), scope(t, "acme/web"), jitRequest(1)); return err }
+				until(t, register())
+				clock.set(by)
+				clock.advance(19 * time.Minute)
+				if got, want := until(t, register()), clock.Now().Add(time.Minute); !got.Equal(want) {
+					t.Errorf("until %v, want a minute from now, which is %v", got, want)
+				}
+				clock.advance(time.Minute)
+				if err := register(); err != nil {
+					t.Errorf("after the limit: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// TestLimitIsBounded: an answer that asks for more than GitHub's limits can last is not obeyed for days.
+func TestLimitIsBounded(t *testing.T) {
+	s := serve(t, map[string]http.HandlerFunc{jitRoute: inTurn(refuse(403, "secondary", "Retry-After", "999999"), registered)})
+	clock := newClock()
+	c := s.client(t, clock.of)
+	register := func() error { _, err := c.Register(t.Context(), scope(t, "acme/web"), jitRequest(1)); return err }
+	until(t, register())
+	clock.advance(time.Hour + time.Minute)
+	if err := register(); err != nil {
+		t.Errorf("after an hour and a minute: %v", err)
+	}
+}
+
 // TestReserve is about the last tenth of the hourly limit: it is for starting jobs.
 func TestReserve(t *testing.T) {
 	start := newClock().Now()
@@ -105,7 +148,7 @@ func TestReserve(t *testing.T) {
 		jitRoute:     dated(start, inTurn(left(499, 5000, start.Add(10*time.Minute), registered), left(0, 5000, start.Add(10*time.Minute), registered))),
 	})
 	clock := newClock()
-	c := s.client(t, func(c *github.Config) { c.Now = clock.Now })
+	c := s.client(t, clock.of)
 	web := scope(t, "acme/web")
 	if _, err := c.Runners(t.Context(), web); err != nil {
 		t.Fatal(err)

@@ -15,32 +15,31 @@ import (
 	"time"
 
 	"github.com/bradleyfalzon/ghinstallation/v2"
-	gh "github.com/google/go-github/v88/github"
 
 	"github.com/mayfly-ci/mayfly/internal/forge"
 )
 
 // A request is one call of the API, before it is made.
 type request struct {
-	doing    string // for messages: what it is for
+	doing    string // the purpose, for messages
 	scope    Scope
 	method   string
-	path     string // below the API's root, with its query
+	path     string // below the API's root, including the query
 	body     any    // nil: none
-	into     any    // what the answer's JSON goes into; nil: nothing
+	into     any    // where the answer's JSON is decoded to; nil: nowhere
 	priority priority
 	needs    string        // permission, for hints
-	group    int64         // runner group, for hints
+	group    string        // runner group, for hints
 	kinds    map[int]error // statuses that mean something else here
 	plain    bool          // the answer is text, into is a *string, and may be on another host
 }
 
-// retries is how often a call is tried again when that cannot do harm.
+// retries is how often a call is repeated if that is safe.
 const retries = 3
 
-// do makes the call r with the credential for its scope. An installation that
-// GitHub no longer accepts is looked for once more.
-func (c *Client) do(ctx context.Context, r request) (*gh.Response, error) {
+// do makes the call r with the credential for its scope. If GitHub rejects an installation, do
+// looks it up again and repeats the call once: the App may have been reinstalled.
+func (c *Client) do(ctx context.Context, r request) (http.Header, error) {
 	if r.scope.Kind == nowhere {
 		return nil, fmt.Errorf("%s: scope is empty: want a repository, an organisation or an enterprise", r.doing)
 	}
@@ -56,7 +55,7 @@ func (c *Client) do(ctx context.Context, r request) (*gh.Response, error) {
 	}
 }
 
-// callerError is err as an Error, when it is no more than the end of ctx.
+// callerError turns err into an Error if ctx's end caused it.
 func callerError(ctx context.Context, r request, err error) error {
 	var e *Error
 	if errors.As(err, &e) || ctx.Err() == nil {
@@ -65,8 +64,9 @@ func callerError(ctx context.Context, r request, err error) error {
 	return &Error{Doing: r.doing, Kind: ctx.Err()}
 }
 
-// doAs makes the call r with cred, several times if need be.
-func (c *Client) doAs(ctx context.Context, cred *credential, r request) (*gh.Response, error) {
+// doAs makes the call r with cred, and repeats it where that is safe. A call that failed only
+// because of this machine's clock is repeated once, at once and besides the retries.
+func (c *Client) doAs(ctx context.Context, cred *credential, r request) (http.Header, error) {
 	if !forge.Spend(ctx) {
 		return nil, &Error{Doing: r.doing, Kind: forge.ErrSpent}
 	}
@@ -76,9 +76,9 @@ func (c *Client) doAs(ctx context.Context, cred *credential, r request) (*gh.Res
 		if err == nil {
 			return res, nil
 		}
-		if !corrected && c.isMistimed(err, thought) { // GitHub has done nothing
+		if !corrected && c.isMistimed(err, thought) { // rejected unseen, so repeating is safe even for a POST
 			corrected = true
-			c.config.Log.Warn("this machine's clock differs from GitHub's, whose time is used to sign", "ahead", c.clock.ahead())
+			c.config.Log.Warn("this machine's clock differs from GitHub's; signing with GitHub's time", "ahead", c.clock.ahead())
 			continue
 		}
 		if try == retries || !mayRetry(r, err) || !c.pause(ctx, try) {
@@ -88,20 +88,20 @@ func (c *Client) doAs(ctx context.Context, cred *credential, r request) (*gh.Res
 	}
 }
 
-// isMistimed reports whether err is of a call that was signed by another time than GitHub's: this machine's
-// clock was thought to be ahead by as much, and is by more or less.
+// isMistimed reports whether err is due to a signature with a wrong time: the answer corrected the clock's
+// skew, which was thought when the call was signed.
 func (c *Client) isMistimed(err *Error, thought time.Duration) bool {
 	return c.key != nil && err.Status == http.StatusUnauthorized && (c.clock.ahead()-thought).Abs() > leastSkew
 }
 
-// mayRetry reports whether to make r again is of use and does no harm. A POST
-// that was sent is not made again: a runner might be registered twice.
+// mayRetry reports whether repeating r is useful and safe. A POST that may have reached GitHub
+// is not repeated, because it could register a second runner.
 func mayRetry(r request, err *Error) bool {
 	return errors.Is(err, ErrUnavailable) && (r.method != http.MethodPost || !err.Lost)
 }
 
-// pause waits before another try, longer each time, and reports whether ctx
-// leaves time for one.
+// pause waits before the next try, twice as long each time, with jitter. It reports false if
+// ctx ended.
 func (c *Client) pause(ctx context.Context, try int) bool {
 	full := float64(c.config.Backoff << try)
 	timer := time.NewTimer(time.Duration(full/2 + full/2*c.config.Jitter()))
@@ -115,8 +115,8 @@ func (c *Client) pause(ctx context.Context, try int) bool {
 }
 
 // attempt makes the call r once.
-func (c *Client) attempt(ctx context.Context, cred *credential, r request) (*gh.Response, *Error) {
-	leave, err := cred.budget.enter(ctx, r.priority, c.config.Now)
+func (c *Client) attempt(ctx context.Context, cred *credential, r request) (http.Header, *Error) {
+	leave, err := cred.budget.enter(ctx, r.priority)
 	if err != nil {
 		return nil, &Error{Doing: r.doing, Kind: err}
 	}
@@ -128,62 +128,54 @@ func (c *Client) attempt(ctx context.Context, cred *credential, r request) (*gh.
 	}
 	var sent atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
-	req, err := cred.github.NewRequest(ctx, r.method, r.path, r.body)
+	req, err := c.newRequest(ctx, r)
 	if err != nil {
 		return nil, &Error{Doing: r.doing, Kind: ErrUnprocessable, Message: err.Error()}
 	}
-	res, err := cred.github.BareDo(req)
+	res, err := cred.http.Do(req)
 	if at := elsewhere(r, res); at != "" {
+		res.Body.Close()
 		res, err = c.fetch(ctx, at)
 	}
-	if res == nil || res.StatusCode/100 != 2 {
-		return nil, c.failed(ctx, cred, r, httpResponse(res), err, sent.Load())
+	if err != nil || res.StatusCode/100 != 2 {
+		return nil, c.failed(ctx, cred, r, res, err, sent.Load())
 	}
 	defer res.Body.Close()
 	c.observe(cred, res.Header)
-	if err != nil { // go-github's word for a 202, which it has read already
-		return res, nil
-	}
 	if err := decode(res.Body, r.into); err != nil {
 		return nil, c.failed(ctx, cred, r, nil, err, true)
 	}
-	return res, nil
+	return res.Header, nil
 }
 
-// observe reads what the header of an answer says of GitHub's limits and of its clock.
+// observe reads GitHub's limits and clock from the header of an answer.
 func (c *Client) observe(cred *credential, h http.Header) {
-	cred.budget.observe(h, c.config.Now())
+	cred.budget.observe(h)
 	c.clock.observe(h)
 }
 
 var errTimeout = errors.New("no answer in time")
 
-// tokenRequest stands for ghinstallation's call for a token in errors about r.
+// tokenRequest describes, for errors, the call for a token that ghinstallation makes before r.
 func tokenRequest(r request) request {
 	return request{
 		doing: r.doing + ": asking for an installation token", scope: r.scope,
 		method: http.MethodGet, needs: "to be installed there",
-		kinds: map[int]error{http.StatusNotFound: ErrUnauthorized}, // the App was removed there
+		kinds: map[int]error{http.StatusNotFound: ErrUnauthorized}, // the App was uninstalled
 	}
 }
 
-func httpResponse(res *gh.Response) *http.Response {
-	if res == nil {
-		return nil
-	}
-	return res.Response
-}
-
-// failed turns what came of an attempt into an Error: the answer res, or without
-// one err, which is of the network or of a broken body.
+// failed turns a failed attempt into an Error. res is the answer, or nil if there was none or its
+// body broke off; then err says why. sent says whether GitHub may have received the request, so
+// that a call with an effect may have had it ([Error.Lost]).
 func (c *Client) failed(ctx context.Context, cred *credential, r request, res *http.Response, err error, sent bool) *Error {
 	if res != nil {
-		e := answerError(r, res, c.config.Now())
+		e := answerError(r, res, c.config.Clock.Now())
 		c.observe(cred, res.Header)
 		var limit *RateLimited
 		if errors.As(e, &limit) {
 			cred.budget.limited(limit.Until)
-			c.config.Log.Warn("GitHub limits calls", "until", limit.Until, "err", e)
+			c.config.Log.Warn("GitHub's rate limit is reached", "until", limit.Until, "err", e)
 		}
 		return e
 	}
@@ -196,13 +188,13 @@ func (c *Client) failed(ctx context.Context, cred *credential, r request, res *h
 	default:
 		e.Message = networkMessage(err)
 		if errors.As(err, new(x509.UnknownAuthorityError)) {
-			e.Advice = "if the server's certificate is of a CA of your own, name that CA's certificates in github.ca_file"
+			e.Advice = "if a private CA issued the server's certificate, set github.ca_file to the CA's certificate"
 		}
 	}
 	return e
 }
 
-// networkMessage is err without what net/http and ghinstallation put before it.
+// networkMessage returns the message of err without what net/http and ghinstallation wrap around it.
 func networkMessage(err error) string {
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -215,26 +207,22 @@ func networkMessage(err error) string {
 	return err.Error()
 }
 
-// elsewhere returns where the answer of r is, if that is another host than GitHub's API.
-func elsewhere(r request, res *gh.Response) string {
+// elsewhere returns the address of r's answer if GitHub redirects to another host, else "".
+func elsewhere(r request, res *http.Response) string {
 	if !r.plain || res == nil || res.StatusCode != http.StatusFound {
 		return ""
 	}
 	return res.Header.Get("Location")
 }
 
-// fetch gets what GitHub has put on another host, without a credential: the address
-// itself lets its bearer read.
-func (c *Client) fetch(ctx context.Context, address string) (*gh.Response, error) {
+// fetch gets an answer from another host, without a credential: the address itself is signed,
+// and the credential must not leave GitHub.
+func (c *Client) fetch(ctx context.Context, address string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, err
 	}
-	res, err := c.transport.RoundTrip(req)
-	if err != nil {
-		return nil, err
-	}
-	return &gh.Response{Response: res}, nil
+	return c.transport.RoundTrip(req)
 }
 
 // decode reads all of body, so that the connection can be used again.
@@ -256,15 +244,14 @@ func decode(body io.Reader, into any) error {
 	return nil
 }
 
-// pageSize is the most that GitHub gives at once.
+// pageSize is GitHub's maximum.
 const pageSize = 100
 
-// maxPages ends a list that goes round in circles.
+// maxPages bounds a list whose pages link in a circle.
 const maxPages = 10_000
 
-// list reads all pages of r, of a type P, and hands each to take until that
-// says that it has enough.
-func list[P any](ctx context.Context, do func(context.Context, request) (*gh.Response, error), r request, take func(P) (more bool)) error {
+// list reads the pages of r, each of type P, and passes them to take until it returns false.
+func list[P any](ctx context.Context, do func(context.Context, request) (http.Header, error), r request, take func(P) (more bool)) error {
 	u, err := url.Parse(r.path)
 	if err != nil {
 		return err
@@ -275,15 +262,16 @@ func list[P any](ctx context.Context, do func(context.Context, request) (*gh.Res
 		u.RawQuery = query.Encode()
 		var page P
 		r.path, r.into = u.String(), &page
-		res, err := do(ctx, r)
+		header, err := do(ctx, r)
 		if err != nil {
 			return err
 		}
+		next := link(header, "next")
 		switch more := take(page); {
-		case more && res.Cursor != "":
-			query.Set("cursor", res.Cursor)
-		case more && res.NextPage != 0:
-			query.Set("page", strconv.Itoa(res.NextPage))
+		case more && next.Has("cursor"):
+			query.Set("cursor", next.Get("cursor"))
+		case more && next.Has("page"):
+			query.Set("page", next.Get("page"))
 		default:
 			return nil
 		}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mayfly-ci/mayfly/internal/clock"
 	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/github/openapi"
 	"github.com/mayfly-ci/mayfly/internal/secret"
@@ -123,24 +124,44 @@ func registered(w http.ResponseWriter, r *http.Request) {
 	reply(w, 201, map[string]any{"runner": runnerDoc(42, in.Name), "encoded_jit_config": "c2VjcmV0LWppdA=="})
 }
 
-// clock is a clock that a test sets.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time // under mu
+// testClock is the clocks of a machine in a test.
+type testClock struct {
+	mu     sync.Mutex
+	now    time.Time     // under mu
+	steady time.Duration // under mu
 }
 
-func newClock() *clock { return &clock{now: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)} }
+func newClock() *testClock {
+	return &testClock{now: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC), steady: time.Hour}
+}
 
-func (c *clock) Now() time.Time {
+func (c *testClock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now
 }
 
-func (c *clock) advance(d time.Duration) {
+// of gives a client these clocks.
+func (c *testClock) of(config *github.Config) {
+	config.Clock = clock.Clock{Now: c.Now, Steady: func() time.Duration {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.steady
+	}}
+}
+
+// advance lets time pass.
+func (c *testClock) advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
+	c.now, c.steady = c.now.Add(d), c.steady+d
+}
+
+// set is what a person, or NTP, does to the wall clock.
+func (c *testClock) set(by time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(by)
 }
 
 func scope(t *testing.T, s string) github.Scope {

@@ -11,29 +11,23 @@ import (
 	gh "github.com/google/go-github/v88/github"
 )
 
-// A credential is one way of asking GitHub, with the budget that GitHub counts
-// for it.
+// A credential is a client that authenticates in one way, with the rate limit that GitHub
+// counts for it.
 type credential struct {
-	github       *gh.Client
+	http         *http.Client
 	budget       *budget
 	installation *ghinstallation.Transport // nil unless it is an installation of the App
-	refreshing   chan struct{}             // one slot: who holds it asks for a new token
+	refreshing   chan struct{}             // a lock, with one slot: its holder requests a new token
 }
 
-// credential returns one whose requests go through t. Rate limits are the
-// budget's affair, not go-github's.
-func (c *Client) credential(t http.RoundTripper) (*credential, error) {
-	client, err := gh.NewClient(
-		gh.WithHTTPClient(&http.Client{Transport: t, CheckRedirect: sameHost}),
-		gh.WithURLs(&c.at.api, nil), gh.WithUserAgent("mayfly"), gh.WithDisableRateLimitCheck())
-	if err != nil {
-		return nil, err
-	}
-	return &credential{github: client, budget: newBudget(), refreshing: make(chan struct{}, 1)}, nil
+// credential returns a credential whose requests go through t.
+func (c *Client) credential(t http.RoundTripper) *credential {
+	client := &http.Client{Transport: t, CheckRedirect: sameHost}
+	return &credential{http: client, budget: newBudget(c.config.Clock), refreshing: make(chan struct{}, 1)}
 }
 
-// appTransport signs requests as the App. Each caller gets one of its own:
-// ghinstallation writes into it.
+// appTransport returns a transport that signs requests as the App. It must not be shared,
+// because ghinstallation writes to it.
 func (c *Client) appTransport() *ghinstallation.AppsTransport {
 	signer := appSigner{next: c.transport, app: c.config.App.ID, key: c.key, now: c.clock.now}
 	t := ghinstallation.NewAppsTransportFromPrivateKey(signer, c.config.App.ID, c.key)
@@ -41,19 +35,16 @@ func (c *Client) appTransport() *ghinstallation.AppsTransport {
 	return t
 }
 
-// installationCredential acts as installation id of the App.
-func (c *Client) installationCredential(id int64) (*credential, error) {
+// installationCredential returns a credential that acts as installation id of the App.
+func (c *Client) installationCredential(id int64) *credential {
 	t := ghinstallation.NewFromAppsTransport(c.appTransport(), id)
-	t.InstallationTokenOptions = &gh.InstallationTokenOptions{} // all that is granted; nil would be sent as "null"
-	cred, err := c.credential(t)
-	if err != nil {
-		return nil, err
-	}
+	t.InstallationTokenOptions = &gh.InstallationTokenOptions{} // all granted permissions; nil would be sent as "null"
+	cred := c.credential(t)
 	cred.installation = t
-	return cred, nil
+	return cred
 }
 
-// id is that of the installation, or 0.
+// id returns the id of the installation, or 0.
 func (cred *credential) id() int64 {
 	if cred.installation == nil {
 		return 0
@@ -61,9 +52,10 @@ func (cred *credential) id() int64 {
 	return cred.installation.InstallationID()
 }
 
-// refresh has a token of the installation at hand: one lasts an hour and is
-// asked for a minute before that. It does so ahead of the call itself, one
-// caller at a time, so that an error of it is not taken for the call's.
+// refresh makes sure that the installation has a token: one lasts an hour and is replaced a
+// minute before that. ghinstallation would do so during the call, but then an error of the
+// token request would look like one of the call. One caller at a time, so that concurrent
+// calls do not each request a token; the wait ends with ctx, unlike that of a mutex.
 func (cred *credential) refresh(ctx context.Context) error {
 	if cred.installation == nil {
 		return nil
@@ -78,7 +70,7 @@ func (cred *credential) refresh(ctx context.Context) error {
 	return err
 }
 
-// tokenAnswer returns the answer inside an error of ghinstallation, or nil.
+// tokenAnswer returns the HTTP response in an error of ghinstallation, or nil.
 func tokenAnswer(err error) *http.Response {
 	var e *ghinstallation.HTTPError
 	if errors.As(err, &e) {
@@ -90,14 +82,14 @@ func tokenAnswer(err error) *http.Response {
 // installations keeps a credential for each owner that the App is installed on.
 type installations struct {
 	mu      sync.Mutex
-	byOwner map[string]*installation // by lower-case owner; under mu
+	byOwner map[string]*installation // by lower-case owner; guarded by mu
 }
 
-// An installation is found once. Its slot is held while it is looked for, so
-// that a thousand jobs at once ask GitHub once.
+// An installation is looked up once. Its slot is held during the lookup, so that a thousand
+// simultaneous jobs cause one call.
 type installation struct {
 	finding chan struct{}
-	cred    *credential // nil until found; held by who has the slot
+	cred    *credential // nil until found; guarded by finding
 }
 
 func (is *installations) of(owner string) *installation {
@@ -133,12 +125,12 @@ func (c *Client) acting(ctx context.Context, s Scope) (*credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	in.cred, err = c.installationCredential(id)
-	return in.cred, err
+	in.cred = c.installationCredential(id)
+	return in.cred, nil
 }
 
-// ownerKey is what installations are kept by. With one installation given in
-// the configuration there is one for all, and one budget.
+// ownerKey returns the key of s in installations. If the configuration names an installation,
+// all owners share it, and its budget.
 func (c *Client) ownerKey(s Scope) string {
 	if c.config.App.Installation != 0 {
 		return ""
@@ -149,9 +141,9 @@ func (c *Client) ownerKey(s Scope) string {
 	return strings.ToLower(s.Owner)
 }
 
-// renew forgets what is known of cred's token and installation, after GitHub
-// refused it: the App may have been installed anew. It reports whether that can
-// help.
+// renew forgets cred after GitHub rejected it, so that the next call looks up the installation
+// again: the App may have been reinstalled. It keeps a newer credential that another call has
+// found meanwhile. It reports whether a new attempt can succeed.
 func (c *Client) renew(ctx context.Context, s Scope, cred *credential) bool {
 	if cred.installation == nil {
 		return false
@@ -169,7 +161,7 @@ func (c *Client) renew(ctx context.Context, s Scope, cred *credential) bool {
 	return true
 }
 
-// findInstallation asks where the App is installed for s.
+// findInstallation returns the id of the App's installation for s.
 func (c *Client) findInstallation(ctx context.Context, s Scope) (int64, error) {
 	switch {
 	case c.config.App.Installation != 0:
@@ -186,8 +178,8 @@ func (c *Client) findInstallation(ctx context.Context, s Scope) (int64, error) {
 	return found.GetID(), err
 }
 
-// findEnterprise looks through all installations, since GitHub has no call to
-// find that of an enterprise.
+// findEnterprise searches all installations, because GitHub has no call to find the one of an
+// enterprise.
 func (c *Client) findEnterprise(ctx context.Context, s Scope) (id int64, err error) {
 	type page []struct {
 		ID      int64
@@ -197,7 +189,7 @@ func (c *Client) findEnterprise(ctx context.Context, s Scope) (id int64, err err
 		doing: "finding the App's installation on " + s.String(), scope: s,
 		method: http.MethodGet, path: "app/installations", priority: urgent, needs: "to be installed there",
 	}
-	asApp := func(ctx context.Context, r request) (*gh.Response, error) { return c.doAs(ctx, c.main, r) }
+	asApp := func(ctx context.Context, r request) (http.Header, error) { return c.doAs(ctx, c.main, r) }
 	err = list(ctx, asApp, r, func(p page) bool {
 		for _, in := range p {
 			if strings.EqualFold(in.Account.Slug, s.Owner) {

@@ -11,15 +11,16 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/forge"
 )
 
-// FailedDeliveries returns the deliveries of webhook hook of s since then that
-// failed, newest first; for an App hook is not used. GitHub keeps deliveries for
-// three days and never sends one again by itself. since is by this machine's clock, which GitHub's last answer
-// is held against: one that is ahead by hours would else see no delivery as late enough.
+// FailedDeliveries returns the failed deliveries of webhook hook of s since a time, newest
+// first; hook is ignored for an App. GitHub keeps deliveries for three days and never
+// redelivers by itself. since is by this machine's clock and is corrected by GitHub's, because
+// with a clock that is hours ahead every delivery would look too old.
 //
-// With [forge.ErrSpent], which [WithCalls] leads to, they are those of the pages that were read, the newest.
+// With [forge.ErrSpent], see [WithCalls], it returns those of the pages that were read, which are
+// the newest.
 //
-// All attempts are read, not only those that failed: one that was redelivered
-// with success is no failure any more.
+// It reads all attempts, not only failed ones, because a delivery that was redelivered
+// successfully is no longer a failure.
 // https://docs.github.com/en/webhooks/using-webhooks/handling-failed-webhook-deliveries
 func (c *Client) FailedDeliveries(ctx context.Context, s Scope, hook int64, since time.Time) ([]Delivery, error) {
 	path, err := deliveries(s, hook)
@@ -39,7 +40,7 @@ func (c *Client) FailedDeliveries(ctx context.Context, s Scope, hook int64, sinc
 	return failed(attempts, since), err
 }
 
-// failed picks from attempts, newest first, those whose delivery has no success.
+// failed returns the deliveries that have no successful attempt. attempts are newest first.
 func failed(attempts []*gh.HookDelivery, since time.Time) []Delivery {
 	var all []Delivery
 	index := map[string]int{}
@@ -75,8 +76,8 @@ func newDelivery(a *gh.HookDelivery) Delivery {
 	}
 }
 
-// Redeliver makes GitHub send delivery id of webhook hook of s again, with the
-// same GUID. ErrNotFound when it is older than three days.
+// Redeliver makes GitHub send delivery id of webhook hook of s again, with the same GUID.
+// The error is ErrNotFound if the delivery is older than three days.
 func (c *Client) Redeliver(ctx context.Context, s Scope, hook, id int64) error {
 	path, err := deliveries(s, hook)
 	if err != nil {
@@ -87,7 +88,7 @@ func (c *Client) Redeliver(ctx context.Context, s Scope, hook, id int64) error {
 	return err
 }
 
-// deliveries returns the path of those of webhook hook.
+// deliveries returns the path of the deliveries of webhook hook.
 func deliveries(s Scope, hook int64) (string, error) {
 	if s.Kind == app {
 		return "app/hook/deliveries", nil

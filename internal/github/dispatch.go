@@ -14,8 +14,8 @@ import (
 
 const dispatchPermission = `repository permission "Actions" (read and write); for a token, scope repo`
 
-// Dispatch starts the workflow in file, such as canary.yml, of repository's default
-// branch, with inputs. Its run is there some seconds later.
+// Dispatch starts the workflow in file, such as canary.yml, on repository's default branch,
+// with inputs. GitHub creates the run some seconds later.
 // https://docs.github.com/en/rest/actions/workflows#create-a-workflow-dispatch-event
 func (c *Client) Dispatch(ctx context.Context, repository, file string, inputs map[string]string) error {
 	s, err := forge.ParseRepository(repository)
@@ -40,11 +40,11 @@ func (c *Client) Dispatch(ctx context.Context, repository, file string, inputs m
 	return err
 }
 
-// recentRuns is among how many of the newest runs a job is looked for.
+// recentRuns is how many of the newest runs are searched for a job.
 const recentRuns = 20
 
-// JobFor returns the job of repository that asks for a runner with label, in one of its
-// newest runs that were dispatched; [ErrNotFound] when there is none (yet).
+// JobFor returns the job whose runs-on has label, from repository's newest dispatched runs. The
+// error is [ErrNotFound] if there is none, perhaps only not yet.
 func (c *Client) JobFor(ctx context.Context, repository, label string) (event.WorkflowJob, error) {
 	s, err := forge.ParseRepository(repository)
 	if err != nil {

@@ -10,11 +10,10 @@ import (
 	"time"
 )
 
-// maxMessage is how much of GitHub's words an error keeps, in bytes.
+// maxMessage is how much of GitHub's message an error keeps, in bytes.
 const maxMessage = 300
 
-// answerError turns an answer that is no success into an Error for r. It reads
-// and closes the body.
+// answerError turns an unsuccessful answer into an Error for r. It reads and closes the body.
 func answerError(r request, res *http.Response, now time.Time) *Error {
 	e := &Error{Doing: r.doing, Status: res.StatusCode, Message: message(res), Request: res.Header.Get("X-Github-Request-Id")}
 	e.Kind = kindOf(res, e.Message, now)
@@ -26,7 +25,7 @@ func answerError(r request, res *http.Response, now time.Time) *Error {
 	return e
 }
 
-// kindOf is the one table from statuses to sentinels.
+// kindOf is the only table from statuses to sentinels.
 func kindOf(res *http.Response, message string, now time.Time) error {
 	switch status := res.StatusCode; {
 	case isRateLimit(res, message):
@@ -45,8 +44,8 @@ func kindOf(res *http.Response, message string, now time.Time) error {
 	return ErrUnprocessable
 }
 
-// isRateLimit tells both kinds of rate limit, the hourly and the secondary one,
-// from a lack of permission, for which GitHub uses the same status.
+// isRateLimit reports whether an answer is a rate limit, hourly or secondary. GitHub uses the
+// same status, 403, for a missing permission.
 func isRateLimit(res *http.Response, message string) bool {
 	if res.StatusCode == http.StatusTooManyRequests {
 		return true
@@ -56,8 +55,7 @@ func isRateLimit(res *http.Response, message string) bool {
 			strings.Contains(strings.ToLower(message), "rate limit"))
 }
 
-// minSecondary is how long GitHub asks to wait after a secondary limit when it
-// names no time.
+// minSecondary is how long GitHub asks to wait after a secondary limit without a time.
 const minSecondary = time.Minute
 
 // limitEnd returns when a rate limit ends, by this machine's clock.
@@ -83,10 +81,11 @@ func resetTime(h http.Header, now time.Time) (time.Time, bool) {
 	return time.Unix(s, 0).Add(skew(h, now)), true
 }
 
-// leastSkew is more than the second that Date is exact to and the way of the answer.
+// leastSkew is the least difference of clocks that counts. It exceeds the resolution of Date, a
+// second, and the time that the answer travels.
 const leastSkew = 5 * time.Second
 
-// skew is how far this machine's clock is ahead of GitHub's; 0 for less than leastSkew.
+// skew returns how far this machine's clock is ahead of GitHub's, or 0 if that is less than leastSkew.
 func skew(h http.Header, now time.Time) time.Duration {
 	date, err := http.ParseTime(h.Get("Date"))
 	if d := now.Sub(date); err == nil && d.Abs() > leastSkew {
@@ -95,10 +94,10 @@ func skew(h http.Header, now time.Time) time.Duration {
 	return 0
 }
 
-// message takes GitHub's words from the body of an error and closes it.
+// message returns GitHub's message from the body of an error, and closes the body.
 func message(res *http.Response) string {
 	defer res.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(res.Body, 64<<10)) // what could not be read is no message
+	body, _ := io.ReadAll(io.LimitReader(res.Body, 64<<10)) // without a body there is no message, and the status still tells
 	var e struct {
 		Message string `json:"message"`
 		Errors  any    `json:"errors"`
@@ -107,13 +106,13 @@ func message(res *http.Response) string {
 		return http.StatusText(res.StatusCode)
 	}
 	if e.Errors != nil {
-		detail, _ := json.Marshal(e.Errors) // it was JSON a moment ago
+		detail, _ := json.Marshal(e.Errors) // cannot fail: it was decoded from JSON
 		e.Message += " " + string(detail)
 	}
 	return strings.ToValidUTF8(e.Message[:min(len(e.Message), maxMessage)], "")
 }
 
-// hint says what a person can do about e.
+// hint returns what a person can do about e.
 func hint(e *Error, r request) string {
 	switch e.Kind {
 	case ErrUnauthorized:
@@ -125,8 +124,8 @@ func hint(e *Error, r request) string {
 			return r.scope.String() + " has moved or has a new name: use that"
 		}
 		h := fmt.Sprintf("check that %s is there and that the App is installed on it; the call needs %s", r.scope, r.needs)
-		if r.group != 0 {
-			h += fmt.Sprintf("; or runner group %d does not exist or is not open to it", r.group)
+		if r.group != "" {
+			h += fmt.Sprintf("; or runner group %s does not exist or is not open to it", r.group)
 		}
 		return h
 	case ErrConflict:

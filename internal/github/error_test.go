@@ -53,7 +53,7 @@ func TestRegisteringFails(t *testing.T) {
 			s := serve(t, map[string]http.HandlerFunc{jitRoute: tt.answer})
 			c := s.client(t, func(c *github.Config) { c.Timeout = 200 * time.Millisecond })
 			j := jitRequest(1)
-			j.Group = 7
+			j.Group = "7"
 			_, err := c.Register(t.Context(), scope(t, "acme/web"), j)
 			var e *github.Error
 			if !errors.Is(err, tt.want) || !errors.As(err, &e) {

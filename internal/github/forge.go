@@ -7,7 +7,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/forge"
 )
 
-// The words of package forge, of which a [Client] is one, for who deals with GitHub alone.
+// Types of package forge, which a [Client] implements, for callers that only use GitHub.
 type (
 	Scope       = forge.Scope
 	JITRequest  = forge.Registration
@@ -23,7 +23,7 @@ type (
 	PingRefused = forge.PingRefused
 )
 
-// What can go wrong with a call, for errors.Is.
+// Kinds of errors, for errors.Is.
 var (
 	ErrUnauthorized  = forge.ErrUnauthorized
 	ErrForbidden     = forge.ErrForbidden
@@ -38,7 +38,7 @@ var (
 	ErrNoPing        = forge.ErrNoPing
 )
 
-// AppScope is the App that a [Client] acts as.
+// AppScope is the scope of the App itself.
 func AppScope() Scope { return forge.AppScope() }
 
 // ParseScope reads "acme/web", "acme" or "enterprises/acme".
@@ -49,9 +49,9 @@ var _ forge.Forge = (*Client)(nil)
 // Name implements forge.Forge.
 func (c *Client) Name() string { return "GitHub" }
 
-// Pace implements forge.Forge: 1,200 of GitHub's hourly limit, 5,000 calls at least, may go
-// to looking for jobs.
+// Pace implements forge.Forge. It spends at most 1,200 calls an hour on looking for jobs, of an
+// hourly limit of at least 5,000.
 func (c *Client) Pace() forge.Pace { return forge.Pace{Jobs: 5 * time.Minute, Calls: 100} }
 
-// Read implements forge.Forge: the form is GitHub's.
+// Read implements forge.Forge. Deliveries already have GitHub's form.
 func (c *Client) Read(delivery event.Event) (event.Event, error) { return delivery, nil }

@@ -9,9 +9,9 @@ import (
 	gh "github.com/google/go-github/v88/github"
 )
 
-// InstallWebhook makes the webhook of s as h says: it changes the one with the
-// same URL, or makes one. An App has one webhook, which is changed. For an
-// enterprise the answer is ErrByHand; see [Client.ByHand].
+// InstallWebhook creates the webhook h of s, or updates the one with the same URL. An App has
+// exactly one webhook, which is updated. For an enterprise it returns ErrByHand; see
+// [Client.ByHand].
 // https://docs.github.com/en/rest/repos/webhooks, /orgs/webhooks, /apps/webhooks
 func (c *Client) InstallWebhook(ctx context.Context, s Scope, h HookConfig) (Hook, error) {
 	doing := "installing the webhook of " + s.String()
@@ -36,8 +36,7 @@ func (c *Client) InstallWebhook(ctx context.Context, s Scope, h HookConfig) (Hoo
 	return newHook(&answer), err
 }
 
-// Webhook returns the webhook of s that sends to url; ErrNoWebhook when there is
-// none.
+// Webhook returns the webhook of s that sends to url, or ErrNoWebhook.
 func (c *Client) Webhook(ctx context.Context, s Scope, url string) (Hook, error) {
 	h, found, err := c.findWebhook(ctx, s, url)
 	if err == nil && !found {
@@ -46,8 +45,8 @@ func (c *Client) Webhook(ctx context.Context, s Scope, url string) (Hook, error)
 	return h, err
 }
 
-// PingWebhook makes GitHub send a ping event to webhook id of s. GitHub has no
-// call to ping an App's webhook: ErrByHand.
+// PingWebhook makes GitHub send a ping event to webhook id of s. It returns ErrByHand for an
+// App, because GitHub has no call to ping its webhook.
 func (c *Client) PingWebhook(ctx context.Context, s Scope, id int64) error {
 	doing := "pinging the webhook of " + s.String()
 	if err := needsHooks(doing, s); err != nil {
@@ -57,8 +56,8 @@ func (c *Client) PingWebhook(ctx context.Context, s Scope, id int64) error {
 	return err
 }
 
-// RemoveWebhook removes webhook id of s; ErrNotFound when there is none. An App's
-// goes with the App: ErrByHand.
+// RemoveWebhook removes webhook id of s; the error is ErrNotFound if it does not exist. It
+// returns ErrByHand for an App, whose webhook exists as long as the App.
 func (c *Client) RemoveWebhook(ctx context.Context, s Scope, id int64) error {
 	doing := "removing the webhook of " + s.String()
 	if err := needsHooks(doing, s); err != nil {
@@ -68,7 +67,7 @@ func (c *Client) RemoveWebhook(ctx context.Context, s Scope, id int64) error {
 	return err
 }
 
-// findWebhook reads all webhooks of s.
+// findWebhook searches all webhooks of s.
 func (c *Client) findWebhook(ctx context.Context, s Scope, url string) (h Hook, found bool, err error) {
 	doing := "listing the webhooks of " + s.String()
 	if s.Kind == app {
@@ -89,7 +88,8 @@ func (c *Client) findWebhook(ctx context.Context, s Scope, url string) (h Hook, 
 	return h, found, err
 }
 
-// installAppWebhook changes the App's one webhook and compares its events.
+// installAppWebhook updates the App's webhook. It can only compare the events: they are changed
+// on the App's settings page.
 func (c *Client) installAppWebhook(ctx context.Context, doing string, h HookConfig) (Hook, error) {
 	var config gh.HookConfig
 	_, err := c.do(ctx, hookRequest(doing, AppScope(), http.MethodPatch, "app/hook/config", hookBody(h), &config))
@@ -98,14 +98,14 @@ func (c *Client) installAppWebhook(ctx context.Context, doing string, h HookConf
 	}
 	hook, _, err := c.appWebhook(ctx, doing, h.URL)
 	for _, want := range h.Events {
-		if !slices.Contains(hook.Events, want) && want != "ping" { // every webhook gets ping
+		if !slices.Contains(hook.Events, want) && want != "ping" { // every webhook gets ping, unlisted
 			hook.Missing = append(hook.Missing, want)
 		}
 	}
 	return hook, err
 }
 
-// appWebhook reads the App's webhook, and whether it sends to url.
+// appWebhook reads the App's webhook and reports whether it sends to url.
 func (c *Client) appWebhook(ctx context.Context, doing, url string) (h Hook, found bool, err error) {
 	var config gh.HookConfig
 	if _, err := c.do(ctx, hookRequest(doing, AppScope(), http.MethodGet, "app/hook/config", nil, &config)); err != nil {
@@ -136,7 +136,7 @@ func newHook(h *gh.Hook) Hook {
 	return Hook{ID: h.GetID(), URL: h.GetConfig().GetURL(), Events: h.Events, Active: h.GetActive()}
 }
 
-// needsHooks refuses what GitHub has no calls for.
+// needsHooks refuses scopes that GitHub has no calls for.
 func needsHooks(doing string, s Scope) error {
 	if s.Kind == repository || s.Kind == organization {
 		return nil
@@ -144,7 +144,7 @@ func needsHooks(doing string, s Scope) error {
 	return &Error{Doing: doing, Kind: ErrByHand, Advice: "do it on the settings page, " + settingsPage(s)}
 }
 
-// settings says where on GitHub a person finds the webhooks of s.
+// settingsPage returns the page on GitHub where a person finds the webhooks of s.
 func settingsPage(s Scope) string {
 	if s.Kind == enterprise {
 		return "/" + s.String() + "/settings/hooks"
@@ -152,8 +152,7 @@ func settingsPage(s Scope) string {
 	return "/settings/apps"
 }
 
-// ByHand returns what to enter for h where GitHub has no call for it: an
-// enterprise.
+// ByHand returns what a person enters for h where GitHub has no call, as for an enterprise.
 // https://docs.github.com/en/enterprise-cloud@latest/webhooks/using-webhooks/creating-webhooks#creating-webhooks-for-a-github-enterprise
 func (c *Client) ByHand(s Scope, h HookConfig) Manual {
 	return Manual{

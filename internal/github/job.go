@@ -13,8 +13,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/forge"
 )
 
-// Job returns the job id of repository, an owner/name. Its Organization is not
-// known and empty. Another attempt is another id at GitHub: that is not looked at.
+// Job returns the job id of repository, an owner/name. Its Organization is empty, because the API
+// does not tell. The attempt is ignored: at GitHub each attempt of a job has another id.
 // https://docs.github.com/en/rest/actions/workflow-jobs#get-a-job-for-a-workflow-run
 func (c *Client) Job(ctx context.Context, repository string, id int64, _ int) (event.WorkflowJob, error) {
 	s, err := forge.ParseRepository(repository)
@@ -35,21 +35,22 @@ func (c *Client) Job(ctx context.Context, repository string, id int64, _ int) (e
 
 const jobPermission = `repository permission "Actions" (read); for a token, scope repo`
 
-// unfinished are the statuses of runs that may have a job which waits for a runner: one of another job
-// that waits for an approval or for its turn is waiting or pending as a whole. GitHub lists by one at a time.
+// unfinished are the statuses of runs that may have a job that waits for a runner. If any of its jobs waits
+// for an approval or for a concurrency group, the whole run is waiting or pending. GitHub lists one status
+// at a time.
 // https://docs.github.com/en/rest/actions/workflow-runs#list-workflow-runs-for-a-repository
 var unfinished = []string{"queued", "in_progress", "waiting", "pending", "requested"}
 
-// QueuedJobs returns the jobs of repository that wait for a runner now: those that are queued, in
-// any run that is not completed. It costs five calls and one or more for each such run. With an error it returns
-// those that were found before.
+// QueuedJobs returns the jobs of repository that wait for a runner now: the queued ones of all runs
+// that are not completed. It costs five calls, and at least one for each such run. With an error it
+// returns those that it found before.
 func (c *Client) QueuedJobs(ctx context.Context, repository string) ([]event.WorkflowJob, error) {
 	s, err := forge.ParseRepository(repository)
 	if err != nil {
 		return nil, err
 	}
 	var all []event.WorkflowJob
-	seen := map[int64]bool{} // a run that starts meanwhile is in two lists
+	seen := map[int64]bool{} // a run whose status changes meanwhile is in two lists
 	for _, status := range unfinished {
 		runs, err := c.runs(ctx, s, "status="+status, maxPages)
 		if err != nil {
@@ -63,9 +64,9 @@ func (c *Client) QueuedJobs(ctx context.Context, repository string) ([]event.Wor
 	return all, nil
 }
 
-// LatelyQueuedJobs is QueuedJobs for the newest hundred runs, and for queued runs of any age: a re-run keeps the
-// place of its first attempt in the list. It costs two calls where no run is unfinished. With an error it returns
-// those that were found before.
+// LatelyQueuedJobs is QueuedJobs for the newest hundred runs and for queued runs of any age, because a re-run
+// keeps the position of its first attempt in the list. It costs two calls if no run is unfinished. With an
+// error it returns those that it found before.
 func (c *Client) LatelyQueuedJobs(ctx context.Context, repository string) ([]event.WorkflowJob, error) {
 	s, err := forge.ParseRepository(repository)
 	if err != nil {
@@ -86,7 +87,7 @@ func (c *Client) LatelyQueuedJobs(ctx context.Context, repository string) ([]eve
 	return all, nil
 }
 
-// queuedIn returns the queued jobs of those of runs that are not completed, nor seen before.
+// queuedIn returns the queued jobs of runs, without completed and already seen ones.
 func (c *Client) queuedIn(ctx context.Context, s Scope, runs []workflowRun, seen map[int64]bool) (all []event.WorkflowJob, err error) {
 	for _, run := range runs {
 		if seen[run.ID] || run.Status == "completed" {
@@ -117,7 +118,7 @@ type workflowRun struct {
 	}
 }
 
-// organization is the login of the run's owner; "" for that of a user.
+// organization returns the login of the run's owner, or "" if that is a user.
 func (r workflowRun) organization() string {
 	if r.Repository.Owner.Type == "Organization" {
 		return r.Repository.Owner.Login
@@ -125,7 +126,7 @@ func (r workflowRun) organization() string {
 	return ""
 }
 
-// runs reads those that query is about, the newest first, and of their pages at most so many.
+// runs returns the runs that match query, newest first, from at most so many pages.
 // https://docs.github.com/en/rest/actions/workflow-runs#list-workflow-runs-for-a-repository
 func (c *Client) runs(ctx context.Context, s Scope, query string, pages int) (all []workflowRun, err error) {
 	r := request{
@@ -144,7 +145,7 @@ func (c *Client) runs(ctx context.Context, s Scope, query string, pages int) (al
 	return all, err
 }
 
-// jobsOf reads the latest attempt of run.
+// jobsOf returns the jobs of run's latest attempt.
 // https://docs.github.com/en/rest/actions/workflow-jobs#list-jobs-for-a-workflow-run
 func (c *Client) jobsOf(ctx context.Context, s Scope, run workflowRun) ([]event.WorkflowJob, error) {
 	r := request{
@@ -172,7 +173,7 @@ func (c *Client) jobsOf(ctx context.Context, s Scope, run workflowRun) ([]event.
 	return jobs, nil
 }
 
-// newJob puts around raw, the API's job, what a delivery has around it.
+// newJob wraps raw, a job of the API, as a delivery does, so that both are read the same way.
 func (c *Client) newJob(ctx context.Context, s Scope, organization string, raw json.RawMessage) (event.WorkflowJob, error) {
 	var job struct {
 		Status string
@@ -201,12 +202,12 @@ func (c *Client) newJob(ctx context.Context, s Scope, organization string, raw j
 	return event.ParseWorkflowJob(data)
 }
 
-// actionOf is the action of the delivery that told of status. No runner may take a job of
-// an unknown one yet.
+// actionOf returns the action of the delivery that reported status. An unknown status counts as
+// waiting, so that no runner starts for it yet.
 func actionOf(status string) string { return cmp.Or(event.StateOf(status), event.ActionWaiting) }
 
-// repositoryIn returns the owner/name in the API's address of a run, which is the one of now where the
-// repository that was asked for was renamed; "" when there is none.
+// repositoryIn returns the owner/name in the API's address of a run, or "". It is the current name, even if
+// the run was listed by a former one.
 func repositoryIn(runURL string) string {
 	_, path, _ := strings.Cut(runURL, "/repos/")
 	parts := strings.Split(path, "/")

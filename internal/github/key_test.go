@@ -60,8 +60,8 @@ func TestParseKey(t *testing.T) {
 		"encrypted, old":  {strings.Replace(pkcs1, "KEY-----\n", "KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n", 1), "openssl rsa"},
 		"public":          {public, "a public key: want the private key"},
 		"certificate":     {block("CERTIFICATE", []byte("x")), "a certificate: want"},
-		"EC":              {block("EC PRIVATE KEY", derEC), "of another kind than RSA"},
-		"EC in PKCS #8":   {block("PRIVATE KEY", derEC8), "of another kind than RSA"},
+		"EC":              {block("EC PRIVATE KEY", derEC), "not an RSA key"},
+		"EC in PKCS #8":   {block("PRIVATE KEY", derEC8), "not an RSA key"},
 		"without its end": {pkcs1[:600], "no key in PEM"},
 		"cut":             {cut, "something is missing"},
 	} {

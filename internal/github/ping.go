@@ -7,11 +7,11 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/forge"
 )
 
-// pingLook is how far apart looks for a ping are.
+// pingLook is how often Ping looks for the delivery.
 const pingLook = time.Second
 
-// Ping has GitHub send a ping, waits until GitHub says how it was answered, and returns
-// with what. An App's webhook cannot be pinged: [ErrByHand].
+// Ping makes GitHub send a ping, waits until GitHub lists the delivery, and returns the status
+// code of its answer. It returns [ErrByHand] for an App, whose webhook cannot be pinged.
 func (c *Client) Ping(ctx context.Context, at Scope, hook Hook) (code int, err error) {
 	before, _, err := c.LatestDelivery(ctx, at, hook.ID, "ping")
 	if err != nil {

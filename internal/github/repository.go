@@ -9,15 +9,12 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-
-	gh "github.com/google/go-github/v88/github"
 )
 
-// Repositories returns some of the repositories at a place that has a webhook, such as an organization or the App: those that were
-// pushed to last, a hundred at most, and a hundred of the others, of which each has its turn as turn goes up by one.
-// Archived ones are left out: nothing runs there. The cost is two calls, and for an App
-// one more and up to four for each installation, whose list GitHub does not sort. With an error
-// it returns what could be read.
+// Repositories returns some of the repositories of a webhook's place, such as an organization or the App: up to a hundred that were
+// pushed to last, and a page of a hundred others. As turn counts up, every page has its turn. It leaves out
+// archived repositories, where nothing runs. It costs two calls, and for an App one more and up to four for
+// each installation, because GitHub does not sort those lists. With an error it returns what it read before.
 // https://docs.github.com/en/rest/repos/repos#list-organization-repositories
 // https://docs.github.com/en/rest/apps/installations#list-repositories-accessible-to-the-app-installation
 // https://docs.github.com/en/rest/repos/repos#list-repositories-for-the-authenticated-user
@@ -30,7 +27,7 @@ func (c *Client) Repositories(ctx context.Context, at Scope, turn int) ([]Reposi
 		return []Repository{{Name: at.String()}}, nil
 	case at.Kind == organization:
 		return c.some(ctx, c.do, at, restPath(at)+lately, 1, turn)
-	case c.key == nil: // GitHub has no list of an enterprise's repositories: it is those that the token may see
+	case c.key == nil: // GitHub cannot list an enterprise's repositories: list those that the token may see
 		return c.some(ctx, c.do, at, "user"+lately, 1, turn)
 	}
 	return c.ofInstallations(ctx, turn)
@@ -38,14 +35,14 @@ func (c *Client) Repositories(ctx context.Context, at Scope, turn int) ([]Reposi
 
 const reposPermission = `repository permission "Metadata" (read); for a token, scope repo`
 
-// unsorted is how many pages of a list are read each time where GitHub does not sort it.
+// unsorted is how many pages are always read of a list that GitHub does not sort.
 const unsorted = 3
 
 // ofInstallations is Repositories for all installations of the App.
 func (c *Client) ofInstallations(ctx context.Context, turn int) (all []Repository, faults error) {
 	type page []struct {
 		ID        int64
-		Account   struct{ Login string } // "" of an enterprise, which has no repositories
+		Account   struct{ Login string } // "" for an enterprise, which has no repositories
 		Suspended string                 `json:"suspended_at"`
 	}
 	r := request{
@@ -69,14 +66,14 @@ func (c *Client) ofInstallations(ctx context.Context, turn int) (all []Repositor
 		if err != nil {
 			return all, errors.Join(faults, err)
 		}
-		as := func(ctx context.Context, r request) (*gh.Response, error) { return c.doAs(ctx, cred, r) }
+		as := func(ctx context.Context, r request) (http.Header, error) { return c.doAs(ctx, cred, r) }
 		some, err := c.some(ctx, as, owner, "installation/repositories", unsorted, turn)
 		all, faults = append(all, some...), errors.Join(faults, err)
 	}
 	return all, faults
 }
 
-// actingAs is acting for an owner whose installation is known.
+// actingAs is acting for an owner whose installation id is known.
 func (c *Client) actingAs(ctx context.Context, owner Scope, installation int64) (*credential, error) {
 	in := c.installed.of(c.ownerKey(owner))
 	select {
@@ -85,15 +82,14 @@ func (c *Client) actingAs(ctx context.Context, owner Scope, installation int64) 
 		return nil, ctx.Err()
 	}
 	defer func() { <-in.finding }()
-	var err error
 	if in.cred == nil {
-		in.cred, err = c.installationCredential(installation)
+		in.cred = c.installationCredential(installation)
 	}
-	return in.cred, err
+	return in.cred, nil
 }
 
-// some reads the first pages of the list at path, and of those after them the one whose turn it is.
-func (c *Client) some(ctx context.Context, do func(context.Context, request) (*gh.Response, error), at Scope, path string, first, turn int) ([]Repository, error) {
+// some reads the first pages of the list at path, and one of the later pages, chosen by turn.
+func (c *Client) some(ctx context.Context, do func(context.Context, request) (http.Header, error), at Scope, path string, first, turn int) ([]Repository, error) {
 	u, err := url.Parse(path)
 	if err != nil {
 		return nil, err
@@ -106,7 +102,7 @@ func (c *Client) some(ctx context.Context, do func(context.Context, request) (*g
 			query.Set("page", strconv.Itoa(n))
 		}
 		var page repositoryPage
-		res, err := do(ctx, request{
+		header, err := do(ctx, request{
 			doing: "listing the repositories of " + at.String(), scope: at, method: http.MethodGet, path: u.Path + "?" + query.Encode(),
 			into: &page, priority: housekeeping, needs: reposPermission,
 		})
@@ -114,7 +110,8 @@ func (c *Client) some(ctx context.Context, do func(context.Context, request) (*g
 			return 0, err
 		}
 		all = append(all, page.active()...)
-		return res.LastPage, nil
+		last, _ = strconv.Atoi(link(header, "last").Get("page")) // 0 on the last page, whose header names none
+		return last, nil
 	}
 	last, err := read(1)
 	for n := 2; n <= min(first, last) && err == nil; n++ {
@@ -126,8 +123,8 @@ func (c *Client) some(ctx context.Context, do func(context.Context, request) (*g
 	return all, err
 }
 
-// A repositoryPage is a page of a list of repositories, which one of GitHub's calls puts
-// into an object.
+// A repositoryPage is a page of a list of repositories: an array, or an object with an array,
+// depending on the call.
 type repositoryPage []struct {
 	FullName string `json:"full_name"`
 	Archived bool

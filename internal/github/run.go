@@ -14,12 +14,12 @@ import (
 type Run struct {
 	ID         int64
 	Path       string // of the workflow's file, such as .github/workflows/ci.yml
-	Conclusion string // "" until it has completed
+	Conclusion string // "" until it is completed
 	Completed  bool
-	URL        string // its page
+	URL        string // its page for a browser
 }
 
-// RunsOf returns the runs of repository for a commit, the newest first.
+// RunsOf returns the runs of repository for a commit, newest first.
 // https://docs.github.com/en/rest/actions/workflow-runs#list-workflow-runs-for-a-repository
 func (c *Client) RunsOf(ctx context.Context, repository, sha string) ([]Run, error) {
 	s, err := forge.ParseRepository(repository)
@@ -37,8 +37,8 @@ func (c *Client) RunsOf(ctx context.Context, repository, sha string) ([]Run, err
 	return runs, nil
 }
 
-// JobsOf returns the jobs of a run's latest attempt. Those that wait for others are not
-// there before GitHub has made them.
+// JobsOf returns the jobs of a run's latest attempt. GitHub creates a job only when the jobs that it
+// needs are done.
 func (c *Client) JobsOf(ctx context.Context, repository string, run int64) ([]event.WorkflowJob, error) {
 	s, err := forge.ParseRepository(repository)
 	if err != nil {
@@ -47,7 +47,7 @@ func (c *Client) JobsOf(ctx context.Context, repository string, run int64) ([]ev
 	return c.jobsOf(ctx, s, workflowRun{ID: run})
 }
 
-// CancelRun cancels a run; nil when it is over or there is none.
+// CancelRun cancels a run. It returns nil if the run is over or does not exist.
 // https://docs.github.com/en/rest/actions/workflow-runs#cancel-a-workflow-run
 func (c *Client) CancelRun(ctx context.Context, repository string, run int64) error {
 	s, err := forge.ParseRepository(repository)
@@ -66,8 +66,8 @@ func (c *Client) CancelRun(ctx context.Context, repository string, run int64) er
 	return err
 }
 
-// JobLog returns the log of a job that has completed. GitHub has it on another host, to
-// which no credential goes. [ErrNotFound] as long as it is not there yet.
+// JobLog returns the log of a completed job. GitHub keeps it on another host, which gets no
+// credential. The error is [ErrNotFound] until the log is available.
 // https://docs.github.com/en/rest/actions/workflow-jobs#download-job-logs-for-a-workflow-run
 func (c *Client) JobLog(ctx context.Context, repository string, id int64) (text string, err error) {
 	s, err := forge.ParseRepository(repository)

@@ -16,8 +16,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
-// Register registers a runner for one job, by one POST and nothing else. It
-// goes before all other calls. Errors to expect besides the usual: ErrConflict,
+// Register registers a runner for one job, by one POST and nothing else, except
+// that a group's name is looked up once. It goes before all other calls. Errors to expect besides the usual: ErrConflict,
 // when a runner of that name is there, also from an attempt of one's own whose
 // answer was lost ([Client.ForgetRunner] helps); ErrLost, when there may be one
 // now.
@@ -30,7 +30,11 @@ func (c *Client) Register(ctx context.Context, s Scope, j JITRequest) (JIT, erro
 	if j.Name == "" || len(j.Labels) == 0 || len(j.Labels) > 100 {
 		return JIT{}, fmt.Errorf("registering runner %q with %d labels: want a name and 1 to 100 labels", j.Name, len(j.Labels))
 	}
-	body := gh.GenerateJITConfigRequest{Name: j.Name, RunnerGroupID: max(j.Group, 1), Labels: j.Labels}
+	group, err := c.groups.id(ctx, c, s, j.Group)
+	if err != nil {
+		return JIT{}, err
+	}
+	body := gh.GenerateJITConfigRequest{Name: j.Name, RunnerGroupID: group, Labels: j.Labels}
 	if j.WorkFolder != "" {
 		body.WorkFolder = &j.WorkFolder
 	}
@@ -38,9 +42,10 @@ func (c *Client) Register(ctx context.Context, s Scope, j JITRequest) (JIT, erro
 	r := request{
 		doing: fmt.Sprintf("registering runner %q at %s", j.Name, s), scope: s,
 		method: http.MethodPost, path: path + "/generate-jitconfig", body: body, into: &answer,
-		priority: urgent, needs: runnerPermission(s), group: body.RunnerGroupID,
+		priority: urgent, needs: runnerPermission(s), group: cmp.Or(j.Group, "1"),
 	}
 	if _, err := c.do(ctx, r); err != nil {
+		c.groups.forget(s, j.Group)
 		return JIT{}, err
 	}
 	if answer.GetEncodedJITConfig() == "" || answer.Runner.GetID() == 0 {
@@ -49,16 +54,17 @@ func (c *Client) Register(ctx context.Context, s Scope, j JITRequest) (JIT, erro
 	return JIT{RunnerID: answer.Runner.GetID(), Config: secret.New(answer.GetEncodedJITConfig())}, nil
 }
 
-// Runners returns all runners of s. Runners come and go while pages are read, and
-// then one that moves up a page is not seen: a list that moved is read again. If
-// it moves each time the answer is all that were seen, so that some may be gone;
-// but a runner that is not in the answer is not registered.
+// Runners returns all runners of s. Runners come and go while pages are read, and one that
+// moves to an earlier page is missed, so a list that changed is read again. If it changes each
+// time, Runners returns all runners that it saw in any reading. Some of these may be gone, but
+// a runner that is not in the result was not registered: callers remove what is missing here,
+// so a runner too many is harmless and one too few is not.
 // https://docs.github.com/en/rest/actions/self-hosted-runners#list-self-hosted-runners-for-a-repository
 func (c *Client) Runners(ctx context.Context, s Scope) ([]Runner, error) {
 	return c.runners(ctx, s, nil, housekeeping)
 }
 
-// maxReadings is how often a list that moves is read.
+// maxReadings is how often a list that changes is read.
 const maxReadings = 3
 
 func (c *Client) runners(ctx context.Context, s Scope, query url.Values, p priority) ([]Runner, error) {
@@ -85,8 +91,8 @@ func (c *Client) runners(ctx context.Context, s Scope, query url.Values, p prior
 	return slices.SortedFunc(maps.Values(ever), func(a, b Runner) int { return cmp.Compare(a.ID, b.ID) }), nil
 }
 
-// readRunners reads the list once, and reports whether it moved meanwhile: then
-// GitHub's count changed from page to page, or differs from what was seen.
+// readRunners reads the list once and reports whether it changed meanwhile: GitHub's total
+// differs between pages, or from the number of runners read.
 func (c *Client) readRunners(ctx context.Context, r request) (all map[int64]Runner, moved bool, err error) {
 	all = map[int64]Runner{}
 	total := -1
@@ -112,7 +118,7 @@ func newRunner(r *gh.Runner) Runner {
 	}
 }
 
-// RunnerByName returns the runner called name; [ErrNotFound] when there is none.
+// RunnerByName returns the runner called name, or [ErrNotFound].
 func (c *Client) RunnerByName(ctx context.Context, s Scope, name string) (Runner, error) {
 	r, found, err := c.runnerByName(ctx, s, name, housekeeping)
 	if err == nil && !found {
@@ -126,7 +132,7 @@ func (c *Client) runnerByName(ctx context.Context, s Scope, name string, p prior
 	if err != nil {
 		return Runner{}, false, err
 	}
-	for _, r := range some { // an Enterprise Server that is old ignores the query
+	for _, r := range some { // an old Enterprise Server ignores the query and lists all
 		if r.Name == name {
 			return r, true, nil
 		}
@@ -134,9 +140,9 @@ func (c *Client) runnerByName(ctx context.Context, s Scope, name string, p prior
 	return Runner{}, false, nil
 }
 
-// RemoveRunner removes the registration id; nil when it is gone already, ErrBusy
-// when GitHub has given the runner a job. GitHub does not tell a runner that is
-// gone from a repository that the credential may no longer see: that is nil too.
+// RemoveRunner removes the registration id. It returns nil if that is gone already, and ErrBusy
+// if GitHub has given the runner a job. It also returns nil for a repository that the
+// credential cannot see any more, because GitHub answers 404 to both.
 // https://docs.github.com/en/rest/actions/self-hosted-runners#delete-a-self-hosted-runner-from-a-repository
 func (c *Client) RemoveRunner(ctx context.Context, s Scope, id int64) error {
 	return c.removeRunner(ctx, s, id, housekeeping)
@@ -158,12 +164,12 @@ func (c *Client) removeRunner(ctx context.Context, s Scope, id int64, p priority
 	return err
 }
 
-// errGone says that what was to go is gone, such as a runner: a 404 for it is not that
-// for the App's installation.
+// errGone means that what should be removed does not exist. It is distinct from ErrNotFound, so
+// that a 404 for a missing installation of the App is not taken for success.
 var errGone = errors.New("gone already")
 
-// ForgetRunner removes the registration called name; nil when there is none. It
-// is for the way out of ErrConflict, and as urgent as [Client.Register].
+// ForgetRunner removes the registration called name. It returns nil if there is none. It
+// resolves an ErrConflict, so it has the priority of [Client.Register].
 func (c *Client) ForgetRunner(ctx context.Context, s Scope, name string) error {
 	r, found, err := c.runnerByName(ctx, s, name, urgent)
 	if err != nil || !found {
@@ -172,21 +178,21 @@ func (c *Client) ForgetRunner(ctx context.Context, s Scope, name string) error {
 	return c.removeRunner(ctx, s, r.ID, urgent)
 }
 
-// A Token lets its bearer register or remove runners, any number of them, until
-// it expires. It never enters a container.
+// A Token lets its bearer register or remove any number of runners until it expires. It never
+// enters a container.
 type Token struct {
 	Value   secret.Secret
 	Expires time.Time
 }
 
-// RegistrationToken returns a new token for config.sh, good for an hour.
+// RegistrationToken returns a new token for config.sh, valid for an hour.
 // https://docs.github.com/en/rest/actions/self-hosted-runners#create-a-registration-token-for-a-repository
 func (c *Client) RegistrationToken(ctx context.Context, s Scope) (Token, error) {
 	return c.token(ctx, s, "registration-token")
 }
 
-// RemoveToken returns a new token for config.sh remove, good for an hour. It is
-// of no use for runners of [Client.Register].
+// RemoveToken returns a new token for config.sh remove, valid for an hour. It does not work for
+// runners of [Client.Register].
 func (c *Client) RemoveToken(ctx context.Context, s Scope) (Token, error) {
 	return c.token(ctx, s, "remove-token")
 }
@@ -207,9 +213,9 @@ func (c *Client) token(ctx context.Context, s Scope, what string) (Token, error)
 	return Token{Value: secret.New(answer.GetToken()), Expires: answer.GetExpiresAt().Time}, nil
 }
 
-// RunnerEnd returns from when GitHub refuses runners of version, such as 2.336.0, at s:
-// to register them or to give them jobs, whichever comes first. Zero when it has set no
-// date. [ErrNotFound] where GitHub does not tell, as on an Enterprise Server.
+// RunnerEnd returns when GitHub stops to register runners of version, such as 2.336.0, at s or
+// to give them jobs, whichever comes first. It returns zero if no date is set. The error is
+// [ErrNotFound] where GitHub does not tell, as on an Enterprise Server.
 // https://docs.github.com/en/rest/actions/self-hosted-runners#get-runner-version-end-of-life-schedule-for-a-repository
 func (c *Client) RunnerEnd(ctx context.Context, s Scope, version string) (time.Time, error) {
 	path, err := runnersPath(s)

@@ -40,7 +40,7 @@ func TestRegister(t *testing.T) {
 			t.Errorf("%s: request (-want +got):\n%s", where, diff)
 		}
 	}
-	if _, err := c.Register(t.Context(), scope(t, "acme/web"), github.JITRequest{Name: "r1", Labels: []string{"a"}, Group: 7, WorkFolder: "w"}); err != nil {
+	if _, err := c.Register(t.Context(), scope(t, "acme/web"), github.JITRequest{Name: "r1", Labels: []string{"a"}, Group: "7", WorkFolder: "w"}); err != nil {
 		t.Error(err)
 	}
 	if want := (map[string]any{"name": "r1", "runner_group_id": 7.0, "labels": []any{"a"}, "work_folder": "w"}); !cmp.Equal(want, got) {

@@ -6,7 +6,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/forge"
 )
 
-// Kinds of [Scope], in the words of this package.
+// Short names for the kinds of [Scope].
 const (
 	nowhere      = forge.Nowhere
 	repository   = forge.OfRepository
@@ -15,7 +15,7 @@ const (
 	app          = forge.OfApp
 )
 
-// restPath is where s is in the REST API, without a slash at either end.
+// restPath returns the path of s in the REST API, without a slash at either end.
 func restPath(s Scope) string {
 	switch s.Kind {
 	case repository:
@@ -28,7 +28,7 @@ func restPath(s Scope) string {
 	return "app"
 }
 
-// webPage is the path of s for a browser, and for config.sh --url.
+// webPage returns the path of s for a browser, and for config.sh --url.
 func webPage(s Scope) string {
 	if s.Kind == organization || s.Kind == repository || s.Kind == enterprise {
 		return "/" + s.String()
@@ -44,8 +44,7 @@ func runnersPath(s Scope) (string, error) {
 	return restPath(s) + "/actions/runners", nil
 }
 
-// Permissions that calls need, by what they are about, in the words of GitHub's
-// settings pages.
+// Permissions that calls need, in the words of GitHub's settings pages.
 // https://docs.github.com/en/rest/authentication/permissions-required-for-github-apps
 func runnerPermission(s Scope) string {
 	switch s.Kind {

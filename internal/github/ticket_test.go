@@ -19,7 +19,7 @@ func TestTickets(t *testing.T) {
 		},
 		"POST /enterprises/corp/actions/runners/generate-jitconfig": registered,
 	})
-	c := s.client(t, func(c *github.Config) { c.Now = clock.Now })
+	c := s.client(t, clock.of)
 
 	byToken, err := c.TokenTicket(t.Context(), scope(t, "acme/web"))
 	if err != nil || !byToken.Expires.Equal(clock.Now().Add(time.Hour)) || byToken.Secret.Reveal() != "AAAA" {

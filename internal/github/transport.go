@@ -10,12 +10,12 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
-// maxAnswer bounds an answer in bytes. A page of 100 jobs, GitHub's largest
-// here, takes some hundred kilobytes.
+// maxAnswer bounds an answer in bytes. The largest answer used here, a page of 100 jobs, has some
+// hundred kilobytes.
 const maxAnswer = 16 << 20
 
-// newTransport returns base, or one of its own that trusts the certificates in ca, too, with
-// answers bounded.
+// newTransport returns base, or a new transport that also trusts the certificates in ca, with
+// bounded answers.
 func newTransport(base http.RoundTripper, ca []byte) (http.RoundTripper, error) {
 	if base == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
@@ -26,7 +26,7 @@ func newTransport(base http.RoundTripper, ca []byte) (http.RoundTripper, error) 
 				return nil, fmt.Errorf("reading the system's certificates: %w", err)
 			}
 			if !roots.AppendCertsFromPEM(ca) {
-				return nil, errors.New("GitHub's CA: no certificate in it: want PEM, from -----BEGIN CERTIFICATE----- on")
+				return nil, errors.New("GitHub's CA: no certificate found: want PEM, starting with -----BEGIN CERTIFICATE-----")
 			}
 			t.TLSClientConfig = &tls.Config{RootCAs: roots}
 		}
@@ -45,7 +45,7 @@ func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-// bearer sends a token with each request.
+// bearer adds a token to each request.
 type bearer struct {
 	next  http.RoundTripper
 	token secret.Secret
@@ -57,9 +57,9 @@ func (b bearer) RoundTrip(req *http.Request) (*http.Response, error) {
 	return b.next.RoundTrip(req)
 }
 
-// sameHost keeps a redirect from taking a credential elsewhere, and from turning
-// a POST into a GET; the redirect itself is the answer then. GitHub redirects
-// for a repository with a new name.
+// sameHost follows a redirect only if it cannot take the credential to another host, and does
+// not turn a POST into a GET; otherwise the redirect itself is the answer. GitHub redirects
+// calls for a renamed repository.
 func sameHost(req *http.Request, via []*http.Request) error {
 	first := via[0]
 	if len(via) > 3 || req.URL.Host != first.URL.Host || req.URL.Scheme != first.URL.Scheme || req.Method != first.Method {

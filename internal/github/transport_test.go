@@ -45,7 +45,7 @@ func TestCA(t *testing.T) {
 	if err := list(nil); !errors.As(err, &failed) || !errors.Is(err, github.ErrUnavailable) || !strings.Contains(failed.Hint(), "github.ca_file") {
 		t.Errorf("without: %v, want ErrUnavailable and a hint", err)
 	}
-	if _, err := github.New(github.Config{CA: []byte("none"), Token: secret.New(testToken)}); err == nil || !strings.Contains(err.Error(), "no certificate in it") {
+	if _, err := github.New(github.Config{CA: []byte("none"), Token: secret.New(testToken)}); err == nil || !strings.Contains(err.Error(), "no certificate found") {
 		t.Errorf("what is no certificate: %v", err)
 	}
 }

@@ -53,7 +53,7 @@ func (c *Catalog) Alarms(now time.Time) (all []Alarm) {
 	return all
 }
 
-// Next says what leads to a newer image.
+// Next returns, for people, what has to happen for a newer image.
 func (c *Catalog) Next(now time.Time) string {
 	if len(c.Images) > 0 {
 		switch i := c.Images[0]; i.State {

@@ -15,7 +15,7 @@ func (in Built) apply(t *tx) {
 			continue
 		}
 		i.Lost = false
-		if i.State == StateFailed || i.State == StateRemoved { // the same again, byte for byte: another chance
+		if i.State == StateFailed || i.State == StateRemoved { // a rebuild gave the same bytes: it gets another chance
 			i.Built, i.Tries, i.NotBefore = t.now, 0, time.Time{}
 			t.transition(i, StateBuilt, "")
 			t.toFront(n)
@@ -33,7 +33,7 @@ func (t *tx) toFront(n int) {
 	t.Images[0] = i
 }
 
-// mostBackoff is between the tries of a build that fails again and again.
+// mostBackoff is the longest pause between the tries of a build that keeps failing.
 const mostBackoff = 6 * time.Hour
 
 func (in BuildFailed) apply(t *tx) {
@@ -61,8 +61,8 @@ func (in CanaryPassed) apply(t *tx) {
 	t.promote(i.Digest, "its canary passed", true)
 }
 
-// maxTries is how often an image is tried: a busy machine or a short failure of the
-// network must not condemn it.
+// maxTries is how many canary jobs an image gets: a busy machine or a short network failure must
+// not condemn it.
 const maxTries = 3
 
 func (in CanaryFailed) apply(t *tx) {
@@ -71,7 +71,7 @@ func (in CanaryFailed) apply(t *tx) {
 		return
 	}
 	i.Tries++
-	if _, some := t.Current(); some && i.Tries >= maxTries { // or else there is nothing to lose by going on
+	if _, some := t.Current(); some && i.Tries >= maxTries { // without a current image, keep trying: nothing can get worse
 		t.transition(i, StateFailed, fmt.Sprintf("its canary failed %d times: %s", i.Tries, in.Reason))
 		return
 	}
@@ -106,7 +106,7 @@ func (in Lost) apply(t *tx) {
 	}
 }
 
-// gone notes that nothing is left of i.
+// gone records that nothing is left of i.
 func (t *tx) gone(i *Image) {
 	t.transition(i, StateRemoved, lostReason)
 	i.Lost, i.Done = false, true
@@ -114,8 +114,8 @@ func (t *tx) gone(i *Image) {
 
 const lostReason = "it is gone from where images are kept"
 
-// loseCurrent puts the image before in the place of the current one, which is gone. Where
-// there is none before, it stays current in name until it is built again.
+// loseCurrent replaces the current image, which no longer exists, by the previous one. If there is no
+// previous one, the image stays current in name until it is built again.
 func (t *tx) loseCurrent(d Digest) {
 	previous, ok := t.Previous()
 	if ok {
@@ -143,7 +143,7 @@ func (in InUse) apply(t *tx) {
 			}
 		}
 	}
-	for n := 1; n < len(t.Images); n++ { // the newest is kept, for people to look at
+	for n := 1; n < len(t.Images); n++ { // the newest stays, even if it failed, so that people can inspect it
 		switch i := &t.Images[n]; {
 		case used[i.Digest]:
 		case i.State == StateFailed:

@@ -101,11 +101,12 @@ type Feed struct {
 
 // A Refusal records that GitHub refuses a version of the runner, and so every older one, as too
 // old: exit code 7. It matters while the current image has such a version, and is kept so that no
-// rollback leads to one.
+// rollback leads to one. A runner of that version that is given a job after all ends it ([Accepted]).
 type Refusal struct {
 	Version Version   `json:"version"`
 	Runner  string    `json:"runner"` // the first that was refused
 	At      time.Time `json:"at"`
+	Last    time.Time `json:"last,omitzero"` // when it last refused one of that version or an older one
 	Count   int       `json:"count"`
 }
 

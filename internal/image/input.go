@@ -73,6 +73,14 @@ type Refused struct {
 	Runner string
 }
 
+// Accepted reports that GitHub gave a job to a runner of a version that it had refused: by mistake,
+// or the enterprise's settings changed.
+type Accepted struct {
+	Digest  Digest
+	Runner  string
+	Claimed time.Time // when the runner claimed
+}
+
 // Promote is a person's request to make an image current. Without Force it must have passed its
 // canary.
 type Promote struct {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Invariants returns what should not be but is: nil for a sound catalog.
+// Invariants returns the violated invariants of the catalog, nil if it is sound.
 func (c *Catalog) Invariants() (faults []error) {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	seen := map[Digest]bool{}
@@ -41,7 +41,7 @@ func (c *Catalog) Invariants() (faults []error) {
 	return append(faults, c.sound()...)
 }
 
-// sound looks at what is known of versions.
+// sound checks releases and refusals.
 func (c *Catalog) sound() (faults []error) {
 	for n := 1; n < len(c.Releases); n++ {
 		if a, b := c.Releases[n-1].Version, c.Releases[n].Version; a.Compare(b) >= 0 {

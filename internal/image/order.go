@@ -2,14 +2,14 @@ package image
 
 import "errors"
 
-// An Order is what a person asks of a catalog: one of its fields, or Promote with Built.
+// An Order is a person's request to a catalog. Exactly one field is set, or Promote with Built.
 type Order struct {
 	Promote  *Promote  `json:"promote,omitempty"`
 	Rollback *Rollback `json:"rollback,omitempty"`
-	Built    *Built    `json:"built,omitempty"` // with Promote: the image it is about, if the catalog does not know it
+	Built    *Built    `json:"built,omitempty"` // with Promote: the image, if the catalog may not know it
 }
 
-// Input is what the catalog is told.
+// Input returns the input for the catalog.
 func (o Order) Input() (Input, error) {
 	switch {
 	case o.Promote != nil:
@@ -19,5 +19,5 @@ func (o Order) Input() (Input, error) {
 	case o.Built != nil:
 		return *o.Built, nil
 	}
-	return nil, errors.New("an order of nothing")
+	return nil, errors.New("the order is empty")
 }

@@ -107,9 +107,18 @@ func (in Refused) apply(t *tx) {
 		t.Refusal = &Refusal{Version: version, Runner: in.Runner, At: t.now}
 	}
 	t.Refusal.Count++
+	t.Refusal.Last = t.now
 	if current, some := t.Current(); !some || t.refused(current.Version) {
 		t.hurry()
 	}
+}
+
+func (in Accepted) apply(t *tx) {
+	if i, ok := t.Catalog.Find(in.Digest); ok && t.refused(i.Version) && in.Claimed.After(t.Refusal.Last) {
+		t.Refusal = nil
+		return
+	}
+	t.ignore("no refusal is older than the claim of runner %s", in.Runner)
 }
 
 // hurryPause is the shortest pause between two attempts, however often GitHub refuses a runner

@@ -41,7 +41,7 @@ func (c *Catalog) Runway(now time.Time) (left time.Duration, end time.Time) {
 	return end.Sub(now), end
 }
 
-// Days puts a runway in words.
+// Days formats a runway for people.
 func Days(left time.Duration) string {
 	const day = 24 * time.Hour
 	switch {

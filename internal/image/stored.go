@@ -2,10 +2,10 @@ package image
 
 import "time"
 
-// A Stored is an image of a runner where images are kept: in the engine of a machine, or in a stack's repository.
+// A Stored is a runner's image in an image store: a machine's engine, or a stack's repository.
 type Stored struct {
-	Digest       string    `json:"digest"`   // sha256:…, what launches use
-	Tag          string    `json:"tag"`      // what people and the engine know it by
+	Digest       string    `json:"digest"`   // sha256:…, used by launches
+	Tag          string    `json:"tag"`      // its name, for people and the engine
 	Version      string    `json:"version"`  // of the runner in it
 	SHA256       string    `json:"sha256"`   // of the runner's archive
 	Revision     string    `json:"revision"` // of its source

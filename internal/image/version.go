@@ -22,8 +22,8 @@ func ParseVersion(s string) (Version, error) {
 	return Version(s), nil
 }
 
-// Compare is negative when v is older than o, zero when they are equal. The empty
-// version, which stands for an unknown one, is older than all.
+// Compare is negative if v is older than o, and zero if they are equal. The empty version, which
+// stands for an unknown one, is older than all others.
 func (v Version) Compare(o Version) int {
 	a, b := strings.Split(string(v), "."), strings.Split(string(o), ".")
 	for i := range max(len(a), len(b)) {

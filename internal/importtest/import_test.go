@@ -22,12 +22,12 @@ var stages = []string{
 }
 
 // nouns may be imported by every package, and import only each other.
-var nouns = []string{"internal/event", "internal/eventlog", "internal/forge", "internal/pool", "internal/secret"}
+var nouns = []string{"internal/event", "internal/eventlog", "internal/forge", "internal/pool", "internal/secret", "internal/why"}
 
 // plain packages use nothing outside the standard library and the nouns.
 var plain = []string{
 	"internal/event", "internal/event/pattern", "internal/event/schema", "internal/event/transform", "internal/forge", "internal/gitea", "internal/ledger", "internal/ledger/whatif",
-	"internal/eventlog", "internal/pool", "internal/secret", "internal/agent", "internal/agent/podman", "internal/agent/signed", "internal/claim", "cmd/mayfly-agent",
+	"internal/eventlog", "internal/pool", "internal/secret", "internal/why", "internal/agent", "internal/agent/podman", "internal/agent/signed", "internal/claim", "cmd/mayfly-agent",
 	"internal/aws/contract", "internal/image",
 }
 
@@ -41,6 +41,7 @@ var allowed = map[string][]string{
 	"internal/aws/contract": {"internal/ledger"},
 	"internal/pipeline":     {"internal/agent", "internal/claim", "internal/image", "internal/ledger"},
 	"internal/inspect":      {"internal/cli", "internal/image", "internal/ledger", "internal/pipeline"},
+	"internal/web":          {"internal/inspect", "internal/ledger", "internal/image", "internal/cli"},
 	"internal/proof":        {"internal/github", "internal/ledger", "internal/pipeline"},
 	"internal/config":       {},
 	"internal/lint":         {"internal/github/workflow", "internal/github/expr"},

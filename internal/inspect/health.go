@@ -7,12 +7,14 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/eventlog"
+	"github.com/mayfly-ci/mayfly/internal/why"
 )
 
 // Health is how the pipeline itself is doing, as its platform reports it.
 type Health struct {
 	Running bool   // mayfly up has the state folder open, or the stack's rules are on
 	Words   string // such as "mayfly up is running"
+	Fix     string // the next thing to do if it does not run
 
 	Parts       []Check            // of what runs: the launcher, the database, GitHub
 	Backlogs    []eventlog.Backlog // of the rules of a bus that tells
@@ -37,6 +39,8 @@ type Check struct {
 	State  State  `json:"state"`
 	Detail string `json:"detail"`
 	Fix    string `json:"fix,omitempty"` // the next thing to do
+
+	Cause why.Cause `json:"cause,omitempty"` // what it means for a job that waits; "" if it keeps none
 }
 
 // String is what a line says of c.
@@ -69,13 +73,13 @@ const counted = 1000
 // for each thing that does not.
 func (v *Status) checks(h Health, now time.Time) (all []Check) {
 	add := func(name string, state State, fix, detail string, args ...any) {
-		all = append(all, Check{name, state, fmt.Sprintf(detail, args...), fix})
+		all = append(all, Check{Name: name, State: state, Detail: fmt.Sprintf(detail, args...), Fix: fix})
 	}
-	service := StateFault
 	if h.Running {
-		service = StateOK
+		add(CheckService, StateOK, "", "%s", h.Words)
+	} else {
+		add(CheckService, StateFault, h.Fix, "%s", h.Words)
 	}
-	add(CheckService, service, "", "%s", h.Words)
 	v.parts, all = len(h.Parts), append(all, h.Parts...)
 	if v.Unknown {
 		limits, fix, _ := strings.Cut(LimitsUnknown, ": ")
@@ -91,10 +95,10 @@ func (v *Status) checks(h Health, now time.Time) (all []Check) {
 		}
 	}
 	if v.Dead > 0 {
-		add(CheckLetters, StateWarning, "mayfly dlq list shows them", "%s dead letters", AtMost(v.Dead))
+		add(CheckLetters, StateWarning, "mayfly dlq list shows why", "%s", many(v.Dead, "dead letter", "dead letters"))
 	}
 	if v.Held > 0 {
-		add(CheckQuarantine, StateWarning, "mayfly quarantine list shows them", "%d deliveries in quarantine, for lack of what routing needs", v.Held)
+		add(CheckQuarantine, StateWarning, "mayfly quarantine list shows why", "%s in quarantine, without what routing needs", many(v.Held, "delivery", "deliveries"))
 	}
 	for _, r := range v.Aside {
 		add(CheckLedger, StateFault, "", "the ledger cannot read %s and goes on without it: %s", r.Row, r.Reason)
@@ -103,6 +107,14 @@ func (v *Status) checks(h Health, now time.Time) (all []Check) {
 		add(CheckSchema+" "+d.Schema, StateWarning, "mayfly schema drift "+d.Schema, "schema %s has changed: %s%s", d.Schema, d.First, AndMore(d.Changes-1))
 	}
 	return all
+}
+
+// many counts things.
+func many(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return AtMost(n) + " " + more
 }
 
 // AtMost prints a count that was cut where a status stops to count.

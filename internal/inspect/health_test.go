@@ -22,11 +22,11 @@ func TestChecks(t *testing.T) {
 		Drift:    []SchemaDrift{{Schema: "s@T", Changes: 3, First: "detail.a: added"}},
 	}
 	parts := []Check{
-		{"database", StateOK, "database: works", ""}, {"github", StateUnknown, "github: not looked at yet", ""},
-		{"launcher", StateFault, "launcher: does not answer", "start the engine"},
+		{Name: "database", State: StateOK, Detail: "database: works"}, {Name: "github", State: StateUnknown, Detail: "github: not looked at yet"},
+		{Name: "launcher", State: StateFault, Detail: "launcher: does not answer", Fix: "start the engine"},
 	}
 	v.Health = v.checks(Health{Running: true, Words: "mayfly up is running", Parts: parts}, now)
-	if first := v.Health[0]; first != (Check{CheckService, StateOK, "mayfly up is running", ""}) {
+	if first := v.Health[0]; first != (Check{Name: CheckService, State: StateOK, Detail: "mayfly up is running"}) {
 		t.Errorf("first is %+v", first)
 	}
 	if diff := cmp.Diff(parts[2:], v.Parts()); diff != "" {
@@ -36,8 +36,8 @@ func TestChecks(t *testing.T) {
 		{CheckLimits, "unknown", LimitsUnknown},
 		{CheckImage, "fault", "no image"},
 		{"rule mine", "warning", "rule mine: 1 of 3 deliveries have failed and are tried again, the oldest for 1m00s"},
-		{CheckLetters, "warning", "1000+ dead letters: mayfly dlq list shows them"},
-		{CheckQuarantine, "warning", "2 deliveries in quarantine, for lack of what routing needs: mayfly quarantine list shows them"},
+		{CheckLetters, "warning", "1000+ dead letters: mayfly dlq list shows why"},
+		{CheckQuarantine, "warning", "2 deliveries in quarantine, without what routing needs: mayfly quarantine list shows why"},
 		{CheckLedger, "fault", "the ledger cannot read job 7 and goes on without it: no key"},
 		{"schema s@T", "warning", "schema s@T has changed: detail.a: added and 2 more: mayfly schema drift s@T"},
 	}

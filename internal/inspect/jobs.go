@@ -5,15 +5,15 @@ import (
 	"errors"
 	"time"
 
-	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/pool"
+	"github.com/mayfly-ci/mayfly/internal/why"
 )
 
-// A Job is a job with the answer to why it stands where it stands.
+// A Job is a job with the answer to why it is where it is.
 type Job struct {
 	ledger.Job
-	Why    string         `json:"why"`
+	why.Answer
 	Memory pool.MemoryUse `json:"memory,omitzero"` // of its runner, where one job is asked for
 }
 
@@ -28,13 +28,13 @@ func (s *Source) Jobs(ctx context.Context, q ledger.JobQuery, now time.Time) ([]
 	if err != nil {
 		return nil, err
 	}
-	images, err := s.Images(ctx)
+	scene, err := s.scene(ctx, state, jobs, now)
 	if err != nil {
 		return nil, err
 	}
 	views := make([]Job, len(jobs))
 	for i, j := range jobs {
-		views[i] = jobOf(state, images, j, now)
+		views[i] = scene.jobOf(j)
 	}
 	if !q.Key.IsZero() {
 		views[0].Memory, err = s.memoryOf(ctx, jobs[0])
@@ -42,35 +42,23 @@ func (s *Source) Jobs(ctx context.Context, q ledger.JobQuery, now time.Time) ([]
 	return views, err
 }
 
-// jobOf says why j stands where it stands: what the ledger knows, and what the image of
-// its runners has to do with it.
-func jobOf(state *ledger.State, images *image.Catalog, j ledger.Job, now time.Time) Job {
-	v := Job{Job: j, Why: state.Why(j, now)}
-	if len(state.Limits().Pools) == 0 && !j.Settled() {
-		v.Why = LimitsUnknown
-	}
-	p, ok := state.Limits().Pools.Find(j.Pool)
-	if j.State != ledger.JobQueued || !ok || p.Image != "" {
-		return v
-	}
-	for _, a := range images.Alarms(now) {
-		if a.Kind == image.KindRefused || a.Kind == image.KindNone {
-			v.Why += "; " + a.Message
-		}
-	}
-	return v
-}
-
 // memoryOf returns how much memory the runner of j used.
 func (s *Source) memoryOf(ctx context.Context, j ledger.Job) (pool.MemoryUse, error) {
 	if j.RunnerName == "" {
 		return pool.MemoryUse{}, nil
 	}
-	list, err := s.Ledger.Runners(ctx, ledger.RunnerQuery{Name: j.RunnerName})
-	if errors.Is(err, ledger.ErrNotFound) { // not ours
-		return pool.MemoryUse{}, nil
-	} else if err != nil {
+	list, err := s.runnerNamed(ctx, j.RunnerName)
+	if err != nil || len(list) == 0 {
 		return pool.MemoryUse{}, err
 	}
 	return list[0].Memory, nil
+}
+
+// runnerNamed returns the runner called name; none if it is not ours.
+func (s *Source) runnerNamed(ctx context.Context, name ledger.RunnerName) ([]ledger.Runner, error) {
+	list, err := s.Ledger.Runners(ctx, ledger.RunnerQuery{Name: name})
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil, nil
+	}
+	return list, err
 }

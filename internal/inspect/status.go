@@ -62,9 +62,10 @@ func (s *Source) Status(ctx context.Context, now time.Time) (*Status, error) {
 	hosted, err3 := s.Ledger.Jobs(ctx, ledger.JobQuery{States: []ledger.JobState{ledger.JobHosted}, Limit: counted})
 	unroutable, err4 := s.Ledger.Jobs(ctx, ledger.JobQuery{States: []ledger.JobState{ledger.JobUnroutable}})
 	v.Dead, v.Hosted = len(dead), len(hosted)
+	c := scene{state: state, images: catalog, health: health, now: now}
 	for _, j := range append(slices.Collect(state.Jobs()), unroutable...) {
 		if j.State == ledger.JobQueued || j.State == ledger.JobUnroutable {
-			v.Waiting = append(v.Waiting, jobOf(state, catalog, j, now))
+			v.Waiting = append(v.Waiting, c.jobOf(j))
 		}
 	}
 	slices.SortFunc(v.Waiting, func(a, b Job) int { return a.Queued.Compare(b.Queued) })

@@ -12,13 +12,22 @@ func (s *State) Apply(in Input, now time.Time) Result {
 	t := &tx{State: s, now: now.UTC().Truncate(time.Millisecond)}
 	in.apply(t)
 	t.plan()
+	t.recordHolds()
 	_, name := in.about()
 	t.result.Runner = s.runners[name]
-	for _, key := range t.jobs.keys {
-		t.result.Jobs = append(t.result.Jobs, s.jobs[key])
+	for i, key := range t.jobs.keys {
+		j := s.jobs[key]
+		t.result.Jobs = append(t.result.Jobs, j)
+		if from := t.jobs.from[i]; from != string(j.State) {
+			t.result.Moves = append(t.result.Moves, Move{Job: j, From: from})
+		}
 	}
-	for _, name := range t.runners.keys {
-		t.result.Runners = append(t.result.Runners, s.runners[name])
+	for i, name := range t.runners.keys {
+		r := s.runners[name]
+		t.result.Runners = append(t.result.Runners, r)
+		if from := t.runners.from[i]; from != string(r.State) {
+			t.result.Moves = append(t.result.Moves, Move{Runner: r, From: from})
+		}
 	}
 	return t.result
 }
@@ -32,13 +41,14 @@ type tx struct {
 	runners changeSet[RunnerName]
 }
 
-// A changeSet is the keys of what changed, each once, in the order of the first change.
+// A changeSet is the keys of what changed, each once, in the order of the first change, and their states before it.
 type changeSet[K comparable] struct {
 	keys []K
+	from []string
 	has  map[K]bool
 }
 
-func (r *changeSet[K]) add(key K) {
+func (r *changeSet[K]) add(key K, state string) {
 	if r.has[key] {
 		return
 	}
@@ -46,16 +56,16 @@ func (r *changeSet[K]) add(key K) {
 		r.has = map[K]bool{}
 	}
 	r.has[key] = true
-	r.keys = append(r.keys, key)
+	r.keys, r.from = append(r.keys, key), append(r.from, state)
 }
 
 func (t *tx) setJob(j Job) {
-	t.jobs.add(j.Key)
+	t.jobs.add(j.Key, string(t.State.jobs[j.Key].State))
 	t.putJob(j)
 }
 
 func (t *tx) setRunner(r Runner) {
-	t.runners.add(r.Name)
+	t.runners.add(r.Name, string(t.State.runners[r.Name].State))
 	t.putRunner(r)
 }
 

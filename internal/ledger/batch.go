@@ -16,6 +16,7 @@ func Merge(results []Result) (all Result) {
 			all.Runners = latest(all.Runners, runners, v.Name, v)
 		}
 		all.Effects = append(all.Effects, r.Effects...)
+		all.Moves = append(all.Moves, r.Moves...)
 		all.More = r.More
 	}
 	return all

@@ -83,6 +83,7 @@ type Result struct {
 	Jobs    []Job    // the jobs that changed, in their new state
 	Runners []Runner // the runners that changed, in their new state
 	Effects []Effect
+	Moves   []Move // of the changed jobs and runners, those that are in another state than before
 
 	// More reports that Limits.Changes left work undone: apply a Tick to continue.
 	More bool
@@ -94,6 +95,13 @@ type Result struct {
 	RetryAfter time.Duration // when a refused claim may be granted; 0 for never
 
 	Runner Runner // the runner that the input names, in its new state; zero if unknown
+}
+
+// A Move is a job or a runner that an input took to another state. The other of the two is zero.
+type Move struct {
+	Job    Job
+	Runner Runner
+	From   string // its state before; "" for a new one
 }
 
 // Changed reports whether there are changes to store.

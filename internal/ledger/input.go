@@ -5,6 +5,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/pool"
+	"github.com/mayfly-ci/mayfly/internal/why"
 )
 
 // An Input is one thing that happened. Any input may arrive late, twice or out of order.
@@ -69,6 +70,8 @@ type PutOff struct {
 	Runner  RunnerName
 	Granted time.Time // [Runner].Claimed of the grant that is returned
 	After   time.Duration
+	Reason  string    // why, in the words of an error
+	Blame   why.Blame // the same, by its cause
 }
 
 // Registered reports that GitHub registered a runner under GitHubID.
@@ -96,6 +99,7 @@ type Failed struct {
 	Refused bool // GitHub refused to register it and will refuse the next one: retry at growing intervals
 
 	Unauthorized bool // the refusal is about the credential: retry as soon as [Authorized] says that it works
+	Blame        why.Blame
 }
 
 // LastWords is the agent's report on the imminent end of its runner. It becomes the reason of
@@ -118,6 +122,7 @@ type Gone struct {
 	Outside   bool           // the cause was external and says nothing about the image
 	Unplaced  bool           // no host had room for it, nor will it soon: retry at growing intervals
 	Memory    pool.MemoryUse // if the launcher measures it
+	Blame     why.Blame      // what failed it, if known
 }
 
 // Found lists this instance's containers after a restart of the launcher, whoever started them. A

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/why"
 )
 
 // A JobState is how far a job has come. From running on it only moves forward, so that events may
@@ -96,6 +97,7 @@ type Job struct {
 	Runners     int       `json:"runners"`                // how many runners were made for it
 	Failures    int       `json:"failures,omitempty"`     // of them, how many ended without running a job
 	LastFailure string    `json:"last_failure,omitempty"` // why the last of those did
+	Failed      *Failure  `json:"failed,omitempty"`       // what failed the last of those; nil for none
 	Ignored     int       `json:"ignored,omitempty"`      // of them, how many listened but were given no job by GitHub
 	Refused     int       `json:"refused,omitempty"`      // of them, how many GitHub refused to register
 	Unplaced    int       `json:"unplaced,omitempty"`     // of them, how many found no host with room
@@ -108,6 +110,20 @@ type Job struct {
 	CheckAt      time.Time `json:"check_at,omitzero"` // when to ask GitHub about it if nothing is reported
 
 	History []Step `json:"history"`
+}
+
+// A Failure is what failed the last runner that was made for a job and did not run it.
+type Failure struct {
+	Runner RunnerName `json:"runner"`
+	why.Blame
+}
+
+// lastFailed returns the runner that failed j last; "" for none.
+func (j Job) lastFailed() RunnerName {
+	if j.Failed == nil {
+		return ""
+	}
+	return j.Failed.Runner
 }
 
 // Settled reports whether the ledger is done with the job: it is completed, or no pool takes it.

@@ -57,6 +57,10 @@ func (k JobKey) String() string {
 	return fmt.Sprintf("%s/%d/%d", k.Repository, k.ID, k.Attempt)
 }
 
+// Number returns the part of the text form that survives a rename of the repository: "123/1". Job
+// ids are unique across repositories, so a store finds the job by it.
+func (k JobKey) Number() string { return fmt.Sprintf("%d/%d", k.ID, k.Attempt) }
+
 // IsZero reports whether k identifies no job.
 func (k JobKey) IsZero() bool { return k == JobKey{} }
 

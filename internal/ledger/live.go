@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/pool"
+	"github.com/mayfly-ci/mayfly/internal/why"
 )
 
 // live returns the runner called name. If it is not live, the input is ignored.
@@ -101,12 +102,13 @@ func (in Claim) apply(t *tx) {
 		t.ignore("runner %s is being registered: ask again in %s", r.Name, t.result.RetryAfter)
 		return
 	}
-	if why := t.objection(r); why != "" {
-		t.ignore("%s", why)
+	if no := t.objection(r); no != "" {
+		t.ignore("%s", no)
 		// A first claim that is refused ends the runner. A repeated one does not: the first may
 		// have registered it, and the refused container is a duplicate.
 		if r.Claimed.IsZero() && r.Leaving == "" {
-			t.remove(r, "its claim was refused: "+why, false)
+			r.Blame.Cause = why.ClaimRefused
+			t.remove(r, "its claim was refused: "+no, false)
 		}
 		return
 	}
@@ -161,7 +163,7 @@ func (in PutOff) apply(t *tx) {
 		after := min(max(time.Millisecond, in.After), maxPutOff)
 		r.Retry = t.now.Add(after)
 		t.putOff(r)
-		r.History = remember(r.History, t.now, "put off", fmt.Sprintf("for %s", after.Round(time.Millisecond)))
+		t.postpone(&r, in.Blame, cmp.Or(clean(in.Reason), "put off"))
 		t.setRunner(r)
 	}
 }
@@ -200,7 +202,7 @@ func (in Registered) apply(t *tx) {
 	case !ok:
 		t.ignore("runner %s is not in the ledger", in.Runner)
 	case r.GitHubID != in.GitHubID:
-		r.GitHubID = in.GitHubID
+		r.GitHubID, r.Deferred, r.Blame = in.GitHubID, "", why.Blame{}
 		r.History = remember(r.History, t.now, "registered", fmt.Sprintf("id %d", r.GitHubID))
 		t.setRunner(r)
 		t.takesCalls(r)
@@ -256,7 +258,7 @@ func (in Restarting) apply(t *tx) {
 
 func (in Failed) apply(t *tx) {
 	if r, ok := t.live(in.Runner); ok && r.Leaving == "" && r.State != RunnerBusy {
-		r.Refused, r.Unauthorized = in.Refused, in.Unauthorized
+		r.Refused, r.Unauthorized, r.Blame = in.Refused, in.Unauthorized, in.Blame
 		t.remove(r, in.Reason, false)
 	}
 }
@@ -265,6 +267,9 @@ func (in Gone) apply(t *tx) {
 	if r, ok := t.live(in.Runner); ok && !t.otherContainer(r, in.Container) {
 		r.ExitCode, r.Outside, r.Image = in.ExitCode, in.Outside, cmp.Or(in.Image, r.Image)
 		r.Unplaced = in.Unplaced
+		if r.Blame.Cause == "" { // what failed it before tells more than how it ended
+			r.Blame = in.Blame
+		}
 		if in.Memory != (pool.MemoryUse{}) {
 			r.Memory = in.Memory
 		}
@@ -394,7 +399,10 @@ func reason(r Runner, why string) string {
 // failure makes the job wait longer for the next runner, so that a persistent fault does not spin.
 func (t *tx) fail(j Job, r Runner) {
 	j.Failures++
-	j.LastFailure = r.Reason
+	j.LastFailure, j.Failed = r.Reason, &Failure{r.Name, t.blame(r)}
+	if r.Deferred != "" {
+		j.LastFailure = clean(r.Reason + "; " + r.Deferred)
+	}
 	j.NotBefore = t.now.Add(backoff(j.Failures))
 	if r.Refused {
 		j.Refused++
@@ -409,12 +417,30 @@ func (t *tx) fail(j Job, r Runner) {
 	t.setJob(j)
 }
 
+// blame returns what failed r, which ended without running a job.
+func (t *tx) blame(r Runner) why.Blame {
+	switch {
+	case r.Memory.Kills > 0:
+		return why.Blame{Cause: why.OutOfMemory}
+	case r.Blame.Cause != "":
+		return r.Blame
+	case t.unplaced(r):
+		return why.Blame{Cause: why.HostsFull}
+	case r.Late:
+		return why.Blame{Cause: why.Late}
+	case r.Outside || r.Leaving != "":
+		return why.Blame{Cause: why.Killed}
+	}
+	return why.Blame{Cause: why.Crashed}
+}
+
 // ignored is fail for a runner that GitHub gave no job. Most likely the job waits, or belongs to a
 // runner group that the runner is not in: ask GitHub, and make further runners at growing
 // intervals.
 func (t *tx) ignored(j Job, r Runner) {
 	j.Ignored++
 	j.CheckAt = t.now
+	r.Blame.Cause = why.NotChosen
 	t.fail(j, r)
 	j = t.State.jobs[j.Key]
 	j.NotBefore = t.now.Add(longBackoff(j.Ignored))

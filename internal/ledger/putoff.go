@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/mayfly-ci/mayfly/internal/why"
 )
 
 // GitHub's rate limits are those of an installation, and last for up to an hour. When a claim is put off because of
@@ -35,9 +37,17 @@ func (t *tx) waitForGitHub(r Runner, until time.Time) {
 	t.ignore("GitHub limits calls: ask again in %s", t.result.RetryAfter)
 	if !r.Retry.Equal(until) {
 		r.Retry = until
-		r.History = remember(r.History, t.now, "put off", fmt.Sprintf("for %s: GitHub limits calls", t.result.RetryAfter.Round(time.Millisecond)))
+		t.postpone(&r, why.Blame{Cause: why.RateLimited}, "GitHub limits calls")
 		t.setRunner(r)
 	}
+}
+
+// postpone notes why the registration of r waits until r.Retry. Its history has each reason once.
+func (t *tx) postpone(r *Runner, b why.Blame, reason string) {
+	if r.Deferred != reason {
+		r.History = remember(r.History, t.now, "put off", fmt.Sprintf("for %s: %s", r.Retry.Sub(t.now).Round(time.Millisecond), reason))
+	}
+	r.Deferred, r.Blame = reason, b
 }
 
 // takesCalls notes that GitHub has registered r: the limit that its job waited for is over.

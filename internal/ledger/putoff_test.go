@@ -73,7 +73,7 @@ func TestRateLimitHoldsAnInstallation(t *testing.T) {
 	if wanted := l.queue(3, 7); wanted != nil {
 		t.Errorf("runners made while GitHub limits calls: %v", wanted)
 	}
-	if why := l.Why(l.job(3), l.now); !strings.HasPrefix(why, "GitHub limits calls: the next runner starts in 20m") {
+	if why := l.Why(l.job(3), l.now).Text; !strings.HasPrefix(why, "GitHub limits calls: the next runner starts in 20m") {
 		t.Errorf("why: %s", why)
 	}
 	other := l.queue(4, 8)
@@ -143,7 +143,7 @@ func TestHosts(t *testing.T) {
 	if len(wanted) != 4 {
 		t.Fatalf("%d runners: want four, as many as two hosts take", len(wanted))
 	}
-	if why := l.Why(l.job(9), l.now); !strings.HasPrefix(why, "hosts are full: all 2 that may run") {
+	if why := l.Why(l.job(9), l.now).Text; !strings.HasPrefix(why, "hosts are full: all 2 that may run") {
 		t.Errorf("why: %s", why)
 	}
 	for i, wait := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute} {

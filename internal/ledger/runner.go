@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/pool"
+	"github.com/mayfly-ci/mayfly/internal/why"
 )
 
 // A RunnerState is how far a runner has come.
@@ -45,6 +46,9 @@ type Runner struct {
 	Unplaced     bool   `json:"unplaced,omitempty"`     // no host had room for it
 	Unauthorized bool   `json:"unauthorized,omitempty"` // GitHub refused to register it because of the credential
 	Outside      bool   `json:"outside,omitempty"`      // its end had an external cause that says nothing about its image
+
+	Blame    why.Blame `json:"blame,omitzero"`     // why it failed or waits to be registered, where that is known
+	Deferred string    `json:"deferred,omitempty"` // why its registration waits; "" once it is registered
 
 	Memory pool.MemoryUse `json:"memory,omitzero"`  // its container's use of memory, known at the end
 	Output string         `json:"output,omitempty"` // its last lines of output, if no job succeeded on it

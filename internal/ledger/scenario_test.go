@@ -92,7 +92,7 @@ func (s *story) runner(name ledger.RunnerName, want ledger.RunnerState) ledger.R
 func (s *story) why(id int64, want string) {
 	s.Helper()
 	j, _ := s.state.Job(ledger.NewJobKey("acme/web", id, 1))
-	if got := s.state.Why(j, s.now); got != want {
+	if got := s.state.Why(j, s.now).Text; got != want {
 		s.Fatalf("why %s:\n got %s\nwant %s", j.Key, got, want)
 	}
 }

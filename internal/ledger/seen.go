@@ -91,7 +91,7 @@ func (t *tx) mergeReport(in JobSeen, reported JobState) (old, j Job, doubt bool)
 // resetFailures clears what earlier runners left on a job that waits or is queued again, so that
 // its next runner is made like a first one.
 func (j *Job) resetFailures() {
-	j.NotBefore, j.Ignored, j.Refused, j.Unplaced, j.Unauthorized = time.Time{}, 0, 0, 0, false
+	j.NotBefore, j.Ignored, j.Refused, j.Unplaced, j.Unauthorized, j.Failed = time.Time{}, 0, 0, 0, false, nil
 }
 
 // doubt asks GitHub for the state of the job of key, because a report may be older or newer than

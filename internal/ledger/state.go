@@ -100,7 +100,8 @@ func (s *State) Drop(jobs []JobKey, runners []RunnerName) {
 }
 
 // Missing returns the jobs and runners that in names and the state does not have. The store loads
-// those it has before it applies in.
+// those it has before it applies in: jobs by their [JobKey.Number], because a settled one may be
+// stored under an earlier name of its repository.
 func (s *State) Missing(in Input) (jobs []JobKey, runners []RunnerName) {
 	key, name := in.about()
 	r, ok := s.runners[name]

@@ -96,7 +96,7 @@ func TestWarmRunnerServesAJob(t *testing.T) {
 	want(t, "at the start", s.tick(0), "+warm +warm")
 	want(t, "a job that a warm runner serves", s.queue(1, "acme/web", "linux"), "")
 	j, _ := s.state.Job(ledger.NewJobKey("acme/web", 1, 1))
-	if why := s.state.Why(j, s.now); why != "a warm runner of pool small is there for it: GitHub gives it the job" {
+	if why := s.state.Why(j, s.now).Text; why != "a warm runner of pool small is there for it: GitHub gives it the job" {
 		t.Errorf("why: %s", why)
 	}
 	on := s.warm()[0]

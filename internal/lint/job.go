@@ -224,15 +224,15 @@ func (l *linter) judge(at Finding, w want, possibly bool) {
 	case len(fits) == 0 && pool.Hosted(w.labels):
 		say(Note, RuleHosted, "", "labels %s: GitHub's own runners take it", shown)
 	case len(fits) == 0:
-		say(Error, RuleNoPool, "add the labels to a pool of mayfly.yaml, or ask for a pool's labels",
-			"labels %s: %s", shown, l.Pools.Unfit(l.event(w.labels)))
+		_, unfit := l.Pools.Unfit(l.event(w.labels))
+		say(Error, RuleNoPool, "add the labels to a pool of mayfly.yaml, or ask for a pool's labels", "labels %s: %s", shown, unfit)
 	default:
 		say(Note, RulePool, "", "labels %s: pool %s takes it", shown, fits[0])
 		if len(fits) > 1 {
 			say(Note, RuleSeveral, "", "labels %s fit pools %s: %s comes first in the configuration and takes it", shown, strings.Join(fits, ", "), fits[0])
 		}
-		if w.group != "" {
-			say(Warning, RuleGroup, "set runner_group of pool "+fits[0]+" to that group",
+		if p, _ := l.Pools.Find(fits[0]); w.group != "" && !p.RunnerGroup.Is(w.group) {
+			say(Warning, RuleGroup, "set runner_group of pool "+fits[0]+" to "+w.group,
 				"runner group %q: GitHub gives the job a runner of pool %s only if the pool registers its runners in that group", w.group, fits[0])
 		}
 		at.Level, at.Rule, at.Fix, at.Message = "", "", "", ""

@@ -28,7 +28,7 @@ const (
 	RuleSyntax  = "syntax"        // GitHub refuses the file
 	RuleNoPool  = "no-pool"       // no pool takes the job
 	RuleChanges = "varying-label" // a label differs from run to run, and a pool's labels do not
-	RuleGroup   = "group"         // it asks for a runner group that the pool's runners are not in, as far as is known
+	RuleGroup   = "group"         // it asks for a runner group that the pool's runners are not in
 	RuleShared  = "shared-runner" // GitHub may give the job's runner to a job that asks for less
 	RuleSeveral = "several-pools" // the order of the pools decides
 	RuleHosted  = "github-hosted" // GitHub's own runners take it

@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write the golden file")
 
 var pools = pool.Set{
 	{Name: "small", Labels: []string{"self-hosted", "linux", "small"}},
-	{Name: "gpu", Labels: []string{"self-hosted", "linux", "x64", "gpu", "nvidia"}},
+	{Name: "gpu", Labels: []string{"self-hosted", "linux", "x64", "gpu", "nvidia"}, RunnerGroup: "Big machines"},
 }
 
 // TestField holds the workflows of people against two pools. What comes out was checked by hand, line by line.
@@ -71,6 +71,8 @@ func TestRunsOn(t *testing.T) {
 		{"this repository", "runs-on: ${{ github.repository_owner == 'acme' && 'small' || 'mips' }}", "note pool"},
 		{"matrix of another job", "strategy: {matrix: '${{ fromJSON(needs.x.outputs.m) }}'}\n    runs-on: ${{ matrix.os }}", "note not-static"},
 		{"of a run", "runs-on: [linux, 'r-${{ github.run_id }}']", "error varying-label"},
+		{"group of the pool", "runs-on: {group: org/Big machines, labels: gpu}", "note pool"},
+		{"another group", "runs-on: {group: builds, labels: gpu}", "note pool, warning group"},
 		{"group alone", "runs-on: {group: big}", "error group"},
 		{"unfinished", "runs-on: ${{ fromJSON('[') }}", "note not-static"},
 	} {

@@ -42,8 +42,8 @@ func (m *Machine) tryAtForge(ctx context.Context, candidate image.Image) (err er
 		return fmt.Errorf("canary in %s: %s has no call to start it", m.config.Image.Canary, m.pipeline.Forge.Name())
 	}
 	name := "canary-" + strings.ToLower(rand.Text()[:10])
-	c := &soloClaim{permit: claim.Permit{Job: "canary", Scope: m.config.Image.Canary, Labels: []string{name}, Group: 1, TotalLimit: forgeCanaryWithin}}
-	sockets, err := claim.New(claim.Config{Dir: filepath.Join(m.config.State, "canary"), Ledger: c, Forge: m.pipeline.ClaimForge(), Log: m.config.Log})
+	c := &soloClaim{permit: claim.Permit{Job: "canary", Scope: m.config.Image.Canary, Labels: []string{name}, TotalLimit: forgeCanaryWithin}}
+	sockets, err := claim.New(claim.Config{Dir: filepath.Join(m.config.State, "canary"), Ledger: c, Forge: m.pipeline.ClaimForge(), CA: m.config.CA, Log: m.config.Log})
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (c *soloClaim) Claim(context.Context, string) (claim.Permit, error) {
 }
 
 // PutOff implements claim.Ledger: who may claim may do so again.
-func (c *soloClaim) PutOff(context.Context, string, claim.Permit, time.Duration) error { return nil }
+func (c *soloClaim) PutOff(context.Context, string, claim.Permit, *claim.Later) error { return nil }
 
 // Registered implements claim.Ledger.
 func (c *soloClaim) Registered(context.Context, string, int64) error {

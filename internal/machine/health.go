@@ -12,6 +12,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/docker"
 	"github.com/mayfly-ci/mayfly/internal/forge"
+	"github.com/mayfly-ci/mayfly/internal/pipeline"
+	"github.com/mayfly-ci/mayfly/internal/why"
 )
 
 // The parts that a ready machine needs.
@@ -36,6 +38,8 @@ type vital struct {
 	OK    bool      `json:"ok"`
 	State string    `json:"state"`
 	Since time.Time `json:"since"`
+
+	cause why.Cause // what it means for a job that waits; "" if it is OK
 }
 
 // vitals are what /healthz and /readyz report. The zero value is ready for use.
@@ -72,7 +76,7 @@ func patience(period time.Duration) time.Duration {
 }
 
 // set records the state of a part, and reports whether that is news.
-func (v *vitals) set(name string, ok bool, state string) (news bool) {
+func (v *vitals) set(name string, cause why.Cause, ok bool, state string) (news bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if was, known := v.parts[name]; known && was.OK == ok && was.State == state {
@@ -81,7 +85,7 @@ func (v *vitals) set(name string, ok bool, state string) (news bool) {
 	if v.parts == nil {
 		v.parts = map[string]vital{}
 	}
-	v.parts[name] = vital{name, ok, state, time.Now().UTC()}
+	v.parts[name] = vital{name, ok, state, time.Now().UTC(), cause}
 	return true
 }
 
@@ -90,7 +94,7 @@ func (v *vitals) alive() (all []vital) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for name, l := range v.loops {
-		s := vital{name, true, "turns", l.last.UTC()}
+		s := vital{Name: name, OK: true, State: "turns", Since: l.last.UTC()}
 		if time.Since(l.last) > l.limit {
 			s.OK, s.State = false, "stands still"
 		}
@@ -176,7 +180,7 @@ func (m *Machine) notice(ctx context.Context, name string, l look) {
 		return // the machine ends
 	}
 	state, ok := stateOf(err)
-	switch news := m.vitals.set(name, ok, state); {
+	switch news := m.vitals.set(name, causeOf(name, err), ok, state); {
 	case news && !ok:
 		m.config.Log.Error("not ready", "part", name, "state", state, "err", err, "hint", l.hint)
 	case news:
@@ -200,6 +204,21 @@ func stateOf(err error) (state string, ok bool) {
 		return "does not answer", false
 	}
 	return "fails", false
+}
+
+// causeOf returns what a part that fails with err means for a job that waits.
+func causeOf(part string, err error) why.Cause {
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, disk.ErrFull):
+		return why.DiskFull
+	case part == partLauncher:
+		return why.EngineDown
+	case part == partForge:
+		return pipeline.Blame(err).Cause
+	}
+	return ""
 }
 
 // probeLauncher pings the engine; a sandbox needs no daemon.

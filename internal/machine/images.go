@@ -45,7 +45,7 @@ func (m *Machine) openCatalog(ctx context.Context) (err error) {
 		return err
 	}
 	i.watch = watch.New(watch.Config{
-		Store: i.store, Check: i.check, Build: i.build, Try: i.try, Promote: i.promote, Remove: i.remove, Look: i.look, Log: m.config.Log,
+		Store: i.store, Check: i.check, Build: i.build, Try: i.try, Promote: i.promote, Remove: i.remove, Look: i.look, Working: i.working, Log: m.config.Log,
 	})
 	known, err := i.store.Catalog(ctx)
 	if err != nil {

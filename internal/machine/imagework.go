@@ -94,6 +94,11 @@ func (i *images) look(ctx context.Context, known []image.Digest) (used, gone []i
 	return used, gone, nil
 }
 
+// working implements the watch's Working.
+func (i *images) working(ctx context.Context, digest image.Digest) (string, time.Time, error) {
+	return pipeline.Working(ctx, i.m.ledger, digest)
+}
+
 // hear reports the end of a runner to the catalog, if it says something about an image.
 func (i *images) hear(ctx context.Context, r ledger.Runner) {
 	if err := i.judge(ctx, pipeline.ImageNews(r)); err != nil {

@@ -34,6 +34,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/ledger/sqlite"
+	"github.com/mayfly-ci/mayfly/internal/machine/metrics"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
 )
@@ -49,6 +50,7 @@ type Config struct {
 	Enterprise string         // where runners register at ledger.LevelEnterprise: enterprises/SLUG
 	HookAt     string         // owner of the webhook that the sweep checks; "" for none
 	HookURL    string         // address of that webhook
+	CA         string         // certificates in PEM that runners trust besides those of their image
 	Launcher   Launch
 	Image      ImageConfig   // for built images; none are built if watch is off
 	Limits     ledger.Limits // pools, and what all runners together may use of the host
@@ -71,6 +73,7 @@ type Machine struct {
 	db       *disk.DB
 	bus      *bus.Bus
 	ledger   observedStore
+	flow     *metrics.Flow
 	pipeline *pipeline.Pipeline
 	fleet    *fleet.Fleet
 	launcher Launcher
@@ -95,7 +98,7 @@ const DatabaseName = "mayfly.db"
 
 // newMachine returns a machine of which nothing is open.
 func newMachine(s Config) *Machine {
-	m := &Machine{config: s, poolsChanged: make(chan struct{}, 1)}
+	m := &Machine{config: s, flow: metrics.NewFlow(), poolsChanged: make(chan struct{}, 1)}
 	m.limits.Store(&s.Limits)
 	m.pipeline = pipeline.New(pipeline.Config{
 		Limits: func() ledger.Limits { return *m.limits.Load() }, Enterprise: m.config.Enterprise,
@@ -119,7 +122,7 @@ func (m *Machine) open(ctx context.Context) (err error) {
 		return err
 	}
 	if m.sockets, err = claim.New(claim.Config{
-		Dir: filepath.Join(m.config.State, "claims"), Ledger: m.pipeline.ClaimLedger(""), Forge: m.pipeline.ClaimForge(), Log: m.config.Log,
+		Dir: filepath.Join(m.config.State, "claims"), Ledger: m.pipeline.ClaimLedger(""), Forge: m.pipeline.ClaimForge(), CA: m.config.CA, Log: m.config.Log,
 	}); err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func (m *Machine) serveMetrics(ctx context.Context) error {
 		return cli.HintIfNone(err, "something else listens there: choose another address with metrics.listen in the configuration")
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", metrics.Handler(m.readMetrics, m.config.Log))
+	mux.Handle("GET /metrics", metrics.Handler(m.readMetrics, m.flow, m.config.Log))
 	m.vitals.routes(mux)
 	m.config.Log.Info("serving metrics", "metrics", "http://"+l.Addr().String()+"/metrics")
 	return serveUntil(ctx, webhook.Server(mux, m.config.Log), l)
@@ -41,7 +41,7 @@ func (m *Machine) readMetrics(ctx context.Context) (r metrics.Reading, err error
 		At: time.Now(), Version: m.config.Version, Webhook: m.hook.Counts(), Bus: &m.bus.Counters, Rules: m.bus.Rules(),
 	}
 	if state, errs[0] = m.ledger.Snapshot(ctx); state != nil {
-		r.Ledger = state.Figures()
+		r.Ledger, r.Host = state.Figures(), state.Limits().Host
 	}
 	r.Backlogs, errs[1] = bus.Backlogs(ctx, m.db)
 	r.DeadLetters, errs[2] = bus.CountDeadLetters(ctx, m.db)

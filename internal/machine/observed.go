@@ -8,7 +8,7 @@ import (
 )
 
 // An observedStore is the machine's one ledger. Hear is called with each input and its result, so
-// that no input bypasses the image catalog.
+// that no input bypasses the metrics and the image catalog.
 type observedStore struct {
 	*sqlite.Ledger
 	hear func(context.Context, ledger.Input, ledger.Result)
@@ -32,8 +32,9 @@ func (o observedStore) ApplyAll(ctx context.Context, ins []ledger.Input) ([]ledg
 	return results, err
 }
 
-// hear tells the image catalog about the end of a runner.
+// hear counts what moved, and tells the image catalog about the end of a runner.
 func (m *Machine) hear(ctx context.Context, in ledger.Input, result ledger.Result) {
+	m.flow.Observe(result)
 	if _, gone := in.(ledger.Gone); gone && result.Reason == "" { // without a reason to ignore it: the runner was live before
 		m.images.hear(ctx, result.Runner)
 	}

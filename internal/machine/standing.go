@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/docker"
 	"github.com/mayfly-ci/mayfly/internal/pool"
+	"github.com/mayfly-ci/mayfly/internal/why"
 )
 
 // A Trouble is something that people should know about what runs runners, and what they can do.
@@ -41,8 +43,9 @@ type Part struct {
 	Name  string    `json:"name"`
 	OK    bool      `json:"ok"`
 	State string    `json:"state"`
-	Since time.Time `json:"since"`         // zero before the first look
-	Fix   string    `json:"fix,omitempty"` // the next thing to do, unless it is OK
+	Since time.Time `json:"since"`           // zero before the first look
+	Fix   string    `json:"fix,omitempty"`   // the next thing to do, unless it is OK
+	Cause why.Cause `json:"cause,omitempty"` // what it means for a job that waits, unless it is OK
 }
 
 // parts are those of /readyz, with what to do.
@@ -51,7 +54,7 @@ func (m *Machine) parts() (all []Part) {
 	for _, v := range m.vitals.ready("") {
 		p := Part{Name: v.Name, OK: v.OK, State: v.State, Since: v.Since}
 		if !v.OK {
-			p.Fix = looks[v.Name].hint
+			p.Fix, p.Cause = looks[v.Name].hint, v.cause
 		}
 		all = append(all, p)
 	}
@@ -63,10 +66,11 @@ func (m *Machine) standing(ctx context.Context, _ struct{}) (s Standing, err err
 	s.Parts = m.parts()
 	if m.engine != nil {
 		if _, err := docker.Find(ctx, m.engineSocket); err != nil {
-			s.Parts = slices.DeleteFunc(s.Parts, func(p Part) bool { return p.Name == partLauncher }) // the trouble says more
-			s.Troubles = append(s.Troubles, Trouble{
-				"the container engine does not answer: no runner can start, those that run go on: " + err.Error(), HowToStart(),
-			})
+			i := slices.IndexFunc(s.Parts, func(p Part) bool { return p.Name == partLauncher })
+			s.Parts[i] = Part{
+				Name: partLauncher, State: "the container engine does not answer: no runner can start, those that run go on: " + err.Error(),
+				Since: cmp.Or(s.Parts[i].Since, time.Now()), Fix: HowToStart(), Cause: why.EngineDown,
+			}
 		}
 	}
 	s.Troubles = append(s.Troubles, m.unheld...)

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/claim"
 	"github.com/mayfly-ci/mayfly/internal/forge"
@@ -43,14 +42,16 @@ func (p claimLedger) Claim(ctx context.Context, runner string) (claim.Permit, er
 		return claim.Permit{}, &claim.Refused{Reason: err.Error()}
 	}
 	return claim.Permit{
-		Granted: r.Claimed, Job: r.MadeFor.String(), Scope: scope.String(), Labels: r.Labels.Labels(), Group: pool.RunnerGroup,
+		Granted: r.Claimed, Job: r.MadeFor.String(), Scope: scope.String(), Labels: r.Labels.Labels(), Group: string(pool.RunnerGroup),
 		IdleLimit: pool.IdleLimit, TotalLimit: pool.TotalLimit,
 	}, nil
 }
 
 // PutOff implements claim.Ledger.
-func (p claimLedger) PutOff(ctx context.Context, runner string, permit claim.Permit, after time.Duration) error {
-	_, err := p.Ledger.Apply(ctx, ledger.PutOff{Runner: ledger.RunnerName(runner), Granted: permit.Granted, After: after})
+func (p claimLedger) PutOff(ctx context.Context, runner string, permit claim.Permit, later *claim.Later) error {
+	_, err := p.Ledger.Apply(ctx, ledger.PutOff{
+		Runner: ledger.RunnerName(runner), Granted: permit.Granted, After: later.After, Reason: later.Err.Error(), Blame: Blame(later.Err),
+	})
 	return err
 }
 
@@ -148,7 +149,7 @@ func (p claimForge) answer(ctx context.Context, runner string, err error) error 
 		return claim.ErrTaken
 	case errors.Is(err, forge.ErrNotFound), errors.Is(err, forge.ErrUnprocessable),
 		errors.Is(err, forge.ErrUnauthorized), errors.Is(err, forge.ErrForbidden):
-		failed := ledger.Failed{Runner: ledger.RunnerName(runner), Reason: err.Error(), Refused: true, Unauthorized: errors.Is(err, forge.ErrUnauthorized)}
+		failed := ledger.Failed{Runner: ledger.RunnerName(runner), Reason: err.Error(), Refused: true, Unauthorized: errors.Is(err, forge.ErrUnauthorized), Blame: Blame(err)}
 		if _, lerr := p.Ledger.Apply(ctx, failed); lerr != nil {
 			return lerr
 		}

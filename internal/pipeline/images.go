@@ -115,6 +115,21 @@ func Weigh(ctx context.Context, list RunnerList, c *image.Catalog, in image.Star
 	return in, err == nil, err
 }
 
+// Working returns the runner from an image that claimed last, of those that GitHub gave a job, and when
+// it claimed; "" if list has none.
+func Working(ctx context.Context, list RunnerList, digest image.Digest) (runner string, claimed time.Time, err error) {
+	runners, err := list.Runners(ctx, ledger.RunnerQuery{Image: string(digest), Limit: image.LastStarts})
+	if err != nil {
+		return "", time.Time{}, fmt.Errorf("runners from image %s: %w", digest.Short(), err)
+	}
+	for _, r := range runners {
+		if !r.Runs.IsZero() && r.Claimed.After(claimed) {
+			runner, claimed = string(r.Name), r.Claimed
+		}
+	}
+	return runner, claimed, nil
+}
+
 // Starts returns the outcomes of the last starts from an image, of those that list has since then.
 func Starts(ctx context.Context, list RunnerList, digest image.Digest, since time.Time) (s image.Starts, err error) {
 	runners, err := list.Runners(ctx, ledger.RunnerQuery{Image: string(digest), Limit: image.LastStarts})

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/claim"
+	"github.com/mayfly-ci/mayfly/internal/clock"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
@@ -64,7 +65,7 @@ func open(t *testing.T) *site {
 		t.Fatal(err)
 	}
 	s.sim = sim
-	forge, err := github.New(github.Config{URL: server.URL, Token: token, Backoff: time.Millisecond, Transport: s, Now: now})
+	forge, err := github.New(github.Config{URL: server.URL, Token: token, Backoff: time.Millisecond, Transport: s, Clock: clock.Of(now)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,6 +37,9 @@ func (p *Pipeline) Remove(ctx context.Context, r ledger.RemoveRunner) error {
 // The exit code may tell, too, that its image is not to blame.
 func (p *Pipeline) Gone(ctx context.Context, in ledger.Gone) error {
 	in.Outside = in.Outside || FromOutside(in.ExitCode)
+	if in.Blame.Cause == "" {
+		in.Blame.Cause = causeOfExit(in.ExitCode)
+	}
 	_, err := p.Ledger.Apply(ctx, in)
 	return err
 }

@@ -37,7 +37,7 @@ type Pool struct {
 	Isolation Isolation // of its containers from their host
 	Setup     Setup     // of its containers
 
-	RunnerGroup int64         // id of the GitHub runner group; 1 is the default group
+	RunnerGroup Group         // that GitHub has its runners in
 	IdleLimit   time.Duration // a runner that got no job for this long leaves
 	TotalLimit  time.Duration // a job that has run for longer is stopped with its runner, as is a runner this old without a job
 }
@@ -134,7 +134,7 @@ func (p Pool) WithDefaults() Pool {
 	p.Resources.Memory = cmp.Or(p.Resources.Memory, DefaultMemory)
 	p.PIDs = cmp.Or(p.PIDs, DefaultPIDs)
 	p.Network = cmp.Or(p.Network, NetworkOwn)
-	p.RunnerGroup = cmp.Or(p.RunnerGroup, 1)
+	p.RunnerGroup = cmp.Or(p.RunnerGroup, DefaultGroup)
 	p.IdleLimit = cmp.Or(p.IdleLimit, DefaultIdleLimit)
 	p.TotalLimit = cmp.Or(p.TotalLimit, DefaultTotalLimit)
 	p.Isolation = p.Isolation.WithDefaults()

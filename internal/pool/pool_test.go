@@ -164,7 +164,7 @@ func TestResources(t *testing.T) {
 
 func TestWithDefaults(t *testing.T) {
 	want := pool.Pool{
-		Resources: pool.Resources{CPUs: 2, Memory: 4 << 30}, PIDs: 4096, Network: pool.NetworkOwn, RunnerGroup: 1,
+		Resources: pool.Resources{CPUs: 2, Memory: 4 << 30}, PIDs: 4096, Network: pool.NetworkOwn, RunnerGroup: "1",
 		Command: []string{"/home/runner/run.sh"}, IdleLimit: 5 * time.Minute, TotalLimit: 390 * time.Minute,
 		Isolation: pool.Isolation{Privileges: pool.Strict},
 		Setup:     pool.Setup{SharedMemory: 2 << 30},
@@ -177,7 +177,7 @@ func TestWithDefaults(t *testing.T) {
 	}
 	said := pool.Pool{
 		Name: "a", Labels: []string{"b"}, Repositories: []string{"c/d"}, Max: 1, Resources: pool.Resources{CPUs: 2.5, Memory: 6},
-		PIDs: 7, Image: "i", Command: []string{"j"}, Network: pool.NetworkNone, ReadOnlyRoot: true, RunnerGroup: 8,
+		PIDs: 7, Image: "i", Command: []string{"j"}, Network: pool.NetworkNone, ReadOnlyRoot: true, RunnerGroup: "8",
 		IdleLimit: 9, TotalLimit: 10, Setup: pool.Setup{SharedMemory: 11},
 		Isolation: pool.Isolation{Privileges: pool.Sudo, Runtime: "runsc", Docker: pool.Docker{Engine: true, Disk: 11, Mirror: "m"}},
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mayfly-ci/mayfly/internal/event"
+	"github.com/mayfly-ci/mayfly/internal/why"
 )
 
 // Route returns the first pool that job fits, and whether there is one. It is the only
@@ -22,10 +23,10 @@ func (s Set) Route(job event.WorkflowJob) (Pool, bool) {
 // reaches reports whether a runner of p can be registered where job is.
 func (p Pool) reaches(job event.WorkflowJob) bool { return !p.OfOrganization || job.Organization != "" }
 
-// Unfit says in a sentence why no pool takes job, which [Set.Route] found.
-func (s Set) Unfit(job event.WorkflowJob) string {
+// Unfit says in a sentence why no pool takes job, which [Set.Route] found, and which cause that is.
+func (s Set) Unfit(job event.WorkflowJob) (why.Cause, string) {
 	if len(job.Labels) == 0 {
-		return "it has no labels, so that no pool takes it"
+		return why.NoPool, "it has no labels, so that no pool takes it"
 	}
 	var nearest Pool
 	var missing []string
@@ -33,18 +34,18 @@ func (s Set) Unfit(job event.WorkflowJob) string {
 		lacks := p.lacks(job.Labels)
 		switch {
 		case len(lacks) == 0 && !p.Allows(job.Repository):
-			return fmt.Sprintf("pool %s has its labels but does not serve repository %s", p.Name, job.Repository)
+			return why.OtherRepository, fmt.Sprintf("pool %s has its labels but does not serve repository %s", p.Name, job.Repository)
 		case len(lacks) == 0:
-			return fmt.Sprintf("pool %s has its labels but its runners are registered at organizations (runners_at: organization), and repository %s belongs to a user",
+			return why.OtherRepository, fmt.Sprintf("pool %s has its labels but its runners are registered at organizations (runners_at: organization), and repository %s belongs to a user",
 				p.Name, job.Repository)
 		case nearest.Name == "" || len(lacks) < len(missing):
 			nearest, missing = p, lacks
 		}
 	}
 	if nearest.Name == "" {
-		return "there are no pools"
+		return why.NoPool, "there are no pools"
 	}
-	return fmt.Sprintf("no pool takes label %s: the nearest is %s, with labels %s",
+	return why.NoPool, fmt.Sprintf("no pool takes label %s: the nearest is %s, with labels %s",
 		event.ShowLabels(missing), nearest.Name, event.ShowLabels(nearest.Labels))
 }
 

@@ -46,7 +46,7 @@ func TestUnfit(t *testing.T) {
 		if p, ok := test.set.Route(test.job); ok {
 			t.Errorf("%+v: pool %s takes it", test.job, p.Name)
 		}
-		if got := test.set.Unfit(test.job); got != test.want {
+		if _, got := test.set.Unfit(test.job); got != test.want {
 			t.Errorf("%+v:\n got %s\nwant %s", test.job, got, test.want)
 		}
 	}

@@ -112,7 +112,7 @@ func (p *proof) left(t *trace) *Link {
 func (p *proof) waiting(ctx context.Context, t *trace) *Link {
 	why := "it waits"
 	if state, err := p.Ledger.Snapshot(ctx); err == nil {
-		why = state.Why(t.kept, time.Now())
+		why = state.Why(t.kept, time.Now()).Text
 	}
 	switch r := t.runner; {
 	case !r.Live() && t.kept.Failures > 0:

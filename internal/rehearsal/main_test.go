@@ -3,9 +3,10 @@ package rehearsal_test
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/mayfly-ci/mayfly/internal/programtest"
 )
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
@@ -17,10 +18,8 @@ func testMain(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	build := exec.Command("go", "build", "-trimpath", "-o", filepath.Dir(self), "../../cmd/mayfly-agent", "../../cmd/mayfly-minirunner")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building the programs: %v\n%s", err, out)
+	if err := programtest.Build(filepath.Dir(self), "mayfly-agent", "mayfly-minirunner"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()

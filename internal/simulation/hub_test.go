@@ -70,6 +70,8 @@ type delivery struct {
 // A hub is GitHub.
 type hub struct {
 	*world
+	names      []string         // of the repositories, whose ids are 1, 2, 3
+	moved      map[string]int64 // ids by the names that they had before
 	jobs       []*job
 	runners    map[int64]*registration
 	last       int64 // id of the newest runner
@@ -84,7 +86,29 @@ type spell struct {
 	until time.Duration
 }
 
-var repositories = []string{"acme/web", "acme/api", "acme/lib"}
+// found makes GitHub as it is before anything happens.
+func found(w *world) *hub {
+	return &hub{world: w, names: []string{"acme/web", "acme/api", "acme/lib"}, moved: map[string]int64{}, runners: map[int64]*registration{}}
+}
+
+// rename gives a repository another name. Its jobs and runners move with it; deliveries that were made before keep the old one.
+func (g *hub) rename(n uint64) {
+	at := n % uint64(len(g.names))
+	old := g.names[at]
+	name := fmt.Sprintf("acme/renamed%d", len(g.moved)+1)
+	g.note("repository %s is now %s", old, name)
+	g.names[at], g.moved[old] = name, int64(at+1)
+	for _, j := range g.jobs {
+		if j.repository == old {
+			j.repository = name
+		}
+	}
+	for _, r := range g.runners {
+		if r.repository == old {
+			r.repository = name
+		}
+	}
+}
 
 // push makes a job, which waits for a runner, or before that for an approval.
 func (g *hub) push(repository string, labels []string, lasts time.Duration, approved bool) {
@@ -346,7 +370,7 @@ func (j *job) shape() map[string]any {
 	s := map[string]any{
 		"id": j.id, "run_id": j.run, "run_attempt": j.attempt, "name": "build", "workflow_name": "CI", "labels": j.labels, "status": j.status,
 		"html_url": fmt.Sprintf("https://github.com/%s/actions/runs/%d/job/%d", j.repository, j.run, j.id), "created_at": stamp(j.created),
-		"started_at": stamp(j.started),
+		"run_url": fmt.Sprintf("http://127.0.0.1:1/api/v3/repos/%s/actions/runs/%d", j.repository, j.run), "started_at": stamp(j.started),
 	}
 	if j.ranOn != "" {
 		s["runner_name"], s["started_at"] = j.ranOn, stamp(j.began)

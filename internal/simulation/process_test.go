@@ -159,7 +159,7 @@ func (p *process) open() (err error) {
 		return err
 	}
 	forge, err := github.New(github.Config{
-		URL: "http://127.0.0.1:1", Token: secret.New("a token"), Transport: line{p}, Timeout: time.Hour, Backoff: 1, Now: p.wall,
+		URL: "http://127.0.0.1:1", Token: secret.New("a token"), Transport: line{p}, Timeout: time.Hour, Backoff: 1, Clock: clocks,
 		Jitter: func() float64 { return 0 },
 	})
 	if err != nil {

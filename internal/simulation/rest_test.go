@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -119,13 +120,55 @@ var routes = []struct {
 }
 
 func (g *hub) serve(req *http.Request) answer {
+	path := g.current(req.URL.Path)
+	if id := g.moved[repositoryOf(path)]; id > 0 {
+		return g.redirect(req, path, id)
+	}
 	for _, r := range routes {
-		if m := r.path.FindStringSubmatch(req.URL.Path); m != nil && r.method == req.Method {
+		if m := r.path.FindStringSubmatch(path); m != nil && r.method == req.Method {
 			return r.serve(g, req, m)
 		}
 	}
 	g.fault("call of %s %s, which is not GitHub's", req.Method, req.URL)
 	return message(404, "Not Found")
+}
+
+const underRepositories = "/api/v3/repositories/" // and there under an id
+
+// current is path with the name of the repository that it gives the id of.
+func (g *hub) current(path string) string {
+	rest, byID := strings.CutPrefix(path, underRepositories)
+	if !byID {
+		return path
+	}
+	id, rest, _ := strings.Cut(rest, "/")
+	n, _ := strconv.Atoi(id)
+	if n < 1 || n > len(g.names) {
+		return path
+	}
+	return "/api/v3/repos/" + g.names[n-1] + "/" + rest
+}
+
+// repositoryOf returns the owner/name in a path; "" if there is none.
+func repositoryOf(path string) string {
+	parts := strings.SplitN(strings.TrimPrefix(path, "/api/v3/repos/"), "/", 3)
+	if !strings.HasPrefix(path, "/api/v3/repos/") || len(parts) < 3 {
+		return ""
+	}
+	return parts[0] + "/" + parts[1]
+}
+
+// redirect answers a call about a repository under a name that it had before.
+// https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects
+func (g *hub) redirect(req *http.Request, path string, id int64) answer {
+	to := *req.URL
+	to.Path = fmt.Sprintf("%s%d%s", underRepositories, id, strings.TrimPrefix(path, "/api/v3/repos/"+repositoryOf(path)))
+	a := message(http.StatusTemporaryRedirect, "Moved Permanently")
+	if req.Method == http.MethodGet {
+		a.status = http.StatusMovedPermanently
+	}
+	a.header = map[string]string{"Location": to.String()}
+	return a
 }
 
 // serveLate does what a process asked for that was killed since.
@@ -215,7 +258,7 @@ func (g *hub) showJob(_ *http.Request, m []string) answer {
 
 func (g *hub) listRepositories(*http.Request, []string) answer {
 	list := []any{}
-	for _, name := range repositories {
+	for _, name := range g.names {
 		list = append(list, map[string]any{"full_name": name, "owner": map[string]any{"login": "acme", "type": "Organization"}, "pushed_at": stamp(g.now)})
 	}
 	return answer{status: 200, body: list}

@@ -11,7 +11,7 @@ import (
 const (
 	day     = 24 * time.Hour
 	maxWait = 4 * time.Hour // that a job is in the queue: what GitHub and the machine are away for, and more
-	calmed  = 3 * time.Hour // after the day, in which nothing goes wrong any more
+	calmed  = 7 * time.Hour // after the day, in which nothing goes wrong any more: about a job that waits for an approval, GitHub is asked each six hours
 )
 
 // A happening is one thing that befalls a world.
@@ -40,6 +40,7 @@ var kinds = []struct {
 			w.github.rerun(over[n%uint64(len(over))])
 		}
 	}},
+	{"a repository is renamed", 0, 2, func(w *world, n uint64) { w.github.rename(n) }},
 	{"somebody else's runner takes a job", 0, 3, func(w *world, n uint64) {
 		if open := w.github.open("queued"); len(open) > 0 {
 			w.github.hosted(open[n%uint64(len(open))])
@@ -78,7 +79,7 @@ func scenario(seed uint64) (list []happening) {
 
 // play lets a scenario happen, and all come to its end. It returns what must not be and was.
 func (w *world) play(list []happening) []string {
-	w.github = &hub{world: w, runners: map[int64]*registration{}}
+	w.github = found(w)
 	w.host.stopping = map[string]bool{}
 	w.boot()
 	for _, h := range list {
@@ -112,7 +113,7 @@ func (w *world) come(n uint64) {
 		if w.pick("a long job", 40) == 0 {
 			lasts = w.span("how long a long job lasts", time.Hour, 3*time.Hour)
 		}
-		w.github.push(repositories[(n/7+i/2)%3], labels[(n/31+i/2)%uint64(len(labels))], lasts, w.pick("an approval is asked for", 8) > 0)
+		w.github.push(w.github.names[(n/7+i/2)%3], labels[(n/31+i/2)%uint64(len(labels))], lasts, w.pick("an approval is asked for", 8) > 0)
 	}
 }
 

@@ -110,7 +110,7 @@ func (b brokenClaims) Claim(ctx context.Context, runner string) (claim.Permit, e
 			return claim.Permit{}, err
 		}
 		r := list[0]
-		return claim.Permit{Job: r.MadeFor.String(), Scope: r.Scope.Repository, Labels: r.Labels.Labels(), Group: 1}, nil
+		return claim.Permit{Job: r.MadeFor.String(), Scope: r.Scope.Repository, Labels: r.Labels.Labels()}, nil
 	}
 	permit, err := b.Ledger.Claim(ctx, runner)
 	if b.p.broken == "runners have the labels of another pool" {

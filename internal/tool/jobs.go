@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
@@ -14,6 +13,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/inspect"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/pool"
+	"github.com/mayfly-ci/mayfly/internal/why"
 )
 
 // jobsCmd is `mayfly jobs`.
@@ -60,7 +60,7 @@ func (c *jobsCmd) Run(ctx context.Context, all *Globals, screen *cli.Screen, log
 func listJobs(screen *cli.Screen, jobs []inspect.Job) {
 	var rows [][]cli.Cell
 	for _, j := range jobs {
-		row := cli.Text(j.Key.String(), j.Name, OrDash(j.Pool), string(j.State), j.Why)
+		row := cli.Text(j.Key.String(), j.Name, OrDash(j.Pool), string(j.State), j.Text)
 		row[3].Colour = jobColour(j.Job)
 		if j.State == ledger.JobCompleted {
 			row[3].Text = j.Conclusion
@@ -72,10 +72,14 @@ func listJobs(screen *cli.Screen, jobs []inspect.Job) {
 
 // tellJob prints a job's story: each step it took, when, and where it stands.
 func tellJob(screen *cli.Screen, j inspect.Job) {
+	fix := j.Fix
+	if j.Cause.Kind() == why.OnItsWay {
+		fix = ""
+	}
 	facts := [][2]string{
 		{"job", j.Key.String()}, {"name", j.Name}, {"workflow", j.Workflow}, {"labels", j.Labels.String()},
 		{"pool", j.Pool}, {"state", string(j.State)}, {"result", j.Conclusion}, {"runner", string(j.RunnerName)},
-		{"page", j.URL}, {"why", j.Why}, {"memory", tellMemory(j.Memory)},
+		{"page", j.URL}, {"why", j.Text}, {"fix", fix}, {"memory", tellMemory(j.Memory)},
 	}
 	tell(screen, facts, j.History)
 }
@@ -169,12 +173,7 @@ func tellRunner(screen *cli.Screen, r ledger.Runner) {
 		facts[5][1] = ""
 	}
 	tell(screen, facts, r.History)
-	if r.Output != "" {
-		fmt.Fprintf(screen.Out, "\n%s\n", screen.Paint(cli.Grey, "it printed last:"))
-		for line := range strings.SplitSeq(r.Output, "\n") {
-			fmt.Fprintln(screen.Out, "  "+cli.Printable(line))
-		}
-	}
+	tellOutput(screen, r.Output)
 }
 
 // tellMemory says what a runner had of memory; "" where nobody counted.

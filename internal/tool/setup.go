@@ -19,7 +19,7 @@ import (
 type Setup struct {
 	*config.Config
 	Secrets      config.Secrets
-	Certificates []byte        // of GitHub's CA, beside the system's; read with the secrets
+	Certificates []byte        // of CAs that are trusted beside the system's; read with the secrets
 	Limits       ledger.Limits // of this machine: pools, and what the host has for them
 }
 
@@ -48,7 +48,7 @@ func complete(read *config.Config, err error) (Setup, error) {
 	return s, nil
 }
 
-// ResolveSecrets gets the secrets, and the certificates of GitHub's CA, which are none.
+// ResolveSecrets gets the secrets, and the certificates of CAs, which are none.
 func (s *Setup) ResolveSecrets() error { return s.resolveWith(s.Resolve) }
 
 func (s *Setup) resolveWith(resolve func(lookup func(string) (string, bool)) (config.Secrets, error)) (err error) {

@@ -46,8 +46,10 @@ type Program struct {
 type Lists struct {
 	Test       testCmd       `cmd:"" help:"Run a test workflow on a temporary branch of a repository, and follow its jobs hop by hop."`
 	Status     statusCmd     `cmd:"" help:"Show what is running, what is waiting and why."`
+	Why        whyCmd        `cmd:"" help:"Explain why a job is where it is, and what to do about it. The exit code is the kind of cause."`
 	Jobs       jobsCmd       `cmd:"" help:"List jobs, or show one job's history and why it waits."`
 	Runners    runnersCmd    `cmd:"" help:"List runners, or show one runner's history."`
+	Page       pageCmd       `cmd:"" help:"Serve the page that shows all this to a browser, for this machine or a stack."`
 	Events     eventsCmd     `cmd:"" help:"List events on the bus."`
 	Schema     schemaCmd     `cmd:"" help:"List, show, compare and export the discovered schemas of events."`
 	Replay     replayCmd     `cmd:"" help:"Start, list or cancel replays of archived events."`

@@ -39,7 +39,7 @@ func Route(e event.Event, pools pool.Set) (Routed, error) {
 	case !ok && pool.Hosted(job.Labels):
 		r.Note = "no pool has its labels, which hosted runners have"
 	case !ok:
-		r.Note = pools.Unfit(job)
+		_, r.Note = pools.Unfit(job)
 	}
 	r.Event.Detail, err = event.WithRouting(e.Detail, event.Routing{Pool: p.Name, Labels: event.FlatLabels(job.Labels), Delivery: e.ID, Job: job.Key()})
 	return r, err

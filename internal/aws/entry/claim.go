@@ -21,6 +21,7 @@ func openClaims(ctx context.Context, p *environment) (any, error) {
 	return function.Serve(&handler.Claims{
 		Pipeline: pipeline.New(config),
 		Tasks:    p.tasks(),
+		CA:       p.Settings.GitHub.CA,
 		Roles:    strings.Split(p.Getenv(contract.EnvTaskRoles), ","),
 		Publish:  eventbus.New(p.AWS, p.Getenv(contract.EnvBus)).Put, Now: time.Now, Log: p.Log,
 	}), nil

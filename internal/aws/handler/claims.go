@@ -25,6 +25,7 @@ type Claims struct {
 	Tasks    *Tasks
 	Publish  func(context.Context, ...event.Event) error // puts events on the stack's bus
 	Now      func() time.Time
+	CA       string   // certificates in PEM that runners trust besides those of their image
 	Roles    []string // unique ids (AROA…) of the roles that may claim
 	Log      *slog.Logger
 }
@@ -38,7 +39,8 @@ func (c *Claims) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	claim.Handler(claim.Config{
-		Ledger: telling{c.Pipeline.ClaimLedger(task.ID), task.ID, c.Publish, c.Now}, Forge: c.Pipeline.ClaimForge(), Log: c.Log.With("task", task.ID),
+		Ledger: telling{c.Pipeline.ClaimLedger(task.ID), task.ID, c.Publish, c.Now}, Forge: c.Pipeline.ClaimForge(), CA: c.CA,
+		Log: c.Log.With("task", task.ID),
 	}, string(task.Runner)).ServeHTTP(w, r)
 }
 

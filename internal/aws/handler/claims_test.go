@@ -21,6 +21,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/function"
 	"github.com/mayfly-ci/mayfly/internal/aws/handler"
+	clocks "github.com/mayfly-ci/mayfly/internal/clock"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/github"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
@@ -105,7 +106,7 @@ func open(t *testing.T) *site {
 		t.Fatal(err)
 	}
 	clock := func() time.Time { return s.now }
-	forge, err := github.New(github.Config{URL: hub.URL, Token: token, Backoff: time.Millisecond, Now: clock})
+	forge, err := github.New(github.Config{URL: hub.URL, Token: token, Backoff: time.Millisecond, Clock: clocks.Of(clock)})
 	if err != nil {
 		t.Fatal(err)
 	}

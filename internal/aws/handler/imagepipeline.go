@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/aws/build"
 	"github.com/mayfly-ci/mayfly/internal/aws/catalog"
@@ -125,6 +126,11 @@ func (p *imagePipeline) runnerEnded(ctx context.Context, e event.Event) error {
 	}
 	_, err = p.watch.Apply(ctx, in)
 	return err
+}
+
+// working implements the watch's Working.
+func (p *imagePipeline) working(ctx context.Context, digest image.Digest) (string, time.Time, error) {
+	return pipeline.Working(ctx, p.config.Runners, digest)
 }
 
 // deprecated reports the date from which GitHub refuses a version. The catalog ignores versions

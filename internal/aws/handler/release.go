@@ -66,7 +66,7 @@ func NewRelease(c ReleaseConfig) (*Release, error) {
 			p.source = build.NewRepository(c.AWS, c.Source)
 		}
 		p.watch = watch.New(watch.Config{
-			Store: p.store, Check: p.check, Build: p.build, Try: p.try, Promote: p.promote, Remove: p.remove, Look: p.listImages, Alarm: p.alarm, Log: c.Log,
+			Store: p.store, Check: p.check, Build: p.build, Try: p.try, Promote: p.promote, Remove: p.remove, Look: p.listImages, Working: p.working, Alarm: p.alarm, Log: c.Log,
 		})
 		r.pipelines[arch] = p
 	}

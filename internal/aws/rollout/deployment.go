@@ -29,7 +29,7 @@ type Deployment struct {
 	Programs    string                // folder with the programs for AWS, ARCH/NAME; "" for those embedded or built from the tree
 	Unpermitted bool                  // go on although permissions seem to be missing
 	Losses      []string              // logical ids of resources whose data an update may lose
-	ByHand      func(m github.Manual) // hears what a person must enter at GitHub, where it has no call for the webhook
+	ByHand      func(m github.Manual) // called with what a person must enter where GitHub has no call for the webhook
 
 	Parameters map[string]string // of the template; made by Prepare
 
@@ -47,7 +47,7 @@ func NewDeployment(s *Site, a Access, settings stack.Settings, template stack.Te
 // Exists reports whether the stack was there when the deployment last looked.
 func (d *Deployment) Exists() bool { return d.state.Exists() }
 
-// BucketName names the bucket of the stack's artifacts.
+// BucketName returns the name of the bucket for the stack's artifacts.
 func (d *Deployment) BucketName() string { return d.bucket().Name }
 
 // Check finds what would stop the deployment halfway, at AWS and at GitHub.
@@ -291,7 +291,7 @@ func (d *Deployment) propose(ctx context.Context) ([]deploy.Change, error) {
 		return nil, cli.Hint(fmt.Errorf("stack %s is in state %s", d.Stack.Name, d.state.Status), "wait until AWS has finished, and run it again")
 	}
 	if !d.template.Inline {
-		if _, err := d.bucket().Put(ctx, d.templateArtifact()); err != nil { // AWS reads it from there
+		if _, err := d.bucket().Put(ctx, d.templateArtifact()); err != nil { // CloudFormation reads it from the bucket
 			return nil, err
 		}
 	}

@@ -25,7 +25,7 @@ type Destruction struct {
 
 	state deploy.State
 
-	// What the ledger knew, which goes with the stack.
+	// Read from the ledger, which is deleted with the stack.
 	instance string                // prefix of the names of all its runners
 	places   map[github.Scope]bool // where they are registered
 }
@@ -85,7 +85,7 @@ func (d *Destruction) stopReplays(ctx context.Context) error {
 	for _, r := range all {
 		if err == nil && r.Ended.IsZero() {
 			d.note("  cancelling replay %s", r.Name)
-			if err = replays.Cancel(ctx, r.Name); errors.Is(err, view.ErrNoReplay) { // it has just ended
+			if err = replays.Cancel(ctx, r.Name); errors.Is(err, view.ErrNoReplay) { // it ended meanwhile
 				err = nil
 			}
 		}
@@ -108,7 +108,7 @@ func (d *Destruction) leaveGitHub(ctx context.Context) error {
 	for _, r := range runners {
 		d.note("removing runner %s from %s", r.name, r.at)
 		err := d.Forge.RemoveRunner(ctx, r.at, r.id)
-		if err != nil && !errors.Is(err, github.ErrBusy) { // GitHub removes it once it is offline; Left lists it
+		if err != nil && !errors.Is(err, github.ErrBusy) { // GitHub removes a busy runner when it goes offline; Left lists it
 			return err
 		}
 	}
@@ -154,7 +154,7 @@ func (d *Destruction) findHook(ctx context.Context) (at github.Scope, hook *gith
 	return at, &found, nil
 }
 
-// A registration is a runner of the stack that GitHub knows.
+// A registration is a runner of the stack that is registered at GitHub.
 type registration struct {
 	at   github.Scope
 	name string
@@ -191,7 +191,7 @@ func (d *Destruction) readLedger(ctx context.Context) error {
 	return nil
 }
 
-// registered returns the stack's runners that GitHub knows.
+// registered returns the stack's runners that are registered at GitHub.
 func (d *Destruction) registered(ctx context.Context) (all []registration, err error) {
 	for at := range d.places {
 		there, err := d.Forge.Runners(ctx, at)
@@ -207,7 +207,7 @@ func (d *Destruction) registered(ctx context.Context) (all []registration, err e
 	return all, nil
 }
 
-// keepData has CloudFormation keep the resources that hold data.
+// keepData makes CloudFormation keep the resources that hold data.
 func (d *Destruction) keepData(ctx context.Context) error {
 	if !d.KeepData || !d.state.Exists() {
 		return nil
@@ -235,7 +235,7 @@ func (d *Destruction) keepData(ctx context.Context) error {
 	parameters[deploy.RulesState] = deploy.RulesOff                                                        // AWS refuses an update that changes no resource
 	_, _, err = d.Stack.Apply(ctx, deploy.Wanted{
 		Template: template.Body, URL: bucket.URL(a.Key), Parameters: parameters, Tags: d.tags(),
-	}, func([]deploy.Change) error { return nil }) // all of it goes
+	}, func([]deploy.Change) error { return nil }) // no consent needed: everything else is deleted anyway
 	return err
 }
 

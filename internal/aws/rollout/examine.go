@@ -14,7 +14,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
-// Examine looks at the stack for what keeps jobs from their runners. It changes nothing.
+// Examine looks for problems of the stack that keep jobs from their runners. It changes nothing.
 func (s *Site) Examine(ctx context.Context, forge *github.Client) (doctor.Report, error) {
 	settings, err := stack.Of(s.Config)
 	if err != nil {
@@ -43,7 +43,7 @@ func (s *Site) claimed(ctx context.Context) (ids []string, err error) {
 	return ids, err
 }
 
-// pingStack has GitHub ping the stack's webhook.
+// pingStack makes GitHub ping the stack's webhook.
 func (s *Site) pingStack(ctx context.Context, forge *github.Client) error {
 	at, err := pipeline.HookScope(s.Webhook.At)
 	if err != nil {

@@ -9,13 +9,13 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
 
-// hook returns whose webhook the stack's is, and what it should be.
+// hook returns the owner of the stack's webhook and its settings.
 func (d *Deployment) hook() (github.Scope, github.HookConfig, error) {
 	at, err := pipeline.HookScope(d.Webhook.At)
 	return at, github.HookConfig{URL: d.state.Outputs["WebhookUrl"], Secret: d.Secrets.Webhook[0], Events: d.Webhook.Events}, err
 }
 
-// checkHook finds out whether GitHub lets us see the webhook, before anything is made.
+// checkHook checks the permission to read the webhook before anything is created.
 func (d *Deployment) checkHook(ctx context.Context) error {
 	if d.Webhook.At == "" {
 		return nil
@@ -31,7 +31,7 @@ func (d *Deployment) checkHook(ctx context.Context) error {
 	return err
 }
 
-// installHook installs the webhook, and sees a ping come through it.
+// installHook installs the webhook, and waits for a ping to pass through it.
 func (d *Deployment) installHook(ctx context.Context) error {
 	if d.Webhook.At == "" {
 		d.note("no webhook was installed, because webhook.at is empty; its address is %s", d.state.Outputs["WebhookUrl"])
@@ -56,7 +56,7 @@ func (d *Deployment) installHook(ctx context.Context) error {
 	return d.ping(ctx, at, installed.Hook)
 }
 
-// ping has GitHub ping the stack's webhook.
+// ping makes GitHub ping the stack's webhook.
 func (d *Deployment) ping(ctx context.Context, at github.Scope, hook github.Hook) error {
 	code, err := d.Forge.Ping(ctx, at, hook)
 	switch refused := (*github.PingRefused)(nil); {

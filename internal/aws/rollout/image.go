@@ -22,14 +22,14 @@ type ImageFrom struct {
 	Files   source.Source
 	Over    bool         // Files replace a commit that somebody else pushed to CodeCommit
 	Archive archive.File // of GitHub's runner, to be uploaded for the build; the zero value for a download in AWS
-	Arch    string       // what Archive is for
+	Arch    string       // the architecture of Archive
 
-	// Release says which runner an image gets where there is no Archive.
+	// Release returns the runner for the image if there is no Archive.
 	Release func(context.Context) (image.Release, error)
 }
 
-// runner returns the release of GitHub's runner for the image. An archive is brought to where
-// builds look first.
+// runner returns the release of GitHub's runner for the image. It uploads an archive to the place
+// where builds look first.
 func (s *Site) runner(ctx context.Context, from ImageFrom) (image.Release, error) {
 	if from.Archive.Path == "" {
 		return from.Release(ctx)
@@ -110,14 +110,14 @@ func (d *Deployment) imageFor(ctx context.Context, from kept, there []build.Imag
 	return d.build(ctx, d.state, runner, from, arch)
 }
 
-// A kept source is one where builds get it.
+// A kept source is stored where builds read it.
 type kept struct {
 	revision string
 	commit   string // in CodeCommit; "" where the source is an artifact in S3
 }
 
-// kept brings a source to where builds get it: CodeCommit, or the bucket, where Upload has
-// brought it.
+// kept stores a source where builds read it: in CodeCommit, or in the bucket, where Upload has put
+// it already.
 func (s *Site) kept(ctx context.Context, state deploy.State, from ImageFrom) (kept, error) {
 	if s.AWS.Source == "s3" {
 		return kept{revision: from.Files.Revision}, nil
@@ -202,7 +202,7 @@ func (s *Site) startBuild(ctx context.Context, p *build.Project, commit string, 
 			return started, err
 		}
 		s.note("waiting for build %s, which started earlier", other.Build.ID)
-		if ended, err := p.Follow(ctx, other.Build.ID, func(string) {}); err != nil && !ended.Ended { // how it ends does not matter here
+		if ended, err := p.Follow(ctx, other.Build.ID, func(string) {}); err != nil && !ended.Ended { // its result does not matter here
 			return build.Build{}, err
 		}
 	}

@@ -1,7 +1,7 @@
-// Package rollout is the order in which the parts of aws/deploy and aws/build bring a stack
-// up ([Deployment]) and take it down ([Destruction]). Each step looks at what is there and does
-// what is missing, so that both can be run again after an interruption at any point. It prints
-// nothing: steps report through a func([Progress]).
+// Package rollout creates a stack ([Deployment]) and removes it ([Destruction]) with the calls of
+// aws/deploy and aws/build. Each step looks at what exists and does what is missing, so that both
+// can be repeated after an interruption at any point. It prints nothing: steps report through a
+// func([Progress]).
 package rollout
 
 import (
@@ -20,18 +20,18 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
-// A Progress is what a step reports while it works: a line of text, or what AWS does with a
-// resource of the stack. Text from outside is in it as it came.
+// A Progress is a report of a step: a line of text, or what AWS does with a resource of the
+// stack. Text from outside is not escaped.
 type Progress struct {
 	Text     string
-	Resource deploy.Progress // the zero value beside a text
+	Resource deploy.Progress // zero for a line of text
 }
 
 // An Access is what a deploy needs beyond AWS itself: the secrets that go into the stack,
 // and GitHub.
 type Access struct {
 	Secrets config.Secrets
-	CA      []byte // certificates of GitHub's CA, beside the system's
+	CA      []byte // certificates of GitHub's CA, in addition to the system's
 	Forge   *github.Client
 }
 
@@ -43,7 +43,7 @@ type Site struct {
 	Tell    func(Progress) // must be set before a step is taken
 }
 
-// Open finds out where the stack is. Nothing is asked of AWS yet.
+// Open finds out the account and region of the stack. It does not call AWS yet.
 func Open(ctx context.Context, c *config.Config) (*Site, error) {
 	account, err := deploy.Connect(ctx, c.AWS.Region)
 	if err != nil {
@@ -56,7 +56,7 @@ func Open(ctx context.Context, c *config.Config) (*Site, error) {
 
 func (s *Site) note(format string, args ...any) { s.Tell(Progress{Text: fmt.Sprintf(format, args...)}) }
 
-// Running returns how the stack stands; an error when there is none.
+// Running returns the state of the stack, or an error if it does not exist.
 func (s *Site) Running(ctx context.Context) (deploy.State, error) {
 	state, err := s.Stack.State(ctx)
 	if err == nil && !state.Exists() {
@@ -66,12 +66,12 @@ func (s *Site) Running(ctx context.Context) (deploy.State, error) {
 	return state, err
 }
 
-// Limits are those by which the stack's ledger decides.
+// Limits returns the limits that the stack's ledger applies.
 func (s *Site) Limits() ledger.Limits {
 	return contract.Limits(s.PoolSet(), s.GitHub.RunnersAt, s.StackHosts())
 }
 
-// Catalog is the image catalog of the stack for one architecture.
+// Catalog returns the image catalog of the stack for one architecture.
 func (s *Site) Catalog(state deploy.State, architecture string) *catalog.Catalog {
 	return catalog.New(s.Account.Config, catalog.Config{Table: state.Outputs["TableName"], Architecture: architecture})
 }
@@ -90,23 +90,23 @@ func (s *Site) Architecture(wanted string) string {
 	return config.AMD64
 }
 
-// Images are those in the stack's repository.
+// Images returns the images in the stack's repository.
 func (s *Site) Images(state deploy.State) *build.Images {
 	return build.NewImages(s.Account.Config, state.Outputs["RepositoryName"])
 }
 
-// Tasks are the task definitions that launch images.
+// Tasks returns the task definitions that launch images.
 func (s *Site) Tasks() *build.Tasks {
 	uri := fmt.Sprintf("%s.dkr.ecr.%s.%s/%s-runner", s.Account.ID, s.Account.Region(), s.Account.Suffix(), s.Stack.Name)
 	return build.NewTasks(s.Account.Config, s.Stack.Name, uri)
 }
 
-// bucket has what the stack is made from.
+// bucket returns the bucket of the stack's artifacts.
 func (s *Site) bucket() *deploy.Bucket {
 	return deploy.NewBucket(s.Account.Config, s.Account.ID, s.Stack.Name)
 }
 
-// configured are the template's parameters that the configuration sets.
+// configured returns the template's parameters that the configuration sets.
 func (s *Site) configured() map[string]string {
 	return map[string]string{
 		"VpcId": s.AWS.VPC, "SubnetIds": strings.Join(s.AWS.Subnets, ","),

@@ -30,8 +30,8 @@ func (d *Deployment) apply(ctx context.Context) error {
 	return d.drainer().Resume(ctx, d.AWS.Hosts.Min)
 }
 
-// checkSource refuses to make a source repository where an earlier update has left one: AWS would
-// find its name taken, halfway through.
+// checkSource refuses to create a source repository if an earlier update has left one: AWS would
+// find the name taken halfway through the update.
 func (d *Deployment) checkSource(ctx context.Context) error {
 	if !d.state.Exists() || d.state.Outputs["SourceName"] != "" || d.AWS.Source == "s3" {
 		return nil
@@ -44,7 +44,7 @@ func (d *Deployment) checkSource(ctx context.Context) error {
 		"aws codecommit update-repository-name --old-name %[1]s --new-name %[1]s-before keeps its commits; then deploy again", left)
 }
 
-// consent refuses changes that lose what they may not, and empties what the others remove.
+// consent refuses changes that lose data without permission, and empties what the others remove.
 func (d *Deployment) consent(ctx context.Context, changes []deploy.Change) error {
 	impact := deploy.ImpactOf(changes)
 	if err := impact.Refuse(d.Stack.Name, d.Losses); err != nil {
@@ -71,7 +71,7 @@ func (d *Deployment) drainer() deploy.Drainer {
 	}
 }
 
-// checkRegion refuses a region that lacks what the template has: AWS would refuse the template.
+// checkRegion refuses a region without a service that the template uses: AWS would reject the template.
 func (d *Deployment) checkRegion(ctx context.Context) error {
 	types, err := stack.Resources(d.template.Body)
 	if err != nil {
@@ -96,7 +96,7 @@ func (d *Deployment) checkRegion(ctx context.Context) error {
 	return cli.Hint(fmt.Errorf("region %s has no %s", d.Account.Region(), strings.Join(lacks, ", ")), "%s", hint)
 }
 
-// tags are on all that the stack is made of.
+// tags returns the tags for everything that belongs to the stack.
 func (s *Site) tags() map[string]string {
 	all := map[string]string{deploy.StackTag: s.Stack.Name}
 	maps.Copy(all, s.AWS.Tags)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/aws/awstest"
+	"github.com/mayfly-ci/mayfly/internal/racetest"
 )
 
 // set changes a property of a resource: keys lead to it, and a nil value removes it.
@@ -36,9 +37,7 @@ func set(id string, value any, keys ...string) func(*awstest.Deployed) {
 
 // TestBrokenRules breaks one rule of the template, or of the account, at a time: the judge must see it.
 func TestBrokenRules(t *testing.T) {
-	if few < 50 {
-		t.Skip("the race detector makes it slow, and it is run without")
-	}
+	racetest.Skip(t)
 	plain := burst(40)
 	plain.within = 90 * time.Minute
 	large := burst(120)

@@ -92,8 +92,8 @@ func (h *hub) recorded(name string) {
 	if !strings.HasPrefix(name, "job#") {
 		return
 	}
-	parts := strings.Split(name, "/")
-	id, _ := strconv.ParseInt(parts[max(len(parts)-2, 0)], 10, 64)
+	number, _, _ := strings.Cut(strings.TrimPrefix(name, "job#"), "/")
+	id, _ := strconv.ParseInt(number, 10, 64)
 	if id < 1 || int(id) > len(h.jobs) {
 		h.faultLocked("the ledger has %s, which is no job of GitHub's", name)
 		return

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/aws/contract"
+	"github.com/mayfly-ci/mayfly/internal/racetest"
 )
 
 var short = span{30 * time.Second, 4 * time.Minute} // jobs, most of a minute
@@ -26,6 +27,9 @@ func steady(perMinute int, lasts time.Duration) scenario {
 		hosts: max(perMinute, 20), orgs: max(1, perMinute/125), within: lasts + 3*time.Hour,
 	}
 }
+
+// few is how many jobs a test has.
+var few = racetest.Fewer(60, 16)
 
 // TestBurst queues jobs faster than hosts come: all is recorded at once and nothing lost, doubled or left.
 func TestBurst(t *testing.T) { expect(t, burst(few)) }

@@ -13,18 +13,18 @@ type alarm struct {
 	Namespace, Metric   string
 	Dimensions          []dimension
 	Statistic, Operator string
-	Period, Periods     int // seconds; in a row
+	Period, Periods     int // in seconds; how many in a row
 	Threshold           int
-	Missing             string // what no data means
-	OnlyUp              bool   // it acts while rules are on only
+	Missing             string // how CloudWatch treats missing data
+	OnlyUp              bool   // whether it is active only while rules are on
 }
 
-// A dimension is one of a metric; its Value is as the template says it.
+// A dimension is one of a metric. Its Value is in the template's syntax.
 type dimension struct{ Name, Value string }
 
 const above, below = "GreaterThanThreshold", "LessThanThreshold"
 
-// alarms are what wakes a person, the most pressing first.
+// alarms returns the alarms of a stack, most urgent first.
 func alarms(s Settings, hosts []hostsView, builds []buildView) []alarm {
 	stack := []dimension{{contract.MetricsDimension, `!Ref "AWS::StackName"`}}
 	all := []alarm{
@@ -42,20 +42,20 @@ func alarms(s Settings, hosts []hostsView, builds []buildView) []alarm {
 		},
 	}
 	for _, function := range []string{"Webhook", "Claim", "Ledger", "Sweep", "Release"} {
-		periods := 3 // what is tried again by itself may fail now and then
+		periods := 3 // an occasional failure is normal, because events are retried
 		if function == "Webhook" {
 			periods = 1
 		}
 		all = append(all, ofFunction(function, "Errors", fmt.Sprintf("The function %s fails", strings.ToLower(function)), periods))
 	}
-	for _, function := range []string{"Webhook", "Claim", "Sweep"} { // the ledger's calls wait in a queue
+	for _, function := range []string{"Webhook", "Claim", "Sweep"} { // throttled calls of the ledger wait in a queue
 		says := fmt.Sprintf("Lambda refuses calls of the function %s - the account's concurrency is used up", strings.ToLower(function))
 		all = append(all, ofFunction(function, "Throttles", says, 3))
 	}
 	return append(append(all, silences(s)...), ofHosts(hosts, builds)...)
 }
 
-// visible is an alarm on messages in a queue.
+// visible returns an alarm on messages in a queue.
 func visible(queue, name, says string, periods int) alarm {
 	return alarm{
 		ID: queue, Name: name, Says: says, Namespace: "AWS/SQS", Metric: "ApproximateNumberOfMessagesVisible",
@@ -64,7 +64,7 @@ func visible(queue, name, says string, periods int) alarm {
 	}
 }
 
-// ofFunction is an alarm on a metric of a function that is to be zero.
+// ofFunction returns an alarm on a metric of a function that should be zero.
 func ofFunction(function, metric, says string, periods int) alarm {
 	return alarm{
 		ID: function + metric, Name: strings.ToLower(function + "-" + metric), Says: says, Namespace: "AWS/Lambda", Metric: metric,
@@ -73,7 +73,7 @@ func ofFunction(function, metric, says string, periods int) alarm {
 	}
 }
 
-// silences are alarms on what no longer happens, which no error tells.
+// silences returns alarms on calls that stop, which no error metric shows.
 func silences(s Settings) []alarm {
 	silent := func(function, name, says string, period, periods int) alarm {
 		a := ofFunction(function, "Invocations", says, periods)
@@ -88,7 +88,7 @@ func silences(s Settings) []alarm {
 	return all
 }
 
-// ofHosts are alarms on each group of hosts and each build.
+// ofHosts returns the alarms for each group of hosts and each build.
 func ofHosts(hosts []hostsView, builds []buildView) (all []alarm) {
 	for _, h := range hosts {
 		all = append(all, alarm{

@@ -10,16 +10,16 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/config"
 )
 
-// A hostsView is what hosts.yaml sees: a group of hosts, of an architecture or of one pool.
+// A hostsView is the data of hosts.yaml: a group of hosts, for an architecture or for one pool.
 type hostsView struct {
 	config.Hosts
 	config.Organization
 	ID, Name, For  string   // Amd64, amd64, amd64; PoolGpu, pool-gpu, pool gpu
-	Types          []string // none where hosts are chosen by the next two
+	Types          []string // empty if the next two choose the hosts
 	VCPUs, GPUs    int
 	MemoryMiB      int64
-	ImageID        string // of a machine image; "" for what ImageParameter says
-	ImageParameter string // name of the SSM parameter with the id of the machine image
+	ImageID        string // id of the machine image; "" if ImageParameter names it
+	ImageParameter string // the SSM parameter with the id of the machine image
 	UserLines      []string
 	PIDs           int   // of a task: as many as the pool with the most
 	DiskGiB        int64 // of a host
@@ -29,12 +29,12 @@ type hostsView struct {
 	Tagged         []string // kinds of resources that a group makes
 }
 
-// A buildView is what build.yaml sees.
+// A buildView is the data of build.yaml.
 type buildView struct {
 	ID, Architecture      string // Amd64, amd64
 	BuildType, BuildImage string
 	Image                 config.Image
-	CodeCommit            bool // has the source; else S3 has
+	CodeCommit            bool // whether CodeCommit has the source; else S3
 }
 
 // Names of the SSM parameters with AWS's machine images for ECS.
@@ -45,8 +45,8 @@ const (
 	imageGPU   = "/aws/service/ecs/optimized-ami/amazon-linux-2023/gpu/recommended/image_id"
 )
 
-// hostsOf returns the groups of hosts: one of each architecture whose pools share one, and those of
-// pools.
+// hostsOf returns the groups of hosts: one for each architecture whose pools share hosts, and one for
+// each pool with its own.
 func hostsOf(s Settings, subnets []string) (all []hostsView) {
 	for _, architecture := range s.Architectures() {
 		h := groupOf(s, architecture, subnets)
@@ -67,7 +67,7 @@ func hostsOf(s Settings, subnets []string) (all []hostsView) {
 	return all
 }
 
-// groupOf returns the hosts that the pools of an architecture share.
+// groupOf returns the group that the pools of an architecture share.
 func groupOf(s Settings, architecture string, subnets []string) hostsView {
 	h := hostsView{
 		Hosts: s.Hosts, Organization: s.Organization, ID: Suffix(architecture), Name: architecture, For: architecture, Types: s.Hosts.Types(architecture),
@@ -80,7 +80,7 @@ func groupOf(s Settings, architecture string, subnets []string) hostsView {
 	return h
 }
 
-// ownGroup returns the hosts of one pool: what it does not say is as in h.
+// ownGroup returns the hosts of one pool. Settings that the pool leaves out are those of h.
 func ownGroup(h hostsView, p Pool) hostsView {
 	own := p.PoolOnAWS.Hosts
 	h.ID, h.Name, h.For, h.PIDs = poolID(p.Name), "pool-"+p.Name, "pool "+p.Name, p.PIDs
@@ -98,7 +98,7 @@ func ownGroup(h hostsView, p Pool) hostsView {
 	return h
 }
 
-// choose puts a machine's image and commands in place of the others.
+// choose replaces the group's machine image and commands by those of m, where m has them.
 func (h *hostsView) choose(m config.Machine) {
 	switch {
 	case strings.HasPrefix(m.Image, "ami-"):
@@ -107,12 +107,12 @@ func (h *hostsView) choose(m config.Machine) {
 		h.ImageID, h.ImageParameter = "", m.Image
 	}
 	if m.UserData != "" {
-		// The template substitutes ${NAME}; a shell's variables are not the template's.
+		// The template would substitute ${NAME}; ${!NAME} keeps it for the shell.
 		h.UserLines = strings.Split(strings.TrimRight(strings.ReplaceAll(m.UserData, "${", "${!"), "\n"), "\n")
 	}
 }
 
-// buildsOf returns the builds of the image: of each architecture, since pools of one share it.
+// buildsOf returns the builds of the image, one for each architecture.
 func buildsOf(s Settings) (all []buildView) {
 	for _, architecture := range s.Architectures() {
 		b := buildView{
@@ -127,11 +127,11 @@ func buildsOf(s Settings) (all []buildView) {
 	return all
 }
 
-// blocks divides the addresses of a VPC among zones: halves for up to two, quarters for three.
+// blocks divides the addresses of a VPC among zones: into halves for up to two, into quarters for three.
 func blocks(cidr string, zones int) (all []string) {
 	network, err := netip.ParsePrefix(cidr)
 	if err != nil {
-		return slices.Repeat([]string{cidr}, zones) // the configuration's check says what is wrong
+		return slices.Repeat([]string{cidr}, zones) // config reports what is wrong
 	}
 	bits := network.Bits() + 1
 	if zones > 2 {

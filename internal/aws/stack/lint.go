@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// A Fault is something in a template that CloudFormation would take, or refuse only
-// when half of the stack is there, and that would not work or not be safe.
+// A Fault is a mistake in a template that CloudFormation accepts, or refuses only halfway through
+// the creation of the stack, and that would not work or not be safe.
 type Fault struct {
 	ID      string // logical id of the resource, or the section
 	Message string
@@ -18,7 +18,7 @@ type Fault struct {
 // Error returns the id and the message.
 func (f Fault) Error() string { return f.ID + ": " + f.Message }
 
-// Faults are all of a template, by id.
+// Faults are all faults of a template, sorted by id.
 type Faults []Fault
 
 // Error returns a line for each fault.
@@ -30,9 +30,9 @@ func (f Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Lint finds what cfn-lint, which knows the schema of each resource, does not look
-// for: what resources say of each other, the languages inside their texts, and who may
-// do what. Each kind of fault was planted in a template and seen to pass there.
+// Lint finds mistakes that cfn-lint, which knows only the schema of each resource, does not look
+// for: relations between resources, the languages embedded in strings, and permissions. Each
+// kind of fault was planted in a template, and cfn-lint did not find it.
 func Lint(body []byte) (Faults, error) {
 	t, err := Read(body)
 	if err != nil {
@@ -88,8 +88,8 @@ func (l *linter) of(value any, kind string) (tree, bool) {
 	return r.properties, ok && r.kind == kind
 }
 
-// referred returns the logical id that a Ref, a GetAtt or a Sub of one name is
-// about; "" when it is none of them.
+// referred returns the logical id in a Ref, a GetAtt or a Sub of a single name, or "" for any
+// other value.
 func referred(value any) string {
 	function, _ := value.(tree)
 	if id := text(function["Ref"]); id != "" {
@@ -104,7 +104,7 @@ func referred(value any) string {
 	return ""
 }
 
-// where returns what value is where the condition holds that it may depend on.
+// where returns the value that an If has when its condition holds, or value itself if it is no If.
 func where(value any) any {
 	function, _ := value.(tree)
 	if branches := list(function["Fn::If"]); len(branches) == 3 {
@@ -113,13 +113,13 @@ func where(value any) any {
 	return value
 }
 
-// isRef reports whether value is a Ref, rather than an attribute.
+// isRef reports whether value is a Ref, as opposed to a GetAtt.
 func isRef(value any) bool {
 	function, _ := value.(tree)
 	return function["Ref"] != nil
 }
 
-// subOf returns the text of a Sub, or a text as it is.
+// subOf returns the text of a Sub, or a plain text unchanged.
 func subOf(value any) string {
 	function, _ := value.(tree)
 	switch sub := function["Fn::Sub"].(type) {
@@ -135,8 +135,8 @@ func subOf(value any) string {
 
 var variable = regexp.MustCompile(`\$\{([^!][^}]*)\}`)
 
-// substitutions finds ${X} that is neither of the template nor written ${!X}, as what
-// a shell is to see must be.
+// substitutions finds ${X} without a parameter or resource X: a variable of a shell must be written
+// ${!X}.
 func (l *linter) substitutions(id string, value any) {
 	switch value := value.(type) {
 	case []any:
@@ -167,7 +167,7 @@ func (l *linter) substitution(id string, sub any) {
 	}
 }
 
-// parameters finds lists of ids that may be empty, which CloudFormation refuses.
+// parameters finds typed lists that may be empty, which CloudFormation refuses.
 func (l *linter) parameters() {
 	for name, p := range at(l.tree, "Parameters") {
 		p, _ := p.(tree)

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// everywhere lists the actions that a role may have on "*", since IAM knows no resource
-// for them, and the condition that narrows them instead, if there is one.
+// everywhere lists the actions that a role may have on "*", because IAM does not support resources
+// for them, with the condition key that restricts them instead, if any.
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
 func everywhere() map[string]string {
 	return map[string]string{
@@ -21,7 +21,7 @@ func everywhere() map[string]string {
 		"ecs:Poll":                          "ecs:cluster",
 		"ecs:StartTelemetrySession":         "ecs:cluster",
 		"ecs:UpdateContainerInstancesState": "ecs:cluster",
-		"ssm:UpdateInstanceInformation":     "", // its resource is the host itself, which has no name before it runs
+		"ssm:UpdateInstanceInformation":     "", // its resource is the host, whose name is unknown before it runs
 		"ssmmessages:CreateControlChannel":  "",
 		"ssmmessages:CreateDataChannel":     "",
 		"ssmmessages:OpenControlChannel":    "",
@@ -29,7 +29,7 @@ func everywhere() map[string]string {
 	}
 }
 
-// conditions lists the actions that need a condition besides their resource, and its key.
+// conditions lists the actions that need a condition in addition to their resource, with its key.
 func conditions() map[string]string {
 	return map[string]string{
 		"ec2:AssignPrivateIpAddresses":   byLambda,
@@ -44,11 +44,11 @@ func conditions() map[string]string {
 	}
 }
 
-// byLambda is the key that the calls of a function's code have, and Lambda's own, as the
-// function, have not. https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
+// byLambda is a condition key that calls by a function's code have, and calls by Lambda itself in the
+// function's role do not. https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
 const byLambda = "lambda:SourceFunctionArn"
 
-// readers lists who may read each secret.
+// readers lists the roles that may read each secret.
 func readers() map[string][]string {
 	return map[string][]string{
 		"AppSecret":     {"ClaimRole", "SweepRole"},
@@ -56,7 +56,7 @@ func readers() map[string][]string {
 	}
 }
 
-// A statement is one of a policy, with every single value as a list.
+// A statement is a statement of a policy, with single values turned into lists.
 type statement struct {
 	effect             string
 	actions, resources []any
@@ -76,8 +76,8 @@ func statementsOf(document any) (all []statement) {
 	return all
 }
 
-// statements returns all that role may do: in its own policies, and in policies of
-// their own.
+// statements returns all statements that apply to role, of its inline policies and of separate
+// policies.
 func (l *linter) statements(role string) (all []statement) {
 	for _, p := range trees(l.resources[role].properties["Policies"]) {
 		all = append(all, statementsOf(p["PolicyDocument"])...)
@@ -95,7 +95,7 @@ func (l *linter) statements(role string) (all []statement) {
 	return all
 }
 
-// actionsOf returns the actions of statements, sorted, each once.
+// actionsOf returns the actions of statements, sorted and without duplicates.
 func actionsOf(all []statement) (actions []string) {
 	for _, s := range all {
 		for _, a := range s.actions {
@@ -106,8 +106,8 @@ func actionsOf(all []statement) (actions []string) {
 	return slices.Compact(actions)
 }
 
-// trust judges who may take a role: services, and none but for this account where
-// a service acts for many.
+// trust checks who may assume a role: only services, and a service that acts for many accounts
+// only for this one.
 func (l *linter) trust(id string, p tree) {
 	for _, s := range statementsOf(p["AssumeRolePolicyDocument"]) {
 		service := at(s.rest, "Principal")["Service"]
@@ -137,7 +137,7 @@ func (l *linter) policy(id string, p tree) {
 	}
 }
 
-// document judges a policy of a resource, in which the resource itself is meant.
+// document checks the policy of a resource, whose statements are about the resource itself.
 func (l *linter) document(id string, p tree) {
 	for _, s := range statementsOf(p["PolicyDocument"]) {
 		if len(s.conditions) == 0 {
@@ -146,7 +146,7 @@ func (l *linter) document(id string, p tree) {
 	}
 }
 
-// statement judges what one statement allows.
+// statement checks what a statement allows.
 func (l *linter) statement(id string, s statement) {
 	if s.effect != "Allow" || s.rest["NotAction"] != nil || s.rest["NotResource"] != nil || len(s.actions) == 0 || len(s.resources) == 0 {
 		l.fault(id, "a statement that does not simply allow actions on resources")
@@ -173,7 +173,7 @@ func (l *linter) statement(id string, s statement) {
 	}
 }
 
-// secrets finds roles that may read what is not theirs to read.
+// secrets finds roles that may read a secret that is not for them.
 func (l *linter) secrets(id string, s statement) {
 	if !slices.ContainsFunc(s.actions, func(a any) bool { return strings.HasPrefix(text(a), "secretsmanager:") }) {
 		return
@@ -185,7 +185,7 @@ func (l *linter) secrets(id string, s statement) {
 	}
 }
 
-// has reports whether one of the operators of conditions is on key.
+// has reports whether any operator of conditions tests key.
 func has(conditions tree, key string) bool {
 	for _, operator := range conditions {
 		if keys, ok := operator.(tree); ok && keys[key] != nil {

@@ -2,8 +2,8 @@ package stack
 
 import "slices"
 
-// network judges a function in a VPC, where it has no public address, and no right of its
-// own to the network interfaces that Lambda makes for it.
+// network checks a function in a VPC. There it has no public address, and its role needs permissions
+// for the network interfaces that Lambda creates for it.
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
 func (l *linter) network(id string, p tree) {
 	vpc := at(p, "VpcConfig")
@@ -29,8 +29,8 @@ func (l *linter) network(id string, p tree) {
 	}
 }
 
-// reachesEndpoints finds endpoints that a function's security group is not let in to: their
-// private names lead the function there, and nowhere else.
+// reachesEndpoints finds endpoints that do not admit a function's security group. Their private
+// DNS names direct the function's calls to them, so it could not reach the service at all.
 func (l *linter) reachesEndpoints(function, group string) {
 	for id, r := range l.resources {
 		if r.kind != "AWS::EC2::VPCEndpoint" {

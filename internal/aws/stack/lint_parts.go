@@ -7,15 +7,14 @@ import (
 	"strings"
 )
 
-// source finds archives and discoverers that are given a bus by its name, which is
-// what Ref of it gives.
+// source finds archives and discoverers with a bus's name (its Ref) in place of its ARN.
 func (l *linter) source(id string, p tree) {
 	if isRef(p["SourceArn"]) {
 		l.fault(id, "SourceArn is a Ref, which is the name of the bus: want its ARN")
 	}
 }
 
-// url finds function URLs that nobody, or not everybody who should, could call.
+// url finds function URLs without the permissions that callers need.
 // https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html
 func (l *linter) url(id string, p tree) {
 	if p["AuthType"] != "NONE" {
@@ -29,7 +28,7 @@ func (l *linter) url(id string, p tree) {
 	}
 }
 
-// permissions returns those on a function.
+// permissions returns the permissions on a function.
 func (l *linter) permissions(function string) (all []tree) {
 	for _, r := range l.resources {
 		if r.kind == "AWS::Lambda::Permission" && referred(r.properties["FunctionName"]) == function {
@@ -39,8 +38,7 @@ func (l *linter) permissions(function string) (all []tree) {
 	return all
 }
 
-// permission finds permissions for more than an address that is open anyway, or than
-// one rule.
+// permission finds permissions that allow more than calls through a public URL, or by one rule.
 func (l *linter) permission(id string, p tree) {
 	everyone := p["Principal"] == "*"
 	switch {
@@ -60,7 +58,7 @@ func (l *linter) mayInvoke(rule, function string) bool {
 	})
 }
 
-// letters judges where a function's dead letters go.
+// letters checks the destination of a function's dead letters.
 func (l *linter) letters(id string, p tree) {
 	queue := at(p, "DeadLetterConfig")["TargetArn"]
 	if queue == nil {
@@ -72,7 +70,7 @@ func (l *linter) letters(id string, p tree) {
 	}
 }
 
-// queue finds dead letters that no queue would take.
+// queue finds dead letters that the queue would not accept.
 func (l *linter) queue(id string, arn any) {
 	if queue, ok := l.of(arn, "AWS::SQS::Queue"); ok && (queue["FifoQueue"] == true || strings.HasSuffix(subOf(queue["QueueName"]), ".fifo")) {
 		l.fault(id, "dead letters go to the FIFO queue %s: want a standard one", referred(arn))
@@ -97,7 +95,7 @@ func (l *linter) mayBeSent(rule, queue string) bool {
 	return false
 }
 
-// ruleARN returns a rule's ARN as a Sub would say it.
+// ruleARN returns a rule's ARN in the syntax of a Sub.
 func (l *linter) ruleARN(rule string) string {
 	p := l.resources[rule].properties
 	name := cmp.Or(subOf(p["Name"]), "${AWS::StackName}-"+rule)
@@ -107,7 +105,7 @@ func (l *linter) ruleARN(rule string) string {
 	return "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/" + name
 }
 
-// secret finds values and names that CloudFormation would hold on to.
+// secret finds values and names that must not be in the template.
 func (l *linter) secret(id string, p tree) {
 	if p["SecretString"] != nil || p["GenerateSecretString"] != nil {
 		l.fault(id, "a value in the template: an update would overwrite what was filled in")
@@ -117,7 +115,7 @@ func (l *linter) secret(id string, p tree) {
 	}
 }
 
-// repository judges the name of an ECR repository and its lifecycle policy.
+// repository checks the name of an ECR repository and its lifecycle policy.
 func (l *linter) repository(id string, p tree) {
 	name := subOf(p["RepositoryName"])
 	if fixed := variable.ReplaceAllString(name, ""); name == "" || fixed != strings.ToLower(fixed) {
@@ -131,7 +129,7 @@ func (l *linter) repository(id string, p tree) {
 
 func (l *linter) dashboard(id string, p tree) { l.json(id, "DashboardBody", p["DashboardBody"]) }
 
-// json finds texts that are to be JSON and are not.
+// json finds texts that should be JSON and are not.
 func (l *linter) json(id, name string, value any) {
 	if value == nil {
 		return
@@ -142,14 +140,14 @@ func (l *linter) json(id, name string, value any) {
 	}
 }
 
-// group judges an Auto Scaling group that a capacity provider manages.
+// group checks an Auto Scaling group that a capacity provider manages.
 func (l *linter) group(id string, p tree) {
 	if p["DesiredCapacity"] != nil {
 		l.fault(id, "a desired capacity: each update would set it back")
 	}
 }
 
-// capacity judges a capacity provider, and its group.
+// capacity checks a capacity provider and its group.
 func (l *linter) capacity(id string, p tree) {
 	provider := at(p, "AutoScalingGroupProvider")
 	group, known := l.of(provider["AutoScalingGroupArn"], "AWS::AutoScaling::AutoScalingGroup")
@@ -163,7 +161,7 @@ func (l *linter) capacity(id string, p tree) {
 	}
 }
 
-// host judges what tasks on a host could get of it.
+// host checks what tasks can access on their host.
 func (l *linter) host(id string, p tree) {
 	metadata := at(p, "LaunchTemplateData", "MetadataOptions")
 	if metadata["HttpTokens"] != "required" || metadata["HttpPutResponseHopLimit"] != uint64(1) {

@@ -1,7 +1,7 @@
 package stack
 
-// poller judges what gives the messages of a queue to a function: that Lambda takes it, and that what fails is
-// neither lost nor takes its neighbours along.
+// poller checks an event source mapping, which passes the messages of a queue to a function: Lambda must accept
+// it, and a message that fails must neither be lost nor cause its whole batch to be repeated.
 //
 // https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 func (l *linter) poller(id string, p tree) {
@@ -39,7 +39,7 @@ func (l *linter) poller(id string, p tree) {
 	}
 }
 
-// number returns a number of a template; 0 for anything else.
+// number returns a number of a template, or 0 for anything else.
 func number(value any) int {
 	switch n := value.(type) {
 	case uint64:

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Quotas of AWS that grow with pools and names, and that no service raises on request, or that new
-// accounts have.
+// Quotas of AWS whose use grows with pools and names. They cannot be raised on request, or are those of
+// new accounts.
 const (
 	maxInlinePolicies = 10_240 // characters of all inline policies of a role: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 	maxTrust          = 2_048  // characters of a role's trust policy, on the same page
@@ -17,7 +17,7 @@ const (
 	maxEnvironment    = 4_096  // bytes of a function's: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 	maxLogPolicy      = 5_120  // characters: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutResourcePolicy.html
 	maxRules          = 300    // of a bus: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
-	ownRules          = 5      // of a bus, that its archive and discoverer make
+	ownRules          = 5      // of a bus, created by its archive and discoverer
 	maxPattern        = 4_096  // characters of an event pattern: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
 	maxTransformed    = 8_192  // characters of an input template, on the page of targets
 	maxUserData       = 16_384 // bytes: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html
@@ -31,14 +31,14 @@ var longest = strings.NewReplacer(
 	"${AWS::StackName}", "a-name-of-20-letters", "${AWS::StackId}", strings.Repeat("x", 120), "${AWS::URLSuffix}", "amazonaws.com.cn",
 )
 
-// Lengths of what AWS makes up for a resource: a name is the stack's, the logical id and twelve letters, of 64
-// characters at most where it is a role's; an ARN has the name, and a role's path.
+// Lengths of what AWS generates for a resource. A name consists of the stack's name, the logical id and twelve
+// letters, and is cut to 64 characters for a role. An ARN contains the name, and a role's path.
 const (
 	longestName = 95
 	longestARN  = 170
 )
 
-// quotas finds what AWS would refuse for its size, if all names were as long as they may be.
+// quotas finds what would exceed a quota of AWS if all names had their maximum length.
 func (l *linter) quotas() {
 	rules := 0
 	for id, r := range l.resources {
@@ -78,7 +78,7 @@ func (l *linter) most(id, what string, is, most int) {
 	}
 }
 
-// inline returns the size of all policies in a role, its own and those that are attached to it.
+// inline returns the size of all inline policies of a role, including those defined as separate resources.
 func (l *linter) inline(role string) (size int) {
 	for _, p := range trees(l.resources[role].properties["Policies"]) {
 		size += sizeOf(p["PolicyDocument"])
@@ -96,7 +96,7 @@ func (l *linter) inline(role string) (size int) {
 	return size
 }
 
-// sizeOf returns the length of a value as compact JSON, with the longest names.
+// sizeOf returns the length of a value as compact JSON with the longest names.
 func sizeOf(value any) int {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
@@ -104,10 +104,10 @@ func sizeOf(value any) int {
 	if value == nil || encoder.Encode(longestOf(value)) != nil {
 		return 0
 	}
-	return b.Len() - 1 // without the end of the line
+	return b.Len() - 1 // without the newline that Encode adds
 }
 
-// longestOf returns a value with intrinsic functions replaced by the longest text that they can give.
+// longestOf returns a value with intrinsic functions replaced by their longest possible results.
 func longestOf(value any) any {
 	switch value := value.(type) {
 	case []any:
@@ -158,7 +158,7 @@ func resolved(sub string) string {
 	})
 }
 
-// covers reports whether a pattern of ARNs, in which * is any text, has one of arns.
+// covers reports whether a pattern of ARNs, in which * matches any text, matches one of arns.
 func covers(pattern string, arns ...string) bool {
 	like := regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*") + "$")
 	for _, arn := range arns {

@@ -7,8 +7,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/aws/iamref"
 )
 
-// forms are the ARNs of what a template makes, by the kind of the resource, for holding a
-// statement's resources against AWS's reference.
+// forms returns sample ARNs by kind of resource, to compare a statement's resources with AWS's
+// reference.
 func forms() map[string]string {
 	return map[string]string{
 		"AWS::CodeBuild::Project":     "arn:aws:codebuild:r:1:project/x",
@@ -19,7 +19,7 @@ func forms() map[string]string {
 		"AWS::Events::EventBus":       "arn:aws:events:r:1:event-bus/x",
 		"AWS::IAM::Role":              "arn:aws:iam::1:role/x",
 		"AWS::Lambda::Function":       "arn:aws:lambda:r:1:function:x",
-		"AWS::Logs::LogGroup":         "arn:aws:logs:r:1:log-group:x:*", // with all its streams, as GetAtt gives it
+		"AWS::Logs::LogGroup":         "arn:aws:logs:r:1:log-group:x:*", // GetAtt returns it with all its streams
 		"AWS::S3::Bucket":             "arn:aws:s3:::x",
 		"AWS::SecretsManager::Secret": "arn:aws:secretsmanager:r:1:secret:x",
 		"AWS::SNS::Topic":             "arn:aws:sns:r:1:x",
@@ -27,10 +27,10 @@ func forms() map[string]string {
 	}
 }
 
-// pseudo are the values that a template's pseudo parameters have in these ARNs.
+// pseudo has the values of a template's pseudo parameters in these ARNs.
 var pseudo = strings.NewReplacer("${AWS::Partition}", "aws", "${AWS::Region}", "r", "${AWS::AccountId}", "1", "${AWS::StackName}", "x")
 
-// form returns an ARN of the form that a statement's resource has once it is resolved.
+// form returns a sample ARN for a statement's resource.
 func (l *linter) form(id string, r any) string {
 	if name := referred(r); name != "" {
 		kind := l.resources[name].kind
@@ -48,8 +48,8 @@ func (l *linter) form(id string, r any) string {
 		}
 		text = strings.ReplaceAll(text, m[0], value)
 	}
-	// The reference knows task definitions by family and revision, and EventBridge's own examples
-	// name the family alone, which is what a rule without a revision asks for.
+	// In the reference a task definition has a family and a revision. A rule without a revision is
+	// granted by the family alone, as in EventBridge's examples.
 	// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-identity-based.html
 	if _, family, found := strings.Cut(text, ":task-definition/"); found && !strings.Contains(family, ":") {
 		text += ":*"
@@ -57,9 +57,9 @@ func (l *linter) form(id string, r any) string {
 	return text
 }
 
-// reference holds a statement against AWS's own reference: the actions exist and know the
-// condition keys, and each resource is one that an action of the statement is granted on. IAM
-// takes a policy where that is not so, and never grants the action.
+// reference compares a statement with AWS's own reference: its actions must exist and support the
+// condition keys, and each resource must be of a type that one of the actions supports. IAM accepts
+// a policy that violates this, and then never grants the action.
 func (l *linter) reference(id string, s statement) {
 	var resources []string
 	for _, r := range s.resources {
@@ -76,7 +76,7 @@ func (l *linter) reference(id string, s statement) {
 		if len(actions) == 0 {
 			l.fault(id, "action %s: AWS knows no such action", text(a))
 		}
-		if len(actions) == 1 { // a pattern names actions of all kinds of resource
+		if len(actions) == 1 { // a wildcard covers actions on all kinds of resources
 			l.granted(id, actions[0], resources, keys)
 		}
 	}
@@ -89,7 +89,7 @@ func (l *linter) reference(id string, s statement) {
 	}
 }
 
-// granted finds an action that its statement does not grant.
+// granted finds an action that its statement can never grant.
 func (l *linter) granted(id string, a iamref.Action, resources, keys []string) {
 	switch {
 	case len(a.Types) == 0 && !slices.Contains(resources, "*"):

@@ -14,7 +14,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event/transform"
 )
 
-// rule judges an EventBridge rule and its targets.
+// rule checks an EventBridge rule and its targets.
 func (l *linter) rule(id string, p tree) {
 	var matches *pattern.Pattern
 	if p["EventPattern"] != nil {
@@ -108,7 +108,7 @@ func (l *linter) launch(id string, target tree, matches *pattern.Pattern) {
 	l.overrides(id, target)
 }
 
-// mayRun finds what a rule's role lacks to run a task.
+// mayRun finds permissions that a rule's role needs to run a task and does not have.
 func (l *linter) mayRun(id, role string, arn any) {
 	if !l.may(role, "ecs:RunTask", referred(arn), subOf(arn)) {
 		l.fault(id, "%s may not run the task", role)
@@ -121,8 +121,8 @@ func (l *linter) mayRun(id, role string, arn any) {
 	}
 }
 
-// may reports whether role has action on a resource: by its logical id, or by one of the ARNs that a
-// Sub of the template would give.
+// may reports whether role has action on a resource, named by its logical id or by one of arns, in the
+// syntax of a Sub.
 func (l *linter) may(role, action, resource string, arns ...string) bool {
 	return slices.ContainsFunc(l.statements(role), func(s statement) bool {
 		return slices.Contains(s.actions, any(action)) && slices.ContainsFunc(s.resources, func(r any) bool {
@@ -134,13 +134,13 @@ func (l *linter) may(role, action, resource string, arns ...string) bool {
 	})
 }
 
-// roleARN returns the ARN of a role that AWS names, as a Sub would say it.
+// roleARN returns, in the syntax of a Sub, the ARN of a role whose name AWS generates.
 func (l *linter) roleARN(role string) string {
 	path := cmp.Or(text(l.resources[role].properties["Path"]), "/")
 	return "arn:${AWS::Partition}:iam::${AWS::AccountId}:role" + path + "${AWS::StackName}-" + role + "-ABCDEFGHIJKL"
 }
 
-// overrides finds overrides for containers that the task has not.
+// overrides finds overrides for containers that the task does not have.
 func (l *linter) overrides(id string, target tree) {
 	in := at(target, "InputTransformer")
 	transformer, err := inputOf(in)
@@ -169,8 +169,8 @@ func (l *linter) overrides(id string, target tree) {
 	}
 }
 
-// taskOf returns the task definition that an ARN names: by reference, or by the name
-// of its family without a revision.
+// taskOf returns the task definition of an ARN, which is a reference or ends in the family without
+// a revision.
 func (l *linter) taskOf(arn any) (tree, bool) {
 	if task, ok := l.of(arn, "AWS::ECS::TaskDefinition"); ok {
 		return task, true
@@ -184,8 +184,7 @@ func (l *linter) taskOf(arn any) (tree, bool) {
 	return nil, false
 }
 
-// patternOf compiles an event pattern, in which any text stands for what
-// CloudFormation would put there.
+// patternOf compiles an event pattern. A placeholder stands for each intrinsic function.
 func patternOf(value any) (*pattern.Pattern, error) {
 	src, err := json.Marshal(filled(value))
 	if err != nil {
@@ -224,8 +223,8 @@ func inputOf(in tree) (*transform.Transformer, error) {
 	return transform.Parse(paths, subOf(in["InputTemplate"]))
 }
 
-// matchesReplay reports whether a pattern of plain values matches, with them, an
-// event of the replay of a name.
+// matchesReplay reports whether a pattern of plain values matches an event with these values in a
+// replay called name.
 func matchesReplay(p *pattern.Pattern, said tree, name string) bool {
 	event, ok := sample(said).(tree)
 	if !ok {
@@ -236,7 +235,7 @@ func matchesReplay(p *pattern.Pattern, said tree, name string) bool {
 	return err == nil && p.Matches(src)
 }
 
-// sample returns an event with the first of each list of values of a pattern.
+// sample returns an event with the first value of each list in a pattern.
 func sample(value any) any {
 	switch value := value.(type) {
 	case []any:

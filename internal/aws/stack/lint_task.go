@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// task judges the containers of a task definition.
+// task checks the containers of a task definition.
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters_ec2.html
 func (l *linter) task(id string, p tree) {
 	volumes := names(p["Volumes"])
@@ -73,7 +73,7 @@ func names(value any) map[string]bool {
 	return all
 }
 
-// tmpfsOptions are those that ECS documents: "mode" is one, and "mode=1777" is not. Docker's own mode is 1777.
+// tmpfsOptions returns the options that ECS documents: "mode" is one, "mode=1777" is not. Docker's default mode is 1777.
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Tmpfs.html
 func tmpfsOptions() []string {
 	return strings.Fields(`defaults ro rw suid nosuid dev nodev exec noexec sync async dirsync remount mand nomand atime noatime diratime nodiratime

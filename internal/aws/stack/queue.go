@@ -1,26 +1,27 @@
 package stack
 
-// A queue is what events wait in for a function that takes them in batches, at most two at once. It is
-// what queues.yaml sees.
+// A queue holds events for a function that processes them in batches, at most two batches at once. It is
+// the data of queues.yaml.
 //
 // https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 type queue struct {
 	ID, Function string
-	Rules        []string // that send to it, by logical id
-	Batch        int      // messages that a call gets at most
-	Visibility   int      // seconds: six times the function's timeout, as AWS advises
-	Receives     int      // after so many a message is a dead letter
+	Rules        []string // logical ids of the rules that send to it
+	Batch        int      // most messages in a call
+	Visibility   int      // in seconds: six times the function's timeout, as AWS advises
+	Receives     int      // how often a message is received before it becomes a dead letter
 }
 
-// Timeouts of functions that are called by a queue, in seconds.
+// Timeouts of functions with a queue, in seconds.
 const (
 	ledgerTimeout  = 30
 	sweepTimeout   = 55 // the next one comes after a minute
 	releaseTimeout = 60
 )
 
-// ledgerMemory is the memory, in MiB, of each function that works on the ledger, and so its share of a processor: at
-// 256 MiB a try with a thousand open jobs takes 69 ms, at a whole processor 10. A whole one is at 1,769.
+// ledgerMemory is the memory, in MiB, of each function that works on the ledger. Lambda assigns processors in
+// proportion to it, a whole one at 1,769 MiB. With a thousand open jobs a transaction takes 69 ms at 256 MiB, and
+// 10 ms with a whole processor.
 //
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 const ledgerMemory = 1024
@@ -37,7 +38,7 @@ func queues(s Settings) []queue {
 			Batch: 100, Visibility: 6 * ledgerTimeout, Receives: 5,
 		},
 		{
-			// What is asked here takes a call of GitHub's API each. The ledger asks again for what failed.
+			// Small batches, because each message costs a call of GitHub's API. The ledger repeats a failed request.
 			ID: "Effects", Function: "Sweep", Rules: []string{"EffectsRule"},
 			Batch: 10, Visibility: 6 * sweepTimeout, Receives: 3,
 		},

@@ -1,11 +1,10 @@
-// Package stack is the CloudFormation template of the AWS side: rendered from
-// mayfly.yaml ([Render]), and held against what is known to go wrong with such
-// templates and what no other tool sees ([Lint]).
+// Package stack has the CloudFormation template of the AWS side. [Render] renders it from
+// mayfly.yaml, and [Lint] checks it for mistakes that no other tool finds.
 //
-// template.yaml is the template, in the order of the way of a job; pool.yaml, hosts.yaml
-// and build.yaml are its parts for each pool, group of hosts and architecture. The package needs
-// no SDK and does no I/O, so that a template can be made, read and judged where there
-// is no AWS; aws/deploy brings it up.
+// template.yaml is the template, in the order in which a job passes through it; pool.yaml,
+// hosts.yaml and build.yaml are its parts for each pool, group of hosts and architecture. The
+// package needs no SDK and does no I/O, so that it works, and can be tested, without AWS;
+// aws/deploy creates the stack.
 package stack
 
 import (
@@ -22,35 +21,34 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// Settings are what a template is rendered from.
+// Settings are the input of [Render].
 type Settings struct {
 	config.AWS
 	Pools []Pool
-	Image config.Image // that the stack builds
+	Image config.Image // the image that the stack builds
 
-	// GitHubPort is where GitHub listens, if not at 443: functions in the VPC have a way
-	// out to these only.
+	// GitHubPort is the port of GitHub if that is not 443. Functions in the VPC can connect only
+	// to these two.
 	GitHubPort string
 
-	// KeepData keeps the bus, its archive and the logs when the stack is deleted. An
-	// archive can be replayed to the bus that it came from only.
+	// KeepData keeps the bus, its archive and the logs when the stack is deleted. The bus is
+	// kept because an archive can be replayed only to the bus that it came from.
 	KeepData bool
 }
 
-// A Pool is a pool as it is on AWS. Its Image is empty for the image that the stack
-// builds.
+// A Pool is a pool on AWS. An empty Image means the one that the stack builds.
 type Pool struct {
 	pool.Pool
 	config.PoolOnAWS
 }
 
-// Of returns the settings that c has for AWS. The error is [config.Faults].
+// Of returns the settings of c for AWS. The error is [config.Faults].
 func Of(c *config.Config) (Settings, error) {
 	if faults := c.CheckAWS(); len(faults) > 0 {
 		return Settings{}, faults
 	}
 	s := Settings{AWS: c.AWS, Image: c.Image}
-	if u, err := url.Parse(c.GitHub.URL); err == nil { // the client of GitHub says what is wrong with it
+	if u, err := url.Parse(c.GitHub.URL); err == nil { // package github reports an invalid address
 		s.GitHubPort = u.Port()
 	}
 	for i, p := range c.PoolSet() {
@@ -66,22 +64,21 @@ const (
 	MaxBody   = 1_048_576 // bytes of a template in S3
 )
 
-// maxPools is what the rules of one bus allow: a pool has two, and there are 100 of
-// them at first.
+// maxPools keeps the rules within the default quota of a bus, 100: each pool has two.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
 const maxPools = 40
 
 // A Template is a rendered template.
 type Template struct {
 	Body   []byte // YAML
-	Inline bool   // it is small enough for a request; otherwise it goes through S3
+	Inline bool   // whether it is small enough for a request; if not, it goes through S3
 }
 
 //go:embed template.yaml pool.yaml hosts.yaml build.yaml queues.yaml parts.yaml
 var files embed.FS
 
-// Render makes the template of s: the same bytes of the same settings. What is wrong
-// with s is all said at once.
+// Render returns the template for s. The same settings give the same bytes, so that a deploy
+// without changes changes nothing. The error lists all mistakes in s.
 func Render(s Settings) (Template, error) {
 	if err := Check(s); err != nil {
 		return Template{}, err
@@ -98,16 +95,16 @@ func Render(s Settings) (Template, error) {
 	case err != nil:
 		return Template{}, err
 	case len(faults) > 0:
-		return Template{}, fmt.Errorf("rendering the stack's template: %w: mayfly should not have made it so", faults)
+		return Template{}, fmt.Errorf("rendering the stack's template: %w: this is a bug in mayfly", faults)
 	}
 	if body.Len() > MaxBody {
-		return Template{}, fmt.Errorf("rendering the stack's template: %d bytes: CloudFormation takes %d: want fewer pools", body.Len(), MaxBody)
+		return Template{}, fmt.Errorf("rendering the stack's template: %d bytes: CloudFormation takes at most %d: use fewer pools", body.Len(), MaxBody)
 	}
 	return Template{Body: body.Bytes(), Inline: body.Len() <= MaxInline}, nil
 }
 
-// Check says what is wrong with s beyond what [config.Config.CheckAWS] sees in the
-// file: a name that came by a flag, and pools that do not go together in one stack.
+// Check reports mistakes in s that [config.Config.CheckAWS] cannot find in the file: in a stack
+// name given as a flag, and pools that cannot be in one stack.
 func Check(s Settings) error {
 	faults := []error{config.CheckStackName(s.Stack)}
 	if n := len(s.Pools); n == 0 || n > maxPools {
@@ -119,7 +116,7 @@ func Check(s Settings) error {
 		}
 		same := func(o Pool) bool { return poolID(o.Name) == poolID(p.Name) }
 		if j := slices.IndexFunc(s.Pools[:i], same); j >= 0 {
-			faults = append(faults, fmt.Errorf("pools %q and %q: CloudFormation cannot tell their names apart: want another for one of them", s.Pools[j].Name, p.Name))
+			faults = append(faults, fmt.Errorf("pools %q and %q: CloudFormation cannot distinguish these names: rename one of them", s.Pools[j].Name, p.Name))
 		}
 	}
 	return errors.Join(faults...)

@@ -115,11 +115,11 @@ func TestCheck(t *testing.T) {
 	odd := settings(t, "", small)
 	odd.Pools[0].Name = "small_pool"
 	for want, s := range map[string]stack.Settings{
-		`it begins with fargate`:                           named,
-		`pool name "small_pool": want a-z`:                 odd,
-		`41 pools: want 1 to 40`:                           settings(t, "", many.String()),
-		`0 pools: want 1 to 40`:                            {AWS: named.AWS},
-		`pools "a-1" and "a1": CloudFormation cannot tell`: settings(t, "", "- {name: a-1, labels: [a]}\n- {name: a1, labels: [b]}\n"),
+		`ECS reserves names that begin with fargate`:              named,
+		`pool name "small_pool": want a-z`:                        odd,
+		`41 pools: want 1 to 40`:                                  settings(t, "", many.String()),
+		`0 pools: want 1 to 40`:                                   {AWS: named.AWS},
+		`pools "a-1" and "a1": CloudFormation cannot distinguish`: settings(t, "", "- {name: a-1, labels: [a]}\n- {name: a1, labels: [b]}\n"),
 	} {
 		if _, err := stack.Render(s); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)

@@ -8,12 +8,12 @@ import (
 	"github.com/goccy/go-yaml/parser"
 )
 
-// A tree is a template as data, or a part of it.
+// A tree is a template, or a part of one, as data.
 type tree = map[string]any
 
-// Read reads the YAML of a template, for who looks at what is deployed: maps, lists,
-// texts, numbers and truths. Intrinsic functions are maps of one member, as in JSON:
-// {"Ref": "Bus"}, {"Fn::GetAtt": ["Bus", "Arn"]}.
+// Read reads a template in YAML into maps, lists, strings, numbers and booleans. Intrinsic
+// functions become maps with one member, as in JSON: {"Ref": "Bus"},
+// {"Fn::GetAtt": ["Bus", "Arn"]}.
 func Read(body []byte) (map[string]any, error) {
 	file, err := parser.ParseBytes(body, 0)
 	if err != nil {
@@ -70,9 +70,9 @@ func valueOf(n ast.Node) (any, error) {
 	return nil, fmt.Errorf("line %d: %v: want what JSON could say too", n.GetToken().Position.Line, n.Type())
 }
 
-// colonText puts together again what the lexer of go-yaml 1.19 takes apart: in a list
-// inside braces, {Action: [logs:PutLogEvents]}, it sees a mapping, although to YAML a colon
-// is part of the text unless a space follows.
+// colonText rejoins a text that go-yaml 1.19 splits: in a list inside braces, such as
+// {Action: [logs:PutLogEvents]}, its lexer sees a mapping, although in YAML a colon belongs to
+// the text unless a space follows.
 func colonText(n *ast.MappingValueNode) (string, bool) {
 	colon, value := n.Start.Position, n.Value.GetToken()
 	if value == nil || n.Value.Type() != ast.StringType || value.Position.Line != colon.Line || value.Position.Column != colon.Column+1 {
@@ -97,7 +97,7 @@ func membersOf(pairs []*ast.MappingValueNode) (any, error) {
 	return members, nil
 }
 
-// intrinsic returns !Ref X and its like in their long form.
+// intrinsic returns the long form of a short one such as !Ref X.
 func intrinsic(n *ast.TagNode) (any, error) {
 	value, err := valueOf(n.Value)
 	if err != nil {
@@ -128,13 +128,13 @@ func Resources(body []byte) (map[string]string, error) {
 	return types, nil
 }
 
-// A resource is one of a template.
+// A resource is a resource of a template.
 type resource struct {
 	kind       string // AWS::Events::Rule
 	properties tree
 }
 
-// resources returns those of t by logical id.
+// resources returns the resources of t by logical id.
 func resources(t tree) map[string]resource {
 	all := map[string]resource{}
 	for id, r := range at(t, "Resources") {
@@ -145,7 +145,7 @@ func resources(t tree) map[string]resource {
 	return all
 }
 
-// at returns the map that keys lead to; nil when they lead elsewhere.
+// at returns the map at the path keys, or nil.
 func at(t tree, keys ...string) tree {
 	for _, key := range keys {
 		t, _ = t[key].(tree)
@@ -153,14 +153,14 @@ func at(t tree, keys ...string) tree {
 	return t
 }
 
-// text returns a text; "" when value is something else.
+// text returns value if it is a string, else "".
 func text(value any) string {
 	s, _ := value.(string)
 	return s
 }
 
-// list returns value if it is a list, and a list of it otherwise: policies may say one
-// or several. Nothing is an empty list.
+// list returns value if it is a list, else a list with value, because policies allow either.
+// For nil it returns an empty list.
 func list(value any) []any {
 	switch value := value.(type) {
 	case nil:

@@ -15,36 +15,36 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// A view is what template.yaml sees.
+// A view is the data of template.yaml.
 type view struct {
 	config.AWS
 	KeepData      bool
 	Pools         []poolView
 	Hosts         []hostsView
 	Builds        []buildView
-	Roles         []string // logical ids of all roles of tasks
-	ForeignImages []string // ARNs of repositories that pools' own images are in
+	Roles         []string // logical ids of all task roles
+	ForeignImages []string // ARNs of the repositories of pools' own images
 	Alarms        []alarm
 	OwnSubnets    []string
-	SubnetBlocks  []string // their addresses
+	SubnetBlocks  []string // addresses of the subnets
 	Endpoints     []endpoint
-	FunctionPorts []string // to which functions in the VPC have a way out
+	FunctionPorts []string // the ports to which functions in the VPC can connect
 	Queues        []queue
 
 	Memory                                      int // MiB of each function that works on the ledger
 	LedgerTimeout, SweepTimeout, ReleaseTimeout int // seconds
 }
 
-// A poolView is what pool.yaml sees.
+// A poolView is the data of pool.yaml.
 type poolView struct {
 	Pool
 	Site            config.Organization
 	ID, Suffix      string // PoolSmall; Amd64
-	HostsID         string // of the hosts that it runs on
+	HostsID         string // id of its group of hosts
 	Role            string // logical id
-	OwnRole         bool   // the role is this pool's
+	OwnRole         bool   // whether only this pool has the role
 	Agent           string
-	CPUArchitecture string // as ECS calls it
+	CPUArchitecture string // in ECS's terms
 	CPUUnits        int    // 1024 to a processor
 	MemoryMiB       int64
 	TmpfsMiB        int64 // of each folder in memory
@@ -80,8 +80,9 @@ func viewOf(s Settings) view {
 	return v
 }
 
-// endpointsOf returns those of what hosts call, and functions in the VPC. Gateway endpoints,
-// as DynamoDB and S3 have, belong to route tables, which are not the stack's.
+// endpointsOf returns the endpoints for the services that hosts, and functions in the VPC, call.
+// It leaves out gateway endpoints, which DynamoDB and S3 have, because they belong to route
+// tables that the stack does not own.
 func endpointsOf(s Settings) []endpoint {
 	all := []endpoint{
 		{"EcrApi", "ecr.api"}, {"EcrDkr", "ecr.dkr"}, {"Ecs", "ecs"}, {"EcsAgent", "ecs-agent"}, {"EcsTelemetry", "ecs-telemetry"}, {"Logs", "logs"},
@@ -92,7 +93,7 @@ func endpointsOf(s Settings) []endpoint {
 	return all
 }
 
-// Architectures returns those that the pools have hosts of.
+// Architectures returns the architectures of the pools' hosts.
 func (s Settings) Architectures() (all []string) {
 	for _, architecture := range []string{config.AMD64, config.ARM64} {
 		if slices.ContainsFunc(s.Pools, func(p Pool) bool { return p.Architecture == architecture }) {
@@ -121,15 +122,15 @@ func poolViewOf(p Pool) poolView {
 	return v
 }
 
-// withFiles adds the default of nofile to limits, if they do not name it. ECS hosts have less.
+// withFiles adds Mayfly's default of nofile to limits without one, because that of ECS hosts is lower.
 func withFiles(limits map[string]pool.Ulimit) map[string]pool.Ulimit {
 	all := map[string]pool.Ulimit{"nofile": {Soft: pool.DefaultFiles, Hard: pool.DefaultFiles}}
 	maps.Copy(all, limits)
 	return all
 }
 
-// poolID begins the logical ids of what a pool has: PoolBigArm for big-arm. Logical
-// ids have letters and digits only.
+// poolID returns the beginning of the logical ids of a pool's resources: PoolBigArm for big-arm.
+// Logical ids may contain only letters and digits.
 func poolID(name string) string {
 	id := "Pool"
 	for _, word := range strings.Split(name, "-") {
@@ -138,7 +139,7 @@ func poolID(name string) string {
 	return id
 }
 
-// Suffix ends the logical ids, parameters and outputs of what an architecture has.
+// Suffix returns the end of the logical ids, parameters and outputs of an architecture.
 func Suffix(architecture string) string { return capital(architecture) }
 
 func capital(word string) string {
@@ -151,8 +152,8 @@ func capital(word string) string {
 // ecrImage is an image in a repository of ECR.
 var ecrImage = regexp.MustCompile(`^(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([^:@]+)`)
 
-// repositoryOf returns the ARN of the ECR repository that image is in, as the
-// template says it; "" when it is elsewhere.
+// repositoryOf returns the ARN of the ECR repository of image in the syntax of the template, or ""
+// for another registry.
 func repositoryOf(image string) string {
 	m := ecrImage.FindStringSubmatch(image)
 	if m == nil {
@@ -161,7 +162,7 @@ func repositoryOf(image string) string {
 	return fmt.Sprintf(`!Sub "arn:${AWS::Partition}:ecr:%s:%s:repository/%s"`, m[2], m[1], m[3])
 }
 
-// functions are what the templates can call.
+// functions returns the functions of the templates.
 func functions() template.FuncMap {
 	return template.FuncMap{
 		"join":  func(list []string) string { return strings.Join(list, ", ") },
@@ -173,7 +174,7 @@ func functions() template.FuncMap {
 	}
 }
 
-// quote returns text as a YAML text, for which JSON's form is one.
+// quote returns text as a YAML string: a JSON string is one.
 func quote(text string) (string, error) {
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)

@@ -1,6 +1,6 @@
-// Package registry discovers the schemas of events from the bus's log, and keeps them
-// in its database. It follows the log by a cursor of its own, so publishing costs no
-// more for it, and what it missed while it was away it reads later.
+// Package registry discovers the schemas of events from the bus's log, and keeps them in the
+// same database. It follows the log with a durable cursor, so that it does not slow down
+// publishing, and reads later what it missed while it did not run.
 package registry
 
 import (
@@ -18,18 +18,18 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event/schema"
 )
 
-// Observing an event takes the better part of a millisecond. So that deliveries come
-// first, no more than a batch is observed between two pauses: 100 events a second.
+// Observing an event takes almost a millisecond. To leave the processor to deliveries, a batch is
+// followed by a pause: at most 100 events a second are observed.
 const (
 	batch     = 10
 	pause     = 100 * time.Millisecond
-	idle      = time.Second // between looks at a log without news
-	saveEvery = 500         // events observed, when they changed no schema; a crash has them observed again
-	maxTold   = 5           // changes of a schema that the log names
+	idle      = time.Second // between reads of a log without new events
+	saveEvery = 500         // after so many events the cursor is saved, even if no schema changed; after a crash they are observed again
+	maxTold   = 5           // how many changes of a schema a log line names
 )
 
-// tables is the tables of the registry, see [disk.DB.Migrate]. A body is the JSON of a
-// [schema.Registry] with the one schema.
+// tables are the tables of the registry, see [disk.DB.Migrate]. A body is the JSON of a
+// [schema.Registry] with one schema.
 var tables = []string{`
 CREATE TABLE schemas (
 	name TEXT PRIMARY KEY,
@@ -40,25 +40,25 @@ CREATE TABLE schemas_cursor (
 	seq INTEGER NOT NULL
 );`}
 
-// A Discoverer discovers.
+// A Discoverer discovers the schemas of events on a bus.
 type Discoverer struct {
 	db  *disk.DB
 	log *slog.Logger
 
-	// All below belong to Run.
+	// All fields below belong to the goroutine of Run.
 
-	schemas  map[string]*schema.Registry // by the names of the schemas, each with the one
-	cursor   int64                       // number of the last event that was observed
-	observed map[string]bool             // names of schemas that have seen events since they were saved
-	unsaved  int                         // events observed since
+	schemas  map[string]*schema.Registry // by the name of the schema, each with only that one
+	cursor   int64                       // number of the last observed event
+	observed map[string]bool             // names of schemas with events observed since the last save
+	unsaved  int                         // number of events observed since the last save
 }
 
-// Migrated returns nil when db has the tables that [Read] reads, and [disk.ErrOlder] when no
-// discoverer of this version was opened on it yet.
+// Migrated returns nil if db has the tables that [Read] reads, and [disk.ErrOlder] if no discoverer
+// of this version has been opened on it yet.
 func Migrated(ctx context.Context, db *disk.DB) error { return db.Migrated(ctx, "schemas", tables) }
 
-// Open returns the discoverer of the bus on db, which has been opened on it. It goes on
-// where the one before it was.
+// Open returns the discoverer for the bus on db, which must have been opened before. It continues
+// where the previous discoverer stopped.
 func Open(ctx context.Context, db *disk.DB, log *slog.Logger) (*Discoverer, error) {
 	if err := db.Migrate(ctx, "schemas", tables); err != nil {
 		return nil, err
@@ -72,8 +72,8 @@ func Open(ctx context.Context, db *disk.DB, log *slog.Logger) (*Discoverer, erro
 	return d, err
 }
 
-// Run discovers until ctx ends. It is called once. A disk that fails is said and tried
-// again, and what could not be saved in the end is discovered again by the next one.
+// Run discovers schemas until ctx ends. Call it once. It logs errors of the disk and tries again;
+// what it cannot save in the end, the next discoverer discovers again.
 func (d *Discoverer) Run(ctx context.Context) error {
 	for {
 		wait := pause
@@ -98,7 +98,7 @@ func (d *Discoverer) Run(ctx context.Context) error {
 	}
 }
 
-// step observes the next events of the log and returns how many there were.
+// step observes the next events of the log and returns their number.
 func (d *Discoverer) step(ctx context.Context) (int, error) {
 	events, err := bus.EventsAfter(ctx, d.db, d.cursor, batch)
 	if err != nil {
@@ -118,10 +118,10 @@ func (d *Discoverer) step(ctx context.Context) (int, error) {
 	return len(events), nil
 }
 
-// observe shows an event to its schema, and reports whether that changed.
+// observe adds an event to its schema, and reports whether the schema changed.
 func (d *Discoverer) observe(e event.Event) bool {
 	if len(e.Detail) == 0 {
-		return false // dropped to save space before its turn came
+		return false // its detail was dropped to save space before it was observed
 	}
 	name := schema.Name(e.Source, e.DetailType)
 	r := d.schemas[name]
@@ -151,10 +151,11 @@ func (d *Discoverer) observe(e event.Event) bool {
 	return changed
 }
 
-// maxSchemas is as many as a schema.Registry takes.
+// maxSchemas is the limit of a schema.Registry, applied here to all registries together.
 const maxSchemas = 500
 
-// tell says what changed. A first version is no news to worry about; a later one may be.
+// tell logs what changed. A first version is normal; a later one may need attention, so it names
+// the changes.
 func (d *Discoverer) tell(before, latest *schema.Schema, e event.Event) {
 	if before == nil {
 		d.log.Info("schema discovered", "schema", latest.Name(), "event", e.ID)
@@ -168,7 +169,8 @@ func (d *Discoverer) tell(before, latest *schema.Schema, e event.Event) {
 	d.log.Info("schema changed", "schema", latest.Name(), "version", latest.Version, "event", e.ID, "changes", len(changes), "first", told)
 }
 
-// save stores what was observed, together with how far that is.
+// save stores the schemas and the cursor in one transaction, so that no event is observed twice or
+// skipped.
 func (d *Discoverer) save(ctx context.Context) error {
 	bodies := map[string][]byte{}
 	for name := range d.observed {
@@ -195,8 +197,8 @@ func (d *Discoverer) save(ctx context.Context) error {
 	return nil
 }
 
-// Read reads the schemas in db by name, each with the versions that are kept, the oldest
-// first. It may be used beside a discoverer.
+// Read returns the schemas in db by name, each with its kept versions, oldest first. It may be used
+// while a discoverer runs.
 func Read(ctx context.Context, db *disk.DB) (map[string][]*schema.Schema, error) {
 	all, err := read(ctx, db)
 	if err != nil {

@@ -14,26 +14,26 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event"
 )
 
-// ExitRefused is the exit code by which a command says that an event is refused for
-// good: EX_DATAERR of sysexits.h.
+// ExitRefused is the exit code with which a command refuses an event for good: EX_DATAERR of
+// sysexits.h.
 const ExitRefused = 65
 
-// maxSaid is how much of what a command says on standard error is told, in bytes.
+// maxSaid is how much of a command's standard error is reported, in bytes.
 const maxSaid = 1000
 
-// A CommandConfig is a program to be run.
+// A CommandConfig is a program to run.
 type CommandConfig struct {
 	Input
-	Command []string // the program and its arguments; no shell reads them
-	Dir     string   // where it runs
+	Command []string // the program and its arguments, without a shell
+	Dir     string   // its working folder
 	Timeout time.Duration
 }
 
-// Command returns a target that runs a program for each event, with the event on its
-// standard input, as a line. Exit code 0 means that it is done, [ExitRefused] that it never will
-// be, anything else and running out of time that it is to be tried again. The program
-// has nothing of mayfly's environment, where secrets may be: only PATH, MAYFLY_EVENT,
-// the event's id, and MAYFLY_RULE. When it ends, so do the processes it left in its group.
+// Command returns a target that runs a program for each event, with the event as a line on its
+// standard input. Exit code 0 acknowledges the event, [ExitRefused] refuses it for good; any
+// other code, and a timeout, leads to another attempt. The program does not inherit mayfly's
+// environment, which may contain secrets: it gets only PATH, MAYFLY_EVENT (the event's id) and
+// MAYFLY_RULE. When it ends, remaining processes of its process group are killed.
 func Command(c CommandConfig) bus.Target {
 	return withPayload(c.Input, func(ctx context.Context, e event.Event, payload []byte) error {
 		ctx, cancel := context.WithTimeout(ctx, c.Timeout)
@@ -45,10 +45,10 @@ func Command(c CommandConfig) bus.Target {
 		cmd.Stdin, cmd.Stderr = bytes.NewReader(append(payload, '\n')), &said
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-		cmd.WaitDelay = time.Second // for what has left its group and holds standard error
+		cmd.WaitDelay = time.Second // a process that left the group may keep standard error open for ever
 		err := cmd.Run()
 		if cmd.Process != nil {
-			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // fails when all have gone
+			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // fails if no process is left
 		}
 		return said.judge(cmd, errors.Join(err, ctx.Err()))
 	})
@@ -64,7 +64,7 @@ func (x *excerpt) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// judge says what the end of a command means.
+// judge turns the end of a command into the result of the delivery.
 func (x *excerpt) judge(cmd *exec.Cmd, err error) error {
 	if cmd.ProcessState != nil && cmd.ProcessState.Success() {
 		return nil

@@ -18,18 +18,18 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
-// Headers of a request. The signature is GitHub's, so that whatever checks a webhook
-// of GitHub can check this, too.
+// Headers of a request. The signature has GitHub's form, so that any receiver of GitHub's webhooks
+// can verify it.
 // https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
 const (
 	HeaderEvent     = "X-Mayfly-Event" // the id of the event, the same for each attempt
 	HeaderRule      = "X-Mayfly-Rule"
-	HeaderSignature = "X-Hub-Signature-256" // sha256= and the HMAC of the body in hex; not there without a secret
+	HeaderSignature = "X-Hub-Signature-256" // sha256= and the HMAC of the body in hex; only with a secret
 )
 
 const (
-	maxAnswer  = 64 << 10 // bytes of an answer that are read, so that its connection is used again
-	maxExcerpt = 200      // bytes of an answer that are told
+	maxAnswer  = 64 << 10 // bytes of an answer to read, so that the connection can be reused
+	maxExcerpt = 200      // bytes of an answer to report
 )
 
 // An HTTPConfig is an endpoint.
@@ -38,12 +38,12 @@ type HTTPConfig struct {
 	URL     string
 	Secret  secret.Secret // signs the body; zero for no signature
 	Timeout time.Duration // of one attempt
-	Client  *http.Client  // default one of its own; redirects are not followed in any case
+	Client  *http.Client  // nil for a new one; redirects are never followed
 }
 
-// HTTP returns a target that POSTs events to an endpoint. 2xx means that it has the
-// event. 408, 429 and 5xx are tried again, after the time that Retry-After says or
-// later; so is an endpoint that cannot be reached. Everything else is permanent.
+// HTTP returns a target that POSTs events to an endpoint. 2xx acknowledges an event. 408, 429, 5xx
+// and an unreachable endpoint lead to another attempt, not before the time in Retry-After. Any
+// other answer is a permanent error.
 func HTTP(c HTTPConfig) bus.Target {
 	client := &http.Client{}
 	if c.Client != nil {
@@ -82,24 +82,24 @@ func (c HTTPConfig) request(ctx context.Context, e event.Event, payload []byte) 
 	return r, nil
 }
 
-// judge says what an answer means.
+// judge turns an answer into the result of the delivery.
 func judge(resp *http.Response) error {
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	status := resp.StatusCode
 	if status/100 == 2 {
-		return nil // the status was the answer, even if its body broke off
+		return nil // the status counts, even if the body broke off
 	}
 	no := fmt.Errorf("answer %s: %.*q", resp.Status, maxExcerpt, text)
 	switch {
 	case status == http.StatusRequestTimeout, status == http.StatusTooManyRequests, status/100 == 5:
 		return bus.RetryAfter(errors.Join(no, err), retryAfter(resp.Header.Get("Retry-After"), time.Now()))
 	case status/100 == 3:
-		return bus.Permanent(fmt.Errorf("%w: redirected to %.*q: want the final address", no, maxExcerpt, resp.Header.Get("Location")))
+		return bus.Permanent(fmt.Errorf("%w: redirected to %.*q: configure the final address", no, maxExcerpt, resp.Header.Get("Location")))
 	}
 	return bus.Permanent(no)
 }
 
-// retryAfter reads the header: seconds, or a date. Zero when it says nothing.
+// retryAfter reads the header, which has seconds or a date. It returns zero if there is neither.
 // https://www.rfc-editor.org/rfc/rfc9110#name-retry-after
 func retryAfter(header string, now time.Time) time.Duration {
 	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {

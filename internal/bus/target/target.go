@@ -1,6 +1,5 @@
-// Package target is what rules lead to outside of Mayfly: an HTTP endpoint or a
-// command. Both get an event once at least, and say by their answer whether another
-// attempt makes sense.
+// Package target has the targets of rules outside of Mayfly: an HTTP endpoint or a command. Both
+// get an event at least once, and their answer decides whether there is another attempt.
 package target
 
 import (
@@ -11,15 +10,14 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event/transform"
 )
 
-// An Input says what a target sees of an event: the whole envelope, or what a
-// transformer makes of it.
+// An Input is what a target receives: the whole event, or the output of a transformer.
 type Input struct {
 	Rule        string                 // the name of the rule
-	Transformer *transform.Transformer // nil for the envelope
+	Transformer *transform.Transformer // nil for the whole event
 }
 
-// payload returns the JSON for a target. That an event cannot be transformed is
-// permanent: it would not be another one the next time.
+// payload returns the JSON for a target. A failed transformation is a permanent error, because
+// the event never changes.
 func (in Input) payload(e event.Event) ([]byte, error) {
 	envelope, err := e.AppendEnvelope(nil)
 	if err != nil {
@@ -28,8 +26,8 @@ func (in Input) payload(e event.Event) ([]byte, error) {
 	if in.Transformer == nil {
 		return envelope, nil
 	}
-	// A target does not learn when the bus took an event. For a delivery from GitHub
-	// the time of the event is just that.
+	// Targets do not know when the bus accepted an event. For a delivery from GitHub the
+	// event's time is that time.
 	out, err := in.Transformer.Apply(transform.Input{Event: envelope, Rule: in.Rule, Ingested: e.Time})
 	if err != nil {
 		return nil, bus.Permanent(err)
@@ -37,7 +35,7 @@ func (in Input) payload(e event.Event) ([]byte, error) {
 	return out, nil
 }
 
-// withPayload makes a target of send, which gets the JSON.
+// withPayload returns a target that calls send with the JSON.
 func withPayload(in Input, send func(ctx context.Context, e event.Event, payload []byte) error) bus.Target {
 	return func(ctx context.Context, e event.Event) error {
 		payload, err := in.payload(e)

@@ -20,10 +20,10 @@ import (
 // Engines are the engines that tests run on, by name: what starts one.
 var Engines = map[string]func(testing.TB) (socket string){"podman": Serve, "docker": ServeDocker}
 
-// Each runs a test on each engine.
+// Each runs a test on each engine, side by side.
 func Each(t *testing.T, test func(t *testing.T, socket string)) {
 	for name, serve := range Engines {
-		t.Run(name, func(t *testing.T) { test(t, serve(t)) })
+		t.Run(name, func(t *testing.T) { t.Parallel(); test(t, serve(t)) })
 	}
 }
 

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// parseAddress reads an IP address in the spellings that AWS's engine takes:
-// four decimal numbers, or IPv6 in hexadecimal digits and colons only. An IPv4
-// address mapped into IPv6 is the IPv4 address.
+// parseAddress reads an IP address in the forms that AWS's engine accepts:
+// four decimal numbers, or IPv6 with only hexadecimal digits and colons. An
+// IPv4 address mapped into IPv6 is the IPv4 address.
 func parseAddress(text string) (netip.Addr, bool) {
 	if text == "" || strings.Trim(text, "0123456789.") == "" {
 		return parseIPv4(text)
@@ -20,7 +20,7 @@ func parseAddress(text string) (netip.Addr, bool) {
 	return addr.Unmap(), err == nil
 }
 
-// parseIPv4 differs from netip in that it takes leading zeros, as the engine does.
+// parseIPv4 accepts leading zeros, as AWS's engine does and netip does not.
 func parseIPv4(text string) (netip.Addr, bool) {
 	parts := strings.Split(text, ".")
 	if len(parts) != 4 {
@@ -37,8 +37,8 @@ func parseIPv4(text string) (netip.Addr, bool) {
 	return netip.AddrFrom4(b), true
 }
 
-// parseCIDR reads a block of addresses. A block of one address is none to the
-// engine: IPv4 takes up to 31 bits, IPv6 up to 127.
+// parseCIDR reads a block of addresses. AWS's engine accepts no block of a
+// single address: prefixes have at most 31 bits in IPv4 and 127 in IPv6.
 func parseCIDR(text string) (netip.Prefix, bool) {
 	address, mask, found := strings.Cut(text, "/")
 	addr, ok := parseAddress(address)

@@ -11,9 +11,8 @@ import (
 // array is chosen twice with different elements.
 // https://github.com/aws/event-ruler#json-array-matching
 
-// maxSteps bounds the choosing. Choices that fail together are skipped over, so
-// that it takes patterns and events made for the purpose to get here; they do
-// not match.
+// maxSteps bounds the search. Choices that must fail together are skipped, so
+// only patterns and events made for the purpose reach it. They do not match.
 const maxSteps = 1 << 20
 
 // An element is an object or an array inside an array of the event. Elements
@@ -82,9 +81,9 @@ func (r *run) holds(clauses []int32) bool {
 	return r.choose(clauses)
 }
 
-// choose reports whether elements can be chosen for clauses beside those chosen
-// already. A field is absent, as in AWS's engine, if it is in no element that
-// goes with those chosen for the clauses before it.
+// choose reports whether elements can be chosen for clauses that are compatible
+// with those chosen already. As in AWS's engine, a field is absent if it is in no
+// element that is compatible with those chosen for earlier clauses.
 func (r *run) choose(clauses []int32) bool {
 	if len(clauses) == 0 {
 		return true
@@ -107,8 +106,8 @@ func (r *run) choose(clauses []int32) bool {
 	return r.choose(clauses[1:])
 }
 
-// next returns the index in met, from i on, of the first element that goes with
-// those chosen, or len(met).
+// next returns the index in met, from i on, of the first element that is
+// compatible with those chosen, or len(met).
 func (a *arrays) next(met []int32, i int) int {
 	for i < len(met) {
 		resume := a.conflict(met[i])
@@ -121,8 +120,8 @@ func (a *arrays) next(met []int32, i int) int {
 	return i
 }
 
-// conflict returns -1 if e goes with the elements chosen; else the number of
-// the first element after e that may.
+// conflict returns -1 if e is compatible with the chosen elements, else the
+// number of the first element after e that may be.
 func (a *arrays) conflict(e int32) int32 {
 	for _, chosen := range a.chosen {
 		x, y := a.siblings(e, chosen)
@@ -137,8 +136,9 @@ func (a *arrays) conflict(e int32) int32 {
 	return -1
 }
 
-// siblings returns the elements that hold x and y, or are x and y, where they
-// part ways; twice the same if one of them holds the other.
+// siblings returns the elements directly inside the innermost element that contains
+// both x and y: those that contain x and y, or are x and y. If one contains the
+// other, it returns that element twice.
 func (a *arrays) siblings(x, y int32) (int32, int32) {
 	for a.elements[x].depth > a.elements[y].depth {
 		x = a.elements[x].outer

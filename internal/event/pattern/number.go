@@ -13,8 +13,8 @@ const (
 	maxExponent = 1 << 16
 )
 
-// micros returns the JSON number literal in millionths, or false where the
-// engine cannot compare it.
+// micros returns the JSON number literal in millionths, or false if the engine
+// cannot compare it.
 func micros(literal []byte) (int64, bool) {
 	negative := len(literal) > 0 && literal[0] == '-'
 	if negative {
@@ -48,7 +48,7 @@ func significand(literal []byte) (n int64, exponent int, ok bool) {
 		}
 		exponent -= fraction
 		if literal[i] == '0' {
-			zeros++ // kept back: zeros at the end do not count
+			zeros++ // counted only if another digit follows: trailing zeros do not matter
 			continue
 		}
 		if n != 0 {
@@ -67,7 +67,8 @@ func significand(literal []byte) (n int64, exponent int, ok bool) {
 }
 
 // exponentOf reads the exponent, such as e-3, or nothing. Beyond ±65,536 it
-// stops counting: an event has no room for the digits that would make up for it.
+// stops counting: no event is large enough for the digits that would bring such
+// a number back into range.
 func exponentOf(literal []byte) int {
 	exponent, sign := 0, 1
 	for _, c := range literal {

@@ -39,7 +39,7 @@ func (p *parser) add(c *clause, item *tree) {
 	}
 }
 
-// only returns the one member of a match expression.
+// only returns the single member of a match expression.
 func (p *parser) only(t *tree, want string) (member, *tree) {
 	if len(t.members) == 0 {
 		p.fail(t.at, "an empty object", want)

@@ -15,12 +15,12 @@ const (
 	maxBranches = 1000
 )
 
-// A clause is what a pattern asks of one field: that one of these holds.
+// A clause is a pattern's condition on one field: one of these must hold.
 type clause struct {
 	path     string   // names joined by dots
-	texts    []string // strings it may be
-	numbers  []int64  // numbers it may be, in millionths
-	literals []string // numbers, true, false and null it may be, as written
+	texts    []string // allowed strings
+	numbers  []int64  // allowed numbers, in millionths
+	literals []string // allowed numbers, true, false and null, as written
 	terms    []term   // operators
 	blocks   []block  // addresses
 	present  bool     // {"exists": true}
@@ -29,9 +29,9 @@ type clause struct {
 	source   string   // the list, as written
 }
 
-// finish applies what the engine does to fields that ask for addresses: a value
-// that is an address is an address only, and no text, to all of the list; where
-// the list compares numbers too, no value is an address.
+// finish applies a peculiarity of AWS's engine to fields with addresses in their
+// list: a value that is an address is then compared only as an address, not as
+// text. But if the list also compares numbers, no value is an address.
 func (c *clause) finish() {
 	c.numeric = c.numeric || len(c.numbers) > 0
 	if len(c.blocks) == 0 {
@@ -47,11 +47,11 @@ func (c *clause) finish() {
 	})
 }
 
-// A branch is one way to meet a pattern: what each of its fields must be. A
-// pattern without $or has one. The clauses are in the order of their paths.
+// A branch is one way to match a pattern: a clause for each of its fields, in
+// the order of their paths. A pattern without $or has one branch.
 type branch []*clause
 
-// fields is a branch in the making, by path.
+// fields is an unfinished branch, by path.
 type fields map[string]*clause
 
 // A parser compiles the tree of a pattern. Faults leave it as a panic with a
@@ -59,15 +59,15 @@ type fields map[string]*clause
 type parser struct {
 	src  []byte
 	path []string
-	or   bool // $or has its meaning, and is not the name of a field
+	or   bool // whether $or is an operator, not the name of a field
 }
 
 func (p *parser) fail(at int, reason, want string) {
 	panic(faultAt(p.src, at, strings.Join(p.path, "."), reason, want))
 }
 
-// parse compiles src. As in AWS's engine, a pattern that is wrong with $or in
-// its meaning is tried again with "$or" as the name of a field.
+// parse compiles src. As in AWS's engine, a pattern that is invalid with $or as
+// an operator is tried again with "$or" as the name of a field.
 func parse(src []byte) ([]branch, error) {
 	if len(src) > maxSource {
 		return nil, faultAt(src, 0, "", fmt.Sprintf("%d bytes", len(src)), fmt.Sprintf("at most %d", maxSource))
@@ -116,8 +116,8 @@ func (f fields) branch() branch {
 	return b
 }
 
-// object adds what t asks for to each of all, in the order of the source: of
-// two lists for one path the later counts. within tells that t is inside $or.
+// object adds the conditions of t to each of all, in the order of the source: of
+// two lists for a path the later one counts. within means that t is inside $or.
 func (p *parser) object(t *tree, all []fields, within bool) []fields {
 	if len(t.members) == 0 {
 		p.fail(t.at, "an empty object", "at least one field")
@@ -144,7 +144,7 @@ func (p *parser) object(t *tree, all []fields, within bool) []fields {
 	return all
 }
 
-// alternatives compiles "$or": each of all goes on in each of the objects.
+// alternatives compiles "$or": it combines each of all with each of the objects.
 func (p *parser) alternatives(m member, all []fields) []fields {
 	if m.value.kind != '[' || len(m.value.items) < 2 {
 		p.fail(m.value.at, fmt.Sprintf("%s of \"$or\"", m.value), "a list of at least two objects")
@@ -183,7 +183,7 @@ func (p *parser) list(t *tree, all []fields) {
 	}
 }
 
-// reserved reports whether name may not name a field inside $or.
+// reserved reports whether name must not be the name of a field inside $or.
 // https://github.com/aws/event-ruler#the-or-primitive
 func reserved(name string) bool {
 	return slices.Contains(operators(), name) || slices.Contains([]string{

@@ -1,12 +1,13 @@
-// Package pattern is the rule language: event patterns as Amazon EventBridge
-// has them, compiled once and matched against the bytes of an event without
-// building anything from it. PATTERNS.md beside this file is its specification;
-// what an operator means is what AWS's own engine does with it.
+// Package pattern is the rule language: the event patterns of Amazon
+// EventBridge, compiled once and matched against the bytes of an event without
+// decoding it. PATTERNS.md in this folder is the specification. Operators
+// behave as in AWS's own engine.
 // https://github.com/aws/event-ruler
 //
-// A [Pattern] is one pattern; a [Set] asks many patterns about an event in one
-// pass. Time and memory are bounded by the sizes of pattern and event, whatever
-// is in them. The package needs the standard library only and does no I/O.
+// A [Pattern] is one pattern; a [Set] matches many patterns against an event in
+// one pass. Time and memory are bounded by the sizes of pattern and event,
+// whatever they contain. The package needs only the standard library and does
+// no I/O.
 package pattern
 
 import "bytes"
@@ -19,8 +20,8 @@ type Pattern struct {
 	matcher  *matcher
 }
 
-// Parse compiles the JSON of an event pattern, of at most 256 KiB. What is
-// wrong with it is returned as a [*SyntaxError].
+// Parse compiles the JSON of an event pattern, of at most 256 KiB. The error is a
+// [*SyntaxError].
 func Parse(src []byte) (*Pattern, error) {
 	branches, err := parse(src)
 	if err != nil {
@@ -29,8 +30,8 @@ func Parse(src []byte) (*Pattern, error) {
 	return &Pattern{src: bytes.Clone(src), branches: branches, matcher: newMatcher([][]branch{branches})}, nil
 }
 
-// Matches reports whether p matches event: the JSON of a whole event, envelope
-// and all. What is not a JSON object matches no pattern.
+// Matches reports whether p matches event, the JSON of a whole event including
+// the envelope. Anything but a JSON object matches no pattern.
 func (p *Pattern) Matches(event []byte) bool {
 	matched := false
 	p.matcher.run(event, func(int) { matched = true })

@@ -2,7 +2,7 @@ package pattern
 
 import "github.com/mayfly-ci/mayfly/internal/event/scan"
 
-// maxKept bounds what a run keeps in memory for the next event.
+// maxKept bounds the memory that a run keeps for the next event.
 const maxKept = 1 << 14
 
 // A run is one pass over one event.
@@ -10,11 +10,11 @@ type run struct {
 	scan.Scanner
 	matcher *matcher
 	arrays
-	met    [][]int32 // by clause, the elements where it was met, see arrays
-	marked []int32   // the clauses that were met
+	met    [][]int32 // by clause, the elements in which it holds, see arrays
+	marked []int32   // the clauses that hold
 	rules  []bool    // rules that matched
 	text   []byte    // the last text or name without escapes
-	scalar value     // the one being read; here so that operators do not make it escape
+	scalar value     // the one being read; a field, so that calls of operators do not move it to the heap
 }
 
 func newRun(m *matcher) *run {
@@ -36,7 +36,7 @@ func (m *matcher) run(event []byte, match func(rule int)) {
 	r.decide(m.always, match)
 }
 
-// release clears what the run noted and gives it back, unless a large event
+// release clears the run and returns it to the pool, unless a large event has
 // made it large.
 func (r *run) release() {
 	kept := len(r.elements)
@@ -62,7 +62,7 @@ func (r *run) decide(ways []int32, match func(rule int)) {
 	}
 }
 
-// note notes that a clause is met at the element of an array being read.
+// note records that clauses hold at the array element being read.
 func (r *run) note(ids []int32) {
 	for _, id := range ids {
 		met := r.met[id]
@@ -75,7 +75,7 @@ func (r *run) note(ids []int32) {
 	}
 }
 
-// object reads the object at pos, which is at n in the paths of fields.
+// object reads the object at pos. n is its node in the tree of paths.
 func (r *run) object(n *node, depth int) bool {
 	r.Pos++
 	if depth > scan.MaxDepth {
@@ -162,7 +162,7 @@ func (r *run) value(n *node, depth int) bool {
 	return ok
 }
 
-// string notes the clauses that a string meets.
+// string records the clauses that hold for a string.
 func (r *run) string(f *field, text []byte) {
 	r.note(f.any)
 	if len(f.texts) > 0 {
@@ -172,7 +172,7 @@ func (r *run) string(f *field, text []byte) {
 	r.ask(f, &r.scalar)
 }
 
-// other notes the clauses that a number, true, false or null meets.
+// other records the clauses that hold for a number, true, false or null.
 func (r *run) other(f *field, literal []byte) {
 	r.note(f.any)
 	r.note(f.literals[string(literal)])
@@ -186,7 +186,7 @@ func (r *run) other(f *field, literal []byte) {
 	r.ask(f, &r.scalar)
 }
 
-// ask notes those of the remaining clauses that v meets.
+// ask records those of the remaining clauses that hold for v.
 func (r *run) ask(f *field, v *value) {
 	for i, id := range f.rest {
 		if r.matcher.clauses[id].meets(v) {

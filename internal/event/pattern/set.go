@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// A Set is patterns by name. An event is read once for all of them, however
-// many they are. A Set is immutable and safe for concurrent use: to change
-// rules, make another and swap the pointer. The zero value matches nothing.
+// A Set is a collection of named patterns. An event is read once for all of
+// them. A Set is immutable and safe for concurrent use: to change rules, create
+// another one and swap the pointer. The zero value matches nothing.
 type Set struct {
 	names   []string
 	matcher *matcher

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// A SyntaxError says where a pattern is wrong, what is there and what was
-// expected. It is the only kind of error that Parse returns.
+// A SyntaxError is a mistake in a pattern: where it is, what is there and what
+// was expected. It is the only kind of error that Parse returns.
 type SyntaxError struct {
 	Line, Column int    // both from 1; Column counts characters
 	Path         string // of the field, such as "detail.action"; "" at the top
@@ -15,7 +15,7 @@ type SyntaxError struct {
 	Want         string // what was expected
 }
 
-// Error gives line and column, path, reason and what was expected.
+// Error returns line and column, path, reason and what was expected.
 func (e *SyntaxError) Error() string {
 	path := e.Path
 	if path != "" {

@@ -2,7 +2,7 @@ package pattern
 
 import "net/netip"
 
-// kind is what an operator sees in a scalar of an event.
+// kind is the kind of a scalar, as operators distinguish them.
 type kind uint8
 
 const (
@@ -53,8 +53,8 @@ func (t foldedSuffix) match(v *value) bool { return v.kind == isText && t.suffix
 func (t wildcard) match(v *value) bool     { return v.kind == isText && t.glob.match(v.text) }
 func (t block) match(v *value) bool        { return v.kind == isAddress && t.Contains(v.address) }
 
-// match is true for a value of any kind, null and numbers included, that is not
-// named; a field that is not there has no value to be asked about.
+// match returns true for any value, including null and numbers, that is not
+// listed. A missing field has no value, so match is not called for it.
 func (t except) match(v *value) bool {
 	for _, inner := range t {
 		if inner.match(v) {

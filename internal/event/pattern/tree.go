@@ -6,8 +6,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event/scan"
 )
 
-// A tree is a JSON value of a pattern's source, and where it stands there. Only
-// patterns are read into trees; events never are.
+// A tree is a JSON value of a pattern's source with its position. Only patterns
+// are read into trees, never events.
 type tree struct {
 	at, end int  // offsets of its first byte and after its last
 	kind    byte // '{', '[', '"', '0' for a number, 't', 'f', 'n'
@@ -22,7 +22,7 @@ type member struct {
 	value *tree
 }
 
-// String says what t is, for people.
+// String describes t for people.
 func (t *tree) String() string {
 	switch t.kind {
 	case '{':
@@ -37,10 +37,10 @@ func (t *tree) String() string {
 	return t.text
 }
 
-// A reader makes a tree from the source of a pattern.
+// A reader parses the source of a pattern into a tree.
 type reader struct{ scan.Scanner }
 
-// readTree reads src, which must hold one JSON value and nothing else.
+// readTree reads src, which must be exactly one JSON value.
 func readTree(src []byte) (*tree, *SyntaxError) {
 	r := reader{scan.Scanner{Data: src}}
 	t, err := r.value(0)

@@ -1,13 +1,13 @@
 package scan
 
-// A Shape names the members of an object that are wanted: nil for the whole value,
-// another Shape for a part of an object.
+// A Shape selects members of an object: nil selects the whole value, another Shape a part of
+// an object.
 type Shape map[string]Shape
 
-// Project appends to b the JSON object data with only the members that shape names,
-// and reports whether data is one JSON object. Names are matched as they are written,
-// without escapes; what stands more than once stays so. A member that is named with
-// a Shape and is no object is kept whole.
+// Project appends the JSON object data to b, with only the members in shape, and reports
+// whether data is one JSON object. Names are compared as written, without resolving escapes,
+// and duplicates are kept. If shape selects a part of a member that is not an object, the
+// whole member is kept.
 func Project(b, data []byte, shape Shape) ([]byte, bool) {
 	s := Scanner{Data: data}
 	if s.Peek() != '{' {
@@ -49,7 +49,7 @@ func (s *Scanner) project(b []byte, shape Shape, depth int) ([]byte, bool) {
 	}
 }
 
-// member appends the value at Pos if it is wanted, and skips it in any case.
+// member skips the value at Pos, and appends it if it is wanted.
 func (s *Scanner) member(b []byte, inner Shape, wanted bool, depth int) ([]byte, bool) {
 	c := s.Peek()
 	if wanted && inner != nil && c == '{' {

@@ -1,5 +1,5 @@
-// Package scan walks over JSON without building anything from it: the one reader of
-// events on the hot path, where what is asked for is little of what there is.
+// Package scan walks over JSON without decoding it. All code on the hot path reads events with
+// it, because it needs only a small part of each.
 package scan
 
 import (
@@ -14,8 +14,8 @@ import (
 // EventBridge's PutEvents has the same limit.
 const MaxDepth = 1000
 
-// A Scanner reads Data from Pos on. Its methods report false at the first byte that
-// is not JSON; Pos is then where that is.
+// A Scanner reads Data from Pos on. Its methods report false at the first byte that is not
+// valid JSON; Pos is then its offset.
 type Scanner struct {
 	Data []byte
 	Pos  int
@@ -31,7 +31,7 @@ func (s *Scanner) Peek() byte {
 	return 0
 }
 
-// Take skips white space and then c, if it is c that follows.
+// Take skips white space, and then c if that is the next byte.
 func (s *Scanner) Take(c byte) bool {
 	if s.Peek() != c {
 		return false
@@ -40,8 +40,8 @@ func (s *Scanner) Take(c byte) bool {
 	return true
 }
 
-// More stands after a member of an object or an element of an array that ends
-// with closing: it reports whether another follows.
+// More reports whether another member or element follows in an object or array that ends with
+// closing. Call it after each one.
 func (s *Scanner) More(closing byte) (more, ok bool) {
 	c := s.Peek()
 	if c != ',' && c != closing {
@@ -60,8 +60,8 @@ func (s *Scanner) Name() (raw []byte, escaped, ok bool) {
 	return raw, escaped, ok && s.Take(':')
 }
 
-// Text reads a string whose opening quote is at pos. It returns what is between
-// the quotes as it is written, and whether that holds escapes (see [Unescape]).
+// Text reads a string whose opening quote is at pos. It returns the text between the quotes as
+// written, and whether that contains escapes (see [Unescape]).
 func (s *Scanner) Text() (raw []byte, escaped, ok bool) {
 	start := s.Pos + 1
 	s.Pos = plain(s.Data, start)
@@ -102,10 +102,9 @@ const (
 	topBits   = 0x8080808080808080
 )
 
-// plain returns the index of the first byte of data, from i on, that cannot
-// stand in a string by itself: a quote, a backslash or a control character.
-// Eight bytes are looked at together, because most of an event is strings that
-// no pattern asks for.
+// plain returns the index of the first byte of data, from i on, that ends or interrupts a
+// string: a quote, a backslash or a control character. It checks eight bytes at a time, because
+// most of an event is strings that nobody asks for.
 func plain(data []byte, i int) int {
 	for ; i+8 <= len(data); i += 8 {
 		w := binary.LittleEndian.Uint64(data[i:])
@@ -229,8 +228,8 @@ func (s *Scanner) digits() bool {
 	return s.Pos > start
 }
 
-// Unescape appends to b the string that raw, as returned by [Scanner.Text], stands for.
-// Half of a surrogate pair becomes U+FFFD, as in encoding/json.
+// Unescape appends raw, as returned by [Scanner.Text], to b, with escapes resolved. Half of a
+// surrogate pair becomes U+FFFD, as in encoding/json.
 func Unescape(b, raw []byte) []byte {
 	for i := 0; i < len(raw); i++ {
 		if raw[i] != '\\' {
@@ -260,8 +259,8 @@ func Unescape(b, raw []byte) []byte {
 	return b
 }
 
-// unescapeRune reads the digits after \u, and the other half of a surrogate
-// pair where there is one, and returns how many bytes that took.
+// unescapeRune reads the digits after \u, and the other half of a surrogate pair if present. It
+// returns the number of bytes read.
 func unescapeRune(digits []byte) (rune, int) {
 	r, _ := hex4(digits)
 	if !utf16.IsSurrogate(r) {

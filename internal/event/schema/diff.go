@@ -15,7 +15,7 @@ type Change struct {
 	New  string `json:"new"` // what it is; "" for a removed field
 }
 
-// Kind says what of a position changed.
+// Kind is the kind of a change.
 type Kind string
 
 // The kinds of changes.
@@ -29,11 +29,11 @@ const (
 	Standing Kind = "standing" // of the whole: tentative or settled
 )
 
-// Settles reports whether c is that a schema is no longer tentative, which says nothing
-// new of the events.
+// Settles reports whether c only means that a schema is no longer tentative, so that the events
+// did not change.
 func (c Change) Settles() bool { return c.Kind == Standing && c.Old == tentative }
 
-// String gives the change as a line, such as
+// String formats the change as a line, such as
 // "detail.action: enum completed,queued → completed,in_progress,queued".
 func (c Change) String() string {
 	switch c.Kind {
@@ -53,8 +53,8 @@ func Diff(old, new *Schema) []Change {
 	return d.changes
 }
 
-// Drift returns what event shows that s does not say: each new or changed
-// field. It says nothing about fields that event lacks, unless they are required.
+// Drift returns how event differs from s: each new or changed field, and missing ones if they are
+// required.
 func (s *Schema) Drift(event []byte) ([]Change, error) {
 	e, err := readEnvelope(event)
 	if err != nil {
@@ -89,7 +89,7 @@ func (d *differ) shapes(path string, old, new *Shape) {
 	}
 	if old.Values != nil || new.Values != nil {
 		d.shapes(path+"{}", old.Values, new.Values)
-		return // the fields of an object that became a map are not removed
+		return // an object became a map: its fields still exist, as entries
 	}
 	d.fields(path, old.Fields, new.Fields)
 }
@@ -111,7 +111,7 @@ func (d *differ) fields(path string, old, new map[string]*Field) {
 	}
 }
 
-// The words for how sure a schema is.
+// Words for whether a schema is tentative.
 const (
 	tentative = "tentative"
 	settled   = "settled"

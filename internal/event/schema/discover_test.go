@@ -18,6 +18,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/mayfly-ci/mayfly/internal/racetest"
 )
 
 // inEnvelope puts a detail into EventBridge's envelope.
@@ -165,6 +167,7 @@ func checkOpenAPI(t *testing.T, s *Schema, events map[string][]byte) {
 // TestEventsOfOthers checks each real event against what the others of its type show: it is
 // valid, by our word and by another library's. What it has that they have not is drift.
 func TestEventsOfOthers(t *testing.T) {
+	racetest.Skip(t)
 	events := realEvents(t)
 	ofType := make(map[string][]string)
 	for _, file := range slices.Sorted(maps.Keys(events)) {

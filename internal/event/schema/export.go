@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// object is JSON in the making; encoding/json sorts its names.
+// object is a JSON object to encode; encoding/json sorts the names, so that the output is stable.
 type object map[string]any
 
 // JSONSchema returns s as JSON Schema draft 4 of the whole event, as
@@ -21,8 +21,8 @@ func (s *Schema) JSONSchema() ([]byte, error) {
 	return json.MarshalIndent(doc, "", "  ")
 }
 
-// draft4 returns the schema of a position. All of its keywords may stand side
-// by side: each is about values of one type only.
+// draft4 returns the schema of a position. It can combine keywords for different types, because
+// each applies only to values of its type.
 func draft4(s *Shape) object {
 	o := object{}
 	if !s.known() {
@@ -57,7 +57,7 @@ func enumOf(s *Shape, enum []string) []any {
 	return values
 }
 
-// addFields adds what s says about the fields of objects, written by export.
+// addFields adds the fields of s, each exported by export.
 func addFields(o object, s *Shape, export func(*Shape) object) {
 	if s.Values != nil {
 		o["additionalProperties"] = export(s.Values)
@@ -80,8 +80,8 @@ func addFields(o object, s *Shape, export func(*Shape) object) {
 	}
 }
 
-// OpenAPI returns s as a document of OpenAPI 3.0 with the components AWSEvent,
-// the whole event, and one named for the detail, as EventBridge has them.
+// OpenAPI returns s as an OpenAPI 3.0 document. As in EventBridge it has the component AWSEvent, the
+// whole event, and one for the detail, named after the detail type.
 func (s *Schema) OpenAPI() ([]byte, error) {
 	name := title(s.DetailType)
 	if name == "" || name == "AWSEvent" {
@@ -101,8 +101,8 @@ func (s *Schema) OpenAPI() ([]byte, error) {
 	}, "", "  ")
 }
 
-// openAPI returns the schema of a position. OpenAPI 3.0 has one type to a
-// schema, and null as a flag of it.
+// openAPI returns the schema of a position. In OpenAPI 3.0 a schema has only one type, and null is a
+// flag.
 func openAPI(s *Shape) object {
 	var all []object
 	for i := range typeNames() {

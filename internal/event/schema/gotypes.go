@@ -10,9 +10,9 @@ import (
 	"unicode/utf8"
 )
 
-// GoTypes returns a Go file of the given package with types for the whole event
-// and the objects in it, for encoding/json. A pointer is nil where the event has
-// no such field or null; what was seen with different types is any.
+// GoTypes returns a Go file of the given package with types for the whole event and its objects,
+// for encoding/json. A pointer is nil if the field is missing or null. A field that was seen with
+// different types is any.
 func (s *Schema) GoTypes(pkg string) ([]byte, error) {
 	if !token.IsIdentifier(pkg) {
 		return nil, fmt.Errorf("package %q: want an identifier", pkg)
@@ -64,8 +64,8 @@ func (g *generator) declare(name string, s *Shape) string {
 // A fieldLine is a line of a struct.
 type fieldLine struct{ name, typ, tag string }
 
-// writeFields writes lines in columns, as gofmt does. It stands in for go/format, whose parser and
-// printer would be half a megabyte of the tool.
+// writeFields writes lines in columns, as gofmt does. It replaces go/format, whose parser and printer
+// would add half a megabyte to the tool.
 func writeFields(b *strings.Builder, lines []fieldLine) {
 	name, typ := 0, 0
 	for _, l := range lines {
@@ -113,7 +113,7 @@ func (g *generator) goType(name string, s *Shape) string {
 	return "any"
 }
 
-// free returns name, or name with the first number that is not taken.
+// free returns name, with the lowest number that makes it unique if it is taken.
 func free(taken map[string]bool, name string) string {
 	unique := name
 	for i := 2; taken[unique]; i++ {
@@ -123,8 +123,7 @@ func free(taken map[string]bool, name string) string {
 	return unique
 }
 
-// exported makes an exported Go identifier of a name, such as HTMLURL of
-// "html_url".
+// exported turns a name into an exported Go identifier, such as "html_url" into HTMLURL.
 func exported(name string) string {
 	var b strings.Builder
 	for word := range strings.FieldsFuncSeq(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
@@ -152,7 +151,7 @@ func isInitialism(word string) bool {
 	return false
 }
 
-// taggable reports whether encoding/json takes name in a tag.
+// taggable reports whether encoding/json accepts name in a tag.
 func taggable(name string) bool {
 	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("!#$%&()*+-./:;<=>?@[]^_{|}~ ", r)

@@ -8,10 +8,9 @@ import (
 	"strings"
 )
 
-// ParseOpenAPI reads a schema that EventBridge discovered, from what it exports, a
-// document of OpenAPI 3 with the component AWSEvent. What [Schema.OpenAPI] writes comes back,
-// but for version and time, which the document has no place for, and for what a tentative
-// schema does not say.
+// ParseOpenAPI reads the OpenAPI 3 document, with the component AWSEvent, that EventBridge exports for
+// a discovered schema. It also reads the output of [Schema.OpenAPI], except for version and time,
+// which the document does not contain, and for details that a tentative schema leaves out.
 func ParseOpenAPI(document []byte) (*Schema, error) {
 	var d openAPIDocument
 	if err := decode(document, &d); err != nil {
@@ -38,7 +37,7 @@ type openAPIDocument struct {
 	} `json:"components"`
 }
 
-// An openAPISchema is what EventBridge and we use of OpenAPI's schemas.
+// An openAPISchema is the part of OpenAPI's schemas that EventBridge and Mayfly use.
 type openAPISchema struct {
 	Ref        string                    `json:"$ref"`
 	Type       string                    `json:"type"`
@@ -55,15 +54,16 @@ type openAPISchema struct {
 	DetailType string                    `json:"x-amazon-events-detail-type"`
 }
 
-// A reader follows references. They may lead in circles, which it goes once, and make
-// much of little, for which there is so much room.
+// A reader resolves references. References may form cycles, so it follows each one only once on a
+// path. They may also make a small document expand to a huge one, so the number of positions is
+// limited.
 type reader struct {
 	components map[string]*openAPISchema
 	room       int
-	within     []string // references that led here
+	within     []string // references on the path to the current position
 }
 
-// shape returns what o says; what is too deep or too much may be anything.
+// shape returns the shape of o. Positions beyond the limits become Any.
 func (r *reader) shape(o *openAPISchema, depth int) *Shape {
 	r.room--
 	switch {

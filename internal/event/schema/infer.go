@@ -15,8 +15,8 @@ func inferTree(tree any) *Shape {
 	return s
 }
 
-// seenOnce makes s the evidence of one value: a hundred elements of an array
-// tell less about the next event than a hundred events.
+// seenOnce makes s count as one observation: a hundred elements of one array tell less about the
+// next event than a hundred events.
 func (s *Shape) seenOnce() {
 	if s == nil {
 		return
@@ -31,8 +31,8 @@ func (s *Shape) seenOnce() {
 	}
 }
 
-// infer makes the shape of a value at depth. room is how many positions there
-// may still be; what does not fit is Any.
+// infer returns the shape of a value at depth. room is how many more positions are allowed; those
+// beyond it become Any.
 func infer(value any, depth int, room *int) *Shape {
 	if *room--; depth > maxDepth || *room < 0 {
 		return &Shape{Types: Any}
@@ -80,13 +80,13 @@ func inferInto(others *Shape, value any, depth int, room *int) *Shape {
 	if others == nil {
 		return s
 	}
-	*room = left // what is merged takes no room of its own
+	*room = left // merged positions need no additional room
 	others.merge(s, room)
 	return others
 }
 
-// numberType tells integers from others as JSON Schema draft 4 does: by how they
-// are written.
+// numberType distinguishes integers from other numbers as JSON Schema draft 4 does, by how they are
+// written.
 func numberType(n json.Number) Types {
 	if strings.ContainsAny(n.String(), ".eE") {
 		return Number
@@ -110,8 +110,8 @@ func isDateTime(v string) bool {
 	return len(v) >= len("2006-01-02T15:04:05Z") && t.UnmarshalText([]byte(v)) == nil
 }
 
-// isURI reports whether v is an absolute URI of RFC 3986 with an authority, and
-// not a template for one, such as GitHub's …/keys{/key_id}.
+// isURI reports whether v is an absolute URI of RFC 3986 with an authority, as opposed to a URI
+// template such as GitHub's …/keys{/key_id}.
 func isURI(v string) bool {
 	if !strings.Contains(v, "://") || strings.ContainsFunc(v, notInURI) {
 		return false

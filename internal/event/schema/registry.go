@@ -12,29 +12,29 @@ import (
 // Limits on a registry; see also those of shapes.
 const (
 	maxSchemas  = 500
-	maxVersions = 100    // kept of one schema, the latest
-	maxKept     = 50_000 // positions in all versions kept of one schema
+	maxVersions = 100    // how many versions of a schema are kept, the latest ones
+	maxKept     = 50_000 // positions in all kept versions of a schema
 )
 
-// ErrFull is returned for an event of a type that a registry has no room for.
+// ErrFull is returned for an event of a new type if a registry has no room for it.
 var ErrFull = errors.New("schema registry is full")
 
-// A Registry discovers schemas from events. The zero value is empty and ready.
-// It is safe for concurrent use. Its JSON form is all it knows.
+// A Registry discovers schemas from events. The zero value is empty and ready to use. It is safe for
+// concurrent use. Its JSON form contains its whole state.
 type Registry struct {
 	mu    sync.Mutex
-	types map[string]*discovery // by name; owned by mu
+	types map[string]*discovery // by name; guarded by mu
 }
 
-// discovery is what is known of one event type.
+// discovery is the state of one event type.
 type discovery struct {
 	Shape    *Shape    `json:"shape"`
-	Seen     int       `json:"seen"`     // events, up to enough to judge by
+	Seen     int       `json:"seen"`     // number of events, counted up to enoughSeen
 	Versions []*Schema `json:"versions"` // oldest first
 }
 
-// Observe merges one event, in EventBridge's envelope, into what is known of
-// its type. It returns the latest version, and whether this event made it.
+// Observe merges an event, in EventBridge's envelope, into the schema of its type. It returns the
+// latest version, and whether this event created it.
 func (r *Registry) Observe(event []byte) (latest *Schema, changed bool, err error) {
 	e, err := readEnvelope(event)
 	if err != nil {
@@ -59,7 +59,7 @@ func (r *Registry) Observe(event []byte) (latest *Schema, changed bool, err erro
 	return next, true, nil
 }
 
-// trim drops the oldest versions that there is no room for.
+// trim drops the oldest versions beyond the limits.
 func (d *discovery) trim() {
 	kept, from := 0, len(d.Versions)
 	for from > 0 && len(d.Versions)-from < maxVersions {
@@ -85,7 +85,7 @@ func (r *Registry) discovery(name string) (*discovery, error) {
 	return r.types[name], nil
 }
 
-// add merges shape and reports whether the schema is another now.
+// add merges shape and reports whether that changed the schema.
 func (d *discovery) add(shape *Shape) bool {
 	settles := d.Seen == enoughSeen-1
 	d.Seen = min(d.Seen+1, enoughSeen)
@@ -111,8 +111,7 @@ func (r *Registry) Names() []string {
 	return slices.Sorted(maps.Keys(r.types))
 }
 
-// Versions returns the versions of a schema that are kept, oldest first; none
-// for a name that is not known.
+// Versions returns the kept versions of a schema, oldest first; none for an unknown name.
 func (r *Registry) Versions(name string) []*Schema {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -132,14 +131,14 @@ func (r *Registry) Latest(name string) *Schema {
 	return nil
 }
 
-// MarshalJSON gives all that r knows, so that discovery can go on from it.
+// MarshalJSON returns the state of r, so that discovery can continue from it.
 func (r *Registry) MarshalJSON() ([]byte, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return json.Marshal(r.types)
 }
 
-// UnmarshalJSON replaces what r knows.
+// UnmarshalJSON replaces the state of r.
 func (r *Registry) UnmarshalJSON(data []byte) error {
 	var types map[string]*discovery
 	if err := json.Unmarshal(data, &types); err != nil {

@@ -1,13 +1,13 @@
-// Package schema discovers what events look like, as the schema discoverer of
-// Amazon EventBridge does: from each event that arrives the shape of its detail
-// is inferred and merged with what is known of its type, and whenever that
-// changes there is a new version.
+// Package schema discovers the schemas of events, like the schema discoverer of
+// Amazon EventBridge: it infers the shape of each event's detail and merges it
+// with the known shape of its type. Whenever that changes, there is a new
+// version.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-schema.html
 //
-// A [Registry] discovers; a [Schema] is one version of one event type, to be
-// exported as OpenAPI 3, JSON Schema draft 4 or Go types, compared with another
-// by [Diff], and used to check events. The package needs the standard library
-// only, does no I/O and has no clock.
+// A [Registry] discovers schemas. A [Schema] is one version of an event type's
+// schema. It can be exported as OpenAPI 3, JSON Schema draft 4 or Go types,
+// compared with another by [Diff], and used to check events. The package needs
+// only the standard library, does no I/O and has no clock.
 package schema
 
 import (
@@ -22,8 +22,8 @@ import (
 	"unicode/utf8"
 )
 
-// A Schema is one version of what is known of an event type. It is not changed
-// once it is published; the zero value describes nothing.
+// A Schema is one version of the schema of an event type. It does not change once it is
+// published. The zero value describes nothing.
 type Schema struct {
 	Source     string    `json:"source"`
 	DetailType string    `json:"detailType"`
@@ -31,10 +31,10 @@ type Schema struct {
 	Since      time.Time `json:"since"`   // time of the event that made this version
 	Detail     *Shape    `json:"detail"`
 
-	// Tentative: fewer than a hundred events were seen, which show what there can be and
-	// not what there must be. Until then a field that all of them had may be missing
-	// or null, and a text need not have the format or be one of the values of all of them.
-	// Detail, Diff and Drift say what was seen in any case.
+	// Tentative means that fewer than a hundred events were seen. These show what is possible,
+	// but not what is required. So a field that all of them had may still be missing or null,
+	// and a string need not have their format or one of their values. Detail, Diff and Drift
+	// tell what was seen in either case.
 	Tentative bool `json:"tentative,omitempty"`
 }
 
@@ -42,8 +42,8 @@ type Schema struct {
 // "github.com@Workflow_job" or "aws.ec2@EC2InstanceStateChangeNotification".
 func (s *Schema) Name() string { return Name(s.Source, s.DetailType) }
 
-// Name returns the name that EventBridge gives the schema of an event type: the
-// source, an "@", and the words of the detail type, each begun with a capital.
+// Name returns EventBridge's name for the schema of an event type: the source, an "@", and the
+// capitalized words of the detail type.
 func Name(source, detailType string) string {
 	source = strings.Map(func(r rune) rune {
 		if isWord(r) || r == '.' || r == '-' {
@@ -58,7 +58,7 @@ func isWord(r rune) bool {
 	return r == '_' || r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r))
 }
 
-// title joins the words of text, each begun with a capital.
+// title joins the words of text, each capitalized.
 func title(text string) string {
 	var b strings.Builder
 	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return !isWord(r) }) {
@@ -67,7 +67,7 @@ func title(text string) string {
 	return b.String()
 }
 
-// envelope is what is read of an event besides its detail.
+// envelope has the fields that are read of an event.
 type envelope struct {
 	Source     string    `json:"source"`
 	DetailType string    `json:"detail-type"`
@@ -86,7 +86,7 @@ func readEnvelope(event []byte) (envelope, error) {
 	return e, nil
 }
 
-// decode is json.Unmarshal with numbers as they are written.
+// decode is json.Unmarshal, but keeps numbers as they are written.
 func decode(data []byte, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
@@ -108,7 +108,7 @@ func (s *Schema) event() *Shape {
 		detail = &Shape{Types: Any}
 	} else if s.Tentative {
 		detail = detail.loose()
-		detail.Types &^= Null // there is an object in any case
+		detail.Types &^= Null // an event always has a detail
 	}
 	return &Shape{Types: Object, Fields: map[string]*Field{
 		"version": text(Text{}), "id": text(Text{}), "account": text(Text{}), "region": text(Text{}),

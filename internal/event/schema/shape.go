@@ -22,18 +22,18 @@ const (
 	Array
 	Object
 
-	// Any is what is known of a position that is too deep to be looked at.
+	// Any is the type of a position beyond the limits.
 	Any = Null | Boolean | Number | String | Array | Object
 )
 
-// typeNames are the names in JSON Schema, by bit.
+// typeNames returns the names in JSON Schema, by bit.
 func typeNames() []string {
 	return []string{"null", "boolean", "integer", "number", "string", "array", "object"}
 }
 
 func (t Types) has(u Types) bool { return t&u != 0 }
 
-// union is the types of positions that hold t or u.
+// union returns the types of a position that can have those of t and those of u.
 func (t Types) union(u Types) Types {
 	t |= u
 	if t.has(Number) {
@@ -53,10 +53,10 @@ func (t Types) names() []string {
 	return names
 }
 
-// String gives the names joined by "|", such as "null|string".
+// String returns the names joined by "|", such as "null|string".
 func (t Types) String() string { return strings.Join(t.names(), "|") }
 
-// MarshalJSON gives the names as a list.
+// MarshalJSON returns the names as a list.
 func (t Types) MarshalJSON() ([]byte, error) { return json.Marshal(t.names()) }
 
 // UnmarshalJSON reads a list of names.
@@ -76,22 +76,22 @@ func (t *Types) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Limits that keep what is remembered of an event type bounded, whatever comes.
+// Limits that bound the memory for an event type, whatever its events contain.
 const (
-	maxDepth     = 255  // levels, as EventBridge's discoverer has it
-	maxFields    = 256  // of one object; with more it is taken for a map
+	maxDepth     = 255  // levels, as in EventBridge's discoverer
+	maxFields    = 256  // fields of an object; one with more counts as a map
 	maxPositions = 5000 // of one event type
 	maxValues    = 8    // of an enum
 	maxValueLen  = 64   // bytes of a value of an enum
-	enoughSeen   = 100  // events before what all of them have is taken for what there must be
+	enoughSeen   = 100  // events after which what all of them have in common counts as required
 )
 
-// A Shape is what is known of one position in the events of a type: the union
-// of all that was seen there. Merging shapes gives the same in any order.
+// A Shape describes one position in the events of a type: the union of all values seen there.
+// The order in which shapes are merged does not matter.
 type Shape struct {
 	Types  Types             `json:"types"`
 	Fields map[string]*Field `json:"fields,omitempty"` // of objects, by name
-	Values *Shape            `json:"values,omitempty"` // of objects with too many names: what any of them holds
+	Values *Shape            `json:"values,omitempty"` // of objects with too many names: the union of their members
 	Items  *Shape            `json:"items,omitempty"`  // of arrays; nil if all were empty
 	Text   *Text             `json:"text,omitempty"`   // of strings
 }
@@ -99,20 +99,20 @@ type Shape struct {
 // A Field is a member of an object.
 type Field struct {
 	Shape
-	Optional bool `json:"optional,omitempty"` // some objects were seen without it
+	Optional bool `json:"optional,omitempty"` // whether an object without it was seen
 }
 
-// A Text is what is known of the strings at a position.
+// A Text describes the strings at a position.
 type Text struct {
-	Seen     int      `json:"seen"`               // in how many events, up to enough to judge by
-	Values   []string `json:"values,omitempty"`   // sorted; none once there were too many
-	Many     bool     `json:"many,omitempty"`     // too many different ones, or too long, for an enum
+	Seen     int      `json:"seen"`               // number of events, counted up to enoughSeen
+	Values   []string `json:"values,omitempty"`   // sorted; none if there were too many
+	Many     bool     `json:"many,omitempty"`     // whether they are too many or too long for an enum
 	DateTime bool     `json:"dateTime,omitempty"` // all are RFC 3339 date-times
 	URI      bool     `json:"uri,omitempty"`      // all are absolute URIs (RFC 3986)
 }
 
-// known reports whether s says anything of the type: where only null was seen
-// it is not known what is there when there is something.
+// known reports whether s has a type other than null: if only null was seen, the type of other
+// values is unknown.
 func (s *Shape) known() bool {
 	return s.Types != Null && (s.Types != Any || s.Fields != nil || s.Items != nil)
 }
@@ -130,8 +130,8 @@ func (t *Text) Format() string {
 	return ""
 }
 
-// Enum returns the values the strings may have, sorted, or nil where there is
-// no telling: few were seen, or many that differ.
+// Enum returns the allowed values, sorted, or nil if too few events, or too many different values,
+// were seen to tell.
 func (t *Text) Enum() []string {
 	if t == nil || t.Many || t.Seen < enoughSeen || t.Format() != "" {
 		return nil
@@ -139,9 +139,9 @@ func (t *Text) Enum() []string {
 	return t.Values
 }
 
-// Merge returns the shape of positions that hold what a or b describe. Neither
-// is changed. It is commutative and associative, and but for the evidence for
-// enums, which grows, idempotent. nil stands for nothing known.
+// Merge returns the shape of positions described by a or b, and changes neither. It is commutative
+// and associative. It is idempotent except for the counts that enums depend on. nil describes
+// nothing.
 func Merge(a, b *Shape) *Shape {
 	if a == nil {
 		return b.clone()
@@ -168,8 +168,7 @@ func (s *Shape) clone() *Shape {
 	return c
 }
 
-// loose returns what s says of which types there are and where, and nothing of what
-// there must be.
+// loose returns s with types only, without anything that is required.
 func (s *Shape) loose() *Shape {
 	if s == nil || !s.known() {
 		return s
@@ -205,8 +204,8 @@ func (s *Shape) positions() int {
 	return n
 }
 
-// merge merges o into s and reports whether that changed what a schema says.
-// room is how many positions may still be added.
+// merge merges o into s, and reports whether that changed the schema. room is how many positions
+// may still be added.
 func (s *Shape) merge(o *Shape, room *int) bool {
 	types := s.Types.union(o.Types)
 	changed := types != s.Types
@@ -279,7 +278,7 @@ func (s *Shape) mergeMap(o *Shape, room *int) bool {
 	return changed
 }
 
-// merge merges o into t and reports whether that changed what a schema says.
+// merge merges o into t, and reports whether that changed the schema.
 func (t *Text) merge(o *Text) bool {
 	format, enum := t.Format(), t.Enum()
 	t.Seen = min(t.Seen+o.Seen, enoughSeen)

@@ -11,17 +11,17 @@ import (
 // maxFaults bounds what Validate returns.
 const maxFaults = 100
 
-// A Fault is one way in which an event is not as its schema says.
+// A Fault is a violation of a schema by an event.
 type Fault struct {
 	Path   string // such as "detail.workflow_job.labels[0]"
 	Reason string // what is there, such as "is an integer"
 	Want   string // what was expected
 }
 
-// Error gives path, reason and what was expected.
+// Error returns path, reason and what was expected.
 func (f Fault) Error() string { return fmt.Sprintf("%s %s: want %s", f.Path, f.Reason, f.Want) }
 
-// Faults are all that is wrong with an event, up to 100.
+// Faults are the faults of an event, up to 100.
 type Faults []Fault
 
 // Error joins the faults.
@@ -34,8 +34,8 @@ func (f Faults) Error() string {
 }
 
 // Validate checks event, in EventBridge's envelope, against s: types, required
-// fields, formats and enums. What the schema does not know is no fault; see
-// [Drift]. The error is of type [Faults], unless event is not JSON.
+// fields, formats and enums. A field that the schema does not have is no fault; see
+// [Schema.Drift]. The error is of type [Faults], unless event is not JSON.
 func (s *Schema) Validate(event []byte) error {
 	var tree any
 	if err := decode(event, &tree); err != nil {

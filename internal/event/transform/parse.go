@@ -9,17 +9,17 @@ import (
 	"strings"
 )
 
-// A path leads from the root of an event to a value in it.
+// A path selects a value of an event, starting at its root.
 type path []step
 
 // A step is a member by name, an element by number, or all elements.
 type step struct {
 	name  string
-	index int  // of an element, when name is ""
+	index int  // of an element, if name is ""
 	all   bool // all elements
 }
 
-// parsePath reads the part of JSONPath that EventBridge reads: $.a.b, $.a[0], $.a[*].
+// parsePath reads the part of JSONPath that EventBridge supports: $.a.b, $.a[0], $.a[*].
 func parsePath(text string) (path, error) {
 	rest, ok := strings.CutPrefix(text, "$")
 	if !ok {
@@ -36,7 +36,7 @@ func parsePath(text string) (path, error) {
 	return p, nil
 }
 
-// nextStep takes one step off rest; when that is none, rest is what could not be read.
+// nextStep parses the first step of rest, and returns the remainder and whether there was one.
 func nextStep(rest string) (s step, left string, ok bool) {
 	if inside, found := strings.CutPrefix(rest, "["); found {
 		inside, left, ok = strings.Cut(inside, "]")
@@ -59,7 +59,7 @@ func nextStep(rest string) (s step, left string, ok bool) {
 	return step{name: name}, left, true
 }
 
-// find returns the value that p leads to, and whether there is one.
+// find returns the value at p, and whether it exists.
 func (p path) find(value any) (any, bool) {
 	for _, s := range p {
 		members, isObject := value.(map[string]any)
@@ -88,8 +88,8 @@ func isName(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !isWord(r) && !strings.ContainsRune("._-", r) })
 }
 
-// parseTemplate cuts a template into parts, and checks that it is JSON when each
-// variable is a number or a text.
+// parseTemplate splits a template into parts, and checks that it is JSON if variables outside quotes
+// are numbers and variables inside quotes are text.
 func (t *Transformer) parseTemplate(template string) error {
 	var sample strings.Builder
 	quoted, from := false, 0
@@ -129,8 +129,8 @@ func (t *Transformer) checkVariable(name string, closed bool) error {
 	return nil
 }
 
-// checkKeys refuses variables in the keys of objects, as EventBridge does. The
-// template is known to be JSON, so a string with a colon after it is a key.
+// checkKeys rejects variables in the keys of objects, as EventBridge does. The template is
+// valid JSON, so a string followed by a colon is a key.
 func (t *Transformer) checkKeys() error {
 	for i, p := range t.parts {
 		if p.variable == "" || !p.quoted {
@@ -143,7 +143,7 @@ func (t *Transformer) checkKeys() error {
 	return nil
 }
 
-// afterString returns the text after the end of the string that parts begin in.
+// afterString returns the text after the end of the string in which parts begins.
 func afterString(parts []part) (string, bool) {
 	for _, p := range parts {
 		for i := 0; i < len(p.text); i++ {

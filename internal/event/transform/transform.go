@@ -1,16 +1,18 @@
-// Package transform makes of an event what its target wants to see, with the
-// semantics of Amazon EventBridge's input transformer: variables are taken from the
-// event by paths, and put into a template.
+// Package transform transforms an event for a target like Amazon EventBridge's input
+// transformer: paths assign parts of the event to variables, and a template contains the
+// variables.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html
 //
-// What surprises people there is the same here, because a rule is to mean one thing
-// in both places: a template is JSON, so text needs quotes around it; outside quotes a
-// variable stands for a JSON value, inside them for its text; a text is not escaped
-// when it is put between quotes, an object or a list loses its own; and a path that
-// leads nowhere leaves nothing. Where the result is no JSON any more, [Transformer.Apply]
-// says so. So take flat, harmless values into quotes, and everything else outside them.
+// EventBridge's surprises are the same here, because a rule must behave alike in both places:
+//   - A template is JSON, so text needs quotes.
+//   - Outside quotes a variable stands for a JSON value, inside quotes for its text.
+//   - Text is inserted between quotes without escaping, and an object or a list without its quotes.
+//   - A path without a value inserts nothing.
 //
-// The package needs the standard library only and does no I/O.
+// If the result is not JSON, [Transformer.Apply] returns an error. So use only flat, harmless
+// values inside quotes, and everything else outside.
+//
+// The package needs only the standard library and does no I/O.
 package transform
 
 import (
@@ -29,11 +31,11 @@ const (
 	MaxTemplate = 8192 // bytes
 )
 
-// MaxOutput bounds what [Transformer.Apply] makes, in bytes: a template can name a whole event of
-// 25 MB, GitHub's largest, hundreds of times.
+// MaxOutput bounds the output of [Transformer.Apply], in bytes: a template can insert a whole event,
+// of up to 25 MB from GitHub, hundreds of times.
 const MaxOutput = 64 << 20
 
-// The variables that are always there.
+// Predefined variables.
 const (
 	ruleARN   = "aws.events.rule-arn"
 	ruleName  = "aws.events.rule-name"
@@ -45,13 +47,13 @@ const (
 func reserved() []string { return []string{ruleARN, ruleName, ingestion, envelope, whole} }
 
 // A Transformer is a template with its paths. It is immutable and safe for
-// concurrent use. Its zero value is of no use; see [Parse].
+// concurrent use. Its zero value is not usable; see [Parse].
 type Transformer struct {
 	paths map[string]path
 	parts []part
 }
 
-// A part is a piece of a template: text, or what a variable stands for.
+// A part is a piece of a template: text or a variable.
 type part struct {
 	text     string
 	variable string // "" for text
@@ -59,7 +61,7 @@ type part struct {
 }
 
 // Parse compiles a template and the paths of its variables by name, such as
-// "$.detail.workflow_job.name". The error says what is wrong and what was expected.
+// "$.detail.workflow_job.name".
 func Parse(paths map[string]string, template string) (*Transformer, error) {
 	if len(paths) > MaxPaths {
 		return nil, fmt.Errorf("%d paths: want %d at most", len(paths), MaxPaths)
@@ -83,18 +85,18 @@ func Parse(paths map[string]string, template string) (*Transformer, error) {
 
 // An Input is an event on its way to a target.
 type Input struct {
-	Event    []byte    // the JSON of the whole event, envelope and all
+	Event    []byte    // the JSON of the whole event, including the envelope
 	Rule     string    // the name of the rule that sends it
-	Ingested time.Time // when the bus took it
+	Ingested time.Time // when the bus accepted it
 }
 
-// ErrNotJSON is returned when values have made the output something else than JSON.
-var ErrNotJSON = errors.New("what the template gives is not JSON: a value with quotes or line ends was put between quotes")
+// ErrNotJSON is returned if the inserted values make the output invalid JSON.
+var ErrNotJSON = errors.New("the template's output is not JSON: a value with quotes or line ends was inserted between quotes")
 
-// ErrTooLarge is returned when the output would be larger than [MaxOutput].
-var ErrTooLarge = fmt.Errorf("what the template gives is larger than %d bytes: the event is large, and it names it often", MaxOutput)
+// ErrTooLarge is returned if the output would be larger than [MaxOutput].
+var ErrTooLarge = fmt.Errorf("the template's output is larger than %d bytes: the template inserts a large event too often", MaxOutput)
 
-// Apply returns what the target is to get: JSON, without spaces.
+// Apply returns the target's input: compact JSON.
 func (t *Transformer) Apply(in Input) ([]byte, error) {
 	if !json.Valid(in.Event) {
 		return nil, errors.New("event: want JSON")
@@ -115,7 +117,7 @@ func (t *Transformer) Apply(in Input) ([]byte, error) {
 		case !p.quoted && ok:
 			out.Write(jsonOf(value))
 		case !p.quoted:
-			out.WriteString(`""`) // AWS does not say; anything else could not be read
+			out.WriteString(`""`) // AWS does not document this case; nothing at all would not be JSON
 		}
 		if out.Len() > MaxOutput {
 			return nil, ErrTooLarge
@@ -127,7 +129,7 @@ func (t *Transformer) Apply(in Input) ([]byte, error) {
 	return compact.Bytes(), nil
 }
 
-// value returns what a variable stands for, and whether there is anything.
+// value returns the value of a variable, and whether it has one.
 func (t *Transformer) value(name string, event any, in Input) (any, bool) {
 	switch name {
 	case "":
@@ -157,8 +159,7 @@ func withoutDetail(event any) any {
 	return head
 }
 
-// textOf is a value between quotes: a text as it is, anything else as JSON that has
-// lost its quotes.
+// textOf returns a value for between quotes: a string unchanged, anything else as JSON without quotes.
 func textOf(value any) string {
 	if text, ok := value.(string); ok {
 		return text
@@ -166,13 +167,13 @@ func textOf(value any) string {
 	return strings.ReplaceAll(string(jsonOf(value)), `"`, "")
 }
 
-// jsonOf is a value outside quotes.
+// jsonOf returns a value for outside of quotes.
 func jsonOf(value any) []byte {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(value); err != nil {
-		panic(err) // it came from JSON
+		panic(err) // impossible: the value was decoded from JSON
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }

@@ -1,9 +1,8 @@
-// Package cgroup gives a runner a control group of its own, with limits, where
-// there is no engine that does it, and reads what limits this process has itself.
+// Package cgroup puts a runner into a control group with limits, where no container engine
+// does it, and reads the limits of this process.
 //
-// Version 1 (a mount per controller) and version 2 (one mount) are served; a
-// hybrid host, where version 2 is mounted but carries no resource controller,
-// counts as version 1.
+// It supports version 1 (a mount for each controller) and version 2 (one mount). A hybrid
+// host, where version 2 is mounted without resource controllers, counts as version 1.
 // https://docs.kernel.org/admin-guide/cgroup-v2.html
 // https://docs.kernel.org/admin-guide/cgroup-v1/index.html
 package cgroup
@@ -20,13 +19,13 @@ import (
 	"strings"
 )
 
-// A Tree is where this host keeps its control groups. The zero Tree has none.
+// A Tree has the mounts of this host's control groups. The zero Tree has none.
 type Tree struct {
 	v1 map[string]string // controller → its mount
-	v2 string            // mount of version 2; "" unless it carries the controllers
+	v2 string            // mount of version 2; "" unless it has the controllers
 }
 
-// controllers are those that a runner's limits need.
+// controllers are those that the limits of a runner need.
 var controllers = [...]string{"cpu", "memory", "pids"}
 
 // Find reads which control groups are mounted on this host.
@@ -78,24 +77,24 @@ func carriesControllers(mount string) bool {
 	return err == nil
 }
 
-// Limits are what a group may use at most; a zero figure is no limit.
+// Limits are the most that a group may use; zero is no limit.
 type Limits struct {
 	CPUs   float64 // processors
-	Memory int64   // bytes, with swap
+	Memory int64   // bytes, including swap
 	PIDs   int     // processes and threads
 }
 
-// A Group is one control group, in each of the hierarchies it needs. It is named
-// by its folders only, so any process finds it again by its name.
+// A Group is one control group, in each hierarchy that it needs. Its only state is its folders,
+// so any process finds it again by its name.
 type Group struct {
 	tree Tree
 	name string
 }
 
-// Group returns the group called name, a single path element, made or not.
+// Group returns the group called name, a single path element, whether it exists or not.
 func (t Tree) Group(name string) Group { return Group{t, name} }
 
-// folder returns where g is for controller; "" when that is not mounted.
+// folder returns g's folder for controller, or "" if that is not mounted.
 func (g Group) folder(controller string) string {
 	if g.tree.v2 != "" {
 		return filepath.Join(g.tree.v2, g.name)
@@ -106,7 +105,7 @@ func (g Group) folder(controller string) string {
 	return ""
 }
 
-// folders returns the folders of g, each once.
+// folders returns the folders of g without duplicates: hierarchies may share a mount.
 func (g Group) folders() []string {
 	var all []string
 	for _, c := range controllers {
@@ -117,9 +116,9 @@ func (g Group) folders() []string {
 	return all
 }
 
-// Create makes g with limits. A limit whose controller is missing is an error: a
-// runner that was to be limited must not run unlimited. On an error nothing of g
-// is left. Making a group that is there sets its limits anew.
+// Create creates g with limits, or sets the limits of an existing group. A limit whose
+// controller is missing is an error, because a runner must not run without the limits of its
+// pool. After an error nothing of g is left.
 func (g Group) Create(limits Limits) error {
 	err := g.create(limits)
 	if err != nil {
@@ -156,11 +155,11 @@ func (g Group) create(limits Limits) error {
 
 type setting struct {
 	controller, file, value string
-	optional                bool // kernels without swap accounting lack the file
+	optional                bool // whether the file may be missing, as in kernels without swap accounting
 }
 
-// settings are in the order of writing: version 1 wants the limit of memory
-// before the limit of memory with swap, which must not be the smaller.
+// settings returns the files to write, in order: in version 1 the limit of memory with swap must
+// not be smaller than that of memory, so memory comes first.
 func (g Group) settings(l Limits) []setting {
 	const period = 100_000 // microseconds, the kernel's default
 	v2 := g.tree.v2 != ""
@@ -173,7 +172,7 @@ func (g Group) settings(l Limits) []setting {
 		all = append(all, setting{controller, file, value, optional})
 	}
 	if l.CPUs > 0 {
-		quota := strconv.Itoa(max(int(l.CPUs*period), 1000)) // the kernel's least
+		quota := strconv.Itoa(max(int(l.CPUs*period), 1000)) // the kernel's minimum
 		set("cpu", "cpu.cfs_quota_us", "cpu.max", quota, fmt.Sprintf("%s %d", quota, period), false)
 	}
 	if l.Memory > 0 {

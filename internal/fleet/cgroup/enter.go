@@ -10,13 +10,12 @@ import (
 	"time"
 )
 
-// Enter makes the process that is started next with attr, from the calling
-// thread, a member of g from its first instruction, so that no early fork
-// escapes. The returned func lets go of what that takes; call it after the start.
+// Enter makes the next process that the calling thread starts with attr a member of g from its
+// first instruction on, so that no early fork escapes the limits. Call the returned func after
+// the start, to release resources.
 //
-// Version 2 has clone3 for it. In version 1 a child is born into the groups of
-// the thread that forks it, so the calling thread itself moves: call it, and start
-// the process, in [OnThread].
+// In version 2 clone3 does this. In version 1 a child inherits the groups of the thread that
+// forks it, so Enter moves the calling thread: call it, and start the process, in [OnThread].
 func (g Group) Enter(thread int, attr *syscall.SysProcAttr) (release func(), err error) {
 	if g.tree.v2 != "" {
 		dir, err := os.Open(g.folder("memory"))
@@ -34,15 +33,15 @@ func (g Group) Enter(thread int, attr *syscall.SysProcAttr) (release func(), err
 	return func() {}, nil
 }
 
-// removeTries × removePause is how long a group may take to empty after its last
-// process was killed; the kernel does that in the background.
+// removeTries × removePause is how long a group may take to become empty after its last process
+// was killed: the kernel removes processes in the background.
 const (
 	removeTries = 100
 	removePause = 5 * time.Millisecond
 )
 
-// Remove removes g, whose processes must have ended or be ending; nil when there
-// is nothing.
+// Remove removes g, whose processes must have ended or be ending. It returns nil if g does not
+// exist.
 func (g Group) Remove() error {
 	var errs []error
 	for _, f := range g.folders() {

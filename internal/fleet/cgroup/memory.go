@@ -10,8 +10,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// Memory returns what the kernel has counted of g's memory until now; the zero value when
-// that cannot be told.
+// Memory returns the kernel's statistics of g's memory, or the zero value if there are none.
 func (g Group) Memory() pool.MemoryUse {
 	folder := g.folder("memory")
 	if folder == "" {
@@ -31,7 +30,7 @@ func memoryOf(folder, events, peak, limit string) pool.MemoryUse {
 	}
 }
 
-// oomKills reads oom_kill, which counts the processes that the kernel killed.
+// oomKills reads oom_kill, the number of processes that the kernel killed for lack of memory.
 func oomKills(file string) int {
 	f, err := os.Open(file)
 	if err != nil {
@@ -40,16 +39,16 @@ func oomKills(file string) int {
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		if n, ok := strings.CutPrefix(lines.Text(), "oom_kill "); ok {
-			count, _ := strconv.Atoi(n) // 0 when it is none
+			count, _ := strconv.Atoi(n) // 0 if it is not a number
 			return count
 		}
 	}
 	return 0
 }
 
-// Container returns what the kernel has counted of the memory of the container that this
-// process is in: engines show it its own group as the top. The zero value outside of one,
-// where the top has no limit.
+// Container returns the statistics of the memory of the container that this process is in:
+// engines show a container its own group as the root. Outside of a container, where the root
+// has no limit, it returns the zero value.
 func Container() pool.MemoryUse {
 	tree, err := Find()
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Own returns the limits that this process is under itself, the smallest on the
-// way from its own groups up to the top. A container sees its own as the top.
+// Own returns the limits of this process: the smallest from its own groups up to the root.
+// In a container the root is the container's group.
 func (t Tree) Own() Limits {
 	f, err := os.Open("/proc/self/cgroup")
 	if err != nil {
@@ -20,7 +20,7 @@ func (t Tree) Own() Limits {
 	return t.limitsOf(parseOwn(f))
 }
 
-// parseOwn reads /proc/PID/cgroup: controller → path; version 2 has the key "".
+// parseOwn reads /proc/PID/cgroup into controller → path. Version 2 has the key "".
 func parseOwn(r io.Reader) map[string]string {
 	own := map[string]string{}
 	for lines := bufio.NewScanner(r); lines.Scan(); {
@@ -50,8 +50,8 @@ func (t Tree) limitsOf(own map[string]string) Limits {
 	}
 }
 
-// smallest returns the least limit that read finds from mount/path upwards to
-// mount; 0 when there is none.
+// smallest returns the least limit that read finds from mount/path upwards to mount, or 0 if
+// there is no limit.
 func smallest(mount, path string, read func(folder string) float64) float64 {
 	if mount == "" {
 		return 0
@@ -67,14 +67,14 @@ func smallest(mount, path string, read func(folder string) float64) float64 {
 	}
 }
 
-// unlimited is from where version 1 means "no limit": it writes the largest
-// multiple of a page there.
+// unlimited is less than the value for "no limit" in version 1, the largest multiple of the
+// page size, and more than any real limit.
 const unlimited = 1 << 60
 
 func number(file string) func(string) float64 {
 	return func(folder string) float64 {
 		n, err := strconv.ParseFloat(readLine(folder, file), 64)
-		if err != nil || n >= unlimited { // "max", or the file is not there
+		if err != nil || n >= unlimited { // also "max" or a missing file
 			return 0
 		}
 		return n
@@ -90,7 +90,7 @@ func cpus2(folder string) float64 {
 	return ratio(quota, period)
 }
 
-// ratio is quota/period; 0 when quota says "no limit" (-1 or max).
+// ratio returns quota/period, or 0 if quota means "no limit" (-1 or max).
 func ratio(quota, period string) float64 {
 	q, err1 := strconv.ParseFloat(quota, 64)
 	p, err2 := strconv.ParseFloat(period, 64)

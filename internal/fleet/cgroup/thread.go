@@ -6,21 +6,21 @@ import (
 	"syscall"
 )
 
-// OnThread runs f on an operating system thread of its own that ends after f, and
-// waits for f. What f does to its thread (control groups, namespaces, credentials)
-// is passed on to the processes f starts and is lost with the thread.
+// OnThread runs f on a new operating system thread, which ends after f, and waits for f. What
+// f changes of its thread (control groups, namespaces, credentials) is inherited by the
+// processes that f starts, and never affects other goroutines.
 func OnThread(f func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		runtime.LockOSThread()
 		if syscall.Gettid() == os.Getpid() {
-			// The main thread cannot end: hold it while another one does the work.
+			// The main thread cannot end, so its changes would last: block it while another thread runs f.
 			OnThread(f)
 			runtime.UnlockOSThread()
 			return
 		}
-		f() // never unlocked, so the thread ends with this goroutine
+		f() // the thread is not unlocked, so that it ends with this goroutine
 	}()
 	<-done
 }

@@ -14,9 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A disk of a runner's engine is a sparse file with a file system in it, mounted, so that its size is a
-// limit on any file system of the host, and all of it goes at once. It is kept in a folder
-// of the runner's name.
+// The disk of a runner's engine is a sparse file with a mounted file system in it. So its size is
+// a limit whatever the host's file system supports, and removing it is one step. It is in a folder
+// named after the runner.
 const (
 	diskImage = "image"
 	diskMount = "mount"
@@ -24,14 +24,14 @@ const (
 
 func (l *Launcher) disks() string { return filepath.Join(l.config.Folder, "disks") }
 
-// makeDisk makes the disk of runner unless it is there, and returns where it is mounted.
+// makeDisk creates the disk of runner, unless it exists, and returns where it is mounted.
 func (l *Launcher) makeDisk(ctx context.Context, runner string, size int64) (string, error) {
 	dir := filepath.Join(l.disks(), runner)
 	mounted := filepath.Join(dir, diskMount)
 	if isMounted(mounted) {
 		return mounted, nil
 	}
-	if err := l.removeDisk(runner); err != nil { // half made
+	if err := l.removeDisk(runner); err != nil { // a crash left it unfinished
 		return "", err
 	}
 	if err := os.MkdirAll(mounted, 0o700); err != nil {
@@ -46,8 +46,8 @@ func (l *Launcher) makeDisk(ctx context.Context, runner string, size int64) (str
 	return mounted, nil
 }
 
-// formatDisk makes a file system without a journal, because nobody needs it after a crash, and without
-// blocks that are kept for root.
+// formatDisk creates a file system without a journal, because the disk is worthless after a crash, and
+// without blocks reserved for root.
 func formatDisk(ctx context.Context, path string, size int64) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
@@ -63,7 +63,7 @@ func formatDisk(ctx context.Context, path string, size int64) error {
 	return nil
 }
 
-// command runs a program, whose error is what it printed.
+// command runs a program. The error contains what it printed.
 func command(ctx context.Context, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	printed, err := cmd.CombinedOutput()
@@ -79,7 +79,7 @@ func isMounted(dir string) bool {
 	return unix.Stat(dir, &own) == nil && unix.Stat(filepath.Dir(dir), &above) == nil && own.Dev != above.Dev
 }
 
-// removeDisk removes the disk of runner, if it has one. The kernel frees it with its last user.
+// removeDisk removes the disk of runner, if it has one. The kernel frees it when its last user ends.
 func (l *Launcher) removeDisk(runner string) error {
 	dir := filepath.Join(l.disks(), runner)
 	if _, err := os.Lstat(dir); errors.Is(err, os.ErrNotExist) {
@@ -97,10 +97,10 @@ func (l *Launcher) removeDisk(runner string) error {
 	return nil
 }
 
-// halfMade is how long a disk may be there before its container.
+// halfMade is how long a disk may exist before its container: a start may be between the two.
 const halfMade = time.Minute
 
-// sweepDisks removes disks that have no container: a crash was between the two.
+// sweepDisks removes disks without a container, left by a crash between the two.
 func (l *Launcher) sweepDisks(ctx context.Context, now time.Time) error {
 	found, err := os.ReadDir(l.disks())
 	if errors.Is(err, os.ErrNotExist) {

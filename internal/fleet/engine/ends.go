@@ -13,31 +13,34 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// Pauses of the stream of events. An engine that restarts is asked again after
-// firstPause, then less and less often; lookAgain is how often containers are looked at
-// although no event told of them: an engine's log of events is bounded, and can be off.
+// Times of the stream of events. A stream that broke, as when the engine restarts, is opened
+// again after firstPause, then with growing pauses. Every lookAgain all containers are listed
+// although no event came: an engine's log of events is bounded, and can be disabled.
 const (
 	firstPause = 100 * time.Millisecond
 	lastPause  = 5 * time.Second
 	lookAgain  = time.Minute
 )
 
-// ends tells who waits for a container that it may have ended. It follows one stream of
-// the engine's events for all containers of the instance, and looks at all of them
-// whenever it opens the stream. Nothing is asked of the engine meanwhile.
+// ends wakes the goroutines that wait for a container when it may have ended. It follows one
+// stream of the engine's events for all containers of the instance, and lists the containers
+// whenever it opens the stream, so that an idle runner costs the engine nothing.
 //
-// The engine's own call for this, POST /containers/ID/wait, is not used: in Podman before
-// 4.6 each such call takes more than a whole processor for as long as it lasts.
+// It may wake a waiter too often, never too rarely: the waiter inspects its container and waits
+// again if that still runs.
+//
+// It does not use the engine's own call for this, POST /containers/ID/wait: in Podman before
+// 4.6 each such call uses more than a whole processor as long as it lasts.
 // https://github.com/containers/podman/issues/18150
 type ends struct {
 	api   *client.Client
 	mine  client.Filters
-	every time.Duration // between looks
+	every time.Duration // between two lists of containers
 	log   *slog.Logger
 
 	begin  sync.Once
-	cancel context.CancelFunc // set by the first wait
-	done   chan struct{}      // closed when nothing follows the stream any more
+	cancel context.CancelFunc // ends follow; set by begin
+	done   chan struct{}      // closed when follow has returned
 
 	mu      sync.Mutex
 	waiting map[string]chan struct{} // by runner, closed when it may have ended; guarded by mu
@@ -47,8 +50,8 @@ func newEnds(api *client.Client, mine client.Filters, log *slog.Logger) *ends {
 	return &ends{api: api, mine: mine, every: lookAgain, log: log, waiting: map[string]chan struct{}{}}
 }
 
-// of returns a channel that is closed when the container of runner may have ended. Look
-// at the container after that call: what ended before is told to nobody.
+// of returns a channel that is closed when the container of runner may have ended. Inspect the
+// container after this call, not before: an end before it closes no channel.
 func (e *ends) of(runner string) <-chan struct{} {
 	e.begin.Do(func() {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -65,9 +68,9 @@ func (e *ends) of(runner string) <-chan struct{} {
 	return told
 }
 
-// close ends the stream. Nobody is told of anything after it.
+// close ends the stream. No waiter is woken after it.
 func (e *ends) close() {
-	e.begin.Do(func() {}) // there is no stream to come
+	e.begin.Do(func() {}) // prevents a later wait from opening a stream
 	if e.cancel != nil {
 		e.cancel()
 		<-e.done
@@ -96,7 +99,7 @@ func (e *ends) follow(ctx context.Context) {
 			pause = firstPause
 		}
 		level := slog.LevelWarn
-		if pause == lastPause { // it has been said
+		if pause == lastPause { // warned before: do not repeat it every lastPause
 			level = slog.LevelDebug
 		}
 		e.log.Log(ctx, level, "events of the container engine: trying again", "err", err, "after", pause)
@@ -108,9 +111,10 @@ func (e *ends) follow(ctx context.Context) {
 	}
 }
 
-// stream tells of what the engine says until it says no more. Events are asked for from
-// a moment before the first look, so that nothing falls between the two. Some versions
-// of Podman answer with the first event only, so the look does not wait for the answer.
+// stream wakes waiters by the engine's events until the stream breaks. It requests events from
+// a second before its first list of containers, so that no end falls between the two. Some
+// versions of Podman send the header of the answer only with the first event, so the request
+// runs in a goroutine and the list does not wait for it.
 func (e *ends) stream(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -143,9 +147,8 @@ func (e *ends) stream(ctx context.Context) error {
 	}
 }
 
-// isEnd reports whether a container may have ended when the engine tells of action.
-// Podman says "cleanup" and "remove" where Docker says nothing and "destroy"; before
-// version 4 it says "died".
+// isEnd reports whether action means that a container may have ended. Podman sends "cleanup"
+// where Docker sends nothing, "remove" where Docker sends "destroy", and "died" before version 4.
 func isEnd(action events.Action) bool {
 	switch action {
 	case events.ActionDie, "died", "cleanup", events.ActionDestroy, events.ActionRemove:
@@ -154,7 +157,7 @@ func isEnd(action events.Action) bool {
 	return false
 }
 
-// look tells of every container that is waited for and does not run.
+// look wakes the waiters of all containers that do not run.
 func (e *ends) look(ctx context.Context) error {
 	running, err := e.running(ctx)
 	if err != nil {

@@ -1,9 +1,10 @@
 // Package engine is the launcher for hosts with a container engine: Docker or
 // Podman, through Docker's API on a unix socket.
 //
-// A runner's container has no capability and no way to gain one, limits of
-// processors, memory and processes, and a network of this Mayfly's own, the host's,
-// or none. Which limits an engine does not hold, [docker.Unheld] tells. Work-arounds for Podman's side of the API say so where they are.
+// By default a runner's container has no capability and no way to gain one. It has limits of
+// processors, memory and processes ([docker.Unheld] tells which of them an engine cannot
+// enforce), and the network of this Mayfly, the host's, or none. Differences of Podman's
+// API are commented where the code works around them.
 // https://docs.docker.com/reference/api/engine/
 package engine
 
@@ -28,10 +29,10 @@ import (
 
 // Config is what a Launcher needs.
 type Config struct {
-	Socket   string // of the engine, as from docker.Find
-	Instance string // one per Mayfly on an engine, [a-z0-9-]; names what it makes there
-	Folder   string // for disks of runners with an engine; made when it is needed
-	Agent    string // mayfly-agent on the host, absolute; static, or the images have what it links
+	Socket   string // of the engine, as returned by docker.Find
+	Instance string // distinguishes Mayflies on one engine, [a-z0-9-]; part of all names there
+	Folder   string // for disks of runners with an engine; created when needed
+	Agent    string // absolute path of mayfly-agent on the host; it must be static, or every image needs its libraries
 	Log      *slog.Logger
 }
 
@@ -41,15 +42,15 @@ type Launcher struct {
 	config    Config
 	api       *client.Client
 	podman    bool
-	mostFiles int64 // that a process may have open
+	mostFiles int64 // the most open files that the engine can allow a process
 	ends      *ends
 
-	network sync.Mutex // held while the network is made
+	network sync.Mutex // held while the network is created, so that it is created once
 }
 
 var _ fleet.Launcher = (*Launcher)(nil)
 
-// New returns a launcher on an engine that answers.
+// New returns a launcher. The engine must answer.
 func New(ctx context.Context, config Config) (*Launcher, error) {
 	config.Log = cmp.Or(config.Log, slog.New(slog.DiscardHandler))
 	api, err := docker.Dial(config.Socket)
@@ -71,14 +72,16 @@ func New(ctx context.Context, config Config) (*Launcher, error) {
 	return l, nil
 }
 
-// Close ends what waits for containers, and closes the connections to the engine;
-// containers go on.
+// Close ends the waits for containers and closes the connections to the engine. Containers
+// keep running.
 func (l *Launcher) Close() error {
 	l.ends.close()
 	return l.api.Close()
 }
 
-// Start implements [fleet.Launcher]. An image that is not there is pulled.
+// Start implements [fleet.Launcher]. It pulls a missing image. After an error it removes the
+// runner's disk only if no container has the name: another Start of the same runner may have
+// succeeded, and its container uses the disk.
 func (l *Launcher) Start(ctx context.Context, spec fleet.Spec) error {
 	err := l.createAndRun(ctx, spec)
 	if err != nil {
@@ -105,8 +108,8 @@ func (l *Launcher) createAndRun(ctx context.Context, spec fleet.Spec) error {
 		there, inspectErr := l.inspectTaken(ctx, spec.Runner, err)
 		switch {
 		case inspectErr == nil && !isFresh(there.State.Status):
-			return nil // it runs, or has run: left alone
-		case inspectErr == nil: // a crash, or another Start, is between create and start
+			return nil // it runs or has run: leave it alone
+		case inspectErr == nil: // created but not started: a crash, or another Start at work
 		case errdefs.IsNotFound(err):
 			if err := l.pullAndCreate(ctx, options); err != nil {
 				return err
@@ -136,8 +139,8 @@ func (l *Launcher) logProgress(image, step string) {
 	l.config.Log.Info("pulling image", "image", image, "step", step)
 }
 
-// removeUnlessRunning cleans up after a start that failed here, but not when the
-// same start made elsewhere at the same time went well.
+// removeUnlessRunning cleans up after a failed start, unless a concurrent start of the same
+// runner succeeded.
 func (l *Launcher) removeUnlessRunning(ctx context.Context, runner string) error {
 	if there, err := l.inspect(ctx, runner); err == nil && there.State.Running {
 		return nil
@@ -145,11 +148,11 @@ func (l *Launcher) removeUnlessRunning(ctx context.Context, runner string) error
 	return l.remove(ctx, runner)
 }
 
-// errNotThere says that no container has a name, of this instance or another.
+// errNotThere means that no container has the name, not even one of another instance.
 var errNotThere = fmt.Errorf("%w", fleet.ErrNotFound)
 
-// inspect returns what the engine knows of runner; [fleet.ErrNotFound] when it is
-// not there or is not of this instance.
+// inspect returns the engine's description of runner's container. The error is
+// [fleet.ErrNotFound] if there is none, or if it belongs to another instance.
 func (l *Launcher) inspect(ctx context.Context, runner string) (container.InspectResponse, error) {
 	there, err := l.api.ContainerInspect(ctx, runner, client.ContainerInspectOptions{})
 	switch {
@@ -163,9 +166,9 @@ func (l *Launcher) inspect(ctx context.Context, runner string) (container.Inspec
 	return there.Container, nil
 }
 
-// inspectTaken is inspect after an attempt to make runner's container that ended with err.
-// Docker takes the name first and shows the container when it is made, so while another
-// call makes it, the name is taken by nothing.
+// inspectTaken is inspect after creating runner's container failed with err. If err says that
+// the name is taken, it waits for the container to appear: Docker reserves the name before it
+// creates the container, so during another call's creation the name is taken but nothing has it.
 func (l *Launcher) inspectTaken(ctx context.Context, runner string, err error) (container.InspectResponse, error) {
 	for try := 1; ; try++ {
 		there, inspectErr := l.inspect(ctx, runner)
@@ -178,14 +181,14 @@ func (l *Launcher) inspectTaken(ctx context.Context, runner string, err error) (
 	}
 }
 
-// isTaken reports whether err says that a container has the name. Podman's storage takes it before Podman does, and its error
-// is one of the server (500) then.
+// isTaken reports whether err means that the name of a container is taken. If Podman's storage has reserved the name
+// but Podman has not yet, the answer is not a conflict but a 500.
 // https://github.com/containers/storage/blob/main/errors.go (ErrDuplicateName)
 func isTaken(err error) bool {
 	return errdefs.IsConflict(err) || strings.Contains(err.Error(), "name is already in use")
 }
 
-// Wait implements [fleet.Launcher]. It goes on while the engine restarts.
+// Wait implements [fleet.Launcher]. It continues while the engine restarts.
 func (l *Launcher) Wait(ctx context.Context, runner string) (fleet.Exit, error) {
 	for {
 		told := l.ends.of(runner)
@@ -204,21 +207,21 @@ func (l *Launcher) Wait(ctx context.Context, runner string) (fleet.Exit, error) 
 	}
 }
 
-// hasEnded reports whether a container will not run any more. To Podman one that is
-// paused is not running; Docker says that it is both.
+// hasEnded reports whether a container has ended for good. A paused container has not: Podman
+// reports it as not running, Docker as both paused and running.
 func hasEnded(s container.State) bool {
 	return !s.Running && !isFresh(s.Status) && s.Status != container.StatePaused && s.Status != "stopping"
 }
 
-// isFresh reports whether a container was made and never started. Podman has two more
-// words for that.
+// isFresh reports whether a container was created but never started. Podman has two more
+// states for that.
 func isFresh(s container.ContainerState) bool {
 	return s == container.StateCreated || s == "configured" || s == "initialized"
 }
 
-// exitOf reads how a container ended. Podman never sets OOMKilled, nor does Docker
-// when the kernel picked another process than the first: a kill that nobody asked for
-// is taken for one by the kernel, for want of memory.
+// exitOf returns how a container ended. Podman never sets OOMKilled, and Docker does not if the
+// kernel killed a process other than the first. So a SIGKILL that nobody requested counts as
+// the kernel's, for lack of memory.
 func exitOf(s container.State) fleet.Exit {
 	const killed = 128 + 9
 	switch {
@@ -228,7 +231,9 @@ func exitOf(s container.State) fleet.Exit {
 	return fleet.Exit{Code: s.ExitCode, Note: s.Error}
 }
 
-// Stop implements [fleet.Launcher]. Engines count grace in whole seconds.
+// Stop implements [fleet.Launcher]. grace is rounded up, because engines take whole seconds. If
+// the engine fails to stop the container gracefully, Stop still removes it: a runner too
+// stubborn to end must not stay.
 func (l *Launcher) Stop(ctx context.Context, runner string, grace time.Duration) error {
 	there, err := l.inspect(ctx, runner)
 	if errors.Is(err, errNotThere) {
@@ -250,11 +255,11 @@ func (l *Launcher) Stop(ctx context.Context, runner string, grace time.Duration)
 	return l.remove(ctx, runner)
 }
 
-// tries are how often something is done that an engine refuses while it is at work on a
-// container: one that is being made, is in the moment of its end, or is removed already.
+// tries is how often a call is repeated that an engine refuses while it works on the container:
+// while that is created, ends, or is removed by another call.
 const tries = 20
 
-// pause is between tries; an error when ctx ends.
+// pause waits between two tries. It returns an error if ctx ends.
 func pause(ctx context.Context) error {
 	select {
 	case <-time.After(100 * time.Millisecond):
@@ -264,7 +269,7 @@ func pause(ctx context.Context) error {
 	}
 }
 
-// remove removes a container, and kills it when it runs.
+// remove removes a container, killing it if it runs, and its disk.
 func (l *Launcher) remove(ctx context.Context, runner string) error {
 	for try := 1; ; try++ {
 		_, err := l.api.ContainerRemove(ctx, runner, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
@@ -295,8 +300,8 @@ func (l *Launcher) List(ctx context.Context) ([]fleet.Container, error) {
 	return all, nil
 }
 
-// Purge removes every container of this instance, running or not, and its network;
-// an error names what is left. Images stay: they are shared.
+// Purge removes every container of this instance, running or not, and its network. An error
+// names what is left. Images stay, because they are shared.
 func (l *Launcher) Purge(ctx context.Context) error {
 	all, err := l.List(ctx)
 	if err != nil {

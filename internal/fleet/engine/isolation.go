@@ -19,22 +19,22 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// forRoot are the capabilities of root in a container, which are Docker's defaults without those to
-// make devices and raw packets.
+// forRoot are the capabilities of root in a container: Docker's defaults without those to create
+// devices and raw packets.
 // https://docs.docker.com/engine/containers/run/#runtime-privilege-and-linux-capabilities
 var forRoot = []string{
 	"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT",
 }
 
-// User ids of a container in a user namespace: those of an image, and for an engine in it as
-// many again from 100000 on, which /etc/subuid of the image gives its user.
+// User ids of a container in a user namespace: those of an image, and as many again from 100000
+// on for an engine in it, which the image's /etc/subuid assigns to its user.
 const (
 	ids       = 65_536
 	engineIDs = 100_000 + ids
 )
 
-// isolate gives a container what its pool's jobs may become. Without anything said it
-// has no capability and no way to gain one.
+// isolate sets the privileges of a container. By default it has no capability and no way to gain
+// one.
 func (l *Launcher) isolate(ctx context.Context, host *container.HostConfig, spec fleet.Spec) error {
 	i := spec.Isolation
 	if err := l.Check(ctx, i); err != nil {
@@ -62,10 +62,10 @@ func (l *Launcher) isolate(ctx context.Context, host *container.HostConfig, spec
 	return nil
 }
 
-// showSys gives a container on the host's network the host's sysfs: nobody may mount it in a user namespace to
-// which the network does not belong. Podman gives the host's /sys itself, but not with auto. A mount of
-// ours has no other mounts below, as the host's has: the kernel would have all of them shown, and an engine inside
-// takes the host's control groups for its own.
+// showSys mounts the host's sysfs into a container on the host's network, because the kernel lets a user namespace mount
+// sysfs only if it owns the network namespace. Podman does the same by itself, but not with auto. The sysfs is a separate mount
+// of ours, because the host's has other mounts below it: the kernel would require to show all of them, and an engine in
+// the container would take the host's control groups for its own.
 // https://github.com/containers/podman/blob/v4.3.1/pkg/specgen/generate/oci.go
 func (l *Launcher) showSys(host *container.HostConfig) error {
 	if !host.NetworkMode.IsHost() {
@@ -101,11 +101,14 @@ func (l *Launcher) removeShared() error {
 	return errors.Join(errs...)
 }
 
-// engineInside makes room for an engine in a container, each option for a reason. SYS_ADMIN counts in the
-// container's user namespace only: Podman mounts with it, and newuidmap asks for it. Engines mask what is
-// in /proc and /sys, and the kernel lets nobody mount them anew whose own have parts masked; network rules of
-// inner containers are there, too. AppArmor's profile for containers forbids to mount. Inner networks are
-// taps. Overlays cannot be stacked, so the engine keeps everything on a disk.
+// engineInside lets a container run an engine. Each option has a reason:
+//   - SYS_ADMIN is effective only in the container's user namespace. Podman needs it to mount, and newuidmap
+//     requires it.
+//   - Nothing in /proc and /sys is masked, as it is by default: the kernel refuses new mounts of either to a process
+//     whose own are partly masked. Inner containers also need the network settings there.
+//   - AppArmor's profile for containers forbids mounts, so it is off.
+//   - Inner networks use taps, so the container gets the device for them.
+//   - Overlays cannot be stacked, so the engine keeps its data on a disk.
 func (l *Launcher) engineInside(ctx context.Context, host *container.HostConfig, spec fleet.Spec) error {
 	tap, err := l.tap()
 	if err != nil {
@@ -123,7 +126,7 @@ func (l *Launcher) engineInside(ctx context.Context, host *container.HostConfig,
 	return nil
 }
 
-// Check is [Launcher.Check] of the engine on socket.
+// Check is [Launcher.Check] for the engine on socket.
 func Check(ctx context.Context, socket string, i pool.Isolation) error {
 	api, err := docker.Dial(socket)
 	if err != nil {
@@ -137,13 +140,12 @@ func Check(ctx context.Context, socket string, i pool.Isolation) error {
 	return (&Launcher{api: api, podman: podman}).Check(ctx, i)
 }
 
-// Check returns why runners of isolation i cannot be started on this engine, a [fleet.Refusal]; nil when
-// they can.
+// Check returns a [fleet.Refusal] if this engine cannot start runners with isolation i, else nil.
 func (l *Launcher) Check(ctx context.Context, i pool.Isolation) error {
 	if i.Runtime == "" && !i.NeedsUserNamespace() {
 		return nil
 	}
-	// Both engines tell of their runtimes and of user namespaces here.
+	// Both engines list their runtimes and support for user namespaces here.
 	// https://docs.docker.com/reference/api/engine/version/v1.41/#tag/System/operation/SystemInfo
 	about, err := l.api.Info(ctx, client.InfoOptions{})
 	if err != nil {
@@ -170,7 +172,7 @@ func refuse(key, hint, format string, args ...any) error {
 	return &fleet.Refusal{Key: key, Hint: hint, Err: fmt.Errorf(format, args...)}
 }
 
-// checkNamespace finds that an engine with these options cannot give a container the user namespace that it needs.
+// checkNamespace returns a Refusal if an engine with these options cannot create the user namespace that i needs.
 func (l *Launcher) checkNamespace(i pool.Isolation, options []string) error {
 	key, value := "privileges", "sudo"
 	if i.Docker.Engine {
@@ -195,11 +197,11 @@ func (l *Launcher) checkNamespace(i pool.Isolation, options []string) error {
 	return nil
 }
 
-// autoUser is of whom Podman takes the ids of user namespaces.
+// autoUser is the user whose ids Podman assigns to user namespaces.
 // https://docs.podman.io/en/latest/markdown/podman-run.1.html#userns-mode
 const autoUser = "containers"
 
-// checkSubIDs finds that Podman has no ids to give.
+// checkSubIDs returns a Refusal if Podman has no ids to assign.
 func checkSubIDs(key, value string) error {
 	for _, file := range []string{"/etc/subuid", "/etc/subgid"} {
 		text, err := os.ReadFile(file)
@@ -214,8 +216,8 @@ func checkSubIDs(key, value string) error {
 	return nil
 }
 
-// tap returns a device for taps that everybody may open, as udev makes it; where there is
-// no udev, one of ours.
+// tap returns a device for taps that every user may open. udev creates one; on a host without
+// udev, tap creates it.
 func (l *Launcher) tap() (string, error) {
 	const usual = "/dev/net/tun"
 	if info, err := os.Stat(usual); err == nil && info.Mode().Perm()&0o006 == 0o006 {
@@ -225,7 +227,7 @@ func (l *Launcher) tap() (string, error) {
 	switch info, err := os.Stat(ours); {
 	case err == nil && info.Mode()&os.ModeCharDevice != 0:
 		return ours, nil
-	case err == nil: // Podman makes a folder of what is not there
+	case err == nil: // Podman creates a folder in place of a missing device, so it is not left to Podman
 		if err := os.RemoveAll(ours); err != nil {
 			return "", err
 		}

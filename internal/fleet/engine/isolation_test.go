@@ -40,6 +40,7 @@ sudo -n bash -c 'echo 1 > /proc/sys/kernel/sysrq' 2>/dev/null && echo SYSCTL; su
 sudo -n mknod /tmp/disk b 7 0 2>/dev/null && echo MKNOD; sudo -n cat /sys/kernel/debug/x 2>&1 | grep -q denied; grep NoNewPrivs /proc/self/status; echo end`
 
 func TestIsolation(t *testing.T) {
+	t.Parallel()
 	s := isolated(t)
 	t.Run("privileges", func(t *testing.T) { testPrivileges(t, s) })
 	for name, i := range levels {
@@ -145,6 +146,7 @@ func processes(t *testing.T, word string) (found string) {
 
 // TestCheck refuses what an engine cannot do, and says what would help.
 func TestCheck(t *testing.T) {
+	t.Parallel()
 	dockertest.Each(t, func(t *testing.T, socket string) {
 		l := on(t, socket).open(t, socket)
 		err := l.Check(t.Context(), pool.Isolation{Runtime: "no-such"})
@@ -167,6 +169,7 @@ func TestCheck(t *testing.T) {
 
 // TestRuntime starts a runner with a runtime by its name.
 func TestRuntime(t *testing.T) {
+	t.Parallel()
 	dockertest.Each(t, func(t *testing.T, socket string) {
 		s := on(t, socket)
 		if got := s.say(t, "echo ran", pool.Isolation{Runtime: "runc"}); got != "ran\n" {

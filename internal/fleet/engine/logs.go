@@ -14,7 +14,7 @@ import (
 
 var _ fleet.LogReader = (*Launcher)(nil)
 
-// Logs implements [fleet.LogReader], with both outputs of a container.
+// Logs implements [fleet.LogReader]. It returns standard output and standard error.
 func (l *Launcher) Logs(ctx context.Context, runner string, q fleet.LogQuery, out io.Writer) error {
 	if _, err := l.inspect(ctx, runner); err != nil {
 		return err

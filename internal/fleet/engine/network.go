@@ -9,10 +9,10 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// networkName is the network of this instance's runners.
+// networkName returns the name of the network of this instance's runners.
 func (l *Launcher) networkName() string { return "mayfly-" + l.config.Instance }
 
-// makeNetwork makes the network unless it is there.
+// makeNetwork creates the network unless it exists.
 func (l *Launcher) makeNetwork(ctx context.Context) error {
 	l.network.Lock()
 	defer l.network.Unlock()
@@ -21,7 +21,7 @@ func (l *Launcher) makeNetwork(ctx context.Context) error {
 		return err
 	}
 	options := client.NetworkCreateOptions{Driver: "bridge", Labels: map[string]string{labelInstance: l.config.Instance}}
-	if !l.podman { // Podman refuses it, and has no way to part containers of one network
+	if !l.podman { // Podman refuses the option, and cannot isolate containers of one network from each other
 		options.Options = map[string]string{"com.docker.network.bridge.enable_icc": "false"}
 	}
 	_, err = l.api.NetworkCreate(ctx, l.networkName(), options)
@@ -31,11 +31,10 @@ func (l *Launcher) makeNetwork(ctx context.Context) error {
 	return nil
 }
 
-// Gateway returns the host's address in the network of this instance, by which
-// runners on [pool.NetworkOwn] reach what the host serves for them; the network is
-// made if need be. Podman gives the host that address only while a container is
-// on the network, so a server that is to listen there before wants IP_FREEBIND.
-// Rootless Podman's is not on the host at all.
+// Gateway returns the host's address in the network of this instance, where runners on
+// [pool.NetworkOwn] reach servers on the host. It creates the network if needed. With Podman
+// the host has this address only while a container is on the network, so a server that listens
+// earlier needs IP_FREEBIND. With rootless Podman the host never has it.
 func (l *Launcher) Gateway(ctx context.Context) (netip.Addr, error) {
 	if err := l.makeNetwork(ctx); err != nil {
 		return netip.Addr{}, err

@@ -16,7 +16,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// Labels by which containers and networks are found again.
+// Labels that identify containers and networks.
 const (
 	labelInstance = "mayfly.instance"
 	labelRunner   = "mayfly.runner"
@@ -24,18 +24,18 @@ const (
 	labelJob      = "mayfly.job"
 )
 
-// mine finds what is of this instance.
+// mine returns the filter for everything of this instance.
 func (l *Launcher) mine() client.Filters {
 	return client.Filters{}.Add("label", labelInstance+"="+l.config.Instance)
 }
 
-// options returns the container of spec.
+// options returns the options for the container of spec.
 func (l *Launcher) options(ctx context.Context, spec fleet.Spec) (client.ContainerCreateOptions, error) {
 	network, err := l.networkMode(spec.Network)
 	if err := errors.Join(spec.Check(), err); err != nil {
 		return client.ContainerCreateOptions{}, err
 	}
-	if _, err := os.Stat(spec.ClaimDir); err != nil { // Podman would make it
+	if _, err := os.Stat(spec.ClaimDir); err != nil { // Podman would create a missing one
 		return client.ContainerCreateOptions{}, fmt.Errorf("claim folder: %w", err)
 	}
 	if spec.Image == "" {
@@ -51,7 +51,7 @@ func (l *Launcher) options(ctx context.Context, spec fleet.Spec) (client.Contain
 			Image:      spec.Image,
 			Hostname:   spec.Runner,
 			Entrypoint: spec.Args(),
-			Cmd:        []string{}, // not the image's
+			Cmd:        []string{}, // not nil, which means the image's
 			Env:        spec.Setup.Environ(),
 			StopSignal: "SIGTERM",
 			Labels: map[string]string{
@@ -66,10 +66,10 @@ func (l *Launcher) hostConfig(spec fleet.Spec, network container.NetworkMode) *c
 	pids := int64(spec.PIDs)
 	host := &container.HostConfig{
 		NetworkMode: network,
-		// Of a runner's output the last megabyte is kept, and only until it is removed.
+		// Keep the last megabyte of a runner's output, until the container is removed.
 		LogConfig: container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "1m"}},
-		// An image of a user's own lacks it, as GitHub's does. Where an image has it, runtimes give
-		// the mount that folder's mode and the owner root; so ours has it for everybody.
+		// Images other than Mayfly's do not have this folder. If an image has it, runtimes give the
+		// mount the mode of the image's folder and the owner root, so in our image every user may write to it.
 		Tmpfs: map[string]string{pool.CacheFolder: "rw,nosuid,nodev,noexec,mode=1777"},
 		Mounts: []mount.Mount{
 			readOnly(l.config.Agent, fleet.AgentPath),
@@ -78,7 +78,7 @@ func (l *Launcher) hostConfig(spec fleet.Spec, network container.NetworkMode) *c
 		Resources: container.Resources{
 			NanoCPUs:   int64(spec.Resources.CPUs * 1e9),
 			Memory:     spec.Resources.Memory,
-			MemorySwap: spec.Resources.Memory, // memory and swap together: no swap
+			MemorySwap: spec.Resources.Memory, // the sum of memory and swap, so no swap
 			Ulimits:    l.ulimits(spec.Setup),
 		},
 	}
@@ -93,17 +93,17 @@ func (l *Launcher) hostConfig(spec fleet.Spec, network container.NetworkMode) *c
 	return host
 }
 
-// scratch makes what a runner must be able to write under a read-only root. Folders
-// for everybody are in memory; runtimes give such a mount the owner root and the mode
-// of the image's folder, so home is a volume, which begins as a copy of the image's
-// and goes with the container.
+// scratch mounts the folders that a runner must be able to write to under a read-only root.
+// Folders for every user are in memory. Home cannot be: runtimes give such a mount the owner root.
+// It is a volume, which starts as a copy of the image's folder, with its owner, and is removed
+// with the container.
 func scratch(host *container.HostConfig) {
 	const options = "rw,nosuid,nodev,exec,mode=1777"
 	host.Tmpfs["/tmp"], host.Tmpfs["/var/tmp"] = options, options
 	host.Mounts = append(host.Mounts, mount.Mount{Type: mount.TypeVolume, Target: pool.Home})
 }
 
-// furnish gives a container what s says, besides its environment and limits.
+// furnish applies s to a container, except for environment and limits.
 func furnish(host *container.HostConfig, s pool.Setup) {
 	host.ShmSize = s.SharedMemory
 	for _, m := range s.Mounts {
@@ -114,7 +114,7 @@ func furnish(host *container.HostConfig, s pool.Setup) {
 		host.Mounts = append(host.Mounts, mount.Mount{Type: kind, Source: m.Source, Target: m.Target, ReadOnly: !m.Writable})
 	}
 	for _, server := range s.DNS {
-		if addr, err := netip.ParseAddr(server); err == nil { // the configuration is checked
+		if addr, err := netip.ParseAddr(server); err == nil { // config has reported any error
 			host.DNS = append(host.DNS, addr)
 		}
 	}

@@ -13,8 +13,9 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// ulimits returns the limits of a runner's processes. What s does not name gets a default, as Podman does
-// not apply its own to requests, and without them asks for more than root may give where it lacks CAP_SYS_RESOURCE.
+// ulimits returns the limits of a runner's processes. A limit that s does not name gets a default here,
+// because Podman does not apply its own defaults to API requests. Without any, it asks for more than root
+// without CAP_SYS_RESOURCE can give.
 func (l *Launcher) ulimits(s pool.Setup) []*container.Ulimit {
 	list := []*container.Ulimit{}
 	add := func(name string, u pool.Ulimit) {
@@ -33,9 +34,9 @@ func (l *Launcher) ulimits(s pool.Setup) []*container.Ulimit {
 	return list
 }
 
-// mostFiles returns how many open files the engine on socket can be taken to give a process. An engine of
-// another user has limits of its own, which are generous; one of ours has ours, and can exceed them with a
-// capability only.
+// mostFiles returns how many open files the engine on socket can probably allow a process. An engine of
+// another user has its own limits, which are generous. One that this user runs has this process's limits,
+// and can exceed them only with a capability.
 func mostFiles(socket string) int64 {
 	info, err := os.Stat(strings.TrimPrefix(socket, "unix://"))
 	if err != nil {
@@ -51,7 +52,7 @@ func mostFiles(socket string) int64 {
 	return int64(ours.Max)
 }
 
-// canExceed reports whether this process may exceed its hard limits: the capability CAP_SYS_RESOURCE.
+// canExceed reports whether this process may exceed its hard limits, that is, has CAP_SYS_RESOURCE.
 func canExceed() bool {
 	status, _ := os.ReadFile("/proc/self/status")
 	_, after, _ := bytes.Cut(status, []byte("CapEff:"))

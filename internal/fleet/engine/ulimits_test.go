@@ -12,6 +12,7 @@ import (
 )
 
 func TestUlimits(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		most  int64
 		named map[string]pool.Ulimit

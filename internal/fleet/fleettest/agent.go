@@ -28,8 +28,12 @@ func Main(m *testing.M, roles map[string]func()) {
 			os.Exit(0)
 		}
 	}
+	os.Setenv("MAYFLY_TEST_SECRET", hostSecret) // before any test: they run side by side
 	os.Exit(m.Run())
 }
+
+// hostSecret is in the environment of a launcher's process, and must be in no runner's.
+const hostSecret = "hunter2"
 
 // agent does of a real agent's work what a launcher can see: it runs the command
 // after "--", passes SIGTERM on and ends as the command does. The command's output

@@ -290,6 +290,7 @@ func testRefusedSpecs(t *testing.T, s Subject) {
 	for name, change := range map[string]func(*fleet.Spec){
 		"name with a path": func(s *fleet.Spec) { s.Runner = "../up" },
 		"no name":          func(s *fleet.Spec) { s.Runner = "" },
+		"long name":        func(s *fleet.Spec) { s.Runner = strings.Repeat("a", 65) },
 		"no command":       func(s *fleet.Spec) { s.Command = nil },
 		"no claim folder":  func(s *fleet.Spec) { s.ClaimDir = "" },
 		"no such folder":   func(s *fleet.Spec) { s.ClaimDir += "/gone" },

@@ -19,13 +19,13 @@ const (
 	group  = "root:x:0:\nrunner:x:" + id + ":\nnogroup:x:65534:\n"
 )
 
-// programs are the host's folders of programs and libraries.
+// programs returns the host's folders of programs and libraries.
 func programs() []string {
 	return []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}
 }
 
-// settings are the files of /etc that programs need to work at all: names, time, which
-// system this is, certificates, and where libraries and alternatives are. None is a secret.
+// settings returns the files of /etc that programs cannot do without: names, time, the
+// distribution, certificates, libraries and alternatives. None is secret.
 func settings() []string {
 	return []string{
 		"/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d",
@@ -36,8 +36,8 @@ func settings() []string {
 	}
 }
 
-// arguments returns bubblewrap's arguments up to and with "--". Files that the
-// sandbox's user may not be able to reach go through sources.
+// arguments returns bubblewrap's arguments up to and including "--". Files that the sandbox's
+// user cannot read directly are added to sources.
 func (l *Launcher) arguments(r run, spec fleet.Spec, laid []binding, sources *stage) []string {
 	args := []string{
 		"--json-status-fd", "3", "--as-pid-1", "--new-session",
@@ -54,7 +54,7 @@ func (l *Launcher) arguments(r run, spec fleet.Spec, laid []binding, sources *st
 	return append(args, "--chdir", home, "--")
 }
 
-// files are the mounts, from the root down.
+// files returns the mounts. Their order matters: a mount hides earlier ones below its target.
 func (l *Launcher) files(r run, spec fleet.Spec, laid []binding, sources *stage) []string {
 	var args []string
 	add := func(words ...string) { args = append(args, words...) }
@@ -86,7 +86,7 @@ func (l *Launcher) files(r run, spec fleet.Spec, laid []binding, sources *stage)
 		add("--ro-bind", sources.path(m.host), m.inside)
 	}
 	for _, host := range slices.Sorted(maps.Keys(l.config.Programs)) {
-		if inside := l.config.Programs[host]; !inHome(inside) { // those are laid there
+		if inside := l.config.Programs[host]; !inHome(inside) { // see layAll for programs in the home
 			add("--ro-bind", sources.path(host), inside)
 		}
 	}
@@ -103,7 +103,7 @@ func (l *Launcher) files(r run, spec fleet.Spec, laid []binding, sources *stage)
 	return args
 }
 
-// environment is all that the agent finds in its environment; the later of a name counts.
+// environment returns the agent's whole environment. Of two values of a name the later one counts.
 func environment(more []string) []string {
 	args := []string{"--clearenv"}
 	for _, v := range append([]string{

@@ -7,16 +7,16 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// A cache says how a sandbox gets [pool.CacheFolder], which is below the host's /usr.
+// A cache is how a sandbox gets [pool.CacheFolder], which is below the host's read-only /usr.
 type cache int
 
 const (
-	cacheNone   cache = iota // not at all: runners take longer to start
-	cacheFound               // the host has that folder: a new one is mounted over it
-	cacheStaged              // root has the sandbox see a /usr/share with that folder in it
+	cacheNone   cache = iota // not at all: runners start more slowly
+	cacheFound               // the host has the folder: an empty one is mounted over it
+	cacheStaged              // only as root: the sandbox sees an overlay of /usr/share with the folder
 )
 
-// findCache decides, by a trial, how runners get that folder.
+// findCache finds out by a trial how runners can get the folder.
 func (l *Launcher) findCache() {
 	if info, err := os.Stat(pool.CacheFolder); err == nil && info.IsDir() {
 		l.cache = cacheFound
@@ -32,6 +32,6 @@ func (l *Launcher) findCache() {
 			return
 		}
 	}
-	l.config.Log.Warn("GitHub's runner takes 0.9 s longer to start than need be: make this folder on the host",
+	l.config.Log.Warn("GitHub's runner takes 0.9 s longer to start without this folder: create it on the host",
 		"folder", pool.CacheFolder, "err", err)
 }

@@ -14,26 +14,25 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// A laying puts a folder of the host's into a runner's home, as the runner's own: GitHub's
-// runner writes beside itself (run-helper.sh, _diag, .runner, .credentials, _work), and to
-// update itself it renames its folders bin and externals.
+// A laying reproduces a folder of the host in a runner's home, so that the runner owns it:
+// GitHub's runner writes to its own folder (run-helper.sh, _diag, .runner, .credentials, _work),
+// and to update itself it renames its folders bin and externals.
 //
-// Folders are made anew, down to the second level; what is in those, such as all of
-// externals/node24, is mounted there, read-only, which goes along when externals is renamed.
-// Of the files there are links, where only their owner can write them, so that GitHub's
-// runner costs some milliseconds and no room; where that cannot be, and at the top, where the
-// runner writes over what is there, copies.
+// Folders are created, down to the second level. What is below, such as all of
+// externals/node24, is a read-only mount, which moves along when externals is renamed. Files
+// that only their owner can write are hard links, so that GitHub's runner costs milliseconds
+// and no space. Other files, and all at the top, which the runner overwrites, are copies.
 type laying struct {
 	from, to string // on the host
 	inside   string // to, as the runner sees it
-	uid      int    // owner on the host; -1 for whoever does this
+	uid      int    // owner on the host; -1 for the user of this process
 }
 
-// A binding is a folder of the host's and where runners see it.
+// A binding is a folder of the host and the path where runners see it.
 type binding struct{ host, inside string }
 
-// notLaid is what a configured runner, or one that has run, leaves at its top. None of it
-// is for another runner; some of it are credentials.
+// notLaid lists what a runner that was configured, or has run, leaves at the top of its folder.
+// None of it is for other runners, and some of it are credentials.
 var notLaid = []string{".runner", ".credentials", ".credentials_rsaparams", ".credential_store", "_diag", "_work", "run-helper.sh"}
 
 // inHome reports whether inside is the runner's home or below it.
@@ -42,8 +41,7 @@ func inHome(inside string) bool {
 	return inside == pool.Home || strings.HasPrefix(inside, pool.Home+"/")
 }
 
-// layAll lays all programs that are to be in the home of r there, and returns what is to be
-// mounted in them.
+// layAll lays the programs that belong into the home of r, and returns what to mount in them.
 func (l *Launcher) layAll(ctx context.Context, r run, uid uint32) (mounts []binding, err error) {
 	owner := -1
 	if l.asRoot {
@@ -70,7 +68,7 @@ func (l *Launcher) layAll(ctx context.Context, r run, uid uint32) (mounts []bind
 	return mounts, nil
 }
 
-// makeFolder makes a folder of owner's, unless it is there.
+// makeFolder creates a folder of owner, unless it exists.
 func makeFolder(at string, owner int) error {
 	if err := os.Mkdir(at, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
@@ -110,7 +108,7 @@ func (l laying) lay(ctx context.Context) (mounts []binding, err error) {
 	return mounts, err
 }
 
-// entry lays one thing, at rel below the top.
+// entry lays one file, link or folder; rel is its path below the top.
 func (l laying) entry(path, rel string, d fs.DirEntry) error {
 	to := filepath.Join(l.to, rel)
 	info, err := d.Info()
@@ -125,7 +123,7 @@ func (l laying) entry(path, rel string, d fs.DirEntry) error {
 		if err != nil {
 			return err
 		}
-		if below, ok := strings.CutPrefix(target, l.from+"/"); ok { // as an update of the runner's leaves them
+		if below, ok := strings.CutPrefix(target, l.from+"/"); ok { // an update of the runner leaves absolute links into its folder
 			target = filepath.Join(l.inside, below)
 		}
 		if err := os.Symlink(target, to); err != nil {
@@ -134,7 +132,7 @@ func (l laying) entry(path, rel string, d fs.DirEntry) error {
 	case !d.Type().IsRegular():
 		return nil
 	case l.linked(rel, info) && os.Link(path, to) == nil:
-		return nil // whose owner it stays
+		return nil // a hard link keeps its owner
 	default:
 		if err := copyFile(path, to, info.Mode()); err != nil {
 			return err
@@ -143,15 +141,15 @@ func (l laying) entry(path, rel string, d fs.DirEntry) error {
 	return os.Lchown(to, l.uid, l.uid)
 }
 
-// linked reports whether a link is as good as a copy: the runner can do with the file what its
-// owner can but write it, and it may be replaced but is not written where it is.
+// linked reports whether a hard link is as good as a copy: the runner can read and execute the
+// file like its owner, cannot write to it, and does not need to: it replaces files there.
 func (l laying) linked(rel string, info fs.FileInfo) bool {
 	mode := info.Mode()
 	const special = fs.ModeSetuid | fs.ModeSetgid
 	return l.uid > 0 && strings.Contains(rel, "/") && mode&special == 0 && mode&0o022 == 0 && mode&0o005 == mode>>6&0o005
 }
 
-// copyFile copies a file; file systems that can share what is in it do.
+// copyFile copies a file. File systems that can share the content do.
 func copyFile(from, to string, mode fs.FileMode) (err error) {
 	in, err := os.Open(from)
 	if err != nil {

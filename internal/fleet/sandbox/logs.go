@@ -13,10 +13,10 @@ import (
 
 var _ fleet.LogReader = (*Launcher)(nil)
 
-// maxLogs bounds what is read of the output until now, in bytes; the agent bounds what there is.
+// maxLogs bounds how much of the past output is read, in bytes. The agent bounds the file itself.
 const maxLogs = 1 << 20
 
-// followEvery is how often a file that grows is looked at.
+// followEvery is how often a growing file is read.
 const followEvery = 200 * time.Millisecond
 
 // Logs implements [fleet.LogReader].
@@ -36,7 +36,7 @@ func (l *Launcher) Logs(ctx context.Context, runner string, q fleet.LogQuery, ou
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
 	for {
-		running := r.running() // before what it wrote last is read
+		running := r.running() // before reading, or its last output could be missed
 		if _, err := io.Copy(out, file); err != nil || !running {
 			return err
 		}
@@ -48,7 +48,7 @@ func (l *Launcher) Logs(ctx context.Context, runner string, q fleet.LogQuery, ou
 	}
 }
 
-// lastLines writes the last lines of file to out, and leaves off where they end.
+// lastLines writes the last lines of file to out, and leaves the file at their end.
 func lastLines(file *os.File, lines int, out io.Writer) error {
 	size, err := file.Seek(0, io.SeekEnd)
 	if err != nil {

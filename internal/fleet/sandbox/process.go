@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A process is a hold on a process that need not be a child: a pidfd, which
-// means the same process for ever. See pidfd_open(2).
+// A process is a handle of a process that need not be a child: a pidfd. Unlike a number, it never
+// refers to another process. See pidfd_open(2).
 type process struct{ fd *os.File }
 
-// openProcess returns a hold on pid; os.ErrProcessDone when there is none.
+// openProcess returns a handle of pid. The error is os.ErrProcessDone if there is no such process.
 func openProcess(pid int) (process, error) {
 	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
 	if errors.Is(err, unix.ESRCH) {
@@ -28,7 +28,7 @@ func openProcess(pid int) (process, error) {
 
 func (p process) close() { p.fd.Close() }
 
-// wait blocks until p has ended, on Go's own poller: no thread waits.
+// wait blocks until p has ended. It uses Go's network poller, so a wait does not hold a thread.
 func (p process) wait(ctx context.Context) error {
 	conn, err := p.fd.SyscallConn()
 	if err != nil {
@@ -50,7 +50,7 @@ func (p process) wait(ctx context.Context) error {
 	return err
 }
 
-// signal sends s to p; nil also when p has ended.
+// signal sends s to p. It returns nil if p has ended.
 func (p process) signal(s syscall.Signal) error {
 	conn, err := p.fd.SyscallConn()
 	if err != nil {

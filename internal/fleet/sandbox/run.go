@@ -19,15 +19,15 @@ import (
 
 // A run is the folder of one runner:
 //
-//	spec.json  what it was started for; written before it starts
-//	status     bubblewrap's own account: process id and namespaces, at the end the exit code
-//	log        what bubblewrap and the agent print
+//	spec.json  what it was started for; written before the start
+//	status     written by bubblewrap: process id and namespaces, at the end the exit code
+//	log        output of bubblewrap and the agent
 //	home       the runner's home
 //	passwd, group
 //
-// bubblewrap's outer process, which writes status, holds the lock on it from
-// before it is there until it is gone. So status is complete when it is not locked,
-// and none of it depends on the Mayfly that started the runner being alive.
+// bubblewrap's outer process, which writes status, inherits a lock on that file and holds it
+// until it ends. So status is complete once the file is not locked, whether or not the Mayfly
+// that started the runner is still alive.
 type run struct{ folder string }
 
 func (r run) name() string            { return filepath.Base(r.folder) }
@@ -38,13 +38,13 @@ type record struct {
 	Pool    string    `json:"pool"`
 	Job     string    `json:"job"`
 	Started time.Time `json:"started"`
-	Boot    string    `json:"boot"` // process ids of another boot mean nothing
+	Boot    string    `json:"boot"` // id of the boot: process ids of another boot mean nothing
 }
 
-// spec returns the record; the zero record when a crash left none.
+// spec returns the record, or the zero record if a crash left none.
 func (r run) spec() (rec record) {
 	data, _ := os.ReadFile(r.path("spec.json"))
-	_ = json.Unmarshal(data, &rec) // no decision rests on a broken one but "of another boot"
+	_ = json.Unmarshal(data, &rec) // a broken record counts as one of another boot; nothing else depends on it
 	return rec
 }
 
@@ -53,9 +53,9 @@ func bootID() string {
 	return strings.TrimSpace(string(id))
 }
 
-// status is what bubblewrap wrote with --json-status-fd, one document per line.
+// status is the output of bubblewrap's --json-status-fd, one document per line.
 type status struct {
-	Child        int    `json:"child-pid"` // the agent, first process of its namespace
+	Child        int    `json:"child-pid"` // the agent, the first process of its namespace
 	PIDNamespace uint64 `json:"pid-namespace"`
 	ExitCode     *int   `json:"exit-code"`
 }
@@ -65,7 +65,7 @@ func (r run) status() status {
 	return parseStatus(data)
 }
 
-// parseStatus takes what is there: the last line may be half written.
+// parseStatus reads all complete lines: the last one may be half written.
 func parseStatus(data []byte) (s status) {
 	for lines := bufio.NewScanner(bytes.NewReader(data)); lines.Scan(); {
 		var next status
@@ -82,7 +82,7 @@ func parseStatus(data []byte) (s status) {
 	return s
 }
 
-// locked reports whether bubblewrap's outer process is there.
+// locked reports whether bubblewrap's outer process exists.
 func (r run) locked() bool {
 	f, err := os.Open(r.path("status"))
 	if err != nil {
@@ -92,7 +92,7 @@ func (r run) locked() bool {
 	return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
 }
 
-// running reports whether r runs or is about to.
+// running reports whether r runs or is starting.
 func (r run) running() bool {
 	if r.locked() {
 		return true
@@ -105,8 +105,8 @@ func (r run) running() bool {
 	return true
 }
 
-// open returns a hold on the agent's process; os.ErrProcessDone when it has ended,
-// or when the process of that number is another one by now.
+// open returns a handle of the agent's process. The error is os.ErrProcessDone if it has ended,
+// also if another process has its number by now.
 func (r run) open() (process, error) {
 	s := r.status()
 	if s.Child == 0 || r.spec().Boot != bootID() {
@@ -116,7 +116,7 @@ func (r run) open() (process, error) {
 	if err != nil {
 		return process{}, err
 	}
-	// Only now can the number not pass to another process any more.
+	// Compare the namespace only after opening: from then on the handle cannot refer to another process.
 	if namespace, _ := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", s.Child)); namespace != fmt.Sprintf("pid:[%d]", s.PIDNamespace) {
 		p.close()
 		return process{}, os.ErrProcessDone
@@ -124,11 +124,12 @@ func (r run) open() (process, error) {
 	return p, nil
 }
 
-// pollEvery is how often a sandbox that is being set up is looked at, which takes
-// bubblewrap some 10 ms.
+// pollEvery is how often awaitStart polls. bubblewrap takes some 10 ms to set up a sandbox.
 const pollEvery = 500 * time.Microsecond
 
-// awaitStart blocks until the agent runs in place of bubblewrap, or has already ended.
+// awaitStart blocks until the agent runs, or has already ended. The child process is bubblewrap at
+// first, and becomes the agent by exec, so its name tells. The lock is read before the status: if
+// it is gone, the status read afterwards is final.
 func (r run) awaitStart(ctx context.Context) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
@@ -150,8 +151,8 @@ func (r run) awaitStart(ctx context.Context) error {
 	}
 }
 
-// command returns the name of what process pid executes; "" when there is none,
-// as for the 0 of a status that names none.
+// command returns the name of the program that process pid executes, or "" if there is no such
+// process, as for the 0 of a status without one.
 func command(pid int) string {
 	name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	return strings.TrimSpace(string(name))
@@ -181,10 +182,11 @@ func (r run) ended(ctx context.Context) error {
 	return r.settled()
 }
 
-// settled waits for bubblewrap's outer process, which ends right after the agent.
+// settled waits for bubblewrap's outer process, which ends right after the agent, by waiting for
+// its lock. Only then is the status complete.
 func (r run) settled() error {
 	f, err := os.Open(r.path("status"))
-	if errors.Is(err, os.ErrNotExist) { // a crash left none, or it was removed meanwhile
+	if errors.Is(err, os.ErrNotExist) { // a crash left none, or r was removed meanwhile
 		return nil
 	} else if err != nil {
 		return err
@@ -210,8 +212,9 @@ func (r run) exit() fleet.Exit {
 	return fleet.Exit{Code: *code}
 }
 
-// stop ends r: SIGTERM to the agent, after grace SIGKILL. The agent is the first
-// process of its namespace, so the kernel ends all the others with it.
+// stop ends r with SIGTERM to the agent, and after grace with SIGKILL. The agent is the first
+// process of its namespace, so the kernel kills all the others with it. A start in progress
+// is awaited first, so that there is an agent to signal.
 func (r run) stop(ctx context.Context, grace time.Duration) error {
 	if r.locked() {
 		if err := r.awaitStart(ctx); err != nil && ctx.Err() != nil {
@@ -241,8 +244,8 @@ func (r run) stop(ctx context.Context, grace time.Duration) error {
 	return r.ended(ctx)
 }
 
-// remove removes the folder. Jobs leave folders that even their owner may not
-// change, which stops all but root: those are opened first.
+// remove removes the folder. A job may leave folders that even their owner may not change; these
+// stop everybody but root, so remove makes them writable first.
 func (r run) remove() error {
 	if os.RemoveAll(r.folder) == nil {
 		return nil

@@ -1,23 +1,23 @@
 // Package sandbox is the launcher for hosts without a container engine: each
 // runner is a bubblewrap sandbox (https://github.com/containers/bubblewrap).
 //
-// What a runner gets: user, pid, mount, ipc, uts and cgroup namespaces of its
-// own, no capability, no way to gain one, no further user namespaces where
-// bubblewrap can forbid them (0.8), a session of its own; of the host's files only
-// the programs and libraries (/usr, /bin, /lib…, read-only) and a few of /etc; a
-// home that is removed at its end, and memory-backed /tmp, /run and /var.
+// A runner gets separate user, pid, mount, ipc, uts and cgroup namespaces and a separate
+// session. It has no capability and no way to gain one, and cannot create further user
+// namespaces where bubblewrap can forbid that (from 0.8). Of the host's files it sees only
+// programs and libraries (/usr, /bin, /lib…, read-only) and a few of /etc. Its home is
+// removed at its end; /tmp, /run and /var are in memory.
 //
-// As root, every sandbox also runs under a user id that nobody else on the host
-// has, and in control groups with the limits of its pool. As an ordinary user there
-// are no limits, and every sandbox has that user's own id on the host: runners are
-// kept apart by their namespaces alone.
+// If Mayfly runs as root, every sandbox has a user id that nobody else on the host has, and
+// control groups with the limits of its pool. If Mayfly runs as an ordinary user, there are
+// no limits, and every sandbox has that user's id on the host: only the namespaces separate
+// runners.
 //
-// The network is the host's or none: bubblewrap can set up no other. With the
-// host's, what listens on its loopback and its abstract unix sockets is in reach.
-// System calls are not filtered.
+// The network is the host's or none, because bubblewrap cannot set up another. With the
+// host's, a job reaches the host's loopback and abstract unix sockets. System calls are not
+// filtered.
 //
-// Sandboxes outlive the process that started them. All that is known of one is in
-// its folder, so that a new process finds it again; see run.
+// Sandboxes outlive the process that started them. All state of one is in its folder, so
+// that a new process finds it again; see run.
 package sandbox
 
 import (
@@ -45,10 +45,10 @@ import (
 
 // Config is what a Launcher needs.
 type Config struct {
-	Folder   string            // absolute; runners have their folders here; this launcher's alone
-	Instance string            // names the control groups: one per Mayfly on a host, [a-z0-9-]
-	Agent    string            // mayfly-agent on the host
-	Programs map[string]string // more of the host's: host path → path inside, not below /usr; read-only, but the runner's own in its home
+	Folder   string            // absolute path, for the folders of runners and nothing else
+	Instance string            // distinguishes Mayflies on a host, [a-z0-9-]; names the control groups
+	Agent    string            // path of mayfly-agent on the host
+	Programs map[string]string // more to mount: host path → path inside, not below /usr; read-only unless in the runner's home
 	Log      *slog.Logger
 }
 
@@ -56,21 +56,21 @@ type Config struct {
 type Launcher struct {
 	config  Config
 	bwrap   string // path of bubblewrap
-	noNest  bool   // bubblewrap can forbid further user namespaces
-	sizes   bool   // bubblewrap can bound what is in memory
+	noNest  bool   // whether bubblewrap can forbid further user namespaces
+	sizes   bool   // whether bubblewrap can limit the size of folders in memory
 	asRoot  bool
 	cache   cache
 	groups  cgroup.Tree
-	limited bool // runners are put into control groups
+	limited bool // whether runners get control groups
 
 	mu   sync.Mutex
-	busy map[string]chan struct{} // runners that a Start or Stop is at; closed when it is done
+	busy map[string]chan struct{} // runners that a Start or Stop works on; closed when that is done; guarded by mu
 }
 
 var _ fleet.Launcher = (*Launcher)(nil)
 
-// New returns a launcher after a trial: [fleet.ErrUnsupported] when bubblewrap is
-// not installed or may not make namespaces here.
+// New returns a launcher after a trial run. The error is [fleet.ErrUnsupported] if bubblewrap is
+// not installed or may not create namespaces here.
 func New(ctx context.Context, config Config) (*Launcher, error) {
 	path, err := exec.LookPath("bwrap")
 	if err != nil {
@@ -92,7 +92,7 @@ func New(ctx context.Context, config Config) (*Launcher, error) {
 	return l, nil
 }
 
-// try finds out what this bubblewrap can, and whether it may.
+// try finds out which features this bubblewrap has, and whether it may create a sandbox here.
 func (l *Launcher) try(ctx context.Context) error {
 	help, _ := exec.CommandContext(ctx, l.bwrap, "--help").CombinedOutput()
 	l.noNest = bytes.Contains(help, []byte("--disable-userns"))
@@ -102,12 +102,12 @@ func (l *Launcher) try(ctx context.Context) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
 	become(cmd.SysProcAttr, l.uid("trial"))
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: bubblewrap makes no sandbox here: %w: %s", fleet.ErrUnsupported, err, bytes.TrimSpace(out))
+		return fmt.Errorf("%w: bubblewrap cannot create a sandbox here: %w: %s", fleet.ErrUnsupported, err, bytes.TrimSpace(out))
 	}
 	return nil
 }
 
-// findGroups decides, by making one, whether runners get control groups.
+// findGroups finds out, by creating one, whether runners can get control groups.
 func (l *Launcher) findGroups() {
 	tree, err := cgroup.Find()
 	if err == nil {
@@ -117,17 +117,17 @@ func (l *Launcher) findGroups() {
 		}
 	}
 	if err != nil {
-		l.config.Log.Warn("runners in the sandbox have no limits on processors, memory and processes", "err", err)
+		l.config.Log.Warn("limits on processors, memory and processes are not enforced in the sandbox", "err", err)
 		return
 	}
 	l.groups, l.limited = tree, true
 }
 
-// Limited reports whether runners are kept within their resources.
+// Limited reports whether the limits of runners are enforced.
 func (l *Launcher) Limited() bool { return l.limited }
 
-// Check reports whether a sandbox can be what runners of p are to have, by the first
-// [fleet.Refusal]: none is quietly given something else.
+// Check returns a [fleet.Refusal] if a sandbox does not support a setting of p, else nil. A setting
+// is never silently ignored.
 func Check(p pool.Pool) error { return check(fleet.SpecOf(p)) }
 
 func check(spec fleet.Spec) error {
@@ -140,11 +140,11 @@ func check(spec fleet.Spec) error {
 	return checkUlimits(spec.Setup)
 }
 
-// checkMounts finds what only an engine has.
+// checkMounts finds settings that only an engine supports.
 func checkMounts(s pool.Setup) error {
 	if len(s.DNS) > 0 {
 		return &fleet.Refusal{
-			Key: "dns", Err: errors.New("is for a network of Mayfly's own, which the sandbox does not have"),
+			Key: "dns", Err: errors.New("is not supported by the sandbox, which uses the machine's network"),
 			Hint: "set the name servers of the machine, in /etc/resolv.conf, or use a container engine",
 		}
 	}
@@ -152,10 +152,10 @@ func checkMounts(s pool.Setup) error {
 		at := fmt.Sprintf("mounts[%d]", i)
 		switch {
 		case m.OfVolume():
-			return &fleet.Refusal{Key: at, Err: fmt.Errorf("%q: the sandbox has no volumes", m.Source), Hint: "mount a folder of this machine, with its path"}
+			return &fleet.Refusal{Key: at, Err: fmt.Errorf("%q: the sandbox has no volumes", m.Source), Hint: "mount a folder of this machine by its path"}
 		case slices.ContainsFunc(programs(), func(folder string) bool { return m.Target == folder || strings.HasPrefix(m.Target, folder+"/") }):
 			return &fleet.Refusal{
-				Key: at, Err: fmt.Errorf("%q: the sandbox has this machine's %s, and nothing can be mounted below it", m.Target, path.Dir(m.Target)),
+				Key: at, Err: fmt.Errorf("%q: the sandbox shares this machine's %s, and nothing can be mounted below it", m.Target, path.Dir(m.Target)),
 				Hint: "mount it below /opt or " + pool.Home,
 			}
 		}
@@ -168,21 +168,21 @@ func checkNetwork(n pool.Network) error {
 		return nil
 	}
 	return &fleet.Refusal{
-		Key: "network", Err: fmt.Errorf("%q: the sandbox has host or none", n),
+		Key: "network", Err: fmt.Errorf("%q: the sandbox supports only host and none", n),
 		Hint: "set network: host or network: none for the pool, or use a container engine",
 	}
 }
 
-// The user ids of sandboxes on the host, when root starts them: a range that
-// systemd's list of ids on a Linux system has as unused.
+// The user ids of sandboxes on the host, if root starts them: a range that systemd's list of
+// ids on a Linux system shows as unused.
 // https://systemd.io/UIDS-GIDS/
 const (
 	firstUID = 0x70000000
 	uids     = 0x0ffe0000
 )
 
-// uid returns the user and group id of runner on the host. Two runners share one
-// by a chance of 1 in 268 million; then they are kept apart by namespaces alone.
+// uid returns the user and group id of runner on the host, derived from its name. Two runners
+// share one with a probability of 1 in 268 million; then only namespaces separate them.
 func (l *Launcher) uid(runner string) uint32 {
 	h := fnv.New32a()
 	fmt.Fprintf(h, "%s/%s", l.config.Instance, runner)
@@ -191,7 +191,7 @@ func (l *Launcher) uid(runner string) uint32 {
 
 func isRoot() bool { return os.Geteuid() == 0 }
 
-// become makes the process that attr is for one of uid, when this one is root.
+// become makes the process of attr run as uid, if this process is root.
 func become(attr *syscall.SysProcAttr, uid uint32) {
 	if isRoot() {
 		attr.Credential = &syscall.Credential{Uid: uid, Gid: uid}
@@ -203,7 +203,7 @@ func (l *Launcher) group(runner string) cgroup.Group {
 	return l.groups.Group("mayfly-" + l.config.Instance + "-" + runner)
 }
 
-// hold makes the caller the only one to change runner; release ends that.
+// hold gives the caller the only right to change runner, until it calls release.
 func (l *Launcher) hold(ctx context.Context, runner string) (release func(), err error) {
 	for {
 		l.mu.Lock()
@@ -265,8 +265,8 @@ func (l *Launcher) Stop(ctx context.Context, runner string, grace time.Duration)
 	return l.remove(r)
 }
 
-// remove removes what an ended runner leaves: its group, then its folder, which
-// is what it is found by.
+// remove removes what an ended runner leaves: its group, then its folder. The folder is last,
+// because List finds the runner by it.
 func (l *Launcher) remove(r run) error {
 	if l.limited {
 		if err := l.group(r.name()).Remove(); err != nil {
@@ -285,7 +285,7 @@ func (l *Launcher) List(context.Context) ([]fleet.Container, error) {
 	var all []fleet.Container
 	for _, e := range entries {
 		r, err := l.find(e.Name())
-		if errors.Is(err, fleet.ErrNotFound) { // removed meanwhile
+		if errors.Is(err, fleet.ErrNotFound) { // it was removed meanwhile
 			continue
 		} else if err != nil {
 			return nil, err
@@ -298,7 +298,7 @@ func (l *Launcher) List(context.Context) ([]fleet.Container, error) {
 	return all, nil
 }
 
-// Purge stops every runner at once and removes what this launcher made; an error
+// Purge stops every runner at once and removes everything that this launcher created. An error
 // names what is left.
 func (l *Launcher) Purge(ctx context.Context) error {
 	all, err := l.List(ctx)

@@ -12,18 +12,18 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// stageFolder is covered by the stage. It is on every host, and nothing of it is
-// shown to a runner.
+// stageFolder is where the stage is mounted. It exists on every host, and runners see nothing
+// of it.
 const stageFolder = "/tmp"
 
-// A stage is how a bubblewrap that root runs as somebody else gets at files that
-// are root's alone, such as a claim folder: in a mount namespace of its own, the
-// files appear in a folder that everybody may enter, and only that bubblewrap sees
-// it. The zero stage, for an ordinary user, leaves every path as it is.
+// A stage makes files that only root can read, such as a claim folder, available to a
+// bubblewrap that root runs as another user: the files appear in a folder that every user may
+// enter, in a mount namespace that only that bubblewrap sees. The zero stage, for an ordinary
+// user, leaves paths unchanged.
 type stage struct {
 	folder string
 	files  []string // host paths; number n is at folder/n
-	shared bool     // a /usr/share with pool.CacheFolder in it is wanted, too
+	shared bool     // whether to provide a /usr/share with pool.CacheFolder
 }
 
 // share returns where bubblewrap finds the host's /usr/share with [pool.CacheFolder] in it.
@@ -43,8 +43,8 @@ func (s *stage) path(file string) string {
 
 func (s *stage) at(n int) string { return filepath.Join(s.folder, strconv.Itoa(n)) }
 
-// mount builds the stage in a new mount namespace of the calling thread, which
-// must be one that ends; see [cgroup.OnThread].
+// mount builds the stage in a new mount namespace of the calling thread. The thread must end
+// afterwards, or other goroutines would run in that namespace; see [cgroup.OnThread].
 func (s *stage) mount() error {
 	if s.folder == "" {
 		return nil
@@ -61,7 +61,7 @@ func (s *stage) mount() error {
 			unix.Close(t)
 		}
 	}()
-	for _, file := range s.files { // all before the stage covers some of them
+	for _, file := range s.files { // open all first: the stage may hide some of them
 		tree, err := unix.OpenTree(unix.AT_FDCWD, file, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
 		if err != nil {
 			return &os.PathError{Op: "opening", Path: file, Err: err}
@@ -84,8 +84,8 @@ func (s *stage) mount() error {
 	return nil
 }
 
-// mountShare puts the host's /usr/share and a folder with nothing but the cache's over each other,
-// read-only. https://docs.kernel.org/filesystems/overlayfs.html#multiple-lower-layers
+// mountShare mounts a read-only overlay of the host's /usr/share and a folder that contains only the
+// cache's folder. https://docs.kernel.org/filesystems/overlayfs.html#multiple-lower-layers
 func (s *stage) mountShare() error {
 	share := filepath.Dir(pool.CacheFolder)
 	upper, at := filepath.Join(s.folder, "cache"), s.share()
@@ -97,7 +97,7 @@ func (s *stage) mountShare() error {
 	return unix.Mount("overlay", at, "overlay", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, "lowerdir="+upper+":"+share)
 }
 
-// show puts tree at a new file or folder.
+// show mounts tree at a new file or folder.
 func show(tree int, at string) error {
 	var info unix.Stat_t
 	err := unix.Fstat(tree, &info)

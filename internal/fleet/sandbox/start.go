@@ -30,14 +30,14 @@ func (l *Launcher) Start(ctx context.Context, spec fleet.Spec) error {
 	r, err := l.find(spec.Runner)
 	if err == nil && (r.running() || r.status().Child != 0) {
 		return nil
-	} else if err == nil { // a crash left it half made
+	} else if err == nil { // a crash left an unfinished one
 		if err := l.remove(r); err != nil {
 			return err
 		}
 	}
 	r = run{l.config.Folder + "/" + spec.Runner}
 	if err := l.createAndRun(ctx, r, spec); err != nil {
-		// The context of a start that was given up does not stop its clean-up.
+		// Clean up even if the start was cancelled.
 		clean := context.WithoutCancel(ctx)
 		return errors.Join(fmt.Errorf("starting runner %s: %w", spec.Runner, err), r.stop(clean, 0), l.remove(r))
 	}
@@ -65,7 +65,7 @@ func (l *Launcher) createAndRun(ctx context.Context, r run, spec fleet.Spec) err
 	return r.awaitStart(ctx)
 }
 
-// furnish makes the folder of r.
+// furnish creates the folder of r.
 func (l *Launcher) furnish(r run, spec fleet.Spec, uid uint32) error {
 	rec, err := json.Marshal(record{spec.Pool, spec.Job, time.Now().UTC().Truncate(time.Second), bootID()})
 	if err != nil {
@@ -100,7 +100,7 @@ func (l *Launcher) launch(r run, spec fleet.Spec, laid []binding, uid uint32) er
 		return err
 	}
 	defer status.Close()
-	// The lock belongs to the open file, which bubblewrap inherits; see run.
+	// The lock belongs to the open file, which bubblewrap inherits and so keeps locked; see run.
 	if err := syscall.Flock(int(status.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return err
 	}
@@ -113,21 +113,21 @@ func (l *Launcher) launch(r run, spec fleet.Spec, laid []binding, uid uint32) er
 	args = append(args, l.arguments(r, spec, laid, &sources)...)
 	args = append(args, spec.Args()...)
 	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Env = []string{} // not nil, which would mean all of ours
+	cmd.Env = []string{} // not nil, which would mean this process's environment
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{status}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no signal meant for us reaches it
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // a Ctrl-C for this process must not reach runners
 	become(cmd.SysProcAttr, uid)
 	cgroup.OnThread(func() { err = l.fork(cmd, spec.Runner, sources) })
 	if err != nil {
 		return err
 	}
-	go cmd.Wait() // nothing to learn from it: status says how it ended
+	go cmd.Wait() // only to reap it: status tells how it ended
 	return nil
 }
 
-// fork starts cmd with what its thread passes on: control groups and mounts.
+// fork starts cmd from a thread whose mounts and control groups it inherits.
 func (l *Launcher) fork(cmd *exec.Cmd, runner string, sources stage) error {
 	if err := sources.mount(); err != nil {
 		return err
@@ -139,9 +139,9 @@ func (l *Launcher) fork(cmd *exec.Cmd, runner string, sources stage) error {
 		}
 		defer release()
 	}
-	// What we were given open by whoever started us is not for runners.
+	// Runners must not inherit files that this process inherited without close-on-exec.
 	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
-		return fmt.Errorf("keeping open files back: %w", err)
+		return fmt.Errorf("closing inherited files: %w", err)
 	}
 	return cmd.Start()
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// limiting returns the words that a command is started with to have the limits of s, by prlimit(1): limits
-// are of processes, which pass them on to those that they start.
+// limiting returns a prefix for a command, with prlimit(1), that sets the limits of s. Child processes
+// inherit them.
 func limiting(s pool.Setup) []string {
 	if len(s.Ulimits) == 0 {
 		return nil
@@ -23,8 +23,8 @@ func limiting(s pool.Setup) []string {
 	return words
 }
 
-// checkUlimits tries the limits of s. What starts a sandbox is the runner's user already, who can exceed no
-// hard limit of ours.
+// checkUlimits tries the limits of s. A sandbox is started as the runner's user, who cannot exceed the hard
+// limits of this process.
 func checkUlimits(s pool.Setup) error {
 	words := limiting(s)
 	if words == nil {
@@ -35,8 +35,8 @@ func checkUlimits(s pool.Setup) error {
 	become(trial.SysProcAttr, firstUID)
 	if out, err := trial.CombinedOutput(); err != nil {
 		return &fleet.Refusal{
-			Key: "ulimits", Err: fmt.Errorf("are not to be had here: %w: %s", err, bytes.TrimSpace(out)),
-			Hint: "lower them, or give mayfly up higher hard limits, which runners in the sandbox cannot exceed: LimitNOFILE= and the like in its systemd unit",
+			Key: "ulimits", Err: fmt.Errorf("cannot be set here: %w: %s", err, bytes.TrimSpace(out)),
+			Hint: "lower them, or raise the hard limits of mayfly up, which bound those of the sandbox: LimitNOFILE= and the like in its systemd unit",
 		}
 	}
 	return nil

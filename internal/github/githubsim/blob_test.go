@@ -91,14 +91,14 @@ func TestBlobsAreAsAtAzure(t *testing.T) {
 	}
 }
 
-// TestLargeLogsAreNotInMemory sends 160 MB, as steps of millions of lines make.
+// TestLargeLogsAreNotInMemory sends 80 MB, as steps of millions of lines make.
 func TestLargeLogsAreNotInMemory(t *testing.T) {
 	w := newWorld(t)
 	w.push(one)
 	address := w.begin("linux", "x64").logAddress("s1")
 	put(t, address, "AppendBlob", http.NoBody)
 	before := heap()
-	const blocks = 80
+	const blocks = 40
 	part := bytes.Repeat([]byte("2026-01-31T12:00:00.0000000Z a line of a log\n"), 2<<20/46)
 	for range blocks {
 		if status, code := put(t, address+"&comp=appendblock", "", bytes.NewReader(part)); status != http.StatusCreated {

@@ -1,5 +1,5 @@
-// Package archive has the archive of GitHub's runner as its releases bring it: its
-// name, its checksum, what is in it, and its download.
+// Package archive handles the archives of GitHub's runner, as its releases have them: name,
+// checksum, content and download.
 // https://github.com/actions/runner/releases
 package archive
 
@@ -19,25 +19,25 @@ import (
 	"strings"
 )
 
-// Errors of an archive that no image is built from.
+// Reasons why no image is built from an archive.
 var (
 	ErrChecksum = errors.New("wrong checksum")
 	ErrContent  = errors.New("not a release of actions/runner")
 	ErrVersion  = errors.New("version of the runner is not known")
 )
 
-// A File is an archive on this host whose checksum and contents have been looked at.
+// A File is an archive on this host whose checksum and content were checked.
 type File struct {
 	Path    string
 	Version string // such as 2.336.0
 	SHA256  string // in hex
 }
 
-// platforms is what GitHub calls Linux on a processor, by GOARCH.
+// platforms maps GOARCH to GitHub's name of the platform.
 var platforms = map[string]string{"amd64": "linux-x64", "arm64": "linux-arm64", "arm": "linux-arm"}
 
-// Name returns what GitHub calls the archive of a version for a processor (as in
-// GOARCH); "" where there is none.
+// Name returns GitHub's name of the archive of a version for an architecture (as in GOARCH), or
+// "" if GitHub has none.
 func Name(version, arch string) string {
 	platform, ok := platforms[arch]
 	if !ok {
@@ -46,8 +46,8 @@ func Name(version, arch string) string {
 	return "actions-runner-" + platform + "-" + version + ".tar.gz"
 }
 
-// Architecture returns what an archive called as GitHub calls it is for (as in GOARCH); ""
-// for another name.
+// Architecture returns the architecture (as in GOARCH) of an archive with one of GitHub's names,
+// or "" for another name.
 func Architecture(file string) string {
 	if named := names.FindStringSubmatch(filepath.Base(file)); named != nil {
 		for arch, platform := range platforms {
@@ -61,9 +61,9 @@ func Architecture(file string) string {
 
 var names = regexp.MustCompile(`^actions-runner-(linux-[a-z0-9]+)-(\d+\.\d+\.\d+)\.tar\.gz$`)
 
-// Open looks at an archive that is to run on arch. An empty version is taken from the
-// file's name; an empty sum is that of the file, as it is. What is wrong with the
-// archive is [ErrChecksum], [ErrContent] or [ErrVersion], with the values.
+// Open checks an archive for arch. If version is empty, it is taken from the file's name; if sum
+// is empty, any checksum is accepted. The error is [ErrChecksum], [ErrContent] or [ErrVersion],
+// with the values.
 func Open(file, arch, version, sum string) (File, error) {
 	f := File{Path: file, Version: version, SHA256: strings.ToLower(sum)}
 	if named := names.FindStringSubmatch(filepath.Base(file)); named != nil {
@@ -88,7 +88,7 @@ func Open(file, arch, version, sum string) (File, error) {
 	return f, nil
 }
 
-// look returns the checksum of file, and what is wrong with its content.
+// look returns the checksum of file, and an error about its content.
 func look(file string) (sum string, content, err error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -103,7 +103,7 @@ func look(file string) (sum string, content, err error) {
 	return hex.EncodeToString(hash.Sum(nil)), content, nil
 }
 
-// checkContent reads an archive far enough to see that a runner is in it.
+// checkContent reads an archive until it has seen the files of a runner.
 func checkContent(r io.Reader) error {
 	unzipped, err := gzip.NewReader(r)
 	if err != nil {
@@ -113,7 +113,7 @@ func checkContent(r io.Reader) error {
 	for entries := tar.NewReader(unzipped); len(missing) > 0; {
 		h, err := entries.Next()
 		if errors.Is(err, io.EOF) {
-			return fmt.Errorf("%w: %s is not in it", ErrContent, first(missing))
+			return fmt.Errorf("%w: it does not contain %s", ErrContent, first(missing))
 		} else if err != nil {
 			return fmt.Errorf("%w: %w", ErrContent, err)
 		}

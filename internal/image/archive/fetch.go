@@ -13,23 +13,23 @@ import (
 	"time"
 )
 
-// Downloads is where GitHub has the archives of all versions.
+// Downloads is the address of GitHub's archives of all versions.
 const Downloads = "https://github.com/actions/runner/releases/download"
 
-// ReleasesHint says where versions and checksums of GitHub's runner are.
+// ReleasesHint tells a person where to find versions and checksums of GitHub's runner.
 const ReleasesHint = "https://github.com/actions/runner/releases has versions and checksums, for --runner-version and --sha256; " +
 	"on this machine --agent-archive builds from a file"
 
-// A Fetcher downloads archives into a folder, where they are found again.
+// A Fetcher downloads archives into a folder, and reuses those that are there.
 type Fetcher struct {
 	Base     string                                     // such as [Downloads]
-	Dir      string                                     // where archives are kept; made if need be
-	Client   *http.Client                               // nil for the usual one
-	Progress func(got, total int64)                     // told now and then; total is -1 when unknown; may be nil
+	Dir      string                                     // the folder for archives; created if needed
+	Client   *http.Client                               // nil for http.DefaultClient
+	Progress func(got, total int64)                     // called now and then; total is -1 if unknown; may be nil
 	Pause    func(context.Context, time.Duration) error // waits; nil for a timer
 }
 
-// How long GitHub is asked again: it refuses for a while (403, 429) where many ask from
+// Limits of repeated requests. GitHub refuses requests for a while (403, 429) if many come from
 // one address, and says for how long.
 const (
 	fetchTries   = 6
@@ -37,34 +37,34 @@ const (
 	longestPause = 5 * time.Minute
 )
 
-// Refused is an answer that brought no archive.
+// Refused is an unsuccessful answer.
 type Refused struct {
 	URL    string
 	Status int
-	After  time.Duration // how long to wait before asking again, as the answer says; 0 when it does not
+	After  time.Duration // how long to wait before the next request, according to the answer; 0 if it does not say
 }
 
 func (e *Refused) Error() string {
 	return fmt.Sprintf("GET %s: %d %s", e.URL, e.Status, http.StatusText(e.Status))
 }
 
-// passing reports whether asking again may help.
+// passing reports whether a later request may succeed.
 func (e *Refused) passing() bool {
 	return e.Status == http.StatusForbidden || e.Status == http.StatusTooManyRequests ||
 		e.Status == http.StatusRequestTimeout || e.Status >= 500
 }
 
-// Fetch returns the archive of a version for a processor, from the folder or from the
-// network. It is kept only when its checksum is sum, which must be given: [ErrChecksum].
-// What does not answer, or refuses for a while, is asked again; the error is a [*Refused]
-// when it stayed so.
+// Fetch returns the archive of a version for an architecture, from the folder or from the network.
+// sum is required: an archive with another checksum is [ErrChecksum] and is not kept. Fetch
+// repeats a request that was not answered or was refused temporarily; if that lasts, the error
+// is a [*Refused].
 func (f Fetcher) Fetch(ctx context.Context, arch, version, sum string) (File, error) {
 	name := Name(version, arch)
 	switch {
 	case name == "":
 		return File{}, fmt.Errorf("runner for %s: GitHub has none", arch)
 	case sum == "":
-		return File{}, fmt.Errorf("archive %s: %w: none to hold it against", name, ErrChecksum)
+		return File{}, fmt.Errorf("archive %s: %w: none was given to compare with", name, ErrChecksum)
 	}
 	target := filepath.Join(f.Dir, name)
 	if kept, err := Open(target, arch, version, sum); err == nil {
@@ -92,7 +92,7 @@ func (f Fetcher) Fetch(ctx context.Context, arch, version, sum string) (File, er
 	}
 }
 
-// pauseAfter says how long to wait after a try that failed, and whether to try again.
+// pauseAfter returns how long to wait after a failed try, and whether to try again.
 func pauseAfter(err error, try int) (time.Duration, bool) {
 	var refused *Refused
 	switch {
@@ -118,7 +118,7 @@ func (f Fetcher) pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// download gets url into target, which appears whole and checked, or not at all.
+// download gets url into target. target appears complete and checked, or not at all.
 func (f Fetcher) download(ctx context.Context, url, target string, check func(file string) error) (err error) {
 	part, err := os.CreateTemp(f.Dir, ".part-")
 	if err != nil {
@@ -153,7 +153,7 @@ func (f Fetcher) get(ctx context.Context, url string, w io.Writer) error {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		seconds, _ := strconv.Atoi(response.Header.Get("Retry-After")) // a date, or none, is 0
+		seconds, _ := strconv.Atoi(response.Header.Get("Retry-After")) // 0 for a date or a missing header
 		after := time.Duration(min(seconds, math.MaxInt32)) * time.Second
 		return &Refused{URL: url, Status: response.StatusCode, After: after}
 	}
@@ -161,7 +161,7 @@ func (f Fetcher) get(ctx context.Context, url string, w io.Writer) error {
 	return err
 }
 
-// counted tells how much has been read of it.
+// counted reports how much of it has been read.
 type counted struct {
 	io.Reader
 	got, total int64

@@ -22,22 +22,22 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/image/source"
 )
 
-// A Request is what goes into an image.
+// A Request describes an image to build.
 type Request struct {
 	Source source.Source
 	Agent  string       // mayfly-agent on this host
-	Runner archive.File // GitHub's
-	Base   string       // image to build on; "" for the Dockerfile's own
+	Runner archive.File // GitHub's runner
+	Base   string       // image to build on; "" for the default in the Dockerfile
 
-	Packages []string          // more of the base's
+	Packages []string          // more packages of the base's distribution
 	Proxy    map[string]string // variables that name a proxy, such as https_proxy
 	Docker   bool              // add Docker's command line and buildx
-	Log      io.Writer         // gets what the build prints, as it does; may be nil
+	Log      io.Writer         // gets the output of the build as it arrives; may be nil
 }
 
-// Build builds an image, and returns it under a tag of its own. Nothing is taken from
-// earlier builds, so that an image has today's packages, and nothing is left of a build
-// but its image. What a step of the Dockerfile fails with is a [*BuildError].
+// Build builds an image and returns it with a unique tag. It uses no cache of earlier builds, so
+// that an image has current packages, and it leaves nothing but the image. If a step of the
+// Dockerfile fails, the error is a [*BuildError].
 func (b *Builder) Build(ctx context.Context, r Request) (Image, error) {
 	now := b.now().UTC()
 	build := now.Format("20060102t150405") + "-" + strings.ToLower(rand.Text()[:4])
@@ -52,13 +52,13 @@ func (b *Builder) Build(ctx context.Context, r Request) (Image, error) {
 		return Image{}, fmt.Errorf("building an image of runner %s: %w", r.Runner.Version, err)
 	}
 	i, err := b.Inspect(ctx, id)
-	if err != nil { // not one of a runner
+	if err != nil { // a Dockerfile without our labels did not build a runner's image
 		return Image{}, errors.Join(err, b.Remove(context.WithoutCancel(ctx), id))
 	}
 	return i, nil
 }
 
-// arguments are those of the Dockerfile.
+// arguments returns the build arguments for the Dockerfile.
 func arguments(r Request, build string, now time.Time) map[string]*string {
 	args := map[string]string{
 		source.ArgVersion: r.Runner.Version, source.ArgSHA256: r.Runner.SHA256,
@@ -67,7 +67,7 @@ func arguments(r Request, build string, now time.Time) map[string]*string {
 	if r.Base != "" {
 		args[source.ArgBase] = r.Base
 	}
-	maps.Copy(args, r.Proxy) // engines know their names
+	maps.Copy(args, r.Proxy) // engines accept these without an ARG in the Dockerfile
 	if len(r.Packages) > 0 {
 		args[source.ArgPackages] = strings.Join(r.Packages, " ")
 	}
@@ -81,8 +81,7 @@ func arguments(r Request, build string, now time.Time) map[string]*string {
 	return pointers
 }
 
-// send sends the files of r to the engine, follows the build and returns the id of
-// its image.
+// send sends the files of r to the engine, follows the build, and returns the id of its image.
 func (b *Builder) send(ctx context.Context, r Request, options client.ImageBuildOptions, log *buildLog) (string, error) {
 	reader, writer := io.Pipe()
 	packed := make(chan error, 1)
@@ -92,7 +91,7 @@ func (b *Builder) send(ctx context.Context, r Request, options client.ImageBuild
 		writer.CloseWithError(err)
 	}()
 	answer, err := b.api.ImageBuild(ctx, reader, options)
-	reader.Close() // so that pack ends, whatever the engine has read
+	reader.Close() // ends pack even if the engine has not read everything
 	if err != nil {
 		if packing := <-packed; packing != nil && !errors.Is(packing, io.ErrClosedPipe) {
 			return "", packing
@@ -140,9 +139,8 @@ func add(out *tar.Writer, name string, content io.Reader, size int64, executable
 	return err
 }
 
-// sweep removes what a build has left besides its image: stages of their own, and
-// the steps of a build that failed. What cannot be removed takes room, but is no reason to
-// do without the image.
+// sweep removes what a build leaves besides its image: separate stages, and the steps of a failed
+// build. What it cannot remove takes space, but the image is still good, so that is no error.
 func (b *Builder) sweep(ctx context.Context, build string, log *buildLog) {
 	filters := client.Filters{}.Add("dangling", "true").Add("label", source.LabelBuild+"="+build)
 	err := again(ctx, func() error {
@@ -154,10 +152,10 @@ func (b *Builder) sweep(ctx context.Context, build string, log *buildLog) {
 	}
 }
 
-// A message is one of the stream that tells of a build.
+// A message is one of a build's stream.
 type message struct {
 	jsonstream.Message
-	ErrorText string `json:"error"` // all there is from Podman where it fails early
+	ErrorText string `json:"error"` // the only field from a Podman that fails early
 }
 
 // follow reads the stream of a build to its end and returns the image's id.
@@ -184,7 +182,7 @@ func (l *buildLog) follow(stream io.Reader) (id string, err error) {
 			}
 		case m.Stream != "":
 			l.write(m.Stream)
-		case m.Status != "" && m.Progress == nil: // not one line per kilobyte of a pull
+		case m.Status != "" && m.Progress == nil: // without the progress of pulls, a message for every kilobyte
 			l.write(strings.TrimPrefix(m.ID+": ", ": ") + m.Status + "\n")
 		}
 	}

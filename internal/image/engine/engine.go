@@ -1,9 +1,9 @@
 // Package engine builds images of runners on this host, with Docker or Podman, and
 // keeps them in the engine's own store: no registry is needed.
 //
-// Images are found again by their labels, which are in package image/source. What
-// launches use is an image's digest, the engine's id of it, which never moves; its tag
-// only keeps it from being swept away as nobody's.
+// Labels, defined in package image/source, identify the images. Launches use an image's digest,
+// the engine's id, which never changes; the tag only protects the image from being pruned as
+// unused.
 package engine
 
 import (
@@ -23,10 +23,10 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/image/source"
 )
 
-// Repository is the name of images in the engine's store; each has a tag of its own.
+// Repository is the name of all images in the engine's store; each has a unique tag.
 const Repository = "localhost/mayfly-runner"
 
-// ErrInUse says that containers are made from an image.
+// ErrInUse means that an image has containers.
 var ErrInUse = errors.New("image is in use")
 
 // A Builder builds and keeps images of runners on one engine.
@@ -36,7 +36,7 @@ type Builder struct {
 	now func() time.Time
 }
 
-// New returns a builder on an engine that answers; socket is as from [docker.Find].
+// New returns a builder on the engine at socket, as returned by [docker.Find]. The engine must answer.
 func New(ctx context.Context, socket string) (*Builder, error) {
 	api, err := docker.Dial(socket)
 	if err != nil {
@@ -51,11 +51,11 @@ func New(ctx context.Context, socket string) (*Builder, error) {
 // Close closes idle connections to the engine.
 func (b *Builder) Close() error { return b.api.Close() }
 
-// An Image is one of a runner, in the engine's store.
+// An Image is a runner's image in the engine's store.
 type Image = image.Stored
 
-// Inspect returns the image with a digest or a tag. [errdefs.ErrNotFound] when it is
-// not there; an error, too, when it is none of a runner.
+// Inspect returns the image with a digest or a tag. The error is [errdefs.ErrNotFound] if it does
+// not exist, and another one if it is not a runner's image.
 func (b *Builder) Inspect(ctx context.Context, ref string) (Image, error) {
 	there, err := b.api.ImageInspect(ctx, ref)
 	if err != nil {
@@ -80,7 +80,7 @@ func (b *Builder) Inspect(ctx context.Context, ref string) (Image, error) {
 	return i, nil
 }
 
-// List returns the images of runners that have a tag, the newest first.
+// List returns the runners' images that have a tag, newest first.
 func (b *Builder) List(ctx context.Context) ([]Image, error) {
 	var found client.ImageListResult
 	err := again(ctx, func() (err error) {
@@ -94,11 +94,11 @@ func (b *Builder) List(ctx context.Context) ([]Image, error) {
 	var all []Image
 	for _, f := range found.Items {
 		if !slices.ContainsFunc(f.RepoTags, func(tag string) bool { return tag != "<none>:<none>" }) {
-			continue // what is left of a build
+			continue // left by a build
 		}
 		i, err := b.Inspect(ctx, f.ID)
 		if errdefs.IsNotFound(err) {
-			continue // removed meanwhile
+			continue // it was removed meanwhile
 		} else if err != nil {
 			return nil, err
 		}
@@ -108,8 +108,8 @@ func (b *Builder) List(ctx context.Context) ([]Image, error) {
 	return all, nil
 }
 
-// Remove removes the image with a digest, under all its tags; nil when it is not there,
-// [ErrInUse] while there are containers of it.
+// Remove removes the image with a digest and all its tags. It returns nil if the image does not
+// exist, and [ErrInUse] while it has containers.
 func (b *Builder) Remove(ctx context.Context, digest string) error {
 	there, err := b.api.ImageInspect(ctx, digest)
 	if errdefs.IsNotFound(err) {
@@ -122,7 +122,7 @@ func (b *Builder) Remove(ctx context.Context, digest string) error {
 	} else if used {
 		return fmt.Errorf("removing image %s: %w", digest, ErrInUse)
 	}
-	for _, name := range append(there.RepoTags, there.ID) { // never with force: Podman would remove containers, too
+	for _, name := range append(there.RepoTags, there.ID) { // never with force: Podman would also remove containers
 		_, err := b.api.ImageRemove(ctx, name, client.ImageRemoveOptions{PruneChildren: true})
 		switch {
 		case errdefs.IsConflict(err):
@@ -134,15 +134,15 @@ func (b *Builder) Remove(ctx context.Context, digest string) error {
 	return nil
 }
 
-// inUse reports whether there is a container of an image: asked for first, because an
-// image whose tag was taken away before its removal failed could not be found again.
+// inUse reports whether an image has a container. Remove checks this first: if it removed the tag
+// and then failed, List would not find the image again.
 func (b *Builder) inUse(ctx context.Context, id string) (bool, error) {
 	found, err := b.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("ancestor", id)})
 	return err == nil && len(found.Items) > 0, err
 }
 
-// again does what others' removals may disturb a few times: Podman fails to list or
-// prune images when one of them goes meanwhile.
+// again repeats a call that concurrent removals can disturb: Podman fails to list or prune images
+// if one of them disappears meanwhile.
 func again(ctx context.Context, do func() error) error {
 	const tries, pause = 6, 100 * time.Millisecond
 	for try := 1; ; try++ {

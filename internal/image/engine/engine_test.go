@@ -26,8 +26,9 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/image/archive"
 	"github.com/mayfly-ci/mayfly/internal/image/hosttools"
 	"github.com/mayfly-ci/mayfly/internal/image/source"
+	"github.com/mayfly-ci/mayfly/internal/programtest"
 
-	_ "github.com/mayfly-ci/mayfly/internal/agent"             // in the programs that testMain builds, which
+	_ "github.com/mayfly-ci/mayfly/internal/agent"             // in the programs that TestMain builds, which
 	_ "github.com/mayfly-ci/mayfly/internal/github/minirunner" // go test's cache of results does not see
 )
 
@@ -40,26 +41,18 @@ const (
 	labelTest = "mayfly.test" // of what a test makes
 )
 
-func TestMain(m *testing.M) { os.Exit(testMain(m)) }
-
-func testMain(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "mayfly-image-test-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	programs = dir
-	build := exec.Command("go", "build", "-trimpath", "-o", dir, "../../../cmd/mayfly-agent", "../../../cmd/mayfly-minirunner")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	pack := exec.Command("../../../scripts/standin-archive", filepath.Join(dir, "mayfly-minirunner"), version, standin())
-	for _, step := range []*exec.Cmd{build, pack} {
-		if out, err := step.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "%v: %v\n%s", step, err, out)
-			return 1
+func TestMain(m *testing.M) {
+	os.Exit(programtest.Main(m, func(dir string) error {
+		programs = dir
+		if err := programtest.Build(dir, "mayfly-agent", "mayfly-minirunner"); err != nil {
+			return err
 		}
-	}
-	return m.Run()
+		pack := exec.Command("../../../scripts/standin-archive", filepath.Join(dir, "mayfly-minirunner"), version, standin())
+		if out, err := pack.CombinedOutput(); err != nil {
+			return fmt.Errorf("%v: %w\n%s", pack, err, out)
+		}
+		return nil
+	}))
 }
 
 func standin() string { return filepath.Join(programs, archive.Name(version, runtime.GOARCH)) }

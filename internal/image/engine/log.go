@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// maxLines is how many lines of a failing step are told with the failure.
+// maxLines is how many lines of a failed step an error shows.
 const maxLines = 20
 
 // A BuildError is a build that failed.
 type BuildError struct {
 	Step   string   // of the Dockerfile, such as "STEP 3/6: RUN …"; "" before the first
-	Lines  []string // that it printed last
+	Lines  []string // its last output
 	Reason string   // in the engine's words
 }
 
-// Error is in several lines: the output of the step tells more than its exit code.
+// Error returns several lines, because the output of the step tells more than its exit code.
 func (e *BuildError) Error() string {
 	text := e.Reason
 	if e.Step != "" {
@@ -29,11 +29,11 @@ func (e *BuildError) Error() string {
 	return text
 }
 
-// reasons are what engines say of a failed step: Podman and Docker put all of its text
-// before what happened.
+// reasons matches an engine's message about a failed step: Podman and Docker repeat the whole text
+// of the step before the reason.
 var reasons = regexp.MustCompile(`(?s)^(?:building at STEP .*": |The command .*' )(.+)$`)
 
-// clip cuts the text of a step, which may be a program of many lines.
+// clip shortens the text of a step, which may be a program of many lines.
 func clip(step string) string {
 	const most = 100
 	step = strings.Join(strings.Fields(step), " ")
@@ -43,23 +43,23 @@ func clip(step string) string {
 	return strings.ToValidUTF8(step[:most], "") + " …"
 }
 
-// steps begins a step: "Step 3/6 : RUN …" says Docker, "[2/2] STEP 3/6: RUN …" Podman.
+// steps matches the beginning of a step: "Step 3/6 : RUN …" in Docker, "[2/2] STEP 3/6: RUN …" in Podman.
 var steps = regexp.MustCompile(`^(?:\[\d+/\d+\] )?(?i:step) \d+/\d+ ?: `)
 
-// colours are what Docker puts around what a step says on standard error, and noise is
-// what engines say of their own work.
+// colours matches what Docker puts around a step's standard error, and noise the engines' messages
+// about their own work.
 var (
 	colours = regexp.MustCompile(`\x1b\[[0-9;]*m`)
 	noise   = regexp.MustCompile(`^(?: ?--->? |Removing intermediate container )`)
 )
 
-// A buildLog passes on what a build prints and remembers the end of it.
+// A buildLog passes on the output of a build and remembers its end.
 type buildLog struct {
 	w    io.Writer
-	err  error  // of w, after which nothing is written there
-	part string // of a line that is not complete
+	err  error  // the first error of w, which gets nothing after it
+	part string // beginning of an incomplete line
 	step string
-	last []string // lines of the step, the last of them
+	last []string // last lines of the step
 }
 
 func (l *buildLog) write(text string) {
@@ -84,7 +84,7 @@ func (l *buildLog) line(line string) {
 	}
 }
 
-// failed is the error of a build that ended with reason.
+// failed returns the error of a build that ended with reason.
 func (l *buildLog) failed(reason string) *BuildError {
 	if l.part != "" {
 		l.write("\n")

@@ -1,5 +1,5 @@
-// Package git names files and folders as git does, without a git: the same files have
-// the same name here, in a clone of theirs, and at whoever keeps them.
+// Package git computes git's ids of files and folders without git. The same files have the same id
+// here, in a clone and on a git server.
 //
 // https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
 package git
@@ -14,17 +14,17 @@ import (
 	"strings"
 )
 
-// A File is one as a tree has it.
+// A File is an entry of a tree.
 type File struct {
-	Blob       string // name of its content, see [Blob]
+	Blob       string // id of its content, see [Blob]
 	Executable bool
 }
 
-// Blob is git's name of a content, as `git hash-object` prints it.
+// Blob returns git's id of a content, as `git hash-object` prints it.
 func Blob(content []byte) string { return object("blob", content) }
 
-// Tree is git's name of files, by their paths with slashes: what `git rev-parse
-// HEAD^{tree}` prints of a commit of these and no others.
+// Tree returns git's id of files by their slash-separated paths: what `git rev-parse HEAD^{tree}`
+// prints for a commit with exactly these files.
 func Tree(files map[string]File) string {
 	var entries []entry
 	folders := map[string]map[string]File{}
@@ -55,7 +55,7 @@ func Tree(files map[string]File) string {
 
 type entry struct{ mode, name, id string }
 
-// key is what entries are in the order of: a folder as if its name ended with a slash.
+// key returns the sort key of an entry: git sorts a folder as if its name ended with a slash.
 func (e entry) key() string {
 	if e.mode == "40000" {
 		return e.name + "/"

@@ -1,9 +1,9 @@
-// Package hosttools builds a small image of a runner from this machine's own
-// programs, for where no image registry is in reach: bash, the usual small tools,
-// git if there, the shared libraries that they need, and programs of the caller's.
+// Package hosttools builds a small runner image from this machine's own programs, for machines
+// that cannot reach an image registry. It contains bash, the usual small tools, git if
+// installed, the shared libraries that they need, and programs of the caller.
 //
-// The image is as good as this machine: its programs, for its processor. The same
-// programs with the same owner give the same image, byte for byte.
+// The image fits only machines with this processor. The same programs with the same owner give
+// the same image, byte for byte.
 package hosttools
 
 import (
@@ -32,19 +32,18 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/pool"
 )
 
-// Config says what is in the image.
+// Config lists the content of the image.
 type Config struct {
-	Tools []string          // names, looked up in PATH; those that are not there are left out
-	Trees []string          // folders or files of this host, at the same place in the image; left out likewise
-	Files map[string]string // path in the image → file of this host, which must be there
+	Tools []string          // names, looked up in PATH; missing ones are left out
+	Trees []string          // folders or files of this host, with the same path in the image; missing ones are left out
+	Files map[string]string // path in the image → file of this host, which must exist
 
-	// Owner is written into the image, so that images of two owners have no layer in
-	// common: an engine that removes the one while it loads the other takes from it
-	// what both have.
+	// Owner is written into the image, so that images of two owners share no layer: an engine
+	// that removes one image while it loads another may remove the layers that both have.
 	Owner string
 }
 
-// Tools returns what scripts of a workflow commonly use.
+// Tools returns the tools that scripts of workflows commonly use.
 func Tools() []string {
 	return []string{
 		"bash", "sh", "env", "id", "whoami", "uname", "hostname", "sleep", "timeout", "true", "false", "test", "[",
@@ -57,13 +56,13 @@ func Tools() []string {
 	}
 }
 
-// Trees returns what of this host those tools need beside themselves: git's
-// programs and the certificates of authorities.
+// Trees returns what these tools need besides their programs: git's subcommands and CA
+// certificates.
 func Trees() []string {
 	return []string{"/usr/lib/git-core", "/usr/libexec/git-core", "/usr/share/git-core/templates", "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"}
 }
 
-// Home is the home of the image's user, runner, whose ids are 1001.
+// Home is the home of the image's user, runner, whose user and group id are 1001.
 const (
 	Home = pool.Home
 	id   = 1001
@@ -75,8 +74,7 @@ const (
 	nsswitch = "passwd: files\ngroup: files\nhosts: files dns\n"
 )
 
-// NewName returns a name of an image that nothing else on this host has, and so a good
-// owner, too.
+// NewName returns a unique name for an image. It can also serve as its owner.
 func NewName(kind string) string {
 	return "localhost/mayfly-" + kind + ":" + strings.ToLower(rand.Text())
 }
@@ -108,7 +106,7 @@ func Build(config Config) (v1.Image, error) {
 	return t.image()
 }
 
-// furnish adds what an image has before any program is in it.
+// furnish adds the files and folders that every image has.
 func (t *tree) furnish() error {
 	for _, folder := range []string{"/dev", "/proc", "/sys", "/run", "/var/log", "/opt", "/mnt", "/usr/bin", "/usr/local/bin", "/home"} {
 		t.mkdir(folder)
@@ -117,7 +115,7 @@ func (t *tree) furnish() error {
 		t.mkdir(folder)
 		t.entries[folder].mode = 0o1777
 	}
-	for _, link := range []string{"/bin", "/sbin", "/lib", "/lib32", "/lib64"} { // as this host has them
+	for _, link := range []string{"/bin", "/sbin", "/lib", "/lib32", "/lib64"} { // links if they are links on this host
 		if _, err := t.resolve(link); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
@@ -136,7 +134,7 @@ func (t *tree) image() (v1.Image, error) {
 		r, w := io.Pipe()
 		go func() { w.CloseWithError(t.write(w)) }()
 		return r, nil
-	}, tarball.WithCompressionLevel(gzip.BestSpeed)) // it goes no further than the engine next door
+	}, tarball.WithCompressionLevel(gzip.NoCompression)) // it only goes to the engine on this host
 	if err != nil {
 		return nil, fmt.Errorf("packing the image: %w", err)
 	}
@@ -198,8 +196,7 @@ func (e *entry) write(archive *tar.Writer, at string) error {
 	return err
 }
 
-// Write writes image, tagged ref, in the form of `docker save`, which every
-// engine loads.
+// Write writes image, tagged ref, in the format of `docker save`, which every engine loads.
 func Write(w io.Writer, ref string, image v1.Image) error {
 	tag, err := name.NewTag(ref)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 // https://man7.org/linux/man-pages/man8/ld.so.8.html
 type libraries struct{ folders []string }
 
-// hostLibraries reads the linker's configuration; what is missing there is in the
-// folders that it looks in anyway.
+// hostLibraries reads the linker's configuration, and adds the folders that it searches by
+// default.
 func hostLibraries() libraries {
 	folders := readConf("/etc/ld.so.conf", 0)
 	return libraries{append(folders, "/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib")}
@@ -50,7 +50,7 @@ func readConf(file string, depth int) []string {
 	return folders
 }
 
-// parseConf returns the lines of ld.so.conf that say something.
+// parseConf returns the lines of ld.so.conf without comments and empty lines.
 func parseConf(r io.Reader) []string {
 	var all []string
 	for lines := bufio.NewScanner(r); lines.Scan(); {
@@ -62,9 +62,9 @@ func parseConf(r io.Reader) []string {
 	return all
 }
 
-// of returns the dynamic linker and the shared libraries that file names itself;
-// nothing for what is no ELF file or is static. Libraries of libraries are found
-// when those are looked at in their turn.
+// of returns the dynamic linker and the shared libraries that file names; none if file is static or
+// not an ELF file. It does not follow the libraries' own needs: they are added when the library
+// is.
 func (l libraries) of(file string) ([]string, error) {
 	f, err := elf.Open(file)
 	var format *elf.FormatError
@@ -93,7 +93,7 @@ func (l libraries) of(file string) ([]string, error) {
 	return found, nil
 }
 
-// interpreter returns the dynamic linker that f asks for.
+// interpreter returns the dynamic linker that f names.
 func interpreter(f *elf.File) string {
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_INTERP {
@@ -104,7 +104,7 @@ func interpreter(f *elf.File) string {
 	return ""
 }
 
-// runPaths returns the folders that f names itself, seen from its own.
+// runPaths returns the library folders that f names; origin is the folder of f.
 func runPaths(f *elf.File, origin string) []string {
 	var folders []string
 	for _, tag := range []elf.DynTag{elf.DT_RPATH, elf.DT_RUNPATH} {
@@ -121,8 +121,7 @@ func runPaths(f *elf.File, origin string) []string {
 	return folders
 }
 
-// search returns the first library of that name that is for the same kind of
-// processor as f.
+// search returns the first library called name that is for the same processor as f.
 func search(folders []string, name string, f *elf.File) (string, error) {
 	if strings.Contains(name, "/") {
 		return name, nil

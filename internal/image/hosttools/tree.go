@@ -11,17 +11,17 @@ import (
 	"strings"
 )
 
-// A tree is the files of an image, by absolute path. Links of the host are kept as
-// links, so a path of the host means the same file in the image.
+// A tree has the files of an image by absolute path. It keeps the host's links, so that a path means
+// the same file on the host and in the image.
 type tree struct {
 	entries   map[string]*entry
 	libraries libraries
 }
 
-// An entry is a folder, a link, a file of the host, or content of our own.
+// An entry is a folder, a link, a file of the host, or generated content.
 type entry struct {
 	mode    int64
-	owner   int // user and group
+	owner   int // user and group id
 	folder  bool
 	target  string
 	source  string
@@ -37,18 +37,17 @@ func (t *tree) put(at string, content []byte) {
 	t.entries[at] = &entry{mode: 0o644, content: content}
 }
 
-// mkdir adds a folder, none of whose parts is a link, with all above it.
+// mkdir adds a folder and its parents. No part of the path may be a link.
 func (t *tree) mkdir(at string) {
 	for ; at != "/" && t.entries[at] == nil; at = path.Dir(at) {
 		t.entries[at] = &entry{mode: 0o755, folder: true}
 	}
 }
 
-// maxLinks is how many links one path may lead over, as in Linux.
+// maxLinks is how many links a path may contain, as in Linux.
 const maxLinks = 40
 
-// resolve adds the folders and links that file leads over on the host, and
-// returns where it really is.
+// resolve adds the folders and links on the path of file, and returns its path without links.
 func (t *tree) resolve(file string) (string, error) {
 	rest := strings.Split(strings.Trim(path.Clean(file), "/"), "/")
 	at, links := "/", 0
@@ -83,7 +82,7 @@ func (t *tree) resolve(file string) (string, error) {
 	return at, nil
 }
 
-// add adds a file of the host with what it needs to run.
+// add adds a file of the host and what it needs to run.
 func (t *tree) add(file string) error {
 	file, err := filepath.Abs(file)
 	if err != nil {
@@ -96,7 +95,7 @@ func (t *tree) add(file string) error {
 	return t.addAt(real, real)
 }
 
-// addAt adds a file of the host at another place, with what it needs to run.
+// addAt adds a file of the host at another path, and what it needs to run.
 func (t *tree) addAt(at, file string) error {
 	info, err := os.Stat(file)
 	if err != nil {
@@ -107,14 +106,14 @@ func (t *tree) addAt(at, file string) error {
 	}
 	mode := int64(0o644)
 	if info.Mode()&0o111 != 0 {
-		mode = 0o755 // and no more: none of it is setuid
+		mode = 0o755 // drops setuid and setgid
 	}
 	t.mkdir(path.Dir(at))
 	t.entries[at] = &entry{mode: mode, source: file}
 	return t.needs(file)
 }
 
-// addAll adds all files below root; those that may not be read are left out.
+// addAll adds all files below root, without those that this user may not read.
 func (t *tree) addAll(root string) error {
 	return filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -147,7 +146,7 @@ func (t *tree) needs(file string) error {
 	return nil
 }
 
-// shebang returns the interpreter of a script; "" for other files.
+// shebang returns the interpreter of a script, or "" for other files.
 func shebang(file string) string {
 	f, err := os.Open(file)
 	if err != nil {

@@ -19,15 +19,15 @@ import (
 // GitHub is the address of the feed.
 const GitHub = "https://api.github.com"
 
-// A Feed asks for releases. Its methods may be called from several goroutines.
+// A Feed looks up releases. Its methods are safe for concurrent use.
 type Feed struct {
 	URL       string            // of the API, or of a mirror of it; [GitHub] if empty
-	Transport http.RoundTripper // nil for the usual one
-	Timeout   time.Duration     // of a request with its answer; 0 means 20 s
+	Transport http.RoundTripper // nil for http.DefaultTransport
+	Timeout   time.Duration     // of a request, including its answer; 0 means 20 s
 	Now       func() time.Time  // nil for time.Now
 }
 
-// Limited says that the feed takes no requests from this address before Until.
+// Limited means that the feed refuses requests from this address until a time.
 // https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
 type Limited struct{ Until time.Time }
 
@@ -35,9 +35,9 @@ func (e *Limited) Error() string {
 	return "rate limit of the releases feed: no requests before " + e.Until.UTC().Format(time.RFC3339)
 }
 
-// Latest asks for the newest release. When it is the one that etag stands for, the
-// answer is [image.Unchanged]; of another, [image.Released]. An error is [*Limited], or
-// wraps [ErrChecksums], or says that there was no answer.
+// Latest looks up the newest release. It returns [image.Unchanged] if that is the one of etag, else
+// [image.Released]. The error is [*Limited], wraps [ErrChecksums], or means that there was no
+// answer.
 func (f Feed) Latest(ctx context.Context, etag string) (image.Input, error) {
 	data, header, err := f.get(ctx, "/repos/actions/runner/releases/latest", etag)
 	if errors.Is(err, errUnchanged) {
@@ -52,8 +52,8 @@ func (f Feed) Latest(ctx context.Context, etag string) (image.Input, error) {
 	return image.Released{Release: r, ETag: header.Get("ETag")}, nil
 }
 
-// Earlier asks for the releases of the last months, without their checksums: how long a
-// version lasts depends on when the next one was published.
+// Earlier looks up the releases of the last months, without checksums. Their dates tell how long
+// GitHub accepts a version: until 30 days after the next one was published.
 func (f Feed) Earlier(ctx context.Context) ([]image.Release, error) {
 	data, _, err := f.get(ctx, "/repos/actions/runner/releases?per_page=30", "")
 	if err != nil {
@@ -65,7 +65,7 @@ func (f Feed) Earlier(ctx context.Context) ([]image.Release, error) {
 	}
 	var all []image.Release
 	for _, l := range list {
-		if r, err := l.release(); err == nil { // a draft, or a tag of another kind, is none
+		if r, err := l.release(); err == nil { // skip drafts and tags of other kinds
 			all = append(all, r)
 		}
 	}
@@ -95,7 +95,7 @@ func (f Feed) get(ctx context.Context, path, etag string) ([]byte, http.Header, 
 	if err != nil {
 		var u *url.Error
 		if errors.As(err, &u) {
-			err = u.Err // the address is in what the caller says
+			err = u.Err // callers add the address
 		}
 		return nil, nil, fmt.Errorf("%s: %w", req.URL.Host, err)
 	}
@@ -112,15 +112,15 @@ func (f Feed) get(ctx context.Context, path, etag string) ([]byte, http.Header, 
 	return data, res.Header, err
 }
 
-// Bounds of how long a limit may last, whatever the answer says, and how long it does
-// when the answer says nothing.
+// Bounds of a limit's duration, whatever the answer says, and its duration if the answer says
+// nothing.
 const (
 	longestLimit = 2 * time.Hour
 	usualLimit   = 15 * time.Minute
 )
 
-// limited reads how long a refusal lasts: Retry-After, or the end of the hour when none
-// of its requests is left.
+// limited reads how long a refusal lasts: Retry-After, or until the end of the hour if no request
+// of that hour is left.
 func (f Feed) limited(res *http.Response) error {
 	now := time.Now
 	if f.Now != nil {

@@ -1,9 +1,9 @@
-// Package release reads what GitHub says of the releases of its runner: the newest one,
-// with the checksums of its archives.
+// Package release looks up the releases of GitHub's runner: the newest one, with the checksums
+// of its archives.
 //
-// It asks without a credential, because an Enterprise Server's is none at github.com, and
-// so has 60 requests an hour for all that ask from its address. Once an hour, with a
-// conditional request, is far below; what is known stays when there is no answer.
+// It sends no credential, because one of an Enterprise Server is not valid at github.com. Without
+// one GitHub allows 60 requests an hour from an address. A conditional request once an hour is
+// far below that. If there is no answer, what is known stays.
 package release
 
 import (
@@ -17,14 +17,14 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/image"
 )
 
-// ErrChecksums says that a release cannot be believed: its checksums are missing, or
-// what two places say of one archive differs.
+// ErrChecksums means that a release cannot be trusted: its checksums are missing, or those of two
+// sources differ.
 var ErrChecksums = errors.New("checksums of the release")
 
-// platforms are those that images are built for: GOARCH, and GitHub's name.
+// platforms maps the architectures that images are built for, as in GOARCH, to GitHub's names.
 var platforms = map[string]string{"amd64": "linux-x64", "arm64": "linux-arm64"}
 
-// A listing is a release as the API tells of it.
+// A listing is a release in the API's form.
 // https://docs.github.com/en/rest/releases/releases#get-the-latest-release
 type listing struct {
 	Tag        string    `json:"tag_name"`
@@ -34,12 +34,12 @@ type listing struct {
 	Published  time.Time `json:"published_at"`
 	Assets     []struct {
 		Name   string `json:"name"`
-		Digest string `json:"digest"` // sha256:…; empty for old ones
+		Digest string `json:"digest"` // sha256:…; empty for old releases
 	} `json:"assets"`
 }
 
-// Parse reads a release as the API tells of it. Its checksums stand in comments of its
-// notes and beside its archives; where both are there they must agree.
+// Parse reads a release in the API's form. Checksums are in comments of the release notes, and in the
+// digests of the files. If both are present they must agree.
 func Parse(data []byte) (image.Release, error) {
 	var l listing
 	if err := json.Unmarshal(data, &l); err != nil {
@@ -65,7 +65,7 @@ func Parse(data []byte) (image.Release, error) {
 	return r, nil
 }
 
-// release is what l says without its checksums.
+// release returns l without checksums.
 func (l listing) release() (image.Release, error) {
 	v, err := image.ParseVersion(l.Tag)
 	switch {
@@ -77,7 +77,7 @@ func (l listing) release() (image.Release, error) {
 	return image.Release{Version: v, Published: l.Published}, nil
 }
 
-// checksum returns the SHA-256 of the archive for platform; empty when nobody says it.
+// checksum returns the SHA-256 of the archive for platform, or "" if no source has it.
 func (l listing) checksum(v image.Version, platform string) (string, error) {
 	noted := fromNotes(l.Body, platform)
 	name := fmt.Sprintf("actions-runner-%s-%s.tar.gz", platform, v)
@@ -98,7 +98,7 @@ func (l listing) checksum(v image.Version, platform string) (string, error) {
 
 var sum = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// notes has the checksums in release notes, which are put there by machine:
+// notes matches the checksums in release notes, which are generated:
 // https://github.com/actions/runner/blob/main/releaseNote.md
 var notes = regexp.MustCompile(`<!-- BEGIN SHA ([a-z0-9-]+) -->\s*([0-9a-f]{64})\s*<!-- END SHA ([a-z0-9-]+) -->`)
 

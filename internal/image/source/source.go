@@ -1,10 +1,9 @@
-// Package source has the files that the image of a runner is built from: a Dockerfile,
-// and what it takes to build it in AWS CodeBuild. They are embedded in the program; a
-// person who wants another image writes them out ([Source.Eject]), changes them, and has
-// them read from there ([Open]).
+// Package source has the source files of the runner image: a Dockerfile, and scripts to build it
+// in AWS CodeBuild. They are embedded in the program. To change the image, a person writes them
+// to a folder ([Source.Eject]), edits them, and configures that folder ([Open]).
 //
-// Mayfly's agent and the archive of GitHub's runner are not among them: whoever builds
-// puts these beside them, under the names [AgentFile] and [ArchiveFile].
+// Mayfly's agent and the archive of GitHub's runner are not part of the source: a build adds them
+// as [AgentFile] and [ArchiveFile].
 package source
 
 import (
@@ -25,26 +24,26 @@ const (
 	Dockerfile = "Dockerfile"
 	Buildspec  = "buildspec.yml"
 
-	AgentFile   = "mayfly-agent"          // put there for the build
-	ArchiveFile = "actions-runner.tar.gz" // put there for the build
+	AgentFile   = "mayfly-agent"          // added by a build
+	ArchiveFile = "actions-runner.tar.gz" // added by a build
 )
 
 // Build arguments of the Dockerfile.
 const (
 	ArgBase     = "BASE"            // image to build on; the Dockerfile has a default, pinned by digest
-	ArgPackages = "PACKAGES"        // more packages of the base's, separated by spaces
+	ArgPackages = "PACKAGES"        // more packages of the base's distribution, separated by spaces
 	ArgDocker   = "DOCKER"          // yes adds Docker's command line and buildx
 	ArgVersion  = "RUNNER_VERSION"  // such as 2.336.0; required
 	ArgSHA256   = "RUNNER_SHA256"   // of the archive, in hex; required
 	ArgRevision = "SOURCE_REVISION" // [Source.Revision]
 	ArgTime     = "BUILD_TIME"      // RFC 3339
-	ArgBuild    = "BUILD"           // a name of its own for each build
+	ArgBuild    = "BUILD"           // a unique name for each build
 )
 
 // Labels of an image. Those of its version, revision and time are OCI's:
 // https://github.com/opencontainers/image-spec/blob/main/annotations.md
 const (
-	LabelImage    = "io.mayfly.image" // runner; part for what only the build needs
+	LabelImage    = "io.mayfly.image" // runner, or part for stages that only the build needs
 	LabelBuild    = "io.mayfly.build" // [ArgBuild]
 	LabelVersion  = "io.mayfly.runner-version"
 	LabelSHA256   = "io.mayfly.runner-sha256"
@@ -63,30 +62,29 @@ const (
 //go:embed Dockerfile .dockerignore README.md buildspec.yml codebuild.sh
 var embedded embed.FS
 
-// A Source is the files of an image and what they are called together.
+// A Source has the files of an image and their revision.
 type Source struct {
 	FS       fs.FS
-	Revision string // of the names and contents of all files: the same files, the same revision; see [Revision]
+	Revision string // derived from names and contents of all files, so equal files have equal revisions; see [Revision]
 }
 
-// Revision is that of a source which is kept in git, by the name that git has for its
-// tree: the one of [Source.Revision], where the files are the same.
+// Revision returns the revision of a source that is kept in git, from git's id of its tree. It equals
+// [Source.Revision] of the same files.
 func Revision(tree string) string { return tree[:min(len(tree), 12)] }
 
 // Embedded returns the source that is part of this program.
 func Embedded() Source {
 	s, err := read(embedded)
 	if err != nil {
-		panic(err) // of a file in memory
+		panic(err) // impossible: the files are embedded
 	}
 	return s
 }
 
-// ErrFolder is what [Open] returns of a folder that is no source.
+// ErrFolder is the error of [Open] for a folder that is not a source.
 var ErrFolder = errors.New("image source")
 
-// Open returns the source in a folder, whose .git is not part of it; "" stands for the
-// embedded source.
+// Open returns the source in a folder, without its .git. An empty dir means the embedded source.
 func Open(dir string) (Source, error) {
 	if dir == "" {
 		return Embedded(), nil
@@ -112,7 +110,7 @@ func read(files fs.FS) (Source, error) {
 	return s, err
 }
 
-// Walk calls do with each file, in the order of names, which have slashes.
+// Walk calls do with each file, in the order of their slash-separated names.
 func (s Source) Walk(do func(name string, content io.Reader, info fs.FileInfo) error) error {
 	return fs.WalkDir(s.FS, ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
@@ -125,7 +123,7 @@ func (s Source) Walk(do func(name string, content io.Reader, info fs.FileInfo) e
 		case !d.Type().IsRegular():
 			return fmt.Errorf("%s: want files and folders only", name)
 		case slices.Contains([]string{AgentFile, ArchiveFile}, name):
-			return nil // left by a build by hand
+			return nil // left by a manual build
 		}
 		f, err := s.FS.Open(name)
 		if err != nil {
@@ -140,9 +138,8 @@ func (s Source) Walk(do func(name string, content io.Reader, info fs.FileInfo) e
 	})
 }
 
-// Eject writes the files to dir, which is made if need be. A file that is there with
-// another content is an error ([fs.ErrExist]) unless overwrite is set; nothing is
-// written then.
+// Eject writes the files to dir, and creates dir if needed. If a file exists with another content,
+// it writes nothing and returns [fs.ErrExist], unless overwrite is set.
 func (s Source) Eject(dir string, overwrite bool) error {
 	for _, write := range []bool{false, true} {
 		if !write && overwrite {

@@ -13,12 +13,12 @@ import (
 
 const selectBody = `SELECT body FROM image_catalog`
 
-// Migrated returns nil when db has the tables that [Read] reads, and [disk.ErrOlder] when no
-// catalog of this version was opened on it yet.
+// Migrated returns nil if db has the tables that [Read] reads, and [disk.ErrOlder] if no catalog of
+// this version has been opened on it yet.
 func Migrated(ctx context.Context, db *disk.DB) error { return db.Migrated(ctx, "image", schema) }
 
-// Read returns the catalog that is kept in db, such as beside the process that keeps
-// it; an empty one when nothing was put in yet.
+// Read returns the catalog in db, or an empty one if there is none. It may be used while another
+// process writes the catalog.
 func Read(ctx context.Context, db *disk.DB) (*image.Catalog, error) {
 	c, err := scan(db.QueryRow(ctx, selectBody))
 	if err != nil {
@@ -27,7 +27,7 @@ func Read(ctx context.Context, db *disk.DB) (*image.Catalog, error) {
 	return c, nil
 }
 
-// scan reads the one row; without it the catalog is empty.
+// scan reads the only row. Without one the catalog is empty.
 func scan(row *sql.Row) (*image.Catalog, error) {
 	var body []byte
 	var c image.Catalog

@@ -1,5 +1,5 @@
-// Package sqlite keeps the catalog of images of one machine in its SQLite file, as one
-// row. What changes and the events that tell of it commit together.
+// Package sqlite keeps the image catalog of one machine in its SQLite file, as a single row. A
+// change and the events that follow from it are committed together.
 package sqlite
 
 import (
@@ -18,10 +18,10 @@ var schema = []string{
 
 // Config is what a [Catalog] needs.
 type Config struct {
-	Settings func() image.Settings // in force when an input is applied; nil for the zero value
+	Settings func() image.Settings // returns the current settings, for each input; nil for the zero value
 
-	// Emit passes effects on, inside the transaction of the change they follow from: with
-	// its error nothing of either is kept. It runs in the writer's goroutine. Nil for nobody.
+	// Emit passes effects on, inside the transaction of the change that they follow from: if it
+	// returns an error, neither is kept. It runs in the writer's goroutine. May be nil.
 	Emit func(tx *disk.Tx, effects []image.Effect) error
 
 	Now func() time.Time // the clock; time.Now if nil
@@ -35,7 +35,7 @@ type Catalog struct {
 
 var _ image.Store = (*Catalog)(nil)
 
-// Open returns the catalog that is kept in db, or begins one.
+// Open returns the catalog in db, and creates it if needed.
 func Open(ctx context.Context, db *disk.DB, c Config) (*Catalog, error) {
 	if c.Now == nil {
 		c.Now = time.Now

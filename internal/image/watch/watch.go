@@ -1,6 +1,6 @@
-// Package watch brings about what the catalog of images asks for, and tells it what came
-// of it: on one machine as long as that runs, on AWS for each event that a function is
-// called with.
+// Package watch carries out the effects that the image catalog requests, and reports their outcome
+// to the catalog: on one machine continuously ([Watch.Run]), on AWS for each event that a
+// function gets ([Watch.Settle]).
 package watch
 
 import (
@@ -14,30 +14,33 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/image"
 )
 
-// Config is what a [Watch] needs. Its funcs may be called at once, each with another
-// effect.
+// Config configures a [Watch]. Its funcs may be called concurrently, each with another effect.
 type Config struct {
 	Store image.Store
 
-	// Check asks for the newest release and for what else GitHub says, and returns what
-	// the catalog is to be told of it.
+	// Check looks up the newest release and the end of the current one, and returns the inputs for
+	// the catalog.
 	Check func(ctx context.Context, e image.CheckRelease) []image.Input
 
-	// Build builds an image. An empty digest says that the build is under way elsewhere,
-	// and its end will be told.
+	// Build builds an image. An empty digest means that the build runs elsewhere, and that its end
+	// will be reported separately.
 	Build func(ctx context.Context, e image.BuildImage) (image.Digest, error)
 
-	// Try runs a canary job on a runner from an image: nil when it passed.
+	// Try runs a canary job on a runner from an image. It returns nil if the job passed.
 	Try func(ctx context.Context, i image.Image) error
 
-	// Promote has launches use an image from now on.
+	// Promote makes launches use an image from now on.
 	Promote func(ctx context.Context, e image.PromoteImage) error
 
-	// Remove removes an image; nil when nothing is left of it.
+	// Remove removes an image. It returns nil if nothing is left of it.
 	Remove func(ctx context.Context, digest image.Digest) error
 
-	// Look returns which images there are containers of, and which of known are gone.
+	// Look returns the images that have containers, and those of known that no longer exist.
 	Look func(ctx context.Context, known []image.Digest) (used, gone []image.Digest, err error)
+
+	// Working returns the runner from an image that claimed last, of those that were given a job, and
+	// when it claimed; "" if there is none.
+	Working func(ctx context.Context, digest image.Digest) (runner string, claimed time.Time, err error)
 
 	// Alarm tells people of an alarm, besides the log; nil where the store does.
 	Alarm func(ctx context.Context, a image.Alarm) error
@@ -45,25 +48,24 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// How often a watch tells the catalog that time passes, and looks at what is there.
+// How often a watch sends a [image.Tick], and calls Look.
 const (
 	TickEvery = 10 * time.Second
 	LookEvery = 5 * time.Minute
 )
 
-// A Watch carries out effects. Its methods may be called from several goroutines.
+// A Watch carries out effects. Its methods are safe for concurrent use.
 type Watch struct {
 	config Config
-	queue  chan image.Effect // that nobody has taken up
+	queue  chan image.Effect // effects that are not yet being carried out
 }
 
-// New returns a watch that does nothing until it is told to.
+// New returns a watch, which does nothing before one of its methods is called.
 func New(c Config) *Watch {
 	return &Watch{config: c, queue: make(chan image.Effect, 64)}
 }
 
-// Apply gives the catalog an input, and has what follows carried out by [Watch.Run] or
-// [Watch.Settle].
+// Apply applies an input to the catalog. [Watch.Run] or [Watch.Settle] carries out the effects.
 func (w *Watch) Apply(ctx context.Context, in image.Input) (image.Result, error) {
 	result, err := w.config.Store.Apply(ctx, in)
 	if err != nil {
@@ -78,13 +80,13 @@ func (w *Watch) Apply(ctx context.Context, in image.Input) (image.Result, error)
 func (w *Watch) enqueue(e image.Effect) {
 	select {
 	case w.queue <- e:
-	default: // the catalog asks again
+	default: // the queue is full: drop the effect, the catalog requests it again
 		w.config.Log.Warn("an effect of the image catalog waits: there are too many", "effect", fmt.Sprintf("%T", e))
 	}
 }
 
-// Order carries out what a person asks for, and returns the digest of the image that is current
-// then, which launches use by then. What else follows is for [Watch.Run] or [Watch.Settle].
+// Order carries out a person's request, and returns the digest of the image that is then current
+// and used by launches. [Watch.Run] or [Watch.Settle] carries out the other effects.
 func (w *Watch) Order(ctx context.Context, o image.Order) (image.Digest, error) {
 	in, err := o.Input()
 	if err != nil {
@@ -112,7 +114,7 @@ func (w *Watch) Order(ctx context.Context, o image.Order) (image.Digest, error) 
 	return w.current(ctx)
 }
 
-// learn tells the catalog of an image that it does not know.
+// learn adds an image that the catalog does not know.
 func (w *Watch) learn(ctx context.Context, built image.Built) error {
 	c, err := w.config.Store.Catalog(ctx)
 	if err != nil {
@@ -124,8 +126,8 @@ func (w *Watch) learn(ctx context.Context, built image.Built) error {
 	return w.tell(ctx, built)
 }
 
-// Settle gives the catalog an input and carries out what follows, and what follows from
-// that, until nothing does: what is not done then is under way elsewhere.
+// Settle applies an input to the catalog and carries out the effects, and those that follow from
+// their outcomes, until there are none. What is still open then runs elsewhere.
 func (w *Watch) Settle(ctx context.Context, in image.Input) error {
 	_, err := w.Apply(ctx, in)
 	errs := []error{err}
@@ -139,8 +141,8 @@ func (w *Watch) Settle(ctx context.Context, in image.Input) error {
 	}
 }
 
-// Run watches until ctx ends, and returns when nothing of it is at work any more. What
-// goes wrong is said, and tried again when the catalog asks again.
+// Run carries out effects until ctx ends, and returns when none is being carried out any more. It
+// logs errors; the catalog requests a failed effect again.
 func (w *Watch) Run(ctx context.Context) error {
 	var working sync.WaitGroup
 	defer working.Wait()
@@ -155,7 +157,7 @@ func (w *Watch) Run(ctx context.Context) error {
 	defer tick.Stop()
 	defer look.Stop()
 	if err := w.tell(ctx, image.Restarted{}); err != nil {
-		if ctx.Err() != nil { // stopped while it started
+		if ctx.Err() != nil { // interrupted, so the error means nothing
 			return nil
 		}
 		return err
@@ -186,7 +188,7 @@ func (w *Watch) tell(ctx context.Context, in image.Input) error {
 	return err
 }
 
-// Look tells the catalog what is there.
+// Look reports to the catalog which images are in use and which no longer exist.
 func (w *Watch) Look(ctx context.Context) error {
 	c, err := w.config.Store.Catalog(ctx)
 	if err != nil {
@@ -207,11 +209,27 @@ func (w *Watch) Look(ctx context.Context) error {
 			return err
 		}
 	}
-	return w.tell(ctx, image.InUse{Digests: used})
+	if err := w.tell(ctx, image.InUse{Digests: used}); err != nil {
+		return err
+	}
+	return w.askWorking(ctx, c)
 }
 
-// Do brings one effect about and tells the catalog what came of it. An error says that
-// the catalog was not told, or that what was tried is to be tried again: it asks again.
+// askWorking ends the refusal of the current image when one of its runners works all the same.
+func (w *Watch) askWorking(ctx context.Context, c *image.Catalog) error {
+	current, some := c.Current()
+	if !some || !c.Refused() {
+		return nil
+	}
+	runner, claimed, err := w.config.Working(ctx, current.Digest)
+	if err != nil || runner == "" || !claimed.After(c.Refusal.Last) {
+		return err
+	}
+	return w.tell(ctx, image.Accepted{Digest: current.Digest, Runner: runner, Claimed: claimed})
+}
+
+// Do carries out an effect and reports its outcome to the catalog. An error means that the outcome
+// was not reported, or that the effect must be tried again; the catalog requests it again.
 func (w *Watch) Do(ctx context.Context, e image.Effect) error {
 	switch e := e.(type) {
 	case image.CheckRelease:
@@ -242,7 +260,7 @@ func (w *Watch) build(ctx context.Context, e image.BuildImage) error {
 	digest, err := w.config.Build(ctx, e)
 	switch {
 	case ctx.Err() != nil:
-		return ctx.Err() // interrupted, which says nothing of the build
+		return ctx.Err() // interrupted, which says nothing about the build
 	case err != nil:
 		w.config.Log.Error("image not built", "runner", string(e.Release.Version), "err", err)
 		return w.tell(ctx, image.BuildFailed{Version: e.Release.Version, Revision: e.Revision, Reason: err.Error()})
@@ -268,7 +286,7 @@ func (w *Watch) try(ctx context.Context, i image.Image) error {
 
 func (w *Watch) promote(ctx context.Context, e image.PromoteImage) error {
 	if current, err := w.current(ctx); err != nil || current != e.Image.Digest {
-		return err // another is by now
+		return err // another image is current by now
 	}
 	if err := w.config.Promote(ctx, e); err != nil {
 		return fmt.Errorf("putting image %s in force: %w", e.Image.Digest.Short(), err)
@@ -292,7 +310,7 @@ func (w *Watch) remove(ctx context.Context, e image.RemoveImage) error {
 		return err
 	}
 	if i, _ := c.Find(e.Digest); i.State != image.StateRemoved {
-		return nil // the same was built again meanwhile
+		return nil // the same image was built again meanwhile
 	}
 	if err := w.config.Remove(ctx, e.Digest); err != nil {
 		return fmt.Errorf("removing image %s: %w", e.Digest.Short(), err)

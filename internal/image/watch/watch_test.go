@@ -51,6 +51,10 @@ type host struct {
 	down   http.RoundTripper // in place of the feed; nil when it is up
 	tried  []image.Digest
 	built  []time.Time
+	works  struct { // the last runner that was given a job
+		runner  string
+		claimed time.Time
+	}
 }
 
 func newHost(t *testing.T) *host {
@@ -71,7 +75,7 @@ func newHost(t *testing.T) *host {
 			h.images = slices.DeleteFunc(h.images, func(o image.Digest) bool { return o == d })
 			return nil
 		},
-		Look: h.look,
+		Look: h.look, Working: h.working,
 	})
 	h.publish("2.336.0")
 	h.apply(image.Sourced{Revision: "r"})
@@ -159,6 +163,12 @@ func (h *host) look(_ context.Context, known []image.Digest) (used, gone []image
 		}
 	}
 	return []image.Digest{h.force}, gone, nil
+}
+
+func (h *host) working(context.Context, image.Digest) (string, time.Time, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.works.runner, h.works.claimed, nil
 }
 
 // change changes how h is.
@@ -293,6 +303,26 @@ func TestRefusedIsBuiltWithinSeconds(t *testing.T) {
 		h.wantForce("2.337.0")
 		if took := h.built[1].Sub(refused); took > time.Second {
 			t.Errorf("built %v after the refusal", took)
+		}
+	})
+}
+
+// TestRefusalEnds when GitHub gives a job to a runner of that version all the same, which claimed after the refusal.
+func TestRefusalEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t)
+		h.pass(10 * time.Minute)
+		h.works.runner, h.works.claimed = "r0", time.Now()
+		h.pass(time.Second)
+		h.apply(image.Refused{Digest: h.force, Runner: "r1"})
+		h.pass(2 * watch.LookEvery)
+		if !h.catalog().Refused() {
+			t.Error("a runner that claimed before the refusal ended it")
+		}
+		h.change(func() { h.works.runner, h.works.claimed = "r2", time.Now() })
+		h.pass(watch.LookEvery)
+		if h.catalog().Refused() {
+			t.Error("the version is refused still, though a runner of it works")
 		}
 	})
 }

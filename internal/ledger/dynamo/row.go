@@ -60,7 +60,7 @@ type row struct {
 	fault     error // why it cannot be read; nil if it can
 }
 
-func jobName(key ledger.JobKey) string         { return prefixJob + key.String() }
+func jobName(key ledger.JobKey) string         { return prefixJob + key.Number() }
 func runnerName(name ledger.RunnerName) string { return prefixRunner + string(name) }
 
 // jobRow and runnerRow decide in which partition a job or runner is stored: open ones together, so

@@ -4,10 +4,10 @@ package dynamo
 //
 //	partition (pk)	       sort key (sk)        what
 //	open	                 head                 the version of everything open, and the ledger's instance
-//	open	                 job#acme/web/123/1   an unsettled job
+//	open	                 job#123/1            an unsettled job, by its number, which outlives a rename of its repository
 //	open	                 runner#NAME          a live runner
-//	unroutable	           job#acme/web/123/1   a job that fits no pool, until it has run elsewhere
-//	job#acme/web/123/1	   the same             a settled job
+//	unroutable	           job#123/1            a job that fits no pool, until it has run elsewhere
+//	job#123/1	            the same             a settled job
 //	runner#NAME	          the same             a gone runner
 //	log	                  version              the names of the rows that this version wrote
 //	outbox	               version              effects of this version, until they are sent

@@ -5,8 +5,6 @@ package ledgertest
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -42,6 +40,7 @@ func Test(t *testing.T, open Open) {
 	tests := map[string]func(*testing.T, Open){
 		"keeps what it said":                 testReopening,
 		"loads finished ones when named":     testFinished,
+		"knows a job by its number":          testRenamed,
 		"loses no effect":                    testEmit,
 		"is sound after a commit that fails": testCommit,
 		"knows why a claim is refused":       testRefusal,
@@ -226,92 +225,6 @@ func testEmit(t *testing.T, open Open) {
 	}
 }
 
-// script is a job's life in which every kind of write occurs; name is what its runner is
-// called, once that is known.
-func script(name ledger.RunnerName) []ledger.Input {
-	running, done := seen(1, event.ActionInProgress), seen(1, event.ActionCompleted)
-	running.Job.RunnerName, done.Job.RunnerName = string(name), string(name)
-	return []ledger.Input{
-		seen(1, event.ActionQueued),
-		ledger.Starting{Runner: name}, ledger.Started{Runner: name}, ledger.Claim{Runner: name},
-		ledger.PutOff{Runner: name, Granted: at, After: time.Second},
-		ledger.Registered{Runner: name, GitHubID: 7}, ledger.Idle{Runner: name}, ledger.Busy{Runner: name},
-		running, done, ledger.Gone{Runner: name},
-	}
-}
-
-// testCommit fails the commit of each step in both ways, gives the input again, and wants
-// the end to be as if nothing had happened.
-func testCommit(t *testing.T, open Open) {
-	faults := map[string]func(commit func() error) error{
-		"not stored":                 func(func() error) error { return errors.New("fault") },
-		"stored but reported failed": func(commit func() error) error { return errors.Join(commit(), errors.New("fault")) },
-	}
-	want := life(t, open, -1, nil)
-	for name, fault := range faults {
-		for step := range len(script("")) {
-			t.Run(fmt.Sprintf("%s/%d", name, step), func(t *testing.T) {
-				if diff := cmp.Diff(want, life(t, open, step, fault)); diff != "" {
-					t.Errorf("what is kept after each step (-without +with fault):\n%s", diff)
-				}
-			})
-		}
-	}
-}
-
-// A moment is what a store keeps of one job and runner.
-type moment struct {
-	Job    ledger.Job
-	Runner ledger.Runner
-}
-
-// life goes through script, with a fault at one step, and returns what is kept after
-// each. The runner's name is left out, because another ledger gives another.
-func life(t *testing.T, open Open, step int, fault func(func() error) error) (moments []moment) {
-	t.Helper()
-	var emitted []ledger.Effect
-	c := config(t, &emitted)
-	failing := false
-	c.Commit = func(commit func() error) error {
-		if failing {
-			return fault(commit)
-		}
-		return commit()
-	}
-	s := open(t, c)
-	var name ledger.RunnerName
-	for i := range script("") {
-		in := script(name)[i]
-		if i == step {
-			failing = true
-			if _, err := s.Apply(t.Context(), in); err == nil {
-				t.Fatalf("%#v: no error from a commit that failed", in)
-			}
-			failing = false
-		}
-		apply(t, s, in)
-		runners, err := s.Runners(t.Context(), ledger.RunnerQuery{})
-		if err != nil || len(runners) != 1 {
-			t.Fatalf("after %#v: runners %v, %v: want one", in, runners, err)
-		}
-		name = runners[0].Name
-		moments = append(moments, nameless(job(t, s, 1), runners[0]))
-	}
-	if !slices.ContainsFunc(emitted, func(e ledger.Effect) bool {
-		want, ok := e.(ledger.WantRunner)
-		return ok && want.Runner == name
-	}) {
-		t.Errorf("effects: %v: want runner %s wanted", emitted, name)
-	}
-	s = open(t, c)
-	return append(moments, nameless(job(t, s, 1), runner(t, s, name)))
-}
-
-func nameless(j ledger.Job, r ledger.Runner) moment {
-	j.RunnerName, j.History, r.Name, r.History = "", nil, "", nil
-	return moment{j, r}
-}
-
 func testConcurrent(t *testing.T, open Open) {
 	var emitted []ledger.Effect
 	s := open(t, config(t, &emitted))
@@ -362,133 +275,6 @@ func testPutOff(t *testing.T, open Open) {
 			t.Errorf("after %s: granted %t, again in %s: want %t, %s", step.after, result.Granted, result.RetryAfter, step.granted, step.again)
 		}
 		apply(t, s, back) // late, or once more
-	}
-}
-
-func testLists(t *testing.T, open Open) {
-	var emitted []ledger.Effect
-	s := open(t, config(t, &emitted))
-	var names []ledger.RunnerName
-	for id := range int64(5) {
-		names = append(names, queue(t, s, id+1))
-	}
-	apply(t, s, seen(3, event.ActionCompleted))
-
-	ids := func(q ledger.JobQuery) (ids []int64) {
-		jobs, err := s.Jobs(t.Context(), q)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, j := range jobs {
-			ids = append(ids, j.Key.ID)
-		}
-		return ids
-	}
-	for _, test := range []struct {
-		query ledger.JobQuery
-		want  []int64
-	}{
-		{ledger.JobQuery{}, []int64{5, 4, 3, 2, 1}},
-		{ledger.JobQuery{Limit: 2}, []int64{5, 4}},
-		{ledger.JobQuery{Limit: 2, After: key(4)}, []int64{3, 2}},
-		{ledger.JobQuery{Open: true}, []int64{5, 4, 2, 1}},
-		{ledger.JobQuery{States: []ledger.JobState{ledger.JobCompleted, ledger.JobRunning}}, []int64{3}},
-		{ledger.JobQuery{Key: key(2)}, []int64{2}},
-	} {
-		if diff := cmp.Diff(test.want, ids(test.query)); diff != "" {
-			t.Errorf("%+v (-want +got):\n%s", test.query, diff)
-		}
-	}
-	for _, test := range []struct {
-		query ledger.RunnerQuery
-		want  []ledger.RunnerName
-	}{
-		{ledger.RunnerQuery{Limit: 1}, names[4:]},
-		{ledger.RunnerQuery{After: names[1]}, names[:1]},
-		{ledger.RunnerQuery{Live: true, After: names[3]}, []ledger.RunnerName{names[1], names[0]}},
-		{ledger.RunnerQuery{Job: key(2)}, names[1:2]},
-		{ledger.RunnerQuery{Name: names[0]}, names[:1]},
-	} {
-		runners, err := s.Runners(t.Context(), test.query)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []ledger.RunnerName
-		for _, r := range runners {
-			got = append(got, r.Name)
-		}
-		if diff := cmp.Diff(test.want, got); diff != "" {
-			t.Errorf("%+v (-want +got):\n%s", test.query, diff)
-		}
-	}
-	if _, err := s.Runners(t.Context(), ledger.RunnerQuery{Name: "nobody"}); !errors.Is(err, ledger.ErrNotFound) {
-		t.Errorf("a runner that is not there: %v: want %v", err, ledger.ErrNotFound)
-	}
-}
-
-// testImages: a start counts for its image from the moment that it is known how it went,
-// and still does when the runner has gone.
-func testImages(t *testing.T, open Open) {
-	var emitted []ledger.Effect
-	c := config(t, &emitted)
-	s := open(t, c)
-	const image, other = "sha256:a", "sha256:b"
-	var names []ledger.RunnerName
-	for id := range int64(6) {
-		names = append(names, queue(t, s, id+1))
-	}
-	listening := func(name ledger.RunnerName, image string) []ledger.Input {
-		return []ledger.Input{ledger.Starting{Runner: name}, ledger.Started{Runner: name, Image: image}, ledger.Claim{Runner: name}, ledger.Idle{Runner: name}}
-	}
-	for _, in := range slices.Concat(
-		listening(names[0], image),
-		[]ledger.Input{ledger.Starting{Runner: names[1], Image: image}, ledger.Gone{Runner: names[1], Reason: "not started: no such program"}},
-		[]ledger.Input{ledger.Starting{Runner: names[2], Image: image}, ledger.Gone{Runner: names[2], Reason: "not started: the engine is away", Outside: true}},
-		listening(names[3], other),
-		[]ledger.Input{ledger.Starting{Runner: names[4], Image: image}},
-		listening(names[5], image),
-	) {
-		apply(t, s, in)
-	}
-	check := func(q ledger.RunnerQuery, want ...ledger.RunnerName) {
-		t.Helper()
-		runners, err := s.Runners(t.Context(), q)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []ledger.RunnerName
-		for _, r := range runners {
-			got = append(got, r.Name)
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%+v (-want +got):\n%s", q, diff)
-		}
-	}
-	check(ledger.RunnerQuery{Image: image}, names[5], names[1], names[0])
-	check(ledger.RunnerQuery{Image: image, Limit: 2}, names[5], names[1])
-	check(ledger.RunnerQuery{Image: image, Live: true}, names[5], names[0])
-	check(ledger.RunnerQuery{Image: other}, names[3])
-	check(ledger.RunnerQuery{Image: "sha256:none"})
-	apply(t, s, ledger.Gone{Runner: names[5]})
-	s = open(t, c)
-	check(ledger.RunnerQuery{Image: image}, names[5], names[1], names[0])
-	check(ledger.RunnerQuery{Image: image, After: names[5]}, names[1], names[0])
-}
-
-func testSnapshot(t *testing.T, open Open) {
-	var emitted []ledger.Effect
-	s := open(t, config(t, &emitted))
-	queue(t, s, 1)
-	snapshot, err := s.Snapshot(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if faults := snapshot.Invariants(at); faults != nil {
-		t.Errorf("snapshot: %v", faults)
-	}
-	snapshot.Apply(seen(1, event.ActionCompleted), at)
-	if got := job(t, s, 1).State; got != ledger.JobQueued {
-		t.Errorf("job is %s after its copy was changed: want %s", got, ledger.JobQueued)
 	}
 }
 

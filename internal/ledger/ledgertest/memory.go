@@ -140,7 +140,7 @@ func (m *Memory) ApplyAll(_ context.Context, ins []ledger.Input) (results []ledg
 func (m *Memory) load(in ledger.Input) {
 	keys, names := m.state.Missing(in)
 	for _, key := range keys {
-		m.state.Load(get[ledger.Job](&m.kept.jobs, key.String()), nil)
+		m.state.Load(list(&m.kept.jobs, "", 1, func(j ledger.Job) bool { return j.Key.Number() == key.Number() }), nil)
 	}
 	for _, name := range names {
 		m.state.Load(nil, get[ledger.Runner](&m.kept.runners, string(name)))
@@ -175,8 +175,7 @@ func (m *Memory) Jobs(_ context.Context, q ledger.JobQuery) ([]ledger.Job, error
 		after = q.After.String()
 	}
 	found := list(&m.kept.jobs, after, cmp.Or(q.Limit, ledger.DefaultLimit), func(j ledger.Job) bool {
-		return (q.Key.IsZero() || j.Key == q.Key) && (!q.Open || !j.Settled()) &&
-			(len(q.States) == 0 || slices.Contains(q.States, j.State))
+		return (q.Key.IsZero() || j.Key == q.Key) && q.Picks(j)
 	})
 	if len(found) == 0 && !q.Key.IsZero() {
 		return nil, fmt.Errorf("job %s: %w", q.Key, ledger.ErrNotFound)

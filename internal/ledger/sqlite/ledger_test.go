@@ -324,7 +324,7 @@ func TestReader(t *testing.T) {
 	}
 	var why []string
 	for _, j := range jobs {
-		why = append(why, state.Why(j, start.Add(time.Second)))
+		why = append(why, state.Why(j, start.Add(time.Second)).Text)
 	}
 	want := []string{
 		"pool small is full: 1 of 1",

@@ -1,13 +1,15 @@
 // Package metrics publishes what one machine does as Prometheus metrics.
 //
 // Everything is read when it is scraped: a [Reading] is one look at the machine, and every metric is a
-// function of it. Nothing is counted here, so a metric cannot disagree with the ledger or the bus.
+// function of it, so it cannot disagree with the ledger or the bus. Only a [Flow] counts: what the ledger
+// did since the process began, which nothing keeps.
 package metrics
 
 import (
 	"context"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,6 +20,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
+	"github.com/mayfly-ci/mayfly/internal/pool"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
 )
 
@@ -36,12 +39,14 @@ type Reading struct {
 	Unroutable  int // jobs; the ledger's figures have only unsettled ones
 	Hosted      int // jobs, as Unroutable
 	Images      *image.Catalog
+	Host        pool.Resources // capacity for runners
 }
 
 // Handler serves the metrics of read, and those of the Go runtime and the process. If read fails, so does
 // the scrape: a metric that reads 0 because the database is locked would be a false all-clear.
-func Handler(read func(context.Context) (Reading, error), log *slog.Logger) http.Handler {
+func Handler(read func(context.Context) (Reading, error), flow *Flow, log *slog.Logger) http.Handler {
 	registry := prometheus.NewRegistry()
+	registry.MustRegister(flow.collectors()...)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collector{read})
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn), MaxRequestsInFlight: 4,
@@ -84,5 +89,13 @@ func Names() (names []string) {
 	for _, m := range metrics {
 		names = append(names, m.name)
 	}
+	descriptions := make(chan *prometheus.Desc, 16)
+	for _, c := range NewFlow().collectors() {
+		c.Describe(descriptions)
+		names = append(names, fqName.FindStringSubmatch((<-descriptions).String())[1])
+	}
 	return names
 }
+
+// fqName finds the name in the text of a description, which has no other way to tell it.
+var fqName = regexp.MustCompile(`fqName: "(\w+)"`)

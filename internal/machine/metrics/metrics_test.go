@@ -21,14 +21,15 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/machine/metrics"
+	"github.com/mayfly-ci/mayfly/internal/pool"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
 )
 
 // scrape returns the status and the lines of Mayfly's own metrics.
-func scrape(t *testing.T, read func(context.Context) (metrics.Reading, error)) (int, []string) {
+func scrape(t *testing.T, flow *metrics.Flow, read func(context.Context) (metrics.Reading, error)) (int, []string) {
 	t.Helper()
 	w := httptest.NewRecorder()
-	metrics.Handler(read, slog.New(slog.DiscardHandler)).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	metrics.Handler(read, flow, slog.New(slog.DiscardHandler)).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	problems, err := promlint.New(bytes.NewReader(w.Body.Bytes())).Lint()
 	if err != nil && w.Code == http.StatusOK {
 		t.Error(err)
@@ -57,15 +58,15 @@ func TestScrape(t *testing.T) {
 		Webhook:     webhook.Counts{Accepted: 5, Refused: map[string]int64{"signature": 2}},
 		Backlogs:    []eventlog.Backlog{{Rule: "check", Pending: 3, Failing: 1, Oldest: now.Add(-time.Minute)}},
 		DeadLetters: map[string]int{"runner": 4}, Quarantined: 6, Replays: []eventlog.Replay{{State: eventlog.ReplayRunning}, {State: eventlog.ReplayCompleted}},
-		Unroutable: 8, Hosted: 9, Images: &image.Catalog{},
+		Unroutable: 8, Hosted: 9, Images: &image.Catalog{}, Host: pool.Resources{CPUs: 2, Memory: 4096},
 		Ledger: ledger.Figures{
 			Pools: []ledger.PoolFigures{{
-				Pool: "small", Jobs: map[ledger.JobState]int{ledger.JobQueued: 2}, Runners: map[ledger.RunnerState]int{ledger.RunnerBusy: 1},
+				Pool: "small", Max: 20, Jobs: map[ledger.JobState]int{ledger.JobQueued: 2}, Runners: map[ledger.RunnerState]int{ledger.RunnerBusy: 1},
 			}},
 			OldestQueued: now.Add(-90 * time.Second), Unreadable: 1,
 		},
 	}
-	code, lines := scrape(t, func(context.Context) (metrics.Reading, error) { return reading, nil })
+	code, lines := scrape(t, metrics.NewFlow(), func(context.Context) (metrics.Reading, error) { return reading, nil })
 	if code != http.StatusOK {
 		t.Errorf("status %d: want 200", code)
 	}
@@ -77,6 +78,7 @@ func TestScrape(t *testing.T) {
 		`mayfly_jobs{pool="small",state="queued"} 2`, `mayfly_jobs{pool="small",state="running"} 0`,
 		`mayfly_jobs{pool="",state="unroutable"} 8`, `mayfly_jobs{pool="",state="hosted"} 9`,
 		`mayfly_runners{pool="small",state="busy"} 1`, `mayfly_runners{pool="small",state="idle"} 0`,
+		`mayfly_pool_max{pool="small"} 20`, `mayfly_host_cpus 2`, `mayfly_host_memory_bytes 4096`,
 		`mayfly_oldest_waiting_job_seconds 90`, `mayfly_ledger_unreadable_rows 1`,
 	} {
 		if !slices.Contains(lines, want) {
@@ -87,7 +89,7 @@ func TestScrape(t *testing.T) {
 
 // TestUnreadable: what cannot be read fails the scrape, rather than to read 0.
 func TestUnreadable(t *testing.T) {
-	code, lines := scrape(t, func(context.Context) (metrics.Reading, error) {
+	code, lines := scrape(t, metrics.NewFlow(), func(context.Context) (metrics.Reading, error) {
 		return metrics.Reading{}, errors.New("database is locked")
 	})
 	if code != http.StatusInternalServerError || len(lines) > 0 {
@@ -95,19 +97,22 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
-// TestAlertRules checks that docs/operate.md alerts on existing metrics.
+// TestAlertRules checks that alert rules, Grafana's board and docs are about existing metrics.
 func TestAlertRules(t *testing.T) {
-	page, err := os.ReadFile("../../../docs/operate.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	names := regexp.MustCompile(`mayfly_[a-z_]*[a-z]`).FindAllString(string(page), -1)
-	for _, name := range names {
-		if !slices.Contains(metrics.Names(), name) {
-			t.Errorf("docs/operate.md alerts on %s, which is no metric", name)
+	known := metrics.Names()
+	for file, least := range map[string]int{"deploy/alerts.yaml": 9, "deploy/grafana.json": 15, "docs/operate.md": 0} {
+		text, err := os.ReadFile("../../../" + file)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if len(names) < 5 {
-		t.Errorf("%d metrics in docs/operate.md: want more, or this tests nothing", len(names))
+		names := regexp.MustCompile(`mayfly_[a-z_]*[a-z]`).FindAllString(string(text), -1)
+		for _, name := range names {
+			if !slices.Contains(known, strings.TrimSuffix(name, "_bucket")) {
+				t.Errorf("%s is about %s, which is no metric", file, name)
+			}
+		}
+		if len(names) < least {
+			t.Errorf("%d metrics in %s: want more, or this tests nothing", len(names), file)
+		}
 	}
 }

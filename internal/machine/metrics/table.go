@@ -60,6 +60,9 @@ var metrics = []metric{
 	{"mayfly_runner_runway_days", "Days until GitHub refuses the version of the runner; not there while no end is known. Alert on less than 7.", nil, gauge, runwayDays},
 	{"mayfly_image_alarms", "Alarms of the image catalog, by kind: 1 while one lasts. Alert on more than 0.", []string{"kind"}, gauge, imageAlarms},
 	{"mayfly_ledger_unreadable_rows", "Rows of the ledger that could not be read and are set aside: mayfly status names them.", nil, gauge, unreadable},
+	{"mayfly_pool_max", "Runners that a pool has at most; not there for a pool without a limit.", []string{"pool"}, gauge, poolMax},
+	{"mayfly_host_cpus", "Processors that all runners share.", nil, gauge, func(r Reading) []point { return []point{{value: r.Host.CPUs}} }},
+	{"mayfly_host_memory_bytes", "Memory that all runners share.", nil, gauge, func(r Reading) []point { return one(r.Host.Memory) }},
 	{"mayfly_oldest_waiting_job_seconds", "How long the oldest queued job has waited; 0 when none is.", nil, gauge, oldestWaiting},
 }
 
@@ -153,6 +156,15 @@ func runners(r Reading) (list []point) {
 	for _, p := range r.Ledger.Pools {
 		for _, state := range states {
 			list = append(list, point{float64(p.Runners[state]), []string{p.Pool, string(state)}})
+		}
+	}
+	return list
+}
+
+func poolMax(r Reading) (list []point) {
+	for _, p := range r.Ledger.Pools {
+		if p.Max > 0 {
+			list = append(list, point{float64(p.Max), []string{p.Pool}})
 		}
 	}
 	return list

@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/image/archive"
+	"github.com/mayfly-ci/mayfly/internal/programtest"
 )
 
 // folder has the programs.
@@ -24,28 +24,10 @@ var folder string
 
 // Main builds programs of cmd/ and runs the tests; it returns the exit code.
 func Main(m *testing.M, programs ...string) int {
-	dir, err := os.MkdirTemp("", "mayfly-test-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	// Sandboxes of root run under other users, who must reach the programs.
-	if err := os.Chmod(dir, 0o755); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	build := exec.Command("go", "build", "-trimpath", "-o", dir)
-	for _, name := range programs {
-		build.Args = append(build.Args, "github.com/mayfly-ci/mayfly/cmd/"+name)
-	}
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building the programs: %v\n%s", err, out)
-		return 1
-	}
-	folder = dir
-	return m.Run()
+	return programtest.Main(m, func(dir string) error {
+		folder = dir
+		return programtest.Build(dir, programs...)
+	})
 }
 
 // Folder is where the programs are.
@@ -77,9 +59,15 @@ func Mayfly(t testing.TB, args ...string) (stdout, stderr string, code int) {
 }
 
 // JSON runs the tool and reads the JSON it prints.
-func JSON[T any](t testing.TB, args ...string) (v T) {
+func JSON[T any](t testing.TB, args ...string) T {
 	t.Helper()
-	out, errs, code := Mayfly(t, args...)
+	return JSONIn[T](t, nil, args...)
+}
+
+// JSONIn is JSON with env besides the test's environment.
+func JSONIn[T any](t testing.TB, env []string, args ...string) (v T) {
+	t.Helper()
+	out, errs, code := Run(t, env, args...)
 	if code != 0 {
 		t.Fatalf("mayfly %v: exit code %d\n%s%s", args, code, out, errs)
 	}

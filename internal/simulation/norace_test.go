@@ -1,6 +1,0 @@
-//go:build !race
-
-package simulation
-
-// few is how many days TestSimulation plays.
-const few = 30
