@@ -218,7 +218,7 @@ func TestStartThatHangs(t *testing.T) {
 	}
 }
 
-// TestProgress: what a runner says of itself comes by the bus, in one turn.
+// TestProgress: what a runner says of itself comes by the bus, in one turn, and late or twice does no harm.
 func TestProgress(t *testing.T) {
 	s := newStage(t)
 	name := s.queued(1)
@@ -231,6 +231,7 @@ func TestProgress(t *testing.T) {
 	if errs[0] != nil || errs[2] != nil || errs[1] == nil || !strings.Contains(errs[1].Error(), `phase "gone"`) {
 		t.Errorf("%v: want a fault of the second alone", errs)
 	}
+	s.ledger.Handle(t.Context(), []event.Event{said("idle"), said("restarting")}) // late: queues keep no order, and repeat
 	if r := s.runner(name); r.State != ledger.RunnerBusy || r.Listened.IsZero() {
 		t.Errorf("runner is %s: want busy", r.State)
 	}
