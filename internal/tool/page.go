@@ -94,7 +94,7 @@ func ServePage(ctx context.Context, c Call, s Setup) error {
 		c.Log.Error("the page is not served", "err", err, "hint", "choose another address with page.listen in the configuration, or none")
 		return nil
 	}
-	c.Log.Info("serving", "page", "http://"+l.Addr().String())
+	c.Log.Info("serving the page", "page", "http://"+l.Addr().String())
 	page := NewPage(c, Reading{State: s.State}, web.Access{
 		Loopback: config.Loopback(p.Listen), Hosts: p.Hosts, Token: s.Secrets.Page, Header: p.Proxy.Header, Proxies: from,
 	})

@@ -167,7 +167,7 @@ func (s screen) set() chromedp.Action[chromedp.Void] {
 	})
 }
 
-// TestBrowser looks at every page in light and dark and at a phone's width: the console is silent,
+// TestBrowser looks at every page in light and dark and at the widths of a phone and a tablet: the console is silent,
 // axe finds nothing serious, nothing is wider than the screen, and the page says that it is live.
 // With MAYFLY_SCREENSHOTS it keeps pictures in that folder.
 func TestBrowser(t *testing.T) {
@@ -181,7 +181,7 @@ func TestBrowser(t *testing.T) {
 		"events": "/events", "event": "/events/event-2", "letters": "/letters", "image": "/image", "login": "/login", "none": "/jobs?q=nothing",
 	}
 	paper := map[string]string{}
-	for _, s := range []screen{{"light", 1280, 1250, "light"}, {"dark", 1280, 1250, "dark"}, {"phone", 390, 1000, "light"}} {
+	for _, s := range []screen{{"light", 1280, 1250, "light"}, {"dark", 1280, 1250, "dark"}, {"phone", 390, 1000, "light"}, {"tablet", 780, 1000, "dark"}} {
 		for name, path := range pages {
 			where := name + " " + s.name
 			b.do(t, s.set())

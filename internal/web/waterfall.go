@@ -27,7 +27,7 @@ type fallPart struct {
 
 // The geometry of a waterfall, in units of its drawing.
 const (
-	fallLeft, fallWide = 150.0, 560.0
+	fallLeft, fallWide = 150.0, 500.0
 	fallRow            = 26
 	fallLeast          = 2.0 // so that a short part is seen
 )
@@ -79,13 +79,14 @@ func (f *waterfall) add(m moment, from, took time.Duration, runs bool) {
 	f.Parts = append(f.Parts, p)
 }
 
-// nearest returns the runner that ran j, or else the newest that was made for it.
+// nearest returns the runner that ran j, or else the newest live one that was made for it: one that
+// is gone without having run it is no part of its time.
 func nearest(j ledger.Job, runners []ledger.Runner) (best ledger.Runner) {
 	for _, r := range runners {
 		if r.Name == j.RunnerName {
 			return r
 		}
-		if r.Made.After(best.Made) {
+		if r.Live() && r.Made.After(best.Made) {
 			best = r
 		}
 	}

@@ -33,7 +33,7 @@ func TestPages(t *testing.T) {
 	_, current := w.images(t)
 	v := w.visitor(t)
 	for path, parts := range map[string][]string{
-		"/":                                {"3 jobs run, 3 wait", `href="/jobs/`, "mayfly up is running", "1 dead letters", "Launcher", "2.336.0"},
+		"/":                                {"3 jobs run, 3 wait", `href="/jobs/`, "mayfly up is running", "1 dead letter", "Launcher", "2.336.0"},
 		"/jobs":                            {"unit tests", "acme/infra", "failure", `rel="next"`},
 		"/jobs?state=failure":              {"failure"},
 		"/jobs?q=LINT&repository=acme/web": {"lint"},
@@ -65,6 +65,17 @@ func TestPages(t *testing.T) {
 	for _, path := range []string{"/jobs?since=never", "/jobs?state=odd", "/jobs?after=x", "/events?pattern=" + url.QueryEscape(`{"a":`)} {
 		code, text := v.get(t, path)
 		has(t, path, code, http.StatusBadRequest, text)
+	}
+}
+
+// TestWaterfallOfWait: the time of a job that waits is its own, not that of a runner that is gone.
+func TestWaterfallOfWait(t *testing.T) {
+	w := open(t, here())
+	w.fill(t, 60, 0)
+	code, text := w.visitor(t).get(t, "/jobs/widgets/app/1059/1")
+	has(t, "a waiting job", code, http.StatusOK, text, "held", "so far", "was not needed")
+	if strings.Contains(text, ">listening<") {
+		t.Error("a runner that is gone listens")
 	}
 }
 

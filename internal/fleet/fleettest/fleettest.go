@@ -56,7 +56,7 @@ func Self(t testing.TB) string {
 	return path
 }
 
-const patience = time.Minute // for what should take milliseconds
+const patience = 4 * time.Minute // for what should take milliseconds, beside others that load the machine
 
 // Run tests that s keeps the contract.
 func Run(t *testing.T, s Subject) {
