@@ -64,14 +64,8 @@ func (p claimLedger) Registered(ctx context.Context, runner string, id int64) er
 // Report implements claim.Ledger.
 func (p claimLedger) Report(ctx context.Context, runner string, r claim.Report) error {
 	name := ledger.RunnerName(runner)
-	var in ledger.Input
+	in := Progress(name, r.Phase)
 	switch r.Phase {
-	case claim.PhaseIdle:
-		in = ledger.Idle{Runner: name}
-	case claim.PhaseBusy:
-		in = ledger.Busy{Runner: name}
-	case claim.PhaseRestarting:
-		in = ledger.Restarting{Runner: name}
 	case claim.PhaseLeaving:
 		return p.dismiss(ctx, name)
 	case claim.PhaseGone:
@@ -82,6 +76,20 @@ func (p claimLedger) Report(ctx context.Context, runner string, r claim.Report) 
 	}
 	_, err := p.Ledger.Apply(ctx, in)
 	return err
+}
+
+// Progress returns what it means for the ledger that a runner has reached phase; nil for a phase whose report has to
+// be answered, or says more.
+func Progress(name ledger.RunnerName, phase string) ledger.Input {
+	switch phase {
+	case claim.PhaseIdle:
+		return ledger.Idle{Runner: name}
+	case claim.PhaseBusy:
+		return ledger.Busy{Runner: name}
+	case claim.PhaseRestarting:
+		return ledger.Restarting{Runner: name}
+	}
+	return nil
 }
 
 // dismiss answers an idle runner that asks to leave: its registration is removed, unless GitHub has

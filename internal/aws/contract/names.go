@@ -44,6 +44,7 @@ const (
 const (
 	TypeVersionRefused  = "Runner Version Refused" // ledger → release: GitHub no longer takes a runner's version
 	TypeStartFailed     = "Runner Start Failed"    // ledger → release: a runner did not come to listen, and its image may be to blame
+	TypeRunnerReported  = "Runner Reported"        // claim → ledger: a runner listens, has a job, or starts anew
 	TypeRunwayUncertain = "Runway Uncertain"       // release → sweep: ask GitHub from when it refuses a version
 	TypeRunwayKnown     = "Runway Known"           // sweep → release: its answer
 )

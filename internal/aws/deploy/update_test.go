@@ -67,6 +67,9 @@ func TestUpdates(t *testing.T) {
 		"pool renamed": {
 			before: tree(t, "", x64), after: tree(t, "", strings.Replace(x64, "small", "tiny", 1)), gone: []string{"PoolSmallWanted", "PoolSmallTask"},
 		},
+		"pool removed": {
+			before: tree(t, "", x64+strings.Replace(x64, "small", "tiny", 1)), after: tree(t, "", x64), gone: []string{"PoolTinyWanted", "PoolTinyTask"},
+		},
 		"pool with a role removed": {
 			before: tree(t, "", x64+deep), after: tree(t, "", x64), gone: []string{"PoolDeployRole"}, drain: deploy.Drain{Tasks: []string{"PoolDeployTask"}},
 		},

@@ -3,8 +3,10 @@ package entry
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/aws/contract"
+	"github.com/mayfly-ci/mayfly/internal/aws/eventbus"
 	"github.com/mayfly-ci/mayfly/internal/aws/function"
 	"github.com/mayfly-ci/mayfly/internal/aws/handler"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
@@ -21,6 +23,6 @@ func openClaims(ctx context.Context, p *environment) (any, error) {
 		Tasks:    p.tasks(),
 		CA:       p.Settings.GitHub.CA,
 		Roles:    strings.Split(p.Getenv(contract.EnvTaskRoles), ","),
-		Log:      p.Log,
+		Publish:  eventbus.New(p.AWS, p.Getenv(contract.EnvBus)).Put, Now: time.Now, Log: p.Log,
 	}), nil
 }

@@ -1,6 +1,7 @@
 package handler
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -8,9 +9,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/aws/function"
 	"github.com/mayfly-ci/mayfly/internal/claim"
+	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
 )
@@ -20,6 +23,8 @@ import (
 type Claims struct {
 	Pipeline *pipeline.Pipeline
 	Tasks    *Tasks
+	Publish  func(context.Context, ...event.Event) error // puts events on the stack's bus
+	Now      func() time.Time
 	CA       string   // certificates in PEM that runners trust besides those of their image
 	Roles    []string // unique ids (AROA…) of the roles that may claim
 	Log      *slog.Logger
@@ -34,7 +39,8 @@ func (c *Claims) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	claim.Handler(claim.Config{
-		Ledger: c.Pipeline.ClaimLedger(task.ID), Forge: c.Pipeline.ClaimForge(), CA: c.CA, Log: c.Log.With("task", task.ID),
+		Ledger: telling{c.Pipeline.ClaimLedger(task.ID), task.ID, c.Publish, c.Now}, Forge: c.Pipeline.ClaimForge(), CA: c.CA,
+		Log: c.Log.With("task", task.ID),
 	}, string(task.Runner)).ServeHTTP(w, r)
 }
 

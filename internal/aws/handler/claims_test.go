@@ -1,6 +1,7 @@
 package handler_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 
+	"github.com/mayfly-ci/mayfly/internal/aws/contract"
 	"github.com/mayfly-ci/mayfly/internal/aws/function"
 	"github.com/mayfly-ci/mayfly/internal/aws/handler"
 	clocks "github.com/mayfly-ci/mayfly/internal/clock"
@@ -40,6 +42,7 @@ type site struct {
 	tasks   map[string]task // of the cluster "ci"
 	asked   int             // how often ECS was asked
 	effects []ledger.Effect
+	told    []event.Event                   // put on the bus
 	commit  func(commit func() error) error // of the ledger; nil: it commits
 }
 
@@ -123,7 +126,8 @@ func open(t *testing.T) *site {
 				Emit: func(effects []ledger.Effect) error { s.effects = append(s.effects, effects...); return nil },
 			}),
 		}),
-		Tasks: handler.NewTasks(ecs.NewFromConfig(function.Config(func(name string) string { return env[name] })), "ci", "ci"),
+		Tasks:   handler.NewTasks(ecs.NewFromConfig(function.Config(func(name string) string { return env[name] })), "ci", "ci"),
+		Publish: func(_ context.Context, list ...event.Event) error { s.told = append(s.told, list...); return nil }, Now: clock,
 		Roles: []string{"AROAONE", "AROATWO"}, Log: slog.New(slog.DiscardHandler),
 	}
 	return s
@@ -202,6 +206,10 @@ func TestClaimByTask(t *testing.T) {
 		if status != step.status || !strings.Contains(answer, step.answer) {
 			t.Errorf("%s by %s: %d %s, want %d %s", step.path, step.who, status, answer, step.status, step.answer)
 		}
+	}
+	want := fmt.Sprintf(`{"runner":%q,"task":%q,"phase":"idle"}`, runner, id("1"))
+	if len(s.told) != 1 || s.told[0].DetailType != contract.TypeRunnerReported || string(s.told[0].Detail) != want {
+		t.Errorf("told %v: want %s, for the ledger", s.told, want)
 	}
 	if runners := s.sim.Runners(); len(runners) != 1 {
 		t.Errorf("GitHub has the runners %+v, want one", runners)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -22,8 +23,11 @@ import (
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html
 const typeTaskState = "ECS Task State Change"
 
-// Ledger reports to the ledger what happened: to jobs, from GitHub's events, and to tasks, from
-// those of ECS. An event that it cannot read is an error, so that it is dead-lettered.
+// taken are the detail types of what the ledger takes.
+var taken = []string{event.TypeWorkflowJob, typeTaskState, contract.TypeRunnerReported}
+
+// Ledger reports to the ledger what happened: to jobs, from GitHub's events, to tasks, from those of
+// ECS, and to runners, from those of the claim function. An event that it cannot read is an error, so that it is dead-lettered.
 type Ledger struct {
 	Pipeline *pipeline.Pipeline
 	Tasks    *Tasks
@@ -32,15 +36,15 @@ type Ledger struct {
 	Log      *slog.Logger
 }
 
-// Handle takes events, those of jobs in one turn of the ledger and then those of tasks, which are of jobs, in
-// another. errs[i] is what became of list[i]: an event that cannot be taken keeps no other from being taken.
+// Handle takes events, those of jobs in one turn of the ledger, then those of tasks, which are of jobs, and then those
+// of runners. errs[i] is what became of list[i]: an event that cannot be taken keeps no other from being taken.
 func (l *Ledger) Handle(ctx context.Context, list []event.Event) (errs []error) {
 	errs = make([]error, len(list))
 	kinds := map[string][]int{}
 	for i, e := range list {
 		kinds[e.DetailType] = append(kinds[e.DetailType], i)
-		if e.DetailType != event.TypeWorkflowJob && e.DetailType != typeTaskState {
-			errs[i] = fmt.Errorf("detail type %q: %w: want %q or %q", e.DetailType, pipeline.ErrNotProcessable, event.TypeWorkflowJob, typeTaskState)
+		if !slices.Contains(taken, e.DetailType) {
+			errs[i] = fmt.Errorf("detail type %q: %w: want one of %q", e.DetailType, pipeline.ErrNotProcessable, taken)
 		}
 	}
 	take := func(kind string, handle func(context.Context, []event.Event) []error) {
@@ -54,6 +58,7 @@ func (l *Ledger) Handle(ctx context.Context, list []event.Event) (errs []error) 
 	}
 	take(event.TypeWorkflowJob, l.Pipeline.Observe)
 	take(typeTaskState, l.tasks)
+	take(contract.TypeRunnerReported, l.progress)
 	for i, err := range errs {
 		l.note(list[i], err)
 	}

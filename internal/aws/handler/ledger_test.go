@@ -218,6 +218,25 @@ func TestStartThatHangs(t *testing.T) {
 	}
 }
 
+// TestProgress: what a runner says of itself comes by the bus, in one turn, and late or twice does no harm.
+func TestProgress(t *testing.T) {
+	s := newStage(t)
+	name := s.queued(1)
+	s.apply(ledger.Claim{Runner: name, Container: "a"})
+	said := func(phase string) event.Event {
+		return event.Event{ID: "e", Source: event.SourceMayfly, DetailType: contract.TypeRunnerReported, Time: s.now,
+			Detail: fmt.Appendf(nil, `{"runner":%q,"task":"a","phase":%q}`, name, phase)}
+	}
+	errs := s.ledger.Handle(t.Context(), []event.Event{said("idle"), said("gone"), said("busy")})
+	if errs[0] != nil || errs[2] != nil || errs[1] == nil || !strings.Contains(errs[1].Error(), `phase "gone"`) {
+		t.Errorf("%v: want a fault of the second alone", errs)
+	}
+	s.ledger.Handle(t.Context(), []event.Event{said("idle"), said("restarting")}) // late: queues keep no order, and repeat
+	if r := s.runner(name); r.State != ledger.RunnerBusy || r.Listened.IsZero() {
+		t.Errorf("runner is %s: want busy", r.State)
+	}
+}
+
 // TestEventsOfNoUse: what cannot be taken is an error, which Lambda brings to the dead
 // letters; what is none of ours is not.
 func TestEventsOfNoUse(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -116,7 +117,7 @@ func (s *Sweep) settle(ctx context.Context, l deadLetter) error {
 	switch {
 	case strings.Contains(l.target, ":ecs:"):
 		return s.notStarted(ctx, l)
-	case l.DetailType == event.TypeWorkflowJob, l.DetailType == typeTaskState:
+	case slices.Contains(taken, l.DetailType):
 		books := &Ledger{Pipeline: s.Pipeline, Tasks: s.Tasks, Publish: s.Publish, Now: s.Now, Log: s.Log}
 		err := books.Handle(ctx, []event.Event{l.Event})[0]
 		if errors.Is(err, pipeline.ErrNotProcessable) {

@@ -62,6 +62,7 @@ func TestNamesInTasks(t *testing.T) {
 		fmt.Sprintf(`{"name": %q, "environment": [{"name": %q, "value": "<runner>"}]}`, contract.ContainerName, contract.EnvRunner),
 		fmt.Sprintf("EntryPoint: [%q]\n", contract.AgentPath),
 		fmt.Sprintf("detail-type: [%s], replay-name: [{ exists: false }] }", contract.TypeDeliveryQuarantined),
+		fmt.Sprintf("detail-type: [%s, %s]", event.TypeWorkflowJob, contract.TypeRunnerReported),
 		fmt.Sprintf("detail-type: [%s, %s, %s]", contract.TypeVersionRefused, contract.TypeStartFailed, contract.TypeRunwayKnown),
 		fmt.Sprintf("detail-type: [%s, %s, %s]", event.TypeRunnerUnwanted, event.TypeJobUncertain, contract.TypeRunwayUncertain),
 	} {

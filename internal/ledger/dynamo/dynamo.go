@@ -94,10 +94,11 @@ var errConflict = errors.New("others wrote first")
 
 // How often an input is applied again after conflicts, and how long the pauses get. Every failing
 // try uses up table capacity, so tries get rarer: at most 25 s in all, of the 30 that a function
-// has. If the last one fails, Lambda retries the event later.
+// has. If the last one fails, Lambda retries the event later. The first pause is about a transaction long: who comes
+// back sooner meets the same writer.
 const (
 	attempts   = 50
-	firstPause = 10 * time.Millisecond
+	firstPause = 40 * time.Millisecond
 	maxPause   = time.Second
 )
 
