@@ -77,7 +77,7 @@
 //
 // forge.Forge is what the stages need of where jobs come from, GitHub or Gitea, and
 // forges.Open opens the one that the configuration means. gitea.Client is Gitea's API in
-// use; giteaserver.Start runs one for a while. Package forgetest is the judge: a real
+// use; giteaserver.Start runs one for a while, and giteasim.Sim is as much of one as a canary needs. Package forgetest is the judge: a real
 // Gitea with its own runner, and mayfly between them.
 //
 // # GitHub
@@ -126,7 +126,7 @@
 // # Rehearsals
 //
 // rehearsal.Rehearsal is a whole machine against a simulated GitHub, in one process
-// (rehearsal.go); canary.go plays one job in a new image on it, and quantiles.go sums
+// (rehearsal.go); stage.go is the forge that it plays on, canary.go plays one job in a new image, and quantiles.go sums
 // up times. cmd/mayfly-bench measures on it and on parts: intake.go, launch.go, idle.go
 // (which reads /proc with processes.go) and lambda.go.
 //
@@ -160,7 +160,8 @@
 //   - event.go and rule.go put events on the bus and show which rules match them.
 //   - logs.go (here the command, in package machine its other side) prints what a live
 //     runner prints.
-//   - image.go, image_build.go and image_canary.go build images and try them.
+//   - image.go, image_build.go and image_canary.go build images and try them; canary_gitea.go is
+//     Gitea's side of that.
 //   - config_check.go, hook.go (the webhook) and token.go set things up.
 //   - lint.go routes the jobs of workflow files; package lint does the work.
 //   - demo.go runs the sample in a rehearsal, demo_gitea.go in a real Gitea; sim.go serves githubsim, and simpages.go
