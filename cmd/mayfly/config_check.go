@@ -90,7 +90,7 @@ func (s *setup) checkEngine(ctx context.Context) config.Faults {
 	if s.Platform == config.PlatformAWS || s.Launcher == machine.Sandbox {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second) // an engine that starts many containers answers late
 	defer cancel()
 	socket, err := docker.Find(ctx, s.sockets()...)
 	if err != nil && s.Engine.Socket == "" && s.Launcher == machine.Auto && !machine.EngineInstalled() {

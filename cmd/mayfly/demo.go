@@ -301,7 +301,8 @@ Deliveries of your own go to %s.
 See what happens with:
   mayfly jobs --state %s
   mayfly events --state %s
-Stop with Ctrl-C.`, s.CloneURL(), s.HookURL(), s.State(), s.State())
+  mayfly page --state %s
+Stop with Ctrl-C.`, s.CloneURL(), s.HookURL(), s.State(), s.State(), s.State())
 	changes := s.Sim.Subscribe()
 	defer changes.Close()
 	tell := teller{screen: screen, begin: time.Now(), status: map[int64]string{}}

@@ -77,7 +77,7 @@
 //
 // forge.Forge is what the stages need of where jobs come from, GitHub or Gitea, and
 // forges.Open opens the one that the configuration means. gitea.Client is Gitea's API in
-// use; giteaserver.Start runs one for a while, and giteasim.Sim is as much of one as a canary needs. Package forgetest is the judge: a real
+// use; giteaserver.Start runs one for a while, and giteasim.Sim has what one job needs of it. Package forgetest is the judge: a real
 // Gitea with its own runner, and mayfly between them.
 //
 // # GitHub
@@ -126,22 +126,25 @@
 // # Rehearsals
 //
 // rehearsal.Rehearsal is a whole machine against a simulated GitHub, in one process
-// (rehearsal.go); stage.go is the forge that it plays on, canary.go plays one job in a new image, and quantiles.go sums
-// up times. cmd/mayfly-bench measures on it and on parts: intake.go, launch.go, idle.go
+// (rehearsal.go); canary.go plays one job in a new image on it, against the forge that
+// stage.go describes, and quantiles.go sums up times. cmd/mayfly-bench measures on it and on parts: intake.go, launch.go, idle.go
 // (which reads /proc with processes.go) and lambda.go.
 //
 // # The commands
 //
 // inspect.Source is what there is to read of a Mayfly: inspect.go has its interfaces,
-// jobs.go, status.go, images.go and schemas.go the views that commands and pages show, and
+// jobs.go, status.go, pools.go, gist.go, images.go and schemas.go the views that commands and pages show, and
 // health.go the list of what needs a person. story.go joins the answer about one job
 // with its steps: scene.go is what has a say in it, and inquiry.go asks the forge about a
-// job that nobody told of. Package why has all causes, each with its fix. inspect/local reads the machine's database,
-// inspect/stack the stack.
+// job that nobody told of. Package why has all causes, each with its fix. inspect/local
+// reads the machine's database, inspect/stack the stack.
+//
+// Package web shows the same to a browser: a web.Page is HTML from the server, which
+// stays current by server-sent events; its package comment says where what is.
 //
 // internal/tool is the command line that mayfly and mayfly-aws share: tool.go runs a command,
 // platform.go says in what the two programs differ, setup.go reads the configuration and its
-// secrets, aws.go has the flags of deploy and destroy, text.go, files.go and hook.go what
+// secrets, page.go serves the page, aws.go has the flags of deploy and destroy, text.go, files.go and hook.go what
 // several commands print and read.
 //
 //   - why.go explains one job; jobs.go (with runners), status.go, events.go and dlq.go list and change what their
@@ -160,8 +163,8 @@
 //   - event.go and rule.go put events on the bus and show which rules match them.
 //   - logs.go (here the command, in package machine its other side) prints what a live
 //     runner prints.
-//   - image.go, image_build.go and image_canary.go build images and try them; canary_gitea.go is
-//     Gitea's side of that.
+//   - image.go, image_build.go and image_canary.go build images and try them;
+//     canary_gitea.go has the stand-in of Gitea for that.
 //   - config_check.go, hook.go (the webhook) and token.go set things up.
 //   - lint.go routes the jobs of workflow files; package lint does the work.
 //   - demo.go runs the sample in a rehearsal, demo_gitea.go in a real Gitea; sim.go serves githubsim, and simpages.go

@@ -25,7 +25,7 @@ type downCmd struct {
 	Within     time.Duration `help:"How long jobs that run may go on before they are stopped." default:"10m"`
 	KeepImages bool          `help:"Keep the images of runners that mayfly built."`
 	KeepState  bool          `help:"Keep the database: events, jobs and runners."`
-	Webhook    bool          `help:"Remove the webhook at GitHub, too."`
+	Webhook    bool          `help:"Remove the webhook at the forge, too."`
 	JSON       bool          `help:"Print what is left as JSON."`
 }
 
@@ -60,7 +60,7 @@ func (c *downCmd) ask(in io.Reader, screen *cli.Screen, state string) error {
 	if c.Yes {
 		return nil
 	}
-	screen.Notef("This stops mayfly on this machine and removes its runners, here and at GitHub, and %s.\nEnter yes to go on:", state)
+	screen.Notef("This stops mayfly on this machine and removes its runners, here and at the forge, and %s.\nEnter yes to go on:", state)
 	answer, err := bufio.NewReader(in).ReadString('\n')
 	if answer = strings.TrimSpace(answer); answer != "yes" {
 		if err != nil && !errors.Is(err, io.EOF) {
@@ -161,7 +161,7 @@ func (c *downCmd) prove(screen *cli.Screen, state string, left []string) error {
 	}
 	if len(left) > 0 {
 		return cli.Hint(fmt.Errorf("not all is gone:\n  %s", strings.Join(left, "\n  ")), "run mayfly down again: what it needs for that stays in %s. "+
-			"A registration stays while GitHub has not noticed that its runner was killed, for ten minutes at most", state)
+			"A registration stays while the forge has not noticed that its runner was killed, for ten minutes at most", state)
 	}
 	if !c.JSON {
 		kept := ""

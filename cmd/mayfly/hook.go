@@ -15,7 +15,7 @@ import (
 // webhookCmd is `mayfly webhook`.
 type webhookCmd struct {
 	Install hookInstallCmd `cmd:"" help:"Make the webhook as the configuration says, or change it to that."`
-	Ping    hookPingCmd    `cmd:"" help:"Have GitHub send a ping."`
+	Ping    hookPingCmd    `cmd:"" help:"Have the forge send a ping."`
 	Remove  hookRemoveCmd  `cmd:"" help:"Remove the webhook."`
 }
 

@@ -33,7 +33,7 @@ type commands struct {
 	Rule    ruleCmd      `cmd:"" help:"List rules, or show which ones an event matches."`
 	Image   imageCmd     `cmd:"" help:"Build, list and promote the images that runners start from."`
 	Token   tokenCmd     `cmd:"" help:"Get a registration token or a JIT configuration to start a runner by hand."`
-	Webhook webhookCmd   `cmd:"" help:"Install, ping or remove the webhook at GitHub."`
+	Webhook webhookCmd   `cmd:"" help:"Install, ping or remove the webhook at the forge."`
 
 	tool.Lists
 }
@@ -68,7 +68,7 @@ func explain(err error) error {
 	case errors.Is(err, disk.ErrFull):
 		return cli.Hint(err, "make room on the disk; nothing that was acknowledged is lost")
 	case errors.Is(err, disk.ErrDamaged):
-		return cli.Hint(err, "put mayfly.db aside (with its -wal and -shm) and run mayfly up: it makes a new one, and the sweep asks GitHub for jobs that are open; sqlite3 mayfly.db .recover saves what can be read")
+		return cli.Hint(err, "put mayfly.db aside (with its -wal and -shm) and run mayfly up: it makes a new one, and the sweep asks the forge for jobs that are open; sqlite3 mayfly.db .recover saves what can be read")
 	}
 	return err
 }

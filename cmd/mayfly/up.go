@@ -64,6 +64,9 @@ func (c *upCmd) Run(ctx context.Context, all *tool.Globals, screen *cli.Screen, 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { defer end(); return m.Run(ctx, listener) })
 	g.Go(func() error { return reloadOn(ctx, m, signals, all.Config, log) })
+	g.Go(func() error {
+		return tool.ServePage(ctx, tool.Call{Globals: all, Screen: screen, Log: log}, s.Setup)
+	})
 	return g.Wait()
 }
 

@@ -2,6 +2,9 @@ package bus
 
 import (
 	"context"
+	"database/sql"
+	"errors"
+	"math"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
@@ -11,10 +14,17 @@ import (
 // Events returns the events that pass f, newest first. Like all reading functions it works on any
 // database on which a bus was opened, next to that bus or without it.
 func Events(ctx context.Context, db *disk.DB, f eventlog.Filter) ([]eventlog.Stored, error) {
+	if f.ID != "" {
+		return eventOf(ctx, db, f)
+	}
+	before := f.Before
+	if before == 0 {
+		before = math.MaxInt64
+	}
 	rows, err := db.Query(ctx, `SELECT `+columns+` FROM `+whole+`
-		WHERE events.seq > ? AND (? = '' OR source = ?) AND (? = '' OR detail_type = ?) AND published >= ?
+		WHERE events.seq > ? AND events.seq < ? AND (? = '' OR source = ?) AND (? = '' OR detail_type = ?) AND published >= ?
 		ORDER BY events.seq DESC`,
-		f.After, f.Source, f.Source, f.DetailType, f.DetailType, unixMilli(f.Since))
+		f.After, before, f.Source, f.Source, f.DetailType, f.DetailType, unixMilli(f.Since))
 	if err != nil {
 		return nil, err
 	}
@@ -32,6 +42,22 @@ func Events(ctx context.Context, db *disk.DB, f eventlog.Filter) ([]eventlog.Sto
 		}
 	}
 	return all, rows.Err()
+}
+
+// eventOf returns the event of f's id, if it passes f.
+func eventOf(ctx context.Context, db *disk.DB, f eventlog.Filter) ([]eventlog.Stored, error) {
+	s, err := scan(db.QueryRow(ctx, `SELECT `+columns+` FROM `+whole+` WHERE events.id = ?`, f.ID))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	f.ID = ""
+	ok, err := f.Matches(s.Event)
+	if !ok || err != nil {
+		return nil, err
+	}
+	return []eventlog.Stored{s}, nil
 }
 
 // EventsAfter returns up to limit events with numbers greater than after, oldest first: what a

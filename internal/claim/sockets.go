@@ -58,15 +58,17 @@ func New(c Config) (*SocketServer, error) {
 	return &SocketServer{config: c, folder: folder, servers: map[string]*socket{}}, nil
 }
 
-// runnerName matches names that are safe as a folder and as a container.
-var runnerName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+var runnerName = regexp.MustCompile(`^[a-z0-9-]+$`)
+
+// isRunnerName reports whether name is safe as a folder and as a container.
+func isRunnerName(name string) bool { return len(name) <= 64 && runnerName.MatchString(name) }
 
 const wantName = "want a name of 1 to 64 of a-z, 0-9 and -"
 
 // Open opens the claim socket of runner and returns its folder, to be mounted into the container.
 // If it is open already, nothing happens.
 func (s *SocketServer) Open(runner string) (dir string, err error) {
-	if !runnerName.MatchString(runner) {
+	if !isRunnerName(runner) {
 		return "", fmt.Errorf("opening the claim socket of %q: %s", runner, wantName)
 	}
 	s.mu.Lock()
@@ -112,7 +114,7 @@ func (s *SocketServer) listen(runner string) (net.Listener, error) {
 
 // Close closes the socket of runner, if open, and removes its folder.
 func (s *SocketServer) Close(runner string) error {
-	if !runnerName.MatchString(runner) {
+	if !isRunnerName(runner) {
 		return fmt.Errorf("closing the claim socket of %q: %s", runner, wantName)
 	}
 	s.mu.Lock()
@@ -139,7 +141,7 @@ func (s *SocketServer) Runners() ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if runnerName.MatchString(e.Name()) {
+		if isRunnerName(e.Name()) {
 			names = append(names, e.Name())
 		}
 	}

@@ -31,6 +31,7 @@ func (c *Config) check(d *decoder) {
 		d.faultAt("listen", "listen %v", err)
 	}
 	c.checkMetrics(d)
+	c.checkPage(d)
 	c.checkImage(d)
 	c.checkMirror(d)
 	c.checkSandbox(d)

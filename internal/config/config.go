@@ -50,6 +50,7 @@ type Config struct {
 	Proxy    Proxy    `yaml:"proxy" doc:"The HTTP proxy for runners, their jobs and the build of the image. Mayfly itself uses the one in its own environment, HTTPS_PROXY."`
 	CAFile   string   `yaml:"ca_file" doc:"A PEM file with CA certificates that mayfly, runners and their jobs trust besides the system's, such as those of a proxy that inspects TLS. Those of github.ca_file or gitea.ca_file are trusted too."`
 	Metrics  Metrics  `yaml:"metrics" doc:"Metrics for Prometheus."`
+	Page     Page     `yaml:"page" doc:"The page that shows what runs, what waits and why; see docs/page.md. mayfly page serves it for a stack."`
 	Rules    []Rule   `yaml:"rules" doc:"Your own rules on the event bus, in addition to mayfly's."`
 	Pools    []Pool   `yaml:"pools" required:"yes" doc:"The kinds of runner. A job gets its runner from the first pool that has all its labels and allows its repository."`
 

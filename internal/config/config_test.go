@@ -116,6 +116,7 @@ func TestParse(t *testing.T) {
 		Host:    config.Capacity{CPUs: 7.5, Memory: 32 << 30},
 		Archive: config.Archive{Keep: 100 * time.Hour, MaxSize: 2 << 30},
 		Metrics: config.Metrics{Listen: "127.0.0.1:9464"},
+		Page:    config.Page{Listen: "127.0.0.1:8081"},
 		Proxy:   config.Proxy{URL: "http://proxy:3128", Except: []string{".example.com"}},
 		AWS: config.AWS{
 			Region: "eu-west-1", Stack: "ci", Source: "s3", VPC: "vpc-01234567", Subnets: []string{"subnet-01234567"}, FunctionsInVPC: true, Endpoints: true,

@@ -73,7 +73,7 @@ func TestFaults(t *testing.T) {
 		{"warm window", "labels: [linux]", "labels: [linux], warm: {at: [acme/web], schedule: [{at: 8-18, runners: 1}]}", `reading pool "small": warm.schedule: "8-18": want days and hours, such as Mon-Fri 08:00-18:00`},
 		{"warm zone", "labels: [linux]", "labels: [linux], warm: {at: [acme/web], schedule: [{at: '08:00-18:00', zone: Mars, runners: 1}]}", `zone "Mars": want a name of the time zone database`},
 		{"near key", "labels", "lables", "4:6: reading pool \"small\": labels is missing: want the pool's labels\n4:19: reading pool \"small\": key \"lables\" is not known: did you mean labels?"},
-		{"far key", "github:", "kubernetes: x\ngithub:", `1:1: key "kubernetes" is not known: want forge, github, gitea, webhook, platform, aws, listen, state, launcher, engine, sandbox, image, docker_mirror, host, archive, proxy, ca_file, metrics, rules or pools`},
+		{"far key", "github:", "kubernetes: x\ngithub:", `1:1: key "kubernetes" is not known: want forge, github, gitea, webhook, platform, aws, listen, state, launcher, engine, sandbox, image, docker_mirror, host, archive, proxy, ca_file, metrics, page, rules or pools`},
 		{"near no key", "{token: env:T}", "{token: env:T, e: 1}", `1:24: reading github: key "e" is not known: want url, app, token, ca_file or runners_at`},
 		{"text for a list", "[linux]", "linux", `4:27: reading pool "small": labels: want a list`},
 		{"list for a text", "small", "[small]", `4:12: reading pool 1: name: want a text`},

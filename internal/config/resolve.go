@@ -19,6 +19,7 @@ type Secrets struct {
 	Token   secret.Secret   // zero with an App
 	Webhook []secret.Secret // in the order of the file
 	Rules   []secret.Secret // in the order of the file; zero for a rule without one
+	Page    secret.Secret   // to log in to the page with; zero without one
 }
 
 // maxSecret is larger than any key, token or CA certificate.
@@ -35,7 +36,15 @@ func (c *Config) Resolve(lookup func(name string) (string, bool)) (Secrets, erro
 	for i, rule := range c.Rules {
 		s.Rules = append(s.Rules, r.get(fmt.Sprintf("rules[%d].secret", i), rule.Secret))
 	}
+	s.Page = secret.New(r.pageToken())
 	return s, r.faults()
+}
+
+// ResolvePage gets the page's token alone.
+func (c *Config) ResolvePage(lookup func(name string) (string, bool)) (secret.Secret, error) {
+	r := resolver{config: c, lookup: lookup, found: Faults{}}
+	token := secret.New(r.pageToken())
+	return token, r.faults()
 }
 
 // ResolveForge is Resolve for commands that only call the forge.

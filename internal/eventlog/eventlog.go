@@ -23,6 +23,8 @@ type Filter struct {
 	DetailType string
 	Since      time.Time // published then or later
 	After      int64     // numbers greater than this one
+	Before     int64     // numbers less than this one, where numbers are in the order of publishing; 0 for all
+	ID         string    // the one event of this id
 	Pattern    *pattern.Pattern
 	Limit      int // the newest ones, that many at most
 }

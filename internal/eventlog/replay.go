@@ -64,13 +64,15 @@ type Replay struct {
 // ErrReplay is what a replay is refused with, or a change of one: its text says why.
 var ErrReplay = errors.New("replay refused")
 
-// replayName is what EventBridge lets a replay be called.
+// replayName is the form of a replay's name, at most maxReplayName bytes long, as in EventBridge.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_StartReplay.html
-var replayName = regexp.MustCompile(`^[-._A-Za-z0-9]{1,64}$`)
+var replayName = regexp.MustCompile(`^[-._A-Za-z0-9]+$`)
+
+const maxReplayName = 64
 
 // CheckReplayName says what keeps a replay from being called so, here and by EventBridge.
 func CheckReplayName(name string) error {
-	if !replayName.MatchString(name) {
+	if len(name) > maxReplayName || !replayName.MatchString(name) {
 		return fmt.Errorf("%w: name %q: want letters, digits, dots, dashes and underscores, 64 at most", ErrReplay, name)
 	}
 	return nil

@@ -87,13 +87,16 @@ var (
 	ErrFull        = errors.New("no room on the disk")
 )
 
-// names matches names that are safe as a folder, a control group and a container.
-var names = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
+// names matches names that are safe as a folder, a control group and a container, at most maxName
+// bytes long.
+var names = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
+
+const maxName = 64
 
 // Check returns the fault of s that concerns every launcher.
 func (s Spec) Check() error {
 	switch {
-	case !names.MatchString(s.Runner):
+	case len(s.Runner) > maxName || !names.MatchString(s.Runner):
 		return fmt.Errorf("runner name %q: want 1 to 64 of a-z, 0-9 and -", s.Runner)
 	case len(s.Command) == 0:
 		return fmt.Errorf("runner %s: command is empty: want the runner's program", s.Runner)

@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// What can go wrong with a call, for errors.Is. A call that waits for the forge to
-// be ready again is told by [RateLimited].
+// Kinds of failed calls, for errors.Is. A rate limit is a [RateLimited].
 var (
 	ErrUnauthorized  = errors.New("credential is not accepted")            // 401
 	ErrForbidden     = errors.New("credential may not do this")            // 403
@@ -19,17 +18,17 @@ var (
 	ErrUnavailable   = errors.New("server is not available")               // 5xx, network, timeout
 	ErrByHand        = errors.New("there is no call for this")             // see ByHand
 
-	// ErrNoWebhook is an ErrNotFound that the forge did not say: it told of its webhooks, and
-	// the one that is looked for is not among them.
+	// ErrNoWebhook is an ErrNotFound after a successful call: the forge listed its webhooks, and
+	// the wanted one is not among them.
 	ErrNoWebhook = fmt.Errorf("no such webhook: %w", ErrNotFound)
 
-	// ErrLost comes with ErrUnavailable, or with the context's error, when the
-	// request may have had its effect: it was sent and no answer, or a 5xx, came back.
+	// ErrLost comes with ErrUnavailable, or with the context's error, if the request may have
+	// had its effect: it was sent, and the answer was lost or a 5xx.
 	ErrLost = errors.New("answer was lost")
 )
 
-// RateLimited says that the forge takes no calls of this credential before Until;
-// so does the client itself in the meantime. Find it with errors.As.
+// RateLimited means that the forge refuses calls of this credential before Until. Until then the
+// client refuses them itself. Find it with errors.As.
 type RateLimited struct {
 	Until time.Time
 }
@@ -43,7 +42,7 @@ func (e *RateLimited) Error() string {
 type Error struct {
 	Doing   string // what the call was for, such as `registering runner "r1" at acme/web`
 	Status  int    // of the answer; 0 without one
-	Message string // the forge's own words, or those of the network; at most 300 bytes
+	Message string // from the forge or the network; at most 300 bytes
 	Request string // the forge's id of the request, for its support
 	Lost    bool   // as ErrLost
 	Kind    error
@@ -71,10 +70,10 @@ func (e *Error) Hint() string { return e.Advice }
 // Unwrap returns e.Kind.
 func (e *Error) Unwrap() error { return e.Kind }
 
-// Is makes errors.Is(err, ErrLost) answer.
+// Is makes errors.Is(err, ErrLost) work.
 func (e *Error) Is(target error) bool { return target == ErrLost && e.Lost }
 
-// A PingRefused is a ping that was answered, with no 2xx.
+// A PingRefused is a ping whose answer was not 2xx.
 type PingRefused struct{ Answer Delivery }
 
 func (e *PingRefused) Error() string {
@@ -84,5 +83,5 @@ func (e *PingRefused) Error() string {
 // PingWithin is how long a ping may take.
 const PingWithin = time.Minute
 
-// ErrNoPing says that the forge did not tell in time how a ping was answered.
+// ErrNoPing means that the forge did not report the answer to a ping in time.
 var ErrNoPing = fmt.Errorf("no ping came through within %s", PingWithin)

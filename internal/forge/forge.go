@@ -1,10 +1,9 @@
-// Package forge is the noun for where jobs come from: what the rest of Mayfly needs of
-// GitHub or of what is like it. A [Forge] is one of them, as it is reached with one
-// credential. Its implementations are package github and package gitea; nobody else
-// knows which of them it has.
+// Package forge is the noun for where jobs come from: what the rest of Mayfly needs of GitHub or a
+// similar forge. A [Forge] is one of them, accessed with one credential. Packages github and gitea
+// implement it; no other package knows which one it has.
 //
-// The words are GitHub's. Where another forge lacks what one of them stands for, its
-// implementation says how it makes do.
+// The terms are GitHub's. Where another forge has no equivalent, its implementation documents what
+// it does instead.
 package forge
 
 import (
@@ -16,24 +15,24 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
-// A Forge is where jobs come from. It is safe for concurrent use. Its errors are [*Error]
-// and so tell of the sentinels of this package, unless a parameter made no sense.
+// A Forge is where jobs come from. It is safe for concurrent use. Its errors are [*Error], which
+// match the sentinels of this package, except for invalid parameters.
 type Forge interface {
 	// Name is what people call it, such as GitHub.
 	Name() string
 
-	// Web is its address for a browser, without a slash at the end.
+	// Web is its address for a browser, without a trailing slash.
 	Web() string
 
-	// Pace says how often it may be asked for what no delivery told of.
+	// Pace returns how often it may be searched for jobs that no delivery reported.
 	Pace() Pace
 
-	// Check asks whether it takes the credential.
+	// Check asks whether it accepts the credential.
 	Check(ctx context.Context) error
 
-	// Read brings a delivery, whose signature is good, into the form that GitHub gives it:
-	// [event.ParseWorkflowJob] must read a job of it as it stands, its attempt counted from 1.
-	// An error says that the payload is not what this forge sends.
+	// Read converts a delivery, whose signature was verified, to GitHub's form:
+	// [event.ParseWorkflowJob] must be able to read its job, with attempts counted from 1. An
+	// error means that the payload is not one of this forge.
 	Read(delivery event.Event) (event.Event, error)
 
 	Registry
@@ -41,36 +40,36 @@ type Forge interface {
 	Webhooks
 }
 
-// About is what decisions and answers need to know of a forge. The zero value is GitHub.
+// About has the differences between forges that decisions and answers depend on. The zero value is GitHub.
 type About struct {
 	Name     string // what people call it; "" is GitHub
-	NoHosted bool   // it has no runners of its own: a job that fits no pool waits, whatever its labels
+	NoHosted bool   // whether it has no hosted runners, so that a job that fits no pool waits whatever its labels
 }
 
 // String is what people call it.
 func (a About) String() string { return cmp.Or(a.Name, "GitHub") }
 
-// A Pace is how often a forge may be asked.
+// A Pace is how often a forge may be searched for jobs.
 type Pace struct {
-	Jobs  time.Duration // between looks for queued jobs
-	Calls int64         // of one look
+	Jobs  time.Duration // between two searches for queued jobs
+	Calls int64         // the most calls of one search
 }
 
-// A Registry has the registrations of runners.
+// A Registry manages the registrations of runners.
 type Registry interface {
-	// Register registers a runner for one job, and is never repeated by itself. ErrConflict
-	// when a runner of that name is there, also from an attempt whose answer was lost
-	// (ForgetRunner helps); ErrLost when there may be one now.
+	// Register registers a runner for one job, and never repeats its request. The error is
+	// ErrConflict if a runner of that name exists, perhaps from an attempt whose answer was lost
+	// (see ForgetRunner), and ErrLost if this attempt may have registered one.
 	Register(ctx context.Context, at Scope, r Registration) (Registered, error)
 
-	// Runners returns all runners of a place. A runner that is not in the answer is not registered.
+	// Runners returns all runners of a place. A runner that is missing in the result is not registered.
 	Runners(ctx context.Context, at Scope) ([]Runner, error)
 
-	// RemoveRunner removes a registration; nil when it is gone already, ErrBusy when the
+	// RemoveRunner removes a registration. It returns nil if that is gone already, and ErrBusy if the
 	// runner has a job.
 	RemoveRunner(ctx context.Context, at Scope, id int64) error
 
-	// ForgetRunner is RemoveRunner by name; nil when there is none.
+	// ForgetRunner is RemoveRunner by name. It returns nil if there is no such runner.
 	ForgetRunner(ctx context.Context, at Scope, name string) error
 }
 
@@ -82,15 +81,15 @@ type Registration struct {
 	WorkFolder string   // "" leaves it to the runner
 }
 
-// A Registered is a runner that is registered and has not connected yet. Whoever has
-// Config is that runner, for one job.
+// A Registered is a runner that is registered and has not connected yet. Config is a credential: its
+// holder is that runner, for one job.
 type Registered struct {
 	RunnerID int64
 	Config   secret.Secret
-	Program  string // what Config is for, as the agent knows it; "" is GitHub's runner
+	Program  string // the runner program that Config is for, see package agent; "" is GitHub's runner
 }
 
-// A Runner is a registration that a forge has.
+// A Runner is a registration in a forge's list.
 type Runner struct {
 	ID     int64
 	Name   string
@@ -100,72 +99,74 @@ type Runner struct {
 	Labels []string
 }
 
-// Jobs are those of workflows. With an error, a list has what was found before.
+// Jobs looks up jobs of workflows. With an error, a list has what was found before it.
 type Jobs interface {
-	// Job returns how attempt of job id stands. ErrNotFound when the forge does not know that attempt.
+	// Job returns the state of an attempt of job id, or ErrNotFound if the forge does not know that attempt.
 	Job(ctx context.Context, repository string, id int64, attempt int) (event.WorkflowJob, error)
 
 	// QueuedJobs returns the jobs of repository that wait for a runner now.
 	QueuedJobs(ctx context.Context, repository string) ([]event.WorkflowJob, error)
 
-	// LatelyQueuedJobs is QueuedJobs for the newest runs only, where that costs less.
+	// LatelyQueuedJobs is QueuedJobs for the newest runs only, if that costs fewer calls.
 	LatelyQueuedJobs(ctx context.Context, repository string) ([]event.WorkflowJob, error)
 
-	// Repositories returns repositories under a webhook that may have queued jobs: the
-	// likeliest first, and of the others some, of which each has its turn as turn goes up by one.
+	// Repositories returns repositories of a webhook's place that may have queued jobs: the most
+	// likely ones first, then some of the others. As turn counts up, each of these has its turn.
 	Repositories(ctx context.Context, at Scope, turn int) ([]Repository, error)
 }
 
-// A Repository is one as lists tell of it.
+// A Repository is a repository in a list.
 type Repository struct {
 	Name         string // owner/name
 	Organization string // login of its owner; "" of a user
 }
 
-// Webhooks are what sends deliveries.
+// Webhooks manages the webhooks that send deliveries.
 type Webhooks interface {
-	// InstallWebhook makes the webhook of a place as h says: it changes the one with the same
-	// URL, or makes one. ErrByHand where a person has to; see ByHand.
+	// InstallWebhook creates the webhook h of a place, or updates the one with the same URL. The
+	// error is ErrByHand if only a person can do so; see ByHand.
 	InstallWebhook(ctx context.Context, at Scope, h HookConfig) (Hook, error)
 
-	// ByHand returns what to enter for h where InstallWebhook says ErrByHand.
+	// ByHand returns what a person enters for h if InstallWebhook returns ErrByHand.
 	ByHand(at Scope, h HookConfig) Manual
 
-	// Webhook returns the webhook of a place that sends to url; [ErrNoWebhook] when there is none.
+	// Webhook returns the webhook of a place that sends to url, or [ErrNoWebhook].
 	Webhook(ctx context.Context, at Scope, url string) (Hook, error)
 
-	// Ping has the forge send a ping, waits until it is known how that was answered, and
-	// returns with what. ErrByHand where it cannot be pinged; *[PingRefused], [ErrNoPing].
+	// Ping makes the forge send a ping, waits until the forge reports the answer, and returns its
+	// status code. The error is ErrByHand if the webhook cannot be pinged, or *[PingRefused] or
+	// [ErrNoPing].
 	Ping(ctx context.Context, at Scope, h Hook) (code int, err error)
 
-	// RemoveWebhook removes a webhook; ErrNotFound when there is none, ErrByHand where a person has to.
+	// RemoveWebhook removes a webhook. The error is ErrNotFound if it does not exist, and ErrByHand if only
+	// a person can remove it.
 	RemoveWebhook(ctx context.Context, at Scope, id int64) error
 
-	// FailedDeliveries returns the deliveries of a webhook since then that failed, newest first.
-	// A forge that does not tell of them returns none: their jobs are found by asking for jobs.
+	// FailedDeliveries returns the failed deliveries of a webhook since a time, newest first. A forge
+	// that does not list them returns none; their jobs are then found by the search for jobs.
 	FailedDeliveries(ctx context.Context, at Scope, hook int64, since time.Time) ([]Delivery, error)
 
-	// Redeliver has a delivery that failed sent again, with the same GUID.
+	// Redeliver makes the forge send a failed delivery again, with the same GUID.
 	Redeliver(ctx context.Context, at Scope, hook, id int64) error
 }
 
-// A HookConfig is what a webhook should be. Deliveries are JSON, and the
-// certificate of URL is checked.
+// A HookConfig describes a webhook to install. Deliveries are JSON, and the forge checks URL's
+// certificate.
 type HookConfig struct {
 	URL    string
 	Secret secret.Secret
 	Events []string // such as workflow_job
 }
 
-// A Hook is a webhook as a forge has it.
+// A Hook is an installed webhook.
 type Hook struct {
 	ID     int64 // 0 for an App's
 	URL    string
 	Events []string
 	Active bool
 
-	// Missing lists events that were asked for and that the webhook does not get, because
-	// there is no call for that.
+	// Missing lists requested events that the webhook does not get, because the forge has no call
+	// to change them.
 	Missing []string
 }
 
@@ -174,7 +175,7 @@ type Manual struct {
 	Page        string // address of the page
 	PayloadURL  string
 	ContentType string
-	Secret      secret.Secret // hides itself: whoever prints it decides where
+	Secret      secret.Secret // hides itself until a caller reveals it
 	SSL         string
 	Events      []string // by their API names
 	Active      bool
@@ -189,5 +190,5 @@ type Delivery struct {
 	At       time.Time
 	Code     int    // status of the latest attempt's answer; 0 without one
 	Status   string // the forge's words for it, such as "timed out"
-	Attempts int    // so many were made, as far as was asked for
+	Attempts int    // how many attempts were seen
 }

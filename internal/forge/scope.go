@@ -8,7 +8,7 @@ import (
 // A Kind is what sort of place a [Scope] is.
 type Kind byte
 
-// Kinds of place. What a forge lacks of them, it refuses.
+// Kinds of place. A forge refuses those that it does not have.
 const (
 	Nowhere Kind = iota
 	OfRepository
@@ -18,8 +18,8 @@ const (
 )
 
 // A Scope is a place on a forge that has runners and webhooks: a repository, an
-// organisation or an enterprise; or an App, which has a webhook only. Scopes
-// can be compared; the zero Scope is nowhere, and every call refuses it.
+// organisation or an enterprise; or an App, which has only a webhook. Scopes
+// are comparable. The zero Scope is nowhere, and every call refuses it.
 type Scope struct {
 	Kind  Kind
 	Owner string // login, or slug of an enterprise; "" for an App
@@ -29,7 +29,7 @@ type Scope struct {
 // AppScope is the App that a forge is called as.
 func AppScope() Scope { return Scope{Kind: OfApp} }
 
-// enterprisePrefix tells an enterprise from a repository; no owner has that name.
+// enterprisePrefix distinguishes an enterprise from a repository: no owner has that name.
 const enterprisePrefix = "enterprises/"
 
 // ParseScope reads "acme/web" (a repository), "acme" (an organisation) or
@@ -44,7 +44,7 @@ func ParseScope(s string) (Scope, error) {
 	return newScope(s, OfOrganization, s, "")
 }
 
-// ParseRepository reads "acme/web" and nothing else.
+// ParseRepository reads only a repository, such as "acme/web".
 func ParseRepository(s string) (Scope, error) {
 	scope, err := ParseScope(s)
 	if err != nil || scope.Kind != OfRepository {
@@ -60,8 +60,8 @@ func newScope(s string, k Kind, owner, name string) (Scope, error) {
 	return Scope{k, owner, name}, nil
 }
 
-// isName reports whether s can stand as a segment of a forge's paths. A forge
-// allows less; it says so itself.
+// isName reports whether s is safe as a segment of a forge's paths. The forge itself rejects
+// further names.
 func isName(s string) bool {
 	if s == "" || s == "." || s == ".." || len(s) > 100 {
 		return false
@@ -74,7 +74,7 @@ func isName(s string) bool {
 	return true
 }
 
-// String gives what [ParseScope] reads; "app" for an App, "nowhere" for the zero
+// String returns the form that [ParseScope] reads, "app" for an App, and "nowhere" for the zero
 // Scope.
 func (s Scope) String() string {
 	switch s.Kind {

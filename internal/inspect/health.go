@@ -95,10 +95,10 @@ func (v *Status) checks(h Health, now time.Time) (all []Check) {
 		}
 	}
 	if v.Dead > 0 {
-		add(CheckLetters, StateWarning, "mayfly dlq list shows them", "%s dead letters", AtMost(v.Dead))
+		add(CheckLetters, StateWarning, "mayfly dlq list shows why", "%s", many(v.Dead, "dead letter", "dead letters"))
 	}
 	if v.Held > 0 {
-		add(CheckQuarantine, StateWarning, "mayfly quarantine list shows them", "%d deliveries in quarantine, for lack of what routing needs", v.Held)
+		add(CheckQuarantine, StateWarning, "mayfly quarantine list shows why", "%s in quarantine, without what routing needs", many(v.Held, "delivery", "deliveries"))
 	}
 	for _, r := range v.Aside {
 		add(CheckLedger, StateFault, "", "the ledger cannot read %s and goes on without it: %s", r.Row, r.Reason)
@@ -107,6 +107,14 @@ func (v *Status) checks(h Health, now time.Time) (all []Check) {
 		add(CheckSchema+" "+d.Schema, StateWarning, "mayfly schema drift "+d.Schema, "schema %s has changed: %s%s", d.Schema, d.First, AndMore(d.Changes-1))
 	}
 	return all
+}
+
+// many counts things.
+func many(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return AtMost(n) + " " + more
 }
 
 // AtMost prints a count that was cut where a status stops to count.

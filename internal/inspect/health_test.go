@@ -36,8 +36,8 @@ func TestChecks(t *testing.T) {
 		{CheckLimits, "unknown", LimitsUnknown},
 		{CheckImage, "fault", "no image"},
 		{"rule mine", "warning", "rule mine: 1 of 3 deliveries have failed and are tried again, the oldest for 1m00s"},
-		{CheckLetters, "warning", "1000+ dead letters: mayfly dlq list shows them"},
-		{CheckQuarantine, "warning", "2 deliveries in quarantine, for lack of what routing needs: mayfly quarantine list shows them"},
+		{CheckLetters, "warning", "1000+ dead letters: mayfly dlq list shows why"},
+		{CheckQuarantine, "warning", "2 deliveries in quarantine, without what routing needs: mayfly quarantine list shows why"},
 		{CheckLedger, "fault", "the ledger cannot read job 7 and goes on without it: no key"},
 		{"schema s@T", "warning", "schema s@T has changed: detail.a: added and 2 more: mayfly schema drift s@T"},
 	}

@@ -9,6 +9,7 @@ package inspect
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/event"
@@ -28,6 +29,9 @@ type Source struct {
 	Images     func(context.Context) (*image.Catalog, error) // of the images that runners start from
 	Health     func(context.Context) (Health, error)
 	Hook       Hook
+	Numbered   bool          // events have the numbers of their publishing, by which lists go on
+	Logs       Logs          // nil where runners print elsewhere
+	LogsAt     string        // where that is, for people
 	Pause      time.Duration // between looks at what comes
 	Close      func() error
 }
@@ -35,6 +39,10 @@ type Source struct {
 // A Hook is where the webhook should send to, and the command that sees to it. The zero value
 // says that the configuration knows.
 type Hook struct{ URL, Command string }
+
+// Logs writes what a live runner prints to out: up to lines of what it printed so far, and with follow
+// what it prints until it ends.
+type Logs func(ctx context.Context, runner string, lines int, follow bool, out io.Writer) error
 
 // Ledger reads jobs and runners, as [ledger.Store] says.
 type Ledger interface {

@@ -97,7 +97,7 @@ type Job struct {
 	Runners     int       `json:"runners"`                // how many runners were made for it
 	Failures    int       `json:"failures,omitempty"`     // of them, how many ended without running a job
 	LastFailure string    `json:"last_failure,omitempty"` // why the last of those did
-	Failed      *Failure  `json:"failed,omitempty"`       // what failed the last of those; nil for none
+	Failed      *Failure  `json:"failed,omitempty"`       // what failed the last of those; nil for none, so that many jobs take little
 	Ignored     int       `json:"ignored,omitempty"`      // of them, how many listened but were given no job by GitHub
 	Refused     int       `json:"refused,omitempty"`      // of them, how many GitHub refused to register
 	Unplaced    int       `json:"unplaced,omitempty"`     // of them, how many found no host with room

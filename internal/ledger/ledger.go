@@ -17,6 +17,8 @@ package ledger
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -59,6 +61,38 @@ type JobQuery struct {
 	States []JobState // only jobs in one of these states
 	After  JobKey     // only jobs listed after this one, to get the next page
 	Limit  int        // maximum number of jobs; 0 means DefaultLimit
+
+	Repository string    // only jobs of this repository, or of this owner's if it ends in a slash; ignoring case
+	Pool       string    // only jobs of this pool
+	Conclusion string    // only jobs that ended so
+	Text       string    // only jobs with this in their name, workflow or key, ignoring the case of ASCII letters
+	Since      time.Time // only jobs that GitHub created then or later
+}
+
+// Picks reports whether j is one that q selects, besides Key, After and Limit.
+func (q JobQuery) Picks(j Job) bool {
+	return (!q.Open || !j.Settled()) && (len(q.States) == 0 || slices.Contains(q.States, j.State)) && q.at(Lower(j.Scope.Repository)) &&
+		(q.Pool == "" || j.Pool == q.Pool) && (q.Conclusion == "" || j.State == JobCompleted && j.Conclusion == q.Conclusion) &&
+		(q.Text == "" || strings.Contains(j.Searched(), Lower(q.Text))) && !j.Created.Before(q.Since)
+}
+
+// at reports whether q selects jobs of a repository in lower case.
+func (q JobQuery) at(repository string) bool {
+	wanted := Lower(q.Repository)
+	return wanted == "" || repository == wanted || strings.HasSuffix(wanted, "/") && strings.HasPrefix(repository, wanted)
+}
+
+// Searched is the text in which [JobQuery] looks for Text, in lower case.
+func (j Job) Searched() string { return Lower(j.Name + "\n" + j.Workflow + "\n" + j.Key.String()) }
+
+// Lower returns s with its ASCII letters in lower case, as databases compare.
+func Lower(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
 }
 
 // A RunnerQuery selects runners. The zero value selects the newest [DefaultLimit].

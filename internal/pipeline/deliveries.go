@@ -265,7 +265,7 @@ func (p *Pipeline) again(ctx context.Context, at forge.Scope, hook int64, guid s
 		p.Log.Info("asked for a failed delivery again", "delivery", guid)
 	case errors.As(err, new(*forge.RateLimited)), errors.Is(err, forge.ErrUnavailable), ctx.Err() != nil: // not about this delivery
 	case p.failing.refused(guid):
-		p.Log.Warn("GitHub does not send a failed delivery again: it is left, and what it told of a job is found by asking for jobs", "delivery", guid, "err", err)
+		p.Log.Warn("the forge does not send a failed delivery again: it is left, and what it told of a job is found by asking for jobs", "delivery", guid, "err", err)
 		return nil
 	}
 	if err != nil {

@@ -54,7 +54,7 @@ func (p *Pipeline) RunnerEnd(ctx context.Context, v image.Version) (end image.De
 	}
 	at, err := dates.RunnerEnd(ctx, scope, string(v))
 	if err != nil {
-		p.Log.Debug("until when GitHub takes a runner", "version", string(v), "err", err)
+		p.Log.Debug("until when the forge takes a runner", "version", string(v), "err", err)
 		return image.Deprecated{}, false
 	}
 	return image.Deprecated{Version: v, At: at}, true

@@ -2,7 +2,6 @@ package tool
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -12,7 +11,6 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/eventlog"
 	"github.com/mayfly-ci/mayfly/internal/inspect"
-	"github.com/mayfly-ci/mayfly/internal/ledger"
 )
 
 // eventsCmd is `mayfly events`.
@@ -56,7 +54,7 @@ func (c *eventsCmd) Run(ctx context.Context, all *Globals, screen *cli.Screen, l
 	}
 	var rows [][]cli.Cell
 	for _, s := range list {
-		rows = append(rows, cli.Text(Stamp(s.Published), s.Event.Source, s.Event.DetailType, gist(s.Event), s.Event.ID))
+		rows = append(rows, cli.Text(Stamp(s.Published), s.Event.Source, s.Event.DetailType, inspect.Gist(s.Event), s.Event.ID))
 	}
 	screen.Table([]string{"TIME", "SOURCE", "TYPE", "ABOUT", "ID"}, rows)
 	return nil
@@ -94,7 +92,7 @@ func (c *eventsCmd) line(screen *cli.Screen, s eventlog.Stored) error {
 		return printEvents(screen, []eventlog.Stored{s}, false)
 	}
 	_, err := fmt.Fprintf(screen.Out, "%s  %s  %s  %s  %s\n", Stamp(s.Published),
-		cli.Printable(s.Event.Source), cli.Printable(s.Event.DetailType), cli.Printable(gist(s.Event)), s.Event.ID)
+		cli.Printable(s.Event.Source), cli.Printable(s.Event.DetailType), cli.Printable(inspect.Gist(s.Event)), s.Event.ID)
 	return err
 }
 
@@ -115,30 +113,4 @@ func printEvents(screen *cli.Screen, list []eventlog.Stored, asList bool) error 
 		fmt.Fprintf(screen.Out, "%s\n", text)
 	}
 	return nil
-}
-
-// gist says in a few words what an event is about.
-func gist(e event.Event) string {
-	if job, err := event.ParseWorkflowJob(e.Detail); err == nil && e.DetailType == event.TypeWorkflowJob {
-		return fmt.Sprintf("%s %s: %s", job.Action, ledger.KeyOf(job), job.Name)
-	}
-	var about struct {
-		Runner, Reason string
-		Job            ledger.JobKey
-	}
-	if err := json.Unmarshal(e.Detail, &about); err == nil && e.Source == event.SourceMayfly {
-		switch {
-		case about.Runner == "" && about.Job.IsZero():
-			return about.Reason
-		case about.Runner == "":
-			return about.Job.String()
-		case about.Reason != "":
-			return about.Runner + ": " + about.Reason
-		}
-		return about.Runner
-	}
-	if len(e.Resources) > 0 {
-		return e.Resources[0]
-	}
-	return ""
 }

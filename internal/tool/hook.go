@@ -11,7 +11,7 @@ import (
 // PrintManual prints what to enter by hand. The secret is not printed: it is where
 // the configuration says.
 func PrintManual(screen *cli.Screen, m forge.Manual) {
-	fmt.Fprintf(screen.Out, "GitHub has no call for this webhook. Enter on %s:\n\n", m.Page)
+	fmt.Fprintf(screen.Out, "The forge has no call for this webhook. Enter on %s:\n\n", m.Page)
 	active := "yes"
 	if !m.Active {
 		active = "no"

@@ -42,7 +42,7 @@ func (c *jobsCmd) Run(ctx context.Context, all *Globals, screen *cli.Screen, log
 	defer from.Close()
 	views, err := from.Jobs(ctx, query, time.Now())
 	if errors.Is(err, ledger.ErrNotFound) {
-		return cli.Hint(fmt.Errorf("job %s: %w", c.Job, err), "mayfly jobs lists those that are known; mayfly events --type workflow_job shows what GitHub sent")
+		return cli.Hint(fmt.Errorf("job %s: %w", c.Job, err), "mayfly jobs lists those that are known; mayfly events --type workflow_job shows what the forge sent")
 	} else if err != nil {
 		return err
 	}

@@ -60,13 +60,15 @@ func (c *testCmd) Run(ctx context.Context, all *Globals, screen *cli.Screen, log
 	return c.conclude(screen, report)
 }
 
-// branchName is what --branch may be: something that needs no quotes anywhere.
-var branchName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+// branchName is the form of --branch, at most maxBranch bytes long: it needs no quotes anywhere.
+var branchName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+
+const maxBranch = 100
 
 // prepare reads what there is to read before anything is done.
 func (c *testCmd) prepare(ctx context.Context, all *Globals, log *slog.Logger) (config proof.Config, from *inspect.Source, err error) {
 	c.Branch = cmp.Or(c.Branch, "mayfly-test-"+strings.ToLower(rand.Text()[:8]))
-	if !branchName.MatchString(c.Branch) || strings.Contains(c.Branch, "..") {
+	if len(c.Branch) > maxBranch || !branchName.MatchString(c.Branch) || strings.Contains(c.Branch, "..") {
 		return config, nil, cli.Usage(fmt.Errorf("branch %q", c.Branch), "want letters, digits, dots, dashes and underscores, such as mayfly-test-1")
 	}
 	s, err := ReadSetup(all.Config)

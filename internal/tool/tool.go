@@ -49,6 +49,7 @@ type Lists struct {
 	Why        whyCmd        `cmd:"" help:"Explain why a job is where it is, and what to do about it. The exit code is the kind of cause."`
 	Jobs       jobsCmd       `cmd:"" help:"List jobs, or show one job's history and why it waits."`
 	Runners    runnersCmd    `cmd:"" help:"List runners, or show one runner's history."`
+	Page       pageCmd       `cmd:"" help:"Serve the page that shows all this to a browser, for this machine or a stack."`
 	Events     eventsCmd     `cmd:"" help:"List events on the bus."`
 	Schema     schemaCmd     `cmd:"" help:"List, show, compare and export the discovered schemas of events."`
 	Replay     replayCmd     `cmd:"" help:"Start, list or cancel replays of archived events."`
@@ -67,7 +68,7 @@ func Run(args []string, p Program, commands any, globals *Globals) int {
 	screen := cli.NewScreen(os.Stdout, os.Stderr, os.Getenv("NO_COLOR") != "")
 	parser, err := kong.New(commands,
 		kong.Name("mayfly"),
-		kong.Description(p.Description+"\n\nExit codes: 0 done; 1 failed; 2 wrong use or configuration; 3 in use by another; 4 GitHub refused or was out of reach; 5 AWS refused or was out of reach."),
+		kong.Description(p.Description+"\n\nExit codes: 0 done; 1 failed; 2 wrong use or configuration; 3 in use by another; 4 the forge refused or was out of reach; 5 AWS refused or was out of reach."),
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)),

@@ -13,15 +13,15 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/aws/refusal"
 )
 
-// An Account is one of AWS, in one region, as somebody who may act in it.
+// An Account is an AWS account in one region, with the credentials of a caller.
 type Account struct {
 	Config aws.Config // for clients
-	ID     string     // twelve digits; known once [Account.Identify] has asked
-	Caller string     // ARN of who acts; the same
+	ID     string     // twelve digits; set by [Account.Identify]
+	Caller string     // ARN of the caller; set by [Account.Identify]
 }
 
-// Connect finds region and credentials as AWS's own tools do: the environment, the
-// profile, the machine's role. Region may be empty for theirs. Nothing is asked yet.
+// Connect finds region and credentials as AWS's own tools do: in the environment, the profile, or the
+// machine's role. An empty region means the one found there. It does not call AWS.
 func Connect(ctx context.Context, region string) (*Account, error) {
 	c, err := config.LoadDefaultConfig(ctx, config.WithRegion(region), config.WithLogger(logging.Nop{})) // what matters is in the errors
 	if err != nil {
@@ -33,7 +33,7 @@ func Connect(ctx context.Context, region string) (*Account, error) {
 	return &Account{Config: c}, nil
 }
 
-// Identify asks AWS who acts here.
+// Identify asks AWS for the account and the caller.
 func (a *Account) Identify(ctx context.Context) error {
 	out, err := sts.NewFromConfig(a.Config).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
@@ -43,9 +43,9 @@ func (a *Account) Identify(ctx context.Context) error {
 	return nil
 }
 
-// LinkECS makes the role by which ECS acts in the account, unless it is there: a cluster
-// with hosts fails without it, and whoever uses ECS for the first time has none. Who may not
-// make it may still have it; otherwise the stack says so.
+// LinkECS creates the role with which ECS acts in the account, unless it exists: a cluster with hosts
+// fails without it, and an account that uses ECS for the first time has none. A caller who may not
+// create it may not need to; if it is missing, creating the stack fails with that reason.
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-service-linked-roles.html
 func (a *Account) LinkECS(ctx context.Context) error {
 	_, err := iam.NewFromConfig(a.Config).CreateServiceLinkedRole(ctx, &iam.CreateServiceLinkedRoleInput{AWSServiceName: aws.String("ecs.amazonaws.com")})
@@ -58,7 +58,7 @@ func (a *Account) LinkECS(ctx context.Context) error {
 // Region returns where it is.
 func (a *Account) Region() string { return a.Config.Region }
 
-// Suffix ends the names of hosts in this part of AWS.
+// Suffix returns the domain of hosts in this partition of AWS.
 func (a *Account) Suffix() string {
 	if a.partition() == "aws-cn" {
 		return "amazonaws.com.cn"

@@ -20,8 +20,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/aws/refusal"
 )
 
-// A Bucket has what the stack is made from: the handlers, the programs for the image's
-// build, templates. It is not of the stack, which needs it before it is there.
+// A Bucket holds the artifacts of the stack: handlers, programs for the image's build, templates.
+// It is not part of the stack, which needs it before it exists.
 type Bucket struct {
 	Name string
 
@@ -30,19 +30,20 @@ type Bucket struct {
 	region string
 }
 
-// BucketName is the artifact bucket's: bucket names are one space for all of AWS.
+// BucketName returns the name of the artifact bucket. It contains account and region, because the names
+// of buckets are unique across all of AWS.
 func BucketName(account, region, stack string) string {
 	return fmt.Sprintf("%s-artifacts-%s-%s", stack, account, region)
 }
 
-// NewBucket returns the artifact bucket of stack in account, which need not be there.
+// NewBucket returns the artifact bucket of stack in account. It need not exist.
 func NewBucket(c aws.Config, account, stack string) *Bucket {
 	return &Bucket{
 		Name: BucketName(account, c.Region, stack), api: s3.NewFromConfig(c), owner: account, region: c.Region,
 	}
 }
 
-// Exists reports whether the bucket is there.
+// Exists reports whether the bucket exists.
 func (b *Bucket) Exists(ctx context.Context) (bool, error) {
 	_, err := b.api.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &b.Name, ExpectedBucketOwner: &b.owner})
 	if refusal.Is(err, "NotFound", "NoSuchBucket") {
@@ -58,8 +59,8 @@ func (b *Bucket) failing(err error) error {
 	return fmt.Errorf("artifact bucket %s: %w", b.Name, err)
 }
 
-// Make makes the bucket, unless it is there, and sees to it that it is encrypted,
-// versioned, closed to the public, and forgets versions that nobody needs.
+// Make creates the bucket, unless it exists, and makes sure that it is encrypted, versioned, closed to
+// the public, and expires old versions.
 func (b *Bucket) Make(ctx context.Context) error {
 	there, err := b.Exists(ctx)
 	if err == nil && !there {
@@ -111,7 +112,8 @@ func (b *Bucket) closeToPublic(ctx context.Context) error {
 	return err
 }
 
-// expire keeps what is current: the stack may need it at any time.
+// expire expires only versions that are not current, because the stack may need the current ones at any
+// time.
 func (b *Bucket) expire(ctx context.Context) error {
 	_, err := b.api.PutBucketLifecycleConfiguration(ctx, &s3.PutBucketLifecycleConfigurationInput{
 		Bucket: &b.Name,
@@ -124,19 +126,19 @@ func (b *Bucket) expire(ctx context.Context) error {
 	return err
 }
 
-// An Artifact is a file for the bucket. Its key has the hash of its bytes in it, so what
-// is there under that key is it.
+// An Artifact is a file for the bucket. Its key contains the hash of its content, so an object with that
+// key is the artifact.
 type Artifact struct {
 	Key  string
 	body []byte
 }
 
-// NewArtifact names body: name, hash, ending.
+// NewArtifact returns body with a key of name, hash and ending.
 func NewArtifact(name string, body []byte, ending string) Artifact {
 	return Artifact{fmt.Sprintf("%s-%x%s", name, sha256.Sum256(body), ending), body}
 }
 
-// Put uploads a, unless it is there, and reports whether it was not.
+// Put uploads a unless it exists, and reports whether it did.
 func (b *Bucket) Put(ctx context.Context, a Artifact) (bool, error) {
 	_, err := b.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.Name, Key: &a.Key, ExpectedBucketOwner: &b.owner})
 	if !refusal.Is(err, "NotFound", "NoSuchKey") {
@@ -159,7 +161,7 @@ func (b *Bucket) URL(key string) string {
 	return fmt.Sprintf("https://%s.s3.%s.%s/%s", b.Name, b.region, host, key)
 }
 
-// Remove empties the bucket, all versions, and removes it; nil when there is none.
+// Remove removes the bucket with all versions. It returns nil if the bucket does not exist.
 func (b *Bucket) Remove(ctx context.Context) error {
 	there, err := b.Exists(ctx)
 	if err != nil || !there {
@@ -178,7 +180,7 @@ func (b *Bucket) Remove(ctx context.Context) error {
 	return b.failing(err)
 }
 
-// objectsOf lists versions and the marks of deletion, 1,000 at most.
+// objectsOf returns the versions and delete markers of a page, 1,000 at most.
 func objectsOf(page *s3.ListObjectVersionsOutput) (objects []types.ObjectIdentifier) {
 	for _, v := range page.Versions {
 		objects = append(objects, types.ObjectIdentifier{Key: v.Key, VersionId: v.VersionId})
@@ -206,8 +208,7 @@ func (b *Bucket) removeObjects(ctx context.Context, objects []types.ObjectIdenti
 	return errors.Join(faults...)
 }
 
-// Zip packs files, whose names are the keys: the same bytes for the same files. All of
-// them may be executed.
+// Zip packs files by name. The same files give the same bytes. All are executable.
 func Zip(files map[string][]byte) ([]byte, error) {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)

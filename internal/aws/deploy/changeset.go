@@ -15,7 +15,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/aws/refusal"
 )
 
-// A Wanted is what a stack should be.
+// A Wanted is the desired state of a stack.
 type Wanted struct {
 	Template   []byte
 	URL        string            // where AWS reads the template that is longer than [MaxInline]
@@ -23,37 +23,37 @@ type Wanted struct {
 	Tags       map[string]string
 }
 
-// MaxInline is the longest template, in bytes, that goes with the call.
+// MaxInline is the longest template, in bytes, that fits into a call.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
 const MaxInline = 51_200
 
-// A Change is what would be done to one resource.
+// A Change is a proposed change of one resource.
 type Change struct {
 	Action   string `json:"action"` // Add, Modify, Remove
 	Resource string `json:"resource"`
 	Type     string `json:"type"`
 	Replaced bool   `json:"replaced"` // it would be made anew
-	Kept     bool   `json:"kept"`     // what is removed or replaced leaves the stack, and stays in the account
+	Kept     bool   `json:"kept"`     // whether a removed or replaced resource stays in the account, outside the stack
 
-	physical string   // the resource's id or name; "" for one that is added
+	physical string   // the resource's id or name; "" for an added one
 	causes   []string // resources whose replacement would replace this one
 }
 
-// A ChangeSet is what would be done to a stack, and has not been done.
+// A ChangeSet has proposed changes of a stack.
 type ChangeSet struct {
 	Changes []Change // of resources; a change of outputs alone has none
 	Empty   bool     // the stack is as wanted
 
 	stack *Stack
 	id    string
-	fresh bool // the stack is there for the change set only
+	fresh bool // whether the stack exists only for the change set
 }
 
-// changeSetName is that of all our change sets. AWS removes a stack's change sets once
-// one was executed.
+// changeSetName is the name of all our change sets. AWS removes a stack's change sets when one is
+// executed.
 const changeSetName = "mayfly"
 
-// Propose has AWS find what would change. The stack is [Stack.Ready].
+// Propose makes AWS compute the changes. Call [Stack.Ready] first.
 func (s *Stack) Propose(ctx context.Context, state State, w Wanted) (*ChangeSet, error) {
 	in := &cloudformation.CreateChangeSetInput{
 		StackName: &s.Name, ChangeSetName: aws.String(changeSetName), ChangeSetType: types.ChangeSetTypeUpdate,
@@ -91,7 +91,7 @@ func tags(set map[string]string) (list []types.Tag) {
 	return list
 }
 
-// read waits until AWS has found the changes, and reads them.
+// read waits until AWS has computed the changes, and reads them.
 func (c *ChangeSet) read(ctx context.Context) error {
 	for next := (*string)(nil); ; {
 		out, err := c.stack.api.DescribeChangeSet(ctx, &cloudformation.DescribeChangeSetInput{
@@ -125,7 +125,7 @@ func (c *ChangeSet) add(r *types.ResourceChange) {
 	}
 }
 
-// failed tells "there is nothing to change", which AWS calls a failure, from one.
+// failed distinguishes "there is nothing to change", which AWS reports as a failure, from a real one.
 func (c *ChangeSet) failed(reason string) error {
 	if strings.Contains(reason, "didn't contain changes") || strings.Contains(reason, "No updates are to be performed") {
 		c.Empty = true
@@ -156,7 +156,7 @@ func (c *ChangeSet) Execute(ctx context.Context) (State, error) {
 	return state, nil
 }
 
-// Discard forgets the changes, and the stack that AWS made for them alone.
+// Discard removes the change set, and the stack if AWS created it only for the change set.
 func (c *ChangeSet) Discard(ctx context.Context) error {
 	if c.fresh {
 		return c.stack.Delete(ctx)
@@ -164,7 +164,7 @@ func (c *ChangeSet) Discard(ctx context.Context) error {
 	return c.stack.discard(ctx, c.id)
 }
 
-// discardStale forgets the change set that an interruption left: its name is in the way.
+// discardStale removes a change set that an interruption left, because its name would be taken.
 func (s *Stack) discardStale(ctx context.Context, state State) error {
 	if state.Status == "" {
 		return nil
@@ -189,8 +189,8 @@ func (s *Stack) discard(ctx context.Context, set string) error {
 	return nil
 }
 
-// Apply makes the stack as wanted, and returns how it stands and what was changed. An error of
-// consent, which hears of the changes before they are made, leaves the stack as it is.
+// Apply brings the stack to the desired state, and returns its state and the changes. It calls consent
+// before it makes the changes; an error of consent leaves the stack unchanged.
 func (s *Stack) Apply(ctx context.Context, w Wanted, consent func([]Change) error) (State, []Change, error) {
 	state, err := s.Ready(ctx)
 	if err != nil {

@@ -1,9 +1,8 @@
-// Package deploy brings the stack up and takes it down. Each step looks at what is
-// there and does what is missing, so all of it can be run again, after an interruption
-// at any point, too. What a step leaves behind is found by its name: there is no state of
-// its own to lose.
+// Package deploy has the steps that create and remove a stack. Each step looks at what exists and does
+// what is missing, so all of them can be repeated, also after an interruption at any point. Steps find
+// resources by name: there is no separate state that could be lost.
 //
-// Their order is in aws/rollout.
+// Package aws/rollout has their order.
 package deploy
 
 import (
@@ -28,7 +27,7 @@ const (
 	RulesOff = "DISABLED"
 )
 
-// Look is how far apart looks at what AWS is doing are, unless a test has less time.
+// Look is the default interval of polling AWS.
 const Look = 3 * time.Second
 
 // pause waits for d, or until ctx ends.

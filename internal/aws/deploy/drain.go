@@ -31,7 +31,7 @@ func (d Drain) Empty() bool {
 	return !d.All && len(d.Groups) == 0 && len(d.Providers) == 0 && len(d.Tasks) == 0
 }
 
-// add notes what the end of a resource ends.
+// add adds what depends on the resource of c and ends with it.
 func (d *Drain) add(c Change) {
 	pool, ofPool := strings.CutSuffix(c.Resource, "Role")
 	switch c.Type {
@@ -62,8 +62,8 @@ type Drainer struct {
 	Tell    func(running int) // hears how many tasks are waited for
 }
 
-// Run stops starting what is to be drained, waits until its jobs have ended, and ends its hosts.
-// [Drainer.Resume] undoes the first and the last of what the update has left.
+// Run prevents new jobs on what is to be drained, waits until its jobs have ended, and ends its hosts.
+// After the update, [Drainer.Resume] starts jobs and hosts again, on what is left.
 func (r Drainer) Run(ctx context.Context, d Drain) error {
 	families, err := r.families(ctx, d)
 	if err != nil {
@@ -81,7 +81,7 @@ func (r Drainer) Run(ctx context.Context, d Drain) error {
 	return nil
 }
 
-// families are the names of the task definitions that d names by their logical ids.
+// families returns the names of the task definitions that d lists by logical id.
 func (r Drainer) families(ctx context.Context, d Drain) (names []string, err error) {
 	if len(d.Tasks) == 0 {
 		return nil, nil
@@ -95,7 +95,7 @@ func (r Drainer) families(ctx context.Context, d Drain) (names []string, err err
 	return names, err
 }
 
-// familyOf is the family in a task definition's ARN, with or without a revision.
+// familyOf returns the family in a task definition's ARN, with or without a revision.
 func familyOf(arn string) string {
 	name, _, _ := strings.Cut(arn[strings.LastIndex(arn, "/")+1:], ":")
 	return name
@@ -106,8 +106,8 @@ func starts(rule string) bool {
 	return strings.HasPrefix(rule, "queued-") || strings.HasPrefix(rule, "wanted-")
 }
 
-// stopStarting turns the rules off that start what is to be drained. The ledger goes on hearing
-// of jobs, and has runners started for them after the update.
+// stopStarting turns off the rules that start tasks on what is to be drained. The ledger still receives
+// jobs, and requests runners for them after the update.
 func (r Drainer) stopStarting(ctx context.Context, d Drain, families []string) error {
 	return r.eachStart(ctx, func(api *eventbridge.Client, rule eventtypes.Rule) error {
 		targets, err := api.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{EventBusName: rule.EventBusName, Rule: rule.Name})
@@ -139,7 +139,7 @@ func (r Drainer) eachStart(ctx context.Context, f func(*eventbridge.Client, even
 	})
 }
 
-// awaitTasks waits until no task is left that d ends.
+// awaitTasks waits until the tasks that d drains have ended.
 func (r Drainer) awaitTasks(ctx context.Context, d Drain, families []string) error {
 	for last := -1; ; {
 		n, err := r.running(ctx, d, families)
@@ -156,7 +156,7 @@ func (r Drainer) awaitTasks(ctx context.Context, d Drain, families []string) err
 	}
 }
 
-// running counts the tasks that d ends.
+// running counts the tasks that d drains.
 func (r Drainer) running(ctx context.Context, d Drain, families []string) (n int, err error) {
 	api := ecs.NewFromConfig(r.Account.Config)
 	for pages := ecs.NewListTasksPaginator(api, &ecs.ListTasksInput{Cluster: &r.Cluster}); pages.HasMorePages(); {
@@ -199,7 +199,7 @@ func (r Drainer) groups(ctx context.Context, d Drain) ([]scaling.AutoScalingGrou
 	return out.AutoScalingGroups, nil
 }
 
-// endHosts takes the protection from idle hosts, and waits until they are gone.
+// endHosts removes the protection of idle hosts, and waits until they are gone.
 func (r Drainer) endHosts(ctx context.Context, d Drain) error {
 	api := autoscaling.NewFromConfig(r.Account.Config)
 	for {
@@ -223,8 +223,8 @@ func (r Drainer) endHosts(ctx context.Context, d Drain) error {
 	}
 }
 
-// Resume has what a drain stopped work again: rules start tasks, if rules are on, and groups have
-// their least hosts, protected. It does nothing where nothing was stopped.
+// Resume undoes a drain: rules start tasks again, if rules are on, and groups get their minimum of
+// hosts, protected. It does nothing if nothing was stopped.
 func (r Drainer) Resume(ctx context.Context, least int) error {
 	err := r.eachStart(ctx, func(api *eventbridge.Client, rule eventtypes.Rule) error {
 		if rule.State != eventtypes.RuleStateDisabled {

@@ -12,16 +12,16 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/aws/refusal"
 )
 
-// A Network is where hosts are to start, and functions that are to be in a VPC. The zero
-// value is the stack's own, of which there is nothing to check.
+// A Network is an existing VPC for hosts, and for functions that must be in a VPC. The zero value is
+// the VPC that the stack creates, which needs no check.
 type Network struct {
 	VPC       string
 	Subnets   []string
-	PublicIPs bool // hosts get public addresses
+	PublicIPs bool // whether hosts get public addresses
 }
 
-// Check says what is wrong with n: that a subnet is not there, or that nothing in it would
-// have a way out.
+// Check reports a subnet that does not exist, or from which hosts or functions could not reach the
+// internet.
 func (n Network) Check(ctx context.Context, c aws.Config) error {
 	if n.VPC == "" {
 		return nil
@@ -45,7 +45,7 @@ func (n Network) Check(ctx context.Context, c aws.Config) error {
 	return n.wayOut(ctx, api)
 }
 
-// vpcsOf returns whose the subnets are, of those that are there.
+// vpcsOf returns the VPC of each subnet that exists.
 func vpcsOf(ctx context.Context, api *ec2.Client, subnets []string) (map[string]string, error) {
 	found, err := api.Subnets(ctx, ec2.Filter{Name: "subnet-id", Values: subnets})
 	if err != nil {
@@ -58,8 +58,8 @@ func vpcsOf(ctx context.Context, api *ec2.Client, subnets []string) (map[string]
 	return of, nil
 }
 
-// wayOut finds subnets whose way out is an internet gateway, which is none for what has no
-// public address. Other ways, such as a transit gateway, are not judged.
+// wayOut finds subnets whose default route is an internet gateway, which is useless without a public
+// address. It does not judge other routes, such as a transit gateway.
 func (n Network) wayOut(ctx context.Context, api *ec2.Client) error {
 	tables, err := api.RouteTables(ctx, ec2.Filter{Name: "vpc-id", Values: []string{n.VPC}})
 	if err != nil {
@@ -86,8 +86,8 @@ func (n Network) wayOut(ctx context.Context, api *ec2.Client) error {
 	return nil
 }
 
-// gatewayOf returns the internet gateway, or what else has a gateway's id, that a table's default
-// route leads to; "" for others.
+// gatewayOf returns the id of the internet gateway, or of another gateway, in a table's default route, or
+// "" for other routes.
 func gatewayOf(t ec2.RouteTable) string {
 	for _, r := range t.Routes {
 		if r.Destination == "0.0.0.0/0" {

@@ -12,13 +12,13 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/secret"
 )
 
-// FillSecret gives the secret arn the first of values, unless it has it, and reports
-// whether it had not. A second value is one that the first replaces: handlers take both for as
-// long as Secrets Manager has it as the previous one.
+// FillSecret sets the secret arn to the first of values, unless it has that value, and reports whether it
+// changed. A second value is the one that the first replaces: handlers accept both as long as Secrets
+// Manager keeps it as the previous version.
 func FillSecret(ctx context.Context, c aws.Config, arn string, values ...secret.Secret) (bool, error) {
 	api := secretsmanager.NewFromConfig(c)
 	now, err := api.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &arn})
-	if err != nil && !refusal.Is(err, "ResourceNotFoundException") { // as it is for one that has no value yet
+	if err != nil && !refusal.Is(err, "ResourceNotFoundException") { // the answer for a secret without a value
 		return false, fmt.Errorf("reading secret %s: %w", arn, err)
 	}
 	has := ""

@@ -17,13 +17,13 @@ import (
 // A Stack is one CloudFormation stack.
 type Stack struct {
 	Name string
-	Tell func(Progress) // hears of each resource while work goes on; may be nil
-	Look time.Duration  // between looks at that work
+	Tell func(Progress) // called for each change of a resource; may be nil
+	Look time.Duration  // the interval of polling
 
 	api *cloudformation.Client
 }
 
-// NewStack returns the stack called name, which need not be there.
+// NewStack returns the stack called name. It need not exist.
 func NewStack(c aws.Config, name string) *Stack {
 	return &Stack{Name: name, Look: Look, api: cloudformation.NewFromConfig(c)}
 }
@@ -36,30 +36,30 @@ type Progress struct {
 	Reason   string // of a failure, or what it waits for
 }
 
-// Waits reports whether AWS says of work that goes on what it waits for, as it does, for
-// half an hour perhaps, where functions leave a VPC.
+// Waits reports whether AWS says what its work waits for. That may take half an hour, when functions
+// leave a VPC.
 func (p Progress) Waits() bool {
 	return strings.HasSuffix(p.Status, "_IN_PROGRESS") && strings.Contains(p.Reason, "is waiting for")
 }
 
-// A State is how a stack stands. Its zero value is a stack that is not there.
+// A State is the state of a stack. The zero value is a stack that does not exist.
 type State struct {
 	ID, Status, Reason string
 	Parameters         map[string]string
 	Outputs            map[string]string
 }
 
-// Exists reports whether there is a stack with resources, or one that had some.
+// Exists reports whether the stack exists and has or had resources.
 func (s State) Exists() bool {
 	return s.Status != "" && s.Status != string(types.StackStatusReviewInProgress) && s.Status != string(types.StackStatusDeleteComplete)
 }
 
-// Busy reports whether AWS is at work on it.
+// Busy reports whether AWS is changing the stack.
 func (s State) Busy() bool {
 	return strings.HasSuffix(s.Status, "_IN_PROGRESS") && s.Status != string(types.StackStatusReviewInProgress)
 }
 
-// State reads how the stack stands.
+// State reads the state of the stack.
 func (s *Stack) State(ctx context.Context) (State, error) {
 	out, err := s.api.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &s.Name})
 	switch {
@@ -84,14 +84,14 @@ func (s *Stack) State(ctx context.Context) (State, error) {
 	return state, nil
 }
 
-// isNoStack reports whether err says that there is no such stack, for which AWS has
-// no code of its own.
+// isNoStack reports whether err means that the stack does not exist. AWS has no separate error code for
+// that.
 func isNoStack(err error) bool {
 	return refusal.Is(err, "ValidationError") && strings.Contains(err.Error(), "does not exist")
 }
 
-// Usable reports why the stack, as it stands, cannot be deployed to: nil when it can, if
-// after waiting, or after removing what a creation that failed has left.
+// Usable returns an error if the stack in this state cannot be deployed to. It returns nil if it can,
+// perhaps after waiting, or after removing the rest of a failed creation.
 func (s *Stack) Usable(state State) error {
 	stands := func(hint string, args ...any) error {
 		return refusal.New(fmt.Errorf("stack %s is in state %s: %s", s.Name, state.Status, state.Reason), hint, args...)
@@ -107,8 +107,8 @@ func (s *Stack) Usable(state State) error {
 	return nil
 }
 
-// Ready waits for what goes on with the stack, removes what a creation that failed or was
-// interrupted has left, and returns how the stack stands.
+// Ready waits until AWS no longer changes the stack, removes the rest of a creation that failed or was
+// interrupted, and returns the state of the stack.
 func (s *Stack) Ready(ctx context.Context) (State, error) {
 	state, err := s.State(ctx)
 	if err == nil && state.Busy() {
@@ -120,14 +120,14 @@ func (s *Stack) Ready(ctx context.Context) (State, error) {
 	if err != nil {
 		return state, err
 	}
-	// What never worked: a creation that failed, or changes that nobody has made.
+	// The stack never worked: its creation failed, or was only proposed in a change set.
 	if state.Status == string(types.StackStatusRollbackComplete) || state.Status == string(types.StackStatusReviewInProgress) {
 		return State{}, s.Delete(ctx)
 	}
 	return state, s.Usable(state)
 }
 
-// Delete deletes the stack and waits for its end; nil when there is none.
+// Delete deletes the stack and waits for its end. It returns nil if the stack does not exist.
 func (s *Stack) Delete(ctx context.Context) error {
 	state, err := s.State(ctx)
 	if err != nil || state.Status == "" {
@@ -140,7 +140,7 @@ func (s *Stack) Delete(ctx context.Context) error {
 	if _, err := s.api.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: &s.Name}); err != nil {
 		return fmt.Errorf("deleting stack %s: %w", s.Name, err)
 	}
-	// By its id a stack can be asked for after its end, too.
+	// A deleted stack can still be described by its id, not by its name.
 	gone := *s
 	gone.Name = state.ID
 	state, err = gone.settle(ctx, last)
@@ -153,11 +153,11 @@ func (s *Stack) Delete(ctx context.Context) error {
 	return nil
 }
 
-// settle tells of the work on the stack that came after the event called last, until
-// it ends, and returns how the stack stands then.
+// settle reports the changes after the event called last until AWS has finished, and returns the state
+// of the stack.
 func (s *Stack) settle(ctx context.Context, last string) (State, error) {
 	for {
-		state, err := s.State(ctx) // before the events, so that none is missed at the end
+		state, err := s.State(ctx) // before the events: read afterwards, a final state could hide the last events
 		if err != nil {
 			return state, err
 		}
@@ -191,8 +191,8 @@ func progressOf(e types.StackEvent) Progress {
 	}
 }
 
-// eventsAfter returns the stack's events that came after the one called last, the
-// oldest first; all of the newest page's for "".
+// eventsAfter returns the stack's events after the one called last, oldest first. For "" it returns all
+// of the newest page.
 func (s *Stack) eventsAfter(ctx context.Context, last string) (events []types.StackEvent, err error) {
 	for pages := cloudformation.NewDescribeStackEventsPaginator(s.api, &cloudformation.DescribeStackEventsInput{StackName: &s.Name}); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
@@ -214,7 +214,7 @@ func (s *Stack) eventsAfter(ctx context.Context, last string) (events []types.St
 	return events, nil
 }
 
-// lastEvent returns the id of the newest event; "" when there is none.
+// lastEvent returns the id of the newest event, or "" if there is none.
 func (s *Stack) lastEvent(ctx context.Context) (string, error) {
 	events, err := s.eventsAfter(ctx, "")
 	if err != nil || len(events) == 0 {
@@ -223,7 +223,8 @@ func (s *Stack) lastEvent(ctx context.Context) (string, error) {
 	return aws.ToString(events[len(events)-1].EventId), nil
 }
 
-// failure says which resource failed first since the event called last, and why.
+// failure returns an error that names the resource that failed first after the event called last, and
+// why.
 func (s *Stack) failure(ctx context.Context, last string, state State) error {
 	events, err := s.eventsAfter(ctx, last)
 	if err != nil {
@@ -231,7 +232,7 @@ func (s *Stack) failure(ctx context.Context, last string, state State) error {
 	}
 	for _, e := range events {
 		p := progressOf(e)
-		// When one fails, the others are cancelled: that is no reason.
+		// When one resource fails, AWS cancels the others; these are not the reason.
 		if strings.HasSuffix(p.Status, "_FAILED") && p.Type != "AWS::CloudFormation::Stack" && !strings.Contains(p.Reason, "cancelled") {
 			return refusal.New(fmt.Errorf("stack is in state %s: %s (%s): %s", state.Status, p.Resource, p.Type, p.Reason), "%s", hintFor(p))
 		}
@@ -239,7 +240,7 @@ func (s *Stack) failure(ctx context.Context, last string, state State) error {
 	return refusal.New(errors.New("stack is in state "+state.Status+": "+state.Reason), "AWS's console shows its events, under CloudFormation")
 }
 
-// hintFor is the next thing to do about a resource that failed.
+// hintFor returns the next thing to do about a resource that failed.
 func hintFor(p Progress) string {
 	action := refusal.Action(errors.New(p.Reason))
 	switch {

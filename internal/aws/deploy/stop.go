@@ -19,8 +19,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/aws/refusal"
 )
 
-// What mayfly destroy does before the stack is deleted, each nothing when there is
-// nothing to do.
+// Steps of mayfly destroy before the stack is deleted. Each succeeds if there is nothing to do.
 
 // Resources returns the physical ids of the stack's resources of a type.
 func (s *Stack) Resources(ctx context.Context, kind string) (ids []string, err error) {
@@ -33,10 +32,10 @@ func (s *Stack) Resources(ctx context.Context, kind string) (ids []string, err e
 	return ids, err
 }
 
-// A part is a resource that the stack has.
+// A part is a resource of the stack.
 type part struct{ kind, logical, physical string }
 
-// inventory returns the resources that the stack has now; none where it is not there.
+// inventory returns the current resources of the stack, or none if it does not exist.
 func (s *Stack) inventory(ctx context.Context) (all []part, err error) {
 	for pages := cloudformation.NewListStackResourcesPaginator(s.api, &cloudformation.ListStackResourcesInput{StackName: &s.Name}); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
@@ -63,7 +62,7 @@ func DisableRules(ctx context.Context, a *Account, stack string) error {
 		rules[stack+name] = "default"
 	}
 	err := eachRule(ctx, api, stack, func(r eventtypes.Rule) error {
-		if r.ManagedBy == nil { // not the archive's and the discoverer's own
+		if r.ManagedBy == nil { // skip the rules of archive and discoverer, which AWS manages
 			rules[aws.ToString(r.Name)] = stack
 		}
 		return nil
@@ -79,7 +78,7 @@ func DisableRules(ctx context.Context, a *Account, stack string) error {
 	return nil
 }
 
-// eachRule calls f with each rule of a bus; never, where there is no such bus.
+// eachRule calls f with each rule of a bus. The bus need not exist.
 func eachRule(ctx context.Context, api *eventbridge.Client, bus string, f func(eventtypes.Rule) error) error {
 	for next := (*string)(nil); ; {
 		page, err := api.ListRules(ctx, &eventbridge.ListRulesInput{EventBusName: &bus, NextToken: next})
@@ -120,7 +119,7 @@ func StopTasks(ctx context.Context, a *Account, stack string) (stopped int, err 
 	return stopped, nil
 }
 
-// StopBuilds stops builds that run: the repository they push to goes.
+// StopBuilds stops running builds, because the repository that they push to is about to be removed.
 func StopBuilds(ctx context.Context, a *Account, stack string) error {
 	api := codebuild.NewFromConfig(a.Config)
 	for _, arch := range []string{"amd64", "arm64"} {
@@ -146,8 +145,8 @@ func StopBuilds(ctx context.Context, a *Account, stack string) error {
 	return nil
 }
 
-// EmptyGroups takes the protection from the hosts of the stack, which would keep their
-// group from being deleted, and has the groups end them.
+// EmptyGroups removes the protection of the stack's hosts, with which their groups could not be deleted,
+// and makes the groups end them.
 func EmptyGroups(ctx context.Context, a *Account, s *Stack) error {
 	names, err := s.Resources(ctx, "AWS::AutoScaling::AutoScalingGroup")
 	if err != nil || len(names) == 0 {
@@ -190,8 +189,8 @@ func emptyGroup(ctx context.Context, api *autoscaling.Client, g scaling.AutoScal
 	return nil
 }
 
-// Deregister deregisters all revisions of the stack's task definitions, those that
-// promotions made and CloudFormation does not know, too.
+// Deregister deregisters all revisions of the stack's task definitions, including those of promotions,
+// which CloudFormation does not know.
 func Deregister(ctx context.Context, a *Account, families []string) error {
 	api := ecs.NewFromConfig(a.Config)
 	for _, family := range families {

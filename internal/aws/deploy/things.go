@@ -31,10 +31,10 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/aws/refusal"
 )
 
-// StackTag is on all of the stack that can have a tag; its value is the stack's name.
+// StackTag is the tag of every resource of the stack that can have tags; its value is the stack's name.
 const StackTag = "mayfly:stack"
 
-// A Thing is one that a stack of a name has or had in an account.
+// A Thing is a resource in an account that belongs or belonged to a stack.
 type Thing struct {
 	Kind string `json:"kind"`
 	Name string `json:"name"`
@@ -50,9 +50,9 @@ type search struct {
 	find func(context.Context) ([]string, error)
 }
 
-// Find returns all there is of the stack called name: what its resources are called and
-// tagged, whoever made them. A kind that cannot be looked for is an error. What another stack
-// has, whose name goes on from this one's, is not this one's.
+// Find returns everything in the account with the names or tags of the stack called name, whoever created
+// it. It fails if it cannot search for a kind. It leaves out resources of other stacks whose names begin
+// with name.
 func (a *Account) Find(ctx context.Context, name string) ([]Thing, error) {
 	others, err := a.longerNames(ctx, name)
 	if err != nil {
@@ -98,15 +98,14 @@ func (a *Account) longerNames(ctx context.Context, name string) (others []string
 	return others, nil
 }
 
-// belongs reports whether a thing called name, or what its path ends with, is of one of
-// stacks.
+// belongs reports whether a thing belongs to one of stacks, by its name or the last part of its path.
 func belongs(name string, stacks []string) bool {
 	base := name[strings.LastIndex(name, "/")+1:]
 	return slices.ContainsFunc(stacks, func(s string) bool { return base == s || strings.HasPrefix(base, s+"-") })
 }
 
-// notThere reports whether err says that there is nothing of that name. Services agree
-// on little here.
+// notThere reports whether err means that a resource does not exist. Services use different codes for
+// that.
 func notThere(err error) bool {
 	code := refusal.Code(err)
 	for _, part := range []string{"NotFound", "DoesNotExist", "NonExistent", "NoSuch"} {
@@ -117,7 +116,7 @@ func notThere(err error) bool {
 	return code == "ValidationError" && strings.Contains(err.Error(), "does not exist")
 }
 
-// searches is what a stack has, by the names that aws/stack gives.
+// searches returns the searches for all kinds of resources, by the names that aws/stack gives them.
 func (a *Account) searches(name string) []search {
 	return slices.Concat([]search{
 		{"stack", false, func(ctx context.Context) ([]string, error) {
@@ -132,7 +131,7 @@ func (a *Account) searches(name string) []search {
 	}, a.eventThings(name), a.imageThings(name), a.taskThings(name), a.otherThings(name))
 }
 
-// some is the list of name if it is there.
+// some returns a list with name if it exists, else none.
 func some(there bool, name string) []string {
 	if !there {
 		return nil
@@ -140,7 +139,7 @@ func some(there bool, name string) []string {
 	return []string{name}
 }
 
-// prefixed returns those of names that are the stack's.
+// prefixed returns the names that belong to the stack.
 func prefixed(names []string, stack string) []string {
 	return slices.DeleteFunc(names, func(n string) bool { return n != stack && !strings.HasPrefix(n, stack+"-") })
 }
@@ -238,7 +237,7 @@ func (a *Account) taskThings(name string) []search {
 	}
 }
 
-// active returns the families that have a revision that is in force.
+// active returns the families with an active revision.
 func active(ctx context.Context, api *ecs.Client, families []string) (some []string, err error) {
 	for _, f := range families {
 		out, err := api.ListTaskDefinitions(ctx, &ecs.ListTaskDefinitionsInput{FamilyPrefix: &f, Status: ecstypes.TaskDefinitionStatusActive, MaxResults: aws.Int32(1)})
@@ -300,8 +299,8 @@ func (a *Account) otherThings(name string) []search {
 	return searches
 }
 
-// logGroups returns those that CloudFormation named for the stack, those that services
-// made by themselves, and that of the events.
+// logGroups returns the log groups that CloudFormation named, those that services created, and the one
+// for events.
 func (a *Account) logGroups(ctx context.Context, name string) (names []string, err error) {
 	api := cloudwatchlogs.NewFromConfig(a.Config)
 	for _, prefix := range []string{name + "-", "/aws/lambda/" + name + "-", "/aws/codebuild/" + name + "-", "/aws/events/" + name} {
@@ -321,7 +320,7 @@ func (a *Account) logGroups(ctx context.Context, name string) (names []string, e
 	return names, nil
 }
 
-// partition is the part of AWS that the account is in, such as aws or aws-cn.
+// partition returns the account's partition of AWS, such as aws or aws-cn.
 func (a *Account) partition() string {
 	if parts := strings.SplitN(a.Caller, ":", 3); len(parts) == 3 {
 		return parts[1]
@@ -329,11 +328,11 @@ func (a *Account) partition() string {
 	return "aws"
 }
 
-// IsGone reports whether err says that what was asked for is not there, such as the table
-// of a stack that is being deleted.
+// IsGone reports whether err means that the resource does not exist, such as the table of a stack that
+// is being deleted.
 func IsGone(err error) bool { return err != nil && notThere(err) }
 
-// HasSource returns the name of the source repository of a stack, if it is there.
+// HasSource returns the name of the source repository of a stack if it exists, else "".
 func (a *Account) HasSource(ctx context.Context, stack string) (string, error) {
 	repository := stack + "-image"
 	_, err := codecommit.NewFromConfig(a.Config).GetRepository(ctx, &codecommit.GetRepositoryInput{RepositoryName: &repository})

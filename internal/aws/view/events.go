@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -17,14 +18,15 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/eventlog"
 )
 
-// Events are those that a rule of the stack writes to a log group, each an envelope. It
-// is for one goroutine.
+// Events are those that a rule of the stack writes to a log group, each an envelope. One
+// list is read at a time.
 type Events struct {
+	mu    sync.Mutex
 	api   *cloudwatchlogs.Client
 	group string
 
-	seen   map[string]int64 // numbers given, by the ids of events
-	newest time.Time        // of all that was read
+	seen   map[string]int64 // numbers given, by the ids of events; guarded by mu
+	newest time.Time        // of all that was read; guarded by mu
 }
 
 // NewEvents returns the events in the log group.
@@ -37,8 +39,10 @@ const late = 30 * time.Second
 
 // Events returns those that pass f, the newest first. Numbers are given as events are
 // seen, so that who follows gets each once. Without a time it looks back as far as it must for
-// as many as were asked for: an hour, a day, a month.
+// as many as were asked for: an hour, a day, a month. Before does not count: numbers say nothing of age.
 func (e *Events) Events(ctx context.Context, f eventlog.Filter) (all []eventlog.Stored, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	back := []time.Duration{time.Hour, 24 * time.Hour, 31 * 24 * time.Hour}
 	switch {
 	case f.After > 0 && !e.newest.IsZero():
@@ -58,7 +62,10 @@ func (e *Events) since(ctx context.Context, from time.Time, f eventlog.Filter) (
 	in := &cloudwatchlogs.FilterLogEventsInput{StartTime: aws.Int64(from.UnixMilli())}
 	if err := e.lines(ctx, in, func(line []byte, at time.Time) error {
 		s, ok := e.read(line, at)
-		if !ok || s.Seq <= f.After || f.Source != "" && f.Source != s.Event.Source || f.DetailType != "" && f.DetailType != s.Event.DetailType {
+		if !ok || s.Seq <= f.After || f.ID != "" && f.ID != s.Event.ID {
+			return nil
+		}
+		if f.Source != "" && f.Source != s.Event.Source || f.DetailType != "" && f.DetailType != s.Event.DetailType {
 			return nil
 		}
 		if f.Pattern == nil || f.Pattern.Matches(line) {

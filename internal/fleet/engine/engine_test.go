@@ -208,28 +208,7 @@ func testPurge(t *testing.T, s subject) {
 func BenchmarkStart(b *testing.B) {
 	s := on(b, dockertest.Serve(b))
 	l := s.New(b)
-	b.Run("launcher", func(b *testing.B) {
-		for b.Loop() {
-			r := s.NewRunner(b, "true")
-			if err := l.Start(b.Context(), r.Spec); err != nil {
-				b.Fatal(err)
-			}
-			b.StopTimer()
-			r.Wait(b, l)
-			r.Stop(b, l, 0)
-			b.StartTimer()
-		}
-	})
-	b.Run("launcher whole", func(b *testing.B) {
-		for b.Loop() {
-			r := s.NewRunner(b, "true")
-			if err := l.Start(b.Context(), r.Spec); err != nil {
-				b.Fatal(err)
-			}
-			r.Wait(b, l)
-			r.Stop(b, l, 0)
-		}
-	})
+	s.Bench(b, l)
 	b.Run("bare whole", func(b *testing.B) {
 		args := append(docker.Flags(), "run", "--rm", "--network=none", "--ulimit=nofile=8192:16384", "--ulimit=nproc=16384:32768", s.Image, "true")
 		for b.Loop() {

@@ -56,7 +56,7 @@ func Self(t testing.TB) string {
 	return path
 }
 
-const patience = time.Minute // for what should take milliseconds
+const patience = 4 * time.Minute // for what should take milliseconds, beside others that load the machine
 
 // Run tests that s keeps the contract.
 func Run(t *testing.T, s Subject) {
@@ -290,6 +290,7 @@ func testRefusedSpecs(t *testing.T, s Subject) {
 	for name, change := range map[string]func(*fleet.Spec){
 		"name with a path": func(s *fleet.Spec) { s.Runner = "../up" },
 		"no name":          func(s *fleet.Spec) { s.Runner = "" },
+		"long name":        func(s *fleet.Spec) { s.Runner = strings.Repeat("a", 65) },
 		"no command":       func(s *fleet.Spec) { s.Command = nil },
 		"no claim folder":  func(s *fleet.Spec) { s.ClaimDir = "" },
 		"no such folder":   func(s *fleet.Spec) { s.ClaimDir += "/gone" },

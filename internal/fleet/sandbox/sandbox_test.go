@@ -197,28 +197,7 @@ func FuzzParseStatus(f *testing.F) {
 func BenchmarkStart(b *testing.B) {
 	s := subject(b)
 	l := s.New(b).(*Launcher)
-	b.Run("launcher", func(b *testing.B) {
-		for b.Loop() {
-			r := s.NewRunner(b, "true")
-			if err := l.Start(b.Context(), r.Spec); err != nil {
-				b.Fatal(err)
-			}
-			b.StopTimer()
-			r.Wait(b, l)
-			r.Stop(b, l, 0)
-			b.StartTimer()
-		}
-	})
-	b.Run("launcher whole", func(b *testing.B) {
-		for b.Loop() {
-			r := s.NewRunner(b, "true")
-			if err := l.Start(b.Context(), r.Spec); err != nil {
-				b.Fatal(err)
-			}
-			r.Wait(b, l)
-			r.Stop(b, l, 0)
-		}
-	})
+	s.Bench(b, l)
 	b.Run("bare whole", func(b *testing.B) {
 		for b.Loop() {
 			if out, err := exec.Command("bwrap", "--unshare-all", "--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin",

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// filtered is what .* yields: what is read of it is read of each item.
+// filtered is the result of .*: a property of it is that of each item.
 type filtered []any
 
 // plain gives what .* yielded as a list like any other.
@@ -128,7 +128,7 @@ func property(v map[string]any, name string) (item Value, found bool) {
 	return nil, false
 }
 
-// primitive reports whether v is no list and no object.
+// primitive reports whether v is neither a list nor an object.
 func primitive(v Value) bool {
 	switch v.(type) {
 	case []any, filtered, map[string]any:
@@ -157,7 +157,7 @@ func compare(op string, l, r Value) bool {
 	return !equal
 }
 
-// order gives how l and r compare; none of the three holds of what cannot be compared.
+// order returns how l and r compare. Values that cannot be compared are neither less, equal nor greater.
 func order(l, r Value) (less, equal, greater bool) {
 	if !primitive(l) || !primitive(r) {
 		return false, identical(l, r), false

@@ -41,7 +41,7 @@ type lexer struct {
 	last   token
 }
 
-// next gives the next token. An error names what is none, and where.
+// next returns the next token. An error names the invalid text and its position.
 func (l *lexer) next() (token, error) {
 	rest := strings.TrimLeftFunc(l.source[l.at:], unicode.IsSpace)
 	l.at = len(l.source) - len(rest)

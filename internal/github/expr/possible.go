@@ -81,7 +81,7 @@ func (s Scope) valuesOf(n node) []Value {
 	return []Value{Unknown{}}
 }
 
-// decide applies a test; of what is not known it can be either.
+// decide applies a test. An unknown value gives both results.
 func decide(values []Value, test func(Value) bool) (all []Value) {
 	for _, v := range values {
 		if _, unknown := v.(Unknown); unknown {
@@ -178,7 +178,7 @@ func (s Scope) called(n callNode) []Value {
 	})
 }
 
-// each applies f to what is known.
+// each applies f to the known values.
 func each(values []Value, f func(Value) Value) []Value {
 	return combine(values, []Value{nil}, func(v, _ Value) Value { return f(v) })
 }

@@ -76,7 +76,7 @@ func (s *Sim) mayArchive(repo *repository, token string) bool {
 }
 
 // commitOf returns the commit that a tag, a branch or a commit's id names, that of the
-// default branch for "", and "" if there is none.
+// default branch for "", and "" if it does not exist.
 func (s *Sim) commitOf(ctx context.Context, repo *repository, ref string) string {
 	if ref == "" {
 		ref = "main"

@@ -36,7 +36,7 @@ func (s *Sim) issueAccess(w http.ResponseWriter, r *http.Request) {
 	}))
 }
 
-// asserted returns the runner that signed assertion, or why there is none.
+// asserted returns the runner that signed assertion, or an error.
 func (s *Sim) asserted(assertion string) (*runner, string) {
 	var claims jwt.RegisteredClaims
 	var runner *runner
@@ -74,7 +74,7 @@ func (s *Sim) known(r *http.Request) *runner {
 	return a.runner
 }
 
-// caller is known for who is registered. The caller holds mu.
+// caller identifies a registered runner. The caller holds mu.
 func (s *Sim) caller(r *http.Request) *runner {
 	if k := s.known(r); k != nil && s.registered(k) {
 		return k

@@ -196,7 +196,7 @@ func (s *Sim) newBlob(j *job, b *blob) (path string) {
 	return pathBlob + "/" + id + "?sig=" + b.signature
 }
 
-// dropBlobs forgets what was uploaded about j. The caller holds mu.
+// dropBlobs deletes the uploads of j. The caller holds mu.
 func (s *Sim) dropBlobs(j *job) {
 	for id, b := range s.blobs {
 		for _, own := range j.logs {

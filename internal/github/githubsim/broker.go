@@ -23,7 +23,7 @@ func brokerRefusal(code int, kind, message string) reply {
 	return reply{code: code, body: object{"source": "actions-broker-listener", "statusCode": code, "errorKind": kind, "errorMessage": message}}
 }
 
-// noAccess is what who has no good access token hears; a runner asks for another one then.
+// noAccess is the answer to an invalid access token; a runner then requests another one.
 func noAccess() reply {
 	return brokerRefusal(http.StatusUnauthorized, "Unauthorized", "the access token is not good: want one of a runner, not expired")
 }

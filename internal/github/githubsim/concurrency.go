@@ -26,7 +26,7 @@ type permit struct {
 	stop   func(why string) // another takes its place
 }
 
-// A permitGroup is who goes on in a concurrency group, and who waits.
+// A permitGroup has the running and the waiting member of a concurrency group.
 type permitGroup struct {
 	running *permit
 	waiting []*permit

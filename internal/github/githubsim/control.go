@@ -8,7 +8,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/hook"
 )
 
-// controlRoutes are for whoever tests with a Sim of its own process: faults and
+// controlRoutes are for tests with a Sim in another process: faults and
 // state over HTTP, with one of Config.Tokens.
 func (s *Sim) controlRoutes() {
 	s.asTester("POST /_sim/faults", s.addFault)
@@ -29,7 +29,7 @@ func (s *Sim) controlRoutes() {
 	})
 }
 
-// asTester adds a route for who has one of Config.Tokens. It costs no rate limit.
+// asTester adds a route for holders of one of Config.Tokens. It does not count against the rate limit.
 func (s *Sim) asTester(pattern string, h handler) {
 	s.mux.HandleFunc(pattern, s.answer(func(c call) reply {
 		if !s.tests(c.Request) {

@@ -53,7 +53,7 @@ func (c *credential) sees(sc scope) bool {
 	return c.owner != nil && c.owner == sc.account()
 }
 
-// mayRead reports whether c, nil for nobody, may read repo: what is public everybody may.
+// mayRead reports whether c, nil for nobody, may read repo. Everybody may read a public one.
 func (c *credential) mayRead(repo *repository) bool {
 	switch {
 	case !repo.private:
@@ -87,7 +87,7 @@ func bearer(r *http.Request) string {
 	return strings.TrimSpace(token)
 }
 
-// credential returns who asks, nil for nobody. The caller holds mu.
+// credential returns the caller's credential, nil without one. The caller holds mu.
 func (s *Sim) credential(r *http.Request) *credential {
 	token := bearer(r)
 	if token == "" {

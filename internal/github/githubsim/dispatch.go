@@ -26,7 +26,7 @@ func (s *Sim) Dispatch(repository, file, ref string, inputs map[string]any) (Run
 	return r.snapshot(), nil
 }
 
-// dispatchRun is Dispatch for who holds mu. file may be the workflow's id.
+// dispatchRun is Dispatch for callers that hold mu. file may be the workflow's id.
 func (s *Sim) dispatchRun(repo *repository, file, ref string, given map[string]any) (*run, error) {
 	full, head, found := repo.find(ref)
 	if !found {

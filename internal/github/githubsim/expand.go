@@ -149,7 +149,7 @@ func (t *task) errorf(part string, err error) error {
 	return fmt.Errorf("error when evaluating '%s' for job '%s': %w", part, t.def.Key, err)
 }
 
-// isTrue reads what stands for true or false: a value, or its text.
+// isTrue reads a boolean, or the text of one.
 func isTrue(v expr.Value) bool { return expr.Truthy(v) && v != "false" }
 
 // expandToNothing gives t one job that has ended before it began. Its name and
@@ -168,7 +168,7 @@ func (s *Sim) expandToNothing(t *task, scope expr.Scope, err error) {
 	s.finish(j, conclusion)
 }
 
-// bareJob makes a job of t's without what is to be expanded.
+// bareJob returns a job of t without the parts that are still to be expanded.
 func (s *Sim) bareJob(t *task, l leg) *job {
 	r := t.flow.run
 	j := &job{

@@ -13,7 +13,7 @@ const (
 	connectLimit = 24 * time.Hour // an ephemeral runner that has not connected by then is removed
 )
 
-// expireEvery acts on what has run out of time, again and again.
+// expireEvery expires whatever has timed out, at intervals.
 func (s *Sim) expireEvery(ctx context.Context, period time.Duration) {
 	tick := time.NewTicker(period)
 	defer tick.Stop()
@@ -27,7 +27,7 @@ func (s *Sim) expireEvery(ctx context.Context, period time.Duration) {
 	}
 }
 
-// expire acts on what has run out of time by now.
+// expire expires whatever has timed out by now.
 func (s *Sim) expire() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

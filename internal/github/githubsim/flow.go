@@ -111,7 +111,7 @@ func (s *Sim) moved(f *flow) {
 	s.callEnded(f)
 }
 
-// resume has the calls of t go on that an attempt takes over from the one before.
+// resume continues the calls of t that an attempt takes over from the previous one.
 func (s *Sim) resume(t *task) {
 	for _, c := range t.calls {
 		if c.resume {

@@ -21,7 +21,7 @@ const defaultGroup = "Default"
 // errHosted says that nobody may add a runner to GitHub's own group.
 const errHosted = "Runners cannot be added to the group of GitHub-hosted runners"
 
-// group returns the group that id has in sc, nil if there is none.
+// group returns the group with id in sc, or nil.
 func (s *Sim) group(sc scope, id int64) *group {
 	for _, g := range s.groupsOf(sc) {
 		if g.id == id {
@@ -137,7 +137,7 @@ type groupInput struct {
 	Runners      []int64 `json:"runners"`
 }
 
-// into puts what is given into g, and returns what GitHub would refuse of it.
+// into applies the given settings to g, and returns an error that GitHub would return.
 func (in groupInput) into(g *group) string {
 	setDefault(&in.Name, g.name)
 	setDefault(&in.Visibility, g.visibility)

@@ -17,7 +17,7 @@ func (s *Sim) Jobs() []Job {
 	return s.snapshots()
 }
 
-// snapshots is Jobs for who holds mu.
+// snapshots is Jobs for callers that hold mu.
 func (s *Sim) snapshots() []Job {
 	out := make([]Job, 0, len(s.jobs))
 	for _, j := range s.jobs {
@@ -51,7 +51,7 @@ func (s *Sim) Runs() []Run {
 	return s.runSnapshots()
 }
 
-// runSnapshots is Runs for who holds mu.
+// runSnapshots is Runs for callers that hold mu.
 func (s *Sim) runSnapshots() []Run {
 	out := make([]Run, 0, len(s.runs))
 	for _, r := range s.runs {

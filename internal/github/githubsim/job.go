@@ -225,7 +225,7 @@ func (s *Sim) started(j *job) {
 	s.announceJob(j, StatusInProgress)
 }
 
-// finish ends j, unless it has ended, frees its runner and lets its run go on. The caller holds mu.
+// finish ends j, unless it has ended, frees its runner and continues its run. The caller holds mu.
 func (s *Sim) finish(j *job, conclusion string) {
 	if j.Status == StatusCompleted {
 		return

@@ -12,7 +12,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// tokenIssuer is who says that it has made the tokens of jobs.
+// tokenIssuer is the issuer in the tokens of jobs.
 const tokenIssuer = "https://vstoken.actions.githubusercontent.com"
 
 // actionsApp is the App that GITHUB_TOKENs are tokens of: GitHub Actions itself.

@@ -31,7 +31,7 @@ type actionQuery struct {
 
 func (q actionQuery) String() string { return q.Action + "@" + q.Version }
 
-// An actionError says why there is no such action, in GitHub's words.
+// An actionError is the reason why an action cannot be resolved, in GitHub's words.
 type actionError struct {
 	query actionQuery
 	why   string
@@ -41,7 +41,7 @@ func (e actionError) Error() string {
 	return fmt.Sprintf("Unable to resolve action `%s`, %s", e.query, e.why)
 }
 
-// resolveActions answers with all actions, or with what is wrong with each that there is not.
+// resolveActions answers with all actions, or with an error for each that cannot be resolved.
 func (s *Sim) resolveActions(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		Actions []actionQuery `json:"actions"`

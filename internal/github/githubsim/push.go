@@ -170,7 +170,7 @@ func (r *repository) pushShape(web string) object {
 	return out
 }
 
-// plainJSON gives o as it is after it was sent: objects, lists, texts and numbers.
+// plainJSON returns o as its receiver decodes it: objects, lists, strings and numbers.
 func plainJSON(o object) object {
 	var out object
 	data, err := json.Marshal(o)

@@ -9,7 +9,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim/jit"
 )
 
-// Where registered runners speak to. They learn these from what they are told.
+// Addresses for registered runners, which learn them from the answers to their registration.
 const (
 	pathTenant  = "/_runner/tenant"
 	pathBroker  = "/_runner/broker"

@@ -142,7 +142,7 @@ func (r RunnerRelease) shape(c call) object {
 	}
 }
 
-// assets are the files of a release; digests are of what is there, whatever the notes say.
+// assets returns the files of a release. The digests are those of the files, whatever the notes say.
 func (r RunnerRelease) assets(c call) []object {
 	list := []object{}
 	for n, platform := range slices.Sorted(maps.Keys(r.Archives)) {
@@ -171,7 +171,7 @@ func (s *Sim) forAll(pattern string, h handler) {
 	})
 }
 
-// anybody is who asks without a token. The caller holds mu.
+// anybody is the credential of requests without a token. The caller holds mu.
 func (s *Sim) anybody(r *http.Request) *credential {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {

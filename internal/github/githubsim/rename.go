@@ -52,7 +52,7 @@ func (s *Sim) rename(repo *repository, owner, name string) {
 	s.announceMove(repo, oldOwner, oldName)
 }
 
-// announceMove delivers the event repository to who hears of repo now.
+// announceMove delivers the event repository to the webhooks that now cover repo.
 // https://docs.github.com/en/webhooks/webhook-events-and-payloads#repository
 func (s *Sim) announceMove(repo *repository, owner *account, name string) {
 	web := s.publicURL()

@@ -18,7 +18,7 @@ func (s *Sim) rerun(r *run, again func(*job) bool) {
 	s.begin(r, func() { s.again(r.root, again) })
 }
 
-// again makes f as it is before another attempt.
+// again resets f for another attempt.
 func (s *Sim) again(f *flow, again func(*job) bool) {
 	f.ended, f.canceled = false, false
 	old := f.tasks
@@ -57,7 +57,7 @@ func (t *task) allJobs() []*job {
 	return all
 }
 
-// pick has next do again what of t is to run again, and keep the rest.
+// pick selects which jobs of t the attempt next keeps; it repeats the others.
 func (s *Sim) pick(t, next *task, again func(*job) bool) {
 	next.keep = map[int]*job{}
 	for _, j := range t.jobs {
@@ -89,7 +89,7 @@ func (s *Sim) carryTask(t, next *task) {
 	}
 }
 
-// carryOver gives t the job that old was in the attempt before, and tells of it.
+// carryOver gives t the job of old, from the previous attempt, and announces it.
 func (s *Sim) carryOver(t *task, old *job) {
 	j := s.bareJob(t, leg{Leg: old.leg, index: old.index, scope: old.scope})
 	j.Name, j.Labels, j.Group, j.Environment = old.Name, old.Labels, old.Group, old.Environment

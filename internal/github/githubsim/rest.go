@@ -49,7 +49,7 @@ func refusal(code int, message string) reply {
 	}}
 }
 
-// unprocessable is a 422; where GitHub lists what is wrong, so does this.
+// unprocessable is a 422, with the list of errors that GitHub sends.
 func unprocessable(message string, details ...string) reply {
 	body := object{"message": message, "documentation_url": "https://docs.github.com/rest"}
 	if len(details) > 0 {
@@ -81,13 +81,13 @@ func writeReply(w http.ResponseWriter, r reply) {
 	_ = json.NewEncoder(w).Encode(r.body) // whoever asked has gone
 }
 
-// asToken adds a route for whoever has an API token.
+// asToken adds a route for callers with an API token.
 func (s *Sim) asToken(pattern string, h handler) { s.route(pattern, h, false) }
 
 // asScope adds a route under a repository, an organisation or the enterprise.
 func (s *Sim) asScope(pattern string, h handler) { s.route(pattern, s.inScope(h), false) }
 
-// asReader adds a route under a repository for whoever may read it.
+// asReader adds a route under a repository for callers that may read it.
 func (s *Sim) asReader(pattern string, h handler) {
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		writeReply(w, s.locked(func() reply {
@@ -100,7 +100,7 @@ func (s *Sim) asReader(pattern string, h handler) {
 	})
 }
 
-// asRunner is asScope, also for who has a registration or remove token of the scope.
+// asRunner is asScope, also for holders of a registration or remove token of the scope.
 func (s *Sim) asRunner(pattern string, h handler) { s.route(pattern, s.inScope(h), true) }
 
 // asApp adds a route for the App itself.

@@ -123,10 +123,13 @@ func refShape(c call, repo *repository, ref, sha string) object {
 	}
 }
 
-// branchRef is what a ref may be called here: git allows more.
-var branchRef = regexp.MustCompile(`^refs/heads/[A-Za-z0-9][A-Za-z0-9._/-]{0,200}$`)
+// branchRef is the form of a ref, at most maxRef bytes long; git allows more. The length is not part
+// of the expression, because a counted repetition is compiled to as many copies.
+var branchRef = regexp.MustCompile(`^refs/heads/[A-Za-z0-9][A-Za-z0-9._/-]*$`)
 
-// createRef makes a branch, which is a push as any other.
+const maxRef = 212
+
+// createRef creates a branch, which counts as a push.
 func (s *Sim) createRef(w http.ResponseWriter, r *http.Request) {
 	var in struct{ Ref, SHA string }
 	var commit git.Commit
@@ -140,7 +143,7 @@ func (s *Sim) createRef(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case len(repo.heads) == 0:
 			return emptyRepository()
-		case !branchRef.MatchString(in.Ref) || strings.Contains(in.Ref, ".."):
+		case len(in.Ref) > maxRef || !branchRef.MatchString(in.Ref) || strings.Contains(in.Ref, ".."):
 			return unprocessable("Reference name is not valid")
 		case taken:
 			return unprocessable("Reference already exists")

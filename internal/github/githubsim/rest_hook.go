@@ -93,7 +93,7 @@ type configInput struct {
 	InsecureSSL any     `json:"insecure_ssl"` // a text or a number
 }
 
-// into puts what is given into c.
+// into applies the given settings to c.
 func (in *configInput) into(c *hook.Config) {
 	if in == nil {
 		return

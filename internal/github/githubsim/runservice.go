@@ -139,7 +139,7 @@ func (s *Sim) completeJob(c call) reply {
 	return noContent()
 }
 
-// updateSteps takes in what a runner says of steps.
+// updateSteps stores a runner's report on its steps.
 func (j *job) updateSteps(results []stepResult) {
 	for _, r := range results {
 		i := slices.IndexFunc(j.Steps, func(s Step) bool { return s.Number == r.Number })

@@ -157,7 +157,7 @@ func (s *Sim) Close() error {
 	return os.RemoveAll(s.ownDir)
 }
 
-// Serve answers on l until ctx is done, then cuts what is open and returns nil.
+// Serve answers on l until ctx ends, then closes open connections and returns nil.
 func (s *Sim) Serve(ctx context.Context, l net.Listener) error {
 	base := "http://" + l.Addr().String()
 	s.seenURL.CompareAndSwap(nil, &base)
@@ -214,7 +214,7 @@ func (s *Sim) base(r *http.Request) string {
 	return "http://" + r.Host
 }
 
-// publicURL gives the address of the Sim where there is no request to take it from.
+// publicURL returns the address of the Sim where no request tells it.
 func (s *Sim) publicURL() string {
 	if s.cfg.URL != "" {
 		return strings.TrimSuffix(s.cfg.URL, "/")

@@ -148,6 +148,6 @@ func (s *Sim) account(login string) *account {
 	return a
 }
 
-// repository returns the repository of a full name, nil if there is none. The
+// repository returns the repository with a full name, or nil. The
 // caller holds mu.
 func (s *Sim) repository(fullName string) *repository { return s.repos[strings.ToLower(fullName)] }

@@ -17,7 +17,7 @@ var switches = []string{
 // tokenPermissions are those of a GITHUB_TOKEN by default, as the runner prints them.
 const tokenPermissions = `{"Contents":"read","Metadata":"read","Packages":"read"}`
 
-// variables gives what a job's runner is told besides steps and contexts.
+// variables returns what a job's runner gets besides steps and contexts.
 func (j *job) variables(web string) object {
 	out := object{
 		"system.github.token": object{"value": j.token, "isSecret": true},

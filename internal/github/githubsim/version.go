@@ -15,7 +15,7 @@ const MinRunnerVersion = "2.329.0"
 // runnerBehind is how long after a newer release a runner gets jobs, by the same page.
 const runnerBehind = 30 * 24 * time.Hour
 
-// older reports whether version a comes before b. What is no version comes before all.
+// older reports whether version a comes before b. An invalid version comes before all others.
 func older(a, b string) bool { return compareVersions(a, b) < 0 }
 
 func compareVersions(a, b string) int {
@@ -28,7 +28,7 @@ func compareVersions(a, b string) int {
 	return 0
 }
 
-// number gives part i of a version, -1 if there is none.
+// number returns part i of a version, or -1 if it has no such part.
 func number(parts []string, i int) int {
 	if i >= len(parts) {
 		return -1

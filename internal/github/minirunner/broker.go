@@ -15,7 +15,7 @@ const (
 	sessionEnd       = 30 * time.Second // for telling GitHub that the runner leaves
 )
 
-// What a runner says of itself while it polls.
+// States of a runner, sent while it polls.
 const (
 	statusOnline = "Online"
 	statusBusy   = "Busy"
@@ -59,14 +59,14 @@ func (l *listener) call(ctx context.Context, method, path string, in, out any) e
 	return l.access.Load().Call(ctx, method, address, in, out)
 }
 
-// about is what each call of a session says of the runner.
+// about describes the runner in each call of a session.
 func (l *listener) about() url.Values {
 	return url.Values{
 		"sessionId": {l.session}, "status": {l.status()}, "runnerVersion": {l.Version}, "os": {"Linux"}, "architecture": {"X64"},
 	}
 }
 
-// poll makes one long poll; nil means that there is no message.
+// poll makes one long poll. It returns nil if there is no message.
 func (l *listener) poll(ctx context.Context, query url.Values) (*message, error) {
 	limited, cancel := context.WithTimeout(ctx, pollLimit)
 	defer cancel()

@@ -34,7 +34,7 @@ func (l *listener) dispatch(ctx context.Context, m *worker.Message, system worke
 	return d
 }
 
-// jobDone is closed when the job that runs has ended; nil if there is none.
+// jobDone is closed when the current job has ended; nil without a job.
 func (l *listener) jobDone() <-chan struct{} {
 	if l.job == nil {
 		return nil

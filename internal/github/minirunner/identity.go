@@ -201,7 +201,7 @@ func (k keyFile) privateKey() (*rsa.PrivateKey, error) {
 	return key, nil
 }
 
-// parameters gives a key as it is kept.
+// parameters returns the stored form of a key.
 func parameters(k *rsa.PrivateKey) keyFile {
 	return keyFile{
 		Modulus: k.N.Bytes(), Exponent: big.NewInt(int64(k.E)).Bytes(), D: k.D.Bytes(),
@@ -213,7 +213,7 @@ func parameters(k *rsa.PrivateKey) keyFile {
 // assertionLife is how long a client assertion is good for.
 const assertionLife = 5 * time.Minute
 
-// assertion is a JWT that says who asks, signed with RS256 (RFC 7523).
+// assertion is a JWT that identifies the runner, signed with RS256 (RFC 7523).
 func (id Identity) assertion(now time.Time) (string, error) {
 	header, _ := json.Marshal(map[string]string{"alg": "RS256", "typ": "JWT"})
 	claims, _ := json.Marshal(map[string]any{

@@ -210,7 +210,7 @@ func (l *listener) pollFailed(ctx context.Context, failures int, err error) erro
 	return pause.Wait(ctx)
 }
 
-// pollReason is what GitHub's runner says of a poll that failed.
+// pollReason is the message of GitHub's runner about a failed poll.
 func pollReason(err error) string {
 	var answer *wire.StatusError
 	if !errors.As(err, &answer) {

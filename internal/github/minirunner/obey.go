@@ -100,7 +100,7 @@ func (l *listener) takeJob(ctx context.Context, m *message) error {
 }
 
 // acknowledge tells the broker that the job's message has come, as well as it can.
-// It reports false when there is no such job any more.
+// It reports false if the job no longer exists.
 func (l *listener) acknowledge(ctx context.Context, ref jobReference) bool {
 	ctx, cancel := context.WithTimeout(ctx, acknowledgeLimit)
 	defer cancel()
@@ -187,7 +187,7 @@ func timeSpan(text string) time.Duration {
 	return hours*time.Hour + minutes*time.Minute + seconds*time.Second
 }
 
-// pollQuery is what a poll says of the runner.
+// pollQuery describes the runner in a poll.
 func (l *listener) pollQuery() url.Values {
 	query := l.about()
 	query.Set("disableUpdate", fmt.Sprint(l.Identity.NoUpdate))

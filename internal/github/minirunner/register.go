@@ -76,7 +76,7 @@ func (r Registration) register(ctx context.Context, c *wire.Caller, api, tenant 
 	return parseFiles(files)
 }
 
-// registered is what GitHub says of a runner that it has registered.
+// registered is GitHub's answer to a registration.
 type registered struct {
 	ID            int64  `json:"id"`
 	Name          string `json:"name"`

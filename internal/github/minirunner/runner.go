@@ -123,7 +123,7 @@ func Run(ctx context.Context, c Config) int {
 	return code
 }
 
-// An ending is a reason to leave that is not a failure of its own.
+// An ending is a reason to exit that is not a failure.
 type ending struct {
 	code int
 	text string // for the person; empty if it was told before

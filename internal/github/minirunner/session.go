@@ -54,7 +54,7 @@ func (l *listener) connect(ctx context.Context) error {
 	}
 }
 
-// noSession tells of an error after which another attempt is of no use.
+// noSession is an error after which another attempt is useless.
 func (l *listener) noSession(err error) *ending {
 	var refused *wire.OAuthError
 	switch {
@@ -72,7 +72,7 @@ func (l *listener) noSession(err error) *ending {
 	return &ending{code: ExitTerminated}
 }
 
-// sessionReason is what GitHub's runner says of an error that is no conflict.
+// sessionReason is the message of GitHub's runner about an error other than a conflict.
 func sessionReason(err error) string {
 	if status := wire.Status(err); status == 0 || status == http.StatusConflict {
 		return wire.Reason(err)

@@ -12,7 +12,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github/expr"
 )
 
-// An Interface is what whoever starts a workflow gives it, and gets.
+// An Interface has the inputs, secrets and outputs of a workflow that can be dispatched or called.
 type Interface struct {
 	Inputs  []Input
 	Secrets []Secret   // of workflow_call
@@ -155,7 +155,7 @@ func (i *Interface) input(name string) *Input {
 }
 
 // Values gives each input its typed value: given, or else its default, whose ${{ }}
-// scope evaluates. An error says what is wrong of what was given.
+// scope evaluates. An error is about the given values.
 func (i *Interface) Values(given map[string]expr.Value, scope expr.Scope) (map[string]any, error) {
 	values := map[string]any{}
 	for name := range given {

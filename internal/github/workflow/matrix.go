@@ -188,7 +188,7 @@ func (l Leg) Name(job string) string {
 	return job
 }
 
-// leaves gives the texts of v, of what is inside it if it is a list or an object.
+// leaves returns the texts in v, also those inside a list or an object.
 func leaves(v expr.Value) []string {
 	switch v := v.(type) {
 	case []any:

@@ -48,7 +48,7 @@ func (r *reader) taken(e *actionlint.Error) bool {
 	return false
 }
 
-// around gives what stands on the line before the place of e, and from there on.
+// around splits the line of e into the text before e and the text from e on.
 func (r *reader) around(e *actionlint.Error) (before, after string) {
 	if e.Line < 1 || e.Line > len(r.lines) {
 		return "", ""

@@ -9,7 +9,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/github/expr"
 )
 
-// value gives what is in a matrix its type.
+// value converts a value of a matrix to its type.
 func (r *reader) value(raw actionlint.RawYAMLValue) expr.Value {
 	switch v := raw.(type) {
 	case *actionlint.RawYAMLObject:

@@ -145,7 +145,7 @@ type glob struct {
 	negate bool
 }
 
-// Find returns the job called key, nil if there is none.
+// Find returns the job called key, or nil.
 func (w *Workflow) Find(key string) *Job {
 	for i := range w.Jobs {
 		if w.Jobs[i].Key == key {

@@ -134,7 +134,7 @@ func (t *tree) image() (v1.Image, error) {
 		r, w := io.Pipe()
 		go func() { w.CloseWithError(t.write(w)) }()
 		return r, nil
-	}, tarball.WithCompressionLevel(gzip.BestSpeed)) // it only goes to the engine on this host
+	}, tarball.WithCompressionLevel(gzip.NoCompression)) // it only goes to the engine on this host
 	if err != nil {
 		return nil, fmt.Errorf("packing the image: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/event/schema"
 	"github.com/mayfly-ci/mayfly/internal/eventlog"
+	"github.com/mayfly-ci/mayfly/internal/fleet"
 	"github.com/mayfly-ci/mayfly/internal/image"
 	imagesqlite "github.com/mayfly-ci/mayfly/internal/image/sqlite"
 	"github.com/mayfly-ci/mayfly/internal/inspect"
@@ -61,7 +63,10 @@ func New(db *disk.DB, path string, order Order) *inspect.Source {
 		Ledger: sqlite.NewReader(db), Events: events{db}, Letters: letters{db, order}, Quarantine: quarantine{db, order}, Schemas: schemas{db},
 		Images: func(ctx context.Context) (*image.Catalog, error) { return imagesqlite.Read(ctx, db) },
 		Health: func(ctx context.Context) (inspect.Health, error) { return health(ctx, db, path) },
-		Pause:  followEvery, Close: db.Close,
+		Logs: func(ctx context.Context, runner string, lines int, follow bool, out io.Writer) error {
+			return machine.Logs(ctx, filepath.Dir(path), machine.LogOrder{Runner: runner, LogQuery: fleet.LogQuery{Lines: lines, Follow: follow}}, out)
+		},
+		Numbered: true, Pause: followEvery, Close: db.Close,
 	}
 }
 

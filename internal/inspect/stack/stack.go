@@ -40,6 +40,7 @@ func Open(ctx context.Context, site *rollout.Site, architecture string) (*inspec
 		Schemas: view.NewSchemas(site.Account.Config),
 		Images:  site.Catalog(state, site.Architecture(architecture)).Catalog,
 		Health:  func(ctx context.Context) (inspect.Health, error) { return health(ctx, site, state, held) },
+		LogsAt:  "runners on AWS print to CloudWatch Logs: aws logs tail --follow, with the log group of the stack (docs/aws.md)",
 		Hook:    inspect.Hook{URL: state.Outputs["WebhookUrl"], Command: "mayfly deploy"},
 		Pause:   followEvery, Close: func() error { return nil },
 	}, nil

@@ -25,15 +25,12 @@ func (l *Ledger) Snapshot(ctx context.Context) (*ledger.State, error) {
 // Jobs implements [ledger.Store]. Lists of more than the open jobs come from an index, which is
 // eventually consistent, about a second behind.
 func (l *Ledger) Jobs(ctx context.Context, q ledger.JobQuery) ([]ledger.Job, error) {
-	match := func(j ledger.Job) bool {
-		return (!q.Open || !j.Settled()) && (len(q.States) == 0 || slices.Contains(q.States, j.State))
-	}
 	s := selection{index: IndexNewest, hash: KeyKind, value: kindJob}
 	if q.Open {
 		s = partition(partOpen)
 		s.prefix = prefixJob
 	}
-	p := page[ledger.Job]{of: func(r row) ledger.Job { return r.job }, match: match, limit: q.Limit}
+	p := page[ledger.Job]{of: func(r row) ledger.Job { return r.job }, match: q.Picks, limit: q.Limit}
 	if !q.Key.IsZero() {
 		p.name = jobName(q.Key)
 	}

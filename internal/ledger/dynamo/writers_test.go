@@ -2,6 +2,7 @@ package dynamo_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -311,10 +312,10 @@ func (b *bench) deleteLog(version int) {
 // portrait is all of a state, in one order.
 func portrait(s *ledger.State) (lines []string) {
 	for j := range s.Jobs() {
-		lines = append(lines, fmt.Sprintf("%+v", j))
+		lines = append(lines, asJSON(j))
 	}
 	for r := range s.Runners() {
-		lines = append(lines, fmt.Sprintf("%+v", r))
+		lines = append(lines, asJSON(r))
 	}
 	slices.Sort(lines)
 	return lines
@@ -359,4 +360,12 @@ func TestFinishedOnesExpire(t *testing.T) {
 			t.Errorf("%s, finished %t, expires %v: want %v for finished ones only", kind, finished, expires, want)
 		}
 	}
+}
+
+func asJSON(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // jobs and runners have a JSON form
+	}
+	return string(text)
 }

@@ -175,8 +175,7 @@ func (m *Memory) Jobs(_ context.Context, q ledger.JobQuery) ([]ledger.Job, error
 		after = q.After.String()
 	}
 	found := list(&m.kept.jobs, after, cmp.Or(q.Limit, ledger.DefaultLimit), func(j ledger.Job) bool {
-		return (q.Key.IsZero() || j.Key == q.Key) && (!q.Open || !j.Settled()) &&
-			(len(q.States) == 0 || slices.Contains(q.States, j.State))
+		return (q.Key.IsZero() || j.Key == q.Key) && q.Picks(j)
 	})
 	if len(found) == 0 && !q.Key.IsZero() {
 		return nil, fmt.Errorf("job %s: %w", q.Key, ledger.ErrNotFound)

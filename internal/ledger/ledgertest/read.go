@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -40,6 +41,19 @@ func testLists(t *testing.T, open Open) {
 		{ledger.JobQuery{Open: true}, []int64{5, 4, 2, 1}},
 		{ledger.JobQuery{States: []ledger.JobState{ledger.JobCompleted, ledger.JobRunning}}, []int64{3}},
 		{ledger.JobQuery{Key: key(2)}, []int64{2}},
+		{ledger.JobQuery{Repository: "acme/web", Limit: 2}, []int64{5, 4}},
+		{ledger.JobQuery{Repository: "acme/", After: key(2)}, []int64{1}},
+		{ledger.JobQuery{Repository: "acme"}, nil},
+		{ledger.JobQuery{Repository: "acme/we"}, nil},
+		{ledger.JobQuery{Pool: "small", Open: true}, []int64{5, 4, 2, 1}},
+		{ledger.JobQuery{Pool: "large"}, nil},
+		{ledger.JobQuery{Conclusion: "success"}, []int64{3}},
+		{ledger.JobQuery{Conclusion: "failure"}, nil},
+		{ledger.JobQuery{Text: "WEB/4/"}, []int64{4}},
+		{ledger.JobQuery{Text: "100%"}, nil},
+		{ledger.JobQuery{Text: "web", States: []ledger.JobState{ledger.JobCompleted, ledger.JobRunning}}, []int64{3}},
+		{ledger.JobQuery{Since: at}, []int64{5, 4, 3, 2, 1}},
+		{ledger.JobQuery{Since: at.Add(time.Hour)}, nil},
 	} {
 		if diff := cmp.Diff(test.want, ids(test.query)); diff != "" {
 			t.Errorf("%+v (-want +got):\n%s", test.query, diff)

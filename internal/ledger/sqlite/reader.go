@@ -6,8 +6,10 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/mayfly-ci/mayfly/internal/disk"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
@@ -120,7 +122,8 @@ func decode[T any](list []T, body []byte) ([]T, error) {
 
 // Jobs implements [ledger.Store].
 func (r *Reader) Jobs(ctx context.Context, q ledger.JobQuery) ([]ledger.Job, error) {
-	s := selection{table: "ledger_jobs"}
+	s := selection{table: "ledger_jobs", index: searchIndex(q)}
+	s.search(q)
 	if !q.Key.IsZero() {
 		s.where("key = ?", q.Key.String())
 	}
@@ -169,9 +172,41 @@ func (r *Reader) Runners(ctx context.Context, q ledger.RunnerQuery) ([]ledger.Ru
 	return runners, err
 }
 
+// searchIndex is the index that finds the jobs of q without their bodies; "" where the planner finds them by a column.
+func searchIndex(q ledger.JobQuery) string {
+	many := len(q.States) > 1 && slices.Contains(q.States, ledger.JobCompleted) // of which the planner would sort all
+	if q.Key.IsZero() && (many || q.Repository != "" || q.Pool != "" || q.Conclusion != "" || q.Text != "" || !q.Since.IsZero()) {
+		return "ledger_jobs_search"
+	}
+	return ""
+}
+
+// search adds the conditions of q that are about a job's own words.
+func (s *selection) search(q ledger.JobQuery) {
+	switch repository := ledger.Lower(q.Repository); {
+	case strings.HasSuffix(repository, "/"):
+		s.where("substr(repository, 1, ?) = ?", utf8.RuneCountInString(repository), repository)
+	case repository != "":
+		s.where("repository = ?", repository)
+	}
+	if q.Pool != "" {
+		s.where("pool = ?", q.Pool)
+	}
+	if q.Conclusion != "" {
+		s.where("conclusion = ?", q.Conclusion)
+	}
+	if q.Text != "" {
+		s.where("instr(searched, ?) > 0", ledger.Lower(q.Text))
+	}
+	if !q.Since.IsZero() {
+		s.where("created >= ?", q.Since.UnixMilli())
+	}
+}
+
 // A selection is a query under construction.
 type selection struct {
 	table      string
+	index      string // that has all columns of the conditions; "" for whichever the planner takes
 	conditions []string
 	args       []any
 }
@@ -182,11 +217,14 @@ func (s *selection) where(condition string, args ...any) {
 }
 
 func query[T any](ctx context.Context, db *disk.DB, s selection, limit int) ([]T, error) {
-	text := "SELECT " + keys[s.table] + ", body FROM " + s.table
+	picked := ""
 	if len(s.conditions) > 0 {
-		text += " WHERE " + strings.Join(s.conditions, " AND ")
+		picked = " WHERE " + strings.Join(s.conditions, " AND ")
 	}
-	rows, err := db.Query(ctx, text+" ORDER BY seq DESC LIMIT ?", append(s.args, cmp.Or(limit, ledger.DefaultLimit))...)
+	if picked += " ORDER BY seq DESC LIMIT ?"; s.index != "" {
+		picked = " WHERE seq IN (SELECT seq FROM " + s.table + " INDEXED BY " + s.index + picked + ") ORDER BY seq DESC"
+	}
+	rows, err := db.Query(ctx, "SELECT "+keys[s.table]+", body FROM "+s.table+picked, append(s.args, cmp.Or(limit, ledger.DefaultLimit))...)
 	if err != nil {
 		return nil, fmt.Errorf("reading the ledger: %w", err)
 	}

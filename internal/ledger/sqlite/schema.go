@@ -50,6 +50,24 @@ var schema = []string{
 
 	// For the jobs of a repository that has another name now.
 	`CREATE INDEX ledger_jobs_number ON ledger_jobs (` + number + `)`,
+
+	// For lists that are filtered. The index has all that filters look at, in the order of lists, so that a filter that few of
+	// many jobs pass reads no bodies. Repository and searched are in lower case,
+	// created in milliseconds since 1970 by GitHub's clock.
+	`ALTER TABLE ledger_jobs ADD COLUMN repository TEXT NOT NULL DEFAULT ''`,
+	`ALTER TABLE ledger_jobs ADD COLUMN pool TEXT NOT NULL DEFAULT ''`,
+	`ALTER TABLE ledger_jobs ADD COLUMN conclusion TEXT NOT NULL DEFAULT ''`,
+	`ALTER TABLE ledger_jobs ADD COLUMN searched TEXT NOT NULL DEFAULT ''`,
+	`ALTER TABLE ledger_jobs ADD COLUMN created INTEGER NOT NULL DEFAULT 0`,
+	`UPDATE ledger_jobs SET
+		repository = lower(coalesce(json_extract(CAST(body AS TEXT), '$.scope.repository'), '')),
+		pool = coalesce(json_extract(CAST(body AS TEXT), '$.pool'), ''),
+		conclusion = coalesce(json_extract(CAST(body AS TEXT), '$.conclusion'), ''),
+		searched = lower(coalesce(json_extract(CAST(body AS TEXT), '$.name'), '') || char(10) ||
+			coalesce(json_extract(CAST(body AS TEXT), '$.workflow'), '') || char(10) || key),
+		created = coalesce(CAST(strftime('%s', json_extract(CAST(body AS TEXT), '$.created')) AS INTEGER) * 1000, 0)
+		WHERE json_valid(CAST(body AS TEXT))`,
+	`CREATE INDEX ledger_jobs_search ON ledger_jobs (seq, repository, pool, state, conclusion, open, created, searched)`,
 }
 
 // number is what follows the second slash of a job's key ([ledger.JobKey.Number]).

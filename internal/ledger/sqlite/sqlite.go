@@ -304,9 +304,14 @@ func keepJob(tx *disk.Tx, j ledger.Job, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("job %s: %w", j.Key, err)
 	}
-	_, err = tx.Exec(`INSERT INTO ledger_jobs (key, open, state, changed, body) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (key) DO UPDATE SET open = excluded.open, state = excluded.state, changed = excluded.changed, body = excluded.body`,
-		j.Key.String(), !j.Settled(), string(j.State), now.UnixMilli(), body)
+	conclusion := ""
+	if j.State == ledger.JobCompleted {
+		conclusion = j.Conclusion
+	}
+	_, err = tx.Exec(`INSERT INTO ledger_jobs (key, open, state, changed, repository, pool, conclusion, searched, created, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (key) DO UPDATE SET open = excluded.open, state = excluded.state, changed = excluded.changed, repository = excluded.repository,
+			pool = excluded.pool, conclusion = excluded.conclusion, searched = excluded.searched, created = excluded.created, body = excluded.body`,
+		j.Key.String(), !j.Settled(), string(j.State), now.UnixMilli(), ledger.Lower(j.Scope.Repository), j.Pool, conclusion, j.Searched(), j.Created.UnixMilli(), body)
 	return err
 }
 

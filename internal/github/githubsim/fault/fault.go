@@ -46,7 +46,7 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// check returns what is wrong with r.
+// check returns an error if r is invalid.
 func (r Rule) check() error {
 	if _, err := path.Match(r.Path, "/"); err != nil || r.Path == "" {
 		return fmt.Errorf("path %q: want a pattern such as /repos/*/*/actions/runners", r.Path)

@@ -186,7 +186,7 @@ func BlobID(text string) string {
 	return id
 }
 
-// identify gives an object as it is stored, and its id.
+// identify returns the stored form of an object, and its id.
 func identify(kind string, data []byte) (full []byte, id string) {
 	full = append(fmt.Appendf(nil, "%s %d\x00", kind, len(data)), data...)
 	sum := sha1.Sum(full)
@@ -282,7 +282,7 @@ func (r *Repository) run(ctx context.Context, args ...string) (string, error) {
 	return string(out), err
 }
 
-// environment keeps the configuration of whoever runs this out.
+// environment keeps out the user's git configuration.
 func environment() []string {
 	return []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/nonexistent", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "LC_ALL=C"}
 }

@@ -19,7 +19,7 @@ const defaultWait = time.Second
 // A fate is what befalls one attempt.
 type fate struct{ lose, vanish bool }
 
-// SetFaults puts f in force for what is published from now on.
+// SetFaults applies f to all events published from now on.
 func (s *Sender) SetFaults(f Faults) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,7 +85,7 @@ func (s *Sender) later(d time.Duration, then func()) {
 	}))
 }
 
-// release sends what was held back. The caller holds mu.
+// release sends delayed deliveries. The caller holds mu.
 func (s *Sender) release() {
 	if a := s.held; a != nil {
 		s.held = nil

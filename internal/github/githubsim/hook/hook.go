@@ -49,7 +49,7 @@ func (h Hook) wants(event string) bool {
 	return event == "ping" || h.Active && (slices.Contains(h.Events, event) || slices.Contains(h.Events, "*"))
 }
 
-// An Event is what is delivered.
+// An Event is an event to deliver.
 type Event struct {
 	Name         string // X-GitHub-Event
 	Action       string // "" where the event has none

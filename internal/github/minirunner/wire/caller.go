@@ -15,7 +15,7 @@ import (
 	"os"
 )
 
-// maxAnswer bounds what is read of an answer; a job message is the largest.
+// maxAnswer bounds an answer; the largest is a job message.
 const maxAnswer = 16 << 20
 
 // A Caller makes JSON calls.
@@ -92,7 +92,7 @@ func (c *Caller) Open(req *http.Request) (*http.Response, error) {
 	return nil, &StatusError{Call: req.Method + " " + req.URL.Path, Status: res.StatusCode, Body: body}
 }
 
-// Save downloads what is at address to file, which it makes or empties.
+// Save downloads address to file, which it creates or truncates.
 func (c *Caller) Save(ctx context.Context, address, file string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {

@@ -106,7 +106,7 @@ func (t *task) load(ctx context.Context, stage stage) error {
 	return t.frame.job.prepare(ctx, t.step, t.children, 1)
 }
 
-// wantsPre reports whether the action has something to run before all steps.
+// wantsPre reports whether the action has a part that runs before all steps.
 func (t *task) wantsPre() bool {
 	if t.action == nil || t.message.Reference.local() {
 		return false

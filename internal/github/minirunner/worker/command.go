@@ -96,7 +96,7 @@ func (t *task) deprecated(command string) {
 		"For more information see: https://github.blog/changelog/2022-10-11-github-actions-deprecating-save-state-and-set-output-commands/", command))
 }
 
-// annotation is what an error, a warning or a notice says of the code.
+// annotation is an error, a warning or a notice about the code.
 func (c command) annotation() annotation {
 	number := func(name string) int {
 		n, _ := strconv.Atoi(c.properties[name]) // 0 when there is none

@@ -69,7 +69,7 @@ func (v volume) String() string {
 	return text
 }
 
-// inside translates a path of the host; what the container does not see is left as it is.
+// inside translates a path of the host. A path that the container does not see stays unchanged.
 func (c *container) inside(path string) string {
 	for _, m := range c.mapped {
 		if path == m.host || strings.HasPrefix(path, m.host+"/") {
@@ -89,7 +89,7 @@ func (c *container) mapTo(host, inside string) {
 	c.mapped = append([]pathMapping{{host, inside}}, c.mapped...)
 }
 
-// readContainers evaluates what the workflow says of the job's container and its services.
+// readContainers evaluates the workflow's settings of the job's container and services.
 func (j *job) readContainers() error {
 	own, err := j.message.Container.eval(j.top.scope())
 	if err != nil {

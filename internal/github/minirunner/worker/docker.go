@@ -94,7 +94,7 @@ func (d docker) attempt(problem string, arguments ...string) error {
 	return err
 }
 
-// must is run for what has to succeed; problem is as for attempt.
+// must is run for commands that have to succeed; problem is as for attempt.
 func (d docker) must(problem string, arguments ...string) error {
 	code, err := d.run(arguments...)
 	if err == nil && code != 0 {

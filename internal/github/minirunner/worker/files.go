@@ -89,10 +89,10 @@ func (t *task) summary(text string) error {
 	return nil
 }
 
-// maxFile bounds what is read of a file; the summary's limit is less.
+// maxFile bounds how much of a file is read; the summary's limit is lower.
 const maxFile = 16 << 20
 
-// readLimited reads one of the step's files; what is not there is empty.
+// readLimited reads one of the step's files. A missing file is empty.
 func readLimited(path string) (string, error) {
 	info, err := os.Stat(path)
 	if os.IsNotExist(err) {

@@ -57,7 +57,7 @@ func find(texts map[string]string, name string) (string, bool) {
 	return "", false
 }
 
-// logAction shows what is run, as Handler.cs does.
+// logAction logs the action that runs, as Handler.cs does.
 func (t *task) logAction(inputs map[string]string) {
 	t.step.log("##[group]Run " + t.message.Reference.full())
 	if len(inputs) > 0 {

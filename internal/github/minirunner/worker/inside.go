@@ -44,7 +44,7 @@ func (j *job) inside(path string) string {
 	return j.container.inside(path)
 }
 
-// nodeInside finds the program that runs JavaScript in the job's container: Alpine has one of its own.
+// nodeInside finds the program that runs JavaScript in the job's container: Alpine needs another one.
 func (t *task) nodeInside(using string) (string, error) {
 	j := t.frame.job
 	host, err := j.node(using)

@@ -87,7 +87,7 @@ func (s *step) stopOn(alive context.Context, cmd *exec.Cmd, ended <-chan struct{
 	return reason
 }
 
-// A lineWriter cuts what is written to it into lines.
+// A lineWriter splits its input into lines.
 type lineWriter struct {
 	each func(line string)
 	buf  []byte

@@ -16,7 +16,7 @@ import (
 // https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idstepsshell
 type shell struct{ arguments, extension string }
 
-// shells are those with arguments of their own (ScriptHandlerHelpers.cs).
+// shells are those with default arguments (ScriptHandlerHelpers.cs).
 var shells = map[string]shell{
 	"bash":       {"--noprofile --norc -e -o pipefail {0}", ".sh"},
 	"sh":         {"-e {0}", ".sh"},
@@ -148,7 +148,7 @@ func splitArguments(line string) []string {
 	return all
 }
 
-// logScript shows what is run, as ScriptHandler.cs does.
+// logScript logs the script that runs, as ScriptHandler.cs does.
 func (t *task) logScript(text, shell string) {
 	t.step.log("##[group]Run " + firstLine(text))
 	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {

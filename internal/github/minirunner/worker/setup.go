@@ -191,7 +191,7 @@ func (j *job) complete(s *step) error {
 	return emptyFolder(j.temp)
 }
 
-// emptyFolder removes what is in dir.
+// emptyFolder removes the content of dir.
 func emptyFolder(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

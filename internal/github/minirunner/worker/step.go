@@ -114,7 +114,7 @@ func (j *job) planned(t *task, stage stage) planned {
 	return planned{t, stage, j.newStep(id, "")}
 }
 
-// plan makes the steps that are known before the first begins, and tells of them.
+// plan creates the steps that are known before the first one begins, and announces them.
 func (j *job) plan() []planned {
 	var all []planned
 	var steps []*step

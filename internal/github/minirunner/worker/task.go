@@ -155,7 +155,7 @@ func (t *task) timed(alive context.Context, stage stage) (context.Context, conte
 	return ctx, done, nil
 }
 
-// registerPost has the task, and what it is in, run once more after the steps.
+// registerPost makes the task, and what contains it, run once more after the steps.
 func (t *task) registerPost() {
 	list := &t.frame.job.posts
 	if owner := t.frame.owner; owner != nil {
