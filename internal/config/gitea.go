@@ -78,6 +78,9 @@ func (c *Config) checkGitea(d *decoder) {
 	if c.Platform == PlatformAWS {
 		d.faultAt("forge", "forge gitea is not supported on AWS: set platform: machine")
 	}
+	if c.Image.Canary != "" {
+		d.faultAt("image.canary_repository", "reading image: canary_repository %q: it is for GitHub only: remove it, the canary on this machine stays", c.Image.Canary)
+	}
 	if at := c.Webhook.At; at == "app" || strings.HasPrefix(at, "enterprises/") {
 		d.faultAt("webhook.at", "reading webhook: at %q is not supported with Gitea: want an organization or OWNER/REPOSITORY", at)
 	}

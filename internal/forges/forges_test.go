@@ -39,7 +39,7 @@ func TestGiteaFaults(t *testing.T) {
 	for _, text := range []string{
 		"forge: gitea", "forge: gitea\ngitea: {token: env:T}", "forge: gitea\ngitea: {url: 'https://g.example'}",
 		"forge: gitea\ngitea: {url: g.example, token: env:T}", "forge: gitea\nplatform: aws\ngitea: {url: 'https://g.example', token: env:T}",
-		"forge: gitea\ngithub: {token: env:T}", "forge: gittea\ngithub: {token: env:T}",
+		"forge: gitea\ngithub: {token: env:T}", "forge: gitea\ngitea: {url: 'https://g.example', token: env:T}\nimage: {canary_repository: acme/web}", "forge: gittea\ngithub: {token: env:T}",
 	} {
 		if _, err := config.Parse("m.yaml", []byte(text+rest)); err == nil {
 			t.Errorf("%q: no fault", text)

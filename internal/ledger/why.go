@@ -90,7 +90,7 @@ func (s *State) whyQueued(j Job, now time.Time) why.Answer {
 		return s.answer(j, why.PoolRemoved, "pool %s is not configured", j.Pool)
 	case now.Before(s.putOffUntil(j.Scope.Installation)):
 		until := s.putOffUntil(j.Scope.Installation)
-		return s.until(j, until, why.RateLimited, "GitHub limits calls: the next runner starts in %s", lasting(now, until))
+		return s.until(j, until, why.RateLimited, "%s limits calls: the next runner starts in %s", s.limits.Forge, lasting(now, until))
 	case now.Before(j.NotBefore):
 		return s.until(j, j.NotBefore, why.BackOff, "the next runner starts in %s", lasting(now, j.NotBefore))
 	case g != nil && g.supply >= g.demand:

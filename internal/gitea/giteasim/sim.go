@@ -1,7 +1,7 @@
 // Package giteasim is as much of a Gitea as one job needs: registration, the protocol of
 // runners, and signed deliveries. The canary of an image plays on it, so that the real runner in
 // the image registers, runs a job and reports. It is no judge of Mayfly: a real Gitea is, in
-// internal/forgetest, which also holds the two against each other.
+// internal/forgetest.
 //
 // What it refuses, Gitea 1.26 refuses: routers/api/actions/runner/interceptor.go and runner.go.
 package giteasim
