@@ -34,7 +34,7 @@ type Step struct {
 
 // The steps on the way of a job, in their order. Others, such as "runner failed", are those of the ledger's histories.
 const (
-	StepQueued     = "queued at GitHub" // by the forge's clock
+	StepQueued     = "queued" // at the forge, by its clock
 	StepHeard      = "heard"
 	StepHeld       = ledger.StepHeld
 	StepWanted     = "runner wanted"
