@@ -8,13 +8,8 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/rehearsal"
 )
 
-// stageFor returns what opens the stage for canaries of a forge's runner.
-func stageFor(name string) func() (rehearsal.Stage, error) {
-	if name == config.ForgeGitea {
-		return openGiteaStage
-	}
-	return nil // a simulated GitHub
-}
+// stages open, by the forge, the stage for canaries of its runner; the others play at a simulated GitHub.
+var stages = map[string]func() (rehearsal.Stage, error){config.ForgeGitea: openGiteaStage}
 
 // A giteaStage is a stand-in of Gitea, called as mayfly calls one.
 type giteaStage struct{ *giteasim.Sim }

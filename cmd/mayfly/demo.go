@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
-	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/event"
 	"github.com/mayfly-ci/mayfly/internal/github/githubsim"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
@@ -82,8 +81,8 @@ func (c *demoCmd) Run(ctx context.Context, all *tool.Globals, screen *cli.Screen
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(c.State)) }()
 	}
-	if c.Forge == config.ForgeGitea {
-		return c.playGitea(ctx, screen)
+	if play := demos[c.Forge]; play != nil {
+		return play(c, ctx, screen)
 	}
 	progress := screen.Progress(time.Now)
 	s, err := rehearsal.Open(ctx, rehearsal.Config{

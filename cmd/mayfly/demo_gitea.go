@@ -8,8 +8,12 @@ import (
 	"os/exec"
 
 	"github.com/mayfly-ci/mayfly/internal/cli"
+	"github.com/mayfly-ci/mayfly/internal/config"
 	"github.com/mayfly-ci/mayfly/internal/gitea/giteademo"
 )
+
+// demos play the sample, by the forge; the others play at a simulated GitHub.
+var demos = map[string]func(*demoCmd, context.Context, *cli.Screen) error{config.ForgeGitea: (*demoCmd).playGitea}
 
 // playGitea runs the sample in a real Gitea of this machine.
 func (c *demoCmd) playGitea(ctx context.Context, screen *cli.Screen) error {

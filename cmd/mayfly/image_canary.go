@@ -27,7 +27,7 @@ func (c *imageCanaryCmd) Run(ctx context.Context, all *tool.Globals, screen *cli
 		return err
 	}
 	begin := time.Now()
-	if err := rehearsal.Try(ctx, rehearsal.Canary{Image: c.Image, Stage: stageFor(settings.forge), Within: c.Within, Sockets: settings.Sockets, Log: log}); err != nil {
+	if err := rehearsal.Try(ctx, rehearsal.Canary{Image: c.Image, Stage: stages[settings.forge], Within: c.Within, Sockets: settings.Sockets, Log: log}); err != nil {
 		return cli.HintIfNone(fmt.Errorf("canary in image %s: %w", c.Image, err), "the image is not fit for jobs; --log-level debug shows each step")
 	}
 	fmt.Fprintf(screen.Out, "image %s: its runner registered, ran the canary job and left, in %s\n", c.Image, cli.Duration(time.Since(begin)))

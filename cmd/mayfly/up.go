@@ -46,7 +46,7 @@ func (c *upCmd) Run(ctx context.Context, all *tool.Globals, screen *cli.Screen, 
 	if err != nil {
 		return err
 	}
-	settings.Log, settings.Try = log, rehearsal.TryWith(stageFor(s.Config.Forge), log)
+	settings.Log, settings.Try = log, rehearsal.TryWith(stages[s.Config.Forge], log)
 	signals, stop := hangups() // before anyone is told to send one
 	defer stop()
 	m, err := machine.Open(ctx, settings)

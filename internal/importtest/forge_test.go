@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -36,6 +37,34 @@ func TestNobodyKnowsWhichForge(t *testing.T) {
 	}
 	if !seen["internal/gitea"] || !seen["internal/config"] {
 		t.Errorf("the name was found in %v only: this test looks in the wrong place", seen)
+	}
+}
+
+// TestNobodyAsksWhichForge: no code outside the configuration and what opens the forge compares its name.
+func TestNobodyAsksWhichForge(t *testing.T) {
+	asks, seen := regexp.MustCompile(`[!=]= *(config\.)?ForgeGitea|case .*ForgeGitea`), false
+	for _, root := range []string{"../../internal", "../../cmd"} {
+		err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			src, err := os.ReadFile(path)
+			at := strings.TrimPrefix(filepath.ToSlash(path), "../../")
+			switch allowed := rootOf(at, []string{"internal/config", "internal/forges"}) != ""; {
+			case !asks.Match(src):
+			case allowed:
+				seen = true
+			default:
+				t.Errorf("%s asks whether the forge is Gitea: put what differs behind forge.Forge, or into a table by the forge's name", at)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !seen {
+		t.Error("nobody asks: this test looks in the wrong place")
 	}
 }
 
