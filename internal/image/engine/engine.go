@@ -54,6 +54,9 @@ func (b *Builder) Close() error { return b.api.Close() }
 // An Image is a runner's image in the engine's store.
 type Image = image.Stored
 
+// errForeign means that an image is not a runner's image of Mayfly's.
+var errForeign = errors.New("not an image of mayfly's for runners")
+
 // Inspect returns the image with a digest or a tag. The error is [errdefs.ErrNotFound] if it does
 // not exist, and another one if it is not a runner's image.
 func (b *Builder) Inspect(ctx context.Context, ref string) (Image, error) {
@@ -72,7 +75,7 @@ func (b *Builder) Inspect(ctx context.Context, ref string) (Image, error) {
 	i.Version, i.SHA256, i.Revision = labels[source.LabelVersion], labels[source.LabelSHA256], labels[source.LabelRevision]
 	i.Base, i.Docker = labels[source.LabelBase], labels[source.LabelDocker] == "yes"
 	if labels[source.LabelImage] != source.KindRunner || i.Version == "" {
-		return i, fmt.Errorf("image %s: want the labels %s and %s, as Mayfly's Dockerfile sets them", ref, source.LabelImage, source.LabelVersion)
+		return i, fmt.Errorf("image %s: %w: want the labels %s and %s, as Mayfly's Dockerfile sets them", ref, errForeign, source.LabelImage, source.LabelVersion)
 	}
 	if i.Built, err = time.Parse(time.RFC3339, labels[source.LabelCreated]); err != nil {
 		return i, fmt.Errorf("image %s: label %s: %w", ref, source.LabelCreated, err)
@@ -97,8 +100,8 @@ func (b *Builder) List(ctx context.Context) ([]Image, error) {
 			continue // left by a build
 		}
 		i, err := b.Inspect(ctx, f.ID)
-		if errdefs.IsNotFound(err) {
-			continue // it was removed meanwhile
+		if errdefs.IsNotFound(err) || errors.Is(err, errForeign) {
+			continue // it was removed meanwhile, or somebody else made it
 		} else if err != nil {
 			return nil, err
 		}

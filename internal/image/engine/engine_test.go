@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
 	"github.com/mayfly-ci/mayfly/internal/docker"
@@ -189,9 +191,14 @@ func testBuild(t *testing.T, w workshop) {
 	if newer.Digest == i.Digest {
 		t.Fatal("two builds, one image")
 	}
+	foreign := w.foreign(t, i)
 	all, err := w.List(t.Context())
-	if err != nil {
+	_, removed := w.api.ImageRemove(t.Context(), foreign, client.ImageRemoveOptions{Force: true})
+	if err := errors.Join(err, removed); err != nil {
 		t.Fatal(err)
+	}
+	if slices.ContainsFunc(all, func(i Image) bool { return i.Digest == foreign }) {
+		t.Errorf("image %s is listed, whose version nobody knows", foreign)
 	}
 	at, before := slices.Index(all, i), slices.Index(all, newer)
 	if at < 0 || before < 0 || before > at && newer.Built.After(i.Built) {
@@ -202,6 +209,22 @@ func testBuild(t *testing.T, w workshop) {
 	checkUpdate(t, i)
 	w.checkRemoval(t, newer)
 	w.nothingLeft(t, i)
+}
+
+// foreign makes an image from i that says nothing of its runner's version, as somebody else's can.
+func (w workshop) foreign(t *testing.T, i Image) string {
+	t.Helper()
+	c, err := w.api.ContainerCreate(t.Context(), client.ContainerCreateOptions{Config: &container.Config{Image: i.Digest}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := w.api.ContainerCommit(t.Context(), c.ID, client.ContainerCommitOptions{
+		Reference: "localhost/mayfly-foreign:" + strings.ToLower(rand.Text()), Config: &container.Config{}, Changes: []string{`LABEL io.mayfly.runner-version=""`},
+	})
+	if _, removed := w.api.ContainerRemove(t.Context(), c.ID, client.ContainerRemoveOptions{Force: true}); err != nil || removed != nil {
+		t.Fatal(err, removed)
+	}
+	return made.ID
 }
 
 // checkHistory: how an image came to be can be read from it.
