@@ -50,6 +50,9 @@ func Start(ctx context.Context, c Config) (s *Server, err error) {
 	if c.Program, err = exec.LookPath(c.Program); err != nil {
 		return nil, fmt.Errorf("finding Gitea: %w", err)
 	}
+	if c.Program, err = filepath.Abs(c.Program); err != nil { // it starts in a folder of its own
+		return nil, err
+	}
 	if beside := filepath.Join(filepath.Dir(c.Program), "static"); c.Static == "" && isFolder(beside) {
 		c.Static = beside
 	}
