@@ -11,7 +11,7 @@ import (
 
 // Page is the page that mayfly up serves.
 type Page struct {
-	Listen string    `yaml:"listen" default:"127.0.0.1:8081" doc:"Address and port of the page, or none. On loopback anyone on this machine can read it; elsewhere, and with hosts or proxy, readers log in."`
+	Listen string    `yaml:"listen" default:"127.0.0.1:8081" doc:"Address and port of the page, or none. On loopback anyone on this machine can read it; elsewhere, with hosts or proxy, and if a pool has network: host, readers log in."`
 	Hosts  []string  `yaml:"hosts" doc:"Names by which browsers reach the page, such as mayfly.example.com. It answers to no other name; with names, everyone logs in, because a proxy on this machine comes from loopback, too."`
 	Token  SecretRef `yaml:"token" doc:"The token to log in with, of 16 characters or more (openssl rand -hex 32). Actions, such as a retry or a rollback, need it everywhere; without it the page only shows."`
 	Proxy  PageProxy `yaml:"proxy" doc:"A reverse proxy that logs readers in. Actions still need token."`

@@ -91,6 +91,16 @@ func (s Set) Find(name string) (Pool, bool) {
 	return Pool{}, false
 }
 
+// OnHostNetwork returns the name of the first pool whose jobs share the network of their host; "" for none.
+func (s Set) OnHostNetwork() string {
+	for _, p := range s {
+		if p.Network == NetworkHost {
+			return p.Name
+		}
+	}
+	return ""
+}
+
 // Takes reports whether all of labels are among p's, ignoring case. No pool takes a job without
 // labels.
 func (p Pool) Takes(labels []string) bool {

@@ -89,6 +89,12 @@ func ServePage(ctx context.Context, c Call, s Setup) error {
 	if err != nil {
 		return err
 	}
+	jobs := s.Limits.Pools.OnHostNetwork()
+	if jobs != "" && s.Secrets.Page.IsZero() && p.Proxy.Header == "" {
+		c.Log.Warn("the page is not served: jobs of a pool with network: host could read it, and nobody can log in", "pool", jobs,
+			"hint", "set page.token, or page.listen: none; docs/page.md tells more")
+		return nil
+	}
 	l, err := net.Listen("tcp", p.Listen)
 	if err != nil {
 		c.Log.Error("the page is not served", "err", err, "hint", "choose another address with page.listen in the configuration, or none")
@@ -96,7 +102,7 @@ func ServePage(ctx context.Context, c Call, s Setup) error {
 	}
 	c.Log.Info("serving the page", "page", "http://"+l.Addr().String())
 	page := NewPage(c, Reading{State: s.State}, web.Access{
-		Loopback: config.Loopback(p.Listen), Hosts: p.Hosts, Token: s.Secrets.Page, Header: p.Proxy.Header, Proxies: from,
+		Loopback: config.Loopback(p.Listen), Jobs: jobs != "", Hosts: p.Hosts, Token: s.Secrets.Page, Header: p.Proxy.Header, Proxies: from,
 	})
 	return errors.Join(page.Serve(ctx, l), page.Close())
 }

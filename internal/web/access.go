@@ -19,11 +19,12 @@ import (
 )
 
 // Access says who may use a page. Whoever reaches a page on loopback may read it, unless it has
-// hosts or a proxy: then anybody may be behind a connection from loopback, and readers log in with
-// the token or are named by the proxy. Whoever acts has to know the token, everywhere: jobs with
-// network: host reach loopback, too.
+// hosts or a proxy, so that anybody may be behind a connection from loopback, or jobs reach loopback:
+// then readers log in with the token or are named by the proxy. Whoever acts has to know the token,
+// everywhere.
 type Access struct {
 	Loopback bool           // the page listens on loopback only
+	Jobs     bool           // jobs reach that address: their pool shares the machine's network
 	Hosts    []string       // names that browsers may call the page by, besides addresses and localhost
 	Token    secret.Secret  // zero for none: then nobody can act
 	Header   string         // in which a reverse proxy names the person; "" for no proxy
@@ -31,7 +32,7 @@ type Access struct {
 }
 
 // Open reports whether no login is needed to read.
-func (a Access) open() bool { return a.Loopback && len(a.Hosts) == 0 && a.Header == "" }
+func (a Access) open() bool { return a.Loopback && !a.Jobs && len(a.Hosts) == 0 && a.Header == "" }
 
 // An actor is who asks.
 type actor struct {

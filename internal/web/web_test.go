@@ -185,6 +185,7 @@ func TestGuards(t *testing.T) {
 		{"a frame of another site", here(), []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"}, 403},
 		{"a link on another site", here(), []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, 200},
 		{"elsewhere", web.Access{Token: secret.New(token)}, nil, 401},
+		{"where jobs reach loopback", web.Access{Loopback: true, Jobs: true, Token: secret.New(token)}, nil, 401},
 		{"by name", web.Access{Loopback: true, Token: secret.New(token), Hosts: []string{"ci.example"}}, []string{"Host", "CI.example"}, 401},
 		{"by another name", web.Access{Loopback: true, Token: secret.New(token), Hosts: []string{"ci.example"}}, []string{"Host", "other.example"}, 421},
 		{"named by the proxy", proxied("127.0.0.1/32"), []string{"X-User", "ann"}, 200},

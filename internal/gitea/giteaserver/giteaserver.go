@@ -9,7 +9,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -215,13 +214,4 @@ LEVEL = Warn
 [indexer]
 ISSUE_INDEXER_TYPE = db
 `, port, url, static, c.Dir, c.Dir, rand.Text())
-}
-
-// Log returns what it logged, for who looks for a fault.
-func (s *Server) Log() io.ReadCloser {
-	f, err := os.Open(s.log.Name())
-	if err != nil {
-		return io.NopCloser(strings.NewReader(err.Error()))
-	}
-	return f
 }
