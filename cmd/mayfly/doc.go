@@ -140,7 +140,8 @@
 // reads the machine's database, inspect/stack the stack.
 //
 // Package web shows the same to a browser: a web.Page is HTML from the server, which
-// stays current by server-sent events; its package comment says where what is.
+// stays current by server-sent events; its package comment says where what is. Package
+// serve runs the HTTP servers of a machine.
 //
 // internal/tool is the command line that mayfly and mayfly-aws share: tool.go runs a command,
 // platform.go says in what the two programs differ, setup.go reads the configuration and its

@@ -41,13 +41,14 @@ var allowed = map[string][]string{
 	"internal/aws/contract": {"internal/ledger"},
 	"internal/pipeline":     {"internal/agent", "internal/claim", "internal/image", "internal/ledger"},
 	"internal/inspect":      {"internal/cli", "internal/image", "internal/ledger", "internal/pipeline"},
-	"internal/web":          {"internal/inspect", "internal/ledger", "internal/image", "internal/cli"},
+	"internal/web":          {"internal/inspect", "internal/ledger", "internal/image", "internal/cli", "internal/serve"},
 	"internal/proof":        {"internal/github", "internal/ledger", "internal/pipeline"},
 	"internal/config":       {},
 	"internal/lint":         {"internal/github/workflow", "internal/github/expr"},
 	"internal/cli":          {},
 	"internal/importtest":   {},
 	"internal/clock":        {},
+	"internal/serve":        {},
 }
 
 type goPackage struct {

@@ -15,6 +15,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/bus"
 	"github.com/mayfly-ci/mayfly/internal/bus/registry"
 	"github.com/mayfly-ci/mayfly/internal/disk"
+	"github.com/mayfly-ci/mayfly/internal/serve"
 )
 
 // Commands that read open the database while mayfly up runs. Those that change it cannot, because
@@ -102,7 +103,7 @@ func (m *Machine) carryOut(ctx context.Context, l net.Listener) error {
 		Handler: m.orders(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(m.config.Log.Handler(), slog.LevelDebug),
 	}
-	return serveUntil(ctx, server, l)
+	return serve.Until(ctx, server, l)
 }
 
 // controlSocket returns the address of a socket in the folder state. It goes through the open

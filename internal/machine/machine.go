@@ -36,6 +36,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/ledger/sqlite"
 	"github.com/mayfly-ci/mayfly/internal/machine/metrics"
 	"github.com/mayfly-ci/mayfly/internal/pipeline"
+	"github.com/mayfly-ci/mayfly/internal/serve"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
 )
 
@@ -182,7 +183,7 @@ func (m *Machine) Run(ctx context.Context, listener net.Listener) error {
 	m.vitals.routes(mux)
 
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return serveUntil(ctx, webhook.Server(mux, m.config.Log), listener) })
+	g.Go(func() error { return serve.Until(ctx, webhook.Server(mux, m.config.Log), listener) })
 	g.Go(func() error { return m.serveControl(ctx) })
 	g.Go(func() error { return m.serveMetrics(ctx) })
 	m.watchParts(ctx, g)
@@ -205,20 +206,6 @@ func (m *Machine) work(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error { return m.images.run(ctx) })
 	g.Go(func() error { return m.schemas.Run(ctx) })
 	g.Go(func() error { return m.fetchImages(ctx) })
-}
-
-// serveUntil serves until ctx ends, then finishes requests under way.
-func serveUntil(ctx context.Context, server *http.Server, l net.Listener) error {
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(l) }()
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
-	}
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	return server.Shutdown(ending)
 }
 
 // resume adopts what an earlier run left: it opens the claim sockets of the existing containers

@@ -11,6 +11,7 @@ import (
 	"github.com/mayfly-ci/mayfly/internal/cli"
 	"github.com/mayfly-ci/mayfly/internal/ledger"
 	"github.com/mayfly-ci/mayfly/internal/machine/metrics"
+	"github.com/mayfly-ci/mayfly/internal/serve"
 	"github.com/mayfly-ci/mayfly/internal/webhook"
 )
 
@@ -27,7 +28,7 @@ func (m *Machine) serveMetrics(ctx context.Context) error {
 	mux.Handle("GET /metrics", metrics.Handler(m.readMetrics, m.flow, m.config.Log))
 	m.vitals.routes(mux)
 	m.config.Log.Info("serving metrics", "metrics", "http://"+l.Addr().String()+"/metrics")
-	return serveUntil(ctx, webhook.Server(mux, m.config.Log), l)
+	return serve.Until(ctx, webhook.Server(mux, m.config.Log), l)
 }
 
 // maxCounted bounds the unroutable and hosted jobs that a scrape reads: finished ones are not counted in memory.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/mayfly-ci/mayfly/internal/image"
 	"github.com/mayfly-ci/mayfly/internal/inspect"
+	"github.com/mayfly-ci/mayfly/internal/serve"
 )
 
 // A Config says what a page shows, and to whom.
@@ -132,14 +133,5 @@ func (p *Page) Serve(ctx context.Context, l net.Listener) error {
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		ErrorLog:    slog.NewLogLogger(p.config.Log.Handler(), slog.LevelDebug),
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(l) }()
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
-	}
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	return server.Shutdown(ending)
+	return serve.Until(ctx, server, l)
 }
